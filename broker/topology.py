@@ -1,0 +1,114 @@
+"""Names of exchanges and queues, and how a workflow ID finds its queue. Part of wire protocol v1.
+
+Workflow ID -> slot (1024, for ever) -> partition (by bindings) -> host (by lease).
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from dalsegno.broker.port import Binding, Exchange, Queue, Topology
+
+SLOTS = 1024
+"""Fixed for ever: rows are keyed by slot, and publishers in every language compute it."""
+
+DEFAULT_PARTITIONS = 16
+
+COMMANDS_EXCHANGE = "dalsegno.commands"
+"""Clients publish here: routing key `slot.<n>`."""
+RESULTS_EXCHANGE = "dalsegno.results"
+"""Workers publish here, so that they need no right to send commands; bound as the commands exchange is."""
+DEAD_EXCHANGE = "dalsegno.dead"
+"""Dead letters: routing key `invalid` (nobody can read it) or `tasks` (a task that no worker survived)."""
+DEAD_QUEUE = "dalsegno.dead"
+DEAD_TASKS_QUEUE = "dalsegno.tasks.dead"
+CONTROL_QUEUE = "dalsegno.control"
+"""Operators' requests; every host consumes it."""
+
+PARTITION_DELIVERY_LIMIT = 1_000_000
+"""Explicit, because RabbitMQ 4 counts to 20 by default and counts the whole prefetch window when a
+connection is lost: a host that crash-loops would throw away innocent neighbours. We count attempts ourselves."""
+TASK_DELIVERY_LIMIT = 20
+
+
+def slot_of(workflow_id: str) -> int:
+    """The slot of a workflow ID: CRC-32 (IEEE 802.3, as zlib has it) of its UTF-8 bytes, modulo 1024."""
+    return zlib.crc32(workflow_id.encode()) % SLOTS
+
+
+def slot_key(slot: int) -> str:
+    return f"slot.{slot}"
+
+
+def routing_key_of(workflow_id: str) -> str:
+    return slot_key(slot_of(workflow_id))
+
+
+def partition_queue(generation: int, partition: int) -> str:
+    return f"dalsegno.partition.{generation}.{partition}"
+
+
+def task_queue(name: str) -> str:
+    return f"dalsegno.tasks.{name}"
+
+
+def host_queue(host_id: str) -> str:
+    return f"dalsegno.host.{host_id}"
+
+
+def worker_queue(worker_id: str) -> str:
+    return f"dalsegno.worker.{worker_id}"
+
+
+def reply_queue(client_id: str) -> str:
+    return f"dalsegno.reply.{client_id}"
+
+
+def declare_partition_queue(generation: int, partition: int) -> Queue:
+    return Queue(
+        partition_queue(generation, partition),
+        single_active_consumer=True,
+        delivery_limit=PARTITION_DELIVERY_LIMIT,
+        dead_letter_exchange=DEAD_EXCHANGE,
+        dead_letter_routing_key="invalid",
+    )
+
+
+def declare_task_queue(name: str) -> Topology:
+    """A task queue; hosts and workers declare it before first use."""
+    return Topology(
+        queues=[
+            Queue(
+                task_queue(name),
+                delivery_limit=TASK_DELIVERY_LIMIT,
+                dead_letter_exchange=DEAD_EXCHANGE,
+                dead_letter_routing_key="tasks",
+            )
+        ]
+    )
+
+
+def namespace_topology(*, generation: int, partitions: int) -> Topology:
+    """Everything that a namespace needs, but for its task queues."""
+    queues = [
+        Queue(DEAD_QUEUE),
+        Queue(DEAD_TASKS_QUEUE),
+        Queue(
+            CONTROL_QUEUE,
+            delivery_limit=TASK_DELIVERY_LIMIT,
+            dead_letter_exchange=DEAD_EXCHANGE,
+            dead_letter_routing_key="invalid",
+        ),
+        *(declare_partition_queue(generation, partition) for partition in range(partitions)),
+    ]
+    bindings = [
+        Binding(DEAD_EXCHANGE, "invalid", DEAD_QUEUE),
+        Binding(DEAD_EXCHANGE, "tasks", DEAD_TASKS_QUEUE),
+        *(
+            Binding(exchange, slot_key(slot), partition_queue(generation, slot % partitions))
+            for exchange in (COMMANDS_EXCHANGE, RESULTS_EXCHANGE)
+            for slot in range(SLOTS)
+        ),
+    ]
+    exchanges = [Exchange(COMMANDS_EXCHANGE), Exchange(RESULTS_EXCHANGE), Exchange(DEAD_EXCHANGE)]
+    return Topology(exchanges=exchanges, queues=queues, bindings=bindings)

@@ -1,0 +1,208 @@
+"""The errors of dalsegno, split by what the catcher must do.
+
+DalsegnoError
+  CommandRejectedError          the sender is wrong and nothing changed; tell it, do not retry
+    WorkflowNotFoundError         no such workflow, or no such run of it
+    WorkflowAlreadyStartedError   the workflow ID is taken (conflict or reuse policy)
+    WorkflowClosedError           the run has ended and takes no more commands
+    QueryFailedError              the query handler raised, or there is none of that name
+    UnsupportedError              this build does not know that request
+  InvalidMessageError           nobody can ever read this; dead-letter it with the reason
+  PayloadError                  a value cannot be encoded, or bytes cannot become the wanted type
+  TransientError                the surroundings failed; the same call may be repeated
+    BrokerUnavailableError
+    StoreUnavailableError
+  FencedError                   another owner holds a newer epoch; stop acting at once
+  ConfigurationError            a URL, setting or schema is wrong; a person must change it
+    TopologyError                 the broker holds a queue or exchange with other arguments
+    SchemaError                   the tables are missing, too old or too new
+  NondeterminismError           workflow code and its history disagree; suspend that one instance
+  WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
+  FailureError                  what workflow and activity code raises and catches on purpose
+    ApplicationError              raised by user code to fail an activity or a workflow
+    ActivityError                 an activity failed for good; `__cause__` says how
+    CanceledError                 what was waited for was cancelled (as a cause; user code that is
+                                  itself cancelled sees asyncio.CancelledError)
+    TimedOutError                 a timeout of an activity or workflow passed
+    TerminatedError               the workflow was terminated
+    WorkerLostError               the worker died with the activity, too often for the broker to try again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+
+class DalsegnoError(Exception):
+    """Base of all errors that dalsegno raises."""
+
+
+class CommandRejectedError(DalsegnoError):
+    """The request was understood and refused; nothing changed and repeating it will not help."""
+
+    code = "rejected"
+
+
+class WorkflowNotFoundError(CommandRejectedError):
+    """No workflow has this ID, or the run ID named is not one of its runs."""
+
+    code = "not_found"
+
+
+class WorkflowAlreadyStartedError(CommandRejectedError):
+    """The workflow ID is taken, and the start's policies do not allow another run.
+
+    `workflow_id` and `run_id` name the run that stands in the way.
+    """
+
+    code = "already_started"
+
+    def __init__(self, message: str, *, workflow_id: str = "", run_id: str = "") -> None:
+        super().__init__(message)
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+
+
+class WorkflowClosedError(CommandRejectedError):
+    """The run has ended; signals, cancel requests and the like come too late."""
+
+    code = "closed"
+
+
+class QueryFailedError(CommandRejectedError):
+    """The query handler raised, or the workflow has no handler of that name."""
+
+    code = "query_failed"
+
+
+class UnsupportedError(CommandRejectedError):
+    """This version does not answer that kind of request."""
+
+    code = "unsupported"
+
+
+class InvalidMessageError(DalsegnoError):
+    """A message nobody can ever read. `reason` is safe to log: it never quotes the payload."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PayloadError(DalsegnoError):
+    """A value that no encoding can carry, or bytes that do not fit the annotated type."""
+
+
+class TransientError(DalsegnoError):
+    """The surroundings failed; the same call may be repeated with the same IDs."""
+
+
+class BrokerUnavailableError(TransientError):
+    """The broker could not be reached, or the connection was lost before the outcome was known."""
+
+
+class StoreUnavailableError(TransientError):
+    """The database could not be reached, or the connection was lost before the outcome was known."""
+
+
+class FencedError(DalsegnoError):
+    """Another owner holds a newer epoch; whoever sees this must stop acting at once."""
+
+
+class ConfigurationError(DalsegnoError):
+    """A URL, setting or schema is wrong; a person must change it. The message says what to do."""
+
+
+class TopologyError(ConfigurationError):
+    """The broker holds an exchange or queue of ours with other arguments."""
+
+
+class SchemaError(ConfigurationError):
+    """The database's tables are missing, too old or too new for this version."""
+
+
+class NondeterminismError(DalsegnoError):
+    """Workflow code asked for something else than its history shows. The instance is suspended."""
+
+
+class FailureError(DalsegnoError):
+    """Base of what workflow and activity code raises, receives and catches on purpose."""
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ApplicationError(FailureError):
+    """Raised by user code to fail an activity, or a workflow.
+
+    `type` is what `RetryPolicy.non_retryable_error_types` is matched against; it defaults to the name of
+    the class. `non_retryable` ends the retries whatever the policy says. `details` travel with the failure.
+    `next_retry_delay` (seconds) replaces the policy's delay once.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *details: Any,
+        type: str | None = None,  # noqa: A002 - the field's name for it
+        non_retryable: bool = False,
+        next_retry_delay: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.details: Sequence[Any] = details
+        self.type = type or self.__class__.__name__
+        self.non_retryable = non_retryable
+        self.next_retry_delay = next_retry_delay
+
+
+class ActivityError(FailureError):
+    """An activity failed for good: retries are spent or do not apply. `__cause__` is the last failure."""
+
+    def __init__(self, message: str, *, activity_type: str, activity_id: str, attempt: int) -> None:
+        super().__init__(message)
+        self.activity_type = activity_type
+        self.activity_id = activity_id
+        self.attempt = attempt
+
+
+class CanceledError(FailureError):
+    """What was waited for was cancelled. User code that is itself cancelled sees asyncio.CancelledError."""
+
+
+class TimeoutType(StrEnum):
+    """Which clock ran out."""
+
+    START_TO_CLOSE = "start_to_close"
+    SCHEDULE_TO_START = "schedule_to_start"
+    SCHEDULE_TO_CLOSE = "schedule_to_close"
+    HEARTBEAT = "heartbeat"
+    EXECUTION = "execution"
+
+
+class TimedOutError(FailureError):
+    """A timeout of an activity or of the whole workflow passed; `timeout_type` says which."""
+
+    def __init__(self, message: str, *, timeout_type: TimeoutType, last_heartbeat: Any = None) -> None:
+        super().__init__(message)
+        self.timeout_type = timeout_type
+        self.last_heartbeat = last_heartbeat
+
+
+class TerminatedError(FailureError):
+    """The workflow was terminated from outside; its code had no say."""
+
+
+class WorkerLostError(FailureError):
+    """The worker died with the activity, more often than the broker hands a task out again."""
+
+
+class WorkflowFailedError(DalsegnoError):
+    """The workflow that was waited for did not complete; `__cause__` is a FailureError that says why."""
+
+    def __init__(self, message: str, *, workflow_id: str, run_id: str) -> None:
+        super().__init__(message)
+        self.workflow_id = workflow_id
+        self.run_id = run_id
