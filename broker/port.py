@@ -198,7 +198,7 @@ class Session(Protocol):
         on_delivery: OnDelivery,
         on_closed: OnClosed,
     ) -> Consumer:
-        """Consume `queue`. `on_closed` is also called when the broker cancels the consumer (queue deleted)."""
+        """Consume `queue`. `on_closed` is also called when the broker cancels the consumer."""
 
     async def close(self) -> None: ...
 

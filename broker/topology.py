@@ -26,8 +26,8 @@ CONTROL_QUEUE = "dalsegno.control"
 """Operators' requests; every host consumes it."""
 
 PARTITION_DELIVERY_LIMIT = 1_000_000
-"""Explicit, because RabbitMQ 4 counts to 20 by default and counts the whole prefetch window when a
-connection is lost: a host that crash-loops would throw away innocent neighbours. We count attempts ourselves."""
+"""Explicit, because RabbitMQ 4 counts to 20 by default and counts the whole prefetch window when a connection
+is lost: a host that crash-loops would throw away innocent neighbours. We count attempts ourselves."""
 TASK_DELIVERY_LIMIT = 20
 
 
