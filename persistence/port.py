@@ -1,0 +1,311 @@
+"""The store port: what the engine asks of a database, and nothing more.
+
+PostgreSQL and SQLite stand behind it and pass the same suite. Everything here is synchronous; `Writer`,
+`Reader` and `Membership` each own one connection and are each used by one thread at a time. Times are whole
+microseconds since 1970 by the DATABASE's clock. A namespace is one schema; it is in no key.
+
+Every method raises StoreUnavailableError when the database cannot be reached or the connection breaks; after
+that from `Writer.commit` the outcome is UNKNOWN: the caller discards what it touched and reloads. The next
+call opens a new connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from dalsegno.policies import WorkflowStatus
+from msgspec import Struct
+
+
+class JournalRow(Struct, frozen=True, kw_only=True):
+    """One activation. `events` is one CBOR blob that only the core reads; `cause` is for people."""
+
+    run_id: str
+    sequence: int
+    round: int
+    cause: str
+    partition: int
+    epoch: int
+    host: str
+    time: int
+    events: bytes
+
+
+class SnapshotRow(Struct, frozen=True, kw_only=True):
+    """The state after activation `sequence`. It replaces the run's older snapshot.
+
+    Journal rows of the run with a sequence of at most `trim_to` are deleted in the same commit.
+    """
+
+    run_id: str
+    sequence: int
+    format: int
+    checksum: bytes
+    body: bytes
+    trim_to: int = 0
+
+
+class RunOpened(Struct, frozen=True, kw_only=True):
+    """A run begins: its row in the visibility table."""
+
+    run_id: str
+    workflow_id: str
+    workflow_type: str
+    task_queue: str
+    status: WorkflowStatus
+    started_at: int
+    reason: str | None = None
+    memo: bytes | None = None
+
+
+class RunChanged(Struct, frozen=True, kw_only=True):
+    """A run's visible status changed. With `closed_at` it ended, with `result` (CBOR of the outcome)."""
+
+    run_id: str
+    status: WorkflowStatus
+    closed_at: int | None = None
+    reason: str | None = None
+    result: bytes | None = None
+
+
+class SeenRow(Struct, frozen=True, kw_only=True):
+    """A client command that has been answered (or refused): when it comes again it changes nothing."""
+
+    workflow_id: str
+    message_id: str
+    time: int
+
+
+class InstanceWrite(Struct, frozen=True, kw_only=True):
+    """All that one round writes for one workflow ID. Applied whole or not at all.
+
+    Compare-and-set: with `expected_run_id` None the instance must not exist yet; else its row must show that
+    run ID and `expected_sequence`. `run_id`, `sequence`, `status`, `wake_at` are what the row says after.
+    Nothing but a moved `wake_at` may be in it (no journal rows); then `sequence` equals `expected_sequence`.
+    """
+
+    workflow_id: str
+    slot: int
+    partition: int
+    expected_run_id: str | None
+    expected_sequence: int
+    run_id: str
+    sequence: int
+    status: WorkflowStatus
+    wake_at: int | None
+    journal: tuple[JournalRow, ...] = ()
+    snapshot: SnapshotRow | None = None
+    opened: tuple[RunOpened, ...] = ()
+    changed: tuple[RunChanged, ...] = ()
+    seen: tuple[SeenRow, ...] = ()
+
+
+class Fence(Struct, frozen=True):
+    """A lease that a round relies on."""
+
+    partition: int
+    epoch: int
+
+
+class Round(Struct, frozen=True, kw_only=True):
+    """One transaction. `seen` are commands refused for workflow IDs that have no instance (slot, row)."""
+
+    host_id: str
+    fences: tuple[Fence, ...]
+    instances: tuple[InstanceWrite, ...]
+    seen: tuple[tuple[int, int, SeenRow], ...] = ()
+    """(partition, slot, row)"""
+
+
+class RoundOutcome(Struct, frozen=True, kw_only=True):
+    """What became of a round that did commit.
+
+    `lost` are partitions whose lease is no longer (host, epoch): nothing of theirs was written. `missed` are
+    workflow IDs whose compare-and-set failed: nothing of theirs was written. `rejected` maps workflow IDs
+    whose data the database refused (SQLSTATE classes 22 and 23) to a reason that quotes no payload.
+    `now` is the database's time.
+    """
+
+    now: int
+    lost: frozenset[int] = frozenset()
+    missed: frozenset[str] = frozenset()
+    rejected: Mapping[str, str] = {}
+
+
+class Writer(Protocol):
+    """The writer thread's view."""
+
+    def commit(self, round_: Round) -> RoundOutcome:
+        """Write a round in ONE transaction that begins by locking its lease rows with owner and epoch checked
+        (PostgreSQL: FOR SHARE; SQLite: BEGIN IMMEDIATE and a check). A check without a lock does not fence.
+
+        A data error rolls back and is bisected down to the instances at fault; the rest is committed.
+        """
+
+    def close(self) -> None: ...
+
+
+class LoadedInstance(Struct, frozen=True, kw_only=True):
+    """An instance's row, its run's newest snapshot, and the journal behind it (never more), oldest first."""
+
+    workflow_id: str
+    slot: int
+    run_id: str
+    sequence: int
+    status: WorkflowStatus
+    wake_at: int | None
+    snapshot: SnapshotRow | None
+    journal: tuple[JournalRow, ...]
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """What a cold workflow ID has. `seen` are the message IDs of its answered commands, newest last, at most
+    `seen_limit`; `seen_partial` says that there are more."""
+
+    workflow_id: str
+    instance: LoadedInstance | None
+    seen: tuple[str, ...] = ()
+    seen_partial: bool = False
+
+
+class Due(Struct, frozen=True):
+    """An instance whose wake-up is due before the time that was asked for."""
+
+    workflow_id: str
+    slot: int
+    wake_at: int
+
+
+class RunRow(Struct, frozen=True, kw_only=True):
+    """A row of the visibility table."""
+
+    run_id: str
+    workflow_id: str
+    workflow_type: str
+    task_queue: str
+    status: WorkflowStatus
+    started_at: int
+    closed_at: int | None
+    reason: str | None
+    result: bytes | None
+    memo: bytes | None
+
+
+class Reader(Protocol):
+    """A reading connection of its own, so that cold loads don't wait for commits."""
+
+    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 10_000) -> list[Loaded]:
+        """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        """A run by its ID, current or not (`wake_at` None for one that is not current)."""
+
+    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these were answered before (for instances loaded with `seen_partial`)."""
+
+    def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
+        """Open instances of these slots whose wake_at is at most `before`, earliest first."""
+
+    def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
+        """The run named, or the workflow's newest."""
+
+    def runs(
+        self,
+        *,
+        status: WorkflowStatus | None = None,
+        workflow_type: str | None = None,
+        workflow_id: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[RunRow], str | None]:
+        """Newest first, and a cursor for the next page (None at the end). `before` is such a cursor; one
+        that is not raises CommandRejectedError."""
+
+    def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]: ...
+
+    def close(self) -> None: ...
+
+
+class HostRow(Struct, frozen=True):
+    host_id: str
+    expires_at: int
+    version: str
+
+
+class LeaseRow(Struct, frozen=True):
+    partition: int
+    owner: str | None
+    epoch: int
+
+
+class Cluster(Struct, frozen=True, kw_only=True):
+    """Who is there and who owns what, at database time `now`. `hosts` are the live ones."""
+
+    now: int
+    hosts: tuple[HostRow, ...]
+    leases: tuple[LeaseRow, ...]
+
+
+class Membership(Protocol):
+    """Hosts, leases and strikes: used by the host supervisor's own thread, and by the parent process."""
+
+    def join(self, host_id: str, *, ttl: int, version: str) -> int:
+        """Write the host's row, valid for `ttl` microseconds; the database's time is returned."""
+
+    def renew(self, host_id: str, *, ttl: int) -> int:
+        """Extend the row by one statement; database time is returned. FencedError when it is gone or expired:
+        others may own the leases by now, so the host must drop everything and join anew."""
+
+    def expire(self, host_id: str) -> None:
+        """Delete the host's row: its leases are free to take at once. Called by the parent that killed it
+        and by a host that leaves."""
+
+    def cluster(self) -> Cluster: ...
+
+    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+        """Take those that no live host owns, raising their epochs; those taken are returned with the new
+        epoch. Waits a bounded time for a commit that still holds a row's lock. FencedError when the taker's
+        own row is gone or expired."""
+
+    def release(self, leases: Sequence[Fence], host_id: str) -> None:
+        """Give up leases that are still ours; others are left alone."""
+
+    def strike(self, run_id: str, cause: str) -> int:
+        """Count one more strike against (run, cause); the new count is returned."""
+
+    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]: ...
+
+    def clear_strikes(self, run_id: str) -> None: ...
+
+    def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
+        """Delete up to `limit` seen rows with a time before `older_than`; how many is returned."""
+
+    def close(self) -> None: ...
+
+
+class Namespace(Struct, frozen=True, kw_only=True):
+    """The `meta` row."""
+
+    generation: int
+    partitions: int
+    hash_seed: int
+
+
+class Store(Protocol):
+    """A database URL made usable. Opening connections is lazy."""
+
+    def migrate(self, *, partitions: int) -> Namespace:
+        """Create or upgrade the schema (Alembic) and the meta and lease rows; doing it again changes nothing.
+        ConfigurationError when `partitions` differs from what the namespace has."""
+
+    def namespace(self) -> Namespace:
+        """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old or too new."""
+
+    def writer(self) -> Writer: ...
+
+    def reader(self) -> Reader: ...
+
+    def membership(self) -> Membership: ...
+
+    def close(self) -> None: ...
