@@ -1,0 +1,80 @@
+"""Servers for the whole suite. They start when the first test asks, so unit tests stay fast.
+
+`rabbitmq_url` and `postgres_url` are fresh for each test: a virtual host, a database. `rabbitmq_server` and
+`postgres_server` are shared by the session: a test that stops, restarts or overloads a server takes
+`private_rabbitmq` or `private_postgres` instead.
+
+DALSEGNO_TEST_BROKER_URL and DALSEGNO_TEST_DATABASE_URL name servers to use instead of starting them. Then all
+tests share the one virtual host (take an empty one), and databases are created beside the one in the URL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledError, fresh_database
+
+BROKER_URL = os.environ.get("DALSEGNO_TEST_BROKER_URL", "")
+DATABASE_URL = os.environ.get("DALSEGNO_TEST_DATABASE_URL", "")
+
+
+def _run_rabbitmq() -> Iterator[RabbitMQServer]:
+    try:
+        server = RabbitMQServer()
+    except ServerNotInstalledError as error:
+        pytest.fail(str(error), pytrace=False)
+    with server:
+        yield server
+
+
+def _run_postgres() -> Iterator[PostgresServer]:
+    try:
+        server = PostgresServer()
+    except ServerNotInstalledError as error:
+        pytest.fail(str(error), pytrace=False)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQServer]:
+    """The session's own node; never the one of DALSEGNO_TEST_BROKER_URL."""
+    yield from _run_rabbitmq()
+
+
+@pytest.fixture(scope="module")
+def private_rabbitmq() -> Iterator[RabbitMQServer]:
+    """A node that the tests of one module may stop, kill and overload; each leaves it running."""
+    yield from _run_rabbitmq()
+
+
+@pytest.fixture
+def rabbitmq_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if BROKER_URL:
+        yield BROKER_URL
+        return
+    server: RabbitMQServer = request.getfixturevalue("rabbitmq_server")
+    with server.virtual_host() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The session's own cluster; never the one of DALSEGNO_TEST_DATABASE_URL."""
+    yield from _run_postgres()
+
+
+@pytest.fixture(scope="module")
+def private_postgres() -> Iterator[PostgresServer]:
+    """A cluster that the tests of one module may stop and restart; each leaves it running."""
+    yield from _run_postgres()
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    server_url = DATABASE_URL or request.getfixturevalue("postgres_server").url
+    with fresh_database(server_url) as url:
+        yield url

@@ -1,0 +1,373 @@
+"""Private servers for tests, benchmarks and crash scripts: a RabbitMQ node, a PostgreSQL cluster.
+
+Each is a context manager that starts a server of its own on free loopback ports with a folder of its own,
+and leaves nothing behind:
+
+    with RabbitMQServer() as broker, PostgresServer() as database:
+        run_against(broker.url, database.url)
+
+They work as root and as an ordinary user, and need no system service: Debian's packages `rabbitmq-server` and
+`postgresql` are enough. The servers end with the thread that started them, even if it is killed; start them
+from the main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import port_for
+import psycopg
+from psycopg import sql
+from pytest_rabbitmq.factories.executor import RabbitMqExecutor
+
+START_SECONDS = 60.0
+"""A node is up in about ten seconds on an idle machine; tests of others may keep it busy."""
+STOP_SECONDS = 30.0
+
+RABBITMQ_BIN = Path("/usr/lib/rabbitmq/bin")
+"""Not /usr/sbin, whose wrapper switches to the user `rabbitmq`, or refuses."""
+
+INSTALL_HINT = "install it (Debian: apt-get install rabbitmq-server postgresql) or set {variable} to a URL"
+
+
+class ServerNotInstalledError(RuntimeError):
+    """The server's binaries are not on this machine; the message says what to install or set."""
+
+
+def wait_until(state: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll `state` until it holds; TimeoutError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not state():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody uses, outside the range that outgoing connections draw from."""
+    ports: list[int] = []
+    while len(ports) < count:
+        ports.append(port_for.select_random(exclude_ports=ports))
+    return ports
+
+
+def _ends_with_parent(signal_name: str) -> list[str]:
+    """A command prefix by which the kernel ends the server when its starter dies, however it dies."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", signal_name, "--"] if setpriv else []
+
+
+class _Node(RabbitMqExecutor):
+    """pytest-rabbitmq's executor, with the part of the environment that it leaves to the system's files."""
+
+    def __init__(self, folder: Path, *, port: int, distribution_port: int, extra: Mapping[str, str]) -> None:
+        command = [*_ends_with_parent("TERM"), str(RABBITMQ_BIN / "rabbitmq-server")]
+        self._extra = dict(extra)
+        super().__init__(
+            " ".join(command),
+            host="127.0.0.1",
+            port=port,
+            distribution_port=distribution_port,
+            rabbit_ctl=str(RABBITMQ_BIN / "rabbitmqctl"),
+            logpath=folder / "log",
+            path=folder,
+            plugin_path=folder,
+            node_name=f"dalsegno-{port}@localhost",
+        )
+
+    @property
+    def envvars(self) -> dict[str, str]:
+        inherited = {name: value for name, value in super().envvars.items() if not name.startswith("ERL_")}
+        return inherited | self._extra
+
+
+class RabbitMQServer:
+    """A RabbitMQ node with its own epmd, in a folder of its own."""
+
+    def __init__(self) -> None:
+        if not (RABBITMQ_BIN / "rabbitmq-server").exists():
+            hint = INSTALL_HINT.format(variable="DALSEGNO_TEST_BROKER_URL")
+            raise ServerNotInstalledError(f"RabbitMQ is not installed: {hint}.")
+        self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-rabbitmq-"))
+        self.port, distribution_port, self._epmd_port = _free_ports(3)
+        self._cookie = secrets.token_hex(16)
+        self._write_configuration()
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._node = _Node(
+            self.folder,
+            port=self.port,
+            distribution_port=distribution_port,
+            extra={
+                "HOME": str(self.folder),
+                "ERL_EPMD_PORT": str(self._epmd_port),
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            },
+        )
+
+    def _write_configuration(self) -> None:
+        cookie = self.folder / ".erlang.cookie"
+        cookie.write_text(self._cookie)
+        cookie.chmod(0o400)
+        (self.folder / "plugins").write_text("[].")
+        (self.folder / "rabbitmq.conf").write_text("log.console = false\ndisk_free_limit.absolute = 50MB\n")
+
+    @property
+    def url(self) -> str:
+        """The default virtual host. See `virtual_host` for one that is nobody else's."""
+        return self.url_of("/")
+
+    def url_of(self, virtual_host: str) -> str:
+        name = virtual_host.replace("/", "%2F")
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{name}"
+
+    @property
+    def pid(self) -> int:
+        """The Erlang VM that is the broker."""
+        return int((self.folder / "pid").read_text())
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_epmd()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start_epmd(self) -> None:
+        # Ours, so that its PID is known: one that the node starts by itself would outlive the node.
+        command = [*_ends_with_parent("KILL"), "epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+        self._epmd = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: port_for.port_is_used(self._epmd_port), STOP_SECONDS, "the start of epmd")
+
+    def start(self) -> None:
+        """Start the node (again), with what it has on disk; it serves when this returns."""
+        self._node.start()
+        # The port opens a little before the node counts as booted, and vhosts can't be added in between.
+        self.evaluate("rabbit:await_startup()")
+
+    def stop(self) -> None:
+        """Shut the node down in good order (SIGTERM), as a system service does."""
+        self._node.stop(expected_returncode=0)
+
+    def kill(self) -> None:
+        """SIGKILL the node; what it had not synced to its files is the operating system's affair."""
+        self._node.kill()
+
+    def close(self) -> None:
+        """End everything that was started and delete the folder. Closing twice is ordinary."""
+        self._node.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop_app(self) -> None:
+        """Stop the broker inside the running VM, as `rabbitmqctl stop_app`: connections are closed."""
+        self.evaluate("rabbit:stop()")
+
+    def start_app(self) -> None:
+        self.evaluate("rabbit:start()")
+
+    @contextlib.contextmanager
+    def memory_alarm(self) -> Iterator[None]:
+        """Publishing connections are blocked within; consumers and acknowledgements are not."""
+        self.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.0000001)")
+        try:
+            yield
+        finally:
+            self.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.4)")
+
+    @contextlib.contextmanager
+    def virtual_host(self) -> Iterator[str]:
+        """The URL of a fresh virtual host, deleted with all that is in it."""
+        name = f"test-{secrets.token_hex(6)}"
+        rights = ", ".join(['<<".*">>'] * 3)
+        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
+        self.evaluate(
+            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {rights}, <<"tests">>)'
+        )
+        try:
+            yield self.url_of(name)
+        finally:
+            if self._node.running():
+                self.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)')
+
+    def evaluate(self, expression: str) -> str:
+        """Evaluate an Erlang expression in the node and return what it printed; RuntimeError if it failed.
+
+        In milliseconds through erl_call, which comes with Erlang; rabbitmqctl takes more than a second.
+        """
+        command = ["erl_call", "-c", self._cookie, "-sname", f"dalsegno-{self.port}@localhost", "-e"]
+        done = subprocess.run(
+            command,
+            input=f"{expression}.\n",
+            env=self._node.envvars,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0 or not done.stdout.startswith("{ok,"):
+            raise RuntimeError(f"{expression} failed: {done.stdout} {done.stderr}")
+        return done.stdout
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl against the node (a second or two) and return its output."""
+        output: str = self._node.rabbitctl_output(*arguments)
+        return output
+
+
+class PostgresServer:
+    """A PostgreSQL cluster, with fsync on unless told otherwise."""
+
+    user = "dalsegno"
+
+    def __init__(self, *, fsync: bool = True, settings: Mapping[str, str] | None = None) -> None:
+        self._bin = _postgres_bin()
+        self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-postgres-"))
+        (self.port,) = _free_ports(1)
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "200",
+            "fsync": "on" if fsync else "off",
+            **(settings or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL refuses to run as root.
+        self._as_user: dict[str, Any] = {"cwd": "/"}
+        if os.geteuid() == 0:
+            self._as_user |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+            shutil.chown(self.folder, "postgres", "postgres")
+
+    @property
+    def url(self) -> str:
+        """The cluster's own database. See `database` for one that is nobody else's."""
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://{self.user}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        """The postmaster; backends are its children."""
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        try:
+            self._initialise()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _initialise(self) -> None:
+        options = ["-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        command = [str(self._bin / "initdb"), "-D", str(self.folder / "data"), *options]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **self._as_user)
+
+    def start(self) -> None:
+        """Start the cluster (again), with what it has on disk; it answers when this returns."""
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(self._bin / "postgres"), "-D", str(self.folder / "data"), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_ends_with_parent("QUIT"), *command], stdout=log, stderr=log, **self._as_user
+            )
+        wait_until(self._answers, START_SECONDS, "the start of PostgreSQL")
+
+    def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended: {(self.folder / 'log').read_text()[-2000:]}")
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT in good order, SIGQUIT at once (it recovers at its next start)."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        self.stop(how)
+        self.start()
+
+    def close(self) -> None:
+        """End the server and delete the folder. Closing twice is ordinary."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def terminate_backends(self, database_url: str) -> int:
+        """End every connection to a database, as a fail-over would; their number is returned."""
+        name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return len(connection.execute(statement, (name,)).fetchall())
+
+    def database(self) -> contextlib.AbstractContextManager[str]:
+        """The URL of a fresh database, dropped at the end with whoever is still connected."""
+        return fresh_database(self.url)
+
+
+@contextlib.contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """Create a database beside the one that `server_url` names, yield its URL, drop it."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    base, _, query = server_url.partition("?")
+    try:
+        yield f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    finally:
+        # A test may have stopped the server; then the database goes with its folder.
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(server_url, autocommit=True) as connection,
+        ):
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _postgres_bin() -> Path:
+    """The newest PostgreSQL of the machine: Debian's folders first, then the PATH."""
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if versions:
+        return max(versions, key=lambda path: int(path.parent.name))
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        hint = INSTALL_HINT.format(variable="DALSEGNO_TEST_DATABASE_URL")
+        raise ServerNotInstalledError(f"PostgreSQL is not installed: {hint}.")
+    return Path(on_path).parent
