@@ -300,7 +300,7 @@ class Store(Protocol):
         ConfigurationError when `partitions` differs from what the namespace has."""
 
     def namespace(self) -> Namespace:
-        """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old or too new."""
+        """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old or new."""
 
     def writer(self) -> Writer: ...
 

@@ -1,0 +1,77 @@
+"""Inputs: what user code is stepped with, one at a time. They are logged, and replayed on recovery.
+
+A run (or what follows a sign) begins with `Begin`; after it each input is given to the program, which runs
+until idle and answers with intents. Everything user code can learn comes from these.
+"""
+
+from __future__ import annotations
+
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from msgspec import Struct
+
+
+class RunInfo(Struct, frozen=True, kw_only=True):
+    """What `workflow.info()` shows and what never changes within a run."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    started_at: int
+    execution_timeout: int | None = None
+    memo: dict[str, Payload] = {}
+
+
+class SignedState(Struct, frozen=True, kw_only=True):
+    """What lies before the log: the state of the last sign (none at the beginning of the run).
+
+    The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
+    `signals` were buffered (no handler had taken them) when the sign was set; `cancel_reason` is set when
+    cancellation had been requested.
+    """
+
+    state: Payload | None = None
+    state_version: int = 1
+    signs: int = 0
+    next_activity: int = 1
+    next_timer: int = 1
+    next_uuid: int = 1
+    next_hash: int = 1
+    signals: tuple[Signaled, ...] = ()
+    cancel_reason: str | None = None
+
+
+class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
+    """The first input of a run, or after a sign (`args` is then empty; the state is in SignedState)."""
+
+    args: tuple[Payload, ...] = ()
+
+
+class Signaled(Struct, frozen=True, kw_only=True, tag="signal"):
+    name: str
+    args: tuple[Payload, ...] = ()
+
+
+class CancelRequested(Struct, frozen=True, kw_only=True, tag="cancel"):
+    reason: str = ""
+
+
+class ActivityResolved(Struct, frozen=True, kw_only=True, tag="activity"):
+    """An activity is settled for good: `result`, or `failure` (retries are spent; kind `activity` with the
+    last failure as its cause), or cancelled (a failure of kind `canceled`)."""
+
+    number: int
+    result: Payload | None = None
+    failure: Failure | None = None
+
+
+class TimerFired(Struct, frozen=True, kw_only=True, tag="timer"):
+    number: int
+
+
+class Continue(Struct, frozen=True, kw_only=True, tag="continue"):
+    """Go on after a bounded step (many signs in a row without waiting)."""
+
+
+Input = Begin | Signaled | CancelRequested | ActivityResolved | TimerFired | Continue
