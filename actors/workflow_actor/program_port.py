@@ -34,7 +34,7 @@ class Program(Protocol):
         """Run a query handler: no intents, counters restored. Raises QueryFailedError."""
 
     def waiting_for(self) -> tuple[str, ...]:
-        """For people: what the code waits for ("activity 3 charge_card", "timer 2", "condition at x.py:10")."""
+        """For people: what the code waits for ("activity 3 charge_card", "condition at x.py:10")."""
 
     def drop(self) -> None:
         """Let go of the coroutines without a trace: while they unwind, every `workflow.*` call raises a
