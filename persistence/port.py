@@ -70,11 +70,15 @@ class RunChanged(Struct, frozen=True, kw_only=True):
 
 
 class SeenRow(Struct, frozen=True, kw_only=True):
-    """A client command that has been answered (or refused): when it comes again it changes nothing."""
+    """A client command that has been answered: when it comes again it changes nothing and is answered alike.
+
+    `answer` is "" when it was accepted, else the error code with which it was refused.
+    """
 
     workflow_id: str
     message_id: str
     time: int
+    answer: str = ""
 
 
 class InstanceWrite(Struct, frozen=True, kw_only=True):
@@ -160,13 +164,15 @@ class LoadedInstance(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What a cold workflow ID has. `seen` are the message IDs of its answered commands, newest last, at most
-    `seen_limit`; `seen_partial` says that there are more."""
+    """What a cold workflow ID has. `seen` maps the message IDs of its answered commands to their answers,
+    oldest first, the newest `seen_limit` of them; `seen_partial` says that there are more. `strikes` are
+    those of its current run: (cause, count)."""
 
     workflow_id: str
     instance: LoadedInstance | None
-    seen: tuple[str, ...] = ()
+    seen: Mapping[str, str] = {}
     seen_partial: bool = False
+    strikes: tuple[tuple[str, int], ...] = ()
 
 
 class Due(Struct, frozen=True):
@@ -201,11 +207,14 @@ class Reader(Protocol):
     def load_run(self, run_id: str) -> LoadedInstance | None:
         """A run by its ID, current or not (`wake_at` None for one that is not current)."""
 
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> frozenset[str]:
-        """Which of these were answered before (for instances loaded with `seen_partial`)."""
+    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[str, str]:
+        """Which of these were answered before, and how (for instances loaded with `seen_partial`)."""
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         """Open instances of these slots whose wake_at is at most `before`, earliest first."""
+
+    def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
+        """Workflow IDs of suspended instances of these slots: a host with other code tries them again."""
 
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         """The run named, or the workflow's newest."""
