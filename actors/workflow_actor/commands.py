@@ -13,10 +13,12 @@ from msgspec import Struct
 
 
 class Caller(Struct, frozen=True):
-    """Who waits for an answer: an AMQP queue and the ID that the caller recognises it by."""
+    """Who waits for an answer: an AMQP queue, the ID that the caller recognises it by, and the content type
+    that it speaks ("" means CBOR)."""
 
     reply_to: str
     correlation_id: str
+    content_type: str = ""
 
 
 class Start(Struct, frozen=True, kw_only=True):
