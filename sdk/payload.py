@@ -1,12 +1,27 @@
-"""A payload: a value as bytes with a label that says how to read it. The engine never looks inside."""
+"""Payloads: values as bytes with a label that says how to read them. The engine never looks inside.
+
+A value travels as JSON (`json/plain`), but for one that is itself bytes (`binary/plain`). JSON carries what
+msgspec carries: numbers, strings, None, lists, dicts, tuples, sets, dataclasses, msgspec Structs, TypedDicts,
+NamedTuples, enums, datetimes, UUIDs, Decimals, and bytes inside of these as base64. The reader's annotation
+decides what comes out; without one it is plain JSON (dict, list, str, int, float, bool, None).
+
+The same value gives the same bytes in every process: sets and dicts are sorted. NaN and the infinities have
+no JSON form and are refused. A Payload is passed on as it is, and is what an annotation `Payload` gets.
+"""
 
 from __future__ import annotations
 
-from msgspec import Struct
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Protocol
+
+import msgspec
+from dalsegno.errors import PayloadError
 
 
-class Payload(Struct, frozen=True):
-    """`encoding` is one of ENCODINGS or a user's own; `data` are the bytes."""
+class Payload(msgspec.Struct, frozen=True):
+    """`encoding` is JSON_PLAIN, BINARY_PLAIN or the label of a user's own converter; `data` are the bytes."""
 
     encoding: str
     data: bytes
@@ -15,3 +30,102 @@ class Payload(Struct, frozen=True):
 JSON_PLAIN = "json/plain"
 BINARY_PLAIN = "binary/plain"
 """A value that was bytes."""
+
+
+class PayloadConverter(Protocol):
+    """How values become payloads. Whoever reads a payload needs the converter that wrote it."""
+
+    def to_payload(self, value: Any) -> Payload:
+        """Raises PayloadError for a value that cannot be carried; the message names its type, never it."""
+
+    def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
+        """Raises PayloadError where the bytes do not fit `type_hint`; the message says where, never what."""
+
+
+class JSONConverter:
+    """The default converter, as the module describes it. It has no state: one serves every thread."""
+
+    def to_payload(self, value: Any) -> Payload:
+        if isinstance(value, Payload):
+            return value
+        if isinstance(value, _BINARY):
+            return Payload(BINARY_PLAIN, bytes(value))
+        try:
+            data = _encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise _not_sendable(value, _why(error)) from error
+        # msgspec silently writes NaN and the infinities as null; only then is it worth looking for them.
+        if b"null" in data and _holds_non_finite(value):
+            raise _not_sendable(value, "it holds NaN or an infinity, which JSON does not have")
+        return Payload(JSON_PLAIN, data)
+
+    def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
+        if type_hint is Payload:
+            return payload
+        try:
+            if payload.encoding == JSON_PLAIN:
+                return _decoder(type_hint).decode(payload.data)
+            if payload.encoding == BINARY_PLAIN:
+                return msgspec.convert(payload.data, type_hint, builtin_types=_BINARY)
+        except msgspec.ValidationError as error:
+            raise PayloadError(f"The value does not fit its annotation: {mismatch(error)}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise PayloadError(f"The payload is not valid JSON ({type(error).__name__}).") from None
+        except TypeError as error:  # the annotation is one that msgspec has no decoder for
+            raise PayloadError(f"No value can be restored as {type_hint!r}: {error}.") from error
+        raise PayloadError(f"Nothing here can read payloads of the encoding {payload.encoding[:100]!r}.")
+
+
+DEFAULT_CONVERTER: PayloadConverter = JSONConverter()
+
+_ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+_BINARY = (bytes, bytearray, memoryview)
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:  # rightly, or because msgspec sorts only dicts whose keys are str
+        return _ENCODER.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic"))
+
+
+@lru_cache(maxsize=4096)
+def _decoder(type_hint: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_hint)
+
+
+def mismatch(error: msgspec.ValidationError) -> str:
+    """What msgspec found wrong and where, without the value, which it quotes for enums and formats."""
+    what, _, where = str(error).rpartition(" - at ")
+    if not what:
+        what, where = where, "`$`"
+    safe = what if what.startswith(("Expected `", "Object missing required field")) else "Invalid value"
+    return f"{safe} at {where}"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply, or contains itself"
+    if isinstance(error, UnicodeEncodeError):
+        return "a string in it is not valid Unicode"
+    # msgspec's TypeErrors name types and rules only; the texts of the others can hold parts of the value.
+    return str(error).removesuffix(".") if isinstance(error, TypeError) else "a number in it is out of range"
+
+
+def _not_sendable(value: Any, why: str) -> PayloadError:
+    return PayloadError(f"A value of type {type(value).__qualname__} cannot be sent: {why}.")
+
+
+def _holds_non_finite(value: Any) -> bool:
+    return not all(map(math.isfinite, _floats(msgspec.to_builtins(value, str_keys=True))))
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _floats(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from _floats(part)

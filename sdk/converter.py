@@ -1,0 +1,151 @@
+"""Arguments and results: from a callable's annotations to payloads and back.
+
+Workflows, signals, queries, activities and the client all come here, so that a value means the same
+everywhere. The converter for single values is in `dalsegno.payload`, the one for errors in
+`dalsegno.failure`; both are handed on from here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, get_type_hints
+
+from dalsegno.errors import PayloadError
+from dalsegno.failure import from_failure, to_failure
+from dalsegno.payload import DEFAULT_CONVERTER, JSONConverter, Payload, PayloadConverter
+
+__all__ = [
+    "DEFAULT_CONVERTER",
+    "JSONConverter",
+    "PayloadConverter",
+    "Signature",
+    "decode_args",
+    "encode_args",
+    "from_failure",
+    "from_payload",
+    "return_type",
+    "signature_of",
+    "to_failure",
+    "to_payload",
+]
+
+to_payload = DEFAULT_CONVERTER.to_payload
+from_payload = DEFAULT_CONVERTER.from_payload
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    type_hint: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What may be sent to a callable, by position, and what comes back."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    required: int
+    """How many of them have no default."""
+    rest: Parameter | None
+    """`*args`, for whatever is left over."""
+    returns: Any
+
+    def accepts(self, count: int) -> bool:
+        return self.required <= count and (self.rest is not None or count <= len(self.parameters))
+
+    @property
+    def expected(self) -> str:
+        """How many arguments there may be, in words."""
+        most = len(self.parameters)
+        if self.rest is not None:
+            return f"{self.required} or more arguments"
+        if self.required != most:
+            return f"{self.required} to {most} arguments"
+        return "1 argument" if most == 1 else f"{most or 'no'} arguments"
+
+
+def signature_of(target: Callable[..., Any], *, method: bool = False) -> Signature:
+    """The signature of a function, or of a `method` found on its class, whose first parameter is left out.
+
+    Raises PayloadError where an annotation names what does not exist, or where a parameter cannot be given by
+    position. Resolved once per callable, so classes may be named before they are defined.
+    """
+    return _signature_of(target, method)
+
+
+@lru_cache(maxsize=4096)
+def _signature_of(target: Callable[..., Any], method: bool) -> Signature:
+    name = getattr(target, "__qualname__", repr(target))
+    try:
+        hints = get_type_hints(target, include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise PayloadError(
+            f"The annotations of {name} cannot be resolved: {error}. Import what they name at run time, not "
+            "only for type checkers."
+        ) from error
+    all_parameters = list(inspect.signature(target).parameters.values())[1 if method else 0 :]
+    positional: list[Parameter] = []
+    required = 0
+    rest: Parameter | None = None
+    for parameter in all_parameters:
+        described = Parameter(parameter.name, hints.get(parameter.name, Any))
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            positional.append(described)
+            required += parameter.default is parameter.empty
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            rest = described
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise PayloadError(
+                f"Parameter {parameter.name!r} of {name} can only be given by keyword, but arguments travel "
+                "by position. Give it a default, or take the * out of the signature."
+            )
+    return Signature(name, tuple(positional), required, rest, hints.get("return", Any))
+
+
+def return_type(target: Callable[..., Any]) -> Any:
+    """The annotated return type, or Any. (Of an `async def` that is what the await gives.)"""
+    return _signature_of(target, False).returns
+
+
+def encode_args(
+    name: str, args: Sequence[Any], converter: PayloadConverter = DEFAULT_CONVERTER
+) -> tuple[Payload, ...]:
+    """The arguments for what is called `name`. Raises PayloadError that says which of them cannot be sent."""
+    payloads: list[Payload] = []
+    for position, value in enumerate(args, start=1):
+        try:
+            payloads.append(converter.to_payload(value))
+        except PayloadError as error:
+            raise PayloadError(f"Argument {position} of {name}: {error}") from error
+    return tuple(payloads)
+
+
+def decode_args(
+    target: Callable[..., Any] | Signature,
+    payloads: Sequence[Payload],
+    converter: PayloadConverter = DEFAULT_CONVERTER,
+    *,
+    method: bool = False,
+) -> list[Any]:
+    """The positional arguments to call `target` with; `method` as for signature_of.
+
+    Raises PayloadError for a wrong number, and for what does not fit its annotation.
+    """
+    signature = target if isinstance(target, Signature) else _signature_of(target, method)
+    if not signature.accepts(len(payloads)):
+        raise PayloadError(f"{signature.name} takes {signature.expected}, but was sent {len(payloads)}.")
+    values: list[Any] = []
+    for index, payload in enumerate(payloads):
+        parameter = signature.parameters[index] if index < len(signature.parameters) else signature.rest
+        assert parameter is not None
+        try:
+            values.append(converter.from_payload(payload, parameter.type_hint))
+        except PayloadError as error:
+            raise PayloadError(
+                f"Argument {index + 1} ({parameter.name!r}) of {signature.name}: {error}"
+            ) from error
+    return values
