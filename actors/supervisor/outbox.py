@@ -1,0 +1,260 @@
+"""The outbox: effects on their way, from the commit to the broker's confirm.
+
+It is memory only. What it holds is either outstanding in the state of its workflow or asked for by a message
+that stays unacknowledged, so a crash loses nothing: whoever comes after publishes the same message IDs again.
+
+A message's ways: sent -> confirmed. Sent -> lost (the publisher closed): sent again by the next publisher.
+Sent -> refused (the queue is full): sent again with back-off, and *parked* when others are being confirmed
+meanwhile, so that it holds up nobody. Sent -> returned: a task queue is declared and the task sent again; a
+reply or grant whose reader is gone is dropped. A publish that closed the channel: the suspects are sent one by
+one, and the one in the air when it closes again is the culprit, which is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Protocol
+
+import structlog
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.broker.port import Message, Outcome, Outgoing
+
+log = structlog.get_logger()
+
+PARK_AFTER_SECONDS = 5.0
+RETRY_DELAY_SECONDS = (0.2, 5.0)
+"""First and longest delay before a refused message is sent again; doubles in between."""
+
+
+class Shipment:
+    """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
+    effect ID); None for transient ones. Several causes may wait for its confirm."""
+
+    __slots__ = ("address", "causes", "message", "refusals", "refused_since", "workflow")
+
+    def __init__(
+        self,
+        message: Message,
+        address: Address,
+        *,
+        causes: Iterable[Cause] = (),
+        workflow: tuple[int, str, str, tuple[int, int]] | None = None,
+    ) -> None:
+        self.message = message
+        self.address = address
+        self.causes = list(causes)
+        self.workflow = workflow
+        self.refusals = 0
+        self.refused_since: float | None = None
+        for cause in self.causes:
+            cause.pending += 1
+
+
+class Carrier(Protocol):
+    """What the outbox asks of the shell. None of these may block or call back at once."""
+
+    def publish(self, batch: list[Outgoing]) -> None: ...
+
+    def declare_task_queue(self, name: str) -> None:
+        """Answered by `Outbox.task_queue_declared`, after as many tries as it takes."""
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Owner(Protocol):
+    """Who is told what became of durable effects."""
+
+    def effect_confirmed(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None: ...
+
+    def effect_unsendable(self, workflow: tuple[int, str, str, tuple[int, int]], reason: str) -> None: ...
+
+    def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None: ...
+
+
+class Outbox:
+    """All messages of this process that are not confirmed, by message ID, in the order of their first send."""
+
+    def __init__(self, carrier: Carrier, owner: Owner) -> None:
+        self._carrier = carrier
+        self._owner = owner
+        self._in_flight: dict[str, Shipment] = {}
+        self._declared: set[str] = set()
+        self._awaiting_queue: dict[str, list[Shipment]] = {}
+        self._open = False
+        self._suspects: list[Shipment] = []
+        self._in_the_air: Shipment | None = None
+        self._last_confirm = 0.0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._in_flight)
+
+    def is_in_flight(self, message_id: str) -> bool:
+        return message_id in self._in_flight
+
+    def send(self, shipments: Iterable[Shipment]) -> None:
+        """Send what is not on its way already; a message ID is never in flight twice."""
+        batch = []
+        for shipment in shipments:
+            message_id = shipment.message.message_id
+            assert message_id is not None
+            known = self._in_flight.get(message_id)
+            if known is not None:
+                known.causes.extend(shipment.causes)
+                continue
+            self._in_flight[message_id] = shipment
+            queue = shipment.address.task_queue
+            if queue is not None and queue not in self._declared:
+                self._await_queue(queue, shipment)
+            else:
+                batch.append(shipment)
+        self._publish(batch)
+
+    def join(self, message_id: str, cause: Cause) -> bool:
+        """Let a cause wait for a message that is on its way; False when it is not."""
+        shipment = self._in_flight.get(message_id)
+        if shipment is None:
+            return False
+        cause.pending += 1
+        shipment.causes.append(cause)
+        return True
+
+    def task_queue_declared(self, name: str) -> None:
+        self._declared.add(name)
+        self._publish(self._awaiting_queue.pop(name, []))
+
+    def publisher_opened(self) -> None:
+        """Everything unconfirmed is sent again, in order; one by one if one of them closed the last channel."""
+        self._open = True
+        self._declared.clear()
+        if self._suspects:
+            self._next_suspect()
+            return
+        waiting = {id(shipment) for group in self._awaiting_queue.values() for shipment in group}
+        self._publish([s for s in self._in_flight.values() if id(s) not in waiting])
+        for name in self._awaiting_queue:
+            self._carrier.declare_task_queue(name)
+
+    def publisher_closed(self, *, by_publish: bool) -> None:
+        """`by_publish`: the broker closed the channel over something we sent, the connection lives."""
+        self._open = False
+        culprit, self._in_the_air = self._in_the_air, None
+        if not by_publish:
+            self._suspects = []
+        elif culprit is not None:
+            self._suspects = [suspect for suspect in self._suspects if suspect is not culprit]
+            self._give_up(culprit, "the broker closes the channel over this message: it is probably too large")
+        else:
+            self._suspects = list(self._in_flight.values())
+
+    def park_overdue(self) -> None:
+        """Park what has been refused for some seconds while others are confirmed: it holds up its cause.
+
+        When nothing is confirmed (an alarm, no broker) nothing is parked: back-pressure stands.
+        """
+        now = self._carrier.monotonic()
+        if now - self._last_confirm > PARK_AFTER_SECONDS:
+            return
+        for shipment in list(self._in_flight.values()):
+            since = shipment.refused_since
+            if since is None or now - since < PARK_AFTER_SECONDS or not shipment.causes:
+                continue
+            if shipment.workflow is None:
+                self._drop(shipment, "refused")
+            else:
+                self._owner.effect_parked(shipment.workflow)
+
+    def release_causes(self, message_id: str) -> None:
+        """The wake-up of a parked effect is durable: its causes need not wait for it any more."""
+        shipment = self._in_flight.get(message_id)
+        if shipment is not None:
+            causes, shipment.causes = shipment.causes, []
+            for cause in causes:
+                cause.done()
+
+    def _publish(self, shipments: list[Shipment]) -> None:
+        if self._open and shipments and not self._suspects:
+            self._carrier.publish([self._outgoing(shipment) for shipment in shipments])
+
+    def _outgoing(self, shipment: Shipment) -> Outgoing:
+        address = shipment.address
+        return Outgoing(
+            address.exchange, address.routing_key, shipment.message, partial(self._on_outcome, shipment)
+        )
+
+    def _on_outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED:
+            self._last_confirm = self._carrier.monotonic()
+            self._confirmed(shipment)
+        elif outcome is Outcome.RETURNED:
+            self._returned(shipment)
+        elif outcome is Outcome.REFUSED:
+            self._refused(shipment)
+        # LOST: it stays in flight, and the next publisher sends it again.
+
+    def _confirmed(self, shipment: Shipment) -> None:
+        if self._in_flight.pop(shipment.message.message_id or "", None) is not shipment:
+            return
+        if shipment.workflow is not None:
+            self._owner.effect_confirmed(shipment.workflow)
+        for cause in shipment.causes:
+            cause.done()
+        if self._in_the_air is shipment:
+            self._suspects.remove(shipment)
+            self._next_suspect()
+
+    def _next_suspect(self) -> None:
+        self._in_the_air = None
+        while self._suspects:
+            suspect = self._suspects[0]
+            if (suspect.message.message_id or "") in self._in_flight:
+                self._in_the_air = suspect
+                self._carrier.publish([self._outgoing(suspect)])
+                return
+            self._suspects.pop(0)
+        self._publish(list(self._in_flight.values()))
+
+    def _returned(self, shipment: Shipment) -> None:
+        queue = shipment.address.task_queue
+        if queue is not None:
+            self._declared.discard(queue)
+            self._await_queue(queue, shipment)
+        elif shipment.address.exchange == "":
+            self._drop(shipment, "its reader is gone")
+        else:
+            self._refused(shipment)
+
+    def _await_queue(self, queue: str, shipment: Shipment) -> None:
+        waiting = self._awaiting_queue.setdefault(queue, [])
+        waiting.append(shipment)
+        if len(waiting) == 1:
+            self._carrier.declare_task_queue(queue)
+
+    def _refused(self, shipment: Shipment) -> None:
+        if shipment.refused_since is None:
+            shipment.refused_since = self._carrier.monotonic()
+        first, longest = RETRY_DELAY_SECONDS
+        delay = min(first * 2.0 ** min(shipment.refusals, 10), longest)
+        shipment.refusals += 1
+        self._carrier.call_later(delay, partial(self._try_again, shipment))
+
+    def _try_again(self, shipment: Shipment) -> None:
+        if self._in_flight.get(shipment.message.message_id or "") is shipment:
+            self._publish([shipment])
+
+    def _drop(self, shipment: Shipment, reason: str) -> None:
+        self.dropped += 1
+        log.info("message_dropped", type=shipment.message.type, to=shipment.address.routing_key, reason=reason)
+        self._confirmed(shipment)
+
+    def _give_up(self, shipment: Shipment, reason: str) -> None:
+        log.error("message_unsendable", type=shipment.message.type, reason=reason)
+        if shipment.workflow is not None:
+            self._owner.effect_unsendable(shipment.workflow, reason)
+        self._in_flight.pop(shipment.message.message_id or "", None)
+        for cause in shipment.causes:
+            cause.done()

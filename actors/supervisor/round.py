@@ -1,0 +1,193 @@
+"""A round: all activations that are committed together, from the first to the effects that may then leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, EffectID
+from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.persistence.port import (
+    Fence,
+    InstanceWrite,
+    JournalRow,
+    Round,
+    RunChanged,
+    RunOpened,
+    SeenRow,
+    SnapshotRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """An effect that leaves once the round is durable."""
+
+    cause: Cause
+    run_id: str
+    effect_id: EffectID | None
+    effect: Effect
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one workflow ID adds to the round."""
+
+    actor: WorkflowActor
+    partition: int
+    expected_run_id: str | None
+    expected_sequence: int
+    causes: list[Cause] = field(default_factory=list)
+    leaving: list[Leaving] = field(default_factory=list)
+    again: list[Cause] = field(default_factory=list)
+    journal: list[JournalRow] = field(default_factory=list)
+    snapshot: SnapshotRow | None = None
+    opened: list[RunOpened] = field(default_factory=list)
+    changed: list[RunChanged] = field(default_factory=list)
+    seen: list[SeenRow] = field(default_factory=list)
+    move_wake_up: bool = False
+
+    @property
+    def writes_instance(self) -> bool:
+        return bool(self.journal) or self.move_wake_up
+
+
+class RoundBuilder:
+    """Collects one round. `number` goes up by one per round of this process; it is for the journal's reader."""
+
+    def __init__(self, number: int, host_id: str) -> None:
+        self.number = number
+        self.host_id = host_id
+        self.entries: dict[str, Entry] = {}
+        self.activations = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+    def entry(self, actor: WorkflowActor, partition: int) -> Entry:
+        entry = self.entries.get(actor.workflow_id)
+        if entry is None:
+            entry = Entry(actor, partition, actor.stored_run_id, actor.stored_sequence)
+            self.entries[actor.workflow_id] = entry
+        return entry
+
+    def add(
+        self,
+        actor: WorkflowActor,
+        fence: Fence,
+        cause: Cause,
+        activations: Iterable[Activation],
+    ) -> None:
+        entry = self.entry(actor, fence.partition)
+        entry.causes.append(cause)
+        answer = ""
+        time = 0
+        for activation in activations:
+            self.activations += 1
+            time = activation.time
+            run_id = activation.run_id or ""
+            if activation.recorded:
+                entry.journal.append(
+                    JournalRow(
+                        run_id=run_id,
+                        sequence=activation.sequence,
+                        round=self.number,
+                        cause=cause.name,
+                        partition=fence.partition,
+                        epoch=fence.epoch,
+                        host=self.host_id,
+                        time=activation.time,
+                        events=activation.events,
+                    )
+                )
+            self._visibility(entry, activation)
+            for effect_id, effect in activation.effects:
+                entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
+                if isinstance(effect, AnswerEffect) and effect.error is not None:
+                    answer = effect.error[0]
+        if cause.recognisable:
+            assert cause.message_id is not None
+            actor.remember_seen(cause.message_id, answer)
+            entry.seen.append(
+                SeenRow(workflow_id=actor.workflow_id, message_id=cause.message_id, time=time, answer=answer)
+            )
+
+    def _visibility(self, entry: Entry, activation: Activation) -> None:
+        if (started := activation.started) is not None:
+            entry.opened.append(
+                RunOpened(
+                    run_id=started.run_id,
+                    workflow_id=started.workflow_id,
+                    workflow_type=started.workflow_type,
+                    task_queue=started.task_queue,
+                    status=started.status,
+                    started_at=started.started_at,
+                    reason=started.reason,
+                    memo=started.memo,
+                )
+            )
+        if (changed := activation.changed) is not None:
+            entry.changed.append(
+                RunChanged(
+                    run_id=changed.run_id,
+                    status=changed.status,
+                    closed_at=changed.closed_at,
+                    reason=changed.reason,
+                    result=changed.outcome,
+                )
+            )
+        if (due := activation.snapshot) is not None:
+            entry.snapshot = SnapshotRow(
+                run_id=due.run_id,
+                sequence=due.sequence,
+                format=due.format,
+                checksum=due.checksum,
+                body=due.body,
+                trim_to=due.trim_to,
+            )
+
+    def build(self, epochs: dict[int, int]) -> Round | None:
+        """The transaction; None when nothing is to be written (queries only)."""
+        instances: list[InstanceWrite] = []
+        seen: list[tuple[int, int, SeenRow]] = []
+        partitions: set[int] = set()
+        for entry in self.entries.values():
+            if entry.writes_instance:
+                instances.append(_instance_write(entry))
+                partitions.add(entry.partition)
+            elif entry.seen:
+                seen.extend((entry.partition, entry.actor.slot, row) for row in entry.seen)
+                partitions.add(entry.partition)
+        if not partitions:
+            return None
+        return Round(
+            host_id=self.host_id,
+            fences=tuple(Fence(partition, epochs[partition]) for partition in sorted(partitions)),
+            instances=tuple(instances),
+            seen=tuple(seen),
+        )
+
+
+def _instance_write(entry: Entry) -> InstanceWrite:
+    instance = entry.actor.instance
+    status, run_id = instance.status, instance.run_id
+    assert status is not None
+    assert run_id is not None
+    return InstanceWrite(
+        workflow_id=entry.actor.workflow_id,
+        slot=entry.actor.slot,
+        partition=entry.partition,
+        expected_run_id=entry.expected_run_id,
+        expected_sequence=entry.expected_sequence,
+        run_id=run_id,
+        sequence=instance.sequence,
+        status=status,
+        wake_at=instance.wake_at,
+        journal=tuple(entry.journal),
+        snapshot=entry.snapshot,
+        opened=tuple(entry.opened),
+        changed=tuple(entry.changed),
+        seen=tuple(entry.seen),
+    )

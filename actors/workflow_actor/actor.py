@@ -1,0 +1,231 @@
+"""The workflow actor: the thin shell around one `Instance`.
+
+Its mailbox takes causes in the order of their arrival. Each becomes one call of the pure core, and what came
+out of it is handed to the parent, which commits it with the round. While the instance is being loaded, mail
+waits. The actor holds nothing that the database does not have, but for what the round in progress will write:
+throwing it away at any time is safe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.commands import Caller, Start
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.instance import Activation, Instance
+
+SEEN_LIMIT = 10_000
+"""Message IDs that an actor remembers itself; older ones are looked up."""
+
+LONG_LOG = 500
+"""Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
+
+
+class Parent(Protocol):
+    """What a workflow actor asks of its partition's supervisor."""
+
+    def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
+        """Commit this with the round in progress."""
+
+    def came_again(self, actor: WorkflowActor, cause: Cause, answer: AnswerEffect | None) -> None:
+        """Send what is outstanding, and the answer; then the cause may go."""
+
+    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
+        """Find out whether this command was answered before; answered by `actor.seen_found`."""
+
+    def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None: ...
+
+    def rebuild_later(self, actor: WorkflowActor) -> None:
+        """Call `actor.advance_rebuild` from time to time until it says that it is done."""
+
+    def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None: ...
+
+
+class Watch(Protocol):
+    """Marks for the watchdog in the parent process: whose user code is running."""
+
+    def enter(self, run_id: str, cause: str) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class WorkflowActor(LightActor):
+    """One active workflow instance. `stored_*` is what its row in the database says."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        workflow_id: str,
+        slot: int,
+        parent: Parent,
+        watch: Watch,
+        now: Callable[[], int],
+    ) -> None:
+        super().__init__(dispatcher)
+        self.workflow_id = workflow_id
+        self.slot = slot
+        self.last_used = 0.0
+        self.stored_run_id: str | None = None
+        self.stored_sequence = 0
+        self.stored_wake_at: int | None = None
+        self._parent = parent
+        self._watch = watch
+        self._now = now
+        self._instance: Instance | None = None
+        self._seen: OrderedDict[str, str] = OrderedDict()
+        self._seen_partial = False
+        self._not_seen: set[str] = set()
+        self._looking_up = False
+        self._rebuilding: Iterator[None] | None = None
+        self._current: Cause | None = None
+
+    @property
+    def instance(self) -> Instance:
+        assert self._instance is not None, "the actor is still being loaded"
+        return self._instance
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._instance is not None
+
+    def is_ready(self) -> bool:
+        return self._instance is not None and not self._looking_up and self._rebuilding is None
+
+    def loaded(self, instance: Instance, *, seen: Mapping[str, str], seen_partial: bool) -> None:
+        """The instance is there; mail may be handled."""
+        self._instance = instance
+        self._seen = OrderedDict(seen)
+        self._seen_partial = seen_partial
+        self._reschedule()
+
+    def seen_found(self, answers: Mapping[str, str], asked: str) -> None:
+        self._looking_up = False
+        self._seen.update(answers)
+        if asked not in answers:
+            self._not_seen.add(asked)
+        self._reschedule()
+
+    def remember_seen(self, message_id: str, answer: str) -> None:
+        self._seen[message_id] = answer
+        self._not_seen.discard(message_id)
+        if len(self._seen) > SEEN_LIMIT:
+            self._seen.popitem(last=False)
+            self._seen_partial = True
+
+    def unhandled(self) -> list[Cause]:
+        """Empty the mailbox: what a successor has to handle."""
+        causes = []
+        while not self.actor_inbox.empty():
+            causes.append(self.actor_inbox.get().message)
+        return causes
+
+    def on_receive(self, message: Any) -> None:
+        cause: Cause = message
+        if cause.is_void:
+            return
+        self._current = cause
+        if cause.recognisable and self._was_seen(cause):
+            return
+        command = cause.command
+        if isinstance(command, AwaitOutcome):
+            self._parent.wait_for_outcome(self, cause, command)
+            return
+        instance = self.instance
+        if self._must_rebuild_in_slices():
+            self._put_back(cause)
+            self._rebuilding = instance.rebuild()
+            self._parent.rebuild_later(self)
+            return
+        self._watch.enter(instance.run_id or "", cause.name)
+        try:
+            activations = instance.activate(command, now=self._now(), entropy=os.urandom(32), held=cause.held)
+        finally:
+            self._watch.leave()
+        if cause.held and any(activation.stale for activation in activations):
+            self._parent.came_again(self, cause, None)
+        else:
+            self._parent.activated(self, cause, activations)
+
+    def advance_rebuild(self) -> bool:
+        """Rebuild the program by one more input; True when it is done (or has failed)."""
+        assert self._rebuilding is not None
+        self._watch.enter(self.instance.run_id or "", "rebuild")
+        try:
+            next(self._rebuilding)
+        except StopIteration:
+            self._rebuilding = None
+            self._reschedule()
+            return True
+        finally:
+            self._watch.leave()
+        return False
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        self._parent.failed(self, self._current, exception_value)
+
+    def on_stop(self) -> None:
+        if self._instance is not None:
+            self._instance.discard_program()
+
+    def _must_rebuild_in_slices(self) -> bool:
+        state = self.instance.state
+        return state is not None and not self.instance.has_program and len(state.log) > LONG_LOG
+
+    def _was_seen(self, cause: Cause) -> bool:
+        message_id = cause.message_id
+        assert message_id is not None
+        answer = self._seen.get(message_id)
+        if answer is None:
+            if self._seen_partial and message_id not in self._not_seen:
+                self._put_back(cause)
+                self._looking_up = True
+                self._parent.look_up_seen(self, message_id)
+                return True
+            return False
+        self._parent.came_again(self, cause, self._same_answer(cause, answer))
+        return True
+
+    def _same_answer(self, cause: Cause, answer: str) -> AnswerEffect | None:
+        command = cause.command
+        caller = command.caller if hasattr(command, "caller") else None
+        if caller is None or (isinstance(command, Start) and not answer and not command.wants_accepted):
+            return None
+        run_id = command.run_id if isinstance(command, Start) and not answer else self.instance.run_id
+        error = (answer, "this command came before and was refused then") if answer else None
+        status = self.instance.status if run_id == self.instance.run_id else None
+        return AnswerEffect(
+            caller=caller,
+            kind="accepted",
+            workflow_id=self.workflow_id,
+            run_id=run_id,
+            status=status,
+            error=error,
+        )
+
+    def result_effect(self, caller: Caller) -> ResultEffect | None:
+        """The outcome of the closed run as an answer; None while it is open."""
+        outcome = self.instance.outcome()
+        if outcome is None:
+            return None
+        status, result, failure = outcome
+        return ResultEffect(
+            caller=caller,
+            workflow_id=self.workflow_id,
+            run_id=self.instance.run_id or "",
+            status=status,
+            result=result,
+            failure=failure,
+        )
+
+    def _put_back(self, cause: Cause) -> None:
+        self.actor_inbox.put_back(cause)
+
+    def _reschedule(self) -> None:
+        if not self.actor_inbox.empty():
+            self.dispatcher.schedule(self)
