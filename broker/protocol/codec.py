@@ -1,0 +1,253 @@
+"""Messages to AMQP properties and body, and back. Everything from outside comes through `decode`.
+
+decode(message)      the typed message, or InvalidMessageError with a reason that is safe to log and to send:
+                     it names fields, types and limits, and never quotes what was in the body
+encode(message, ...) the same way back
+reply_address(...)   where the answer goes, also when the message itself cannot be read
+
+A message that cannot be decoded is dead-lettered by whoever received it, and answered with the error code
+`unsupported` for an UnsupportedMessageError and `invalid` for any other, where reply_address gives an address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+from dalsegno.broker.port import HeaderValue, Message
+from dalsegno.broker.protocol import json_form, messages, strict_cbor, strict_json
+from dalsegno.broker.protocol.limits import MAX_BODY_BYTES, MAX_CAUSES, MAX_HEADERS, MAX_NAME_BYTES
+from dalsegno.broker.protocol.messages import Name, Text, WireMessage
+from dalsegno.errors import CommandRejectedError, InvalidMessageError
+from dalsegno.failure import Failure
+from dalsegno.payload import mismatch
+
+CBOR = "application/cbor"
+"""Also what a message without a content type is taken for."""
+JSON = "application/json"
+
+RESERVED_TYPES = frozenset({"workflow.update", "child.started", "child.closed"})
+"""Named by the protocol for later versions."""
+
+_OWN_QUEUES = "dalsegno."
+_QUEUES_FOR_ANSWERS = ("dalsegno.reply.", "dalsegno.worker.")
+"""An answer to any other queue of ours would come back as a message that nobody sent."""
+
+
+class UnsupportedMessageError(InvalidMessageError):
+    """The message's type is reserved, or of a newer version. Its sender is told `unsupported`."""
+
+
+class MessageTooLargeError(CommandRejectedError):
+    """The message does not fit into MAX_BODY_BYTES; nothing was sent."""
+
+    code = "too_large"
+
+
+class ReplyAddress(NamedTuple):
+    """The queue (on the default exchange), the correlation ID, and the content type that the asker speaks."""
+
+    queue: str
+    correlation_id: str
+    content_type: str
+
+
+def encode(
+    message: WireMessage,
+    *,
+    message_id: str | None,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+    content_type: str = CBOR,
+    headers: Mapping[str, HeaderValue] | None = None,
+    timestamp: int | None = None,
+) -> Message:
+    """The message as AMQP carries it. `timestamp` is in seconds since 1970.
+
+    Names are not checked: see `check`. Raises MessageTooLargeError.
+    """
+    builtins = msgspec.to_builtins(message, builtin_types=_BYTES)
+    body = strict_cbor.dumps(builtins) if content_type == CBOR else json_form.to_json(builtins, type(message))
+    if len(body) > MAX_BODY_BYTES:
+        raise MessageTooLargeError(
+            f"The {message.TYPE} message has {len(body)} bytes; the limit is {MAX_BODY_BYTES}. "
+            "Send a reference to large data instead of the data."
+        )
+    return Message(
+        body=body,
+        message_id=message_id,
+        type=message.TYPE,
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+        content_type=content_type,
+        timestamp=timestamp,
+        headers=headers or {},
+    )
+
+
+def decode(message: Message) -> WireMessage:
+    """The typed message. Raises InvalidMessageError, or UnsupportedMessageError for a type unknown here."""
+    _check_properties(message)
+    known = _KNOWN.get(message.type or "")
+    if known is None:
+        raise _unknown_type(message.type)
+    if known.needs_message_id and message.message_id is None:
+        raise InvalidMessageError(f"a {message.type} needs a message ID, to be known when it comes twice")
+    body = message.body
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidMessageError(f"the body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}")
+    content_type = message.content_type
+    if content_type == CBOR or _media_type(content_type) == CBOR:
+        item, bytes_as = strict_cbor.loads(body), _BYTES
+    else:
+        item, bytes_as = json_form.from_json(strict_json.loads(body), known.cls), ()
+    try:
+        decoded: WireMessage = msgspec.convert(item, known.cls, builtin_types=bytes_as)
+    except msgspec.ValidationError as error:
+        raise InvalidMessageError(f"not a valid {message.type}: {mismatch(error)}") from None
+    known.check(decoded)
+    return decoded
+
+
+def check(message: WireMessage) -> None:
+    """Refuse what `decode` would refuse of a message built here: names, texts, chains of causes.
+
+    Raises InvalidMessageError. For what takes its names from users; the engine's own are valid.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(message, builtin_types=_BYTES), type(message), builtin_types=_BYTES)
+    except msgspec.ValidationError as error:
+        raise InvalidMessageError(mismatch(error)) from None
+    _KNOWN[message.TYPE].check(message)
+
+
+def reply_address(message: Message) -> ReplyAddress | None:
+    """Where the answer to a message goes; None if none is asked for or the address is not acceptable."""
+    correlation_id = message.correlation_id or message.message_id
+    if not message.reply_to or not correlation_id:
+        return None
+    if _why_not_reply_to(message.reply_to) or _why_not_name(correlation_id):
+        return None
+    content_type = CBOR if (message.content_type or CBOR).startswith(CBOR) else JSON
+    return ReplyAddress(message.reply_to, correlation_id, content_type)
+
+
+# --- properties --------------------------------------------------------------------------------------------
+
+
+def _check_properties(message: Message) -> None:
+    if len(message.headers) > MAX_HEADERS:
+        raise InvalidMessageError(f"it has {len(message.headers)} headers; the limit is {MAX_HEADERS}")
+    for what, value in (("message ID", message.message_id), ("correlation ID", message.correlation_id)):
+        if value is not None and (why := _why_not_name(value)):
+            raise InvalidMessageError(f"the {what} {why}")
+    if message.reply_to is not None and (why := _why_not_reply_to(message.reply_to)):
+        raise InvalidMessageError(f"the reply_to {why}")
+
+
+def _media_type(content_type: str | None) -> str:
+    media_type = CBOR if content_type is None else content_type.partition(";")[0].strip().lower()
+    if media_type not in (CBOR, JSON):
+        raise InvalidMessageError(f"the content type is neither {CBOR} nor {JSON}")
+    return media_type
+
+
+def _unknown_type(name: str | None) -> InvalidMessageError:
+    if not name:
+        return InvalidMessageError("the type property is missing; it says which message this is")
+    if name in RESERVED_TYPES:
+        return UnsupportedMessageError(f"messages of the type {name} are reserved for a later version")
+    if _why_not_name(name):
+        return InvalidMessageError("the type property is not a name")
+    return UnsupportedMessageError(f"messages of the type {name} are not known to this version")
+
+
+_FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""Control characters, line separators, direction marks, surrogates: they forge log lines and terminals."""
+
+
+def _why_not_name(value: str) -> str | None:
+    """Why a value is no name; None if it is one."""
+    if value.isascii() and value.isprintable() and 0 < len(value) <= MAX_NAME_BYTES:
+        return None
+    if not value:
+        return "is empty"
+    if _FORBIDDEN.search(value):
+        return "has characters that cannot be printed"
+    if len(value.encode()) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes in UTF-8"
+    return None
+
+
+def _why_not_reply_to(value: str) -> str | None:
+    if value.startswith(_OWN_QUEUES) and not value.startswith(_QUEUES_FOR_ANSWERS):
+        return "names a queue that is not for answers"
+    return _why_not_name(value)
+
+
+# --- what each type of message asks for beside its fields' types ---------------------------------------------
+
+
+class _Known:
+    """A message type of the closed list, and the checks that msgspec does not make."""
+
+    def __init__(self, cls: type[WireMessage]) -> None:
+        self.cls = cls
+        # A start without one is "one run ever"; questions change nothing; a worker's messages have tokens.
+        self.needs_message_id = cls in (
+            messages.SignalWorkflow,
+            messages.CancelWorkflow,
+            messages.TerminateWorkflow,
+            messages.SuspendWorkflow,
+            messages.ResumeWorkflow,
+        )
+        fields = msgspec.structs.fields(cls)
+        self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
+        self._queues = tuple(field.name for field in fields if field.name == "worker")
+        self._texts = tuple(field.name for field in fields if field.type == Text)
+        self._failures = tuple(field.name for field in fields if Failure in (field.type, *get_args(field.type)))
+
+    def check(self, message: WireMessage) -> None:
+        for field in self._names:
+            value = getattr(message, field)
+            if value is not None and (why := _why_not_name(value)):
+                raise _invalid(message, f"{field} {why}")
+        for field in self._queues:
+            queue = getattr(message, field)
+            if queue is not None and (why := _why_not_reply_to(queue)):
+                raise _invalid(message, f"{field} {why}")
+        for field in self._texts:
+            if "\0" in getattr(message, field):  # databases have no place for it
+                raise _invalid(message, f"{field} has a NUL character")
+        for field in self._failures:
+            if _causes(getattr(message, field)) > MAX_CAUSES:
+                raise _invalid(message, f"{field} has more than {MAX_CAUSES} causes")
+
+
+def _invalid(message: WireMessage, why: str) -> InvalidMessageError:
+    return InvalidMessageError(f"not a valid {message.TYPE}: {why}")
+
+
+def _causes(failure: Failure | None) -> int:
+    count = 0
+    while failure is not None and count <= MAX_CAUSES:
+        count, failure = count + 1, failure.cause
+    return count
+
+
+def _message_types(base: type[WireMessage] = WireMessage) -> Iterator[type[WireMessage]]:
+    for cls in base.__subclasses__():
+        if "TYPE" in cls.__dict__:
+            yield cls
+        yield from _message_types(cls)
+
+
+_BYTES: Any = (bytes,)
+_KNOWN: dict[str, _Known] = {cls.TYPE: _Known(cls) for cls in _message_types()}
+
+MESSAGE_TYPES: Mapping[str, type[WireMessage]] = {name: known.cls for name, known in _KNOWN.items()}
+"""The closed list: AMQP type property to class."""
