@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 """IDs, types, names: 1 to 255 characters; the decoder also limits them to 255 bytes of printable UTF-8."""
 Text = Annotated[str, Meta(max_length=10_000)]
-Microseconds = Annotated[int, Meta(ge=0, le=2**53)]
+Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]
 
