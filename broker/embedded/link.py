@@ -1,0 +1,187 @@
+"""The two kinds of line between a session and its server: a Unix socket, and a pair of ends within one loop.
+
+Both carry operations in order, gather what is sent within one turn of the loop, and tell each end once that the
+line is gone. Sending never blocks and is ignored when the line is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar, cast
+
+import msgspec
+import structlog
+from dalsegno.broker.embedded.wire import (
+    FLUSH_BYTES,
+    HEADER_BYTES,
+    MAX_FRAME_BYTES,
+    encode_frame,
+)
+
+log = structlog.get_logger("dalsegno.broker.embedded")
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+InContra = TypeVar("InContra", contravariant=True)
+OutContra = TypeVar("OutContra", contravariant=True)
+
+
+class Receiver(Protocol[InContra]):
+    """One end's owner."""
+
+    def received(self, operations: Sequence[InContra]) -> None: ...
+
+    def lost(self, reason: str) -> None:
+        """The other end is gone. Called once, and never after our own close()."""
+
+
+class Link(Protocol[OutContra]):
+    """One end."""
+
+    def send(self, operation: OutContra, *, payload_bytes: int = 0) -> None: ...
+
+    def close(self) -> None:
+        """What was sent still arrives. Closing twice is ordinary."""
+
+    def pause(self) -> None:
+        """Take nothing in until `resume`."""
+
+    def resume(self) -> None: ...
+
+
+class SocketLink(asyncio.Protocol, Generic[In, Out]):
+    """An end on a Unix socket."""
+
+    def __init__(self, receiver: Receiver[In], decode: Callable[[memoryview], list[In]]) -> None:
+        self._receiver = receiver
+        self._decode = decode
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._incoming = bytearray()
+        self._outgoing: list[Out] = []
+        self._outgoing_bytes = 0
+        self._closed = False
+
+    def send(self, operation: Out, *, payload_bytes: int = 0) -> None:
+        if self._closed:
+            return
+        if self._outgoing_bytes and self._outgoing_bytes + payload_bytes > FLUSH_BYTES:
+            self._flush()
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(operation)
+        self._outgoing_bytes += payload_bytes
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._flush()
+        self._closed = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        incoming = self._incoming
+        incoming += data
+        while len(incoming) >= HEADER_BYTES and not self._closed:
+            size = int.from_bytes(incoming[:HEADER_BYTES], "big")
+            if size > MAX_FRAME_BYTES:
+                self._give_up(f"A frame of {size} bytes was refused; the limit is {MAX_FRAME_BYTES}.")
+                return
+            end = HEADER_BYTES + size
+            if len(incoming) < end:
+                return
+            try:
+                with memoryview(incoming) as view, view[HEADER_BYTES:end] as frame:
+                    operations = self._decode(frame)
+            except msgspec.DecodeError:
+                self._give_up("A frame could not be read.")
+                return
+            del incoming[:end]
+            self._receiver.received(operations)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._closed:
+            self._closed = True
+            self._receiver.lost(
+                "The connection was lost." if exc is None else f"The connection was lost: {exc}"
+            )
+
+    def _flush(self) -> None:
+        if not self._outgoing or self._closed or self._transport is None:
+            return
+        operations, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        self._transport.write(encode_frame(operations))
+
+    def _give_up(self, reason: str) -> None:
+        log.warning("embedded_link_dropped", reason=reason)
+        self._closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        self._receiver.lost(reason)
+
+
+class LocalLink(Generic[In, Out]):
+    """An end within the server's own loop: operations are handed over as they are."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._receiver: Receiver[In] | None = None
+        self._other: LocalLink[Out, In] | None = None
+        self._incoming: list[In] = []
+        self._closed = False
+
+    def attach(self, receiver: Receiver[In], other: LocalLink[Out, In]) -> None:
+        self._receiver = receiver
+        self._other = other
+
+    def send(self, operation: Out, *, payload_bytes: int = 0) -> None:
+        if not self._closed and self._other is not None:
+            self._other.take(operation)
+
+    def take(self, operation: In) -> None:
+        """An operation comes from the other end."""
+        if not self._incoming:
+            self._loop.call_soon(self._hand_over)
+        self._incoming.append(operation)
+
+    def close(self) -> None:
+        if not self._closed and self._other is not None:
+            self._closed = True
+            self._loop.call_soon(self._other.lose)
+
+    def lose(self) -> None:
+        """The other end was closed; what it sent before has been handed over."""
+        if not self._closed and self._receiver is not None:
+            self._closed = True
+            self._receiver.lost("The other side closed the session.")
+
+    def pause(self) -> None:
+        """Nothing to do: in its own process the server cannot be read too slowly."""
+
+    def resume(self) -> None:
+        """Nothing to do either."""
+
+    def _hand_over(self) -> None:
+        operations, self._incoming = self._incoming, []
+        if self._closed or self._receiver is None:
+            return
+        try:
+            self._receiver.received(operations)
+        except BaseException:
+            # The rest of these operations is lost with the error, so the session cannot go on.
+            self.close()
+            self._receiver.lost("An operation could not be handled.")
+            raise
