@@ -132,10 +132,11 @@ class Settle(Struct, frozen=True):
 
 class Park(Struct, frozen=True):
     """These outstanding effects can't be sent now: keep them, and wake up for them at `retry_at`, so that
-    their cause may be acknowledged."""
+    their cause may be acknowledged. `run_id` names an earlier run when they are that run's."""
 
     effects: tuple[tuple[int, int], ...]
     retry_at: int
+    run_id: str | None = None
 
 
 class ResendTask(Struct, frozen=True):
@@ -146,10 +147,12 @@ class ResendTask(Struct, frozen=True):
 
 
 class FailEffect(Struct, frozen=True):
-    """The broker closed the channel over this effect each time: its activity fails, its reply is dropped."""
+    """The broker closed the channel over this effect each time: its activity fails, its reply is dropped.
+    `run_id` names an earlier run when it is that run's."""
 
     effect: tuple[int, int]
     reason: str
+    run_id: str | None = None
 
 
 Command = (

@@ -2,6 +2,8 @@
 
 A run (or what follows a sign) begins with `Begin`; after it each input is given to the program, which runs
 until idle and answers with intents. Everything user code can learn comes from these.
+
+They are stored as arrays: new fields go to the end, with a default.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dalsegno.payload import Payload
 from msgspec import Struct
 
 
-class RunInfo(Struct, frozen=True, kw_only=True):
+class RunInfo(Struct, frozen=True, kw_only=True, array_like=True):
     """What `workflow.info()` shows and what never changes within a run."""
 
     workflow_id: str
@@ -23,7 +25,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     memo: dict[str, Payload] = {}
 
 
-class SignedState(Struct, frozen=True, kw_only=True):
+class SignedState(Struct, frozen=True, kw_only=True, array_like=True):
     """What lies before the log: the state of the last sign (none at the beginning of the run).
 
     The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
@@ -42,22 +44,22 @@ class SignedState(Struct, frozen=True, kw_only=True):
     cancel_reason: str | None = None
 
 
-class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
+class Begin(Struct, frozen=True, kw_only=True, array_like=True, tag="begin"):
     """The first input of a run, or after a sign (`args` is then empty; the state is in SignedState)."""
 
     args: tuple[Payload, ...] = ()
 
 
-class Signaled(Struct, frozen=True, kw_only=True, tag="signal"):
+class Signaled(Struct, frozen=True, kw_only=True, array_like=True, tag="signal"):
     name: str
     args: tuple[Payload, ...] = ()
 
 
-class CancelRequested(Struct, frozen=True, kw_only=True, tag="cancel"):
+class CancelRequested(Struct, frozen=True, kw_only=True, array_like=True, tag="cancel"):
     reason: str = ""
 
 
-class ActivityResolved(Struct, frozen=True, kw_only=True, tag="activity"):
+class ActivityResolved(Struct, frozen=True, kw_only=True, array_like=True, tag="activity"):
     """An activity is settled for good: `result`, or `failure` (retries are spent; kind `activity` with the
     last failure as its cause), or cancelled (a failure of kind `canceled`)."""
 
@@ -66,11 +68,11 @@ class ActivityResolved(Struct, frozen=True, kw_only=True, tag="activity"):
     failure: Failure | None = None
 
 
-class TimerFired(Struct, frozen=True, kw_only=True, tag="timer"):
+class TimerFired(Struct, frozen=True, kw_only=True, array_like=True, tag="timer"):
     number: int
 
 
-class Continue(Struct, frozen=True, kw_only=True, tag="continue"):
+class Continue(Struct, frozen=True, kw_only=True, array_like=True, tag="continue"):
     """Go on after a bounded step (many signs in a row without waiting)."""
 
 

@@ -16,8 +16,9 @@ from msgspec import Struct
 CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon"]
 
 
-class RetrySchedule(Struct, frozen=True, kw_only=True):
-    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit."""
+class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True):
+    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: new fields go to
+    the end, with a default."""
 
     initial_interval: int = 1_000_000
     backoff_coefficient: float = 2.0
