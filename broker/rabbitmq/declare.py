@@ -1,0 +1,124 @@
+"""Exchanges, queues and bindings as RabbitMQ wants them said.
+
+Each request has a channel of its own: the broker answers a refusal by closing the channel, and the session is
+to live on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity
+
+from dalsegno.broker.port import Binding, Queue, Topology
+from dalsegno.broker.rabbitmq.channel_life import shut
+from dalsegno.broker.rabbitmq.failures import topology_failure
+from dalsegno.broker.rabbitmq.link import PROBED_EXCHANGE, Link
+
+T = TypeVar("T")
+
+NO_DELIVERY_LIMIT = 2**31 - 1
+"""RabbitMQ 3.10 to 3.13 have no limit by default, 4.x has 20, and -1 is 4.x's alone."""
+
+
+def queue_arguments(queue: Queue) -> dict[str, str | int | bool]:
+    """The optional arguments of a declaration. RabbitMQ compares them all with those of an existing queue."""
+    arguments: dict[str, str | int | bool] = {}
+    if queue.single_active_consumer:
+        arguments["x-single-active-consumer"] = True
+    if queue.durable:
+        limit = NO_DELIVERY_LIMIT if queue.delivery_limit is None else queue.delivery_limit
+        arguments |= {"x-queue-type": "quorum", "x-delivery-limit": limit}
+    if queue.dead_letter_exchange is not None:
+        arguments["x-dead-letter-exchange"] = queue.dead_letter_exchange
+        if queue.dead_letter_routing_key is not None:
+            arguments["x-dead-letter-routing-key"] = queue.dead_letter_routing_key
+        if queue.durable:
+            # The default loses dead letters on a crash; this one needs the other to take effect.
+            arguments |= {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+    return arguments
+
+
+class Declarations:
+    """Topology requests over one link."""
+
+    def __init__(self, link: Link, *, seconds: float) -> None:
+        self._link = link
+        self._seconds = seconds
+
+    async def declare(self, topology: Topology) -> None:
+        async with self._channel() as channel:
+            for exchange in topology.exchanges:
+                declaring = channel.exchange_declare(exchange.name, exchange_type="direct", durable=True)
+                await self._ask(declaring, f"exchange {exchange.name!r}")
+            for queue in topology.queues:
+                await self._ask(
+                    channel.queue_declare(
+                        queue.name,
+                        durable=queue.durable,
+                        exclusive=not queue.durable,
+                        arguments=dict(queue_arguments(queue)),
+                    ),
+                    f"queue {queue.name!r}",
+                )
+            if topology.bindings:
+                await self._ask(self._bind(channel, topology.bindings), "a binding")
+
+    async def _bind(self, channel: AbstractChannel, bindings: Sequence[Binding]) -> None:
+        """All without waiting for answers; the one that is awaited comes behind them.
+
+        A binding that fails closes the channel, and the broker's reason with it is raised.
+        """
+        closing = channel.closing
+        try:
+            for binding in bindings:
+                await channel.queue_bind(binding.queue, binding.exchange, binding.routing_key, nowait=True)
+            await channel.exchange_declare(PROBED_EXCHANGE, passive=True)
+        except RuntimeError:
+            # The channel closed while there was more to send. Its own end says why.
+            await closing
+            raise
+
+    async def unbind(self, bindings: Sequence[Binding]) -> None:
+        async with self._channel() as channel:
+            for binding in bindings:
+                await self._ask(
+                    channel.queue_unbind(binding.queue, binding.exchange, binding.routing_key),
+                    f"the binding of queue {binding.queue!r} to exchange {binding.exchange!r}",
+                )
+
+    async def delete_queue(self, name: str) -> None:
+        async with self._channel() as channel:
+            await self._ask(channel.queue_delete(name), f"queue {name!r}")
+
+    async def purge_queue(self, name: str) -> int:
+        async with self._channel() as channel:
+            answer = await self._ask(channel.queue_purge(name), f"queue {name!r}")
+            return answer.message_count or 0
+
+    async def queue_depth(self, name: str) -> int | None:
+        async with self._channel() as channel:
+            try:
+                answer = await self._link.answer(channel.queue_declare(name, passive=True))
+            except ChannelNotFoundEntity:
+                return None
+            except AMQPChannelError as error:
+                raise topology_failure(f"queue {name!r}", error) from error
+            return answer.message_count or 0
+
+    async def _ask(self, call: Awaitable[T], subject: str) -> T:
+        try:
+            return await self._link.answer(call, seconds=self._seconds)
+        except AMQPChannelError as error:
+            raise topology_failure(subject, error) from error
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        channel = await self._link.channel(confirms=False)
+        try:
+            yield await self._link.underlay(channel)
+        finally:
+            await shut(channel)
