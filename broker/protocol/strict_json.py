@@ -51,19 +51,20 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_each_key_once, parse_int=_small_i
 
 
 def _refuse_too_deep_or_many(value: Any, depth_max: int) -> None:
-    items = 0
-    waiting = [(value, 0)]
+    items = 1
+    waiting = [(value, 1)]
     while waiting:
-        value, depth = waiting.pop()
-        items += 1
-        if isinstance(value, dict):
-            items += len(value)
-            waiting.extend((part, depth + 1) for part in value.values())
-        elif isinstance(value, list):
-            waiting.extend((part, depth + 1) for part in value)
+        container, depth = waiting.pop()
+        if isinstance(container, dict):
+            items += len(container) * 2
+            parts = list(container.values())
+        elif isinstance(container, list):
+            items += len(container)
+            parts = container
         else:
             continue
-        if depth >= depth_max:
+        if depth > depth_max:
             raise InvalidMessageError(f"the body is nested more than {depth_max} deep")
         if items > MAX_ITEMS:
             raise InvalidMessageError(f"the body has more than {MAX_ITEMS} items")
+        waiting.extend((part, depth + 1) for part in parts)

@@ -17,9 +17,7 @@ from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 
 CDDL = (Path(__file__).parents[2] / "docs" / "protocol.cddl").read_text()
-MAPS = {
-    name: body for name, body in re.findall(r"^([\w.-]+) = \{\n?(.*?)\n?\}$", CDDL, re.MULTILINE | re.DOTALL)
-}
+MAPS = dict(re.findall(r"^([\w.-]+) = \{\n?(.*?)\n?\}$", CDDL, re.MULTILINE | re.DOTALL))
 CHOICES = {
     name: re.findall(r'"(\w+)"', body)
     for name, body in re.findall(r"^([\w-]+) = (\"\w+\"(?:\s*/\s*\"\w+\")*)", CDDL, re.MULTILINE)

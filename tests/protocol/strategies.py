@@ -1,0 +1,83 @@
+"""Hypothesis strategies for whatever the protocol can carry, derived from the message classes."""
+
+from __future__ import annotations
+
+import types
+from enum import Enum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from dalsegno.broker.protocol.codec import MESSAGE_TYPES
+from dalsegno.broker.protocol.limits import MAX_JSON_INTEGER
+from dalsegno.broker.protocol.messages import Name, Text, Token, WireMessage
+from dalsegno.failure import Failure
+from dalsegno.payload import JSON_PLAIN, Payload
+from hypothesis import strategies as st
+
+names = st.text(
+    st.characters(codec="utf-8", categories=("L", "N", "P", "S", "M")) | st.just(" "), min_size=1, max_size=60
+)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=50)
+small_integers = st.integers(-MAX_JSON_INTEGER, MAX_JSON_INTEGER)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("$payload"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+payloads = st.builds(Payload, st.just(JSON_PLAIN), json_values.map(msgspec.json.encode)) | st.builds(
+    Payload, st.text(max_size=20), st.binary(max_size=50)
+)
+
+_BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
+    Name: names,
+    Text: texts,
+    Token: st.binary(min_size=16, max_size=64),
+    Payload: payloads,
+    str: st.text(max_size=20),
+    int: small_integers,
+    bool: st.booleans(),
+    object: st.none() | small_integers | st.text(max_size=20),
+}
+
+
+def values_of(annotation: Any) -> st.SearchStrategy[Any]:
+    """Valid values of a field with that annotation."""
+    if annotation in _BY_ANNOTATION:
+        return _BY_ANNOTATION[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return st.one_of(st.none(), *(values_of(part) for part in arguments if part is not type(None)))
+    if origin is tuple:
+        return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+    if origin is dict:
+        return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=2)
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is Annotated:
+        return st.integers(arguments[1].ge, arguments[1].le)
+    if issubclass(annotation, Enum):
+        return st.sampled_from(annotation)
+    return structs(annotation)
+
+
+def structs(cls: type[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(cls, **{field.name: values_of(field.type) for field in msgspec.structs.fields(cls)})
+
+
+_without_cause = {
+    field.name: values_of(field.type) for field in msgspec.structs.fields(Failure) if field.name != "cause"
+}
+_BY_ANNOTATION[Failure] = st.recursive(
+    st.builds(Failure, **_without_cause),
+    lambda inner: st.builds(Failure, **_without_cause, cause=inner),
+    max_leaves=3,
+)
+
+wire_messages: st.SearchStrategy[WireMessage] = st.one_of(*map(structs, MESSAGE_TYPES.values()))
