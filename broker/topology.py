@@ -64,6 +64,15 @@ def reply_queue(client_id: str) -> str:
     return f"dalsegno.reply.{client_id}"
 
 
+def control_queue() -> Queue:
+    return Queue(
+        CONTROL_QUEUE,
+        delivery_limit=TASK_DELIVERY_LIMIT,
+        dead_letter_exchange=DEAD_EXCHANGE,
+        dead_letter_routing_key="invalid",
+    )
+
+
 def declare_partition_queue(generation: int, partition: int) -> Queue:
     return Queue(
         partition_queue(generation, partition),
@@ -93,12 +102,7 @@ def namespace_topology(*, generation: int, partitions: int) -> Topology:
     queues = [
         Queue(DEAD_QUEUE),
         Queue(DEAD_TASKS_QUEUE),
-        Queue(
-            CONTROL_QUEUE,
-            delivery_limit=TASK_DELIVERY_LIMIT,
-            dead_letter_exchange=DEAD_EXCHANGE,
-            dead_letter_routing_key="invalid",
-        ),
+        control_queue(),
         *(declare_partition_queue(generation, partition) for partition in range(partitions)),
     ]
     bindings = [

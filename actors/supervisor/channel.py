@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
+from dalsegno.broker.port import Delivery
 
 
 class Acknowledger(Protocol):
@@ -56,15 +57,15 @@ class Channel:
 class DeliveryOrigin:
     """A cause that is a delivery (see actors.workflow_actor.cause.Origin)."""
 
-    __slots__ = ("channel", "tag")
+    __slots__ = ("channel", "delivery")
 
-    def __init__(self, channel: Channel, tag: int) -> None:
+    def __init__(self, channel: Channel, delivery: Delivery) -> None:
         self.channel = channel
-        self.tag = tag
+        self.delivery = delivery
 
     @property
     def is_void(self) -> bool:
         return not self.channel.is_open
 
     def remove(self) -> None:
-        self.channel.finish(self.tag)
+        self.channel.finish(self.delivery.tag)

@@ -30,9 +30,10 @@ RETRY_DELAY_SECONDS = (0.2, 5.0)
 
 class Shipment:
     """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
-    effect ID); None for transient ones. Several causes may wait for its confirm."""
+    effect ID); None for transient ones. Several causes may wait for its confirm. `key` is its message ID, or
+    what stands for it where a forwarded message has none."""
 
-    __slots__ = ("address", "causes", "message", "refusals", "refused_since", "workflow")
+    __slots__ = ("address", "causes", "key", "message", "refusals", "refused_since", "workflow")
 
     def __init__(
         self,
@@ -41,8 +42,10 @@ class Shipment:
         *,
         causes: Iterable[Cause] = (),
         workflow: tuple[int, str, str, tuple[int, int]] | None = None,
+        key: str | None = None,
     ) -> None:
         self.message = message
+        self.key = message.message_id or key or ""
         self.address = address
         self.causes = list(causes)
         self.workflow = workflow
@@ -100,13 +103,11 @@ class Outbox:
         """Send what is not on its way already; a message ID is never in flight twice."""
         batch = []
         for shipment in shipments:
-            message_id = shipment.message.message_id
-            assert message_id is not None
-            known = self._in_flight.get(message_id)
+            known = self._in_flight.get(shipment.key)
             if known is not None:
                 known.causes.extend(shipment.causes)
                 continue
-            self._in_flight[message_id] = shipment
+            self._in_flight[shipment.key] = shipment
             queue = shipment.address.task_queue
             if queue is not None and queue not in self._declared:
                 self._await_queue(queue, shipment)
@@ -197,7 +198,7 @@ class Outbox:
         # LOST: it stays in flight, and the next publisher sends it again.
 
     def _confirmed(self, shipment: Shipment) -> None:
-        if self._in_flight.pop(shipment.message.message_id or "", None) is not shipment:
+        if self._in_flight.pop(shipment.key, None) is not shipment:
             return
         if shipment.workflow is not None:
             self._owner.effect_confirmed(shipment.workflow)
@@ -211,7 +212,7 @@ class Outbox:
         self._in_the_air = None
         while self._suspects:
             suspect = self._suspects[0]
-            if (suspect.message.message_id or "") in self._in_flight:
+            if suspect.key in self._in_flight:
                 self._in_the_air = suspect
                 self._carrier.publish([self._outgoing(suspect)])
                 return
@@ -243,7 +244,7 @@ class Outbox:
         self._carrier.call_later(delay, partial(self._try_again, shipment))
 
     def _try_again(self, shipment: Shipment) -> None:
-        if self._in_flight.get(shipment.message.message_id or "") is shipment:
+        if self._in_flight.get(shipment.key) is shipment:
             self._publish([shipment])
 
     def _drop(self, shipment: Shipment, reason: str) -> None:
@@ -255,6 +256,6 @@ class Outbox:
         log.error("message_unsendable", type=shipment.message.type, reason=reason)
         if shipment.workflow is not None:
             self._owner.effect_unsendable(shipment.workflow, reason)
-        self._in_flight.pop(shipment.message.message_id or "", None)
+        self._in_flight.pop(shipment.key, None)
         for cause in shipment.causes:
             cause.done()

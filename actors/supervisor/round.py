@@ -42,6 +42,7 @@ class Entry:
     causes: list[Cause] = field(default_factory=list)
     leaving: list[Leaving] = field(default_factory=list)
     again: list[Cause] = field(default_factory=list)
+    resend_due: bool = False
     journal: list[JournalRow] = field(default_factory=list)
     snapshot: SnapshotRow | None = None
     opened: list[RunOpened] = field(default_factory=list)
@@ -113,6 +114,22 @@ class RoundBuilder:
             entry.seen.append(
                 SeenRow(workflow_id=actor.workflow_id, message_id=cause.message_id, time=time, answer=answer)
             )
+
+    def add_again(
+        self, actor: WorkflowActor, partition: int, cause: Cause, answer: AnswerEffect | None
+    ) -> None:
+        """A cause that was handled before: it waits for all that is outstanding, and is answered again."""
+        entry = self.entry(actor, partition)
+        entry.causes.append(cause)
+        entry.again.append(cause)
+        if answer is not None:
+            entry.leaving.append(Leaving(cause, "", None, answer))
+
+    def add_effect(self, actor: WorkflowActor, partition: int, cause: Cause, effect: Effect) -> None:
+        """An answer that needs no activation, but must not show what this round has not written yet."""
+        entry = self.entry(actor, partition)
+        entry.causes.append(cause)
+        entry.leaving.append(Leaving(cause, "", None, effect))
 
     def _visibility(self, entry: Entry, activation: Activation) -> None:
         if (started := activation.started) is not None:

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.effects import (
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import encode
+from dalsegno.broker.protocol.codec import CBOR, encode, reply_address
 from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE, effect_message_id, run_id
 from msgspec import Struct
 
@@ -30,9 +30,6 @@ CLIENT_COMMANDS = (
 )
 """What changes state at a client's word: known again by message ID, for as long as `seen` rows are kept."""
 
-COMMANDS_NEEDING_ID = CLIENT_COMMANDS[1:]
-"""A start without a message ID has a run ID derived from its workflow ID; the others have nothing."""
-
 
 class Address(Struct, frozen=True):
     """Where a message goes; `task_queue` names the queue to declare first, if it is one."""
@@ -43,10 +40,9 @@ class Address(Struct, frozen=True):
 
 
 def caller_of(message: Message) -> core.Caller | None:
-    if not message.reply_to:
-        return None
-    correlation_id = message.correlation_id or message.message_id or ""
-    return core.Caller(message.reply_to, correlation_id, message.content_type or "")
+    """Where the answer goes; None if none is asked for."""
+    address = reply_address(message)
+    return None if address is None else core.Caller(*address)
 
 
 def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
@@ -154,7 +150,7 @@ def answer_message_id(correlation_id: str, kind: str) -> str:
 
 
 def to_message(effect: Effect, message_id: str, *, task_content_type: str | None = None) -> Message:
-    """Encode an effect. Raises PayloadError when the message would be larger than the protocol allows."""
+    """Encode an effect. Raises MessageTooLargeError for a body that no message can carry."""
     match effect:
         case TaskEffect():
             return _task_message(effect, message_id, task_content_type)
@@ -193,7 +189,7 @@ def reply_message(reply: wire.Reply | wire.ControlReply, caller: core.Caller, me
         reply,
         message_id=message_id,
         correlation_id=caller.correlation_id,
-        content_type=caller.content_type or None,
+        content_type=caller.content_type or CBOR,
     )
 
 
@@ -247,4 +243,4 @@ def _task_message(effect: TaskEffect, message_id: str, content_type: str | None)
         auto_heartbeat=effect.auto_heartbeat,
         heartbeat_details=effect.heartbeat_details,
     )
-    return encode(task, message_id=message_id, content_type=content_type)
+    return encode(task, message_id=message_id, content_type=content_type or CBOR)

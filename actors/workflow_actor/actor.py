@@ -71,6 +71,9 @@ class WorkflowActor(LightActor):
         self.workflow_id = workflow_id
         self.slot = slot
         self.last_used = 0.0
+        self.settling = False
+        self.one_by_one = False
+        self.in_round = False
         self.stored_run_id: str | None = None
         self.stored_sequence = 0
         self.stored_wake_at: int | None = None
@@ -94,8 +97,14 @@ class WorkflowActor(LightActor):
     def is_loaded(self) -> bool:
         return self._instance is not None
 
+    @property
+    def is_busy(self) -> bool:
+        return self._looking_up or self._rebuilding is not None
+
     def is_ready(self) -> bool:
-        return self._instance is not None and not self._looking_up and self._rebuilding is None
+        if self._instance is None or self._looking_up or self._rebuilding is not None:
+            return False
+        return not (self.one_by_one and self.in_round)
 
     def loaded(self, instance: Instance, *, seen: Mapping[str, str], seen_partial: bool) -> None:
         """The instance is there; mail may be handled."""
@@ -103,6 +112,13 @@ class WorkflowActor(LightActor):
         self._seen = OrderedDict(seen)
         self._seen_partial = seen_partial
         self._reschedule()
+
+    def round_over(self) -> None:
+        """What it did in the round is durable."""
+        self.in_round = False
+        if self.one_by_one:
+            self.one_by_one = not self.actor_inbox.empty()
+            self._reschedule()
 
     def seen_found(self, answers: Mapping[str, str], asked: str) -> None:
         self._looking_up = False

@@ -1,0 +1,302 @@
+"""The host's connection to the broker: opened, watched, and rebuilt whole after any close.
+
+It keeps a publisher and a consumer for each partition that the host wants, and tells its listener what opened
+and what was lost. Nothing of an old session is ever used on a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import structlog
+from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.broker import topology
+from dalsegno.broker.port import (
+    Broker,
+    Consumer,
+    Delivery,
+    Outcome,
+    Outgoing,
+    Publisher,
+    Queue,
+    Session,
+    Topology,
+)
+from dalsegno.errors import ConfigurationError, DalsegnoError
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = (0.2, 5.0)
+
+
+class LinkListener(Protocol):
+    """Called on the loop, in plain callbacks."""
+
+    def publisher_opened(self) -> None: ...
+
+    def publisher_closed(self, *, by_publish: bool) -> None: ...
+
+    def channel_opened(self, channel: Channel) -> None: ...
+
+    def channel_lost(self, partition: int) -> None: ...
+
+    def delivered(self, channel: Channel, delivery: Delivery) -> None: ...
+
+    def flush_soon(self, channel: Channel) -> None: ...
+
+
+OnService = Callable[[Delivery, Consumer], None]
+
+
+class BrokerLink:
+    """`services` are further queues that every host consumes (control, dead tasks, its own), each with the
+    function that takes its deliveries."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        listener: LinkListener,
+        *,
+        name: str,
+        namespace: Topology,
+        generation: int,
+        prefetch: int,
+    ) -> None:
+        self._broker = broker
+        self._listener = listener
+        self._name = name
+        self._namespace = namespace
+        self._generation = generation
+        self._prefetch = prefetch
+        self._session: Session | None = None
+        self._publisher: Publisher | None = None
+        self._wanted: set[int] = set()
+        self._consumers: dict[int, tuple[Channel, Consumer]] = {}
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._services: dict[str, tuple[Queue, OnService]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lost = asyncio.Event()
+        self._stopping = False
+
+    def serve(self, queue: Queue, on_delivery: OnService) -> None:
+        """Consume a queue beside the partitions', from the next session on, or at once if there is one."""
+        self._services[queue.name] = (queue, on_delivery)
+        if self._session is not None:
+            self._spawn(self._open_service(self._session, queue, on_delivery))
+
+    def stop_serving(self, queue: str) -> None:
+        self._services.pop(queue, None)
+
+    @property
+    def session(self) -> Session | None:
+        return self._session
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Keep a session open until `close`. Raises ConfigurationError if the very first one is refused for a
+        reason that only a person can mend; later on even such a reason is waited out."""
+        delay = RETRY_SECONDS[0]
+        first = True
+        while not self._stopping:
+            try:
+                await self._open()
+            except ConfigurationError:
+                if first:
+                    raise
+                log.exception("broker_refuses", retry_in_seconds=delay)
+            except DalsegnoError as error:
+                log.warning("broker_unavailable", reason=str(error), retry_in_seconds=round(delay, 2))
+            else:
+                if first:
+                    first = False
+                    ready()
+                delay = RETRY_SECONDS[0]
+                await self._lost.wait()
+                await self._drop()
+                continue
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+            delay = min(delay * 2, RETRY_SECONDS[1])
+
+    async def _open(self) -> None:
+        self._lost.clear()
+        session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
+        try:
+            await session.declare(self._namespace)
+            self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
+        except BaseException:
+            await session.close()
+            raise
+        self._session = session
+        self._listener.publisher_opened()
+        for queue, on_delivery in list(self._services.values()):
+            self._spawn(self._open_service(session, queue, on_delivery))
+        for number in sorted(self._wanted):
+            self.open_channel(number)
+
+    async def _drop(self) -> None:
+        """Everything of the session is gone, whatever part of it broke first."""
+        session, self._session = self._session, None
+        self._publisher = None
+        self._listener.publisher_closed(by_publish=False)
+        for number in list(self._consumers):
+            self._channel_gone(number)
+        for task in self._opening.values():
+            task.cancel()
+        self._opening.clear()
+        if session is not None:
+            await session.close()
+
+    def _on_session_closed(self, reason: str) -> None:
+        if not self._stopping:
+            log.warning("broker_connection_lost", reason=reason)
+        self._lost.set()
+
+    # --- publishing ---------------------------------------------------------------------------------------
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        if self._publisher is not None:
+            self._publisher.publish(batch)
+            return
+        loop = asyncio.get_running_loop()
+        for outgoing in batch:
+            loop.call_soon(outgoing.on_outcome, Outcome.LOST)
+
+    def _on_publisher_closed(self, reason: str) -> None:
+        session = self._session
+        self._publisher = None
+        if session is None or not session.is_open or self._lost.is_set():
+            self._lost.set()
+            return
+        log.warning("publisher_closed", reason=reason)
+        self._listener.publisher_closed(by_publish=True)
+        self._spawn(self._reopen_publisher(session))
+
+    async def _reopen_publisher(self, session: Session) -> None:
+        # The broker says only afterwards whether the connection goes too; if it does, the session's end comes.
+        await asyncio.sleep(0.05)
+        if self._session is not session or self._lost.is_set():
+            return
+        try:
+            self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
+        except DalsegnoError as error:
+            log.warning("publisher_not_opened", reason=str(error))
+            self._lost.set()
+            return
+        self._listener.publisher_opened()
+
+    # --- partitions ---------------------------------------------------------------------------------------
+
+    def open_channel(self, number: int) -> None:
+        self._wanted.add(number)
+        session = self._session
+        if session is None or number in self._opening or number in self._consumers:
+            return
+        task = self._spawn(self._open_partition(session, number))
+        self._opening[number] = task
+        task.add_done_callback(
+            lambda t: self._opening.pop(number, None) if self._opening.get(number) is t else None
+        )
+
+    async def _open_partition(self, session: Session, number: int) -> None:
+        channel = Channel(number, self._listener.flush_soon)
+        try:
+            consumer = await session.open_consumer(
+                topology.partition_queue(self._generation, number),
+                prefetch=self._prefetch,
+                on_delivery=partial(self._listener.delivered, channel),
+                on_closed=partial(self._on_consumer_closed, channel),
+            )
+        except DalsegnoError as error:
+            log.warning("partition_not_consumed", partition=number, reason=str(error))
+            await asyncio.sleep(1.0)
+            self._opening.pop(number, None)  # else it would seem to be under way still
+            if self._session is session and number in self._wanted:
+                self.open_channel(number)
+            return
+        if self._session is not session or number not in self._wanted or not consumer.is_open:
+            channel.close()
+            await consumer.close()
+            return
+        self._consumers[number] = (channel, consumer)
+        channel.attach(consumer)
+        self._listener.channel_opened(channel)
+
+    def _on_consumer_closed(self, channel: Channel, reason: str) -> None:
+        known = self._consumers.get(channel.partition)
+        if known is not None and known[0] is channel:
+            log.warning("partition_channel_lost", partition=channel.partition, reason=reason)
+            self._channel_gone(channel.partition)
+        channel.close()
+
+    def _channel_gone(self, number: int) -> None:
+        channel, _ = self._consumers.pop(number)
+        channel.close()
+        self._listener.channel_lost(number)
+
+    def stop_consuming(self, number: int) -> None:
+        self._wanted.discard(number)
+        known = self._consumers.get(number)
+        if known is not None:
+            self._spawn(self._quietly(known[1].cancel()))
+
+    def close_channel(self, number: int) -> None:
+        self._wanted.discard(number)
+        task = self._opening.pop(number, None)
+        if task is not None:
+            task.cancel()
+        known = self._consumers.pop(number, None)
+        if known is not None:
+            known[0].close()
+            self._spawn(self._quietly(known[1].close()))
+
+    # --- other queues -------------------------------------------------------------------------------------
+
+    async def _open_service(self, session: Session, queue: Queue, on_delivery: OnService) -> None:
+        consumer: Consumer | None = None
+
+        def deliver(delivery: Delivery) -> None:
+            assert consumer is not None
+            on_delivery(delivery, consumer)
+
+        while self._session is session and queue.name in self._services:
+            closed = asyncio.Event()
+            try:
+                await session.declare(Topology(queues=[queue]))
+                consumer = await session.open_consumer(
+                    queue.name,
+                    prefetch=20,
+                    on_delivery=deliver,
+                    on_closed=lambda _, e=closed: e.set(),  # type: ignore[misc]
+                )
+                await closed.wait()
+            except DalsegnoError as error:
+                log.warning("queue_not_consumed", queue=queue.name, reason=str(error))
+            await asyncio.sleep(1.0)
+
+    # --- lifecycle ------------------------------------------------------------------------------------------
+
+    async def _quietly(self, closing: object) -> None:
+        try:
+            await closing  # type: ignore[misc]
+        except DalsegnoError as error:
+            log.debug("close_failed", reason=str(error))
+
+    def _spawn(self, coroutine: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """End the session; what is unacknowledged returns to its queues."""
+        self._stopping = True
+        self._lost.set()
+        session, self._session = self._session, None
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if session is not None:
+            await session.close()

@@ -1,0 +1,244 @@
+"""What every host answers beside its partitions: the control queue, and tasks that no worker survived.
+
+Requests that need a workflow's state (describe, query) are forwarded to its partition, so that they see what
+their sender has sent before. The others need only the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib.metadata import version
+
+import structlog
+from dalsegno.actors.supervisor import translate
+from dalsegno.actors.supervisor.dead_letters import dead_letter
+from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.store_threads import StoreThreads
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.codec import events_for_people
+from dalsegno.actors.workflow_actor.commands import Caller, WakeUp
+from dalsegno.broker import topology
+from dalsegno.broker.port import Consumer, Delivery
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
+from dalsegno.errors import CommandRejectedError, DalsegnoError, InvalidMessageError
+from dalsegno.failure import Failure
+from dalsegno.persistence.port import Membership, Reader, RunRow
+
+log = structlog.get_logger()
+
+VERSION = version("dalsegno")
+
+
+class ServiceOrigin:
+    """A cause that is a delivery of a queue beside the partitions'."""
+
+    __slots__ = ("_consumer", "_tag")
+
+    def __init__(self, consumer: Consumer, tag: int) -> None:
+        self._consumer = consumer
+        self._tag = tag
+
+    @property
+    def is_void(self) -> bool:
+        return not self._consumer.is_open
+
+    def remove(self) -> None:
+        self._consumer.acknowledge(self._tag)
+
+
+class Control:
+    """Serves `dalsegno.control` and `dalsegno.tasks.dead`."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        store: StoreThreads,
+        membership: Membership,
+        host_id: Callable[[], str],
+    ) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._membership = membership
+        self._host_id = host_id
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- the control queue ----------------------------------------------------------------------------------
+
+    def on_request(self, delivery: Delivery, consumer: Consumer) -> None:
+        cause = Cause(WakeUp(), name="control", origin=ServiceOrigin(consumer, delivery.tag))
+        message = delivery.message
+        try:
+            body = decode(message)
+        except InvalidMessageError as error:
+            code: wire.ErrorCode = "unsupported" if isinstance(error, UnsupportedMessageError) else "invalid"
+            self._reject(delivery, cause, code, error.reason)
+            return
+        if isinstance(body, wire.DescribeWorkflow | wire.QueryWorkflow):
+            address = Address(topology.COMMANDS_EXCHANGE, topology.routing_key_of(body.workflow_id))
+            key = f"control/{id(delivery)}"
+            self._outbox.send([Shipment(message, address, causes=[cause], key=key)])
+            cause.done()
+            return
+        caller = translate.caller_of(message)
+        if caller is None:
+            self._reject(delivery, cause, "invalid", "a control request needs reply_to and a message ID")
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(body, caller, delivery, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _reject(self, delivery: Delivery, cause: Cause, code: wire.ErrorCode, reason: str) -> None:
+        log.warning("control_request_rejected", reason=reason, type=delivery.message.type)
+        shipments = [
+            Shipment(dead_letter(delivery, reason), Address(topology.DEAD_EXCHANGE, "invalid"), causes=[cause])
+        ]
+        caller = translate.caller_of(delivery.message)
+        if caller is not None:
+            reply = wire.ControlReply(error=wire.ReplyError(code=code, message=reason))
+            shipments.append(self._reply(reply, caller, cause))
+        self._outbox.send(shipments)
+        cause.done()
+
+    def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
+        message_id = translate.answer_message_id(caller.correlation_id, "control")
+        try:
+            message = translate.reply_message(reply, caller, message_id)
+        except MessageTooLargeError as error:
+            failed = wire.ControlReply(error=wire.ReplyError(code="too_large", message=str(error)))
+            message = translate.reply_message(failed, caller, message_id)
+        return Shipment(message, Address("", caller.reply_to), causes=[cause])
+
+    async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
+        try:
+            reply = await self._look_up(body)
+        except CommandRejectedError as error:
+            reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
+        except DalsegnoError as error:
+            # The request stays unacknowledged: it comes again when this channel closes, and its sender asks
+            # again sooner than that.
+            log.warning("control_request_failed", type=delivery.message.type, reason=str(error))
+            return
+        self._outbox.send([self._reply(reply, caller, cause)])
+        cause.done()
+
+    async def _look_up(self, body: wire.WireMessage) -> wire.ControlReply:
+        host_id = self._host_id()
+        match body:
+            case wire.Ping():
+                return wire.ControlReply(version=VERSION, host_id=host_id)
+            case wire.ListHosts() | wire.ListPartitions():
+                return await self._cluster(body)
+            case wire.ListWorkflows():
+                rows, cursor = await self._store.fetch(
+                    lambda reader: reader.runs(
+                        status=body.status,
+                        workflow_type=body.workflow_type,
+                        workflow_id=body.workflow_id,
+                        limit=body.limit,
+                        before=body.before,
+                    )
+                )
+                return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+            case wire.GetHistory():
+                return await self._history(body)
+            case _:
+                raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
+
+    async def _cluster(self, body: wire.WireMessage) -> wire.ControlReply:
+        cluster = await self._store.fetch(lambda _: self._membership.cluster())
+        if isinstance(body, wire.ListPartitions):
+            return wire.ControlReply(
+                partitions=tuple(
+                    wire.PartitionInfo(partition=lease.partition, owner=lease.owner, epoch=lease.epoch)
+                    for lease in cluster.leases
+                )
+            )
+        return wire.ControlReply(
+            hosts=tuple(
+                wire.HostInfo(
+                    host_id=host.host_id,
+                    expires_at=host.expires_at,
+                    version=host.version,
+                    partitions=tuple(
+                        lease.partition for lease in cluster.leases if lease.owner == host.host_id
+                    ),
+                )
+                for host in cluster.hosts
+            )
+        )
+
+    async def _history(self, body: wire.GetHistory) -> wire.ControlReply:
+        def read(reader: Reader) -> tuple[wire.HistoryEntry, ...] | None:
+            run = reader.run(body.workflow_id, body.run_id)
+            if run is None:
+                return None
+            rows = reader.history(run.run_id, after=body.after, limit=body.limit)
+            return tuple(
+                wire.HistoryEntry(
+                    sequence=row.sequence,
+                    time=row.time,
+                    cause=row.cause,
+                    events=tuple(events_for_people(row.events)),
+                )
+                for row in rows
+            )
+
+        entries = await self._store.fetch(read)
+        if entries is None:
+            error = wire.ReplyError(code="not_found", message=f"no workflow has the ID {body.workflow_id!r}")
+            return wire.ControlReply(error=error)
+        cursor = str(entries[-1].sequence) if len(entries) == body.limit else None
+        return wire.ControlReply(history=entries, cursor=cursor)
+
+    # --- dead tasks ---------------------------------------------------------------------------------------
+
+    def on_dead_task(self, delivery: Delivery, consumer: Consumer) -> None:
+        """A task that came back more often than the broker hands one out: its attempt has failed."""
+        cause = Cause(WakeUp(), name="dead task", origin=ServiceOrigin(consumer, delivery.tag))
+        try:
+            task = decode(delivery.message)
+        except InvalidMessageError as error:
+            self._reject(delivery, cause, "invalid", error.reason)
+            return
+        if not isinstance(task, wire.ActivityTask):
+            self._reject(delivery, cause, "invalid", f"a {task.TYPE!r} is no task")
+            return
+        failure = Failure(
+            kind="worker_lost",
+            type="WorkerLost",
+            message=f"no worker survived the task: it came back {delivery.delivery_count} times or more",
+        )
+        failed = wire.ActivityFailed(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+            failure=failure,
+        )
+        message_id = translate.answer_message_id(delivery.message.message_id or task.idempotency_key, "lost")
+        address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
+        self._outbox.send([Shipment(encode(failed, message_id=message_id), address, causes=[cause])])
+        cause.done()
+
+
+def _code(error: CommandRejectedError) -> wire.ErrorCode:
+    code: wire.ErrorCode = error.code  # type: ignore[assignment]  # each class's code is of the closed list
+    return code
+
+
+def _summary(row: RunRow) -> wire.WorkflowSummary:
+    return wire.WorkflowSummary(
+        workflow_id=row.workflow_id,
+        run_id=row.run_id,
+        workflow_type=row.workflow_type,
+        task_queue=row.task_queue,
+        status=row.status,
+        started_at=row.started_at,
+        closed_at=row.closed_at,
+        reason=row.reason,
+    )

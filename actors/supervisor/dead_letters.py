@@ -1,0 +1,81 @@
+"""Dead letters: messages that nobody can ever handle, kept with the reason, apart from lost tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import uuid5
+
+import structlog
+from dalsegno.actors.supervisor.channel import DeliveryOrigin
+from dalsegno.actors.supervisor.intake import Rejected
+from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.translate import (
+    Address,
+    answer_message_id,
+    caller_of,
+    error_reply,
+    reply_message,
+)
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery, Message
+from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE
+
+log = structlog.get_logger()
+
+REASON_HEADER = "x-dalsegno-reason"
+FROM_HEADER = "x-dalsegno-routing-key"
+
+
+def shipments(rejected: Rejected, cause: Cause) -> list[Shipment]:
+    """The dead letter of a cause, and an error reply where its sender asked for a reply.
+
+    A cause that is no message (a wake-up) leaves nothing behind; it was logged.
+    """
+    origin = cause.origin
+    if not isinstance(origin, DeliveryOrigin):
+        return []
+    delivery = origin.delivery
+    log.warning(
+        "message_dead_lettered",
+        reason=rejected.reason,
+        type=delivery.message.type,
+        message_id=delivery.message.message_id,
+        size=len(delivery.message.body),
+    )
+    letters = [Shipment(dead_letter(delivery, rejected.reason), _ADDRESS, causes=[cause])]
+    reply = _reply(delivery.message, rejected)
+    if reply is not None:
+        letters.append(Shipment(reply, Address("", delivery.message.reply_to or ""), causes=[cause]))
+    return letters
+
+
+_ADDRESS = Address(topology.DEAD_EXCHANGE, "invalid")
+
+
+def dead_letter(delivery: Delivery, reason: str) -> Message:
+    """The message as it came, with the reason; its ID is derived, so that dying twice leaves one letter ID."""
+    message = delivery.message
+    digest = hashlib.blake2b(message.body, digest_size=16).hexdigest()
+    message_id = str(uuid5(MESSAGE_NAMESPACE, f"{message.message_id}\0{digest}\0dead"))
+    headers = {
+        REASON_HEADER: reason[:1000],
+        FROM_HEADER: delivery.routing_key[:255],
+        "x-dalsegno-message-id": (message.message_id or "")[:255],
+    }
+    return Message(
+        body=message.body,
+        message_id=message_id,
+        type=message.type,
+        content_type=message.content_type,
+        correlation_id=message.correlation_id,
+        headers=headers,
+    )
+
+
+def _reply(message: Message, rejected: Rejected) -> Message | None:
+    caller = caller_of(message)
+    if caller is None or rejected.code is None or message.type == "reply":
+        return None
+    reply_id = answer_message_id(caller.correlation_id, rejected.reason)
+    return reply_message(error_reply(rejected.code, rejected.reason), caller, reply_id)

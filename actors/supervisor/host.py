@@ -1,0 +1,360 @@
+"""The host: the shell around the engine. It owns the loop, the connections, and the threads.
+
+Host
+  HostSupervisor     own thread: membership, leases
+  BrokerLink         session, publisher, a consumer per partition
+  StoreThreads       a writer and a reader thread
+  Engine             everything else, without I/O
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from uuid import uuid4
+
+import structlog
+from dalsegno.actors.supervisor.broker_link import BrokerLink
+from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.clock import DatabaseClock
+from dalsegno.actors.supervisor.control import VERSION, Control
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.host_supervisor import HostSupervisor, Hurry, Leave, Released
+from dalsegno.actors.supervisor.other_runs import OtherRuns
+from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.store_threads import StoreThreads
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.workflow_actor.actor import Watch
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.broker import topology
+from dalsegno.broker.port import Broker, Consumer, Delivery, Outgoing, Queue
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.errors import DalsegnoError, InvalidMessageError
+from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, Store
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 0.1
+PULSE_SECONDS = 0.25
+
+
+class Host:
+    """One host process's life. Build it inside a running loop, then `await run()`."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        store: Store,
+        code: Code,
+        settings: HostSettings,
+        watch: Watch,
+        beat: Callable[[], None] = lambda: None,
+        host_id: str | None = None,
+        parent_pid: int | None = None,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._store = store
+        self._ready = ready
+        self._beat = beat
+        self._parent_pid = parent_pid
+        self._clock = DatabaseClock()
+        self._host_id = host_id or str(uuid4())
+        self._peers: tuple[str, ...] = ()
+        self._heirs: dict[int, str | None] = {}
+        self._declaring: set[str] = set()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._ended = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._supervisor: HostSupervisor | None = None
+        namespace = store.namespace()
+        self._threads = StoreThreads(store)
+        self._membership = store.membership()
+        self.engine = Engine(
+            self,
+            host_id=self._host_id,
+            code=code,
+            settings=settings,
+            watch=watch,
+            generation=namespace.generation,
+            partitions=namespace.partitions,
+        )
+        self._link = BrokerLink(
+            broker,
+            self,
+            name=f"dalsegno host {self._host_id}",
+            namespace=topology.namespace_topology(
+                generation=namespace.generation, partitions=namespace.partitions
+            ),
+            generation=namespace.generation,
+            prefetch=settings.prefetch,
+        )
+        self._control = Control(
+            outbox=self.engine.outbox,
+            store=self._threads,
+            membership=self._membership,
+            host_id=lambda: self._host_id,
+        )
+        self._other_runs = OtherRuns(self.engine.outbox, self._threads, code, settings.history_limit)
+
+    # --- lifecycle ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until `drain` is done, or the parent is gone. Raises ConfigurationError for what a person must
+        mend before a host can start."""
+        self._serve_beside()
+        link = self._loop.create_task(self._link.run(self._broker_ready))
+        ended = self._loop.create_task(self._ended.wait())
+        self._repeat(TICK_SECONDS, self.engine.tick)
+        self._repeat(1.0, self.engine.sweep)
+        self._repeat(PULSE_SECONDS, self._beat)
+        try:
+            await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if link.done():
+                link.result()
+        finally:
+            await self._close(link, ended)
+
+    def drain(self) -> None:
+        """Hand everything over and end `run`. Calling it twice is ordinary."""
+        if self._supervisor is None:
+            self._ended.set()
+        else:
+            self._supervisor.actor_ref.tell(Leave())
+
+    async def _close(self, *tasks: asyncio.Task[object]) -> None:
+        self.engine.stop()
+        for timer in self._timers:
+            timer.cancel()
+        if self._supervisor is not None:
+            ref = self._supervisor.actor_ref
+            await self._loop.run_in_executor(None, partial(ref.stop, timeout=5.0))
+        await self._link.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.run_in_executor(None, self._threads.close)
+        self._membership.close()
+
+    def _repeat(self, seconds: float, callback: Callable[[], None]) -> None:
+        index = len(self._timers)
+
+        def again() -> None:
+            self._timers[index] = self._loop.call_later(seconds, again)
+            callback()
+
+        self._timers.append(self._loop.call_later(seconds, again))
+
+    def _broker_ready(self) -> None:
+        """Only a host that can consume takes leases."""
+        ref = HostSupervisor.start(
+            membership=self._store.membership,
+            host_id=self._host_id,
+            version=VERSION,
+            ttl_seconds=self._settings.lease_ttl_seconds,
+            listener=self,
+            loop=self._loop,
+            parent_pid=self._parent_pid,
+        )
+        self._supervisor = ref._actor
+        self._ready()
+
+    def _serve_beside(self) -> None:
+        control = topology.control_queue()
+        self._link.serve(control, self._control.on_request)
+        self._link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._control.on_dead_task)
+        self._link.serve(self._own_queue(), self._on_host_message)
+
+    def _own_queue(self) -> Queue:
+        return Queue(topology.host_queue(self._host_id), durable=False)
+
+    # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
+
+    def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
+        for lease in leases:
+            self.engine.lease_gained(lease.partition, lease.epoch)
+
+    def release_wanted(self, partition: int, heir: str | None) -> None:
+        self._heirs[partition] = heir
+        self.engine.release(partition)
+
+    def released(self, partition: int, heir: str | None) -> None:
+        """The lease is free in the database: tell the heir, who need not look for it."""
+        if heir is not None:
+            message = wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,))
+            self._tell_host(heir, message)
+
+    def lost(self, reason: str) -> None:
+        log.error("leases_lost", host_id=self._host_id, reason=reason)
+        self.engine.all_leases_lost()
+
+    def rejoined(self, host_id: str) -> None:
+        self._link.stop_serving(topology.host_queue(self._host_id))
+        self._host_id = host_id
+        self.engine.host_id = host_id
+        self.engine.round.host_id = host_id
+        self._link.serve(self._own_queue(), self._on_host_message)
+
+    def store_time(self, now: int) -> None:
+        self._clock.heard(now)
+
+    def peers(self, hosts: tuple[str, ...]) -> None:
+        first, self._peers = not self._peers, hosts
+        if first:
+            for host in hosts:
+                if host != self._host_id:
+                    self._tell_host(host, wire.HostJoined(host_id=self._host_id))
+
+    def left(self) -> None:
+        self._ended.set()
+
+    def orphaned(self) -> None:
+        log.error("parent_gone", host_id=self._host_id)
+        self._ended.set()
+
+    def _tell_host(self, host: str, message: wire.WireMessage) -> None:
+        shipment = Shipment(encode(message, message_id=str(uuid4())), Address("", topology.host_queue(host)))
+        self.engine.outbox.send([shipment])
+
+    def _on_host_message(self, delivery: Delivery, consumer: Consumer) -> None:
+        consumer.acknowledge(delivery.tag)
+        try:
+            decode(delivery.message)
+        except InvalidMessageError as error:
+            log.warning("host_message_invalid", reason=error.reason)
+            return
+        if self._supervisor is not None:
+            self._supervisor.actor_ref.tell(Hurry())
+
+    # --- the broker (see BrokerLink's listener) ---------------------------------------------------------------
+
+    def publisher_opened(self) -> None:
+        self.engine.outbox.publisher_opened()
+
+    def publisher_closed(self, *, by_publish: bool) -> None:
+        self.engine.outbox.publisher_closed(by_publish=by_publish)
+
+    def channel_opened(self, channel: Channel) -> None:
+        self.engine.channel_opened(channel)
+
+    def channel_lost(self, partition: int) -> None:
+        self.engine.channel_lost(partition)
+
+    def delivered(self, channel: Channel, delivery: Delivery) -> None:
+        self.engine.delivered(channel, delivery)
+
+    def flush_soon(self, channel: Channel) -> None:
+        self.engine.flush_soon(channel)
+
+    # --- what the engine asks (see engine.World) ----------------------------------------------------------
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon(callback)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self._loop.call_later(delay_seconds, callback)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    def publish(self, batch: list[Outgoing]) -> None:
+        self._link.publish(batch)
+
+    def declare_task_queue(self, name: str) -> None:
+        if name not in self._declaring:
+            self._declaring.add(name)
+            self._loop.create_task(self._declare_task_queue(name))
+
+    async def _declare_task_queue(self, name: str) -> None:
+        try:
+            while not self._ended.is_set():
+                session = self._link.session
+                try:
+                    if session is not None:
+                        await session.declare(topology.declare_task_queue(name))
+                        break
+                except DalsegnoError as error:
+                    log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
+                await asyncio.sleep(0.5)
+        finally:
+            self._declaring.discard(name)
+        self.engine.outbox.task_queue_declared(name)
+
+    def commit(self, round_: Round) -> None:
+        supervisor = self._supervisor
+        if supervisor is None or time.monotonic() >= supervisor.valid_until:
+            # Frozen for longer than the lease: nothing may be written. The supervisor says `lost` by itself.
+            self._loop.call_soon(self.engine.commit_failed, DalsegnoError("the leases are no longer valid"))
+            return
+        self._threads.commit(
+            round_,
+            done=self._committed,
+            failed=self.engine.commit_failed,
+        )
+
+    def _committed(self, outcome: object) -> None:
+        self._clock.heard(outcome.now)  # type: ignore[attr-defined]
+        self.engine.committed(outcome)  # type: ignore[arg-type]
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        def query(reader: Reader) -> list[Loaded]:
+            return reader.load(workflow_ids)
+
+        self._threads.read(query, partial(self.engine.loaded, partition), what="load")
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        self._threads.read(
+            lambda reader: reader.seen(workflow_id, [message_id]),
+            partial(self.engine.seen_found, partition, workflow_id, message_id),
+            what="seen",
+        )
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        slots = range(partition, topology.SLOTS, self.engine.partition_count)
+        self._threads.read(
+            lambda reader: reader.due(slots, before=before, limit=limit),
+            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+            what="due",
+        )
+
+    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+        self._loop.create_task(self._probe(partition, workflow_id, probe))
+
+    async def _probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
+        session = self._link.session
+        if session is None:
+            return
+        try:
+            depth = await session.queue_depth(topology.task_queue(probe.task_queue))
+        except DalsegnoError as error:
+            log.warning("task_queue_not_probed", task_queue=probe.task_queue, reason=str(error))
+            return
+        if not depth:
+            self.engine.task_queue_found_empty(partition, workflow_id, probe)
+
+    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+        self._other_runs.answer(workflow_id, cause)
+
+    def open_channel(self, partition: int) -> None:
+        self._link.open_channel(partition)
+
+    def stop_consuming(self, partition: int) -> None:
+        self._link.stop_consuming(partition)
+
+    def close_channel(self, partition: int) -> None:
+        self._link.close_channel(partition)
+
+    def partition_released(self, partition: int, epoch: int) -> None:
+        if self._supervisor is not None:
+            self._supervisor.actor_ref.tell(Released(partition, epoch))

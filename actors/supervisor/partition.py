@@ -1,0 +1,541 @@
+"""The partition supervisor: a light actor per owned partition.
+
+It takes the partition's deliveries, finds the workflow actor each is for, starts it when it is cold, restarts
+it when it crashes, puts it away when it is idle, and fires its timers. It decides nothing about workflows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol
+
+import structlog
+from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
+from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
+from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
+from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.waiters import WAIT_SECONDS, Waiter, Waiters
+from dalsegno.actors.supervisor.wakeups import HORIZON, WakeUps
+from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.commands import FailEffect, Park, ResendTask, Settle, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
+from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery
+from dalsegno.persistence.port import Due, Fence, Loaded
+from msgspec import Struct
+
+log = structlog.get_logger()
+
+COLD_LOADS_LIMIT = 500
+"""Cold instances that wake-ups may be loading at one time."""
+
+SWEEP_LIMIT = 2000
+
+STRIKES_LIMIT = 2
+
+CAUSE_FAILURES_LIMIT = 3
+"""A message that crashes its actor this often goes to the dead letters."""
+
+INTENSITY = Intensity()
+
+
+class Delivered(Struct, frozen=True):
+    """Mail: a message from the partition's queue."""
+
+    channel: Channel
+    delivery: Delivery
+
+
+class Engine(Protocol):
+    """What a partition asks of the engine that runs it."""
+
+    host_id: str
+    settings: HostSettings
+    code: Code
+    watch: Watch
+    workflow_dispatcher: Dispatcher
+    round: RoundBuilder
+
+    def now(self) -> int: ...
+
+    def monotonic(self) -> float: ...
+
+    def call_later(self, delay_seconds: float, callback: Any) -> None: ...
+
+    def request_work(self) -> None: ...
+
+    def load(self, partition: int, workflow_id: str) -> None: ...
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None: ...
+
+    def find_due(self, partition: int, before: int, limit: int) -> None: ...
+
+    def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
+
+    def wake_at_changed(self, wake_at: int) -> None: ...
+
+    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
+
+    def forward(self, forward: Forward, cause: Cause) -> None: ...
+
+    def is_writing(self, workflow_id: str) -> bool: ...
+
+    def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
+
+    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
+
+    def other_run(self, partition: int, workflow_id: str, cause: Cause) -> None: ...
+
+    def rebuild(self, actor: WorkflowActor) -> None: ...
+
+    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
+
+    def partition_failed(self, partition: int, reason: str) -> None: ...
+
+
+class PartitionSupervisor(LightActor):
+    """See the module. `epoch` is the lease's fencing number; `is_live` turns true when the marker is back."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, engine: Engine, *, partition: int, partitions: int, epoch: int
+    ) -> None:
+        super().__init__(dispatcher)
+        self.engine = engine
+        self.partition = partition
+        self.epoch = epoch
+        self.fence = Fence(partition, epoch)
+        self.channel: Channel | None = None
+        self.is_live = False
+        self.is_draining = False
+        self.waiters = Waiters()
+        self._intake = Intake(partition, partitions)
+        self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
+        self._histories: dict[str, RestartHistory] = {}
+        self._single_step: set[str] = set()
+        self._wakeups = WakeUps()
+        self._loading_for_wakeups = 0
+        self._scanning = False
+        self._next_scan = 0.0
+        self._more_due = False
+
+    # --- deliveries --------------------------------------------------------------------------------------
+
+    def on_receive(self, message: Any) -> None:
+        delivered: Delivered = message
+        channel, delivery = delivered.channel, delivered.delivery
+        if not channel.is_open:
+            return
+        channel.window.delivered(delivery.tag)
+        origin = DeliveryOrigin(channel, delivery)
+        match self._intake.take(delivery):
+            case ForWorkflow(workflow_id, cause):
+                cause.origin = origin
+                self.child(workflow_id).actor_ref.tell(cause)
+            case MarkerSeen(nonce):
+                if nonce == self._intake.nonce:
+                    self.go_live()
+                origin.remove()
+            case Forward() as forward:
+                cause = Cause(WakeUp(), name="forwarded", origin=origin)
+                self.engine.forward(forward, cause)
+                cause.done()
+            case Rejected() as rejected:
+                cause = Cause(WakeUp(), name="rejected", origin=origin)
+                self.engine.reject(rejected, cause)
+                cause.done()
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
+        log.error("partition_failed", partition=self.partition, exc_info=exception_value)
+        self.engine.call_later(0, partial(self._escalate, repr(exception_value)))
+
+    def _escalate(self, reason: str) -> None:
+        self.engine.partition_failed(self.partition, reason)
+
+    # --- children ----------------------------------------------------------------------------------------
+
+    def child(self, workflow_id: str) -> WorkflowActor:
+        """The actor of a workflow ID, started (and being loaded) if it was not there."""
+        actor = self._children.get(workflow_id)
+        return actor if actor is not None else self._start(workflow_id)
+
+    def peek(self, workflow_id: str) -> WorkflowActor | None:
+        return self._children.get(workflow_id)
+
+    def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
+        engine = self.engine
+        actor = WorkflowActor(
+            engine.workflow_dispatcher,
+            workflow_id=workflow_id,
+            slot=topology.slot_of(workflow_id),
+            parent=self,
+            watch=engine.watch,
+            now=engine.now,
+        )
+        actor._start_actor_loop()
+        actor.last_used = engine.monotonic()
+        self._children[workflow_id] = actor
+        if delay_seconds:
+            engine.call_later(delay_seconds, partial(engine.load, self.partition, workflow_id))
+        else:
+            engine.load(self.partition, workflow_id)
+        return actor
+
+    def loaded(self, loaded: Loaded) -> None:
+        """What the database has for a workflow ID. Raises nothing: a row that can't be read is reported."""
+        actor = self._children.get(loaded.workflow_id)
+        if actor is None or actor.is_loaded:
+            return
+        row = loaded.instance
+        code, history_limit = self.engine.code, self.engine.settings.history_limit
+        if row is None:
+            instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
+        else:
+            snapshot = row.snapshot
+            instance = Instance.load(
+                loaded.workflow_id,
+                code,
+                snapshot=None
+                if snapshot is None
+                else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
+                journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
+                run_id=row.run_id,
+                history_limit=history_limit,
+            )
+            actor.stored_run_id = row.run_id
+            actor.stored_sequence = row.sequence
+            actor.stored_wake_at = row.wake_at
+        actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
+        self._note_wake_up(actor)
+        self._apply_strikes(actor, loaded)
+        self.engine.request_work()
+
+    def _apply_strikes(self, actor: WorkflowActor, loaded: Loaded) -> None:
+        for cause, count in loaded.strikes:
+            if count >= STRIKES_LIMIT:
+                reason = f"its code did not yield for too long, {count} times, at: {cause}"
+                actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
+                self.engine.workflow_dispatcher.schedule(actor)
+                return
+
+    def _discard(self, actor: WorkflowActor) -> None:
+        if self._children.get(actor.workflow_id) is actor:
+            del self._children[actor.workflow_id]
+        actor.stop_now()
+
+    def restart(
+        self,
+        actor: WorkflowActor,
+        causes: Sequence[Cause],
+        *,
+        delay_seconds: float = 0.0,
+        one_by_one: bool = False,
+    ) -> None:
+        """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
+        that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
+        waiting = actor.unhandled()
+        self._discard(actor)
+        successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
+        successor.one_by_one = one_by_one
+        for cause in (*causes, *waiting):
+            if cause.held and not cause.is_void:
+                cause.retry()
+                successor.actor_ref.tell(cause)
+
+    def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
+        """A defect of the engine met by one instance (user code's own errors never come here)."""
+        log.error(
+            "workflow_actor_failed",
+            workflow_id=actor.workflow_id,
+            partition=self.partition,
+            epoch=self.epoch,
+            exc_info=error,
+        )
+        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        causes = list(entry.causes) if entry is not None else []
+        if cause is not None:
+            cause.failures += 1
+            if cause.failures < CAUSE_FAILURES_LIMIT:
+                causes.append(cause)
+            else:
+                self.engine.reject(Rejected(f"it crashes its actor: {error!r}", "rejected"), cause)
+                cause.done()
+        history = self._histories.setdefault(actor.workflow_id, RestartHistory(INTENSITY))
+        delay = history.failed(self.engine.monotonic())
+        self.restart(actor, causes, delay_seconds=INTENSITY.maximum_delay_seconds if delay is None else delay)
+
+    # --- what workflow actors ask (see actors.workflow_actor.actor.Parent) ----------------------------------
+
+    def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
+        self._children.move_to_end(actor.workflow_id)
+        actor.last_used = self.engine.monotonic()
+        actor.in_round = True
+        round_ = self.engine.round
+        round_.add(actor, self.fence, cause, activations)
+        if isinstance(cause.command, WakeUp):
+            round_.entry(actor, self.partition).resend_due = True
+        for activation in activations:
+            for probe in activation.probes:
+                self.engine.probe(self.partition, actor.workflow_id, probe)
+
+    def came_again(self, actor: WorkflowActor, cause: Cause, answer: AnswerEffect | None) -> None:
+        self._children.move_to_end(actor.workflow_id)
+        self.engine.round.add_again(actor, self.partition, cause, answer)
+
+    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
+        self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
+
+    def rebuild_later(self, actor: WorkflowActor) -> None:
+        self.engine.rebuild(actor)
+
+    def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
+        instance = actor.instance
+        run_id = request.run_id
+        if run_id is not None and instance.run_id is not None and run_id != instance.run_id:
+            self.engine.other_run(self.partition, actor.workflow_id, cause)
+        elif instance.state is None:
+            error = ("not_found", f"no workflow has the ID {actor.workflow_id!r}")
+            self._answer_await(actor, cause, request, error)
+        elif request.caller is not None:
+            effect = actor.result_effect(request.caller)
+            if effect is not None:
+                self.engine.round.add_effect(actor, self.partition, cause, effect)
+                return
+            until = self.engine.monotonic() + WAIT_SECONDS
+            waiter = Waiter(request.caller, cause.message_id or "", run_id, until)
+            self.waiters.add(actor.workflow_id, waiter)
+            cause.done()
+        else:
+            cause.done()
+
+    def _answer_await(
+        self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome, error: tuple[str, str]
+    ) -> None:
+        if request.caller is None:
+            cause.done()
+            return
+        effect = AnswerEffect(
+            caller=request.caller,
+            kind="answer",
+            workflow_id=actor.workflow_id,
+            run_id=None,
+            status=None,
+            error=error,
+        )
+        self.engine.round.add_effect(actor, self.partition, cause, effect)
+
+    # --- after a commit ------------------------------------------------------------------------------------
+
+    def committed(self, entry: Entry) -> None:
+        """The entry's writes are durable and its effects are on their way."""
+        actor = entry.actor
+        instance = actor.instance
+        if entry.writes_instance:
+            actor.stored_run_id = instance.run_id
+            actor.stored_sequence = instance.sequence
+            actor.stored_wake_at = instance.wake_at
+        actor.round_over()
+        self._note_wake_up(actor)
+        if actor.workflow_id in self.waiters and instance.outcome() is not None:
+            self._answer_waiters(actor)
+        self._settle_or_retire(actor)
+
+    def _answer_waiters(self, actor: WorkflowActor) -> None:
+        for waiter in self.waiters.take(actor.workflow_id):
+            effect = actor.result_effect(waiter.caller)
+            assert effect is not None
+            self.engine.answer_waiter(effect, waiter.message_id)
+
+    def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
+        actor = self._children.get(workflow_id)
+        if actor is None or not actor.is_loaded:
+            return
+        actor.instance.confirm(run_id, effect_id)
+        self._settle_or_retire(actor)
+
+    def _settle_or_retire(self, actor: WorkflowActor) -> None:
+        instance = actor.instance
+        if instance.needs_settle:
+            if not actor.settling:
+                actor.settling = True
+                actor.actor_ref.tell(Cause(Settle(), name="settle"))
+                self.engine.request_work()
+            return
+        actor.settling = False
+        status = instance.status
+        if status is not None and status.closed and actor.actor_inbox.empty() and not instance.outstanding():
+            self._retire(actor)
+
+    def effect_parked(self, workflow_id: str, effect_id: tuple[int, int]) -> None:
+        actor = self._children.get(workflow_id)
+        if actor is None or not actor.is_loaded:
+            return
+        retry_at = self.engine.now() + 10_000_000
+        actor.actor_ref.tell(Cause(Park(effects=(effect_id,), retry_at=retry_at), name="park"))
+        self.engine.request_work()
+
+    def effect_unsendable(self, workflow_id: str, effect_id: tuple[int, int], reason: str) -> None:
+        actor = self.child(workflow_id)
+        actor.actor_ref.tell(Cause(FailEffect(effect=effect_id, reason=reason), name="unsendable"))
+        self.engine.request_work()
+
+    def task_queue_found_empty(self, workflow_id: str, probe: Probe) -> None:
+        command = ResendTask(activity_id=probe.activity_id, attempt=probe.attempt)
+        self.child(workflow_id).actor_ref.tell(Cause(command, name="lost task"))
+        self.engine.request_work()
+
+    # --- wake-ups ------------------------------------------------------------------------------------------
+
+    def channel_opened(self, channel: Channel, nonce: str) -> None:
+        """Consuming has begun (again): timers wait until the marker is back."""
+        self.channel = channel
+        self.is_live = False
+        self._intake.nonce = nonce
+
+    def channel_lost(self) -> None:
+        """What was delivered and not acknowledged will come again; instances stay as they are."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
+        self.is_live = False
+
+    def go_live(self) -> None:
+        """What was queued before us has been seen: an approval that was already there beats its deadline."""
+        self.is_live = True
+        self._next_scan = 0.0
+
+    def _note_wake_up(self, actor: WorkflowActor) -> None:
+        wake_at = actor.instance.wake_at
+        if wake_at is None or wake_at > self.engine.now() + HORIZON:
+            self._wakeups.clear(actor.workflow_id)
+            return
+        self._wakeups.set(actor.workflow_id, wake_at)
+        self.engine.wake_at_changed(wake_at)
+
+    def due_found(self, due: Sequence[Due], *, complete: bool) -> None:
+        """Answer to `Engine.find_due`."""
+        self._scanning = False
+        self._more_due = not complete
+        for row in due:
+            if row.workflow_id not in self._children:
+                self._wakeups.add(row.workflow_id, row.wake_at)
+                self.engine.wake_at_changed(row.wake_at)
+
+    def scan_failed(self) -> None:
+        self._scanning = False
+
+    def fire_due(self) -> None:
+        """Wake what is due; scan the database for what will be."""
+        if not self.is_live or self.is_draining:
+            return
+        now = self.engine.now()
+        if not self._scanning and (
+            self.engine.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups))
+        ):
+            self._scanning = True
+            self._next_scan = self.engine.monotonic() + self.engine.settings.scan_interval_seconds
+            self.engine.find_due(self.partition, now + HORIZON, 2000)
+        room = COLD_LOADS_LIMIT - sum(not child.is_loaded for child in self._children.values())
+        for workflow_id in self._wakeups.take_due(now, max(room, 0)):
+            self._wake(workflow_id, now)
+
+    def _wake(self, workflow_id: str, now: int) -> None:
+        actor = self._children.get(workflow_id)
+        if actor is not None and actor.is_loaded:
+            wake_at = actor.instance.wake_at
+            if wake_at is None:
+                return
+            if wake_at > now:
+                self._note_wake_up(actor)
+                return
+            if self._only_waits_for_confirms(actor):
+                return
+        self.child(workflow_id).actor_ref.tell(Cause(WakeUp(), name="wake-up"))
+        self.engine.request_work()
+
+    def _only_waits_for_confirms(self, actor: WorkflowActor) -> bool:
+        """Due because effects of a wake-up are unconfirmed, and they are on their way: wait for them."""
+        instance = actor.instance
+        run_id = instance.run_id or ""
+        unheld = instance.unheld_due(self.engine.now())
+        if not unheld or not all(self.engine.has_in_flight(run_id, effect_id) for effect_id, _ in unheld):
+            return False
+        self.engine.call_later(1.0, partial(self._note_if_there, actor.workflow_id))
+        return True
+
+    def _note_if_there(self, workflow_id: str) -> None:
+        actor = self._children.get(workflow_id)
+        if actor is not None and actor.is_loaded and not self.actor_stopped.is_set():
+            self._note_wake_up(actor)
+
+    @property
+    def next_wake_up_at(self) -> int | None:
+        return self._wakeups.next_at() if self.is_live else None
+
+    # --- passivation -----------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Put idle instances away. It has no effect on them; memory grows with active work only."""
+        now = self.engine.monotonic()
+        self.waiters.forget_overdue(now)
+        settings = self.engine.settings
+        surplus = len(self._children) - settings.max_idle_instances
+        for actor in list(islice(self._children.values(), SWEEP_LIMIT)):
+            idle = now - actor.last_used
+            if idle < settings.idle_seconds and surplus <= 0:
+                break
+            if self._may_be_put_away(actor):
+                surplus -= 1
+                self._retire(actor)
+
+    def _may_be_put_away(self, actor: WorkflowActor) -> bool:
+        if not actor.is_loaded or not actor.actor_inbox.empty() or actor.is_busy:
+            return False
+        if self.engine.is_writing(actor.workflow_id):
+            return False
+        instance = actor.instance
+        if instance.state is None:
+            return True
+        if instance.is_pinned:
+            return False
+        wake_at = instance.wake_at
+        if wake_at is not None and wake_at <= self.engine.now() + 1_000_000:
+            return False
+        if wake_at != actor.stored_wake_at:
+            self.engine.round.entry(actor, self.partition).move_wake_up = True
+            self.engine.request_work()
+            return False
+        return True
+
+    def _retire(self, actor: WorkflowActor) -> None:
+        self._histories.pop(actor.workflow_id, None)
+        self._discard(actor)
+
+    # --- the end ---------------------------------------------------------------------------------------------
+
+    def begin_draining(self) -> list[tuple[str, Waiter]]:
+        """No more timers; those who wait are to ask the next owner."""
+        self.is_draining = True
+        return self.waiters.take_all()
+
+    @property
+    def is_drained(self) -> bool:
+        """All that was delivered is acknowledged, and nothing is being written."""
+        return (self.channel is None or self.channel.window.open == 0) and self.actor_inbox.empty()
+
+    def on_stop(self) -> None:
+        self.channel_lost()
+        for actor in list(self._children.values()):
+            self._discard(actor)
+
+    @property
+    def hot(self) -> int:
+        return len(self._children)

@@ -1,0 +1,40 @@
+"""The settings of a host, validated when built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dalsegno.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """Defaults suit production; each says its unit and why it is what it is."""
+
+    lease_ttl_seconds: float = 10.0
+    """A dead host's partitions go on after at most this; shorter means more renewals and more false alarms."""
+    prefetch: int = 300
+    """Deliveries held per partition: the only back-pressure there is."""
+    round_activations: int = 200
+    """A round's bound: beyond it the gain of a larger commit is small and latency grows."""
+    round_seconds: float = 0.05
+    idle_seconds: float = 10.0
+    """An instance that was idle for this long leaves memory."""
+    max_idle_instances: int = 1000
+    """Per process, shared over its partitions: beyond it the longest idle leave at once."""
+    history_limit: int = 10_000
+    """Journal rows that a run keeps behind its newest snapshot; history only, nothing needs them."""
+    scan_interval_seconds: float = 10.0
+    """How often the database is asked for wake-ups of the next 30 s."""
+    drain_seconds: float = 8.0
+    """How long a hand-over waits for what was delivered; then it comes again elsewhere."""
+    json_task_queues: frozenset[str] = field(default=frozenset())
+    """Task queues whose workers read JSON instead of CBOR."""
+
+    def __post_init__(self) -> None:
+        if self.lease_ttl_seconds < 2:
+            raise ConfigurationError(f"lease_ttl_seconds is {self.lease_ttl_seconds}, but must be at least 2")
+        if not 1 <= self.prefetch <= 2000:
+            raise ConfigurationError(f"prefetch is {self.prefetch}, but must be 1 to 2000 (RabbitMQ's limit)")
+        if self.history_limit < 0:
+            raise ConfigurationError(f"history_limit is {self.history_limit}, but must be 0 or more")

@@ -1,0 +1,145 @@
+"""From committed effects to messages on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from dalsegno.actors.supervisor import translate
+from dalsegno.actors.supervisor.channel import DeliveryOrigin
+from dalsegno.actors.supervisor.intake import Forward
+from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.round import Entry, Leaving
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.supervisor.waiters import Waiter
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.effects import (
+    AnswerEffect,
+    Effect,
+    EffectID,
+    ResultEffect,
+    TaskEffect,
+)
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    outbox: Outbox
+
+    def effect_unsendable(self, workflow: tuple[int, str, str, EffectID], reason: str) -> None: ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def now(self) -> int: ...
+
+
+class Shipping:
+    """Gives effects their derived message IDs and encodes them. Task queues in `json_task_queues` get JSON."""
+
+    def __init__(self, engine: Engine, json_task_queues: frozenset[str]) -> None:
+        self._engine = engine
+        self._json_task_queues = json_task_queues
+
+    def durable_id(self, run_id: str, effect_id: EffectID) -> str:
+        return translate.durable_message_id(run_id, effect_id)
+
+    def of_entry(self, entry: Entry) -> list[Shipment]:
+        """What may leave now that the entry is durable."""
+        shipments: list[Shipment] = []
+        for leaving in entry.leaving:
+            shipment = self._ship(entry, leaving)
+            if shipment is not None:
+                shipments.append(shipment)
+        if entry.again:
+            self._outstanding(entry, shipments)
+        if entry.resend_due:
+            self._unheld(entry, shipments)
+        return shipments
+
+    def _ship(self, entry: Entry, leaving: Leaving) -> Shipment | None:
+        effect = leaving.effect
+        if leaving.effect_id is not None:
+            return self._durable(entry, leaving.run_id, leaving.effect_id, effect, [leaving.cause])
+        caller = effect.caller if isinstance(effect, AnswerEffect | ResultEffect) else None
+        if caller is None:
+            return None
+        kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
+        message_id = translate.answer_message_id(leaving.cause.message_id or caller.correlation_id, kind)
+        return Shipment(self._answer(effect, message_id), translate.address_of(effect), causes=[leaving.cause])
+
+    def _durable(
+        self, entry: Entry, run_id: str, effect_id: EffectID, effect: Effect, causes: list[Cause]
+    ) -> Shipment | None:
+        workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
+        content_type = None
+        if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
+            content_type = JSON
+        try:
+            message = translate.to_message(
+                effect, self.durable_id(run_id, effect_id), task_content_type=content_type
+            )
+        except MessageTooLargeError as error:
+            reason = str(error)
+            self._engine.call_later(0, lambda: self._engine.effect_unsendable(workflow, reason))
+            return None
+        return Shipment(message, translate.address_of(effect), causes=causes, workflow=workflow)
+
+    def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
+        """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
+        run_id = entry.actor.instance.run_id or ""
+        leaving_now = {shipment.key for shipment in shipments}
+        for effect_id, effect in entry.actor.instance.outstanding():
+            message_id = self.durable_id(run_id, effect_id)
+            if message_id in leaving_now:
+                continue
+            waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
+            if waiting:
+                shipment = self._durable(entry, run_id, effect_id, effect, waiting)
+                if shipment is not None:
+                    shipments.append(shipment)
+
+    def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
+        """A wake-up sends what no message holds and nobody has confirmed."""
+        run_id = entry.actor.instance.run_id or ""
+        leaving_now = {shipment.key for shipment in shipments}
+        for effect_id, effect in entry.actor.instance.unheld_due(self._engine.now()):
+            message_id = self.durable_id(run_id, effect_id)
+            if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
+                continue
+            shipment = self._durable(entry, run_id, effect_id, effect, [])
+            if shipment is not None:
+                shipments.append(shipment)
+
+    def _answer(self, effect: Effect, message_id: str) -> Message:
+        try:
+            return translate.to_message(effect, message_id)
+        except MessageTooLargeError as error:
+            assert isinstance(effect, AnswerEffect | ResultEffect)
+            reply = translate.error_reply("too_large", str(error), workflow_id=effect.workflow_id)
+            return translate.reply_message(reply, effect.caller, message_id)
+
+    def transient(self, effect: AnswerEffect | ResultEffect, message_id: str) -> Shipment:
+        """An answer that nothing durable stands behind: its reader asks again."""
+        reply_id = translate.answer_message_id(message_id or effect.caller.correlation_id, "result")
+        return Shipment(self._answer(effect, reply_id), translate.address_of(effect))
+
+    def moved(self, workflow_id: str, waiter: Waiter) -> Shipment:
+        text = "the host gives this workflow's partition up: ask again"
+        reply = translate.error_reply("moved", text, workflow_id=workflow_id)
+        reply_id = translate.answer_message_id(waiter.message_id or waiter.caller.correlation_id, "moved")
+        message = translate.reply_message(reply, waiter.caller, reply_id)
+        return Shipment(message, Address("", waiter.caller.reply_to))
+
+    def to_queue(self, message: Message, queue: str) -> Shipment:
+        return Shipment(message, Address("", queue))
+
+    def forwarded(self, forward: Forward, cause: Cause) -> Shipment:
+        """The same message, same ID, to where its slot says."""
+        origin = cause.origin
+        assert isinstance(origin, DeliveryOrigin)
+        key = f"forwarded/{id(origin.delivery)}"
+        address = Address(forward.exchange, forward.routing_key)
+        return Shipment(origin.delivery.message, address, causes=[cause], key=key)
