@@ -1,0 +1,5 @@
+"""The store: journal, snapshots, leases and visibility in PostgreSQL or SQLite. `port` is its contract."""
+
+from dalsegno.persistence.store import open_store
+
+__all__ = ["open_store"]

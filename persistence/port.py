@@ -211,7 +211,8 @@ class Reader(Protocol):
         """Which of these were answered before, and how (for instances loaded with `seen_partial`)."""
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
-        """Open instances of these slots whose wake_at is at most `before`, earliest first."""
+        """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
+        run that ended still has to send has a wake-up."""
 
     def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
         """Workflow IDs of suspended instances of these slots: a host with other code tries them again."""

@@ -1,0 +1,143 @@
+"""Hosts, leases, strikes: who may commit for what.
+
+A lease is (partition, owner, epoch). It is held as long as its owner's row in `hosts` is live, which is ONE
+fact, the row's expiry by the database's clock; it is taken by raising the epoch. Nothing ever lowers an epoch,
+so a host that lost a lease unawares, frozen or cut off, is refused by the fence of its next commit whatever the
+clocks say. Clocks decide how soon a lease can be taken, never whether two hosts can commit for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from dalsegno.errors import FencedError
+from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow
+from dalsegno.persistence.tables import hosts, leases, seen, strikes
+
+
+class SqlMembership:
+    """`port.Membership` on one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._owned = OwnedConnection(database, Role.MEMBERSHIP)
+
+    def join(self, host_id: str, *, ttl: int, version: str) -> int:
+        """A host that joins has nothing: what a row of the same name still owned is free again. Rows of hosts
+        that have expired are deleted by the way."""
+        now = self._database.now()
+        row = {"expires_at": now + ttl, "version": version}
+        statement = self._database.insert_or_update(hosts, {"host_id": host_id, **row}, row)
+        with self._owned.transaction() as connection:
+            connection.execute(sa.update(leases).where(leases.c.owner == host_id).values(owner=None))
+            connection.execute(sa.delete(hosts).where(hosts.c.expires_at <= now))
+            expires_at: int = connection.execute(statement.returning(hosts.c.expires_at)).scalar_one()
+        return expires_at - ttl
+
+    def renew(self, host_id: str, *, ttl: int) -> int:
+        now = self._database.now()
+        statement = (
+            sa.update(hosts)
+            .where(hosts.c.host_id == host_id, hosts.c.expires_at > now)
+            .values(expires_at=now + ttl)
+            .returning(hosts.c.expires_at)
+        )
+        with self._owned.transaction() as connection:
+            expires_at: int | None = connection.execute(statement).scalar_one_or_none()
+        if expires_at is None:
+            raise _gone(host_id)
+        return expires_at - ttl
+
+    def expire(self, host_id: str) -> None:
+        with self._owned.transaction() as connection:
+            connection.execute(sa.delete(hosts).where(hosts.c.host_id == host_id))
+
+    def cluster(self) -> Cluster:
+        now = self._database.now()
+        live = sa.select(hosts).where(hosts.c.expires_at > now).order_by(hosts.c.host_id)
+        with self._owned.transaction() as connection:
+            time: int = connection.execute(sa.select(now)).scalar_one()
+            found = connection.execute(live).all()
+            owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
+        return Cluster(
+            now=time,
+            hosts=tuple(HostRow(row.host_id, row.expires_at, row.version) for row in found),
+            leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
+        )
+
+    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+        now = self._database.now()
+        free = leases.c.owner.is_(None) | ~sa.exists().where(
+            hosts.c.host_id == leases.c.owner, hosts.c.expires_at > now
+        )
+        live = sa.select(hosts.c.host_id).where(hosts.c.host_id == host_id, hosts.c.expires_at > now)
+        # Rows are locked first, in the order in which commits lock them, and judged again by the next
+        # statement: while we waited, a host may have taken them that our first look could not know.
+        lock = (
+            sa.select(leases.c.partition)
+            .where(self._database.among(leases.c.partition, partitions), free)
+            .order_by(leases.c.partition)
+            .with_for_update(of=leases)
+        )
+        with self._owned.transaction() as connection:
+            locked = connection.scalars(lock).all()
+            taken = connection.execute(
+                sa.update(leases)
+                .where(self._database.among(leases.c.partition, locked), free, live.exists())
+                .values(owner=host_id, epoch=leases.c.epoch + 1)
+                .returning(leases.c.partition, leases.c.epoch)
+            ).all()
+            if not taken and connection.execute(live).first() is None:
+                raise _gone(host_id)
+        return sorted(
+            (LeaseRow(row.partition, host_id, row.epoch) for row in taken), key=lambda lease: lease.partition
+        )
+
+    def release(self, leases_: Sequence[Fence], host_id: str) -> None:
+        ours = sa.update(leases).where(
+            leases.c.partition == sa.bindparam("held"),
+            leases.c.epoch == sa.bindparam("at"),
+            leases.c.owner == host_id,
+        )
+        with self._owned.transaction() as connection:
+            for fence in sorted(leases_, key=lambda fence: fence.partition):
+                connection.execute(ours.values(owner=None), {"held": fence.partition, "at": fence.epoch})
+
+    def strike(self, run_id: str, cause: str) -> int:
+        statement = self._database.insert_or_update(
+            strikes, {"run_id": run_id, "cause": cause, "count": 1}, {"count": strikes.c.count + 1}
+        )
+        with self._owned.transaction() as connection:
+            count: int = connection.execute(statement.returning(strikes.c.count)).scalar_one()
+        return count
+
+    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        with self._owned.transaction() as connection:
+            rows = connection.execute(
+                sa.select(strikes).where(self._database.among(strikes.c.run_id, run_ids))
+            ).all()
+        return {(row.run_id, row.cause): row._mapping["count"] for row in rows}
+
+    def clear_strikes(self, run_id: str) -> None:
+        with self._owned.transaction() as connection:
+            connection.execute(sa.delete(strikes).where(strikes.c.run_id == run_id))
+
+    def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
+        key = sa.tuple_(seen.c.workflow_id, seen.c.message_id)
+        old = (
+            sa.select(seen.c.workflow_id, seen.c.message_id)
+            .where(seen.c.time < older_than)
+            .order_by(seen.c.time)
+            .limit(limit)
+        )
+        with self._owned.transaction() as connection:
+            return connection.execute(sa.delete(seen).where(key.in_(old))).rowcount
+
+    def close(self) -> None:
+        self._owned.close()
+
+
+def _gone(host_id: str) -> FencedError:
+    return FencedError(f"The row of host {host_id} is gone or expired; others may own its leases by now.")

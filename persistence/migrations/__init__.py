@@ -1,0 +1,5 @@
+"""The schema's history, for Alembic. `persistence.schema` runs it; nobody needs an alembic.ini.
+
+A new revision is a file in `versions/`, numbered on from the last, and its number goes into
+`persistence.schema.HEAD`. Each runs in the one transaction of `dalsegno init`.
+"""

@@ -1,0 +1,9 @@
+"""Run by Alembic inside the transaction that `persistence.schema` has opened."""
+
+from __future__ import annotations
+
+from alembic import context
+from dalsegno.persistence.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

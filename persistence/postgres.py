@@ -1,0 +1,175 @@
+"""PostgreSQL: connections and the meaning of its errors.
+
+Durability is the server's `synchronous_commit`, which is on by default: leave it on.
+
+Plans are made once per statement and must outlive the growth of tables that were empty then, so connections of
+the hot path rule out every plan but look-ups by index (a hash join over an empty table is the cheapest plan,
+and ruinous a minute later).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from dalsegno.errors import ConfigurationError
+from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
+from dalsegno.persistence.port import Writer
+from dalsegno.persistence.postgres_arrays import register
+from dalsegno.persistence.postgres_writer import PostgresWriter
+from dalsegno.persistence.url import DatabaseURL
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.dml import ReturningInsert
+
+_INDEX_LOOKUPS_ONLY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+
+_SETTINGS: dict[Role, dict[str, str]] = {
+    Role.WRITER: {"lock_timeout": "5s", "statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY},
+    Role.READER: {
+        "statement_timeout": "30s",
+        "default_transaction_read_only": "on",
+        **_INDEX_LOOKUPS_ONLY,
+    },
+    # A take-over waits for a commit that holds the lease's row, and a renewal that comes late is worthless.
+    Role.MEMBERSHIP: {"lock_timeout": "2s", "statement_timeout": "2s", **_INDEX_LOOKUPS_ONLY},
+    Role.SCHEMA: {"lock_timeout": "60s"},
+}
+"""Per role. `idle_in_transaction_session_timeout` is for all: 5 s, which lies below a lease's time, so that a
+host frozen inside a transaction does not keep its rows locked from those who take over."""
+
+_ISOLATION = {Role.WRITER: "AUTOCOMMIT", Role.READER: "REPEATABLE READ"}
+
+_SOCKET = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+"""A silent server is given up within some ten seconds. Seconds, but for the last (milliseconds)."""
+
+_MENDABLE = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "not permitted to log in",
+    "permission denied",
+    "does not support SSL",
+    "invalid",
+)
+"""What a refused connection says when waiting will not help. libpq gives no SQLSTATE for it, only a text."""
+
+_MIGRATION_LOCK = 0x64616C73
+"""An advisory lock that no other program is likely to take: `dals` in ASCII."""
+
+
+class Postgres:
+    """A PostgreSQL database, or one schema of it."""
+
+    driver_error: type[Exception] = psycopg.Error
+
+    def __init__(self, url: DatabaseURL) -> None:
+        self.url = url
+
+    def engine(self, role: Role) -> sa.Engine:
+        query = self.url.address.query
+        engine = sa.create_engine(
+            self.url.address.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
+            poolclass=sa.NullPool,
+            isolation_level=_ISOLATION.get(role, "READ COMMITTED"),
+            use_native_hstore=False,
+            hide_parameters=True,
+            connect_args={
+                **{name: value for name, value in _SOCKET.items() if name not in query},
+                "application_name": f"dalsegno {role.value}",
+                "options": self._options(role),
+                "prepare_threshold": 0,
+            },
+        )
+        if role is Role.WRITER:
+            sa.event.listen(engine, "connect", lambda connection, _: register(connection))
+        return engine
+
+    def _options(self, role: Role) -> str:
+        settings = {"idle_in_transaction_session_timeout": "5s", **_SETTINGS[role]}
+        if self.url.schema is not None:
+            settings["search_path"] = self.url.schema
+        given = self.url.address.query.get("options", "")
+        return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), str(given)])
+
+    def writer(self) -> Writer:
+        return PostgresWriter(self)
+
+    def now(self) -> sa.ColumnElement[int]:
+        return sa.literal_column(
+            "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint", sa.BigInteger()
+        )
+
+    def among(self, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+        kept = [value for value in values if storable(value)]
+        return column == sa.any_(sa.literal(kept, ARRAY(column.type)))
+
+    def insert_or_update(
+        self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]
+    ) -> sa.Insert | ReturningInsert[Any]:
+        return insert(table).values(row).on_conflict_do_update(constraint=table.primary_key, set_=update)
+
+    def prepare_namespace(self, connection: sa.Connection) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        if self.url.schema is not None:
+            connection.execute(sa.schema.CreateSchema(self.url.schema, if_not_exists=True))
+
+    def translate(self, error: Exception) -> Exception:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if not isinstance(cause, psycopg.Error):
+            return error
+        state = cause.sqlstate or ""
+        if state[:2] in ("22", "23", "54") or isinstance(cause, psycopg.DataError | psycopg.IntegrityError):
+            return _refused(cause)
+        if state in ("42P01", "42703", "3F000"):
+            return schema_error(
+                self.url, f"The database {self.url.shown} lacks tables or columns of this version"
+            )
+        if state == "42P07":
+            return ConfigurationError(
+                f"The database {self.url.shown} has a table of another program under a name that dalsegno "
+                "needs; give dalsegno a schema of its own with ?schema=dalsegno in the URL."
+            )
+        if state[:2] in ("28", "3D") or state == "42501" or (not state and _mendable(cause)):
+            return ConfigurationError(
+                f"The database {self.url.shown} refuses: {_sentence(cause)}; check user, password, database "
+                "name and rights."
+            )
+        if state[:2] == "42" or (not state and not isinstance(cause, psycopg.OperationalError)):
+            return error  # a fault of ours: nothing that passes or that a user could mend
+        return unavailable(self.url, _sentence(cause))
+
+
+def _refused(cause: psycopg.Error) -> DataRefusedError:
+    where = cause.diag.constraint_name or cause.diag.table_name
+    return DataRefusedError(
+        f"PostgreSQL refused the data: {type(cause).__name__}" + (f" ({where})" if where else "")
+    )
+
+
+def _mendable(cause: psycopg.Error) -> bool:
+    text = str(cause)
+    return isinstance(cause, psycopg.OperationalError | psycopg.ProgrammingError) and any(
+        phrase in text for phrase in _MENDABLE
+    )
+
+
+def _sentence(cause: psycopg.Error) -> str:
+    """The server's or libpq's first line. These are about connections and limits: no payload is in them."""
+    text = cause.diag.message_primary or str(cause)
+    return (text.strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

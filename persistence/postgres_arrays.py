@@ -1,0 +1,83 @@
+"""Columns of a batch as PostgreSQL's binary arrays.
+
+psycopg dumps a list one element at a time in Python, 0.24 µs each; a whole column packed at once takes 0.04 µs
+an integer and 0.1 µs a text, and a round has about twenty columns.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.postgres import types
+from psycopg.pq import Format
+
+ENCODING_ERRORS = (UnicodeEncodeError, struct.error)
+"""What the functions raise for a value that the column cannot hold."""
+
+_HEADER = struct.Struct("!iiIii").pack  # dimensions, has NULLs, element type, length, lower bound
+_LENGTH = struct.Struct("!i").pack
+_NULL = _LENGTH(-1)
+_BIGINT = struct.Struct("!iq").pack
+
+
+class TextArray(bytes):
+    """A text[] as it goes over the wire."""
+
+
+class BytesArray(bytes):
+    """A bytea[]."""
+
+
+class BigintArray(bytes):
+    """A bigint[]."""
+
+
+def register(connection: psycopg.Connection[Any]) -> None:
+    """Let the connection take these classes as parameters."""
+    for kind, element in ((TextArray, "text"), (BytesArray, "bytea"), (BigintArray, "int8")):
+        connection.adapters.register_dumper(kind, _dumper(types[element].array_oid))
+
+
+def text_array(values: Sequence[str | None]) -> TextArray:
+    encoded = [None if value is None else value.encode() for value in values]
+    return TextArray(_pack(types["text"].oid, encoded))
+
+
+def bytes_array(values: Sequence[bytes | None]) -> BytesArray:
+    return BytesArray(_pack(types["bytea"].oid, values))
+
+
+def bigint_array(values: Sequence[int | None]) -> BigintArray:
+    count = len(values)
+    if None in values:
+        body = b"".join([_NULL if value is None else _BIGINT(8, value) for value in values])
+    else:
+        interleaved: list[Any] = [8] * (2 * count)
+        interleaved[1::2] = values
+        body = struct.pack("!" + "iq" * count, *interleaved)
+    return BigintArray(_HEADER(1, None in values, types["int8"].oid, count, 1) + body)
+
+
+def _pack(element: int, values: Sequence[bytes | None]) -> bytes:
+    if None in values:
+        parts = [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
+    else:
+        parts = [b""] * (2 * len(values))
+        parts[::2] = map(_LENGTH, map(len, values))  # type: ignore[arg-type]  # None was ruled out
+        parts[1::2] = values  # type: ignore[assignment]
+    return _HEADER(1, None in values, element, len(values), 1) + b"".join(parts)
+
+
+def _dumper(array: int) -> type[Dumper]:
+    class Packed(Dumper):
+        oid = array
+        format = Format.BINARY
+
+        def dump(self, obj: bytes) -> bytes:
+            return obj
+
+    return Packed

@@ -1,0 +1,135 @@
+"""A round taken apart into rows per table: the same for both databases, which then write them in their way.
+
+The first value of each row is the key by which it is allowed in: the workflow ID whose compare-and-set must
+have matched, or (`created`, `updated`, `refused`) the partition whose lease must be held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from dalsegno.persistence.port import InstanceWrite, Round, RunChanged, RunOpened
+
+Row = tuple[Any, ...]
+
+
+class Part(StrEnum):
+    """The groups of rows of a round, in the order in which they are written."""
+
+    CREATED = "created"
+    """partition, workflow_id, slot, run_id, sequence, status, wake_at"""
+    UPDATED = "updated"
+    """partition, workflow_id, expected_run_id, expected_sequence, run_id, sequence, status, wake_at"""
+    REFUSED = "refused"
+    """partition, slot, workflow_id, message_id, time, answer"""
+    JOURNAL = "journal"
+    """workflow_id, run_id, sequence, round, cause, partition, epoch, host, time, events"""
+    SNAPSHOTS = "snapshots"
+    """workflow_id, run_id, sequence, format, checksum, body"""
+    TRIMMED = "trimmed"
+    """workflow_id, run_id, trim_to"""
+    OPENED = "opened"
+    """workflow_id, run_id, workflow_type, task_queue, status, started_at, closed_at, reason, result, memo"""
+    CHANGED = "changed"
+    """workflow_id, run_id, status, closed_at, reason, result"""
+    SEEN = "seen"
+    """workflow_id, slot, message_id, time, answer"""
+
+
+Rows = dict[Part, list[Row]]
+
+
+def rows_of(instances: Iterable[InstanceWrite], refused: Iterable[Row] = ()) -> Rows:
+    """All rows of these; only parts that have any are in the answer, in order."""
+    rows: Rows = {part: [] for part in Part}
+    rows[Part.REFUSED].extend(refused)
+    for write in instances:
+        _add_instance(rows, write)
+        _add_history(rows, write)
+        _add_visibility(rows, write)
+    return {part: found for part, found in rows.items() if found}
+
+
+def refused_rows(round_: Round) -> list[Row]:
+    return [
+        (partition, slot, row.workflow_id, row.message_id, row.time, row.answer)
+        for partition, slot, row in round_.seen
+    ]
+
+
+def _add_instance(rows: Rows, write: InstanceWrite) -> None:
+    after = (write.run_id, write.sequence, write.status.value, write.wake_at)
+    if write.expected_run_id is None:
+        rows[Part.CREATED].append((write.partition, write.workflow_id, write.slot, *after))
+    else:
+        before = (write.workflow_id, write.expected_run_id, write.expected_sequence)
+        rows[Part.UPDATED].append((write.partition, *before, *after))
+
+
+def _add_history(rows: Rows, write: InstanceWrite) -> None:
+    workflow_id = write.workflow_id
+    snapshot = write.snapshot
+    rows[Part.JOURNAL].extend(
+        (
+            workflow_id,
+            row.run_id,
+            row.sequence,
+            row.round,
+            row.cause,
+            row.partition,
+            row.epoch,
+            row.host,
+            row.time,
+            row.events,
+        )
+        for row in write.journal
+        # In one statement the trim does not see what the insert beside it wrote.
+        if snapshot is None or row.sequence > snapshot.trim_to or row.run_id != snapshot.run_id
+    )
+    if snapshot is not None:
+        rows[Part.SNAPSHOTS].append(
+            (
+                workflow_id,
+                snapshot.run_id,
+                snapshot.sequence,
+                snapshot.format,
+                snapshot.checksum,
+                snapshot.body,
+            )
+        )
+        if snapshot.trim_to > 0:
+            rows[Part.TRIMMED].append((workflow_id, snapshot.run_id, snapshot.trim_to))
+    rows[Part.SEEN].extend(
+        (workflow_id, write.slot, row.message_id, row.time, row.answer) for row in write.seen
+    )
+
+
+def _add_visibility(rows: Rows, write: InstanceWrite) -> None:
+    # One row per run: of several changes the last counts, and one to a run that this round opens is folded
+    # into its insert, because an update beside an insert in one statement does not see it.
+    changed = {change.run_id: change for change in write.changed}
+    for run in write.opened:
+        rows[Part.OPENED].append(_opened_row(write.workflow_id, run, changed.pop(run.run_id, None)))
+    rows[Part.CHANGED].extend(
+        (write.workflow_id, run_id, change.status.value, change.closed_at, change.reason, change.result)
+        for run_id, change in changed.items()
+    )
+
+
+def _opened_row(workflow_id: str, run: RunOpened, change: RunChanged | None) -> Row:
+    latest: RunOpened | RunChanged = change or run
+    closed_at, result = (change.closed_at, change.result) if change else (None, None)
+    return (
+        workflow_id,
+        run.run_id,
+        run.workflow_type,
+        run.task_queue,
+        latest.status.value,
+        run.started_at,
+        closed_at,
+        latest.reason,
+        result,
+        run.memo,
+    )

@@ -1,0 +1,126 @@
+"""SQLite: connections and the meaning of its errors.
+
+WAL with `synchronous=FULL`. ONE connection checkpoints, the writer's, right after a commit of its own; all
+others have `wal_autocheckpoint=0`. Versions before 3.51.3 can corrupt the file when a second checkpoint begins
+after a complete one while another connection commits (the WAL-reset bug), and this rule leaves it no chance.
+
+Connections are put into autocommit mode and every transaction begins in the engine's `begin` event: with the
+driver's own ("legacy") transactions a SELECT begins none, and a fence that is checked outside of the
+transaction does not fence.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from dalsegno.errors import ConfigurationError
+from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
+from dalsegno.persistence.port import Writer
+from dalsegno.persistence.sqlite_writer import SqliteWriter
+from dalsegno.persistence.url import DatabaseURL
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.dml import ReturningInsert
+
+OLDEST_SQLITE = (3, 35, 0)
+"""The first with RETURNING."""
+
+BUSY_SECONDS = {Role.WRITER: 5.0, Role.READER: 5.0, Role.MEMBERSHIP: 2.0, Role.SCHEMA: 30.0}
+"""How long a connection waits for another's write lock."""
+
+CHECKPOINT_PAGES = 1000
+"""The writer checkpoints when the WAL has grown to these (4 MB)."""
+
+_REFUSED = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
+_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_PROTOCOL")
+_MENDABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_NOTADB", "SQLITE_CORRUPT")
+
+
+class Sqlite:
+    """A SQLite file. Its clock is this machine's, as is every process that may open it."""
+
+    driver_error: type[Exception] = sqlite3.Error
+
+    def __init__(self, url: DatabaseURL) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConfigurationError(
+                f"SQLite {sqlite3.sqlite_version} is too old: dalsegno needs 3.35 or newer, or PostgreSQL."
+            )
+        self.url = url
+
+    def engine(self, role: Role) -> sa.Engine:
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: self._connect(role), poolclass=sa.NullPool, hide_parameters=True
+        )
+        begin = "BEGIN" if role is Role.READER else "BEGIN IMMEDIATE"
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    def _connect(self, role: Role) -> sqlite3.Connection:
+        mode = "rwc" if role is Role.SCHEMA else "rw"
+        connection = sqlite3.connect(
+            f"{self.url.path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS[role],
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if role is Role.SCHEMA:
+            self._use_wal(connection)
+        if role is Role.READER:
+            connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        pages = CHECKPOINT_PAGES if role is Role.WRITER else 0
+        connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
+        return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            connection.close()
+            raise ConfigurationError(
+                f"The file system of {self.url.path} has no write-ahead log for SQLite; put it on a local disk."
+            )
+
+    def writer(self) -> Writer:
+        return SqliteWriter(self)
+
+    def now(self) -> sa.ColumnElement[int]:
+        return sa.literal(time.time_ns() // 1000, sa.BigInteger())
+
+    def among(self, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+        kept = json.dumps([value for value in values if storable(value)])
+        return column.in_(sa.select(sa.func.json_each(kept).table_valued("value").c.value))
+
+    def insert_or_update(
+        self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]
+    ) -> sa.Insert | ReturningInsert[Any]:
+        key = list(table.primary_key)
+        return insert(table).values(row).on_conflict_do_update(index_elements=key, set_=update)
+
+    def prepare_namespace(self, connection: sa.Connection) -> None:
+        """The transaction itself keeps others out, and the file is the schema."""
+
+    def translate(self, error: Exception) -> Exception:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if not isinstance(cause, sqlite3.Error):
+            return error
+        name = getattr(cause, "sqlite_errorname", "")
+        # Messages of constraints name columns, never values.
+        if name.startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError | sqlite3.DataError):
+            return DataRefusedError(f"SQLite refused the data: {cause}")
+        if name.startswith("SQLITE_CANTOPEN") and not self.url.path.exists() and self.url.path.parent.is_dir():
+            return schema_error(self.url, f"There is no database {self.url.path}")
+        if name.startswith(_MENDABLE):
+            return ConfigurationError(f"The database {self.url.path} cannot be used: {cause}.")
+        if name.startswith(_PASSING):
+            return unavailable(self.url, str(cause))
+        if name == "SQLITE_ERROR" and str(cause).startswith(("no such table", "no such column")):
+            return schema_error(
+                self.url, f"The database {self.url.path} lacks tables or columns of this version"
+            )
+        return error

@@ -1,0 +1,90 @@
+"""The hot path on SQLite: BEGIN IMMEDIATE keeps every other writer out, so checking first is as good as
+compare-and-set: leases, then instances, then what remains is written with one `executemany` per table."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from dalsegno.persistence.bisection import commit_bisecting, outcome_of
+from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role, storable
+from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome
+from dalsegno.persistence.rows import Part, refused_rows, rows_of
+
+_LEASES = "SELECT partition, epoch FROM leases WHERE owner = ?"
+_CURRENT = """SELECT workflow_id, run_id, sequence FROM instances
+    WHERE workflow_id IN (SELECT value FROM json_each(?))"""
+
+_STATEMENTS: dict[Part, str] = {
+    Part.CREATED: """INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7)""",
+    Part.UPDATED: """UPDATE instances SET run_id = ?5, sequence = ?6, status = ?7, wake_at = ?8
+    WHERE workflow_id = ?2""",
+    Part.REFUSED: """INSERT INTO seen (slot, workflow_id, message_id, time, answer) VALUES (?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT DO NOTHING""",
+    Part.JOURNAL: """INSERT INTO journal
+    (run_id, sequence, round, cause, partition, epoch, host, time, events)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)""",
+    Part.SNAPSHOTS: """INSERT INTO snapshots (run_id, sequence, format, checksum, body)
+    VALUES (?2, ?3, ?4, ?5, ?6) ON CONFLICT (run_id) DO UPDATE SET sequence = excluded.sequence,
+    format = excluded.format, checksum = excluded.checksum, body = excluded.body""",
+    Part.TRIMMED: "DELETE FROM journal WHERE run_id = ?2 AND sequence <= ?3",
+    Part.OPENED: """INSERT INTO runs (workflow_id, run_id, workflow_type, task_queue, status,
+    started_at, closed_at, reason, result, memo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)""",
+    Part.CHANGED: "UPDATE runs SET status = ?3, closed_at = ?4, reason = ?5, result = ?6 WHERE run_id = ?2",
+    Part.SEEN: "INSERT INTO seen (workflow_id, slot, message_id, time, answer) VALUES (?1, ?2, ?3, ?4, ?5)",
+}
+"""Parameters are numbered as the columns of `rows.Part`; the keys by which PostgreSQL filters go unused."""
+
+
+class SqliteWriter:
+    """`port.Writer` on the one connection that also checkpoints."""
+
+    def __init__(self, database: Database) -> None:
+        self._owned = OwnedConnection(database, Role.WRITER)
+
+    def commit(self, round_: Round) -> RoundOutcome:
+        return commit_bisecting(round_, self._write)
+
+    def _write(self, round_: Round) -> RoundOutcome:
+        try:
+            with self._owned.transaction() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                return _write_rows(driver, round_)
+        except (UnicodeEncodeError, OverflowError) as error:
+            # Not chained: a UnicodeEncodeError carries the whole text.
+            raise DataRefusedError(f"SQLite cannot hold the data: {type(error).__name__}") from None
+
+    def close(self) -> None:
+        self._owned.close()
+
+
+def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
+    epochs = dict(driver.execute(_LEASES, (round_.host_id,)))
+    held = {fence.partition for fence in round_.fences if epochs.get(fence.partition) == fence.epoch}
+    matched = _matching(driver, [write for write in round_.instances if write.partition in held])
+    refused = [row for row in refused_rows(round_) if row[0] in held]
+    for part, rows in rows_of(matched, refused).items():
+        driver.executemany(_STATEMENTS[part], rows)
+    written = [write.workflow_id for write in matched]
+    return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written)
+
+
+def _matching(driver: sqlite3.Connection, writes: Sequence[InstanceWrite]) -> list[InstanceWrite]:
+    """Those whose instance is as they expect. A NUL, which SQLite would keep in a text but not find again, is
+    refused as PostgreSQL does."""
+    if not all(storable(write.workflow_id) and storable(write.run_id) for write in writes):
+        raise DataRefusedError(
+            "SQLite cannot hold the data: a workflow or run ID has a NUL or a lone surrogate"
+        )
+    workflow_ids = json.dumps([write.workflow_id for write in writes])
+    current = {name: (run_id, sequence) for name, run_id, sequence in driver.execute(_CURRENT, (workflow_ids,))}
+    return [
+        write
+        for write in writes
+        if current.get(write.workflow_id)
+        == (write.expected_run_id and (write.expected_run_id, write.expected_sequence))
+    ]

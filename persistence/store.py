@@ -1,0 +1,74 @@
+"""A database URL made usable: `open_store` is the way in."""
+
+from __future__ import annotations
+
+from dalsegno.persistence import schema
+from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.membership import SqlMembership
+from dalsegno.persistence.port import Membership, Namespace, Reader, Store, Writer
+from dalsegno.persistence.reader import SqlReader
+from dalsegno.persistence.url import DatabaseURL, parse_url
+
+
+def open_store(url: str) -> Store:
+    """The store behind `postgresql://user:password@host/database?schema=name` or `sqlite:///file`.
+
+    Nothing is connected to yet. ConfigurationError says what is wrong with the URL, without its password.
+    """
+    return SqlStore(_database(parse_url(url)))
+
+
+def _database(url: DatabaseURL) -> Database:
+    # Each driver is loaded only where it is used.
+    if url.is_sqlite:
+        from dalsegno.persistence.sqlite import Sqlite
+
+        return Sqlite(url)
+    from dalsegno.persistence.postgres import Postgres
+
+    return Postgres(url)
+
+
+class SqlStore:
+    """`port.Store`. It hands out writers, readers and memberships, each with a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._handed_out: list[Writer | Reader | Membership] = []
+
+    def migrate(self, *, partitions: int) -> Namespace:
+        owned = OwnedConnection(self._database, Role.SCHEMA)
+        try:
+            with owned.transaction() as connection:
+                return schema.migrate(self._database, connection, partitions=partitions)
+        finally:
+            owned.close()
+
+    def namespace(self) -> Namespace:
+        owned = OwnedConnection(self._database, Role.READER)
+        try:
+            with owned.transaction() as connection:
+                return schema.read_namespace(self._database, connection)
+        finally:
+            owned.close()
+
+    def writer(self) -> Writer:
+        writer = self._database.writer()
+        self._handed_out.append(writer)
+        return writer
+
+    def reader(self) -> Reader:
+        reader = SqlReader(self._database)
+        self._handed_out.append(reader)
+        return reader
+
+    def membership(self) -> Membership:
+        membership = SqlMembership(self._database)
+        self._handed_out.append(membership)
+        return membership
+
+    def close(self) -> None:
+        """Close all that was handed out; to be called when the threads that use them have ended."""
+        for owner in self._handed_out:
+            owner.close()
+        self._handed_out.clear()

@@ -1,0 +1,74 @@
+"""Every test that takes `store` runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dalsegno.persistence import open_store
+from dalsegno.persistence.port import Membership, Reader, Store, Writer
+
+from tests.conftest import DATABASE_URL
+from tests.servers import fresh_database
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="session")
+def shared_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One PostgreSQL database, in which each test has a schema of its own."""
+    server_url = DATABASE_URL or request.getfixturevalue("postgres_server").url
+    with fresh_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_schema_url(shared_database: str) -> str:
+    return f"{shared_database}?schema=test_{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'dalsegno.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A namespace with nothing in it, not even tables."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_schema_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A namespace of four partitions, ready for use."""
+    store = open_store(store_url)
+    store.migrate(partitions=PARTITIONS)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def writer(store: Store) -> Writer:
+    return store.writer()
+
+
+@pytest.fixture
+def reader(store: Store) -> Reader:
+    return store.reader()
+
+
+@pytest.fixture
+def membership(store: Store) -> Membership:
+    return store.membership()
+
+
+@pytest.fixture
+def host(membership: Membership) -> str:
+    """A live host that owns all partitions, each at epoch 1."""
+    membership.join("host-a", ttl=3_600_000_000, version="1")
+    membership.take(range(PARTITIONS), "host-a")
+    return "host-a"
