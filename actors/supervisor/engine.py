@@ -29,7 +29,7 @@ from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.commands import Suspend
+from dalsegno.actors.workflow_actor.commands import Park, Suspend
 from dalsegno.actors.workflow_actor.effects import ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
@@ -494,7 +494,15 @@ class Engine:
             if supervisor is not None and self._owns(entry):
                 supervisor.committed(entry)
             for cause in entry.causes:
+                if isinstance(cause.command, Park):
+                    self._parked(entry, cause.command)
                 cause.done()
+
+    def _parked(self, entry: Entry, park: Park) -> None:
+        """The wake-up for these effects is durable: their causes may be acknowledged."""
+        run_id = entry.actor.instance.run_id or ""
+        for effect_id in park.effects:
+            self.outbox.release_causes(self._shipping.durable_id(run_id, effect_id))
 
     # --- what became of effects (see outbox.Owner) ------------------------------------------------------------
 

@@ -71,9 +71,7 @@ class Intake:
             return Forward(exchange, topology.routing_key_of(workflow_id))
         return self._cause(workflow_id, body, message)
 
-    def _cause(
-        self, workflow_id: str, body: wire.WireMessage, message: Message
-    ) -> tuple[str, Cause] | Rejected:
+    def _cause(self, workflow_id: str, body: wire.WireMessage, message: Message) -> Taken:
         name = f"{body.TYPE} {message.message_id}" if message.message_id else body.TYPE
         if isinstance(body, wire.AwaitResult):
             command = AwaitOutcome(run_id=body.run_id, caller=caller_of(message))

@@ -33,7 +33,7 @@ class Shipment:
     effect ID); None for transient ones. Several causes may wait for its confirm. `key` is its message ID, or
     what stands for it where a forwarded message has none."""
 
-    __slots__ = ("address", "causes", "key", "message", "refusals", "refused_since", "workflow")
+    __slots__ = ("address", "causes", "key", "message", "parking", "refusals", "refused_since", "workflow")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Shipment:
         self.causes = list(causes)
         self.workflow = workflow
         self.refusals = 0
+        self.parking = False
         self.refused_since: float | None = None
         for cause in self.causes:
             cause.pending += 1
@@ -162,11 +163,12 @@ class Outbox:
             return
         for shipment in list(self._in_flight.values()):
             since = shipment.refused_since
-            if since is None or now - since < PARK_AFTER_SECONDS or not shipment.causes:
+            if since is None or now - since < PARK_AFTER_SECONDS or not shipment.causes or shipment.parking:
                 continue
             if shipment.workflow is None:
                 self._drop(shipment, "refused")
             else:
+                shipment.parking = True
                 self._owner.effect_parked(shipment.workflow)
 
     def release_causes(self, message_id: str) -> None:

@@ -1,0 +1,214 @@
+"""What is committed leaves, whatever the broker does; and nothing is acknowledged before its confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox, Shipment
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.commands import WakeUp
+from dalsegno.broker.port import Message, Outcome, Outgoing
+
+Workflow = tuple[int, str, str, tuple[int, int]]
+
+
+class Origin:
+    is_void = False
+
+    def __init__(self) -> None:
+        self.removed = 0
+
+    def remove(self) -> None:
+        self.removed += 1
+
+
+class Shell:
+    """A carrier and an owner that write down what they are asked."""
+
+    def __init__(self) -> None:
+        self.published: list[Outgoing] = []
+        self.declared: list[str] = []
+        self.later: list[Callable[[], None]] = []
+        self.confirmed: list[Workflow] = []
+        self.unsendable: list[Workflow] = []
+        self.parked: list[Workflow] = []
+        self.time = 100.0
+
+    def publish(self, batch: list[Outgoing]) -> None:
+        self.published.extend(batch)
+
+    def declare_task_queue(self, name: str) -> None:
+        self.declared.append(name)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self.later.append(callback)
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def effect_confirmed(self, workflow: Workflow) -> None:
+        self.confirmed.append(workflow)
+
+    def effect_unsendable(self, workflow: Workflow, reason: str) -> None:
+        self.unsendable.append(workflow)
+
+    def effect_parked(self, workflow: Workflow) -> None:
+        self.parked.append(workflow)
+
+    def take(self) -> list[Outgoing]:
+        taken, self.published = self.published, []
+        return taken
+
+    def ids(self) -> list[str | None]:
+        return [outgoing.message.message_id for outgoing in self.published]
+
+
+@pytest.fixture
+def shell() -> Shell:
+    return Shell()
+
+
+@pytest.fixture
+def outbox(shell: Shell) -> Outbox:
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    return outbox
+
+
+def workflow(number: int = 1) -> Workflow:
+    return (0, "order", "run", (number, 0))
+
+
+def shipment(
+    message_id: str = "m", *, causes: list[Cause] | None = None, queue: str | None = None, durable: bool = True
+) -> Shipment:
+    address = Address("", f"dalsegno.tasks.{queue}", queue) if queue else Address("", "dalsegno.reply.x")
+    return Shipment(
+        Message(body=b"", message_id=message_id),
+        address,
+        causes=causes or [],
+        workflow=workflow() if durable else None,
+    )
+
+
+def cause() -> tuple[Cause, Origin]:
+    origin = Origin()
+    return Cause(WakeUp(), name="test", origin=origin), origin
+
+
+def test_a_cause_is_removed_only_when_committed_and_all_its_effects_are_confirmed(
+    shell: Shell, outbox: Outbox
+) -> None:
+    first, origin = cause()
+    outbox.send([shipment("a", causes=[first]), shipment("b", causes=[first])])
+    first.done()  # its commit
+    a, b = shell.take()
+    b.on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 0
+    a.on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+    assert len(outbox) == 0
+
+
+def test_what_was_lost_is_sent_again_in_order_by_the_next_publisher(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a"), shipment("b"), shipment("c")])
+    for outgoing in shell.take()[:2]:
+        outgoing.on_outcome(Outcome.LOST)
+    outbox.publisher_closed(by_publish=False)
+    outbox.send([shipment("d")])
+    assert shell.ids() == []
+    outbox.publisher_opened()
+    assert shell.ids() == ["a", "b", "c", "d"]
+
+
+def test_one_message_id_is_never_in_flight_twice_and_both_causes_wait_for_it(
+    shell: Shell, outbox: Outbox
+) -> None:
+    (first, one), (second, two) = cause(), cause()
+    outbox.send([shipment("a", causes=[first])])
+    outbox.send([shipment("a", causes=[second])])
+    first.done()
+    second.done()
+    (only,) = shell.take()
+    assert (one.removed, two.removed) == (0, 0)
+    only.on_outcome(Outcome.CONFIRMED)
+    assert (one.removed, two.removed) == (1, 1)
+
+
+def test_a_task_waits_until_its_queue_is_declared(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a", queue="q"), shipment("b", queue="q")])
+    assert shell.ids() == []
+    assert shell.declared == ["q"]
+    outbox.task_queue_declared("q")
+    assert shell.ids() == ["a", "b"]
+
+
+def test_a_returned_task_has_its_queue_declared_and_is_sent_again(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a", queue="q")])
+    outbox.task_queue_declared("q")
+    shell.take()[0].on_outcome(Outcome.RETURNED)
+    assert shell.declared == ["q", "q"]
+    outbox.task_queue_declared("q")
+    assert shell.ids() == ["a"]
+
+
+def test_a_reply_whose_reader_is_gone_is_dropped_and_counted(shell: Shell, outbox: Outbox) -> None:
+    asked, origin = cause()
+    outbox.send([shipment("a", causes=[asked], durable=False)])
+    asked.done()
+    shell.take()[0].on_outcome(Outcome.RETURNED)
+    assert origin.removed == 1
+    assert outbox.dropped == 1
+
+
+def test_a_refused_message_is_sent_again(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a")])
+    shell.take()[0].on_outcome(Outcome.REFUSED)
+    assert shell.ids() == []
+    shell.later.pop()()
+    assert shell.ids() == ["a"]
+
+
+def test_what_is_refused_for_long_while_others_are_confirmed_is_parked(shell: Shell, outbox: Outbox) -> None:
+    asked, origin = cause()
+    outbox.send([shipment("a", causes=[asked]), shipment("b")])
+    asked.done()
+    a, b = shell.take()
+    a.on_outcome(Outcome.REFUSED)
+    shell.time += PARK_AFTER_SECONDS + 1
+    b.on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert shell.parked == [workflow()]
+    assert origin.removed == 0, "the wake-up is not durable yet"
+    outbox.release_causes("a")
+    assert origin.removed == 1
+    assert outbox.is_in_flight("a")
+
+
+def test_nothing_is_parked_while_nothing_is_confirmed(shell: Shell, outbox: Outbox) -> None:
+    asked, _ = cause()
+    outbox.send([shipment("a", causes=[asked])])
+    shell.take()[0].on_outcome(Outcome.REFUSED)
+    shell.time += 1000
+    outbox.park_overdue()
+    assert shell.parked == []
+
+
+def test_the_one_message_that_closes_the_channel_is_found_and_given_up(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a"), shipment("culprit"), shipment("c")])
+    outbox.publisher_closed(by_publish=True)
+    shell.take()
+    outbox.publisher_opened()
+    assert shell.ids() == ["a"], "the suspects go one by one"
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert shell.ids() == ["culprit"]
+    shell.take()[0].on_outcome(Outcome.LOST)
+    outbox.publisher_closed(by_publish=True)
+    assert shell.unsendable == [workflow()]
+    outbox.publisher_opened()
+    assert shell.ids() == ["c"]
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.send([shipment("d"), shipment("e")])
+    assert shell.ids() == ["d", "e"], "back to batches"
