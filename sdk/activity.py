@@ -1,0 +1,195 @@
+"""What activity code uses: `from dalsegno import activity`.
+
+    @activity.defn
+    async def charge(order: Order) -> Receipt:
+        activity.logger.info("charging", order=order.number)
+        return await gateway.charge(order, idempotency_key=activity.info().idempotency_key)
+
+Names and meaning follow the Temporal Python SDK. The functions find the running attempt through a context
+variable, which a worker sets for async activities and for the threads of sync ones; a thread that an activity
+starts by itself has to be given a copy of the context (`contextvars.copy_context().run`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar, cast, overload
+
+import structlog
+from dalsegno.policies import Duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NAME_ATTRIBUTE = "__dalsegno_name__"
+"""On a decorated function: the activity type that it implements."""
+NAME_CHARACTERS_MAX = 255
+
+
+@overload
+def defn(fn: F, /) -> F: ...
+
+
+@overload
+def defn(*, name: str | None = None) -> Callable[[F], F]: ...
+
+
+def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
+    """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
+
+    Arguments travel by position. Raises TypeError for what cannot be an activity, ValueError for a bad name.
+    """
+
+    def mark(target: F) -> F:
+        activity_type = target.__name__ if name is None and inspect.isroutine(target) else name
+        _require_activity(target)
+        if not activity_type or len(activity_type) > NAME_CHARACTERS_MAX or activity_type == "<lambda>":
+            raise ValueError(
+                f"An activity's name has 1 to {NAME_CHARACTERS_MAX} characters, but {_described(target)} would "
+                f"be {(activity_type or '')[:NAME_CHARACTERS_MAX]!r}: use @activity.defn(name=...)."
+            )
+        setattr(target, NAME_ATTRIBUTE, activity_type)
+        return target
+
+    return mark if fn is None else mark(fn)
+
+
+def _require_activity(target: Callable[..., Any]) -> None:
+    if not inspect.isroutine(target):
+        raise TypeError(f"@activity.defn is for functions and methods, but {_described(target)} is neither.")
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        raise TypeError(f"{_described(target)} is a generator; an activity returns one value when it is done.")
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise TypeError(
+                f"Parameter {parameter.name!r} of {_described(target)} can only be given by keyword, but "
+                "arguments travel by position: give it a default, or take the * out of the signature."
+            )
+
+
+def _described(target: object) -> str:
+    return getattr(target, "__qualname__", None) or repr(target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What an attempt knows about itself."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    activity_id: str
+    activity_type: str
+    task_queue: str
+    attempt: int
+    """From 1."""
+    scheduled_at: datetime
+    """When the engine scheduled this attempt, UTC."""
+    start_to_close_timeout: timedelta | None
+    heartbeat_timeout: timedelta | None
+    heartbeat_details: tuple[Any, ...]
+    """What the last heartbeat of an earlier attempt carried."""
+    idempotency_key: str
+    """The same for all attempts of this activity: hand it to services that recognise repeated requests."""
+    fence: int
+    """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
+    that was given up and still writes."""
+
+    @property
+    def workflow_run_id(self) -> str:
+        """`run_id`, as the Temporal SDK calls it."""
+        return self.run_id
+
+    @property
+    def scheduled_time(self) -> datetime:
+        """`scheduled_at`, as the Temporal SDK calls it."""
+        return self.scheduled_at
+
+
+class Context(Protocol):
+    """The running attempt, as a worker (or a test) provides it. Any thread may use it, but to await."""
+
+    @property
+    def info(self) -> Info: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    def heartbeat(self, *details: Any) -> None: ...
+
+    async def wait_for_cancelled(self) -> None: ...
+
+    def wait_for_cancelled_sync(self, timeout_seconds: float | None) -> None: ...
+
+
+current_context: ContextVar[Context] = ContextVar("dalsegno_activity")
+"""Set by the worker around an attempt; user code has no need of it."""
+
+
+def _context(what: str) -> Context:
+    context = current_context.get(None)
+    if context is None:
+        raise RuntimeError(
+            f"activity.{what}() works inside a running activity only; in a thread that an activity starts, run "
+            "the code in a copy of its context (contextvars.copy_context().run)."
+        )
+    return context
+
+
+def in_activity() -> bool:
+    """Whether this code runs inside an activity."""
+    return current_context.get(None) is not None
+
+
+def info() -> Info:
+    """The running attempt. Raises RuntimeError outside an activity, as do all functions below."""
+    return _context("info").info
+
+
+def heartbeat(*details: Any) -> None:
+    """Tell the engine that this attempt is alive and how far it is; the next attempt finds the newest `details`
+    in `info().heartbeat_details`.
+
+    Call it as often as is convenient: what is sent is at most a few messages per heartbeat timeout. Without
+    details it keeps those of the call before. Raises PayloadError for details that cannot be sent, and, once,
+    CanceledError in a sync activity whose cancellation was requested.
+    """
+    _context("heartbeat").heartbeat(*details)
+
+
+def is_cancelled() -> bool:
+    """Whether this attempt was asked to stop (by the engine, a timeout, or the worker's shutdown)."""
+    return _context("is_cancelled").cancelled
+
+
+async def wait_for_cancelled() -> None:
+    """Return when this attempt is asked to stop. For async activities; their task is cancelled then as well."""
+    await _context("wait_for_cancelled").wait_for_cancelled()
+
+
+def wait_for_cancelled_sync(timeout: Duration | None = None) -> None:
+    """Block until this attempt is asked to stop, or `timeout` has passed. For sync activities."""
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    _context("wait_for_cancelled_sync").wait_for_cancelled_sync(seconds)
+
+
+class _Logger:
+    """Binds the attempt at the moment of logging, so that an attempt that logs nothing pays nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        logger = structlog.get_logger("dalsegno.activity")
+        context = current_context.get(None)
+        if context is None:
+            return getattr(logger, name)
+        running = context.info
+        bound = logger.bind(
+            workflow_id=running.workflow_id, activity_id=running.activity_id, attempt=running.attempt
+        )
+        return getattr(bound, name)
+
+
+logger = cast(structlog.typing.FilteringBoundLogger, _Logger())
+"""A structlog logger bound with the running attempt's workflow_id, activity_id and attempt."""

@@ -1,0 +1,139 @@
+"""A worker's messages about one attempt. Their IDs are derived: whoever publishes again publishes the same."""
+
+from __future__ import annotations
+
+from uuid import uuid5
+
+from dalsegno.activity import NAME_CHARACTERS_MAX
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol import codec
+from dalsegno.broker.protocol.codec import MessageTooLargeError
+from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE
+from dalsegno.broker.protocol.messages import (
+    ActivityCanceled,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityHeartbeat,
+    ActivityStarted,
+    ActivityTask,
+    FromActivity,
+)
+from dalsegno.errors import InvalidMessageError, PayloadError
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import to_microseconds
+
+MICROSECONDS_MAX = 2**53
+
+
+def completed(task: ActivityTask, result: Payload) -> Message:
+    """The result; where it does not fit into a message, a failure that says so."""
+    body = ActivityCompleted(
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        activity_id=task.activity_id,
+        attempt=task.attempt,
+        token=task.token,
+        result=result,
+    )
+    try:
+        return _encode(body)
+    except MessageTooLargeError as error:
+        return failed(
+            task,
+            Failure(
+                message=f"The result of {task.activity_type} does not fit into a message. {error}",
+                type=PayloadError.__name__,
+                non_retryable=True,
+            ),
+        )
+
+
+def failed(task: ActivityTask, failure: Failure, *, next_retry_delay: float | None = None) -> Message:
+    """The failure, without its details, stacks and causes where these do not fit into a message."""
+    delay = _microseconds(next_retry_delay)
+    body = _failed(task, failure, delay)
+    try:
+        codec.check(body)
+        return _encode(body)
+    except (InvalidMessageError, MessageTooLargeError, TypeError):
+        # Too large, or made by user code of what is no text: the outcome must travel all the same.
+        short = Failure(
+            kind=failure.kind,
+            message=f"{failure.message} (Details and causes are left out: no message can carry them.)",
+            type=str(failure.type)[:NAME_CHARACTERS_MAX],
+            non_retryable=bool(failure.non_retryable),
+            timeout_type=failure.timeout_type,
+        )
+        return _encode(_failed(task, short, delay))
+
+
+def _failed(task: ActivityTask, failure: Failure, next_retry_delay: int | None) -> ActivityFailed:
+    return ActivityFailed(
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        activity_id=task.activity_id,
+        attempt=task.attempt,
+        token=task.token,
+        failure=failure,
+        next_retry_delay=next_retry_delay,
+    )
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    """A delay fit for a message; user code may have written anything."""
+    if seconds is None:
+        return None
+    try:
+        return min(max(0, to_microseconds(seconds)), MICROSECONDS_MAX)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
+
+
+def canceled(task: ActivityTask) -> Message:
+    return _encode(
+        ActivityCanceled(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+        )
+    )
+
+
+def started(task: ActivityTask, worker_queue: str) -> Message:
+    return _encode(
+        ActivityStarted(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+            worker=worker_queue,
+        ),
+        worker_queue,
+    )
+
+
+def heartbeat(task: ActivityTask, worker_queue: str, details: Payload | None, number: int) -> Message:
+    """Raises MessageTooLargeError."""
+    return _encode(
+        ActivityHeartbeat(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+            worker=worker_queue,
+            details=details,
+        ),
+        worker_queue,
+        str(number),
+    )
+
+
+def _encode(body: FromActivity, *distinct: str) -> Message:
+    """`distinct` is what tells apart messages of one kind about one attempt."""
+    name = "\0".join((body.run_id, body.activity_id, str(body.attempt), body.token.hex(), body.TYPE, *distinct))
+    return codec.encode(body, message_id=str(uuid5(MESSAGE_NAMESPACE, name)))

@@ -1,0 +1,393 @@
+"""The life of one attempt, from its delivery to the acknowledgement.
+
+    late:   NEW ----------> RUNNING -> REPORTING -> SETTLED    acknowledged when the outcome is confirmed
+    early:  NEW -> ASKING -> RUNNING -> REPORTING -> SETTLED    acknowledged when the grant is here
+                     |          |
+                     v          v
+                  SETTLED    RELEASED                           refused; given back when the worker shuts down
+
+Late work that dies with its worker is delivered to another one. Early work is not, so the engine has to know
+first who has it. Which is why `acknowledge` comes where it does; everything else here may be late or lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import structlog
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
+from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.errors import ApplicationError, CanceledError, PayloadError, TimedOutError, TimeoutType
+from dalsegno.failure import to_failure
+from dalsegno.payload import Payload
+from dalsegno.policies import MICROSECONDS_PER_SECOND
+from dalsegno.workers import answers
+from dalsegno.workers.acknowledgements import Receipt
+from dalsegno.workers.backoff import Backoff
+from dalsegno.workers.context import AttemptContext
+from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
+from dalsegno.workers.heartbeat import Heartbeat
+from dalsegno.workers.outbox import Letter, OnSettled, Outbox
+from dalsegno.workers.registry import Registry
+from dalsegno.workers.settings import Timing
+from dalsegno.workers.threads import Threads
+
+log = structlog.get_logger("dalsegno.worker")
+
+HEARTBEAT_DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
+"""The rest of a message's body is for the IDs beside them."""
+
+_first_heartbeat = threading.Lock()
+
+
+class State(Enum):
+    NEW = "delivered, and nothing has been done for it"
+    ASKING = "the engine was asked whether this worker may begin"
+    RUNNING = "the activity's code runs, or waits for a thread"
+    REPORTING = "the outcome is on its way to the engine"
+    SETTLED = "over: nothing is left to do"
+    RELEASED = "given back unfinished: the broker hands it to another worker when the channel closes"
+
+
+_NEXT: dict[State, frozenset[State]] = {
+    State.NEW: frozenset({State.ASKING, State.RUNNING, State.REPORTING}),
+    State.ASKING: frozenset({State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
+    State.RUNNING: frozenset({State.REPORTING, State.RELEASED}),
+    State.REPORTING: frozenset({State.SETTLED}),
+    State.SETTLED: frozenset(),
+    State.RELEASED: frozenset(),
+}
+
+
+class Stop(Enum):
+    """Why the code was asked to stop."""
+
+    CANCELED = "the engine asked"
+    SHUTDOWN = "the worker shuts down"
+
+
+class Owner(Protocol):
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """It needs no slot any more: it neither asks nor runs. Called once."""
+
+    def attempt_over(self, attempt: Attempt) -> None:
+        """It is SETTLED or RELEASED. Called once."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """What all attempts of a worker work with."""
+
+    loop: asyncio.AbstractEventLoop
+    registry: Registry
+    outcomes: Outbox
+    threads: Threads[Payload]
+    timing: Timing
+    worker_queue: str
+    """Where grants and cancel requests come in; it may get another name with a new session."""
+
+
+class Attempt:
+    """Everything runs on the loop, but for the heartbeats of sync activities."""
+
+    __slots__ = (
+        "_announced",
+        "_ask_again",
+        "_bench",
+        "_execution",
+        "_granted",
+        "_heartbeat",
+        "_notice_in_flight",
+        "_owner",
+        "_receipts",
+        "_stop",
+        "_timer",
+        "state",
+        "task",
+    )
+
+    def __init__(self, task: ActivityTask, bench: Bench, owner: Owner) -> None:
+        self.task = task
+        self.state = State.NEW
+        self._bench = bench
+        self._owner = owner
+        self._receipts: list[Receipt] = []
+        self._execution: Execution | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """The next thing that time alone brings about in this state."""
+        self._ask_again: Backoff | None = None
+        self._stop: Stop | None = None
+        self._granted = False
+        self._announced = False
+        self._notice_in_flight = False
+
+    @property
+    def early(self) -> bool:
+        return self.task.acknowledge == "early"
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What grants and cancel requests name it by."""
+        return (self.task.run_id, self.task.activity_id, self.task.attempt)
+
+    # --- what happens to it ------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        if self._bench.registry.find(self.task.activity_type) is None:
+            self._fail(self._bench.registry.not_found(self.task.activity_type))
+        elif self.early:
+            self._move(State.ASKING)
+            self._ask()
+        else:
+            self._run()
+
+    def attach(self, receipt: Receipt) -> None:
+        """A delivery of this attempt: the first, or one more after a reconnect or a second dispatch."""
+        if self._granted:
+            receipt.acknowledge()
+        else:
+            self._receipts.append(receipt)
+
+    def on_grant(self, granted: bool) -> None:
+        """The engine's answer; a second one changes nothing."""
+        if self.state is not State.ASKING:
+            return
+        self._stop_timer()
+        if granted:
+            self._granted = True
+            self._acknowledge()
+            self._run()
+        else:
+            log.info("activity_not_granted", **self._described)
+            self._acknowledge()
+            self._leave_slot(State.SETTLED)
+            self._owner.attempt_over(self)
+
+    def on_cancel(self, reason: str) -> None:
+        """The engine asks to stop this attempt."""
+        if self.state is State.ASKING:
+            self._report(answers.canceled(self.task))
+        elif self.state is State.RUNNING and self._execution is not None:
+            self._stop = Stop.CANCELED
+            self._execution.cancel(reason or "the workflow cancelled the activity")
+
+    def on_session(self) -> None:
+        """A new session: notices that were under way may be lost."""
+        if self.state is State.ASKING:
+            self._ask()
+        elif self.state is State.RUNNING:
+            if self._announced:
+                self._notify()
+            if self._heartbeat is not None:
+                self._heartbeat.send_again()
+
+    def shut_down(self) -> None:
+        """The worker does not want to wait any longer: ask the code to stop."""
+        if self.state is State.RUNNING and self._execution is not None and self._stop is None:
+            self._stop = Stop.SHUTDOWN
+            self._execution.cancel(Stop.SHUTDOWN.value)
+
+    def give_up(self) -> None:
+        """The worker ends now, whatever the code does."""
+        if self.state is State.RUNNING and self._execution is not None:
+            self._execution.abandon(Stop.SHUTDOWN.value)
+            self._shut_down_ended()
+        elif self.state is State.ASKING:
+            self._stop_timer()
+            self._release()
+
+    # --- asking ------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        if self._ask_again is None:
+            timing = self._bench.timing
+            self._ask_again = Backoff(timing.ask_again_after, timing.ask_again_after_max)
+        self._stop_timer()
+        self._timer = self._bench.loop.call_later(self._ask_again.next_seconds(), self._ask)
+        self._notify()
+
+    def _notify(self) -> None:
+        """Send `started`, unless the last one is still under way (two of one ID must not be)."""
+        if not self._notice_in_flight:
+            self._notice_in_flight = True
+            self._post(
+                answers.started(self.task, self._bench.worker_queue), keep=False, on_settled=self._on_noticed
+            )
+
+    def _on_noticed(self, confirmed: bool) -> None:
+        self._notice_in_flight = False
+
+    # --- running -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._move(State.RUNNING)
+        bench = self._bench
+        definition = bench.registry.find(self.task.activity_type)
+        assert definition is not None
+        context = AttemptContext(self.task, self._record_heartbeat, threaded=not definition.is_async)
+        if definition.is_async:
+            self._execution = CoroutineExecution(
+                self.task, definition, context, bench.loop, self._on_begun, self._on_ended
+            )
+        else:
+            self._execution = ThreadExecution(
+                self.task, definition, context, bench.threads, self._on_begun, self._on_ended
+            )
+        self._execution.start()
+
+    def _on_begun(self) -> None:
+        timeout = self.task.start_to_close
+        deadline = None if timeout is None else timeout / MICROSECONDS_PER_SECOND
+        loop, started_after = self._bench.loop, self._bench.timing.started_after
+        if not self.early and (deadline is None or started_after < deadline):
+            rest = None if deadline is None else deadline - started_after
+            self._timer = loop.call_later(started_after, self._announce, rest)
+        elif deadline is not None:
+            self._timer = loop.call_later(deadline, self._on_deadline)
+        if self.task.auto_heartbeat:
+            self._heartbeat = self._new_heartbeat()
+            self._heartbeat.start()
+
+    def _announce(self, seconds_left: float | None) -> None:
+        """Late work that lasts: the engine learns that it has begun, and where to send a cancel request."""
+        self._timer = None
+        if seconds_left is not None:
+            self._timer = self._bench.loop.call_later(seconds_left, self._on_deadline)
+        self._announced = True
+        self._notify()
+
+    def _on_deadline(self) -> None:
+        assert self._execution is not None and self.task.start_to_close is not None
+        seconds = self.task.start_to_close / MICROSECONDS_PER_SECOND
+        reason = f"its start-to-close timeout of {seconds:g} s passed"
+        self._execution.abandon(reason)
+        self._fail(
+            TimedOutError(
+                f"Attempt {self.task.attempt} of {self.task.activity_type} was stopped: {reason}.",
+                timeout_type=TimeoutType.START_TO_CLOSE,
+            )
+        )
+
+    def _on_ended(self, result: Payload | None, error: BaseException | None) -> None:
+        if result is not None:
+            self._report(answers.completed(self.task, result))
+            return
+        assert error is not None
+        if not isinstance(error, asyncio.CancelledError | CanceledError):
+            self._fail(error)
+        elif self._stop is Stop.CANCELED:
+            self._flush_heartbeat()
+            self._report(answers.canceled(self.task))
+        elif self._stop is Stop.SHUTDOWN:
+            self._shut_down_ended()
+        else:
+            own_doing = ApplicationError(
+                f"{self.task.activity_type} ended as cancelled, though nobody had cancelled it.",
+                type=type(error).__name__,
+            )
+            own_doing.__cause__ = error
+            self._fail(own_doing)
+
+    def _shut_down_ended(self) -> None:
+        """What was not acknowledged goes to another worker as it is; for the rest the engine must be told."""
+        if self.early:
+            self._fail(
+                ApplicationError("The worker shut down before the activity was done.", type="WorkerShutdown")
+            )
+        else:
+            self._release()
+
+    # --- heartbeats --------------------------------------------------------------------------------------
+
+    def _record_heartbeat(self, details: Payload | None) -> None:
+        """In the thread of the activity."""
+        if self.state is not State.RUNNING:
+            return
+        if details is not None and len(details.data) > HEARTBEAT_DETAILS_BYTES_MAX:
+            raise PayloadError(
+                f"The heartbeat details have {len(details.data)} bytes; the limit is "
+                f"{HEARTBEAT_DETAILS_BYTES_MAX}. Store the progress elsewhere and send a reference to it."
+            )
+        with _first_heartbeat:
+            if self._heartbeat is None:
+                self._heartbeat = self._new_heartbeat()
+        self._heartbeat.record(details)
+
+    def _new_heartbeat(self) -> Heartbeat:
+        return Heartbeat(self.task, self._bench.loop, self._send_heartbeat)
+
+    def _send_heartbeat(self, details: Payload | None, number: int) -> None:
+        message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)
+        self._post(message, keep=False, on_settled=None)
+
+    def _flush_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.flush()
+
+    # --- the outcome -------------------------------------------------------------------------------------
+
+    def _fail(self, error: BaseException) -> None:
+        self._flush_heartbeat()
+        failure = to_failure(error)
+        log.warning(
+            "activity_failed", error=type(error).__name__, reason=failure.message[:500], **self._described
+        )
+        delay = error.next_retry_delay if isinstance(error, ApplicationError) else None
+        self._report(answers.failed(self.task, failure, next_retry_delay=delay))
+
+    def _report(self, outcome: Message) -> None:
+        self._leave_slot(State.REPORTING)
+        self._post(outcome, keep=True, on_settled=self._on_reported)
+
+    def _on_reported(self, confirmed: bool) -> None:
+        self._move(State.SETTLED)
+        self._acknowledge()
+        self._owner.attempt_over(self)
+
+    def _release(self) -> None:
+        self._leave_slot(State.RELEASED)
+        self._owner.attempt_over(self)
+
+    def _leave_slot(self, state: State) -> None:
+        self._move(state)
+        self._stop_timer()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        self._owner.attempt_ended(self)
+
+    def _move(self, state: State) -> None:
+        if state not in _NEXT[self.state]:
+            raise RuntimeError(f"an attempt that is {self.state.name} cannot become {state.name}")
+        self.state = state
+
+    def _acknowledge(self) -> None:
+        receipts, self._receipts = self._receipts, []
+        for receipt in receipts:
+            receipt.acknowledge()
+
+    def _post(self, message: Message, *, keep: bool, on_settled: OnSettled | None) -> None:
+        task = self.task
+        self._bench.outcomes.post(
+            Letter(task.exchange, task.routing_key, message, keep=keep, on_settled=on_settled)
+        )
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def _described(self) -> dict[str, str | int]:
+        task = self.task
+        return {
+            "workflow_id": task.workflow_id,
+            "activity_id": task.activity_id,
+            "activity_type": task.activity_type,
+            "attempt": task.attempt,
+        }

@@ -1,0 +1,112 @@
+"""The running attempt as activity code sees it: `dalsegno.activity.Context`, built when it is first asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dalsegno.activity import Info
+from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.converter import from_payload, to_payload
+from dalsegno.errors import CanceledError, PayloadError
+from dalsegno.payload import Payload
+
+OnHeartbeat = Callable[[Payload | None], None]
+
+
+class AttemptContext:
+    """`on_heartbeat` is called in the thread of the activity. A `threaded` activity learns of its cancellation
+    by `heartbeat()` raising; an async one has its task cancelled instead."""
+
+    __slots__ = (
+        "_async_event",
+        "_info",
+        "_on_heartbeat",
+        "_raise_reason",
+        "_task",
+        "_thread_event",
+        "cancelled",
+    )
+
+    def __init__(self, task: ActivityTask, on_heartbeat: OnHeartbeat, *, threaded: bool) -> None:
+        self._task = task
+        self._on_heartbeat = on_heartbeat
+        self._thread_event = threading.Event() if threaded else None
+        self._async_event: asyncio.Event | None = None
+        self._info: Info | None = None
+        self._raise_reason: str | None = None
+        self.cancelled = False
+
+    @property
+    def info(self) -> Info:
+        if self._info is None:
+            self._info = info_of(self._task)
+        return self._info
+
+    def heartbeat(self, *details: Any) -> None:
+        reason, self._raise_reason = self._raise_reason, None
+        if reason is not None:
+            raise CanceledError(reason)
+        # Encoded here: the activity may change the values while the message waits, and an error belongs to it.
+        self._on_heartbeat(to_payload(details) if details else None)
+
+    async def wait_for_cancelled(self) -> None:
+        if self._async_event is None:
+            self._async_event = asyncio.Event()
+            if self.cancelled:
+                self._async_event.set()
+        await self._async_event.wait()
+
+    def wait_for_cancelled_sync(self, timeout_seconds: float | None) -> None:
+        if self._thread_event is None:
+            raise RuntimeError(
+                "An async activity would block its worker here: await activity.wait_for_cancelled()."
+            )
+        self._thread_event.wait(timeout_seconds)
+
+    def cancel(self, reason: str) -> None:
+        """Ask the activity to stop. On the loop; asking twice is ordinary."""
+        if self.cancelled:
+            return
+        self.cancelled = True
+        if self._thread_event is not None:
+            self._raise_reason = reason
+            self._thread_event.set()
+        if self._async_event is not None:
+            self._async_event.set()
+
+
+def info_of(task: ActivityTask) -> Info:
+    return Info(
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        workflow_type=task.workflow_type,
+        activity_id=task.activity_id,
+        activity_type=task.activity_type,
+        task_queue=task.task_queue,
+        attempt=task.attempt,
+        scheduled_at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=task.scheduled_at),
+        start_to_close_timeout=_duration(task.start_to_close),
+        heartbeat_timeout=_duration(task.heartbeat_timeout),
+        heartbeat_details=_heartbeat_details(task.heartbeat_details),
+        idempotency_key=task.idempotency_key,
+        fence=task.fence,
+    )
+
+
+def _duration(microseconds: int | None) -> timedelta | None:
+    return None if microseconds is None else timedelta(microseconds=microseconds)
+
+
+def _heartbeat_details(payload: Payload | None) -> tuple[Any, ...]:
+    """Ours are a list, of what `heartbeat` was called with; workers in other languages may send anything."""
+    if payload is None:
+        return ()
+    try:
+        value = from_payload(payload)
+    except PayloadError:  # an encoding that this worker has no converter for: the activity may know better
+        return (payload,)
+    return tuple(value) if isinstance(value, list) else (value,)

@@ -1,0 +1,258 @@
+"""Which attempts this worker has, and what reaches them: tasks, grants, cancel requests.
+
+A task that is delivered while its attempt is still here (after a reconnect, or because the engine sent it
+twice) joins that attempt; it is never run a second time side by side with the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple, Protocol
+
+import msgspec
+import structlog
+from dalsegno.broker.port import Delivery
+from dalsegno.broker.protocol import codec
+from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask
+from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE
+from dalsegno.errors import InvalidMessageError
+from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
+from dalsegno.workers.attempt import Attempt, Bench, State
+from dalsegno.workers.outbox import Letter, Outbox
+
+log = structlog.get_logger("dalsegno.worker")
+
+REASON_HEADER = "x-dalsegno-reason"
+INVALID_KEY = "invalid"
+
+AttemptName = tuple[str, str, int]
+AttemptKey = tuple[AttemptName, bytes]
+
+
+class Waiting(NamedTuple):
+    """A task that was delivered and not begun."""
+
+    task: ActivityTask
+    receipt: Receipt
+    since: float
+
+
+class Listener(Protocol):
+    def on_room(self) -> None:
+        """An attempt has ended, or is over."""
+
+    def on_backlog(self) -> None:
+        """A task was delivered that has to wait."""
+
+
+class Dispatcher:
+    """At most `slots` attempts ask or run at a time, and at most `attempts_max` are here, those included whose
+    outcome is not confirmed."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        dead_letters: Outbox,
+        *,
+        slots: int,
+        attempts_max: int,
+    ) -> None:
+        self._bench = bench
+        self._dead_letters = dead_letters
+        self._slots = slots
+        self._attempts_max = attempts_max
+        self.listener: Listener | None = None
+        self._occupied = 0
+        self._attempts: dict[AttemptKey, Attempt] = {}
+        self._by_name: dict[AttemptName, Attempt] = {}
+        self._settled: dict[AttemptKey, None] = {}
+        """The last that were settled: their acknowledgements may be lost with the channel, and then they are
+        delivered again. No more can come back than were unacknowledged at once."""
+        self._unreadable: dict[tuple[str | None, bytes], list[Receipt]] = {}
+        self._backlog: deque[Waiting] = deque()
+        self._beginning = False
+        self._draining = False
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+
+    # --- deliveries --------------------------------------------------------------------------------------
+
+    def on_task(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:
+        receipt = Receipt(acknowledgements, delivery.tag)
+        try:
+            task = _read_task(delivery)
+        except InvalidMessageError as error:
+            self._dead_letter(delivery, receipt, error.reason)
+            return
+        key = (task.run_id, task.activity_id, task.attempt), task.token
+        if delivery.redelivered and key in self._settled:
+            receipt.acknowledge()
+        elif self._has_room or key in self._attempts:
+            self._begin_or_join(task, receipt)
+        else:
+            self._backlog.append(Waiting(task, receipt, self._bench.loop.time()))
+            if self.listener is not None:
+                self.listener.on_backlog()
+
+    def on_directive(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:
+        """A grant or a cancel request from the engine. For attempts that are not here it comes too late."""
+        try:
+            message = codec.decode(delivery.message)
+        except InvalidMessageError as error:
+            log.warning("directive_invalid", reason=error.reason)
+        else:
+            match message:
+                case ActivityGrant():
+                    attempt = self._by_name.get((message.run_id, message.activity_id, message.attempt))
+                    if attempt is not None:
+                        attempt.on_grant(message.granted)
+                case ActivityCancel():
+                    attempt = self._by_name.get((message.run_id, message.activity_id, message.attempt))
+                    if attempt is not None:
+                        attempt.on_cancel(message.reason)
+                case _:
+                    log.warning("directive_invalid", reason=f"a worker does not take {message.TYPE}")
+        acknowledgements.finish(delivery.tag)
+
+    def on_session(self) -> None:
+        """There is a new session: what is still going on is told to the engine again."""
+        for attempt in list(self._attempts.values()):
+            attempt.on_session()
+
+    def on_session_lost(self) -> None:
+        """What was not begun is delivered again, to whomever."""
+        self._backlog.clear()
+
+    # --- the owner of attempts ---------------------------------------------------------------------------
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        self._occupied -= 1
+        self._begin_waiting()
+        self._tell_room()
+
+    def attempt_over(self, attempt: Attempt) -> None:
+        key = attempt.key, attempt.task.token
+        del self._attempts[key]
+        if self._by_name.get(attempt.key) is attempt:
+            del self._by_name[attempt.key]
+        if attempt.state is State.SETTLED:
+            self._settled[key] = None
+            if len(self._settled) > self._attempts_max:
+                del self._settled[next(iter(self._settled))]
+        if not self._attempts:
+            self._none_left.set()
+        self._begin_waiting()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        if self.listener is not None:
+            self.listener.on_room()
+
+    # --- what the intake asks ----------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is here that a delivery belongs to."""
+        return not self._attempts and not self._backlog and not self._unreadable
+
+    @property
+    def early_running(self) -> int:
+        """Attempts that occupy a slot although their tasks are acknowledged."""
+        return sum(attempt.early and attempt.state is State.RUNNING for attempt in self._attempts.values())
+
+    @property
+    def backlog_since(self) -> float | None:
+        """Since when, on the loop's clock, the first task waits; None when none does."""
+        return self._backlog[0].since if self._backlog else None
+
+    def waiting(self, acknowledgements: Acknowledgements) -> int:
+        """How many of a channel's deliveries wait to begin."""
+        return sum(waiting.receipt.acknowledgements is acknowledgements for waiting in self._backlog)
+
+    def forget_waiting(self, acknowledgements: Acknowledgements) -> None:
+        """The channel is about to be closed, which gives these back."""
+        self._backlog = deque(
+            waiting for waiting in self._backlog if waiting.receipt.acknowledgements is not acknowledgements
+        )
+
+    # --- draining ----------------------------------------------------------------------------------------
+
+    def stop_beginning(self) -> None:
+        self._draining = True
+
+    async def wait_until_none_left(self) -> None:
+        """Return when every attempt is settled or released."""
+        await self._none_left.wait()
+
+    def shut_down(self) -> int:
+        """Ask all running code to stop; their number is returned."""
+        running = [attempt for attempt in self._attempts.values() if attempt.state is State.RUNNING]
+        for attempt in running:
+            attempt.shut_down()
+        return len(running)
+
+    def give_up(self) -> None:
+        """Let go of all code that still runs."""
+        for attempt in list(self._attempts.values()):
+            attempt.give_up()
+
+    # --- beginning ---------------------------------------------------------------------------------------
+
+    @property
+    def _has_room(self) -> bool:
+        return self._occupied < self._slots and len(self._attempts) < self._attempts_max and not self._draining
+
+    def _begin_waiting(self) -> None:
+        if self._beginning:
+            return  # an attempt that failed as it began: the loop below, further up the stack, goes on
+        self._beginning = True
+        while self._backlog and self._has_room:
+            waiting = self._backlog.popleft()
+            self._begin_or_join(waiting.task, waiting.receipt)
+        self._beginning = False
+
+    def _begin_or_join(self, task: ActivityTask, receipt: Receipt) -> None:
+        name = task.run_id, task.activity_id, task.attempt
+        key = name, task.token
+        known = self._attempts.get(key)
+        if known is not None:
+            known.attach(receipt)
+            return
+        attempt = Attempt(task, self._bench, self)
+        self._attempts[key] = self._by_name[name] = attempt
+        self._none_left.clear()
+        self._occupied += 1
+        attempt.attach(receipt)
+        attempt.begin()
+
+    def _dead_letter(self, delivery: Delivery, receipt: Receipt, reason: str) -> None:
+        """Out of the task queue, to where a person finds it; acknowledged when it is confirmed there."""
+        message = delivery.message
+        key = message.message_id, message.body
+        if key in self._unreadable:
+            self._unreadable[key].append(receipt)
+            return
+        log.error("task_invalid", reason=reason, queue=delivery.routing_key, bytes=len(message.body))
+        receipts = self._unreadable[key] = [receipt]
+
+        def on_settled(confirmed: bool) -> None:
+            del self._unreadable[key]
+            for receipt in receipts:
+                receipt.acknowledge()
+
+        labelled = msgspec.structs.replace(message, headers={**message.headers, REASON_HEADER: reason})
+        self._dead_letters.post(Letter(DEAD_EXCHANGE, INVALID_KEY, labelled, keep=True, on_settled=on_settled))
+
+
+def _read_task(delivery: Delivery) -> ActivityTask:
+    """Raises InvalidMessageError."""
+    task = codec.decode(delivery.message)
+    if not isinstance(task, ActivityTask):
+        raise InvalidMessageError(f"a task queue does not take {task.TYPE}")
+    if task.exchange != RESULTS_EXCHANGE:
+        # A worker may write there and nowhere else: a forged task must not make it send commands.
+        raise InvalidMessageError(
+            f"answers to an activity go to the exchange {RESULTS_EXCHANGE}, not elsewhere"
+        )
+    return task

@@ -1,0 +1,165 @@
+"""How the code of one activity runs: as a task of the loop, or in a thread.
+
+Decoding the arguments and encoding the result belong to it, since both can run code of the user's classes. All
+callbacks come on the loop: `on_begun` when the code begins, `on_ended` once with the result or the error; after
+`abandon` there is no call any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import structlog
+from dalsegno.activity import current_context
+from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.converter import decode_args, to_payload
+from dalsegno.errors import ApplicationError, CanceledError, PayloadError
+from dalsegno.payload import Payload
+from dalsegno.workers.context import AttemptContext
+from dalsegno.workers.registry import Definition
+from dalsegno.workers.threads import Job, Threads
+
+log = structlog.get_logger("dalsegno.worker")
+
+OnBegun = Callable[[], None]
+OnEnded = Callable[[Payload | None, BaseException | None], None]
+"""One of the two is not None."""
+
+
+class Execution(Protocol):
+    def start(self) -> None: ...
+
+    def cancel(self, reason: str) -> None:
+        """Ask the code to stop; it may take its time, and it may refuse."""
+
+    def abandon(self, reason: str) -> None:
+        """Ask it to stop, and let go of it: whatever it does from now on is ignored."""
+
+
+class CoroutineExecution:
+    """An async activity, as one task."""
+
+    _abandoned: set[asyncio.Task[None]] = set()  # noqa: RUF012 - the loop itself holds tasks weakly only
+    """Tasks that nobody waits for any more."""
+
+    __slots__ = ("_context", "_definition", "_loop", "_on_begun", "_on_ended", "_task", "_work")
+
+    def __init__(
+        self,
+        work: ActivityTask,
+        definition: Definition,
+        context: AttemptContext,
+        loop: asyncio.AbstractEventLoop,
+        on_begun: OnBegun,
+        on_ended: OnEnded,
+    ) -> None:
+        self._work = work
+        self._definition = definition
+        self._context = context
+        self._loop = loop
+        self._on_begun = on_begun
+        self._on_ended: OnEnded | None = on_ended
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = self._loop.create_task(self._run())
+        self._on_begun()
+
+    def cancel(self, reason: str) -> None:
+        self._context.cancel(reason)
+        if self._task is not None:
+            # Not at once: a task that is cancelled before its first step never runs, and could not report it.
+            self._loop.call_soon(self._task.cancel, reason)
+
+    def abandon(self, reason: str) -> None:
+        self._on_ended = None
+        self.cancel(reason)
+        if self._task is not None and not self._task.done():
+            self._abandoned.add(self._task)
+            self._task.add_done_callback(self._abandoned.discard)
+
+    async def _run(self) -> None:
+        # The task has a copy of the context to itself, so there is nothing to reset.
+        current_context.set(self._context)
+        definition = self._definition
+        try:
+            args = decode_args(definition.signature, self._work.args)
+            result = _encode_result(definition, await definition.function(*args))
+        except BaseException as error:  # the border of the activity: even its SystemExit is its own
+            self._end(None, error)
+            if isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise  # a person at the terminal, or the interpreter that takes the coroutine apart
+        else:
+            self._end(result, None)
+
+    def _end(self, result: Payload | None, error: BaseException | None) -> None:
+        on_ended, self._on_ended = self._on_ended, None
+        if on_ended is not None:
+            on_ended(result, error)
+
+
+class ThreadExecution:
+    """A sync activity, in a thread with a copy of the context."""
+
+    __slots__ = ("_context", "_job", "_on_ended", "_threads", "_work")
+
+    def __init__(
+        self,
+        work: ActivityTask,
+        definition: Definition,
+        context: AttemptContext,
+        threads: Threads[Payload],
+        on_begun: OnBegun,
+        on_ended: OnEnded,
+    ) -> None:
+        self._work = work
+        self._context = context
+        self._threads = threads
+        self._on_ended = on_ended
+
+        def call() -> Payload:
+            current_context.set(context)
+            args = decode_args(definition.signature, work.args)
+            return _encode_result(definition, definition.function(*args))
+
+        scope = contextvars.copy_context()
+        self._job: Job[Payload] = Job(lambda: scope.run(call), on_begun, self._on_done)
+
+    def start(self) -> None:
+        self._threads.run(self._job)
+
+    def cancel(self, reason: str) -> None:
+        self._context.cancel(reason)
+        if self._threads.withdraw(self._job):
+            self._on_ended(None, CanceledError(reason))
+
+    def abandon(self, reason: str) -> None:
+        self._context.cancel(reason)
+        if self._threads.withdraw(self._job):
+            return
+        self._threads.abandon(self._job)
+        log.warning(
+            "activity_thread_abandoned",
+            workflow_id=self._work.workflow_id,
+            activity_id=self._work.activity_id,
+            activity_type=self._work.activity_type,
+            reason=reason,
+            hint="a thread cannot be stopped; let the activity call heartbeat() or look at is_cancelled()",
+        )
+
+    def _on_done(self, future: Future[Payload]) -> None:
+        error = future.exception()
+        self._on_ended(None if error is not None else future.result(), error)
+
+
+def _encode_result(definition: Definition, result: Any) -> Payload:
+    try:
+        return to_payload(result)
+    except PayloadError as error:
+        raise ApplicationError(
+            f"The result of {definition.name} cannot be sent: {error}", type="PayloadError", non_retryable=True
+        ) from error

@@ -1,0 +1,203 @@
+"""Consuming the task queue, with as much prefetch as there is room for.
+
+Late work stays unacknowledged while it runs, so the broker's prefetch bounds it. Early work is acknowledged
+before it runs, and the broker would deliver another task for each that runs, for the worker to sit on: for
+hours, while other workers idle, and up to RabbitMQ's limit of 30 minutes, after which the channel is closed. So
+when tasks have waited for a while and early work is the reason, the channel is *retired*: it is cancelled, what
+it holds is finished, it is closed (which gives back what was not begun), and a channel with a smaller prefetch
+takes its place. Short early activities never come to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
+from dalsegno.errors import BrokerUnavailableError
+from dalsegno.workers.acknowledgements import Acknowledgements
+from dalsegno.workers.dispatcher import Dispatcher
+from dalsegno.workers.settings import Timing
+
+log = structlog.get_logger("dalsegno.worker")
+
+
+class Channel:
+    """One consumer on the task queue."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, prefetch: int) -> None:
+        self.prefetch = prefetch
+        self.acknowledgements = Acknowledgements(loop)
+        self.consumer: Consumer | None = None
+        self.delivered = 0
+        self.retired = False
+
+    @property
+    def held(self) -> int:
+        """Deliveries that are not done with."""
+        return self.delivered - self.acknowledgements.finished
+
+
+class Intake:
+    """`slots` may run at once; `spare` more are fetched, to be at hand while outcomes are confirmed."""
+
+    def __init__(
+        self,
+        queue: str,
+        dispatcher: Dispatcher,
+        *,
+        slots: int,
+        spare: int,
+        loop: asyncio.AbstractEventLoop,
+        timing: Timing,
+    ) -> None:
+        self._queue = queue
+        self._dispatcher = dispatcher
+        dispatcher.listener = self
+        self._slots = slots
+        self._spare = spare
+        self._loop = loop
+        self._timing = timing
+        self._session: Session | None = None
+        self._on_closed: OnClosed | None = None
+        self._channels: list[Channel] = []
+        self._draining = False
+        self._impatience: asyncio.TimerHandle | None = None
+        self._adjusting: asyncio.Task[None] | None = None
+        self._adjust_again = False
+
+    # --- the life of a session ---------------------------------------------------------------------------
+
+    async def open(self, session: Session, on_closed: OnClosed) -> None:
+        """Begin to consume. `on_closed` as for a consumer: the session is to be rebuilt then.
+
+        Raises BrokerUnavailableError.
+        """
+        self._session, self._on_closed = session, on_closed
+        if not self._draining and self._prefetch_wanted:
+            await self._open_channel(self._prefetch_wanted)
+
+    def close(self) -> None:
+        """The session is closed, or about to be."""
+        self._session = None
+        if self._adjusting is not None:
+            self._adjusting.cancel()
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+        for channel in self._channels:
+            channel.acknowledgements.flush()
+        self._channels = []
+
+    def stop(self) -> None:
+        """Take no more tasks: retire all channels, for good."""
+        self._draining = True
+        self._adjust_soon()
+
+    async def watch(self, session: Session) -> str:
+        """Return, saying so, when the queue has tasks that the broker does not deliver to this idle worker."""
+        seen, suspicions = -1, 0
+        while True:
+            await asyncio.sleep(self._timing.watchdog)
+            delivered = sum(channel.delivered for channel in self._channels)
+            idle = delivered == seen and not self._draining and self._dispatcher.idle
+            seen = delivered
+            suspicions = suspicions + 1 if idle and await session.queue_depth(self._queue) else 0
+            if suspicions == 2:
+                return f"the broker delivers nothing although {self._queue} has tasks"
+
+    # --- deliveries --------------------------------------------------------------------------------------
+
+    def on_backlog(self) -> None:
+        """A task waits for a slot."""
+        if self._impatience is None:
+            self._impatience = self._loop.call_later(self._timing.backlog_patience, self._on_impatience)
+
+    def on_room(self) -> None:
+        """An attempt ended. Only matters while the prefetch is not what it usually is."""
+        if self._draining or len(self._channels) != 1 or self._channels[0].prefetch < self._slots:
+            self._adjust_soon()
+
+    def _on_impatience(self) -> None:
+        self._impatience = None
+        if self._dispatcher.backlog_since is not None:
+            self.on_backlog()
+            self._adjust_soon()
+
+    # --- the right prefetch ------------------------------------------------------------------------------
+
+    @property
+    def _prefetch_wanted(self) -> int:
+        early = self._dispatcher.early_running
+        return max(0, self._slots - early) if early else self._slots + self._spare
+
+    @property
+    def _waited_too_long(self) -> bool:
+        since = self._dispatcher.backlog_since
+        return since is not None and self._loop.time() - since >= self._timing.backlog_patience
+
+    def _adjust_soon(self) -> None:
+        if self._session is None or not self._session.is_open:
+            return
+        if self._adjusting is None:
+            self._adjusting = self._loop.create_task(self._adjust())
+        else:
+            self._adjust_again = True
+
+    async def _adjust(self) -> None:
+        try:
+            self._adjust_again = True
+            while self._adjust_again:
+                self._adjust_again = False
+                await self._adjust_once()
+        except BrokerUnavailableError as error:
+            # Nothing to do here: who owns the session has been told that it is gone, and builds another.
+            log.debug("prefetch_not_adjusted", reason=str(error))
+        finally:
+            self._adjusting = None
+
+    async def _adjust_once(self) -> None:
+        if self._draining or (self._bound > self._prefetch_wanted and self._waited_too_long):
+            for channel in list(self._channels):
+                await self._retire(channel)
+        for channel in [channel for channel in self._channels if channel.retired]:
+            await self._close_if_done(channel)
+        missing = self._prefetch_wanted - self._bound
+        # In few and growing steps, not one channel for each activity that ends.
+        if not self._draining and missing > 0 and missing * 2 >= self._prefetch_wanted:
+            await self._open_channel(missing)
+
+    @property
+    def _bound(self) -> int:
+        """How much may be unacknowledged here at once."""
+        return sum(channel.held if channel.retired else channel.prefetch for channel in self._channels)
+
+    async def _retire(self, channel: Channel) -> None:
+        if not channel.retired and channel.consumer is not None:
+            channel.retired = True
+            await channel.consumer.cancel()
+
+    async def _close_if_done(self, channel: Channel) -> None:
+        """Close a retired channel when nothing that was begun is unacknowledged on it."""
+        if channel.held > self._dispatcher.waiting(channel.acknowledgements) or channel.consumer is None:
+            return
+        self._dispatcher.forget_waiting(channel.acknowledgements)
+        self._channels.remove(channel)
+        channel.acknowledgements.flush()
+        await channel.consumer.close()
+
+    async def _open_channel(self, prefetch: int) -> None:
+        session, on_closed = self._session, self._on_closed
+        if session is None or on_closed is None:
+            return
+        channel = Channel(self._loop, prefetch)
+
+        def on_delivery(delivery: Delivery) -> None:
+            channel.delivered += 1
+            self._dispatcher.on_task(delivery, channel.acknowledgements)
+
+        channel.consumer = await session.open_consumer(
+            self._queue, prefetch=prefetch, on_delivery=on_delivery, on_closed=on_closed
+        )
+        channel.acknowledgements.bind(channel.consumer)
+        self._channels.append(channel)

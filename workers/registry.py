@@ -1,0 +1,71 @@
+"""The activities of a worker, by the names that tasks call them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dalsegno.activity import NAME_ATTRIBUTE
+from dalsegno.converter import Signature, signature_of
+from dalsegno.errors import ApplicationError, ConfigurationError, PayloadError
+
+NAMES_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One activity: what to call, and what it takes."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    is_async: bool
+
+
+class Registry:
+    """Raises ConfigurationError for what is no activity, and for two of one name."""
+
+    def __init__(self, activities: Iterable[Callable[..., Any]]) -> None:
+        self._definitions: dict[str, Definition] = {}
+        for function in activities:
+            definition = _define(function)
+            other = self._definitions.get(definition.name)
+            if other is not None:
+                raise ConfigurationError(
+                    f"Two activities are called {definition.name!r}: {other.signature.name} and "
+                    f"{definition.signature.name}. Give one another name with @activity.defn(name=...)."
+                )
+            self._definitions[definition.name] = definition
+        if not self._definitions:
+            raise ConfigurationError("A worker needs at least one activity: Worker(..., activities=[...]).")
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._definitions)
+
+    def find(self, name: str) -> Definition | None:
+        return self._definitions.get(name)
+
+    def not_found(self, name: str) -> ApplicationError:
+        """The error of an attempt at an activity that this worker lacks. Another one may have it: not final."""
+        names = self.names
+        shown = ", ".join(names[:NAMES_SHOWN_MAX]) + (", ..." if len(names) > NAMES_SHOWN_MAX else "")
+        return ApplicationError(
+            f"The worker that took this task has no activity {name!r}; it has: {shown}. Add it to that "
+            "worker's activities, or schedule it on a task queue whose workers have it.",
+            type="ActivityNotFound",
+        )
+
+
+def _define(function: Callable[..., Any]) -> Definition:
+    name = getattr(function, NAME_ATTRIBUTE, None)
+    if not isinstance(name, str):
+        described = getattr(function, "__qualname__", None) or repr(function)
+        raise ConfigurationError(f"{described} is not an activity: decorate it with @activity.defn.")
+    try:
+        signature = signature_of(function)
+    except PayloadError as error:
+        raise ConfigurationError(str(error)) from error
+    return Definition(name, function, signature, inspect.iscoroutinefunction(function))

@@ -1,0 +1,165 @@
+"""One run of a worker: everything it is made of, wired together, from the first session to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
+from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
+from dalsegno.errors import BrokerUnavailableError, TopologyError
+from dalsegno.payload import Payload
+from dalsegno.workers.acknowledgements import Acknowledgements
+from dalsegno.workers.attempt import Bench
+from dalsegno.workers.dispatcher import Dispatcher
+from dalsegno.workers.intake import Intake
+from dalsegno.workers.outbox import Outbox
+from dalsegno.workers.registry import Registry
+from dalsegno.workers.session_keeper import SessionKeeper
+from dalsegno.workers.settings import WorkerSettings
+from dalsegno.workers.threads import Threads
+
+log = structlog.get_logger("dalsegno.worker")
+
+DIRECTIVES_PREFETCH = 200
+
+
+class WorkerRun:
+    """`ready` is set when the worker consumes its task queue for the first time."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry,
+        settings: WorkerSettings,
+        *,
+        identity: str,
+        ready: asyncio.Event,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        timing = settings.timing
+        slots, spare = settings.max_concurrent_activities, settings.spare
+        self._loop = loop
+        self._settings = settings
+        self._identity = identity
+        self._ready = ready
+        self._outcomes = Outbox("outcomes", loop, timing)
+        self._dead_letters = Outbox("dead_letters", loop, timing)
+        self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
+        self._bench = Bench(
+            loop=loop,
+            registry=registry,
+            outcomes=self._outcomes,
+            threads=self._threads,
+            timing=timing,
+            worker_queue=worker_queue(identity),
+        )
+        self._dispatcher = Dispatcher(
+            self._bench, self._dead_letters, slots=slots, attempts_max=2 * (slots + spare)
+        )
+        self._intake = Intake(
+            task_queue(settings.task_queue),
+            self._dispatcher,
+            slots=slots,
+            spare=spare,
+            loop=loop,
+            timing=timing,
+        )
+        self._keeper = SessionKeeper(broker, self, name=identity, timing=timing)
+        self._session_tasks: list[asyncio.Task[None]] = []
+        self._worker_queue_tries = 0
+
+    async def until(self, shutdown: asyncio.Event) -> None:
+        """Work until `shutdown` is set or this task is cancelled, then drain. Raises as SessionKeeper.run."""
+        keeper = self._loop.create_task(self._keeper.run())
+        stop = self._loop.create_task(shutdown.wait())
+        try:
+            try:
+                await asyncio.wait({keeper, stop}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not keeper.done():
+                    await self._drain()
+            if keeper.done():
+                keeper.result()
+        finally:
+            stop.cancel()
+            keeper.cancel()
+            self._dispatcher.give_up()
+            await asyncio.wait({keeper})
+            self._threads.close()
+
+    # --- the sessions' tenant ----------------------------------------------------------------------------
+
+    async def set_up(self, session: Session, on_closed: OnClosed) -> None:
+        await session.declare(declare_task_queue(self._settings.task_queue))
+        await self._listen(session, on_closed)
+        for outbox in (self._outcomes, self._dead_letters):
+            await outbox.open(session)
+            self._session_tasks.append(self._loop.create_task(outbox.keep_open(session)))
+        self._dispatcher.on_session()
+        await self._intake.open(session, on_closed)
+        self._ready.set()
+
+    async def watch(self, session: Session) -> str:
+        return await self._intake.watch(session)
+
+    async def tear_down(self) -> None:
+        for task in self._session_tasks:
+            task.cancel()
+        self._session_tasks = []
+        self._intake.close()
+        self._outcomes.close()
+        self._dead_letters.close()
+        self._dispatcher.on_session_lost()
+
+    async def _listen(self, session: Session, on_closed: OnClosed) -> None:
+        """Open this worker's own queue.
+
+        It keeps its name over sessions, because the engine grants an early task to whoever asked first, by this
+        name. Until the broker has noticed that an old connection is dead, though, it holds the old queue.
+        """
+        tries, self._worker_queue_tries = self._worker_queue_tries, self._worker_queue_tries + 1
+        name = worker_queue(f"{self._identity}.{tries}" if tries else self._identity)
+        try:
+            await session.declare(Topology(queues=[Queue(name, durable=False)]))
+        except TopologyError as error:
+            raise BrokerUnavailableError(
+                f"the queue {name} is still held by an older connection: {error}"
+            ) from error
+        self._worker_queue_tries = tries
+        self._bench.worker_queue = name
+        acknowledgements = Acknowledgements(self._loop)
+
+        def on_delivery(delivery: Delivery) -> None:
+            self._dispatcher.on_directive(delivery, acknowledgements)
+
+        consumer = await session.open_consumer(
+            name, prefetch=DIRECTIVES_PREFETCH, on_delivery=on_delivery, on_closed=on_closed
+        )
+        acknowledgements.bind(consumer)
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Finish what runs, for as long as the settings allow; then cancel it; then leave it."""
+        self._dispatcher.stop_beginning()
+        self._intake.stop()
+        grace = self._settings.timing.cancel_grace
+        if not await _within(self._settings.drain_seconds, self._dispatcher.wait_until_none_left()):
+            log.warning("drain_timeout", cancelled_activities=self._dispatcher.shut_down())
+            await _within(grace, self._dispatcher.wait_until_none_left())
+            self._dispatcher.give_up()
+        for outbox in (self._outcomes, self._dead_letters):
+            if not await _within(grace, outbox.wait_until_empty()):
+                log.warning("outcomes_unconfirmed", count=outbox.unconfirmed)
+
+
+async def _within(seconds: float, condition: Awaitable[None]) -> bool:
+    """Whether it came about in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await condition
+    except TimeoutError:
+        return False
+    return True

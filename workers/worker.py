@@ -1,0 +1,117 @@
+"""The worker: takes activity tasks from one task queue, runs them, and reports what became of them.
+
+    worker = Worker("amqp://...", task_queue="default", activities=[charge, ship])
+    await worker.run()                  # until shutdown() is called, or the task is cancelled
+
+    async with Worker(...):             # the same beside other code
+        ...
+
+run              one run, wired together
+session_keeper   connects, and connects again          intake       consumers on the task queue
+dispatcher       which attempts are here               attempt      the life of one of them
+execution        its code, as a task or in a thread    outbox       what leaves, until it is confirmed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from dalsegno.broker.port import Broker
+from dalsegno.broker.url import open_broker
+from dalsegno.policies import Duration
+from dalsegno.workers.registry import Registry
+from dalsegno.workers.run import WorkerRun
+from dalsegno.workers.settings import Timing, WorkerSettings
+
+HOST_NAME_CHARACTERS_MAX = 100
+
+
+class Worker:
+    """Runs once; for another run make another worker.
+
+    `broker` is a URL or a Broker. `max_concurrent_activities` bounds what runs at once, `max_sync_threads` how
+    many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
+    then they are cancelled. Raises ConfigurationError for what cannot be.
+    """
+
+    def __init__(
+        self,
+        broker: str | Broker,
+        *,
+        task_queue: str = "default",
+        activities: Sequence[Callable[..., Any]],
+        max_concurrent_activities: int = 100,
+        max_sync_threads: int | None = None,
+        drain_timeout: Duration = 20.0,
+        timing: Timing | None = None,
+    ) -> None:
+        self._registry = Registry(activities)
+        self._settings = WorkerSettings(
+            task_queue=task_queue,
+            max_concurrent_activities=max_concurrent_activities,
+            max_sync_threads=max_sync_threads,
+            drain_timeout=drain_timeout,
+            timing=timing or Timing(),
+        )
+        self._broker = open_broker(broker) if isinstance(broker, str) else broker
+        self.identity = (
+            f"{socket.gethostname()[:HOST_NAME_CHARACTERS_MAX]}.{os.getpid()}.{secrets.token_hex(4)}"
+        )
+        """Names the worker's own queue, and its connection in the broker's list."""
+        self._begun = False
+        self._shutdown = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._background: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Work until `shutdown` is called, then drain. Being cancelled does the same; cancelled again, it ends.
+
+        While the broker is away the worker waits for it. Raises ConfigurationError when it cannot begin because
+        of what a person must mend: URL, password, rights, queues.
+        """
+        if self._begun:
+            raise RuntimeError("A worker runs once; make another one.")
+        self._begun = True
+        try:
+            if not self._shutdown.is_set():
+                run = WorkerRun(
+                    self._broker, self._registry, self._settings, identity=self.identity, ready=self._ready
+                )
+                await run.until(self._shutdown)
+        finally:
+            self._finished.set()
+
+    async def shutdown(self) -> None:
+        """Take no more tasks and let what runs finish; returns when that is done. Twice is ordinary."""
+        self._shutdown.set()
+        if self._begun:
+            await self._finished.wait()
+
+    async def __aenter__(self) -> Self:
+        """Returns when the worker consumes its queue."""
+        self._background = asyncio.create_task(self.run())
+        ready = asyncio.create_task(self._ready.wait())
+        try:
+            await asyncio.wait({ready, self._background}, return_when=asyncio.FIRST_COMPLETED)
+            if self._background.done():
+                await self._background
+        except asyncio.CancelledError:
+            self._background.cancel()
+            raise
+        finally:
+            ready.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+        if self._background is not None:
+            await self._background
