@@ -15,18 +15,29 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import uuid4
 
+import pykka
 import structlog
+
 from dalsegno.actors.supervisor.broker_link import BrokerLink
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
 from dalsegno.actors.supervisor.control import VERSION, Control
 from dalsegno.actors.supervisor.engine import Engine
-from dalsegno.actors.supervisor.host_supervisor import HostSupervisor, Hurry, Leave, Released
+from dalsegno.actors.supervisor.host_id import new_host_id
+from dalsegno.actors.supervisor.host_supervisor import (
+    HostOptions,
+    HostSupervisor,
+    Hurry,
+    Leave,
+    Offered,
+    Released,
+)
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.outbox import Shipment
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.workflow_actor.actor import Watch
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
@@ -36,7 +47,7 @@ from dalsegno.broker.port import Broker, Consumer, Delivery, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, InvalidMessageError
-from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, Store
+from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, RoundOutcome, Store
 
 log = structlog.get_logger()
 
@@ -67,14 +78,14 @@ class Host:
         self._beat = beat
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
-        self._host_id = host_id or str(uuid4())
+        self._host_id = host_id or new_host_id()
+        self._validity = Validity()
         self._peers: tuple[str, ...] = ()
-        self._heirs: dict[int, str | None] = {}
         self._declaring: set[str] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._ended = asyncio.Event()
-        self._stopped = asyncio.Event()
-        self._supervisor: HostSupervisor | None = None
+        self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
+        self._failure: BaseException | None = None
         namespace = store.namespace()
         self._threads = StoreThreads(store)
         self._membership = store.membership()
@@ -120,29 +131,37 @@ class Host:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
                 link.result()
+            if self._failure is not None:
+                raise self._failure
         finally:
             await self._close(link, ended)
 
     def drain(self) -> None:
         """Hand everything over and end `run`. Calling it twice is ordinary."""
-        if self._supervisor is None:
+        if self._supervisor is None or not self._supervisor.is_alive():
             self._ended.set()
         else:
-            self._supervisor.actor_ref.tell(Leave())
+            self._tell_supervisor(Leave())
 
     async def _close(self, *tasks: asyncio.Task[object]) -> None:
         self.engine.stop()
         for timer in self._timers:
             timer.cancel()
         if self._supervisor is not None:
-            ref = self._supervisor.actor_ref
-            await self._loop.run_in_executor(None, partial(ref.stop, timeout=5.0))
+            await self._loop.run_in_executor(None, self._stop_supervisor, self._supervisor)
         await self._link.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.run_in_executor(None, self._threads.close)
         self._membership.close()
+
+    @staticmethod
+    def _stop_supervisor(supervisor: pykka.ActorRef[HostSupervisor]) -> None:
+        try:
+            supervisor.stop(timeout=5.0)
+        except (pykka.ActorDeadError, pykka.Timeout) as error:
+            log.debug("host_supervisor_not_stopped", reason=repr(error))
 
     def _repeat(self, seconds: float, callback: Callable[[], None]) -> None:
         index = len(self._timers)
@@ -155,16 +174,18 @@ class Host:
 
     def _broker_ready(self) -> None:
         """Only a host that can consume takes leases."""
-        ref = HostSupervisor.start(
-            membership=self._store.membership,
-            host_id=self._host_id,
-            version=VERSION,
-            ttl_seconds=self._settings.lease_ttl_seconds,
-            listener=self,
-            loop=self._loop,
-            parent_pid=self._parent_pid,
+        self._supervisor = HostSupervisor.start(
+            HostOptions(
+                membership=self._store.membership,
+                host_id=self._host_id,
+                version=VERSION,
+                listener=self,
+                deliver=self._loop.call_soon_threadsafe,
+                validity=self._validity,
+                lease_ttl_seconds=self._settings.lease_ttl_seconds,
+                parent_pid=self._parent_pid,
+            )
         )
-        self._supervisor = ref._actor
         self._ready()
 
     def _serve_beside(self) -> None:
@@ -183,7 +204,6 @@ class Host:
             self.engine.lease_gained(lease.partition, lease.epoch)
 
     def release_wanted(self, partition: int, heir: str | None) -> None:
-        self._heirs[partition] = heir
         self.engine.release(partition)
 
     def released(self, partition: int, heir: str | None) -> None:
@@ -216,6 +236,11 @@ class Host:
     def left(self) -> None:
         self._ended.set()
 
+    def failed(self, error: BaseException) -> None:
+        log.critical("host_supervisor_failed", host_id=self._host_id, exc_info=error)
+        self._failure = error
+        self._ended.set()
+
     def orphaned(self) -> None:
         log.error("parent_gone", host_id=self._host_id)
         self._ended.set()
@@ -227,12 +252,21 @@ class Host:
     def _on_host_message(self, delivery: Delivery, consumer: Consumer) -> None:
         consumer.acknowledge(delivery.tag)
         try:
-            decode(delivery.message)
+            body = decode(delivery.message)
         except InvalidMessageError as error:
             log.warning("host_message_invalid", reason=error.reason)
             return
-        if self._supervisor is not None:
-            self._supervisor.actor_ref.tell(Hurry())
+        match body:
+            case wire.PartitionsReleased():
+                self._tell_supervisor(Offered(body.host_id, body.partitions))
+            case wire.HostJoined():
+                self._tell_supervisor(Hurry())
+            case _:
+                log.warning("host_message_invalid", reason=f"a {body.TYPE!r} is not for a host")
+
+    def _tell_supervisor(self, message: Hurry | Leave | Offered | Released) -> None:
+        if self._supervisor is not None and self._supervisor.is_alive():
+            self._supervisor.tell(message)
 
     # --- the broker (see BrokerLink's listener) ---------------------------------------------------------------
 
@@ -292,8 +326,7 @@ class Host:
         self.engine.outbox.task_queue_declared(name)
 
     def commit(self, round_: Round) -> None:
-        supervisor = self._supervisor
-        if supervisor is None or time.monotonic() >= supervisor.valid_until:
+        if not self._validity.holds(self._host_id):
             # Frozen for longer than the lease: nothing may be written. The supervisor says `lost` by itself.
             self._loop.call_soon(self.engine.commit_failed, DalsegnoError("the leases are no longer valid"))
             return
@@ -303,9 +336,9 @@ class Host:
             failed=self.engine.commit_failed,
         )
 
-    def _committed(self, outcome: object) -> None:
-        self._clock.heard(outcome.now)  # type: ignore[attr-defined]
-        self.engine.committed(outcome)  # type: ignore[arg-type]
+    def _committed(self, outcome: RoundOutcome) -> None:
+        self._clock.heard(outcome.now)
+        self.engine.committed(outcome)
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
         def query(reader: Reader) -> list[Loaded]:
@@ -356,5 +389,4 @@ class Host:
         self._link.close_channel(partition)
 
     def partition_released(self, partition: int, epoch: int) -> None:
-        if self._supervisor is not None:
-            self._supervisor.actor_ref.tell(Released(partition, epoch))
+        self._tell_supervisor(Released(partition, epoch))
