@@ -1,0 +1,38 @@
+"""Ticks for an actor, from a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import SimpleQueue
+from typing import Any
+
+import pykka
+
+
+class Ticker:
+    """Tells the actor `message` after each pause that it is given: never more than one is under way."""
+
+    def __init__(self, actor: pykka.ActorRef[Any], message: object) -> None:
+        self._actor = actor
+        self._message = message
+        self._pauses: SimpleQueue[float | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def after(self, seconds: float) -> None:
+        self._pauses.put(seconds)
+
+    def stop(self) -> None:
+        """No further ticks, but for one that may be under way. The thread ends after its pause."""
+        self._pauses.put(None)
+
+    def _run(self) -> None:
+        while (seconds := self._pauses.get()) is not None:
+            time.sleep(seconds)
+            try:
+                self._actor.tell(self._message)
+            except pykka.ActorDeadError:
+                return
