@@ -1,0 +1,181 @@
+"""Recovery reads the newest snapshot and the journal behind it, never more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from dalsegno.persistence import visibility
+from dalsegno.persistence.port import Due, JournalRow, Membership, Reader, Writer
+from dalsegno.policies import WorkflowStatus
+
+from tests.persistence.rounds import (
+    changed,
+    creation,
+    journal_row,
+    opened,
+    round_of,
+    run_of,
+    seen,
+    snapshot,
+    step,
+)
+
+pytestmark = pytest.mark.usefixtures("host")
+
+
+def grow(writer: Writer, workflow_id: str, *, activations: int, snapshot_at: int | None = None) -> None:
+    run_id = run_of(workflow_id)
+    rows = tuple(journal_row(run_id, number) for number in range(1, activations + 1))
+    latest = None if snapshot_at is None else snapshot(run_id, snapshot_at)
+    writer.commit(round_of(creation(workflow_id, sequence=activations, journal=rows, snapshot=latest)))
+
+
+def test_only_the_journal_behind_the_snapshot_is_loaded(writer: Writer, reader: Reader) -> None:
+    grow(writer, "order-1", activations=10, snapshot_at=7)
+
+    (loaded,) = reader.load(["order-1"])
+
+    assert loaded.instance is not None
+    assert loaded.instance.snapshot == snapshot(run_of("order-1"), 7)
+    assert [row.sequence for row in loaded.instance.journal] == [8, 9, 10]
+
+
+def test_no_row_before_the_snapshot_leaves_the_database(
+    writer: Writer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(writer, "order-1", activations=200, snapshot_at=198)
+    fetched = []
+
+    def counted(row: sa.Row[Any]) -> JournalRow:
+        fetched.append(row)
+        return visibility.journal_row(row)
+
+    monkeypatch.setattr("dalsegno.persistence.reader.journal_row", counted)
+    reader.load(["order-1"])
+    reader.load_run(run_of("order-1"))
+
+    assert [row.sequence for row in fetched] == [199, 200] * 2
+
+
+def test_without_a_snapshot_the_whole_journal_is_loaded_oldest_first(writer: Writer, reader: Reader) -> None:
+    grow(writer, "order-1", activations=12)
+    (loaded,) = reader.load(["order-1"])
+    assert loaded.instance is not None
+    assert loaded.instance.snapshot is None
+    assert [row.sequence for row in loaded.instance.journal] == list(range(1, 13))
+
+
+def test_many_are_loaded_in_the_order_asked_for_with_those_that_do_not_exist(
+    writer: Writer, reader: Reader
+) -> None:
+    for number in range(3):
+        grow(writer, f"order-{number}", activations=number + 1, snapshot_at=1)
+    asked = ["order-2", "nobody", "order-0", "no\0body", "order-1", "order-\ud800"]
+
+    loaded = reader.load(asked)
+
+    assert [one.workflow_id for one in loaded] == asked
+    assert [one.instance and len(one.instance.journal) for one in loaded] == [2, None, 0, None, 1, None]
+    assert reader.load([]) == []
+
+
+def test_the_newest_answers_are_loaded_oldest_first(writer: Writer, reader: Reader) -> None:
+    answers = tuple(
+        seen("order-1", f"m{number}", time=number, answer="closed" * (number % 2)) for number in range(5)
+    )
+    writer.commit(round_of(creation("order-1", seen=answers), creation("order-2")))
+
+    some, none = reader.load(["order-1", "order-2"], seen_limit=3)
+    assert list(some.seen.items()) == [("m2", ""), ("m3", "closed"), ("m4", "")]
+    assert (some.seen_partial, none.seen_partial) == (True, False)
+    (all_,) = reader.load(["order-1"], seen_limit=5)
+    assert (len(all_.seen), all_.seen_partial) == (5, False)
+    assert reader.seen("order-1", ["m1", "m4", "m9", "m\0"]) == {"m1": "closed", "m4": ""}
+    assert reader.seen("order-2", ["m1"]) == {}
+
+
+def test_the_strikes_of_the_current_run_come_with_it(
+    writer: Writer, reader: Reader, membership: Membership
+) -> None:
+    writer.commit(round_of(creation("order-1"), creation("order-2")))
+    membership.strike(run_of("order-1"), "signal b")
+    membership.strike(run_of("order-1"), "signal a")
+    membership.strike(run_of("order-1"), "signal a")
+    membership.strike("an older run", "signal a")
+
+    struck, other = reader.load(["order-1", "order-2"])
+
+    assert struck.strikes == (("signal a", 2), ("signal b", 1))
+    assert other.strikes == ()
+
+
+def test_a_run_that_is_no_longer_current_can_be_loaded_without_a_wake_up(
+    writer: Writer, reader: Reader
+) -> None:
+    old = run_of("order-1")
+    writer.commit(round_of(creation("order-1", slot=9, wake_at=5, snapshot=snapshot(old, 1))))
+    following = step(
+        "order-1",
+        1,
+        expected_run_id=old,
+        expected_sequence=1,
+        run_id="second",
+        wake_at=6,
+        journal=(journal_row(old, 2), journal_row("second", 1)),
+        opened=(opened("order-1", "second"),),
+        changed=(changed(old, WorkflowStatus.COMPLETED, closed_at=9),),
+    )
+    writer.commit(round_of(following))
+
+    first, second = reader.load_run(old), reader.load_run("second")
+
+    assert first is not None
+    assert second is not None
+    assert (first.workflow_id, first.slot, first.sequence) == ("order-1", 9, 2)
+    assert (first.status, first.wake_at) == (WorkflowStatus.COMPLETED, None)
+    assert (first.snapshot, [row.sequence for row in first.journal]) == (snapshot(old, 1), [2])
+    assert (second.sequence, second.status, second.wake_at) == (1, WorkflowStatus.RUNNING, 6)
+    assert second == reader.load(["order-1"])[0].instance
+    assert reader.load_run("unknown") is None
+    assert reader.load_run("un\0known") is None
+
+
+def test_a_load_sees_what_a_commit_just_before_it_wrote(writer: Writer, reader: Reader) -> None:
+    assert reader.load(["order-1"])[0].instance is None
+    for sequence in range(1, 6):
+        writer.commit(round_of(creation("order-1") if sequence == 1 else step("order-1", sequence)))
+        (loaded,) = reader.load(["order-1"])
+        assert loaded.instance is not None
+        assert loaded.instance.sequence == len(loaded.instance.journal) == sequence
+
+
+def test_what_is_due_comes_earliest_first_from_the_slots_asked_for(writer: Writer, reader: Reader) -> None:
+    wakes = {"a": (1, 30), "b": (2, 10), "c": (1, 20), "d": (3, 5), "e": (2, None), "f": (2, 31)}
+    writer.commit(round_of(*(creation(name, slot=slot, wake_at=at) for name, (slot, at) in wakes.items())))
+
+    assert reader.due([1, 2], before=30, limit=10) == [Due("b", 2, 10), Due("c", 1, 20), Due("a", 1, 30)]
+    assert reader.due([1, 2], before=30, limit=2) == [Due("b", 2, 10), Due("c", 1, 20)]
+    assert reader.due([], before=30, limit=2) == []
+
+
+def test_a_closed_run_that_still_has_something_to_send_is_due(writer: Writer, reader: Reader) -> None:
+    writer.commit(round_of(creation("order-1", status=WorkflowStatus.COMPLETED, wake_at=10)))
+    assert reader.due([7], before=10, limit=1) == [Due("order-1", 7, 10)]
+
+
+def test_the_suspended_of_the_slots_asked_for_are_found(writer: Writer, reader: Reader) -> None:
+    suspended = {"status": WorkflowStatus.SUSPENDED}
+    writer.commit(
+        round_of(
+            creation("a", slot=1, **suspended),
+            creation("b", slot=2, **suspended),
+            creation("c", slot=1),
+            creation("d", slot=1, **suspended),
+        )
+    )
+    assert set(reader.suspended([1], limit=10)) == {"a", "d"}
+    assert len(reader.suspended([1, 2], limit=2)) == 2
+    writer.commit(round_of(step("a", 2)))
+    assert reader.suspended([1], limit=10) == ["d"]
