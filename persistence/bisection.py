@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import msgspec
+
 from dalsegno.persistence.database import DataRefusedError
 from dalsegno.persistence.port import Round, RoundOutcome
 

@@ -8,10 +8,11 @@ from enum import Enum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningInsert
+
 from dalsegno.errors import CommandRejectedError, SchemaError, StoreUnavailableError
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.url import DatabaseURL
-from sqlalchemy.sql.dml import ReturningInsert
 
 
 class DataRefusedError(CommandRejectedError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
+
 from dalsegno.errors import FencedError
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow

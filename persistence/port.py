@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dalsegno.policies import WorkflowStatus
 from msgspec import Struct
+
+from dalsegno.policies import WorkflowStatus
 
 
 class JournalRow(Struct, frozen=True, kw_only=True):

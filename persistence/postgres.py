@@ -14,14 +14,15 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.sql.dml import ReturningInsert
+
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.postgres_arrays import register
 from dalsegno.persistence.postgres_writer import PostgresWriter
 from dalsegno.persistence.url import DatabaseURL
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.sql.dml import ReturningInsert
 
 _INDEX_LOOKUPS_ONLY = {
     "plan_cache_mode": "force_generic_plan",

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
+
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
 from dalsegno.persistence.port import Round, RoundOutcome

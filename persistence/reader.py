@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Due, JournalRow, Loaded, LoadedInstance, RunRow, SnapshotRow
 from dalsegno.persistence.tables import instances, journal, runs, seen, snapshots, strikes

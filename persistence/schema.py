@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 import sqlalchemy as sa
+
 from dalsegno.errors import ConfigurationError, SchemaError
 from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, schema_error

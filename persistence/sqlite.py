@@ -18,13 +18,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.dml import ReturningInsert
+
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.sqlite_writer import SqliteWriter
 from dalsegno.persistence.url import DatabaseURL
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.sql.dml import ReturningInsert
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""

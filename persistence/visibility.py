@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+
 from dalsegno.errors import CommandRejectedError
 from dalsegno.persistence.database import Database, storable
 from dalsegno.persistence.port import JournalRow, RunRow

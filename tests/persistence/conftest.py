@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Reader, Store, Writer
-
 from tests.conftest import DATABASE_URL
 from tests.servers import fresh_database
 

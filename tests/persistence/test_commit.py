@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from dalsegno.persistence.port import Reader, Writer
 from dalsegno.policies import WorkflowStatus
-
 from tests.persistence.rounds import (
     changed,
     creation,

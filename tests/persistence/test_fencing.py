@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 import sqlalchemy as sa
+
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Fence, LeaseRow, Membership, Reader, RoundOutcome, Store, Writer
-
 from tests.persistence.rounds import HOUR, creation, round_of, seen, step
 
 BOUND_SECONDS = 20.0
@@ -123,7 +123,7 @@ def test_on_sqlite_a_take_over_between_fence_and_commit_waits_for_the_commit(sql
 
 
 class Takeover:
-    """PostgreSQL: a commit of host-a and the take-over by host-b, with a third connection that holds things up."""
+    """PostgreSQL: a commit of host-a, the take-over by host-b, and a connection that holds things up."""
 
     def __init__(self, store: Store, url: str) -> None:
         self.store = store

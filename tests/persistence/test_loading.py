@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from dalsegno.persistence import visibility
 from dalsegno.persistence.port import Due, JournalRow, Membership, Reader, Writer
 from dalsegno.policies import WorkflowStatus
-
 from tests.persistence.rounds import (
     changed,
     creation,

@@ -6,9 +6,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from dalsegno.errors import FencedError
 from dalsegno.persistence.port import Fence, HostRow, LeaseRow, Membership, Reader, Store, Writer
-
 from tests.persistence.conftest import PARTITIONS
 from tests.persistence.rounds import HOUR, creation, round_of, seen
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dalsegno.errors import FencedError
-from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Fence, LeaseRow
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from dalsegno.errors import FencedError
+from dalsegno.persistence import open_store
+from dalsegno.persistence.port import Fence, LeaseRow
 from tests.persistence.rounds import HOUR, creation, round_of, run_of, step
 
 PARTITIONS = 3

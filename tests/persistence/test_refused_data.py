@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from dalsegno.persistence.port import InstanceWrite, Reader, Writer
 
+from dalsegno.persistence.port import InstanceWrite, Reader, Writer
 from tests.persistence.rounds import creation, journal_row, round_of, run_of, seen, step
 
 pytestmark = pytest.mark.usefixtures("host")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from dalsegno.errors import CommandRejectedError
 from dalsegno.persistence.port import Reader, Writer
 from dalsegno.policies import WorkflowStatus
-
 from tests.persistence.rounds import changed, creation, journal_row, opened, round_of, run_of, step
 
 pytestmark = pytest.mark.usefixtures("host")
