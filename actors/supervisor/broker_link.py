@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.broker import topology
 from dalsegno.broker.port import (

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import structlog
+
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.codec import events_for_people
 from dalsegno.actors.workflow_actor.commands import Caller, WakeUp
+from dalsegno.actors.workflow_actor.history import events_for_people
 from dalsegno.broker import topology
 from dalsegno.broker.port import Consumer, Delivery
 from dalsegno.broker.protocol import messages as wire

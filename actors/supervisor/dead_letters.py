@@ -6,6 +6,7 @@ import hashlib
 from uuid import uuid5
 
 import structlog
+
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Rejected
 from dalsegno.actors.supervisor.outbox import Shipment

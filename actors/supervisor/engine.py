@@ -17,6 +17,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import structlog
+
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters
 from dalsegno.actors.supervisor.channel import Channel
@@ -500,9 +501,8 @@ class Engine:
 
     def _parked(self, entry: Entry, park: Park) -> None:
         """The wake-up for these effects is durable: their causes may be acknowledged."""
-        run_id = entry.actor.instance.run_id or ""
         for effect_id in park.effects:
-            self.outbox.release_causes(self._shipping.durable_id(run_id, effect_id))
+            self.outbox.release_causes(self._shipping.durable_id(park.run_id or "", effect_id))
 
     # --- what became of effects (see outbox.Owner) ------------------------------------------------------------
 
@@ -513,16 +513,16 @@ class Engine:
             supervisor.effect_confirmed(workflow_id, run_id, effect_id)
 
     def effect_unsendable(self, workflow: tuple[int, str, str, tuple[int, int]], reason: str) -> None:
-        partition, workflow_id, _, effect_id = workflow
+        partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.effect_unsendable(workflow_id, effect_id, reason)
+            supervisor.effect_unsendable(workflow_id, run_id, effect_id, reason)
 
     def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
-        partition, workflow_id, _, effect_id = workflow
+        partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.effect_parked(workflow_id, effect_id)
+            supervisor.effect_parked(workflow_id, run_id, effect_id)
 
     # --- messages that are no workflow's ----------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from dalsegno.actors.supervisor.translate import CLIENT_COMMANDS, caller_of, to_command
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.broker import topology
@@ -9,7 +11,6 @@ from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
-from msgspec import Struct
 
 
 class Rejected(Struct, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import os
 
 import structlog
+
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads

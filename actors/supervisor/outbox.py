@@ -17,6 +17,7 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker.port import Message, Outcome, Outgoing

@@ -13,6 +13,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 import structlog
+from msgspec import Struct
+
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
@@ -30,7 +32,6 @@ from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Due, Fence, Loaded
-from msgspec import Struct
 
 log = structlog.get_logger()
 
@@ -374,17 +375,18 @@ class PartitionSupervisor(LightActor):
         if status is not None and status.closed and actor.actor_inbox.empty() and not instance.outstanding():
             self._retire(actor)
 
-    def effect_parked(self, workflow_id: str, effect_id: tuple[int, int]) -> None:
+    def effect_parked(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
         actor = self._children.get(workflow_id)
         if actor is None or not actor.is_loaded:
             return
         retry_at = self.engine.now() + 10_000_000
-        actor.actor_ref.tell(Cause(Park(effects=(effect_id,), retry_at=retry_at), name="park"))
+        actor.actor_ref.tell(Cause(Park(effects=(effect_id,), retry_at=retry_at, run_id=run_id), name="park"))
         self.engine.request_work()
 
-    def effect_unsendable(self, workflow_id: str, effect_id: tuple[int, int], reason: str) -> None:
+    def effect_unsendable(self, workflow_id: str, run_id: str, effect_id: tuple[int, int], reason: str) -> None:
         actor = self.child(workflow_id)
-        actor.actor_ref.tell(Cause(FailEffect(effect=effect_id, reason=reason), name="unsendable"))
+        command = FailEffect(effect=effect_id, reason=reason, run_id=run_id)
+        actor.actor_ref.tell(Cause(command, name="unsendable"))
         self.engine.request_work()
 
     def task_queue_found_empty(self, workflow_id: str, probe: Probe) -> None:
@@ -464,9 +466,8 @@ class PartitionSupervisor(LightActor):
     def _only_waits_for_confirms(self, actor: WorkflowActor) -> bool:
         """Due because effects of a wake-up are unconfirmed, and they are on their way: wait for them."""
         instance = actor.instance
-        run_id = instance.run_id or ""
         unheld = instance.unheld_due(self.engine.now())
-        if not unheld or not all(self.engine.has_in_flight(run_id, effect_id) for effect_id, _ in unheld):
+        if not unheld or not all(self.engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
             return False
         self.engine.call_later(1.0, partial(self._note_if_there, actor.workflow_id))
         return True

@@ -89,27 +89,25 @@ class Shipping:
 
     def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
-        run_id = entry.actor.instance.run_id or ""
         leaving_now = {shipment.key for shipment in shipments}
         for effect_id, effect in entry.actor.instance.outstanding():
-            message_id = self.durable_id(run_id, effect_id)
+            message_id = self.durable_id(effect.run_id, effect_id)
             if message_id in leaving_now:
                 continue
             waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
             if waiting:
-                shipment = self._durable(entry, run_id, effect_id, effect, waiting)
+                shipment = self._durable(entry, effect.run_id, effect_id, effect, waiting)
                 if shipment is not None:
                     shipments.append(shipment)
 
     def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A wake-up sends what no message holds and nobody has confirmed."""
-        run_id = entry.actor.instance.run_id or ""
         leaving_now = {shipment.key for shipment in shipments}
         for effect_id, effect in entry.actor.instance.unheld_due(self._engine.now()):
-            message_id = self.durable_id(run_id, effect_id)
+            message_id = self.durable_id(effect.run_id, effect_id)
             if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
                 continue
-            shipment = self._durable(entry, run_id, effect_id, effect, [])
+            shipment = self._durable(entry, effect.run_id, effect_id, effect, [])
             if shipment is not None:
                 shipments.append(shipment)
 

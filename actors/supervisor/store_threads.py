@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import structlog
+
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import Reader, Round, RoundOutcome, Store, Writer
 

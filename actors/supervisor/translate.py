@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid5
 
+from msgspec import Struct
+
 from dalsegno.actors.workflow_actor import commands as core
 from dalsegno.actors.workflow_actor.effects import (
     AnswerEffect,
@@ -18,7 +20,6 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, encode, reply_address
 from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE, effect_message_id, run_id
-from msgspec import Struct
 
 CLIENT_COMMANDS = (
     core.Start,

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dalsegno.actors.workflow_actor.commands import Caller, Command
 from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.commands import Caller, Command
 
 
 class AwaitOutcome(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox, Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.waiters import Waiter, Waiters
 from dalsegno.actors.supervisor.wakeups import WakeUps
 from dalsegno.actors.workflow_actor.commands import Caller
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.permutations(range(1, 30)), st.data())
