@@ -1,0 +1,78 @@
+"""What tasks wait for with workflow.wait_condition."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+
+from dalsegno._runtime import WorkflowRuntime
+from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.refusals import ReadOnlyRefusal
+
+
+class Condition:
+    """`line` is where it is waited for."""
+
+    __slots__ = ("future", "holds", "line")
+
+    def __init__(self, holds: Callable[[], bool], future: asyncio.Future[None], line: str) -> None:
+        self.holds = holds
+        self.future = future
+        self.line = line
+
+
+class Conditions:
+    """Those of one program, in the order they were first waited for."""
+
+    __slots__ = ("_context", "_loop", "_waited_for")
+
+    def __init__(self, loop: DeterministicLoop, context: contextvars.Context) -> None:
+        self._loop = loop
+        self._context = context
+        self._waited_for: list[Condition] = []
+
+    def add(self, holds: Callable[[], bool], line: str) -> asyncio.Future[None]:
+        future = asyncio.Future[None](loop=self._loop)
+        self._waited_for.append(Condition(holds, future, line))
+        return future
+
+    def wake(self, runtime: WorkflowRuntime) -> bool:
+        """Ask all, in turn. Whoever is woken runs until idle before the next is asked, so that each finds its
+        condition true. False when nobody was woken."""
+        if not self._waited_for:
+            return False
+        loop = self._loop
+        woken = False
+        for condition in tuple(self._waited_for):
+            if not condition.future.done() and self._settled(condition, runtime):
+                woken = True
+                loop.run_ready()
+                if loop.interrupted:
+                    break
+        self._waited_for = [condition for condition in self._waited_for if not condition.future.done()]
+        return woken
+
+    def _settled(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
+        refusal = ReadOnlyRefusal(runtime, f"the function given to workflow.wait_condition ({condition.line})")
+        self._loop.refuse(refusal)
+        try:
+            holds, error = self._context.run(condition.holds), None
+        except Exception as raised:  # noqa: BLE001 - whoever waits gets what the user's function raised
+            holds, error = True, raised
+        finally:
+            self._loop.allow(runtime)
+        if not holds:
+            return False
+        if error is None:
+            condition.future.set_result(None)
+        else:
+            condition.future.set_exception(error)
+        return True
+
+    def descriptions(self) -> list[str]:
+        """For people."""
+        return [f"condition at {one.line}" for one in self._waited_for if not one.future.done()]
+
+    def forget(self) -> None:
+        self._waited_for.clear()

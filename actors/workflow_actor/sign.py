@@ -1,0 +1,78 @@
+"""Setting a sign: what may be given to workflow.checkpoint, and how the run method has to be left."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple
+
+from dalsegno.actors.workflow_actor.inputs import Signaled, SignedState
+from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.refusals import SignReachedError
+from dalsegno.converter import to_payload
+from dalsegno.definition import WorkflowDefinition
+from dalsegno.errors import PayloadError
+from dalsegno.signed_state import version_of
+
+
+class AskedSign(NamedTuple):
+    """A call of workflow.checkpoint."""
+
+    state: Any
+    line: str
+
+    def not_left(self, what: str) -> str:
+        """The reason of a run method that did not end there. `what` it did instead."""
+        return (
+            f"The run method did not end when workflow.checkpoint was called ({self.line}): {what}. Its "
+            "`finally`, `except` and `async with` must let pass what they did not expect, and cannot wait."
+        )
+
+
+def require_state(definition: WorkflowDefinition, state: Any) -> None:
+    """Raises TypeError, for user code, where the run method cannot be entered with `state`."""
+    hint = definition.state_hint
+    run = definition.run.__qualname__
+    if hint is None:
+        raise TypeError(
+            f"workflow.checkpoint(state) enters {run}(state) again: let it take one parameter besides self."
+        )
+    if isinstance(hint, type) and is_dataclass(hint) and not isinstance(state, hint):
+        raise TypeError(
+            f"workflow.checkpoint was given a {type(state).__qualname__}, but {run} takes {hint.__qualname__}."
+        )
+
+
+def signed_state(
+    asked: AskedSign,
+    definition: WorkflowDefinition,
+    before: SignedState,
+    ledger: IntentLedger,
+    signals: list[Signaled],
+    cancel_reason: str | None,
+) -> SignedState:
+    """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
+    try:
+        payload = to_payload(asked.state)
+        version = version_of(definition.state_hint)
+    except PayloadError as error:
+        reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"
+        raise WorkflowCodeError(reason) from None
+    return SignedState(
+        state=payload,
+        state_version=version,
+        signs=before.signs + 1,
+        next_activity=ledger.next_activity,
+        next_timer=ledger.next_timer,
+        next_uuid=ledger.next_uuid,
+        next_hash=ledger.next_hash,
+        signals=tuple(signals),
+        cancel_reason=cancel_reason,
+    )
+
+
+def is_sign_reached(error: BaseException) -> bool:
+    """Whether the run method ended as it has to: by what checkpoint raised, and nothing else."""
+    if isinstance(error, BaseExceptionGroup):  # a TaskGroup wraps what passes through it
+        return all(map(is_sign_reached, error.exceptions))
+    return isinstance(error, SignReachedError)

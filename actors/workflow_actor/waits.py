@@ -1,0 +1,66 @@
+"""For people: what a program waits for, and what stands in the way of a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dalsegno._call_site import call_site
+from dalsegno.actors.workflow_actor.conditions import Conditions
+from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop, WorkflowTask, WorkflowTimer
+from dalsegno.actors.workflow_actor.pending_activities import Activities
+from dalsegno.definition import HandlerDefinition
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def describe(
+    activities: Activities,
+    loop: DeterministicLoop,
+    conditions: Conditions,
+    handler_tasks: Mapping[WorkflowTask, str],
+    main: WorkflowTask | None,
+) -> tuple[str, ...]:
+    """Everything that can wake the code; where the run method stands when that is nothing of ours."""
+    found = activities.descriptions()
+    found += [_timer(timer) for timer in loop.timers.values()]
+    found += conditions.descriptions()
+    found += [_task(task, f"signal handler {name}") for task, name in handler_tasks.items()]
+    if not found and main is not None and not main.done():
+        found.append(_task(main, "the run method"))
+    return tuple(found)
+
+
+def outstanding(activities: Activities, loop: DeterministicLoop) -> list[str]:
+    """What would be lost by a sign."""
+    tasks = [_task(task, f"task {task.get_name()}") for task in loop.tasks.values()]
+    return [*activities.descriptions(), *(_timer(timer) for timer in loop.timers.values()), *tasks]
+
+
+def no_query(workflow_type: str, name: str, known: Sequence[str], handler: HandlerDefinition | None) -> str:
+    """Why there is no answer to a query."""
+    if handler is not None:
+        return f"{workflow_type} has not begun to run yet, so it cannot answer the query {name!r}."
+    there_are = f"it has {', '.join(map(repr, known))}" if known else "it has none"
+    return f"{workflow_type} has no handler for the query {name!r}; {there_are}."
+
+
+def _timer(timer: WorkflowTimer) -> str:
+    due = (_EPOCH + timedelta(microseconds=timer.fire_at)).isoformat(timespec="milliseconds")
+    return f"timer {timer.number} until {due}" + (f" ({timer.line})" if timer.line else "")
+
+
+def _task(task: WorkflowTask, what: str) -> str:
+    where = _suspended_at(task.get_coro())
+    return f"{what} at {where}" if where else what
+
+
+def _suspended_at(awaited: Any) -> str:
+    """The innermost line of user code in a chain of suspended coroutines."""
+    where = ""
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        where = call_site(frame) or where
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return where

@@ -1,0 +1,229 @@
+"""What `@workflow.defn` finds out about a class, once, when the class is made.
+
+Decorated things carry their name as `__dalsegno_name__`, so that the client can be given them instead of
+strings: the class and its run method carry the workflow type, signal and query methods their own name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from dalsegno.converter import Signature, signature_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NAME_ATTRIBUTE = "__dalsegno_name__"
+RUN_ATTRIBUTE = "__dalsegno_run__"
+INIT_ATTRIBUTE = "__dalsegno_init__"
+DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
+ROLE_ATTRIBUTE = "__dalsegno_role__"
+NAME_CHARACTERS_MAX = 255
+
+Role = Literal["run", "signal", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The decorator's note on a method. `name` is None for the run method and for dynamic handlers."""
+
+    role: Role
+    name: str | None
+
+
+@dataclass(frozen=True)
+class HandlerDefinition:
+    """A signal or query handler: `function` takes the workflow object first. `name` None: the dynamic one."""
+
+    name: str | None
+    function: Callable[..., Any]
+    bound: bool = False
+    """Set at run time as a plain callable, so that it takes no workflow object."""
+
+    @cached_property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    @cached_property
+    def signature(self) -> Signature:
+        return signature_of(self.function, method=not self.bound)
+
+
+@dataclass(frozen=True)
+class WorkflowDefinition:
+    """A workflow class, as the engine runs it. `signals` and `queries` hold the dynamic handler under None."""
+
+    name: str
+    cls: type[Any]
+    run: Callable[..., Any]
+    init_takes_args: bool
+    signals: Mapping[str | None, HandlerDefinition]
+    queries: Mapping[str | None, HandlerDefinition]
+    failure_exception_types: tuple[type[BaseException], ...]
+
+    @cached_property
+    def run_signature(self) -> Signature:
+        """Resolved at first use, so that annotations may name what is defined later. Raises PayloadError."""
+        return signature_of(self.run, method=True)
+
+    @cached_property
+    def state_hint(self) -> Any:
+        """The annotation of run's only parameter, which a sign keeps; None when run has another shape."""
+        parameters = self.run_signature.parameters
+        return parameters[0].type_hint if len(parameters) == 1 and not self.run_signature.rest else None
+
+    def resolve(self) -> None:
+        """Resolve all annotations now. Raises PayloadError for the first that cannot be."""
+        _ = self.state_hint
+        for handler in (*self.signals.values(), *self.queries.values()):
+            _ = handler.signature
+
+
+def mark(function: F, role: Role, name: str | None) -> F:
+    """Note on a method what it is for. Raises TypeError and ValueError, in sentences, for what it cannot be."""
+    where = described(function)
+    decorator = f"@workflow.{role}"
+    if not inspect.isfunction(function):
+        raise TypeError(f"{decorator} is for methods, but {where} is not one.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{where} is a generator, which {decorator} cannot use: return the value instead.")
+    if role == "run" and not inspect.iscoroutinefunction(function):
+        raise TypeError(f"{where} must be `async def` to be used with @workflow.run.")
+    if role == "query" and inspect.iscoroutinefunction(function):
+        raise TypeError(f"{where} must not be async: a query only reads, and is answered at once.")
+    _require_positional(function, where)
+    if name is not None:
+        _require_name(name, where)
+        setattr(function, NAME_ATTRIBUTE, name)
+    setattr(function, ROLE_ATTRIBUTE, Marked(role, name))
+    return function
+
+
+def define(
+    cls: type[Any], name: str | None, failure_exception_types: tuple[type[BaseException], ...]
+) -> WorkflowDefinition:
+    """Read the marks of a class and note what was found on it. Raises TypeError and ValueError."""
+    where = described(cls)
+    if not inspect.isclass(cls):
+        raise TypeError(f"@workflow.defn is for classes, but {where} is not one.")
+    workflow_type = name if name is not None else cls.__name__
+    _require_name(workflow_type, where)
+    marked = dict(_marked_methods(cls))
+    run = _the_run_method(cls, marked)
+    definition = WorkflowDefinition(
+        name=workflow_type,
+        cls=cls,
+        run=run,
+        init_takes_args=_init_takes_args(cls, run),
+        signals=_handlers(cls, marked, "signal"),
+        queries=_handlers(cls, marked, "query"),
+        failure_exception_types=failure_exception_types,
+    )
+    setattr(cls, NAME_ATTRIBUTE, workflow_type)
+    setattr(cls, DEFINITION_ATTRIBUTE, definition)
+    setattr(run, NAME_ATTRIBUTE, workflow_type)
+    setattr(run, RUN_ATTRIBUTE, True)
+    return definition
+
+
+def definition_of(cls: type[Any]) -> WorkflowDefinition:
+    """What `@workflow.defn` noted on this very class. Raises TypeError for a class without it."""
+    definition = vars(cls).get(DEFINITION_ATTRIBUTE) if inspect.isclass(cls) else None
+    if not isinstance(definition, WorkflowDefinition):
+        raise TypeError(f"{described(cls)} is not a workflow: decorate the class with @workflow.defn.")
+    return definition
+
+
+def described(target: object) -> str:
+    return getattr(target, "__qualname__", None) or repr(target)
+
+
+def _marked_methods(cls: type[Any]) -> Iterator[tuple[str, Marked]]:
+    """All marked methods of a class and its bases, in the order of their names, so that nothing depends on
+    the order of declaration."""
+    for attribute in sorted({name for base in cls.__mro__ for name in vars(base)}):
+        marks = [
+            getattr(vars(base)[attribute], ROLE_ATTRIBUTE, None)
+            for base in cls.__mro__
+            if attribute in vars(base)
+        ]
+        noted = next((mark for mark in marks if mark is not None), None)
+        if noted is None:
+            continue
+        if marks[0] is None:
+            raise TypeError(
+                f"{described(cls)}.{attribute} overrides a method that is decorated with "
+                f"@workflow.{noted.role}: decorate it as well."
+            )
+        yield attribute, marks[0]
+
+
+def _the_run_method(cls: type[Any], marked: Mapping[str, Marked]) -> Callable[..., Any]:
+    runs = [attribute for attribute, mark in marked.items() if mark.role == "run"]
+    where = described(cls)
+    if not runs:
+        raise TypeError(f"{where} has no run method: decorate one `async def` method with @workflow.run.")
+    if len(runs) > 1:
+        raise TypeError(f"{where} has {len(runs)} methods with @workflow.run ({', '.join(runs)}): keep one.")
+    if runs[0] not in vars(cls):
+        raise TypeError(
+            f"{where} inherits its run method: define {runs[0]} in the class itself, with @workflow.run."
+        )
+    run: Callable[..., Any] = vars(cls)[runs[0]]
+    return run
+
+
+def _init_takes_args(cls: type[Any], run: Callable[..., Any]) -> bool:
+    init = cls.__init__
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    if getattr(init, INIT_ATTRIBUTE, False):
+        expected = list(inspect.signature(run).parameters)[1:]
+        if [parameter.name for parameter in parameters] != expected:
+            raise TypeError(
+                f"{described(cls)}.__init__ is decorated with @workflow.init, so it must take the same "
+                f"parameters as {run.__name__} ({', '.join(expected) or 'none'})."
+            )
+        return True
+    if init is object.__init__:
+        return False
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(parameter.default is parameter.empty and parameter.kind not in variadic for parameter in parameters):
+        raise TypeError(
+            f"{described(cls)}.__init__ has parameters without defaults: give them defaults, or decorate it "
+            "with @workflow.init to be given the arguments of the run method."
+        )
+    return False
+
+
+def _handlers(cls: type[Any], marked: Mapping[str, Marked], role: Role) -> dict[str | None, HandlerDefinition]:
+    handlers: dict[str | None, HandlerDefinition] = {}
+    for attribute, mark in marked.items():
+        if mark.role != role:
+            continue
+        if mark.name in handlers:
+            called = "dynamic" if mark.name is None else repr(mark.name)
+            raise ValueError(f"{described(cls)} has two {role} handlers for {called}: keep one.")
+        handlers[mark.name] = HandlerDefinition(mark.name, getattr(cls, attribute))
+    return handlers
+
+
+def _require_positional(function: Callable[..., Any], where: str) -> None:
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        raise TypeError(f"{where} must be a method: it takes `self` first.")
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise TypeError(
+                f"Parameter {parameter.name!r} of {where} can only be given by keyword, but arguments travel "
+                "by position: give it a default, or take the * out of the signature."
+            )
+
+
+def _require_name(name: str, where: str) -> None:
+    if not name or len(name) > NAME_CHARACTERS_MAX:
+        raise ValueError(
+            f"The name of {where} has {len(name)} characters, but names here have 1 to {NAME_CHARACTERS_MAX}."
+        )

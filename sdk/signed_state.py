@@ -1,0 +1,69 @@
+"""The state that a sign keeps: its version, and the way from older versions to the class of today.
+
+    @dataclass
+    class Counter:
+        state_version: ClassVar[int] = 2        # 1 where it is not given
+        total: int
+        step: int
+
+        @classmethod
+        def migrate_state(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+            if version == 1:
+                data["step"] = 1
+            return data
+
+`migrate_state` is given what was stored, as plain JSON values, and its version; it returns what the class of
+today is built from. It is called only for older versions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from dalsegno.converter import from_payload, to_payload
+from dalsegno.errors import PayloadError
+from dalsegno.payload import Payload
+
+
+def version_of(hint: Any) -> int:
+    """The version of the state that `hint` annotates. Raises PayloadError where that is not a whole number."""
+    cls = _versioned_class(hint)
+    version = 1 if cls is None else cls.state_version
+    if not isinstance(version, int) or version < 1:
+        raise PayloadError(f"{cls}.state_version must be a whole number from 1, declared as a ClassVar[int].")
+    return version
+
+
+def restore(payload: Payload, version: int, hint: Any) -> Any:
+    """The state of a sign as the code of today wants it.
+
+    Raises PayloadError where it does not fit, is newer than the code, or has no migration. What the user's
+    `migrate_state` raises goes through.
+    """
+    current = version_of(hint)
+    if version == current:
+        return from_payload(payload, hint)
+    cls = _versioned_class(hint)
+    if version > current:
+        raise PayloadError(
+            f"The stored state is of version {version}, but this code knows {hint!r} up to version {current}: "
+            "deploy the newer code here too."
+        )
+    migrate = getattr(cls, "migrate_state", None)
+    if migrate is None:
+        raise PayloadError(
+            f"The stored state is of version {version} and {cls} of version {current}: give it a classmethod "
+            "migrate_state(cls, version, data) that returns the data of today."
+        )
+    return from_payload(to_payload(migrate(version, from_payload(payload))), hint)
+
+
+def _versioned_class(hint: Any) -> Any:
+    if hasattr(hint, "state_version"):
+        return hint
+    versioned = [part for part in get_args(hint) if hasattr(part, "state_version")]
+    if len(versioned) > 1:
+        raise PayloadError(
+            f"{hint!r} has several classes with a state_version: the state of a sign can have one."
+        )
+    return versioned[0] if versioned else None

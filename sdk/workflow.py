@@ -1,0 +1,390 @@
+"""What workflow code uses: `from dalsegno import workflow`.
+
+    @workflow.defn
+    class Order:
+        def __init__(self) -> None:
+            self.approved = False
+
+        @workflow.run
+        async def run(self, order: OrderRequest) -> str:
+            receipt = await workflow.execute_activity(charge, order)
+            await workflow.wait_condition(lambda: self.approved)
+            return receipt.number
+
+        @workflow.signal
+        def approve(self) -> None:
+            self.approved = True
+
+Names and meaning follow the Temporal Python SDK; `docs/writing-workflows.md` says where they differ. Workflow
+code is ordinary asyncio on a loop of its own: `asyncio.sleep` is a durable timer, and all that code may know of
+the world comes through the functions here. Outside a workflow they raise NotInWorkflowError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, NoReturn, TypeVar, cast, overload
+from uuid import UUID
+
+from dalsegno._activities import (
+    ActivityCancellationType,
+    ActivityOptions,
+    execute_activity,
+    execute_activity_method,
+    start_activity,
+    start_activity_method,
+)
+from dalsegno._call_site import call_site
+from dalsegno._runtime import (
+    ActivityHandle,
+    NotInWorkflowError,
+    ReadOnlyError,
+    current_runtime,
+    runtime_or_none,
+)
+from dalsegno.converter import from_payload
+from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
+from dalsegno.policies import MICROSECONDS_PER_SECOND, Duration
+from dalsegno.workflow_logger import logger
+
+__all__ = [
+    "ActivityCancellationType",
+    "ActivityHandle",
+    "ActivityOptions",
+    "Info",
+    "NotInWorkflowError",
+    "ReadOnlyError",
+    "all_handlers_finished",
+    "as_completed",
+    "checkpoint",
+    "defn",
+    "execute_activity",
+    "execute_activity_method",
+    "get_dynamic_query_handler",
+    "get_dynamic_signal_handler",
+    "get_query_handler",
+    "get_signal_handler",
+    "in_workflow",
+    "info",
+    "init",
+    "logger",
+    "memo",
+    "memo_value",
+    "now",
+    "query",
+    "random",
+    "run",
+    "set_dynamic_query_handler",
+    "set_dynamic_signal_handler",
+    "set_query_handler",
+    "set_signal_handler",
+    "signal",
+    "sleep",
+    "start_activity",
+    "start_activity_method",
+    "time",
+    "time_ns",
+    "unsafe",
+    "uuid4",
+    "wait",
+    "wait_condition",
+]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNSET = cast(Any, object())
+
+
+# Declaring a workflow
+
+
+@overload
+def defn(cls: C, /) -> C: ...
+
+
+@overload
+def defn(
+    *, name: str | None = None, failure_exception_types: Sequence[type[BaseException]] = ()
+) -> Callable[[C], C]: ...
+
+
+def defn(
+    cls: C | None = None,
+    /,
+    *,
+    name: str | None = None,
+    failure_exception_types: Sequence[type[BaseException]] = (),
+) -> C | Callable[[C], C]:
+    """Make a class a workflow; `name` is its type (default: the name of the class).
+
+    Exceptions of `failure_exception_types` fail the workflow, as ApplicationError does, instead of suspending
+    it as a bug. Raises TypeError or ValueError for a class that cannot be a workflow.
+    """
+
+    def decorate(target: C) -> C:
+        define(target, name, tuple(failure_exception_types))
+        return target
+
+    return decorate if cls is None else decorate(cls)
+
+
+def run(method: F) -> F:
+    """Mark the `async def` method that is the workflow. Its arguments are those of the start."""
+    return mark(method, "run", None)
+
+
+def init(init_method: F) -> F:
+    """Mark `__init__`: it is given the arguments of the run method, and must take the same."""
+    if getattr(init_method, "__name__", None) != "__init__":
+        raise TypeError(f"@workflow.init is for __init__, but {described(init_method)} is not it.")
+    setattr(init_method, INIT_ATTRIBUTE, True)
+    return init_method
+
+
+@overload
+def signal(method: F, /) -> F: ...
+
+
+@overload
+def signal(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
+
+
+def signal(
+    method: F | None = None, /, *, name: str | None = None, dynamic: bool = False
+) -> F | Callable[[F], F]:
+    """Mark a method, async or not, as the handler of the signal `name` (default: the method's name).
+
+    A `dynamic` handler takes all signals without one of their own: `(self, name: str, args: Sequence[Any])`.
+    Async handlers run as tasks beside the run method.
+    """
+    return _handler_decorator("signal", method, name, dynamic)
+
+
+@overload
+def query(method: F, /) -> F: ...
+
+
+@overload
+def query(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
+
+
+def query(
+    method: F | None = None, /, *, name: str | None = None, dynamic: bool = False
+) -> F | Callable[[F], F]:
+    """Mark a method, not async, as the handler of the query `name`. It reads; it changes nothing."""
+    return _handler_decorator("query", method, name, dynamic)
+
+
+def _handler_decorator(role: Any, method: F | None, name: str | None, dynamic: bool) -> F | Callable[[F], F]:
+    if dynamic and name is not None:
+        raise ValueError(
+            f"@workflow.{role} takes a name or dynamic=True, not both: a dynamic handler takes all names."
+        )
+
+    def decorate(target: F) -> F:
+        handled = None if dynamic else name if name is not None else getattr(target, "__name__", "")
+        return mark(target, role, handled)
+
+    return decorate if method is None else decorate(method)
+
+
+# Time and waiting
+
+
+def now() -> datetime:
+    """The time of what woke the workflow, aware, UTC: the same whenever this code runs again."""
+    return _EPOCH + timedelta(microseconds=current_runtime("now").now)
+
+
+def time() -> float:
+    """`now()` as seconds since 1970."""
+    return current_runtime("time").now / MICROSECONDS_PER_SECOND
+
+
+def time_ns() -> int:
+    """`now()` as nanoseconds since 1970."""
+    return current_runtime("time_ns").now * 1_000
+
+
+async def sleep(duration: Duration) -> None:
+    """A durable timer; the same as asyncio.sleep, but for timedeltas."""
+    await asyncio.sleep(_seconds(duration))
+
+
+async def wait_condition(fn: Callable[[], bool], *, timeout: Duration | None = None) -> None:
+    """Wait until `fn()` is true. It is asked again after each thing that happens to the workflow, and must only
+    look. Of several waiters one is woken at a time, so that each finds its own condition true.
+
+    Raises asyncio.TimeoutError when `timeout` passes first.
+    """
+    runtime = current_runtime("wait_condition")
+    line = call_site(sys._getframe(1))
+    if timeout is None:
+        await runtime.condition(fn, line)
+        return
+    async with asyncio.timeout(_seconds(timeout)):
+        await runtime.condition(fn, line)
+
+
+async def wait(
+    fs: Iterable[asyncio.Future[T]],
+    *,
+    timeout: Duration | None = None,
+    return_when: str = asyncio.ALL_COMPLETED,
+) -> tuple[list[asyncio.Future[T]], list[asyncio.Future[T]]]:
+    """asyncio.wait, with lists in the order given instead of sets. (asyncio.wait itself works as well.)"""
+    futures = list(dict.fromkeys(fs))
+    seconds = None if timeout is None else _seconds(timeout)
+    done, pending = await asyncio.wait(futures, timeout=seconds, return_when=return_when)
+    return [f for f in futures if f in done], [f for f in futures if f in pending]
+
+
+def as_completed(
+    fs: Iterable[Awaitable[T]], *, timeout: Duration | None = None
+) -> Iterator[Coroutine[Any, Any, T]]:
+    """asyncio.as_completed, for any iterable. (asyncio's takes coroutines in lists and tuples only.)"""
+    seconds = None if timeout is None else _seconds(timeout)
+    return cast(
+        Any, asyncio.as_completed([asyncio.ensure_future(f) for f in dict.fromkeys(fs)], timeout=seconds)
+    )
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+# The sign
+
+
+def checkpoint(state: Any) -> NoReturn:
+    """Set a sign: begin `run` again, in place, with `state` as its argument. Never returns.
+
+    The run method is left here (its `finally` and `async with` are passed, and may do nothing durable),
+    running signal handlers are waited for, and a new object of the class enters `run(state)`. What came before
+    is needed no more: recovery starts here, whatever the age of the run. Signals that nothing handled yet, and
+    those that arrive meanwhile, are handed on; run ID, memo and the sequences of IDs and random numbers go on.
+
+    Only the run method's own task may call it, and only when nothing else is outstanding: an activity, timer or
+    task that is not finished suspends the workflow, naming it. `run` must take one parameter, whose annotation
+    (a dataclass, best) says how the state is stored; see `dalsegno.signed_state` for its versions.
+    """
+    current_runtime("checkpoint").checkpoint(state, call_site(sys._getframe(1)))
+
+
+# What the workflow may know
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """The run that this code belongs to."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    start_time: datetime
+    execution_timeout: timedelta | None
+
+
+def in_workflow() -> bool:
+    """Whether this code runs inside a workflow."""
+    return runtime_or_none() is not None
+
+
+def info() -> Info:
+    """The running workflow."""
+    return cast(Info, current_runtime("info").info)
+
+
+def memo() -> Mapping[str, Any]:
+    """The notes that the start gave the run, as plain values."""
+    return {key: from_payload(payload) for key, payload in current_runtime("memo").memo.items()}
+
+
+def memo_value(key: str, default: Any = _UNSET, *, type_hint: Any = Any) -> Any:
+    """One note, restored as `type_hint`. Raises KeyError if there is none and no `default`."""
+    payload = current_runtime("memo_value").memo.get(key)
+    if payload is not None:
+        return from_payload(payload, type_hint)
+    if default is _UNSET:
+        raise KeyError(f"The memo of this workflow has no key {key!r}.")
+    return default
+
+
+def random() -> Random:
+    """Random numbers that are the same whenever this code runs again. Not for secrets."""
+    return current_runtime("random").random()
+
+
+def uuid4() -> UUID:
+    """A UUID that is the same whenever this code runs again, and unique within the run. Not for secrets."""
+    return current_runtime("uuid4").uuid4()
+
+
+class unsafe:  # noqa: N801 - a namespace, named as in the Temporal SDK
+    """What only special code needs."""
+
+    @staticmethod
+    def is_replaying() -> bool:
+        """Whether this code runs again to restore what it knew. Deciding by it breaks the workflow; it serves
+        logging and metrics."""
+        return current_runtime("unsafe.is_replaying").replaying
+
+    @staticmethod
+    def imports_passed_through() -> nullcontext[None]:
+        """Does nothing: there is no sandbox here. It is what ported code has around its imports."""
+        return nullcontext()
+
+
+# Handlers set at run time
+
+
+def all_handlers_finished() -> bool:
+    """Whether no signal handler is running; to be waited for with wait_condition before a run ends."""
+    return current_runtime("all_handlers_finished").all_handlers_finished()
+
+
+def get_signal_handler(name: str) -> Callable[..., Any] | None:
+    return current_runtime("get_signal_handler").handler("signal", name)
+
+
+def set_signal_handler(name: str, handler: Callable[..., Any] | None) -> None:
+    """Handle the signal `name` with a callable from now on (None: no longer). Signals of that name that waited
+    for a handler are handed to it, in the order they came."""
+    current_runtime("set_signal_handler").set_handler("signal", name, handler)
+
+
+def get_dynamic_signal_handler() -> Callable[..., Any] | None:
+    return current_runtime("get_dynamic_signal_handler").handler("signal", None)
+
+
+def set_dynamic_signal_handler(handler: Callable[..., Any] | None) -> None:
+    """Handle all signals without a handler of their own with `handler(name, args)`."""
+    current_runtime("set_dynamic_signal_handler").set_handler("signal", None, handler)
+
+
+def get_query_handler(name: str) -> Callable[..., Any] | None:
+    return current_runtime("get_query_handler").handler("query", name)
+
+
+def set_query_handler(name: str, handler: Callable[..., Any] | None) -> None:
+    """Answer the query `name` with a callable from now on (None: no longer)."""
+    current_runtime("set_query_handler").set_handler("query", name, handler)
+
+
+def get_dynamic_query_handler() -> Callable[..., Any] | None:
+    return current_runtime("get_dynamic_query_handler").handler("query", None)
+
+
+def set_dynamic_query_handler(handler: Callable[..., Any] | None) -> None:
+    """Answer all queries without a handler of their own with `handler(name, args)`."""
+    current_runtime("set_dynamic_query_handler").set_handler("query", None, handler)
