@@ -292,6 +292,7 @@ class HostSupervisor(pykka.ThreadingActor):
     def _finish(self) -> None:
         """Leave; the row is deleted if the database can be reached, else it runs out."""
         self._has_ended = True
+        self._validity.end()
         if self._tenure is not None:
             try:
                 self._membership.expire(self._host_id)

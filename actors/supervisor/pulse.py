@@ -19,8 +19,9 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from dalsegno.errors import ConfigurationError
 from msgspec import Struct
+
+from dalsegno.errors import ConfigurationError
 
 SIZE = 4096
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from dalsegno.actors.supervisor.pulse import SIZE, PulseReader, PulseWriter
 from dalsegno.errors import ConfigurationError
 

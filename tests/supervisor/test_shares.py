@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 
 import hypothesis.strategies as st
-from dalsegno.actors.supervisor.shares import decide, heir_of, least_loaded
-from dalsegno.persistence.port import Cluster, HostRow, LeaseRow
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dalsegno.actors.supervisor.shares import decide, heir_of, least_loaded
+from dalsegno.persistence.port import Cluster, HostRow, LeaseRow
 
 
 def cluster_of(owners: Mapping[int, str | None], live: set[str]) -> Cluster:
