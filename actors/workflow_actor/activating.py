@@ -1,0 +1,180 @@
+"""What each command does to an instance: the main path, and the few commands that take more than `decide`."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.activation import Activation
+from dalsegno.actors.workflow_actor.attempts import current, on_heartbeat, on_outcome, on_started
+from dalsegno.actors.workflow_actor.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptStarted,
+    Cancel,
+    Command,
+    Describe,
+    FailEffect,
+    Park,
+    Query,
+    ResendTask,
+    Resume,
+    Settle,
+    Signal,
+    Start,
+    Suspend,
+    Terminate,
+    WakeUp,
+)
+from dalsegno.actors.workflow_actor.decide import decide, decide_effects, decide_start, refused, terminated
+from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.events import RunStarted
+from dalsegno.actors.workflow_actor.inputs import RunInfo
+from dalsegno.actors.workflow_actor.outstanding import handed_on
+from dalsegno.actors.workflow_actor.questions import on_describe, on_query
+from dalsegno.actors.workflow_actor.state import blank
+from dalsegno.actors.workflow_actor.turn import Moment
+from dalsegno.actors.workflow_actor.visible import answer_to
+from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
+from dalsegno.actors.workflow_actor.workings import Workings
+
+
+def activate(workings: Workings, command: Command, moment: Moment) -> list[Activation]:
+    match command:
+        case Start():
+            return _start(workings, command, moment)
+        case WakeUp():
+            return [_wake_up(workings, moment)]
+        case Settle():
+            return [_settle(workings, moment)]
+        case Query():
+            decision = on_query(workings.state, command, workings.live, workings.workflow_id)
+        case Describe():
+            decision = on_describe(
+                workings.state, command, workings.live, workings.workflow_id, wake_at=workings.wake_at
+            )
+        case _:
+            decision = _decide(workings, command, moment)
+    return [_carry_out(workings, command, decision, moment)]
+
+
+def _carry_out(workings: Workings, command: Command, decision: Decision, moment: Moment) -> Activation:
+    """Record, run, and finish; or only answer."""
+    state = workings.state
+    if state is None or not decision.events:
+        return workings.unrecorded(command, decision, moment)
+    turn = workings.begun(state, moment)
+    if not isinstance(command, Suspend | Terminate | Resume):
+        workings.try_again(turn)
+    turn.record(*decision.events)
+    workings.work_off(turn)
+    if isinstance(command, Suspend):
+        workings.live.forget()
+    return workings.finished(turn, command, decision.effects)
+
+
+def _decide(workings: Workings, command: Command, moment: Moment) -> Decision:
+    state = workings.state
+    match command:
+        case AttemptCompleted() | AttemptFailed() | AttemptCanceled():
+            heartbeat = workings.heartbeats.details(current(state, command))
+            return on_outcome(state, command, now=moment.time, heartbeat=heartbeat)
+        case AttemptStarted():
+            return on_started(state, command)
+        case AttemptHeartbeat():
+            if (activity := current(state, command)) is not None:
+                workings.heartbeats.beat(activity, now=moment.time, details=command.details)
+            return on_heartbeat(state, command)
+        case Signal() | Cancel() | Terminate() | Suspend() | Resume():
+            if state is None:
+                return Decision(refusal=refused(state, workings.workflow_id, command.run_id))
+            return decide(state, command, fingerprint=workings.code.fingerprint)
+        case Park() | ResendTask() | FailEffect():
+            return NOTHING if state is None else decide_effects(state, command)
+        case _:
+            raise TypeError(f"{type(command).__name__} is not decided here")
+
+
+# --- starts ------------------------------------------------------------------------------------------------
+
+
+def _start(workings: Workings, command: Start, moment: Moment) -> list[Activation]:
+    state = workings.state
+    if state is None:
+        return [_open(workings, command, moment)]
+    if command.run_id == state.info.run_id:
+        return _started_before(workings, command, moment)
+    decision = decide_start(state, command)
+    if decision is not None:
+        return [_carry_out(workings, command, decision, moment)]
+    if state.is_closed:
+        return [_open(workings, command, moment)]
+    turn = workings.begun(state, moment)
+    turn.record(terminated(f"its place was taken by run {command.run_id}"))
+    return [workings.finished(turn), _open(workings, command, moment)]
+
+
+def _open(workings: Workings, command: Start, moment: Moment) -> Activation:
+    """A new run begins; what is outstanding of the one before goes over to it."""
+    before = workings.state
+    seen = workings.confirmations.seen
+    earlier = () if before is None else handed_on(before, seen, now=moment.time)
+    info = RunInfo(
+        workflow_id=workings.workflow_id,
+        run_id=command.run_id,
+        workflow_type=command.workflow_type,
+        task_queue=command.task_queue,
+        started_at=moment.time,
+        execution_timeout=command.execution_timeout,
+        memo=command.memo,
+    )
+    callers = (command.caller,) if command.wants_result and command.caller is not None else ()
+    event = RunStarted(info, command.args, callers, workings.python, earlier)
+    turn = workings.begun_anew(blank(info, python=workings.python), moment, event)
+    workings.work_off(turn)
+    return workings.finished(turn, command)
+
+
+def _started_before(workings: Workings, command: Start, moment: Moment) -> list[Activation]:
+    """The start comes again: it is answered again, and what is outstanding goes along, run by run."""
+    state = workings.state
+    assert state is not None
+    answers = answer_to(command, workings.workflow_id, state, None)
+    by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {}
+    by_run[state.info.run_id] = [(None, answer) for answer in answers]
+    for effect_id, effect in workings.confirmations.unconfirmed(state):
+        by_run.setdefault(effect.run_id, []).append((effect_id, effect))
+    return [
+        Activation(
+            run_id=run_id,
+            sequence=state.sequence,
+            recorded=False,
+            time=moment.time,
+            effects=tuple(effects),
+        )
+        for run_id, effects in by_run.items()
+    ]
+
+
+# --- the instance's own causes -------------------------------------------------------------------------------
+
+
+def _wake_up(workings: Workings, moment: Moment) -> Activation:
+    state = workings.state
+    if state is None or state.is_closed:
+        return workings.unrecorded(None, NOTHING, moment)
+    turn = workings.begun(state, moment)
+    housekeeping = len(turn.events)
+    workings.try_again(turn)
+    workings.work_off(turn)
+    do_what_is_due(turn, workings.agenda, workings.heartbeats, workings.work_off)
+    if len(turn.events) == housekeeping:
+        return workings.unrecorded(None, NOTHING, moment)
+    return workings.finished(turn)
+
+
+def _settle(workings: Workings, moment: Moment) -> Activation:
+    state = workings.state
+    if state is None or not workings.confirmations.seen:
+        return workings.unrecorded(None, NOTHING, moment)
+    return workings.finished(workings.begun(state, moment))

@@ -1,0 +1,240 @@
+"""The life of an activity's attempts, decided: which word of a worker counts, when it is tried again, and what
+happens when a time runs out.
+
+    scheduled ──> started ──> completed | failed for good | cancelled      (settled: user code is told)
+        │            │
+        └────────────┴──> backing off ──> scheduled, attempt + 1, with a token of its own
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from dalsegno.actors.workflow_actor.activation import Probe
+from dalsegno.actors.workflow_actor.activities import (
+    FAR_FUTURE,
+    Activity,
+    ActivitySpec,
+    Obligation,
+    Phase,
+    number_in,
+    task_token,
+)
+from dalsegno.actors.workflow_actor.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptOf,
+    AttemptStarted,
+)
+from dalsegno.actors.workflow_actor.decision import NOTHING, STALE, Decision
+from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    AttemptBegun,
+    AttemptScheduled,
+    RetryPlanned,
+    TaskOverdue,
+)
+from dalsegno.actors.workflow_actor.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.errors import TimeoutType
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+
+MESSAGE_LIMIT = 500
+"""Characters of a failure's message that are repeated in the failure of its activity."""
+
+
+def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
+    """The activity that a worker speaks of, if its attempt is the current one and not over."""
+    if state is None or state.info.run_id != word.run_id:
+        return None
+    activity = state.activities.get(number_in(word.token))
+    if (
+        activity is None
+        or activity.token != word.token
+        or activity.attempt != word.attempt
+        or activity.spec.activity_id != word.activity_id
+        or activity.phase is Phase.BACKING_OFF
+    ):
+        return None
+    return activity
+
+
+def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
+    """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
+    may be handed to another worker, which is then the one to be asked to stop."""
+    activity = current(state, word)
+    if activity is None:
+        return _grant(word, granted=False)
+    number, spec = activity.spec.number, activity.spec
+    if activity.phase is Phase.SCHEDULED or (activity.worker != word.worker and not spec.is_early):
+        return Decision(events=(AttemptBegun(number, word.worker),))
+    if spec.is_early:
+        return _grant(word, granted=activity.worker == word.worker)
+    return STALE
+
+
+def _grant(word: AttemptStarted, *, granted: bool) -> Decision:
+    grant = GrantEffect(
+        worker=word.worker,
+        run_id=word.run_id,
+        activity_id=word.activity_id,
+        attempt=word.attempt,
+        granted=granted,
+    )
+    return Decision(effects=(grant,))
+
+
+def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decision:
+    """A worker that still works on what is over is asked to stop."""
+    if current(state, word) is not None:
+        return NOTHING
+    if word.worker is None:
+        return STALE
+    stop = CancelTaskEffect(
+        worker=word.worker,
+        run_id=word.run_id,
+        activity_id=word.activity_id,
+        attempt=word.attempt,
+        reason="this attempt is over",
+    )
+    return Decision(effects=(stop,))
+
+
+def on_outcome(
+    state: WorkflowState | None,
+    word: AttemptCompleted | AttemptFailed | AttemptCanceled,
+    *,
+    now: int,
+    heartbeat: Payload | None,
+) -> Decision:
+    """`heartbeat` are the details of the attempt's last one."""
+    activity = current(state, word)
+    if activity is None:
+        return STALE
+    match word:
+        case AttemptCompleted():
+            return Decision(events=(ActivityCompleted(activity.spec.number, word.result),))
+        case AttemptCanceled():
+            details = () if word.details is None else (word.details,)
+            failure = Failure(kind="canceled", message="the activity was cancelled", details=details)
+            return Decision(events=(ActivityFailed(activity.spec.number, failure),))
+        case AttemptFailed():
+            event = after_failure(
+                activity, word.failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat
+            )
+            return Decision(events=(event,))
+        case _:
+            assert_never(word)
+
+
+def after_failure(
+    activity: Activity,
+    failure: Failure,
+    *,
+    now: int,
+    delay: int | None = None,
+    heartbeat: Payload | None = None,
+) -> RetryPlanned | ActivityFailed:
+    """Another attempt, or none. `delay` replaces the schedule's."""
+    spec, retry = activity.spec, activity.spec.retry
+    attempts_spent = 0 < retry.maximum_attempts <= activity.attempt
+    final = failure.non_retryable or failure.type in retry.non_retryable_error_types
+    if attempts_spent or final or activity.cancel_requested:
+        return failed_for_good(activity, failure)
+    retry_at = now + (retry_delay(retry, activity.attempt) if delay is None else delay)
+    deadline = FAR_FUTURE
+    if spec.schedule_to_close is not None:
+        deadline = min(deadline, activity.first_scheduled_at + spec.schedule_to_close)
+    if retry_at >= deadline:
+        return failed_for_good(activity, failure)
+    return RetryPlanned(spec.number, failure, retry_at, heartbeat)
+
+
+def retry_delay(retry: RetrySchedule, attempt: int) -> int:
+    """Microseconds between the end of `attempt` and the next."""
+    try:
+        delay = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
+    except OverflowError:
+        return retry.maximum_interval
+    # The other way round, a coefficient that is not a number would slip through.
+    return int(delay) if delay < retry.maximum_interval else retry.maximum_interval
+
+
+def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
+    spec = activity.spec
+    wrapped = Failure(
+        kind="activity",
+        message=f"activity {spec.activity_type} failed: {failure.message[:MESSAGE_LIMIT]}",
+        cause=failure,
+        activity_type=spec.activity_type,
+        activity_id=spec.activity_id,
+        attempt=activity.attempt,
+    )
+    return ActivityFailed(spec.number, wrapped)
+
+
+def on_obligation(
+    activity: Activity,
+    obligation: Obligation,
+    *,
+    now: int,
+    entropy: bytes,
+    heartbeat: Payload | None,
+) -> Decision:
+    """What is due for the activity is done."""
+    number = activity.spec.number
+    match obligation:
+        case Obligation.RETRY:
+            token = task_token(entropy, number, activity.attempt + 1)
+            return Decision(events=(AttemptScheduled(number, token),))
+        case Obligation.RESEND:
+            return Decision(events=(TaskOverdue(number),), probes=(_probe(activity),))
+        case Obligation.START_TO_CLOSE | Obligation.HEARTBEAT:
+            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat)
+            return Decision(events=(after_failure(activity, failure, now=now, heartbeat=heartbeat),))
+        case Obligation.SCHEDULE_TO_START | Obligation.SCHEDULE_TO_CLOSE:
+            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat, cause=activity.last_failure)
+            return Decision(events=(failed_for_good(activity, failure),))
+        case _:
+            assert_never(obligation)
+
+
+def _probe(activity: Activity) -> Probe:
+    spec = activity.spec
+    return Probe(activity_id=spec.activity_id, attempt=activity.attempt, task_queue=spec.task_queue)
+
+
+_CLOCKS = {
+    Obligation.START_TO_CLOSE: (TimeoutType.START_TO_CLOSE, "did not end within its start-to-close timeout"),
+    Obligation.HEARTBEAT: (TimeoutType.HEARTBEAT, "sent no heartbeat within its heartbeat timeout"),
+    Obligation.SCHEDULE_TO_START: (
+        TimeoutType.SCHEDULE_TO_START,
+        "was not started within its schedule-to-start timeout",
+    ),
+    Obligation.SCHEDULE_TO_CLOSE: (
+        TimeoutType.SCHEDULE_TO_CLOSE,
+        "did not end within its schedule-to-close timeout",
+    ),
+}
+
+
+def _timed_out(
+    spec: ActivitySpec,
+    obligation: Obligation,
+    *,
+    heartbeat: Payload | None,
+    cause: Failure | None = None,
+) -> Failure:
+    clock, text = _CLOCKS[obligation]
+    return Failure(
+        kind="timed_out",
+        message=f"activity {spec.activity_type} {text}",
+        details=() if heartbeat is None else (heartbeat,),
+        timeout_type=clock.value,
+        cause=cause,
+    )

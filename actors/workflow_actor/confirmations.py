@@ -1,0 +1,88 @@
+"""Which outstanding effects this process has seen confirmed. That is memory until an activation records it:
+a confirm alone causes no write, and whoever loads the instance anew takes all of them as unconfirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.events import EffectsDropped
+from dalsegno.actors.workflow_actor.outstanding import effect_of
+from dalsegno.actors.workflow_actor.state import Outstanding, WorkflowState
+
+Key = tuple[str, EffectID]
+"""(run ID, effect): effects of earlier runs may be outstanding, too."""
+
+
+class Confirmations:
+    """`unheld` are the outstanding effects that no message holds, confirmed or not."""
+
+    __slots__ = ("_unheld", "seen")
+
+    def __init__(self) -> None:
+        self.seen: set[Key] = set()
+        self._unheld: frozenset[Key] = frozenset()
+
+    def confirm(self, state: WorkflowState, run_id: str, effect: EffectID) -> None:
+        own = run_id == state.info.run_id
+        if effect in state.outstanding if own else any(key == (run_id, effect) for key, _ in _earlier(state)):
+            self.seen.add((run_id, effect))
+
+    def to_forget(self, state: WorkflowState) -> tuple[EffectID, ...]:
+        """What the next recorded activation forgets of the current run's effects."""
+        run_id = state.info.run_id
+        seen = [key[1] for key in self.seen if key[0] == run_id and key[1] in state.outstanding]
+        return tuple(sorted(seen))
+
+    def to_drop(self, state: WorkflowState) -> list[EffectsDropped]:
+        """The same for earlier runs."""
+        dropped: dict[str, list[EffectID]] = {}
+        for (run_id, effect), _ in _earlier(state):
+            if (run_id, effect) in self.seen:
+                dropped.setdefault(run_id, []).append(effect)
+        return [EffectsDropped(run_id, tuple(effects)) for run_id, effects in dropped.items()]
+
+    def recorded(self, state: WorkflowState, *, changed: bool) -> None:
+        """`state` has forgotten what was confirmed. `changed`: it may have got effects that nothing holds."""
+        self.seen.clear()
+        if changed or self._unheld:
+            self._unheld = frozenset(key for key, entry in _all(state) if not entry.held)
+
+    @property
+    def all_unheld_seen(self) -> bool:
+        """There are unheld effects, and all of them are confirmed."""
+        return bool(self._unheld) and self._unheld <= self.seen
+
+    def unheld_at(self, state: WorkflowState) -> int | None:
+        """When the first unheld effect is due for sending (again), confirmed or not."""
+        if not self._unheld:
+            return None
+        return min((entry.resend_at for _, entry in _all(state) if not entry.held), default=None)
+
+    def unconfirmed(self, state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:
+        """All outstanding effects that were not confirmed, in order, those of earlier runs first."""
+        return [
+            (key[1], effect_of(state, entry.due, key[0])) for key, entry in _all(state) if key not in self.seen
+        ]
+
+    def unheld_due(self, state: WorkflowState, now: int) -> list[tuple[EffectID, DurableEffect]]:
+        """Unheld and unconfirmed effects whose time has come, in order."""
+        if not self._unheld:
+            return []
+        return [
+            (key[1], effect_of(state, entry.due, key[0]))
+            for key, entry in _all(state)
+            if not entry.held and entry.resend_at <= now and key not in self.seen
+        ]
+
+
+def _earlier(state: WorkflowState) -> Iterator[tuple[Key, Outstanding]]:
+    for entry in state.earlier:
+        yield (entry.run_id, entry.effect), entry.outstanding
+
+
+def _all(state: WorkflowState) -> Iterator[tuple[Key, Outstanding]]:
+    yield from _earlier(state)
+    run_id = state.info.run_id
+    for effect, entry in state.outstanding.items():
+        yield (run_id, effect), entry

@@ -1,0 +1,184 @@
+"""A workflow instance: the state of its current run, and its live program if that is in memory.
+
+This is where the pure parts meet, in the order of an activation:
+
+    command ──decide──> events ──apply──> state, with a new input in its log
+                                            │  user code runs, one input until idle before the next
+                  intents ──interpret──> events ──apply──> state
+                                            v
+            Activation: the journal row, what is visible of the run, a snapshot if due, the effects that leave
+
+It knows no clock, no randomness and no I/O: time and random bytes come with each command. What an activation
+changes here is durable only once the shell has committed it; if that fails, the instance is thrown away.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dalsegno.actors.workflow_actor.activating import activate
+from dalsegno.actors.workflow_actor.activation import Activation, Probe, RunChange, RunStart, SnapshotDue
+from dalsegno.actors.workflow_actor.activities import Phase
+from dalsegno.actors.workflow_actor.codec import CorruptStateError
+from dalsegno.actors.workflow_actor.commands import Command
+from dalsegno.actors.workflow_actor.describe import describe
+from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.turn import Moment
+from dalsegno.actors.workflow_actor.workings import Workings
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+__all__ = [
+    "Activation",
+    "CorruptStateError",
+    "Instance",
+    "Probe",
+    "RunChange",
+    "RunStart",
+    "SnapshotDue",
+]
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Instance:
+    """One workflow ID. There is no run until a `Start` came, or `load` found one.
+
+    `history_limit`: journal rows of a run that are kept behind its snapshot, for people to read.
+    """
+
+    def __init__(
+        self, workflow_id: str, code: Code, *, history_limit: int = 10_000, python: str = PYTHON
+    ) -> None:
+        self.workflow_id = workflow_id
+        self._workings = Workings(workflow_id, code, history_limit=history_limit, python=python)
+
+    @classmethod
+    def load(
+        cls,
+        workflow_id: str,
+        code: Code,
+        *,
+        snapshot: StoredSnapshot | None,
+        journal: Sequence[StoredRow],
+        run_id: str,
+        history_limit: int = 10_000,
+        python: str = PYTHON,
+    ) -> Instance:
+        """From the newest snapshot and the journal behind it. User code does not run.
+
+        Raises CorruptStateError, which names the row.
+        """
+        instance = cls(workflow_id, code, history_limit=history_limit, python=python)
+        instance._workings.load(run_id, snapshot, journal)
+        return instance
+
+    # --- what is so --------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> WorkflowState | None:
+        return self._workings.state
+
+    @property
+    def run_id(self) -> str | None:
+        return None if self.state is None else self.state.info.run_id
+
+    @property
+    def sequence(self) -> int:
+        return 0 if self.state is None else self.state.sequence
+
+    @property
+    def status(self) -> WorkflowStatus | None:
+        return None if self.state is None else self.state.status
+
+    @property
+    def wake_at(self) -> int | None:
+        """When the instance has to be woken: the least of what is due for the run, of the next try of
+        suspended code, and of effects that no message holds."""
+        return self._workings.wake_at
+
+    @property
+    def is_pinned(self) -> bool:
+        """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
+        return self.state is not None and any(
+            activity.phase is Phase.STARTED and activity.spec.silence_limit is not None
+            for activity in self.state.activities.values()
+        )
+
+    def outcome(self) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
+        """How the run ended; None while it is open."""
+        outcome = None if self.state is None else self.state.outcome
+        return None if outcome is None else (outcome.status, outcome.result, outcome.failure)
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of the wire's Description, but for partition and host. There must be a run."""
+        assert self.state is not None, "there is no run to describe"
+        return describe(self.state, self._workings.live.program, wake_at=self.wake_at)
+
+    # --- effects -----------------------------------------------------------------------------------------
+
+    def confirm(self, run_id: str, effect: EffectID) -> None:
+        """This process has seen its confirm; the next recorded activation forgets it."""
+        if self.state is not None:
+            self._workings.confirmations.confirm(self.state, run_id, effect)
+
+    def outstanding(self) -> list[tuple[EffectID, DurableEffect]]:
+        """Unconfirmed effects, in order: what a cause that comes again sends. Those of earlier runs come
+        first; an ID belongs to the run that its effect names."""
+        return [] if self.state is None else self._workings.confirmations.unconfirmed(self.state)
+
+    def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
+        """Those of them that no message holds and whose time has come: what a wake-up sends."""
+        return [] if self.state is None else self._workings.confirmations.unheld_due(self.state, now)
+
+    @property
+    def needs_settle(self) -> bool:
+        """All effects that no message holds are confirmed: `Settle` forgets them, and moves `wake_at` on."""
+        return self._workings.confirmations.all_unheld_seen
+
+    # --- the live program --------------------------------------------------------------------------------
+
+    @property
+    def has_program(self) -> bool:
+        """Nothing needs to be rebuilt before the next activation: the program is in memory, or it must not
+        run, or it was tried and that activation will say why it could not be."""
+        state = self.state
+        if state is not None and (suspension := state.suspension) is not None:
+            may_run = suspension.retry_at is not None or self._workings.has_other_code(state)
+            return not may_run or self._workings.live.is_settled
+        return self._workings.live.is_settled
+
+    def rebuild(self) -> Iterator[None]:
+        """Bring the program back from the log, one input between two yields. Activations do it at once if
+        this was not done before."""
+        if self.state is not None and not self.has_program:
+            yield from self._workings.live.rebuild_ahead(self.state)
+
+    def discard_program(self) -> None:
+        """Let it go without a trace; it can be rebuilt at any time."""
+        self._workings.live.forget()
+
+    # --- activations -------------------------------------------------------------------------------------
+
+    def activate(self, command: Command, *, now: int, entropy: bytes, held: bool) -> list[Activation]:
+        """Answer one cause. `entropy` are 32 random bytes; `held`: the cause is a message that stays
+        unacknowledged until the effects are confirmed, and not a wake-up.
+
+        There is more than one Activation only for a start: one that takes the place of an open run, or one
+        that comes again while effects of several runs are outstanding. Raises nothing that a message or user
+        code can bring about.
+        """
+        workings = self._workings
+        time = now if self.state is None else max(now, self.state.time)
+        workings.heartbeats.tell_time(time)
+        try:
+            return activate(workings, command, Moment(time, entropy, held))
+        except BaseException:
+            workings.fall_back()
+            raise

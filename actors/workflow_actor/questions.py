@@ -1,0 +1,58 @@
+"""Queries and descriptions: they read, and leave no trace."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.commands import Describe, Query
+from dalsegno.actors.workflow_actor.decide import refused
+from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.describe import describe
+from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.visible import answer
+from dalsegno.errors import QueryFailedError
+from dalsegno.payload import Payload
+
+
+def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str) -> Decision:
+    """Closed runs answer too, with today's code; suspended ones don't."""
+    if query.caller is None:
+        return NOTHING
+    result = _result(state, query, live, workflow_id)
+    if isinstance(result, Payload):
+        return Decision(effects=(answer(query.caller, workflow_id, state, result=result),))
+    return Decision(effects=(answer(query.caller, workflow_id, state, error=result),))
+
+
+def _result(
+    state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str
+) -> Payload | tuple[str, str]:
+    refusal = refused(state, workflow_id, query.run_id)
+    if refusal is not None or state is None:
+        return refusal or ("not_found", workflow_id)
+    if state.suspension is not None:
+        return "rejected", f"workflow {workflow_id!r} is suspended: {state.suspension.reason}"
+    if state.processed == 0:
+        return "rejected", f"the code of workflow {workflow_id!r} has never run"
+    try:
+        return live.at(state).query(query.name, query.args)
+    except QueryFailedError as error:
+        return "query_failed", str(error)
+    except CodeStuckError as stuck:
+        return "rejected" if stuck.kind == "unknown_type" else "query_failed", stuck.reason
+
+
+def on_describe(
+    state: WorkflowState | None,
+    request: Describe,
+    live: LiveProgram,
+    workflow_id: str,
+    *,
+    wake_at: int | None,
+) -> Decision:
+    if request.caller is None:
+        return NOTHING
+    refusal = refused(state, workflow_id, request.run_id)
+    if refusal is not None or state is None:
+        return Decision(effects=(answer(request.caller, workflow_id, state, error=refusal),))
+    description = describe(state, live.program, wake_at=wake_at)
+    return Decision(effects=(answer(request.caller, workflow_id, state, description=description),))

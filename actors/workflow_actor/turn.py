@@ -1,0 +1,68 @@
+"""One activation in the making: the events so far, and the state that they lead to."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.activation import Probe
+from dalsegno.actors.workflow_actor.apply import apply, opened
+from dalsegno.actors.workflow_actor.decide import code_stuck
+from dalsegno.actors.workflow_actor.effects import EffectID
+from dalsegno.actors.workflow_actor.events import Event, Ran, Record, SignSet
+from dalsegno.actors.workflow_actor.interpret import interpret
+from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
+from dalsegno.actors.workflow_actor.state import WorkflowState
+
+
+class Moment(Struct, frozen=True):
+    """What the shell gives to an activation: its time, random bytes, and whether its cause is a message that
+    stays until the effects are confirmed."""
+
+    time: int
+    entropy: bytes
+    held: bool
+
+
+class Turn:
+    """`before` is the state that it began with; nothing of the instance changes until it is finished."""
+
+    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state")
+
+    def __init__(self, state: WorkflowState, moment: Moment, forgets: tuple[EffectID, ...]) -> None:
+        self.before = state
+        self.moment = moment
+        self.forgets = forgets
+        self.state = opened(state, time=moment.time, held=moment.held, forgets=forgets)
+        self.events: list[Event] = []
+        self.probes: list[Probe] = []
+        self.signed = False
+
+    def record(self, *events: Event) -> None:
+        for event in events:
+            self.state = apply(self.state, event)
+            self.events.append(event)
+
+    def work_off(self, live: LiveProgram, *, fingerprint: str, python: str) -> None:
+        """Run user code with what it has not run yet, one input until idle before the next. What it wanted in
+        a step that went wrong is lost; the input stays."""
+        while self.state.has_backlog:
+            try:
+                intents = live.step(self.state)
+            except CodeStuckError as stuck:
+                now = self.moment.time
+                event = code_stuck(self.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint)
+                self.record(event)
+                return
+            ran, *closed = interpret(intents, entropy=self.moment.entropy, python=python)
+            self.record(ran, *closed)
+            if _sets_sign(ran):
+                self.signed = True
+                live.signed()
+
+    def to_record(self) -> Record:
+        state = self.state
+        return Record(state.sequence, state.time, state.held, self.forgets, tuple(self.events))
+
+
+def _sets_sign(event: Event) -> bool:
+    return isinstance(event, Ran) and any(isinstance(want, SignSet) for want in event.wants)

@@ -1,0 +1,101 @@
+"""What others see of a run: answers to commands, and its row in the visibility table."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dalsegno.actors.workflow_actor.activation import RunChange, RunStart
+from dalsegno.actors.workflow_actor.codec import encode_memo, encode_outcome
+from dalsegno.actors.workflow_actor.commands import (
+    Caller,
+    Cancel,
+    Command,
+    Resume,
+    Signal,
+    Start,
+    Suspend,
+    Terminate,
+)
+from dalsegno.actors.workflow_actor.effects import AnswerEffect
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+REASON_LIMIT = 4000
+"""Characters of a reason that are shown in lists."""
+
+
+def answer(
+    caller: Caller,
+    workflow_id: str,
+    state: WorkflowState | None,
+    *,
+    kind: Literal["accepted", "answer"] = "answer",
+    result: Payload | None = None,
+    description: dict[str, Any] | None = None,
+    error: tuple[str, str] | None = None,
+) -> AnswerEffect:
+    return AnswerEffect(
+        caller=caller,
+        kind=kind,
+        workflow_id=workflow_id,
+        run_id=None if state is None else state.info.run_id,
+        status=None if state is None else state.status,
+        reason=None if state is None else state.reason,
+        result=result,
+        description=description,
+        error=error,
+    )
+
+
+def answer_to(
+    command: Command | None, workflow_id: str, state: WorkflowState | None, refusal: tuple[str, str] | None
+) -> tuple[AnswerEffect, ...]:
+    """The answer to a client's command, once it is done. Who named no reply address gets none; who starts a
+    workflow gets one if asked for, but a refusal always."""
+    match command:
+        case Signal() | Cancel() | Terminate() | Suspend() | Resume():
+            wanted = True
+        case Start():
+            wanted = command.wants_accepted or refusal is not None
+        case _:
+            return ()
+    if command.caller is None or not wanted:
+        return ()
+    return (answer(command.caller, workflow_id, state, kind="accepted", error=refusal),)
+
+
+def run_start(state: WorkflowState) -> RunStart:
+    """A run that has begun in this activation. If it has ended in it too, a change follows that says so."""
+    info = state.info
+    return RunStart(
+        run_id=info.run_id,
+        workflow_id=info.workflow_id,
+        workflow_type=info.workflow_type,
+        task_queue=info.task_queue,
+        status=WorkflowStatus.RUNNING if state.is_closed else state.status,
+        started_at=info.started_at,
+        reason=None if state.is_closed else _short(state.reason),
+        memo=encode_memo(info.memo),
+    )
+
+
+def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) -> RunChange | None:
+    """None when nothing visible has changed. `started`: the run began in this activation."""
+    outcome = after.outcome
+    if started and outcome is None:
+        return None
+    if (before.status, before.reason) == (after.status, after.reason):
+        return None
+    return RunChange(
+        run_id=after.info.run_id,
+        status=after.status,
+        closed_at=None if outcome is None else outcome.closed_at,
+        reason=_short(after.reason),
+        outcome=None if outcome is None else encode_outcome(outcome),
+    )
+
+
+def _short(reason: str | None) -> str | None:
+    # A database takes no NUL in a text.
+    return None if reason is None else reason[:REASON_LIMIT].replace("\0", "\ufffd")

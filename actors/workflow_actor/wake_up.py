@@ -1,0 +1,60 @@
+"""A wake-up: everything that is due is done, in the order in which it fell due. Each timer or deadline is an
+input of its own, and user code runs until idle before the next one; all of it is one activation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dalsegno.actors.workflow_actor.activities import next_obligation
+from dalsegno.actors.workflow_actor.agenda import Agenda, Due, Entry
+from dalsegno.actors.workflow_actor.attempts import on_obligation
+from dalsegno.actors.workflow_actor.events import Continued, RunClosed, TimerElapsed
+from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.turn import Turn
+from dalsegno.errors import TimeoutType
+from dalsegno.failure import Failure
+from dalsegno.policies import WorkflowStatus
+
+
+def do_what_is_due(
+    turn: Turn, agenda: Agenda, heartbeats: Heartbeats, work_off: Callable[[Turn], None]
+) -> None:
+    """What falls due only through this (a timer of no time) is left for the next wake-up."""
+    for entry in agenda.take_due(turn.state, turn.moment.time):
+        if turn.state.is_closed:
+            return
+        if agenda.is_due(turn.state, entry):
+            _do(turn, entry, heartbeats)
+            work_off(turn)
+
+
+def _do(turn: Turn, entry: Entry, heartbeats: Heartbeats) -> None:
+    _, due, number = entry
+    match due:
+        case Due.CONTINUE:
+            turn.record(Continued())
+        case Due.TIMER:
+            turn.record(TimerElapsed(number))
+        case Due.ACTIVITY:
+            _do_for_activity(turn, number, heartbeats)
+        case Due.EXECUTION:
+            failure = Failure(
+                kind="timed_out",
+                message="the workflow did not end within its execution timeout",
+                timeout_type=TimeoutType.EXECUTION.value,
+            )
+            turn.record(RunClosed(WorkflowStatus.TIMED_OUT, failure=failure))
+
+
+def _do_for_activity(turn: Turn, number: int, heartbeats: Heartbeats) -> None:
+    activity = turn.state.activities[number]
+    _, obligation = next_obligation(activity, alive_at=heartbeats.alive_at(activity))
+    decision = on_obligation(
+        activity,
+        obligation,
+        now=turn.moment.time,
+        entropy=turn.moment.entropy,
+        heartbeat=heartbeats.details(activity),
+    )
+    turn.record(*decision.events)
+    turn.probes.extend(decision.probes)

@@ -1,0 +1,119 @@
+"""What a step of user code wanted, applied to the state: all of it with one copy of each collection, so that a
+thousand activities started at once cost a thousand times one."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.activities import first_attempt
+from dalsegno.actors.workflow_actor.events import (
+    ActivityUnwanted,
+    ActivityWanted,
+    ContinueWanted,
+    Ran,
+    SignSet,
+    TimerUnwanted,
+    TimerWanted,
+)
+from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Begin
+from dalsegno.actors.workflow_actor.log import Log
+from dalsegno.actors.workflow_actor.sending import Sending
+from dalsegno.actors.workflow_actor.state import CancelDue, TaskDue, WorkflowState
+from dalsegno.failure import Failure
+
+
+def apply_wants(state: WorkflowState, event: Ran) -> WorkflowState:
+    step = _Step(state)
+    for want in event.wants:
+        match want:
+            case ActivityWanted():
+                step.schedule(want)
+            case ActivityUnwanted():
+                step.cancel(want.number)
+            case TimerWanted():
+                step.timers[want.number] = want.fire_at
+            case TimerUnwanted():
+                step.timers.pop(want.number, None)
+            case SignSet():
+                step.sign(want)
+            case ContinueWanted():
+                step.state = replace(step.state, continue_at=state.time)
+            case _:
+                assert_never(want)
+    return step.ended(event.digests)
+
+
+class _Step:
+    """The state while the wants of one step are applied."""
+
+    __slots__ = ("activities", "fence", "resolved", "sending", "state", "timers")
+
+    def __init__(self, state: WorkflowState) -> None:
+        self.state = state
+        self.activities = dict(state.activities)
+        self.timers = dict(state.timers)
+        self.sending = Sending(state)
+        self.fence = state.fence
+        self.resolved: list[ActivityResolved] = []
+
+    def schedule(self, want: ActivityWanted) -> None:
+        self.fence += 1
+        number = want.spec.number
+        self.activities[number] = first_attempt(
+            want.spec,
+            want.token,
+            fence=self.fence,
+            now=self.state.time,
+            task=self.sending.send(TaskDue(number)),
+        )
+
+    def cancel(self, number: int) -> None:
+        """An activity that is settled already, though user code has not been told yet, stays settled."""
+        activity = self.activities.get(number)
+        if activity is None or activity.detached:
+            return
+        spec, worker = activity.spec, activity.worker
+        if spec.cancellation_type == "abandon":
+            self.activities[number] = replace(activity, detached=True)
+        elif worker is None or spec.cancellation_type == "try_cancel":
+            del self.activities[number]
+            self.sending.drop(activity.sends)
+            if spec.cancellation_type == "wait_cancellation_completed":
+                failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
+                self.resolved.append(ActivityResolved(number=number, failure=failure))
+            elif worker is not None:
+                self._ask_to_stop(worker, spec.activity_id, activity.attempt)
+        elif not activity.cancel_requested:
+            asked = self._ask_to_stop(worker, spec.activity_id, activity.attempt)
+            self.activities[number] = replace(activity, cancel_requested=True, sends=(*activity.sends, asked))
+
+    def _ask_to_stop(self, worker: str, activity_id: str, attempt: int) -> tuple[int, int]:
+        return self.sending.send(CancelDue(worker, activity_id, attempt, "the workflow cancelled it"))
+
+    def sign(self, want: SignSet) -> None:
+        """The log begins anew with an entry that stands for the beginning after the sign; inputs that have
+        not been run yet stay behind it."""
+        state = self.state
+        begin = Log().append(state.log[state.processed].time, Begin())
+        for entry in state.log.from_(state.processed + 1):
+            begin = begin.append(entry.time, entry.input)
+        self.state = replace(state, signed=want.signed, python=want.python, log=begin, processed=0)
+
+    def ended(self, digests: tuple[str, ...]) -> WorkflowState:
+        state = self.state
+        log = state.log.ran(state.processed, digests)
+        for resolved in self.resolved:
+            log = log.append(state.time, resolved)
+        return replace(
+            state,
+            log=log,
+            processed=state.processed + 1,
+            activities=self.activities,
+            timers=self.timers,
+            outstanding=self.sending.outstanding,
+            effects_made=self.sending.made,
+            fence=self.fence,
+            tries=0,
+        )

@@ -1,0 +1,156 @@
+"""The parts of an instance that change, and how an activation is begun and finished with them.
+
+The state is what is stored. All else is derived from it or may be lost: the live program, heartbeats, what is
+due when, which effects were seen confirmed, when the next snapshot is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dalsegno.actors.workflow_actor.activation import Activation
+from dalsegno.actors.workflow_actor.agenda import Agenda
+from dalsegno.actors.workflow_actor.codec import encode_record
+from dalsegno.actors.workflow_actor.commands import Command
+from dalsegno.actors.workflow_actor.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.decide import may_retry
+from dalsegno.actors.workflow_actor.decision import Decision
+from dalsegno.actors.workflow_actor.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.events import EffectsParked, Resumed, RunStarted
+from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot, load_state
+from dalsegno.actors.workflow_actor.outstanding import new_effects
+from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.replay import LiveProgram
+from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.turn import Moment, Turn
+from dalsegno.actors.workflow_actor.visible import answer_to, run_change, run_start
+
+
+class Workings:
+    """`python` is the minor version that runs user code."""
+
+    def __init__(self, workflow_id: str, code: Code, *, history_limit: int, python: str) -> None:
+        self.workflow_id = workflow_id
+        self.code = code
+        self.python = python
+        self.state: WorkflowState | None = None
+        self.live = LiveProgram(code, python=python)
+        self.heartbeats = Heartbeats()
+        self.agenda = Agenda(self.heartbeats)
+        self.confirmations = Confirmations()
+        self._history_limit = history_limit
+        self._snapshots = SnapshotSchedule(history_limit)
+
+    def load(self, run_id: str, snapshot: StoredSnapshot | None, journal: Sequence[StoredRow]) -> None:
+        """Raises CorruptStateError."""
+        state = load_state(self.workflow_id, run_id, snapshot, journal)
+        self.state = state
+        self.agenda.reset(state)
+        self.confirmations.recorded(state, changed=True)
+        self._snapshots = SnapshotSchedule(
+            self._history_limit, size=0 if snapshot is None else len(snapshot[3])
+        )
+        for _, _, _, events in journal:
+            self._snapshots.row_written(len(events))
+
+    def fall_back(self) -> None:
+        """An activation broke off: the program and the agenda have gone on, the state has not."""
+        self.live.forget()
+        self.agenda.reset(self.state)
+
+    def has_other_code(self, state: WorkflowState) -> bool:
+        """Code is suspended that is worth another try at once."""
+        return may_retry(state, now=-1, fingerprint=self.code.fingerprint)
+
+    @property
+    def wake_at(self) -> int | None:
+        """See Instance."""
+        state = self.state
+        if state is None:
+            return None
+        times = [self.confirmations.unheld_at(state)]
+        if not state.is_closed:
+            times.append(self.agenda.next_at(state))
+        if (suspension := state.suspension) is not None:
+            times.append(state.time if self.has_other_code(state) else suspension.retry_at)
+        return min((at for at in times if at is not None), default=None)
+
+    # --- the parts of an activation, in order --------------------------------------------------------------
+
+    def begun(self, state: WorkflowState, moment: Moment) -> Turn:
+        turn = Turn(state, moment, self.confirmations.to_forget(state))
+        turn.record(*self.confirmations.to_drop(state))
+        return turn
+
+    def begun_anew(self, blank: WorkflowState, moment: Moment, event: RunStarted) -> Turn:
+        """The first turn of a run. Nothing of the last one is needed any more."""
+        self.live.forget()
+        self.heartbeats.forget_all()
+        self._snapshots = SnapshotSchedule(self._history_limit)
+        turn = Turn(blank, moment, ())
+        turn.record(event)
+        return turn
+
+    def try_again(self, turn: Turn) -> None:
+        """Resume suspended code, if it is worth another try."""
+        if may_retry(turn.state, now=turn.moment.time, fingerprint=self.code.fingerprint):
+            turn.record(Resumed())
+
+    def work_off(self, turn: Turn) -> None:
+        """Run user code with what it has not run yet, if it may run."""
+        turn.work_off(self.live, fingerprint=self.code.fingerprint, python=self.python)
+
+    def finished(
+        self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
+    ) -> Activation:
+        """The turn becomes the state. `command` is answered if it asks for it."""
+        events = encode_record(turn.to_record())
+        state, started = turn.state, turn.before.sequence == 0
+        self.state = state
+        self._keep_up(turn, started=started)
+        self._snapshots.row_written(len(events))
+        answers = (*answer_to(command, self.workflow_id, state, None), *transient)
+        effects: list[tuple[EffectID | None, Effect]] = [(None, effect) for effect in answers]
+        effects.extend(new_effects(state))
+        return Activation(
+            run_id=state.info.run_id,
+            sequence=state.sequence,
+            recorded=True,
+            time=state.time,
+            events=events,
+            effects=tuple(effects),
+            started=run_start(state) if started else None,
+            changed=run_change(turn.before, state, started=started),
+            snapshot=self._snapshots.snapshot_if_due(state, signed=turn.signed),
+            probes=tuple(turn.probes),
+        )
+
+    def _keep_up(self, turn: Turn, *, started: bool) -> None:
+        """What is derived follows the state."""
+        state = turn.state
+        if started:
+            self.agenda.reset(state)
+        else:
+            self.agenda.note(state, turn.events)
+        unheld = not turn.moment.held or any(
+            isinstance(event, RunStarted | EffectsParked) for event in turn.events
+        )
+        self.confirmations.recorded(state, changed=unheld)
+        if state.is_closed:
+            self.live.forget()
+
+    def unrecorded(self, command: Command | None, decision: Decision, moment: Moment) -> Activation:
+        """Nothing is to be written."""
+        state = self.state
+        answers = answer_to(command, self.workflow_id, state, decision.refusal)
+        return Activation(
+            run_id=None if state is None else state.info.run_id,
+            sequence=0 if state is None else state.sequence,
+            recorded=False,
+            time=moment.time,
+            effects=tuple((None, effect) for effect in (*answers, *decision.effects)),
+            probes=decision.probes,
+            stale=decision.stale,
+        )
