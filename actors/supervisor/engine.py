@@ -150,7 +150,7 @@ class Engine:
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
         self._world.probe_task_queue(partition, workflow_id, probe)
 
-    def other_run(self, partition: int, workflow_id: str, cause: Cause) -> None:
+    def other_run(self, workflow_id: str, cause: Cause) -> None:
         self._world.answer_other_run(workflow_id, cause)
 
     def rebuild(self, actor: WorkflowActor) -> None:

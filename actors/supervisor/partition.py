@@ -93,7 +93,7 @@ class Engine(Protocol):
 
     def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
 
-    def other_run(self, partition: int, workflow_id: str, cause: Cause) -> None: ...
+    def other_run(self, workflow_id: str, cause: Cause) -> None: ...
 
     def rebuild(self, actor: WorkflowActor) -> None: ...
 
@@ -297,12 +297,11 @@ class PartitionSupervisor(LightActor):
     def rebuild_later(self, actor: WorkflowActor) -> None:
         self.engine.rebuild(actor)
 
+    def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
+        self.engine.other_run(actor.workflow_id, cause)
+
     def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
-        instance = actor.instance
-        run_id = request.run_id
-        if run_id is not None and instance.run_id is not None and run_id != instance.run_id:
-            self.engine.other_run(self.partition, actor.workflow_id, cause)
-        elif instance.state is None:
+        if actor.instance.state is None:
             error = ("not_found", f"no workflow has the ID {actor.workflow_id!r}")
             self._answer_await(actor, cause, request, error)
         elif request.caller is not None:
@@ -311,7 +310,7 @@ class PartitionSupervisor(LightActor):
                 self.engine.round.add_effect(actor, self.partition, cause, effect)
                 return
             until = self.engine.monotonic() + WAIT_SECONDS
-            waiter = Waiter(request.caller, cause.message_id or "", run_id, until)
+            waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
             self.waiters.add(actor.workflow_id, waiter)
             cause.done()
         else:

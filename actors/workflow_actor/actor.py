@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import Caller, Start
+from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Start
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 
@@ -37,6 +37,9 @@ class Parent(Protocol):
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         """Find out whether this command was answered before; answered by `actor.seen_found`."""
+
+    def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
+        """Answer from the database: a run that is not the current one is closed."""
 
     def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None: ...
 
@@ -149,10 +152,13 @@ class WorkflowActor(LightActor):
         if cause.recognisable and self._was_seen(cause):
             return
         command = cause.command
+        instance = self.instance
+        if isinstance(command, AwaitOutcome | Describe | Query) and self._is_about_another_run(command):
+            self._parent.about_another_run(self, cause)
+            return
         if isinstance(command, AwaitOutcome):
             self._parent.wait_for_outcome(self, cause, command)
             return
-        instance = self.instance
         if self._must_rebuild_in_slices():
             self._put_back(cause)
             self._rebuilding = instance.rebuild()
@@ -188,6 +194,10 @@ class WorkflowActor(LightActor):
     def on_stop(self) -> None:
         if self._instance is not None:
             self._instance.discard_program()
+
+    def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:
+        current = self.instance.run_id
+        return command.run_id is not None and current is not None and command.run_id != current
 
     def _must_rebuild_in_slices(self) -> bool:
         state = self.instance.state
