@@ -40,7 +40,7 @@ _SETTINGS: dict[Role, dict[str, str]] = {
         **_INDEX_LOOKUPS_ONLY,
     },
     # A take-over waits for a commit that holds the lease's row, and a renewal that comes late is worthless.
-    Role.MEMBERSHIP: {"lock_timeout": "2s", "statement_timeout": "2s", **_INDEX_LOOKUPS_ONLY},
+    Role.MEMBERSHIP: {"lock_timeout": "2s", "statement_timeout": "3s", **_INDEX_LOOKUPS_ONLY},
     Role.SCHEMA: {"lock_timeout": "60s"},
 }
 """Per role. `idle_in_transaction_session_timeout` is for all: 5 s, which lies below a lease's time, so that a

@@ -61,7 +61,10 @@ def parse_url(url: str) -> DatabaseURL:
             "The database URL cannot be read: write postgresql://user:password@host:port/database "
             "with special characters of the password percent-encoded, or sqlite:///file."
         ) from None
-    return _sqlite(address) if scheme == "sqlite" else _postgres(address)
+    if scheme == "sqlite":
+        return _sqlite(address)
+    # The parser drops a blank parameter, and a template that was left unfilled would mean another schema.
+    return _postgres(address, blank_schema=re.search(r"[?&]schema=(&|$)", url) is not None)
 
 
 def _sqlite(address: sa.URL) -> DatabaseURL:
@@ -74,12 +77,12 @@ def _sqlite(address: sa.URL) -> DatabaseURL:
     return DatabaseURL(address, None)
 
 
-def _postgres(address: sa.URL) -> DatabaseURL:
+def _postgres(address: sa.URL, *, blank_schema: bool) -> DatabaseURL:
     if not address.database:
         raise ConfigurationError(
             "The PostgreSQL URL names no database: write postgresql://user:password@host/database."
         )
-    schema = address.query.get("schema")
+    schema = address.query.get("schema", "" if blank_schema else None)
     if schema is not None and (
         not isinstance(schema, str) or not _SCHEMA_NAME.fullmatch(schema) or schema.startswith("pg_")
     ):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("host")
 
 def sequence_of(reader: Reader, workflow_id: str) -> int | None:
     (loaded,) = reader.load([workflow_id])
-    return loaded.instance and loaded.instance.sequence
+    return loaded.instance.sequence if loaded.instance else None
 
 
 def test_a_new_instance_is_stored_with_its_run_and_its_journal(writer: Writer, reader: Reader) -> None:

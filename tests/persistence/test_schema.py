@@ -1,0 +1,191 @@
+"""Making, checking and raising the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from dalsegno import persistence
+from dalsegno.errors import ConfigurationError, SchemaError
+from dalsegno.persistence import open_store
+from dalsegno.persistence.schema import HEAD
+from dalsegno.persistence.tables import metadata
+from tests.persistence.rounds import HOUR, round_of
+
+
+@contextmanager
+def bare_connection(url: str) -> Iterator[sa.Connection]:
+    """A connection that owes nothing to the code under test."""
+    base, _, schema = url.partition("?schema=")
+    engine = sa.create_engine(
+        base.replace("postgresql://", "postgresql+psycopg://"),
+        connect_args={"options": f"-c search_path={schema}"} if schema else {},
+    )
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+def set_revision(url: str, revision: str) -> None:
+    with bare_connection(url) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+
+
+def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -> None:
+    store = open_store(store_url)
+    made = store.migrate(partitions=3)
+    membership = store.membership()
+    membership.join("host-a", ttl=HOUR, version="1")
+    membership.take([0, 1], "host-a")
+    before = membership.cluster().leases
+
+    assert store.migrate(partitions=3) == made
+    assert store.namespace() == made
+    assert (made.generation, made.partitions) == (1, 3)
+    assert 0 <= made.hash_seed < 2**32
+    assert membership.cluster().leases == before
+    store.close()
+
+
+def test_another_number_of_partitions_is_refused_and_changes_nothing(store_url: str) -> None:
+    store = open_store(store_url)
+    made = store.migrate(partitions=3)
+    with pytest.raises(ConfigurationError, match="3 partitions, not 5"):
+        store.migrate(partitions=5)
+    with pytest.raises(ConfigurationError, match="at least one"):
+        store.migrate(partitions=0)
+    assert store.namespace() == made
+
+
+def test_several_that_migrate_at_once_agree(store_url: str) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: open_store(store_url).migrate(partitions=2), range(3)))
+    assert len(set(map(repr, made))) == 1
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(store_url: str) -> None:
+    open_store(store_url).migrate(partitions=1)
+    with bare_connection(store_url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        inspector = sa.inspect(connection)
+        indexes = {index["name"] for table in metadata.tables for index in inspector.get_indexes(table)}
+    assert indexes == {index.name for table in metadata.tables.values() for index in table.indexes}
+
+
+def test_the_revision_that_the_code_checks_is_the_newest_migration() -> None:
+    folder = Path(persistence.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == HEAD
+
+
+def test_a_database_without_tables_names_the_command_that_makes_them(store_url: str) -> None:
+    store = open_store(store_url)
+    with pytest.raises(SchemaError, match="dalsegno init --database"):
+        store.namespace()
+    with pytest.raises(SchemaError, match="dalsegno init --database"):
+        store.membership().cluster()
+    with pytest.raises(SchemaError, match="dalsegno init --database"):
+        store.reader().load(["order-1"])
+
+
+def test_tables_that_are_too_old_name_the_command_that_raises_them(store_url: str) -> None:
+    store = open_store(store_url)
+    store.migrate(partitions=1)
+    set_revision(store_url, "0000")
+    with pytest.raises(SchemaError, match=r"revision 0000.*dalsegno init --database"):
+        store.namespace()
+
+
+def test_tables_that_are_too_new_ask_for_a_newer_dalsegno(store_url: str) -> None:
+    store = open_store(store_url)
+    store.migrate(partitions=1)
+    set_revision(store_url, "9999")
+    for attempt in (store.namespace, lambda: store.migrate(partitions=1)):
+        with pytest.raises(SchemaError, match="upgrade dalsegno"):
+            attempt()
+
+
+def test_a_sqlite_file_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'none.db'}")
+    with pytest.raises(SchemaError):
+        store.namespace()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_does_not_exist_and_a_file_that_is_no_database_are_said_to_be_wrong(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigurationError, match="none"):
+        open_store(f"sqlite:///{tmp_path / 'none' / 'dalsegno.db'}").migrate(partitions=1)
+    (tmp_path / "prose.db").write_text("once upon a time " * 100)
+    for attempt in (
+        open_store(f"sqlite:///{tmp_path / 'prose.db'}").namespace,
+        lambda: open_store(f"sqlite:///{tmp_path / 'prose.db'}").migrate(partitions=1),
+    ):
+        with pytest.raises(ConfigurationError, match="not a database"):
+            attempt()
+
+
+def test_sqlite_is_durable_and_only_the_writer_checkpoints(sqlite_url: str) -> None:
+    store = open_store(sqlite_url)
+    store.migrate(partitions=1)
+    found = []
+
+    def inspect(connection: sa.Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        pragmas = ("journal_mode", "synchronous", "wal_autocheckpoint")
+        found.append(tuple(driver.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas))
+
+    sa.event.listen(sa.Engine, "begin", inspect)
+    try:
+        store.membership().cluster()
+        store.reader().runs()
+        store.writer().commit(round_of(epochs={0: 1}))
+    finally:
+        sa.event.remove(sa.Engine, "begin", inspect)
+        store.close()
+    full = 2
+    assert found == [("wal", full, 0), ("wal", full, 0), ("wal", full, 1000)]
+
+
+@pytest.mark.postgres
+def test_tables_of_another_program_are_not_touched(shared_database: str, postgres_schema_url: str) -> None:
+    schema = postgres_schema_url.partition("?schema=")[2]
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}".encode())
+        connection.execute(f"CREATE TABLE {schema}.journal (entry text)".encode())
+        with pytest.raises(ConfigurationError, match=r"\?schema=dalsegno"):
+            open_store(postgres_schema_url).migrate(partitions=1)
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)
+        ).fetchall()
+    assert tables == [("journal",)]
+
+
+@pytest.mark.postgres
+def test_namespaces_of_one_database_know_nothing_of_each_other(shared_database: str) -> None:
+    first, second = (open_store(f"{shared_database}?schema=apart_{name}") for name in "ab")
+    first.migrate(partitions=2)
+    with pytest.raises(SchemaError):
+        second.namespace()
+    second.migrate(partitions=3)
+    first.membership().join("host-a", ttl=HOUR, version="1")
+    assert second.membership().cluster().hosts == ()
+    assert first.namespace().partitions == 2
+
+
+@pytest.mark.postgres
+def test_a_database_of_its_own_needs_no_schema(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    with pytest.raises(SchemaError):
+        store.namespace()
+    assert store.migrate(partitions=2) == store.namespace()
