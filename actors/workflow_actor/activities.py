@@ -114,7 +114,6 @@ class Activity(Struct, frozen=True, array_like=True):
 
     `sends` are outstanding effects that mean nothing once this attempt is over. `resend_at` is when a task
     that nobody started is suspected to be lost, `resend_after` the delay that led to it (it doubles).
-    `detached`: abandoned by user code, which is not told how it ends.
     """
 
     spec: ActivitySpec
@@ -133,7 +132,6 @@ class Activity(Struct, frozen=True, array_like=True):
     last_failure: Failure | None = None
     heartbeat_details: Payload | None = None
     cancel_requested: bool = False
-    detached: bool = False
 
 
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:

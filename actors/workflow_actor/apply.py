@@ -150,8 +150,7 @@ def _settled(state: WorkflowState, resolved: ActivityResolved) -> WorkflowState:
     activity = activities.pop(resolved.number)
     sending = Sending(state)
     sending.drop(activity.sends)
-    state = replace(state, activities=activities, outstanding=sending.outstanding)
-    return state if activity.detached else _given(state, resolved)
+    return _given(replace(state, activities=activities, outstanding=sending.outstanding), resolved)
 
 
 def _with(state: WorkflowState, activity: Activity, sending: Sending) -> WorkflowState:
@@ -234,9 +233,10 @@ def _closed(state: WorkflowState, event: RunClosed) -> WorkflowState:
     sending = Sending(state)
     sending.drop([key for key, value in sending.outstanding.items() if isinstance(value.due, TaskDue)])
     for activity in state.activities.values():
-        if activity.worker is not None and not activity.detached and not activity.cancel_requested:
-            reason = "the workflow has ended"
-            sending.send(CancelDue(activity.worker, activity.spec.activity_id, activity.attempt, reason))
+        spec, worker = activity.spec, activity.worker
+        if worker is None or activity.cancel_requested or spec.cancellation_type == "abandon":
+            continue
+        sending.send(CancelDue(worker, spec.activity_id, activity.attempt, "the workflow has ended"))
     for caller in state.callers:
         sending.send(ResultDue(caller))
     return replace(

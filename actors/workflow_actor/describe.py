@@ -51,8 +51,6 @@ def _pending(activity: Activity) -> dict[str, Any]:
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
     activities = [
-        f"activity {number} {activity.spec.activity_type}"
-        for number, activity in state.activities.items()
-        if not activity.detached
+        f"activity {number} {activity.spec.activity_type}" for number, activity in state.activities.items()
     ]
     return (*activities, *(f"timer {number}" for number in state.timers))

@@ -70,14 +70,13 @@ class _Step:
         )
 
     def cancel(self, number: int) -> None:
-        """An activity that is settled already, though user code has not been told yet, stays settled."""
+        """An activity that is settled already, though user code has not been told yet, stays settled; one that
+        is abandoned goes on, and user code passes over how it ends."""
         activity = self.activities.get(number)
-        if activity is None or activity.detached:
+        if activity is None or activity.spec.cancellation_type == "abandon":
             return
         spec, worker = activity.spec, activity.worker
-        if spec.cancellation_type == "abandon":
-            self.activities[number] = replace(activity, detached=True)
-        elif worker is None or spec.cancellation_type == "try_cancel":
+        if worker is None or spec.cancellation_type == "try_cancel":
             del self.activities[number]
             self.sending.drop(activity.sends)
             if spec.cancellation_type == "wait_cancellation_completed":
