@@ -10,6 +10,8 @@ from dalsegno._runtime import WorkflowRuntime
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.refusals import ReadOnlyRefusal
 
+_WHERE = "the function given to workflow.wait_condition"
+
 
 class Condition:
     """`line` is where it is waited for."""
@@ -45,7 +47,7 @@ class Conditions:
         loop = self._loop
         woken = False
         for condition in tuple(self._waited_for):
-            if not condition.future.done() and self._settled(condition, runtime):
+            if not condition.future.done() and self._wake_one(condition, runtime):
                 woken = True
                 loop.run_ready()
                 if loop.interrupted:
@@ -53,22 +55,22 @@ class Conditions:
         self._waited_for = [condition for condition in self._waited_for if not condition.future.done()]
         return woken
 
-    def _settled(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
-        refusal = ReadOnlyRefusal(runtime, f"the function given to workflow.wait_condition ({condition.line})")
-        self._loop.refuse(refusal)
+    def _wake_one(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
         try:
-            holds, error = self._context.run(condition.holds), None
-        except Exception as raised:  # noqa: BLE001 - whoever waits gets what the user's function raised
-            holds, error = True, raised
+            if not self._holds(condition, runtime):
+                return False
+        except Exception as error:  # noqa: BLE001 - whoever waits gets what the user's function raised
+            condition.future.set_exception(error)
+        else:
+            condition.future.set_result(None)
+        return True
+
+    def _holds(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
+        self._loop.refuse(ReadOnlyRefusal(runtime, _WHERE))
+        try:
+            return self._context.run(condition.holds)
         finally:
             self._loop.allow(runtime)
-        if not holds:
-            return False
-        if error is None:
-            condition.future.set_result(None)
-        else:
-            condition.future.set_exception(error)
-        return True
 
     def descriptions(self) -> list[str]:
         """For people."""

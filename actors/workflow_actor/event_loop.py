@@ -220,7 +220,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         if self.refusal is None or self.refusal.soon == "run":
             self._ready.append(handle)
         elif self.refusal.soon == "refuse":
-            self.refusal.refuse("asyncio (an Event, Lock, Queue, Future or Task that others wait for)")
+            self.refusal.refuse_to_wake()
         return handle
 
     def call_later(

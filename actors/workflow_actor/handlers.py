@@ -1,53 +1,141 @@
-"""Signal and query handlers of one program: those of its class, those set at run time, and the signals that
-wait because there is none for them yet."""
+"""Signal and query handlers of one program since its last sign: those of its class and those set at run time,
+the signals that wait because there is no handler for them yet, and the handlers that are running."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from dalsegno._runtime import HandlerKind
+from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.inputs import Signaled
+from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.converter import decode_args, from_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
+from dalsegno.errors import PayloadError
+from dalsegno.payload import Payload
 
-Handlers = Mapping[str | None, HandlerDefinition]
+
+class HandlerOwner(Protocol):
+    """The program, as handlers need it."""
+
+    @property
+    def instance(self) -> Any:
+        """The workflow object; None while there is none."""
+
+    @property
+    def running(self) -> bool:
+        """Whether signals may be handled: the run method was entered, and no sign or end has come since."""
+
+    @property
+    def dropped(self) -> bool: ...
+
+    def handler_failed(self, error: BaseException) -> None: ...
 
 
-class HandlerTable:
-    """`waiting` are the signals without a handler, in the order they came."""
+class Handlers:
+    """`waiting` are the signals that no handler has taken, in the order they came; `tasks` the async handlers
+    that are running, with their signals' names."""
 
-    __slots__ = ("_handlers", "waiting")
-
-    def __init__(self, definition: WorkflowDefinition) -> None:
-        self._handlers: dict[HandlerKind, Handlers] = {
+    def __init__(
+        self,
+        definition: WorkflowDefinition,
+        loop: DeterministicLoop,
+        context: contextvars.Context,
+        owner: HandlerOwner,
+    ) -> None:
+        self.waiting: list[Signaled] = []
+        self.tasks: dict[WorkflowTask, str] = {}
+        self._defined: dict[HandlerKind, Mapping[str | None, HandlerDefinition]] = {
             "signal": definition.signals,
             "query": definition.queries,
         }
-        self.waiting: list[Signaled] = []
+        self._loop = loop
+        self._context = context
+        self._owner = owner
+
+    # Which there are
 
     def find(self, kind: HandlerKind, name: str) -> HandlerDefinition | None:
         """The handler for a name: its own, or else the dynamic one."""
-        handlers = self._handlers[kind]
-        return handlers.get(name) or handlers.get(None)
-
-    def get(self, kind: HandlerKind, name: str | None) -> HandlerDefinition | None:
-        """The very handler of a name; the dynamic one for None."""
-        return self._handlers[kind].get(name)
+        defined = self._defined[kind]
+        return defined.get(name) or defined.get(None)
 
     def names(self, kind: HandlerKind) -> list[str]:
-        return sorted(name for name in self._handlers[kind] if name is not None)
+        return sorted(name for name in self._defined[kind] if name is not None)
+
+    def get(self, kind: HandlerKind, name: str | None) -> Callable[..., Any] | None:
+        """The very handler of a name (None: the dynamic one), as user code would call it."""
+        found = self._defined[kind].get(name)
+        if found is None or found.bound:
+            return None if found is None else found.function
+        bound: Callable[..., Any] = found.function.__get__(self._owner.instance)
+        return bound
 
     def set(self, kind: HandlerKind, name: str | None, function: Callable[..., Any] | None) -> None:
-        # Copied: until then it is the definition's own table, which all programs share.
-        handlers = dict(self._handlers[kind])
+        if function is not None and not callable(function):
+            raise TypeError(f"A {kind} handler must be callable, not {type(function).__qualname__}.")
+        # Copied: until now it may be the definition's own table, which all programs share.
+        defined = dict(self._defined[kind])
         if function is None:
-            handlers.pop(name, None)
+            defined.pop(name, None)
         else:
-            handlers[name] = HandlerDefinition(name, function, bound=True)
-        self._handlers[kind] = handlers
+            defined[name] = HandlerDefinition(name, function, bound=True)
+        self._defined[kind] = defined
+        self.hand_out_waiting()
 
-    def take_waiting(self) -> list[Signaled]:
-        """The waiting signals that have a handler now; the others go on waiting."""
-        ready = [signal for signal in self.waiting if self.find("signal", signal.name) is not None]
-        self.waiting = [signal for signal in self.waiting if self.find("signal", signal.name) is None]
-        return ready
+    # Signals
+
+    def signal(self, signal: Signaled) -> None:
+        """Have a signal handled after what is ready to run; keep it where nothing can handle it yet."""
+        handler = self.find("signal", signal.name)
+        if handler is None or not self._owner.running:
+            self.waiting.append(signal)
+        else:
+            self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
+
+    def hand_out_waiting(self) -> None:
+        if self._owner.running:
+            waiting, self.waiting = self.waiting, []
+            for signal in waiting:
+                self.signal(signal)
+
+    def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
+        if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
+            self.waiting.append(signal)
+            return
+        try:
+            args = self.args(handler, signal.name, signal.args)
+        except PayloadError as error:
+            reason = f"The signal {signal.name!r} does not fit its handler. {error}"
+            raise WorkflowCodeError(reason) from None
+        try:
+            outcome = handler.function(*args)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            self._owner.handler_failed(error)
+            return
+        if asyncio.iscoroutine(outcome):
+            task = self._loop.engine_task(self._finish(outcome), f"signal {signal.name}")
+            self.tasks[task] = signal.name
+
+    async def _finish(self, handling: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await handling
+        except BaseException as error:  # user code may raise anything
+            if self._owner.dropped:
+                raise
+            if not isinstance(error, asyncio.CancelledError):  # by user code: that ends the handler alone
+                self._owner.handler_failed(error)
+        finally:
+            self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
+
+    def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
+        """What to call a handler with. Raises PayloadError."""
+        args = (
+            [name, [from_payload(payload) for payload in payloads]]
+            if handler.name is None
+            else decode_args(handler.signature, payloads)
+        )
+        return args if handler.bound else [self._owner.instance, *args]

@@ -21,6 +21,9 @@ CLOSE_TRIES_MAX = 10
 def unwind(loop: DeterministicLoop, tasks: Sequence[asyncio.Task[object]]) -> None:
     """Close the coroutines of all tasks, in this order, and empty the loop."""
     loop.refuse(DROPPED)
+    if all(task.done() for task in tasks):
+        loop.forget()
+        return
     outside = loop.enter()
     try:
         # Coroutines that user code has made and not awaited yet go with the frames that hold them.

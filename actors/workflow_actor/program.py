@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import zlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, NoReturn
 
@@ -24,7 +24,7 @@ from dalsegno.actors.workflow_actor import passivation, waits
 from dalsegno.actors.workflow_actor.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.conditions import Conditions
 from dalsegno.actors.workflow_actor.event_loop import WorkflowTask, new_loop
-from dalsegno.actors.workflow_actor.handlers import HandlerTable
+from dalsegno.actors.workflow_actor.handlers import Handlers
 from dalsegno.actors.workflow_actor.inputs import (
     ActivityResolved,
     Begin,
@@ -54,7 +54,7 @@ from dalsegno.actors.workflow_actor.refusals import (
 )
 from dalsegno.actors.workflow_actor.runtime import Runtime
 from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, require_state, signed_state
-from dalsegno.converter import decode_args, from_payload, to_failure, to_payload
+from dalsegno.converter import decode_args, to_failure, to_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import ActivityError, CanceledError, PayloadError, QueryFailedError
 from dalsegno.payload import Payload
@@ -102,9 +102,8 @@ class WorkflowProgram:
         self._args: list[Any] = [] if signed.state is None else [self._restored(signed.state)]
         self._instance: Any = None
         self._main: WorkflowTask | None = None
-        self._handlers = HandlerTable(self._definition)
+        self._handlers = Handlers(self._definition, self._loop, self._context, self)
         self._handlers.waiting.extend(signed.signals)
-        self._handler_tasks: dict[WorkflowTask, str] = {}
         self._cancel_reason = signed.cancel_reason
         self._cancel_delivered = False
         self._asked_sign: AskedSign | None = None
@@ -118,8 +117,8 @@ class WorkflowProgram:
         try:
             return restore(state, self._signed.state_version, self._definition.state_hint)
         except Exception as error:  # noqa: BLE001 - migrations are user code
-            failed = error
-        raise code_error(failed, f"The state of {self._definition.name} at its last sign cannot be restored.")
+            what = f"The state of {self._definition.name} at its last sign cannot be restored."
+            raise code_error(error, what) from None
 
     # The port
 
@@ -133,8 +132,9 @@ class WorkflowProgram:
         self._replaying = self._runtime.replaying = replaying
         outside = loop.enter()
         try:
-            self._take(input_)
-            self._settle()
+            if self._bug is None:
+                self._take(input_)
+                self._settle()
         except WorkflowCodeError as error:
             self._break(error)
         except BaseException as error:  # noqa: BLE001 - a callback of user code may raise anything
@@ -142,7 +142,7 @@ class WorkflowProgram:
         finally:
             loop.leave(outside)
         if self._bug is not None:
-            raise self._bug
+            raise self._taken_bug()
         return self._ledger.take()
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
@@ -167,27 +167,26 @@ class WorkflowProgram:
             counters, random_state, runtime.replaying = before
             self._ledger.restore(counters)
             runtime.put_back_random(random_state)
-            if refusal.touched:
-                self._loop.unretrieved.append(
-                    RuntimeError(f"the query handler {name!r} changed what tasks wait for")
-                )
+            if refusal.woke:
+                self._bug = WorkflowCodeError(f"The query {name!r} woke what tasks wait for; it may only read.")
         raise QueryFailedError(f"The query {name!r} failed: {failed.reason}")
 
     def waiting_for(self) -> tuple[str, ...]:
-        return waits.describe(self._activities, self._loop, self._conditions, self._handler_tasks, self._main)
+        return waits.describe(self._activities, self._loop, self._conditions, self._handlers.tasks, self._main)
 
     def drop(self) -> None:
         if self._phase is Phase.DROPPED:
             return
         self._phase = Phase.DROPPED
-        tasks = [*self._loop.tasks.values(), *self._handler_tasks]
+        tasks = [*self._loop.tasks.values(), *self._handlers.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks])
         self._activities.forget()
         self._main = self._instance = self._asked_sign = None
         self._args.clear()
-        self._handler_tasks.clear()
+        self._handlers.tasks.clear()
         self._conditions.forget()
-        del self._runtime, self._handlers
+        self._bug = None
+        del self._runtime, self._handlers  # they and the program know each other
 
     # Inputs
 
@@ -200,7 +199,7 @@ class WorkflowProgram:
                 if not self._loop.fire(number) and not 0 < number < self._ledger.next_timer:
                     raise _unknown(f"Timer {number}")
             case Signaled():
-                self._signal(input_)
+                self._handlers.signal(input_)
             case CancelRequested(reason=reason):
                 self._cancel(reason)
             case Begin(args=args):
@@ -232,7 +231,7 @@ class WorkflowProgram:
         object as the run method leaves it when it first waits."""
         self._phase = Phase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
-        self._hand_out_waiting_signals()
+        self._handlers.hand_out_waiting()
         if self._cancel_reason is not None:
             self._loop.call_soon(self._cancel, self._cancel_reason, context=self._context)
 
@@ -243,65 +242,31 @@ class WorkflowProgram:
             self._cancel_delivered = True
             self._main.cancel(reason)
 
-    # Signals
+    # What handlers need to know, and what user code may ask of them
 
-    def _signal(self, signal: Signaled) -> None:
-        handler = self._handlers.find("signal", signal.name)
-        if handler is None or self._phase is not Phase.RUNNING:
-            self._handlers.waiting.append(signal)
-        else:
-            self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
+    @property
+    def instance(self) -> Any:
+        return self._instance
 
-    def _hand_out_waiting_signals(self) -> None:
-        for signal in self._handlers.take_waiting():
-            self._signal(signal)
+    @property
+    def running(self) -> bool:
+        return self._phase is Phase.RUNNING
 
-    def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
-        if self._phase is not Phase.RUNNING:  # a sign was asked for in the same step: it is for the next object
-            self._handlers.waiting.append(signal)
-            return
-        try:
-            args = _handler_args(handler, self._instance, signal.name, signal.args)
-        except PayloadError as error:
-            raise WorkflowCodeError(f"The signal {signal.name!r} does not fit its handler. {error}") from None
-        try:
-            outcome = handler.function(*args)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            self._ended_by(error)
-            return
-        if asyncio.iscoroutine(outcome):
-            task = self._loop.engine_task(self._finish_handler(outcome), f"signal {signal.name}")
-            self._handler_tasks[task] = signal.name
+    @property
+    def dropped(self) -> bool:
+        return self._phase is Phase.DROPPED
 
-    async def _finish_handler(self, handling: Coroutine[Any, Any, Any]) -> None:
-        try:
-            await handling
-        except asyncio.CancelledError:
-            if self._phase is Phase.DROPPED:
-                raise
-        except BaseException as error:  # user code may raise anything
-            if self._phase is Phase.DROPPED:
-                raise
-            self._ended_by(error)
-        finally:
-            task = asyncio.current_task(self._loop)
-            self._handler_tasks.pop(task, None)  # type: ignore[call-overload]
+    def handler_failed(self, error: BaseException) -> None:
+        self._ended_by(error)
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
-        found = self._handlers.get(kind, name)
-        if found is None:
-            return None
-        return found.function if found.bound else found.function.__get__(self._instance)
+        return self._handlers.get(kind, name)
 
     def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None:
-        if handler is not None and not callable(handler):
-            raise TypeError(f"A {kind} handler must be callable, not {type(handler).__qualname__}.")
         self._handlers.set(kind, name, handler)
-        if self._phase is Phase.RUNNING:
-            self._hand_out_waiting_signals()
 
     def all_handlers_finished(self) -> bool:
-        return not self._handler_tasks
+        return not self._handlers.tasks
 
     # Running
 
@@ -312,7 +277,7 @@ class WorkflowProgram:
             self._instance = definition.cls(*args) if definition.init_takes_args else definition.cls()
             result = await definition.run(self._instance, *args)
         except BaseException as error:  # user code may raise anything
-            if self._phase is Phase.DROPPED:
+            if self.dropped:
                 raise
             self._ended_by(error, main=True)
         else:
@@ -360,6 +325,13 @@ class WorkflowProgram:
         self._phase = Phase.BROKEN
         self._loop.interrupted = True
 
+    def _taken_bug(self) -> WorkflowCodeError:
+        """The bug, which the program keeps no longer: an error that is raised knows the frames it passed."""
+        bug, self._bug = self._bug, None
+        self._phase = Phase.BROKEN
+        assert bug is not None
+        return bug
+
     def _settle(self) -> None:
         """Run until idle."""
         loop = self._loop
@@ -372,7 +344,7 @@ class WorkflowProgram:
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._phase is not Phase.LEAVING or self._handler_tasks:
+                if self._phase is not Phase.LEAVING or self._handlers.tasks:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
@@ -417,19 +389,7 @@ class WorkflowProgram:
         self._enter_or_pause()
 
     def _answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
-        return to_payload(handler.function(*_handler_args(handler, self._instance, name, args)))
-
-
-def _handler_args(
-    handler: HandlerDefinition, instance: Any, name: str, payloads: Sequence[Payload]
-) -> list[Any]:
-    """Raises PayloadError."""
-    args = (
-        [name, [from_payload(payload) for payload in payloads]]
-        if handler.name is None
-        else decode_args(handler.signature, payloads)
-    )
-    return args if handler.bound else [instance, *args]
+        return to_payload(handler.function(*self._handlers.args(handler, name, args)))
 
 
 def _unknown(what: str) -> WorkflowCodeError:

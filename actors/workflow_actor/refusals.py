@@ -37,6 +37,9 @@ class Refusal:
     def refuse(self, what: str) -> NoReturn:
         raise NotImplementedError
 
+    def refuse_to_wake(self) -> NoReturn:
+        self.refuse("asyncio (an Event, Queue, Future or Task that others wait for)")
+
     def __getattr__(self, name: str) -> Any:
         self.refuse(f"workflow.{name}")
 
@@ -68,22 +71,25 @@ _READABLE = frozenset(
 class ReadOnlyRefusal(Refusal):
     """Lets through what only reads. `muted` follows the runtime."""
 
-    __slots__ = ("_runtime", "_where", "touched")
+    __slots__ = ("_runtime", "_where", "woke")
     soon: SoonPolicy = "refuse"
 
     def __init__(self, runtime: WorkflowRuntime, where: str) -> None:
         self._runtime = runtime
         self._where = where
-        self.touched = False
-        """Whether something was refused: state of asyncio's objects may have been changed half-way."""
+        self.woke = False
+        """Whether a task was to be woken: then what it waits for is done, and it will never know."""
 
     @property
     def muted(self) -> bool:  # type: ignore[override]
         return self._runtime.muted
 
     def refuse(self, what: str) -> NoReturn:
-        self.touched = True
         raise ReadOnlyError(f"{what} was called in {self._where}, which may only read.")
+
+    def refuse_to_wake(self) -> NoReturn:
+        self.woke = True
+        super().refuse_to_wake()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name) if name in _READABLE else self.refuse(f"workflow.{name}")
