@@ -17,6 +17,9 @@ from dalsegno.broker.embedded.steps import (
 from dalsegno.broker.port import Binding, Queue, Topology
 from dalsegno.errors import TopologyError
 
+MAX_NAME_BYTES = 255
+"""AMQP's limit, so that a topology fits every broker."""
+
 
 class Catalog:
     """Every method that changes something returns the changes the file must follow; none means none needed."""
@@ -52,6 +55,7 @@ class Catalog:
 
     def declare(self, topology: Topology, session: int) -> list[Change]:
         """All or nothing. Raises TopologyError for what exists with other arguments or is not there to bind."""
+        _check_names(topology)
         for definition in topology.queues:
             self._check_queue(definition, session)
         self._check_bindings(topology, session)
@@ -143,3 +147,17 @@ class Catalog:
             if queue.number is not None:
                 created.append((binding, queue.number))
         return [CreateBindings(created)] if created else []
+
+
+def _check_names(topology: Topology) -> None:
+    names = [exchange.name for exchange in topology.exchanges] + [queue.name for queue in topology.queues]
+    keys = [binding.routing_key for binding in topology.bindings]
+    for name in names + keys:
+        # "surrogatepass", because what UTF-8 does not know must be named, not raise something else here.
+        if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES or not name.isprintable():
+            raise TopologyError(
+                f"{name[:MAX_NAME_BYTES]!r} cannot be a name or routing key: "
+                f"take at most {MAX_NAME_BYTES} bytes of printable text."
+            )
+    if "" in names:
+        raise TopologyError("Exchanges and queues need a name that is not empty.")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 import structlog
+
 from dalsegno.broker.embedded.link import Link
 from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.embedded.wire import (

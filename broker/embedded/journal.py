@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
+
 from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Barrier, Burial, Publication, Step, Write
 from dalsegno.broker.embedded.store import Store, StoredTopology
@@ -62,12 +63,15 @@ class Journal:
         self._failing = False
 
     async def open(self) -> StoredTopology:
-        """Raises ConfigurationError when the file cannot be used; then there is nothing to close."""
+        """Raises ConfigurationError when the file cannot be used."""
         self._thread.start()
         return await self._opened
 
     async def close(self) -> None:
-        """Write what was submitted, then end. Everything is told to the listener before this returns."""
+        """Write what was submitted, then end. Everything is told to the listener before this returns.
+
+        To be called once after every `open`, also after one that failed.
+        """
         self._jobs.put(_End())
         await self._ended
 
@@ -88,7 +92,7 @@ class Journal:
         try:
             store = Store.open(self._path)
             try:
-                self._tell(self._opened.set_result, store.load_topology())
+                self._tell(self._open_with, store.load_topology())
                 self._work(store)
             finally:
                 store.close()
@@ -143,19 +147,21 @@ class Journal:
         try:
             self._loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:
-            log.warning(
-                "embedded_owner_gone"
-            )  # Its loop was closed without closing us: nobody is left to tell.
+            # Its loop was closed without closing us: nobody is left to tell.
+            log.warning("embedded_owner_gone")
 
     # -- on the loop -------------------------------------------------------------------------------
 
+    def _open_with(self, topology: StoredTopology) -> None:
+        if not self._opened.done():  # Whoever waited may have been cancelled.
+            self._opened.set_result(topology)
+
     def _crash(self, error: BaseException) -> None:
+        self._ended.set_result(None)
         if not self._opened.done():
             self._opened.set_exception(error)
-            return
-        if not self._ended.done():
-            self._ended.set_result(None)
-        self._listener.crashed(error)
+        else:
+            self._listener.crashed(error)
 
 
 def _read_page(store: Store, number: int, request: PageRequest) -> list[Item] | None:

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import msgspec
 import structlog
+
 from dalsegno.broker.embedded.wire import (
     FLUSH_BYTES,
     HEADER_BYTES,
@@ -66,12 +67,14 @@ class SocketLink(asyncio.Protocol, Generic[In, Out]):
     def send(self, operation: Out, *, payload_bytes: int = 0) -> None:
         if self._closed:
             return
-        if self._outgoing_bytes and self._outgoing_bytes + payload_bytes > FLUSH_BYTES:
-            self._flush()
+        if self._outgoing_bytes + payload_bytes > FLUSH_BYTES:
+            self._flush()  # A large message gets a frame to itself, which bounds the frame.
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(operation)
         self._outgoing_bytes += payload_bytes
+        if self._outgoing_bytes > FLUSH_BYTES:
+            self._flush()
 
     def close(self) -> None:
         if self._closed:

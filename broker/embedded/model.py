@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+
 from dalsegno.broker.embedded.catalog import Catalog
 from dalsegno.broker.embedded.payload import with_cause_of_death
 from dalsegno.broker.embedded.queue_state import ConsumerState, Handout, QueueState
@@ -50,7 +51,7 @@ class Model:
         self.catalog = catalog
         self.output = Output()
         self._sessions: dict[int, dict[int, PublisherState | ConsumerState]] = {}
-        self._stranded: set[QueueState] = set()
+        self._stranded: dict[QueueState, None] = {}
 
     # -- topology ----------------------------------------------------------------------------------
 
@@ -191,7 +192,7 @@ class Model:
 
     def retry_stranded(self) -> None:
         """Try again to bury what had no place to go, or could not be written."""
-        queues, self._stranded = self._stranded, set()
+        queues, self._stranded = self._stranded, {}
         for queue in queues:
             stranded, queue.stranded = queue.stranded, []
             for item, reason in stranded:
@@ -282,7 +283,7 @@ class Model:
 
     def _delete(self, queue: QueueState) -> None:
         self._change(self.catalog.delete(queue))
-        self._stranded.discard(queue)
+        self._stranded.pop(queue, None)
         for consumer in list(queue.consumers):
             self._fail_channel(consumer.session, consumer.channel, f"Queue {queue.name!r} was deleted.")
 
@@ -313,7 +314,7 @@ class Model:
     def _strand(self, queue: QueueState, item: Item, reason: str) -> None:
         if not queue.is_deleted:
             queue.stranded.append((item, reason))
-            self._stranded.add(queue)
+            self._stranded[queue] = None
 
 
 def _is_full(queue: QueueState) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+
 from dalsegno.broker.embedded.link import Link
 from dalsegno.broker.embedded.model import Model
 from dalsegno.broker.embedded.payload import decode_message

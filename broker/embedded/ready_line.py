@@ -87,11 +87,12 @@ class ReadyLine:
         return bool(self._returned or self._memory)
 
     def append(self, item: Item) -> None:
+        to_disk = self._has_more_on_disk or (self._paged and self._is_full())
         self._tail = item.position
-        if self._on_disk or (self._paged and self._is_full()):
+        if to_disk:
             self._on_disk += 1
-            return
-        self._keep(item)
+        else:
+            self._keep(item)
 
     def give_back(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -106,25 +107,31 @@ class ReadyLine:
 
     def next_page(self) -> PageRequest | None:
         """What to read from the file now, if anything; one request is under way at a time."""
-        if not self._on_disk or self._loading or len(self._memory) >= PAGE_LOW_WATER or self._is_full():
+        if (
+            not self._has_more_on_disk
+            or self._loading
+            or len(self._memory) >= PAGE_LOW_WATER
+            or self._is_full()
+        ):
             return None
         self._loading = True
         self._requests += 1
         return PageRequest(after=self._cursor, up_to=self._tail, number=self._requests)
 
     def page_loaded(self, request: PageRequest, items: Sequence[Item]) -> bool:
-        """Take in a page. False when the file has not what it should have: those messages are given up."""
+        """Take in a page. False when the file lacks what it should have: those messages are given up."""
         if request.number != self._requests or not self._loading:
             return True
         self._loading = False
         for item in items:
             self._keep(item)
         self._on_disk -= len(items)
-        if items:
+        if not items:
+            self._cursor = request.up_to
+        if self._has_more_on_disk:
             return True
-        self._on_disk = 0
-        self._cursor = self._tail
-        return False
+        missing, self._on_disk = self._on_disk, 0
+        return not missing
 
     def page_failed(self, request: PageRequest) -> None:
         """The file could not be read; the next `next_page` asks again."""
@@ -135,7 +142,7 @@ class ReadyLine:
         """Drop everything: how many there were, those in memory, and the range on disk (after, up to)."""
         dropped = len(self)
         in_memory = [item for _, item in self._returned] + list(self._memory)
-        on_disk = (self._cursor, self._tail) if self._on_disk else (0, 0)
+        on_disk = (self._cursor, self._tail) if self._has_more_on_disk else (0, 0)
         self._returned.clear()
         self._memory.clear()
         self._bytes = 0
@@ -143,6 +150,10 @@ class ReadyLine:
         self._cursor = self._tail
         self._loading = False
         return dropped, in_memory, on_disk
+
+    @property
+    def _has_more_on_disk(self) -> bool:
+        return self._cursor < self._tail
 
     def _keep(self, item: Item) -> None:
         self._memory.append(item)

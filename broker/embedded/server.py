@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 
 import structlog
+
+from dalsegno.broker.embedded.journal import Job
 from dalsegno.broker.embedded.link import Link, LocalLink, Receiver, SocketLink
 from dalsegno.broker.embedded.location import Location, OwnerLock
 from dalsegno.broker.embedded.switchboard import Switchboard
@@ -33,6 +35,8 @@ class EmbeddedServer:
     Every process of the same user on this machine can open sessions with `EmbeddedBroker(path)`. After a crash
     of the owner all that was not acknowledged on disk is ready again in the old order, with `redelivered` true
     as far as its delivery had been noted; delivery counts begin anew. The file is reused, never made smaller.
+    When the disk is full, publishes are refused and the rest goes on. An internal error ends all sessions; then
+    this server must be closed and started again.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -49,7 +53,7 @@ class EmbeddedServer:
         self._lock = OwnerLock(self._location)
         try:
             self._loop = asyncio.get_running_loop()
-            self._switchboard = Switchboard(self._location.path)
+            self._switchboard = Switchboard(self._location.path, self._stop_listening)
             await self._switchboard.start()
             self._listener = await self._listen()
         except BaseException:
@@ -65,10 +69,7 @@ class EmbeddedServer:
             return
         _serving.pop(self._location.path, None)
         try:
-            if self._listener is not None:
-                self._listener.close()
-                self._location.socket.unlink(missing_ok=True)
-                self._listener = None
+            self._stop_listening()
             if self._switchboard is not None:
                 await self._switchboard.close()
                 self._switchboard = None
@@ -99,6 +100,11 @@ class EmbeddedServer:
         peer.attach(ours)
         return theirs
 
+    def run_on_file(self, job: Job) -> None:
+        """Call `job` on the writer thread, behind all that was submitted."""
+        if self._switchboard is not None:
+            self._switchboard.run_on_file(job)
+
     async def _listen(self) -> asyncio.Server:
         self._location.prepare_socket_folder()
         path = self._location.socket
@@ -113,6 +119,12 @@ class EmbeddedServer:
             raise ConfigurationError(
                 f"The embedded broker cannot listen on {path}: {error.strerror}."
             ) from error
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            self._location.socket.unlink(missing_ok=True)
 
     def _accept(self) -> SocketLink[ClientOperation, ServerOperation]:
         switchboard = self._switchboard

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+
 from dalsegno.broker.embedded.queue_state import QueueState
 from dalsegno.broker.embedded.ready_line import Item
 from dalsegno.broker.port import Binding, Exchange, Queue

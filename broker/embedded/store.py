@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import structlog
+
 from dalsegno.broker.embedded.ready_line import Item
 from dalsegno.broker.embedded.steps import (
     POSITION_BITS,

@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import structlog
+
 from dalsegno.broker.embedded.catalog import Catalog
 from dalsegno.broker.embedded.journal import Job, Journal
 from dalsegno.broker.embedded.model import Model
@@ -35,9 +36,12 @@ READ_RETRY_SECONDS = 1.0
 
 
 class Switchboard:
-    def __init__(self, path: Path) -> None:
+    """`on_crash` is called when the writer thread has ended by a bug: nothing can be served any more."""
+
+    def __init__(self, path: Path, on_crash: Callable[[], None]) -> None:
         self.model = Model(Catalog())
         self.is_open = False
+        self._on_crash = on_crash
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(path, self)
         self._peers: dict[int, Peer] = {}
@@ -53,9 +57,7 @@ class Switchboard:
         self.is_open = True
 
     async def close(self) -> None:
-        """Write what has come in, then end every session."""
-        if not self.is_open:
-            return
+        """Write what has come in, then end every session. To be called once after every `start`."""
         self.is_open = False
         self._submit()
         await self._journal.close()
@@ -118,6 +120,7 @@ class Switchboard:
     def crashed(self, error: BaseException) -> None:
         log.error("embedded_broker_crashed", exc_info=error)
         self.is_open = False
+        self._on_crash()
         self._end_sessions("The embedded broker stopped because of an internal error; its log says more.")
 
     # -- inside ------------------------------------------------------------------------------------

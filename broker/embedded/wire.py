@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+
 from dalsegno.broker.port import Binding, Outcome, Topology
 
 PROTOCOL_VERSION = 1
