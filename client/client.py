@@ -1,0 +1,266 @@
+"""The client: starts workflows and finds them again.
+
+async with Client.connect("amqp://localhost") as client:
+    handle = await client.start(OrderWorkflow.run, order, id=f"order-{order.id}")
+    await handle.signal(OrderWorkflow.approve, "alice")
+    receipt = await handle.result()
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar, Unpack, overload
+from uuid import uuid4
+
+from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.messages import (
+    GetHistory,
+    HistoryEntry,
+    HostInfo,
+    ListHosts,
+    ListPartitions,
+    ListWorkflows,
+    PartitionInfo,
+    Ping,
+    Reply,
+    StartWorkflow,
+    WorkflowSummary,
+)
+from dalsegno.broker.url import open_broker
+from dalsegno.client.conversation import Conversation
+from dalsegno.client.engine import Engine
+from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.links import Links
+from dalsegno.client.names import Target, result_type_of
+from dalsegno.client.results import await_end, outcome_of
+from dalsegno.client.start_options import StartOptions, start_message
+from dalsegno.client.timings import Timings
+from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
+from dalsegno.policies import WorkflowStatus
+
+R = TypeVar("R")
+
+TIMEOUT_SECONDS = 10.0
+"""For everything but waiting for a result."""
+
+
+class Pong(NamedTuple):
+    """Which host answered a ping, and its version of dalsegno."""
+
+    host_id: str
+    version: str
+
+
+class Client:
+    """One connection to a namespace, for any number of tasks of one event loop.
+
+    It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        converter: PayloadConverter = DEFAULT_CONVERTER,
+        timeout: float = TIMEOUT_SECONDS,
+        timings: Timings | None = None,
+    ) -> None:
+        """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
+        self._engine = Engine(Links(broker, timings or Timings()), converter, timeout)
+
+    @classmethod
+    def connect(
+        cls,
+        broker_url: str,
+        *,
+        converter: PayloadConverter = DEFAULT_CONVERTER,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Connecting:
+        """Connect to the broker: `client = await Client.connect(url)`, or `async with Client.connect(url)`.
+
+        URLs are amqp://user:password@host/virtual-host, or embedded:///path/of/broker.db. Raises
+        ConfigurationError for what a person must mend (URL, password, a namespace that is not there), and
+        BrokerUnavailableError when the broker is not reached in time.
+        """
+        return Connecting(cls(open_broker(broker_url), converter=converter, timeout=timeout))
+
+    async def close(self) -> None:
+        """Calls that are under way end with RuntimeError. Closing twice is ordinary."""
+        await self._engine.links.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._engine.links.connect(timeout=self._engine.timeout)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- starting ------------------------------------------------------------------------------------------
+
+    @overload
+    async def start(
+        self, workflow: Callable[..., Awaitable[R]], *arguments: Any, **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self, workflow: str | type[Any], *arguments: Any, **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[Any]: ...
+    async def start(
+        self, workflow: Target, *arguments: Any, **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[Any]:
+        """Start a workflow, given by its run method, its class or its name; returns when the start is durable.
+
+        `options` are those of StartOptions. A workflow whose type no host knows is accepted all the same: the
+        handle's `status` is then SUSPENDED, with the reason, and it runs once a host has the code. Raises
+        WorkflowAlreadyStartedError where the policies don't allow another run.
+        """
+        message = start_message(workflow, arguments, options, ("accepted",), self._engine.converter)
+        with Conversation(self._engine.links) as conversation:
+            reply = await self._accepted(conversation, message, options)
+        return WorkflowHandle(
+            self._engine,
+            reply.workflow_id or message.workflow_id,
+            run_id=reply.run_id,
+            pinned=False,
+            result_type=result_type_of(workflow),
+            status=reply.status,
+            suspended_reason=reply.reason,
+        )
+
+    @overload
+    async def execute(
+        self, workflow: Callable[..., Awaitable[R]], *arguments: Any, **options: Unpack[StartOptions]
+    ) -> R: ...
+    @overload
+    async def execute(
+        self, workflow: str | type[Any], *arguments: Any, **options: Unpack[StartOptions]
+    ) -> Any: ...
+    async def execute(self, workflow: Target, *arguments: Any, **options: Unpack[StartOptions]) -> Any:
+        """Start a workflow and wait for its result, however long it takes; see `start` and a handle's `result`.
+
+        `timeout` is for the start. To limit the whole, use `asyncio.timeout`; the workflow goes on anyway.
+        """
+        message = start_message(workflow, arguments, options, ("accepted", "result"), self._engine.converter)
+        result_type = result_type_of(workflow)
+
+        with Conversation(self._engine.links) as conversation:
+            run_id = (await self._accepted(conversation, message, options)).run_id
+            # Sent to us when the run ends; if our link breaks before that, only asking helps.
+            reply = await conversation.further(Reply, "result", conversation.timings.ask_again)
+            if reply is None or reply.error is not None:
+                reply = await await_end(conversation, message.workflow_id, run_id, timeout=None)
+        return outcome_of(reply, message.workflow_id, run_id, result_type, self._engine.converter)
+
+    async def _accepted(
+        self, conversation: Conversation, message: StartWorkflow, options: StartOptions
+    ) -> Reply:
+        return await conversation.ask(
+            Reply,
+            message,
+            message_id=options.get("message_id") or str(uuid4()),
+            timeout=options.get("timeout", self._engine.timeout),
+            kind="accepted",
+        )
+
+    start_workflow = start
+    execute_workflow = execute
+    """Temporal's names for the same."""
+
+    def get_workflow_handle(
+        self, workflow_id: str, run_id: str | None = None, *, workflow: Target | None = None
+    ) -> WorkflowHandle[Any]:
+        """A handle to a workflow that may or may not exist: nothing is asked yet.
+
+        Without `run_id` it means the current run, whichever that is at the time. `workflow` (its class or run
+        method) tells the type of the result.
+        """
+        return WorkflowHandle(
+            self._engine,
+            workflow_id,
+            run_id=run_id,
+            pinned=True,
+            result_type=Any if workflow is None else result_type_of(workflow),
+        )
+
+    # --- looking -------------------------------------------------------------------------------------------
+
+    async def list_workflows(
+        self,
+        *,
+        status: WorkflowStatus | None = None,
+        workflow_type: str | None = None,
+        workflow_id: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[WorkflowSummary]:
+        """Runs, newest first, all or those that match; fetched page by page as they are looked at."""
+        cursor: str | None = None
+        while True:
+            page = await self._engine.control(
+                ListWorkflows(
+                    status=status,
+                    workflow_type=workflow_type,
+                    workflow_id=workflow_id,
+                    limit=page_size,
+                    before=cursor,
+                )
+            )
+            for summary in page.workflows:
+                yield summary
+            cursor = page.cursor
+            if cursor is None or not page.workflows:
+                return
+
+    list = list_workflows
+
+    async def history(
+        self, workflow_id: str, run_id: str | None = None, *, page_size: int = 200
+    ) -> AsyncIterator[HistoryEntry]:
+        """A run's journal, oldest first, as far as the namespace keeps it; of the current run by default."""
+        after = 0
+        while True:
+            question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=page_size)
+            page = (await self._engine.control(question)).history
+            for entry in page:
+                if entry.sequence > after:
+                    yield entry
+            if not page or page[-1].sequence <= after:
+                return
+            after = page[-1].sequence
+
+    async def ping(self) -> Pong:
+        """Whether a host is there."""
+        answer = await self._engine.control(Ping())
+        return Pong(answer.host_id, answer.version)
+
+    async def hosts(self) -> tuple[HostInfo, ...]:
+        """The hosts whose leases are valid."""
+        return (await self._engine.control(ListHosts())).hosts
+
+    async def partitions(self) -> tuple[PartitionInfo, ...]:
+        """Who owns which partition."""
+        return (await self._engine.control(ListPartitions())).partitions
+
+
+class Connecting:
+    """What `Client.connect` gives: to be awaited, or entered with `async with`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __await__(self) -> Generator[Any, None, Client]:
+        return self._client.__aenter__().__await__()
+
+    async def __aenter__(self) -> Client:
+        return await self._client.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()

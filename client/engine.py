@@ -1,0 +1,37 @@
+"""The engine, as the client and its handles reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dalsegno.broker.protocol.messages import ControlReply, Reply, ToWorkflow, WireMessage
+from dalsegno.client.conversation import Conversation
+from dalsegno.client.links import Links
+from dalsegno.payload import PayloadConverter
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`timeout` (seconds) holds where a call gives none."""
+
+    links: Links
+    converter: PayloadConverter
+    timeout: float
+
+    async def tell(
+        self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
+    ) -> Reply:
+        """Send a command or question to a workflow; its answer. Errors as of Conversation.ask."""
+        with Conversation(self.links) as conversation:
+            return await conversation.ask(
+                Reply,
+                command,
+                message_id=message_id,
+                timeout=self.timeout if timeout is None else timeout,
+                kind="answer",
+            )
+
+    async def control(self, question: WireMessage) -> ControlReply:
+        """Ask what needs no workflow but the database; whichever host is first answers."""
+        with Conversation(self.links) as conversation:
+            return await conversation.ask(ControlReply, question, message_id=None, timeout=self.timeout)

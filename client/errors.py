@@ -1,0 +1,52 @@
+"""What goes wrong between a client and the engine, beside what `dalsegno.errors` has.
+
+TransientError
+  NoAnswerError                 the request reached the broker, but no host answered in time
+ConfigurationError
+  NamespaceMissingError         the broker has none of dalsegno's exchanges and queues
+"""
+
+from __future__ import annotations
+
+from dalsegno.broker.protocol.messages import ReplyError
+from dalsegno.errors import (
+    CommandRejectedError,
+    ConfigurationError,
+    QueryFailedError,
+    TransientError,
+    UnsupportedError,
+    WorkflowAlreadyStartedError,
+    WorkflowClosedError,
+    WorkflowNotFoundError,
+)
+
+
+class NoAnswerError(TransientError, TimeoutError):
+    """Nobody answered in time. What was asked may still be done: repeat it with the same message ID."""
+
+
+class NamespaceMissingError(ConfigurationError):
+    """The broker knows no dalsegno namespace under this URL."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The broker has no dalsegno queues and exchanges under this URL (or under this virtual host). "
+            "Run `dalsegno init` with the same URL, or correct the URL."
+        )
+
+
+_BY_CODE: dict[str, type[CommandRejectedError]] = {
+    error.code: error
+    for error in (QueryFailedError, UnsupportedError, WorkflowClosedError, WorkflowNotFoundError)
+}
+
+
+def rejection(error: ReplyError) -> CommandRejectedError:
+    """The error of a reply as the one to raise; `code` is the reply's."""
+    if error.code == WorkflowAlreadyStartedError.code:
+        return WorkflowAlreadyStartedError(
+            error.message, workflow_id=error.workflow_id or "", run_id=error.run_id or ""
+        )
+    rejected = _BY_CODE.get(error.code, CommandRejectedError)(error.message)
+    rejected.code = error.code
+    return rejected

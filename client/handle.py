@@ -1,0 +1,151 @@
+"""A handle: one workflow, as its client sees it."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from dalsegno.broker.protocol.messages import (
+    CancelWorkflow,
+    DescribeWorkflow,
+    Description,
+    QueryWorkflow,
+    ResumeWorkflow,
+    SignalWorkflow,
+    SuspendWorkflow,
+    TerminateWorkflow,
+    ToWorkflow,
+)
+from dalsegno.client.conversation import Conversation
+from dalsegno.client.engine import Engine
+from dalsegno.client.names import Target, name_of, result_type_of
+from dalsegno.client.results import await_end, outcome_of
+from dalsegno.converter import encode_args
+from dalsegno.errors import InvalidMessageError
+from dalsegno.policies import WorkflowStatus
+
+R = TypeVar("R", covariant=True)
+
+
+class WorkflowHandle(Generic[R]):
+    """What can be asked of one workflow.
+
+    A handle from `Client.start` waits for the result of the run that it started; its signals and other commands
+    go to the workflow ID's current run. A handle with a run ID of its own (`Client.get_workflow_handle`) means
+    that run in everything.
+
+    Commands change something and are carried out once: they carry a message ID, drawn unless you give one. A
+    command that failed with a TransientError may have been carried out or not; give it the same `message_id`
+    again and it will not be done twice. All methods raise the subclasses of CommandRejectedError when the
+    engine refuses, and NoAnswerError or BrokerUnavailableError when `timeout` seconds are over.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workflow_id: str,
+        *,
+        run_id: str | None,
+        pinned: bool,
+        result_type: Any,
+        status: WorkflowStatus | None = None,
+        suspended_reason: str | None = None,
+    ) -> None:
+        self.id = workflow_id
+        self.run_id = run_id
+        self.status = status
+        """As it was when the workflow was started; None for a handle that came about otherwise."""
+        self.suspended_reason = suspended_reason
+        """Why a workflow that was started does not run, such as that no host knows its type yet."""
+        self._engine = engine
+        self._command_run_id = run_id if pinned else None
+        self._result_type = result_type
+
+    async def result(self, *, timeout: float | None = None) -> R:
+        """What the run returned, as its return annotation says if the workflow was given as a class or method.
+
+        Waits for `timeout` seconds, or for ever, through restarts of hosts and broker. Raises
+        WorkflowFailedError when the run ends otherwise, with the reason as `__cause__`, and NoAnswerError (a
+        TimeoutError) when time is up.
+        """
+        with Conversation(self._engine.links) as conversation:
+            reply = await await_end(conversation, self.id, self.run_id, timeout=timeout)
+        result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
+        return result
+
+    async def signal(
+        self, signal: Target, *args: Any, message_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Returns when the signal is durable. Signals sent one after the other keep their order."""
+        name = name_of(signal)
+        await self._tell(
+            SignalWorkflow(
+                workflow_id=self.id,
+                run_id=self._command_run_id,
+                name=name,
+                args=encode_args(name, args, self._engine.converter),
+            ),
+            message_id,
+            timeout,
+        )
+
+    async def query(
+        self, query: Target, *args: Any, result_type: Any = None, timeout: float | None = None
+    ) -> Any:
+        """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too.
+
+        The answer has the query's return annotation, or `result_type` where that is given. Raises
+        QueryFailedError when the handler raises or there is none of that name.
+        """
+        name = name_of(query)
+        command = QueryWorkflow(
+            workflow_id=self.id,
+            run_id=self._command_run_id,
+            name=name,
+            args=encode_args(name, args, self._engine.converter),
+        )
+        reply = await self._engine.tell(command, timeout=timeout)
+        if reply.result is None:
+            return None
+        type_hint = result_type_of(query) if result_type is None else result_type
+        return self._engine.converter.from_payload(reply.result, type_hint)
+
+    async def cancel(
+        self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Ask the workflow to stop: its code sees asyncio.CancelledError and may clean up or go on."""
+        command = CancelWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        await self._tell(command, message_id, timeout)
+
+    async def terminate(
+        self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """End the workflow now; its code has no say."""
+        command = TerminateWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        await self._tell(command, message_id, timeout)
+
+    async def suspend(
+        self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Stop running the workflow's code; what is sent to it is recorded until it is resumed."""
+        command = SuspendWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        await self._tell(command, message_id, timeout)
+
+    async def resume(self, *, message_id: str | None = None, timeout: float | None = None) -> None:
+        """Run the code of a suspended workflow again; it works off what was recorded meanwhile."""
+        command = ResumeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
+        await self._tell(command, message_id, timeout)
+
+    async def describe(self, *, timeout: float | None = None) -> Description:
+        """State, activities, timers and more. Times in it are whole microseconds since 1970, UTC."""
+        command = DescribeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
+        reply = await self._engine.tell(command, timeout=timeout)
+        if reply.description is None:
+            raise InvalidMessageError("the answer to workflow.describe has no description")
+        return reply.description
+
+    async def _tell(self, command: ToWorkflow, message_id: str | None, timeout: float | None) -> None:
+        await self._engine.tell(command, message_id=message_id or str(uuid4()), timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"<WorkflowHandle id={self.id!r} run_id={self.run_id!r}>"

@@ -1,0 +1,115 @@
+"""The client's link to the broker, replaced when it breaks, and the way of replies to who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+from dalsegno.broker.port import Broker, Message
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.broker.protocol.messages import ControlReply, Reply
+from dalsegno.client.errors import NamespaceMissingError
+from dalsegno.client.link import Link
+from dalsegno.client.patience import Patience
+from dalsegno.client.reply_box import ReplyBox
+from dalsegno.client.timings import Pauses, Timings
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, InvalidMessageError
+
+
+class Links:
+    """At most one link at a time; a new one is opened when it is asked for, with growing pauses."""
+
+    def __init__(self, broker: Broker, timings: Timings) -> None:
+        self.timings = timings
+        self._broker = broker
+        self._link: Link | None = None
+        self._opening: asyncio.Task[Link | Exception] | None = None
+        self._pauses = Pauses(timings)
+        self._pause = 0.0
+        self._boxes: dict[str, ReplyBox] = {}
+        self._correlation_ids = count(1)
+        self._closed = False
+
+    async def connect(self, *, timeout: float) -> None:
+        """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
+        patience = Patience("connecting", self.timings)
+        try:
+            async with asyncio.timeout(timeout):
+                while await self.link(patience) is None:
+                    pass
+        except TimeoutError:
+            raise patience.exhausted(timeout) from None
+
+    async def link(self, patience: Patience) -> Link | None:
+        """The open link, or a new one; None when this attempt to get one failed.
+
+        Raises ConfigurationError for what does not pass by itself, RuntimeError when the client is closed.
+        """
+        if self._closed:
+            raise RuntimeError("This client is closed.")
+        if self._link is not None and self._link.is_open:
+            return self._link
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        opening = self._opening
+        await asyncio.wait({opening})  # unlike a plain await, this leaves it alone when we are cancelled
+        outcome = opening.result()
+        match outcome:
+            case Link():
+                return outcome
+            case NamespaceMissingError():
+                patience.namespace_missing(asyncio.get_running_loop().time())
+            case BrokerUnavailableError():
+                patience.hindered(str(outcome))
+            case _:
+                raise outcome
+        return None
+
+    async def _open(self) -> Link | Exception:
+        """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
+        link = Link(self._broker, on_reply=self._deliver, on_end=self._link_ended)
+        try:
+            await asyncio.sleep(self._pause)
+            await link.open()
+        except (BrokerUnavailableError, ConfigurationError) as error:
+            self._pause = self._pauses.next()
+            return error
+        finally:
+            self._opening = None
+        self._link = link
+        return link
+
+    def _link_ended(self, reason: str) -> None:
+        self._pause = self._pauses.next()
+        for box in self._boxes.values():
+            box.wake()
+
+    def _deliver(self, message: Message) -> None:
+        self._pauses.reset()
+        box = self._boxes.get(message.correlation_id or "")
+        if box is None:
+            return  # nobody waits any more: a second answer, or one that came too late
+        try:
+            reply = decode(message)
+        except InvalidMessageError as error:
+            box.put(error)
+            return
+        if isinstance(reply, Reply | ControlReply):
+            box.put(reply)
+
+    def open_box(self) -> ReplyBox:
+        """Replies to its correlation ID are kept from now on, until `close_box`."""
+        box = ReplyBox(str(next(self._correlation_ids)))
+        self._boxes[box.correlation_id] = box
+        return box
+
+    def close_box(self, box: ReplyBox) -> None:
+        del self._boxes[box.correlation_id]
+
+    async def close(self) -> None:
+        """Whoever waits for a reply gets a RuntimeError. Closing twice is ordinary."""
+        self._closed = True
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
+        if self._link is not None:
+            await self._link.close()

@@ -1,0 +1,74 @@
+"""Waiting for a run to end, and what its end means to the one who waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dalsegno.broker.protocol.messages import AwaitResult, Reply
+from dalsegno.client.conversation import Conversation
+from dalsegno.client.errors import NoAnswerError
+from dalsegno.errors import (
+    ApplicationError,
+    CanceledError,
+    FailureError,
+    TerminatedError,
+    TimedOutError,
+    TimeoutType,
+    WorkflowFailedError,
+)
+from dalsegno.failure import from_failure
+from dalsegno.payload import PayloadConverter
+from dalsegno.policies import WorkflowStatus
+
+
+async def await_end(
+    conversation: Conversation, workflow_id: str, run_id: str | None, *, timeout: float | None
+) -> Reply:
+    """The reply that says how the run ended. Raises NoAnswerError after `timeout` seconds; None waits on."""
+    try:
+        return await conversation.ask(
+            Reply,
+            AwaitResult(workflow_id=workflow_id, run_id=run_id),
+            message_id=None,
+            timeout=timeout,
+            resend_seconds=conversation.timings.ask_again,
+            kind="result",
+        )
+    except NoAnswerError:
+        raise NoAnswerError(f"Workflow {workflow_id!r} has not ended within {timeout:g} s.") from None
+
+
+def outcome_of(
+    reply: Reply, workflow_id: str, run_id: str | None, result_type: Any, converter: PayloadConverter
+) -> Any:
+    """The result of a completed run. Raises WorkflowFailedError for any other end, with its cause."""
+    if reply.status is WorkflowStatus.COMPLETED:
+        return None if reply.result is None else converter.from_payload(reply.result, result_type)
+    status = reply.status or WorkflowStatus.FAILED
+    raise WorkflowFailedError(
+        f"Workflow {workflow_id!r} did not complete: it {_HOW.get(status, status.value)}.",
+        workflow_id=workflow_id,
+        run_id=reply.run_id or run_id or "",
+    ) from _cause_of(reply, converter)
+
+
+_HOW = {
+    WorkflowStatus.CANCELED: "was cancelled",
+    WorkflowStatus.TERMINATED: "was terminated",
+    WorkflowStatus.TIMED_OUT: "timed out",
+}
+
+
+def _cause_of(reply: Reply, converter: PayloadConverter) -> FailureError:
+    if reply.failure is not None:
+        return from_failure(reply.failure, converter)
+    reason = reply.reason or ""
+    match reply.status:
+        case WorkflowStatus.CANCELED:
+            return CanceledError(reason)
+        case WorkflowStatus.TERMINATED:
+            return TerminatedError(reason)
+        case WorkflowStatus.TIMED_OUT:
+            return TimedOutError(reason, timeout_type=TimeoutType.EXECUTION)
+        case _:
+            return ApplicationError(reason)

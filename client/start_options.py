@@ -1,0 +1,68 @@
+"""What a start may say beside the workflow and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Required, TypedDict
+
+from dalsegno.broker.protocol.messages import StartWorkflow
+from dalsegno.client.names import Target, name_of
+from dalsegno.converter import encode_args
+from dalsegno.payload import PayloadConverter
+from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy, to_microseconds
+
+
+class StartOptions(TypedDict, total=False):
+    """Keyword arguments of `Client.start` and `Client.execute`; only `id` must be given."""
+
+    id: Required[str]
+    """The workflow ID: 1 to 255 bytes of printable text, yours to choose; one open run has it at a time."""
+    args: Sequence[Any]
+    """The arguments, in place of giving them one by one."""
+    task_queue: str
+    """Where the workflow's activities go unless they say otherwise ("default")."""
+    id_conflict_policy: WorkflowIDConflictPolicy
+    """What happens when a run with this ID is open (FAIL)."""
+    id_reuse_policy: WorkflowIDReusePolicy
+    """What happens when a run with this ID has ended (ALLOW_DUPLICATE)."""
+    execution_timeout: Duration | None
+    """The run is ended as timed out after this time (seconds or timedelta; no limit)."""
+    memo: Mapping[str, Any]
+    """Values to be shown with the workflow; the engine does not look at them."""
+    message_id: str
+    """Makes the start idempotent: another with the same workflow ID and message ID is the same start."""
+    timeout: float
+    """Seconds for the engine to accept the start (the client's timeout)."""
+
+
+def start_message(
+    workflow: Target,
+    arguments: Sequence[Any],
+    options: StartOptions,
+    replies: tuple[Literal["accepted", "result"], ...],
+    converter: PayloadConverter,
+) -> StartWorkflow:
+    """Raises TypeError for options that do not exist or don't go together, PayloadError for values."""
+    _check_options(arguments, options)
+    name = name_of(workflow)
+    timeout = options.get("execution_timeout")
+    return StartWorkflow(
+        workflow_id=options["id"],
+        workflow_type=name,
+        task_queue=options.get("task_queue", "default"),
+        args=encode_args(name, arguments or options.get("args", ()), converter),
+        replies=replies,
+        conflict_policy=options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL),
+        reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE),
+        execution_timeout=None if timeout is None else to_microseconds(timeout),
+        memo={key: converter.to_payload(value) for key, value in options.get("memo", {}).items()},
+    )
+
+
+def _check_options(arguments: Sequence[Any], options: StartOptions) -> None:
+    for name in options.keys() - StartOptions.__annotations__.keys():
+        raise TypeError(f"A start has no option {name!r}.")
+    if "id" not in options:
+        raise TypeError("A start needs an id: the workflow ID, which names the workflow from now on.")
+    if arguments and options.get("args"):
+        raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")

@@ -1,0 +1,92 @@
+"""What a client asks of the namespace as a whole."""
+
+from __future__ import annotations
+
+from dalsegno.broker.protocol.messages import (
+    ControlReply,
+    GetHistory,
+    HistoryEntry,
+    HostInfo,
+    ListHosts,
+    ListPartitions,
+    ListWorkflows,
+    PartitionInfo,
+    WorkflowSummary,
+)
+from dalsegno.broker.topology import CONTROL_QUEUE
+from dalsegno.client import Client, Pong
+from dalsegno.policies import WorkflowStatus
+from tests.client.fake_host import FakeHost, Request
+
+
+def summary(number: int) -> WorkflowSummary:
+    return WorkflowSummary(
+        workflow_id=f"w-{number}",
+        run_id=f"r-{number}",
+        workflow_type="Order",
+        task_queue="default",
+        status=WorkflowStatus.RUNNING,
+        started_at=number,
+    )
+
+
+def entry(sequence: int) -> HistoryEntry:
+    return HistoryEntry(sequence=sequence, time=sequence, cause="c", events=({"type": "e"},))
+
+
+async def test_a_ping_says_who_is_there(client: Client, host: FakeHost) -> None:
+    assert await client.ping() == Pong(host_id="host-a", version="1.2.3")
+    assert host.requests[0].queue == CONTROL_QUEUE
+
+
+async def test_hosts_and_partitions_are_listed(client: Client, host: FakeHost) -> None:
+    hosts = (HostInfo(host_id="host-a", expires_at=1, partitions=(0, 1), version="1.2.3"),)
+    partitions = (PartitionInfo(partition=0, owner="host-a", epoch=2), PartitionInfo(partition=1))
+    host.scripts[ListHosts] = lambda request: [ControlReply(hosts=hosts)]
+    host.scripts[ListPartitions] = lambda request: [ControlReply(partitions=partitions)]
+    assert await client.hosts() == hosts
+    assert await client.partitions() == partitions
+
+
+async def test_workflows_are_listed_page_by_page(client: Client, host: FakeHost) -> None:
+    pages = {
+        None: ControlReply(workflows=(summary(5), summary(4)), cursor="c-4"),
+        "c-4": ControlReply(workflows=(summary(3), summary(2)), cursor="c-2"),
+        "c-2": ControlReply(workflows=(summary(1),)),
+    }
+
+    def page(request: Request) -> list[ControlReply]:
+        assert isinstance(request.body, ListWorkflows)
+        return [pages[request.body.before]]
+
+    host.scripts[ListWorkflows] = page
+    listed = client.list(status=WorkflowStatus.RUNNING, workflow_type="Order", page_size=2)
+    assert [workflow.workflow_id async for workflow in listed] == ["w-5", "w-4", "w-3", "w-2", "w-1"]
+    assert host.of(ListWorkflows)[1] == ListWorkflows(
+        status=WorkflowStatus.RUNNING, workflow_type="Order", limit=2, before="c-4"
+    )
+
+
+async def test_no_page_is_fetched_that_nobody_looks_at(client: Client, host: FakeHost) -> None:
+    host.scripts[ListWorkflows] = lambda request: [ControlReply(workflows=(summary(5),), cursor="c-5")]
+    async for _ in client.list_workflows():
+        break
+    assert len(host.requests) == 1
+
+
+async def test_a_history_is_read_to_its_end(client: Client, host: FakeHost) -> None:
+    journal = [entry(sequence) for sequence in (1, 2, 5, 6, 9)]
+
+    def page(request: Request) -> list[ControlReply]:
+        assert isinstance(request.body, GetHistory)
+        after, limit = request.body.after, request.body.limit
+        return [ControlReply(history=tuple([row for row in journal if row.sequence > after][:limit]))]
+
+    host.scripts[GetHistory] = page
+    assert [row async for row in client.history("w-1", "r-1", page_size=2)] == journal
+    assert {(question.workflow_id, question.run_id) for question in host.of(GetHistory)} == {("w-1", "r-1")}
+
+
+async def test_a_host_that_repeats_its_last_page_ends_the_history(client: Client, host: FakeHost) -> None:
+    host.scripts[GetHistory] = lambda request: [ControlReply(history=(entry(1), entry(2)))]
+    assert [row.sequence async for row in client.history("w-1")] == [1, 2]
