@@ -10,6 +10,8 @@ import asyncio
 import traceback
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from dalsegno.errors import (
     ActivityError,
     ApplicationError,
@@ -22,7 +24,6 @@ from dalsegno.errors import (
     WorkerLostError,
 )
 from dalsegno.payload import DEFAULT_CONVERTER, Payload, PayloadConverter
-from msgspec import Struct
 
 CAUSES_MAX = 10
 """Failures in one chain; what caused the last of them is left out."""

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
+
 from dalsegno.errors import PayloadError
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 import msgspec
+
 from dalsegno.broker.port import HeaderValue, Message
 from dalsegno.broker.protocol import json_form, messages, strict_cbor, strict_json
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES, MAX_CAUSES, MAX_HEADERS, MAX_NAME_BYTES
@@ -66,10 +67,17 @@ def encode(
 ) -> Message:
     """The message as AMQP carries it. `timestamp` is in seconds since 1970.
 
-    Names are not checked: see `check`. Raises MessageTooLargeError.
+    Names are not checked: see `check`. Raises MessageTooLargeError, and InvalidMessageError for text that is
+    not Unicode.
     """
     builtins = msgspec.to_builtins(message, builtin_types=_BYTES)
-    body = strict_cbor.dumps(builtins) if content_type == CBOR else json_form.to_json(builtins, type(message))
+    try:
+        if content_type == CBOR:
+            body = strict_cbor.dumps(builtins)
+        else:
+            body = json_form.to_json(builtins, type(message))
+    except UnicodeEncodeError as error:
+        raise InvalidMessageError(f"a text in the {message.TYPE} is not valid Unicode") from error
     if len(body) > MAX_BODY_BYTES:
         raise MessageTooLargeError(
             f"The {message.TYPE} message has {len(body)} bytes; the limit is {MAX_BODY_BYTES}. "

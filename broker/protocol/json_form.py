@@ -16,10 +16,11 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
+
 from dalsegno.broker.protocol import strict_json
 from dalsegno.errors import InvalidMessageError
 from dalsegno.payload import JSON_PLAIN, Payload
-from msgspec import inspect
 
 MARK = "$payload"
 PLAIN_DEPTH_MAX = 32

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from msgspec import Meta, Struct
+
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
-from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 """IDs, types, names: 1 to 255 characters; the decoder also limits them to 255 bytes of printable UTF-8."""

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any, NoReturn
 
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder, dumps
+
 from dalsegno.broker.protocol.limits import MAX_DEPTH, MAX_ITEMS
 from dalsegno.errors import InvalidMessageError
 

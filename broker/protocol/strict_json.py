@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+
 from dalsegno.broker.protocol.limits import MAX_DEPTH, MAX_ITEMS, MAX_JSON_INTEGER
 from dalsegno.errors import InvalidMessageError
 

@@ -7,12 +7,13 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from hypothesis import strategies as st
+
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
 from dalsegno.broker.protocol.limits import MAX_JSON_INTEGER
 from dalsegno.broker.protocol.messages import Name, Text, Token, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
-from hypothesis import strategies as st
 
 names = st.text(
     st.characters(codec="utf-8", categories=("L", "N", "P", "S", "M")) | st.just(" "), min_size=1, max_size=60

@@ -13,11 +13,11 @@ from typing import Any
 
 import cbor2
 import pytest
+
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import CBOR, JSON, MESSAGE_TYPES, decode
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.errors import InvalidMessageError
-
 from tests.protocol import vectors
 
 pytestmark = pytest.mark.timeout(30)  # what is looked for here would take hours

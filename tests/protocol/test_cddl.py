@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
+
 from dalsegno.broker.protocol import messages
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
 from dalsegno.failure import Failure, FailureKind

@@ -7,6 +7,8 @@ from typing import Any
 
 import cbor2
 import pytest
+from hypothesis import HealthCheck, given, settings
+
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import (
     CBOR,
@@ -33,8 +35,6 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.errors import InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
-from hypothesis import HealthCheck, given, settings
-
 from tests.protocol.strategies import wire_messages
 
 ATTEMPT: dict[str, Any] = {

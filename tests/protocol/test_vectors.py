@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
+
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.codec import CBOR, JSON, MESSAGE_TYPES, check, decode, encode
 from dalsegno.broker.protocol.messages import DescribeWorkflow
 from dalsegno.broker.topology import routing_key_of, slot_of
 from dalsegno.errors import InvalidMessageError
-
 from tests.protocol import vectors
 
 SLOTS = vectors.read("slots")

@@ -17,6 +17,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dalsegno.converter import (
     decode_args,
     encode_args,
@@ -40,8 +43,6 @@ from dalsegno.errors import (
 )
 from dalsegno.failure import CAUSES_MAX, STACK_CHARACTERS_MAX, Failure
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class Colour(Enum):
