@@ -1,0 +1,141 @@
+"""The order's process. What was done is undone in reverse order when a later step fails for good, or when the
+customer cancels; orders above 1,000 wait for a person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from dalsegno import ActivityError, ApplicationError, RetryPolicy, workflow
+from examples.orders.activities import (
+    charge,
+    confirm,
+    escalate,
+    refund,
+    release,
+    reserve,
+    ship,
+    validate,
+)
+from examples.orders.models import Approval, Order, OrderResult, OrderStatus
+
+APPROVAL_ABOVE = Decimal(1000)
+
+PAYMENTS = RetryPolicy(initial_interval=0.5, maximum_attempts=8, non_retryable_error_types=("PaymentDeclined",))
+STOCK = RetryPolicy(initial_interval=0.2, maximum_interval=10, non_retryable_error_types=("OutOfStock",))
+CARRIERS = RetryPolicy(initial_interval=1, backoff_coefficient=3, non_retryable_error_types=("Undeliverable",))
+UNTIL_DONE = RetryPolicy(initial_interval=0.5, maximum_interval=60)
+"""What must be undone is tried for as long as it takes."""
+
+
+class Rejected(Exception):  # noqa: N818 - an outcome of this process, not an error of the program
+    """Nobody approved it."""
+
+
+@workflow.defn(name="Order")
+class OrderWorkflow:
+    def __init__(self) -> None:
+        self.status = OrderStatus.VALIDATING
+        self.approval: Approval | None = None
+        self.cancel_reason: str | None = None
+        self.steps: asyncio.Task[OrderResult] | None = None
+        self.undo: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+
+    @workflow.run
+    async def run(self, order: Order) -> OrderResult:
+        self.steps = asyncio.create_task(self.fulfil(order))
+        if self.cancel_reason is not None:
+            self.steps.cancel()
+        try:
+            result = await self.steps
+        except asyncio.CancelledError:
+            result = await self.compensate(OrderStatus.CANCELLED, self.cancel_reason or "cancelled")
+            if self.cancel_reason is None:
+                raise  # the workflow itself was asked to stop: it ends as cancelled, cleaned up
+        except Rejected as rejected:
+            result = await self.compensate(OrderStatus.REJECTED, str(rejected))
+        except ActivityError as error:
+            cause = error.__cause__ or error
+            result = await self.compensate(OrderStatus.FAILED, str(cause))
+            if isinstance(cause, ApplicationError) and cause.type == "InvalidOrder":
+                raise
+        self.status = result.status
+        return result
+
+    async def fulfil(self, order: Order) -> OrderResult:
+        await workflow.execute_activity(validate, order, start_to_close_timeout=10)
+        if order.total > APPROVAL_ABOVE:
+            await self.approved(order)
+
+        self.status = OrderStatus.CHARGING
+        payment = await workflow.execute_activity(
+            charge, order, start_to_close_timeout=30, retry_policy=PAYMENTS
+        )
+        self.undo.append(("refund", lambda: self.undoing(refund, order, payment)))
+
+        self.status = OrderStatus.RESERVING
+        reservation = await workflow.execute_activity(
+            reserve, order, start_to_close_timeout=30, retry_policy=STOCK
+        )
+        self.undo.append(("release", lambda: self.undoing(release, order, reservation)))
+
+        self.status = OrderStatus.SHIPPING
+        tracking = await workflow.execute_activity(
+            ship, order, start_to_close_timeout=60, retry_policy=CARRIERS
+        )
+        self.undo.clear()  # it is on its way: from here on there is nothing to undo
+
+        self.status = OrderStatus.CONFIRMING
+        await workflow.execute_activity(
+            confirm, args=[order, tracking], start_to_close_timeout=30, retry_policy=UNTIL_DONE
+        )
+        return OrderResult(OrderStatus.COMPLETED, payment=payment, tracking=tracking)
+
+    async def approved(self, order: Order) -> None:
+        """A person decides; after the deadline another is asked; after theirs the order is rejected."""
+        deadline = order.approval_deadline.total_seconds()
+        self.status = OrderStatus.AWAITING_APPROVAL
+        try:
+            await workflow.wait_condition(lambda: self.approval is not None, timeout=deadline)
+        except TimeoutError:
+            self.status = OrderStatus.ESCALATED
+            await workflow.execute_activity(escalate, order, start_to_close_timeout=30, retry_policy=UNTIL_DONE)
+            try:
+                await workflow.wait_condition(lambda: self.approval is not None, timeout=deadline)
+            except TimeoutError:
+                raise Rejected("nobody decided in time") from None
+        assert self.approval is not None
+        if not self.approval.approved:
+            raise Rejected(f"{self.approval.by} said no: {self.approval.note}")
+
+    async def compensate(self, status: OrderStatus, reason: str) -> OrderResult:
+        self.status = OrderStatus.COMPENSATING
+        undone = []
+        while self.undo:
+            name, undo = self.undo.pop()
+            await undo()
+            undone.append(name)
+        return OrderResult(status, reason=reason, compensated=undone)
+
+    async def undoing(self, step: Callable[..., object], *args: object) -> object:
+        result: object = await workflow.execute_activity(
+            step, args=list(args), start_to_close_timeout=60, retry_policy=UNTIL_DONE
+        )
+        return result
+
+    @workflow.signal
+    def approve(self, approval: Approval) -> None:
+        if self.approval is None:
+            self.approval = approval
+
+    @workflow.signal
+    def cancel(self, reason: str) -> None:
+        if self.cancel_reason is None and self.status not in (OrderStatus.CONFIRMING, OrderStatus.COMPENSATING):
+            self.cancel_reason = reason
+            if self.steps is not None:
+                self.steps.cancel()
+
+    @workflow.query
+    def order_status(self) -> OrderStatus:
+        return self.status
