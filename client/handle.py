@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
 from uuid import uuid4
 
 from dalsegno.broker.protocol.messages import (
@@ -25,6 +26,7 @@ from dalsegno.errors import InvalidMessageError
 from dalsegno.policies import WorkflowStatus
 
 R = TypeVar("R", covariant=True)
+Q = TypeVar("Q")
 
 
 class WorkflowHandle(Generic[R]):
@@ -89,6 +91,18 @@ class WorkflowHandle(Generic[R]):
             timeout,
         )
 
+    @overload
+    async def query(
+        self,
+        query: Callable[..., Q],
+        *args: Any,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self, query: str, *args: Any, result_type: Any = None, timeout: float | None = None
+    ) -> Any: ...
     async def query(
         self, query: Target, *args: Any, result_type: Any = None, timeout: float | None = None
     ) -> Any:

@@ -32,7 +32,7 @@ class Links:
 
     async def connect(self, *, timeout: float) -> None:
         """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
-        patience = Patience("connecting", self.timings)
+        patience = Patience("Connecting", self.timings)
         try:
             async with asyncio.timeout(timeout):
                 while await self.link(patience) is None:

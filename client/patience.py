@@ -42,4 +42,4 @@ class Patience:
                 f"No host answered {self._what} within {seconds:g} s. It has reached the broker, and a host "
                 "takes it up as soon as one runs: is one running (`dalsegno host`, or `dalsegno dev`)?"
             )
-        return BrokerUnavailableError(f"No success with {self._what} within {seconds:g} s: {self._reason}.")
+        return BrokerUnavailableError(f"{self._what} did not succeed within {seconds:g} s: {self._reason}.")
