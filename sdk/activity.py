@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast, overload
 
 import structlog
+
 from dalsegno.policies import Duration
 
 F = TypeVar("F", bound=Callable[..., Any])

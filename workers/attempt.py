@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Protocol
 
 import structlog
+
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityTask

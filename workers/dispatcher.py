@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
+
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 import structlog
+
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.converter import decode_args, to_payload

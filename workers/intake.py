@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.acknowledgements import Acknowledgements

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
+
 from dalsegno.broker.port import Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.backoff import Backoff

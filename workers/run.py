@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 
 import structlog
+
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError, TopologyError
@@ -69,16 +70,24 @@ class WorkerRun:
         self._keeper = SessionKeeper(broker, self, name=identity, timing=timing)
         self._session_tasks: list[asyncio.Task[None]] = []
         self._worker_queue_tries = 0
+        self._stopped = asyncio.Event()
 
-    async def until(self, shutdown: asyncio.Event) -> None:
-        """Work until `shutdown` is set or this task is cancelled, then drain. Raises as SessionKeeper.run."""
+    def stop(self) -> None:
+        """Begin nothing from now on, and let `run` drain. Twice is ordinary."""
+        self._dispatcher.stop_beginning()
+        self._intake.stop()
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Work until `stop` or until this task is cancelled, then drain. Raises as SessionKeeper.run."""
         keeper = self._loop.create_task(self._keeper.run())
-        stop = self._loop.create_task(shutdown.wait())
+        stop = self._loop.create_task(self._stopped.wait())
         try:
             try:
                 await asyncio.wait({keeper, stop}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not keeper.done():
+                    self.stop()
                     await self._drain()
             if keeper.done():
                 keeper.result()
@@ -143,8 +152,6 @@ class WorkerRun:
 
     async def _drain(self) -> None:
         """Finish what runs, for as long as the settings allow; then cancel it; then leave it."""
-        self._dispatcher.stop_beginning()
-        self._intake.stop()
         grace = self._settings.timing.cancel_grace
         if not await _within(self._settings.drain_seconds, self._dispatcher.wait_until_none_left()):
             log.warning("drain_timeout", cancelled_activities=self._dispatcher.shut_down())

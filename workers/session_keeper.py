@@ -9,6 +9,7 @@ import asyncio
 from typing import Protocol
 
 import structlog
+
 from dalsegno.broker.port import Broker, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 from dalsegno.workers.backoff import Backoff

@@ -65,7 +65,8 @@ class Worker:
         )
         """Names the worker's own queue, and its connection in the broker's list."""
         self._begun = False
-        self._shutdown = asyncio.Event()
+        self._run: WorkerRun | None = None
+        self._shut_down = False
         self._ready = asyncio.Event()
         self._finished = asyncio.Event()
         self._background: asyncio.Task[None] | None = None
@@ -80,17 +81,19 @@ class Worker:
             raise RuntimeError("A worker runs once; make another one.")
         self._begun = True
         try:
-            if not self._shutdown.is_set():
-                run = WorkerRun(
+            if not self._shut_down:
+                self._run = WorkerRun(
                     self._broker, self._registry, self._settings, identity=self.identity, ready=self._ready
                 )
-                await run.until(self._shutdown)
+                await self._run.run()
         finally:
             self._finished.set()
 
     async def shutdown(self) -> None:
         """Take no more tasks and let what runs finish; returns when that is done. Twice is ordinary."""
-        self._shutdown.set()
+        self._shut_down = True
+        if self._run is not None:
+            self._run.stop()
         if self._begun:
             await self._finished.wait()
 

@@ -1,7 +1,7 @@
 """A broker in memory, behind the same port, whose answers a test decides.
 
-Without instructions every publish is routed and confirmed in the next turn of the loop. `verdict` decides otherwise:
-it gives the outcome of a message, or None to leave it without an answer until the session breaks.
+Without instructions every publish is routed and confirmed in the next turn of the loop. `verdict` decides
+otherwise: it gives the outcome of a message, or None to leave it without an answer until the session breaks.
 """
 
 from __future__ import annotations
@@ -42,17 +42,29 @@ class FakeBroker:
     async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> FakeSession:
         if not self.available:
             raise BrokerUnavailableError("the broker is away")
-        session = FakeSession(self, on_closed)
+        session = FakeSession(self, on_closed, name)
         self.sessions.append(session)
         return session
 
     def break_sessions(self) -> None:
-        """Every connection is lost; what is unacknowledged returns to its queue."""
+        """The connections of workers are lost; what is unacknowledged returns to its queue."""
         for session in list(self.sessions):
-            session.end("the connection was lost")
+            if session.name != "engine":
+                session.end("the connection was lost")
+
+    def close_publishers(self, reason: str) -> None:
+        """The broker closes the publishing channels of workers, and nothing else."""
+        for session in self.sessions:
+            if session.name != "engine":
+                session.close_publishers(reason)
 
     def put(self, queue: str, message: Message, *, redelivered: bool = False) -> None:
         self.queues[queue].put(message, redelivered)
+
+    def idle(self, queue: str) -> bool:
+        """Nothing is ready and nothing unacknowledged."""
+        held = self.queues[queue]
+        return not held.ready and not any(consumer.unacknowledged for consumer in held.consumers)
 
     def route(self, outgoing: Outgoing) -> bool:
         names = self.bindings.get((outgoing.exchange, outgoing.routing_key), [])
@@ -90,8 +102,9 @@ class FakeQueue:
 
 
 class FakeSession:
-    def __init__(self, broker: FakeBroker, on_closed: OnClosed) -> None:
+    def __init__(self, broker: FakeBroker, on_closed: OnClosed, name: str) -> None:
         self.broker = broker
+        self.name = name
         self.is_open = True
         self._on_closed = on_closed
         self._channels: list[FakeConsumer | FakePublisher] = []
@@ -109,6 +122,11 @@ class FakeSession:
             self.broker.queues.pop(name, None)
         if reason is not None:
             asyncio.get_running_loop().call_soon(self._on_closed, reason)
+
+    def close_publishers(self, reason: str) -> None:
+        for channel in self._channels:
+            if isinstance(channel, FakePublisher):
+                channel.end(reason)
 
     async def declare(self, topology: Topology) -> None:
         self._require_open()
@@ -134,6 +152,7 @@ class FakeSession:
 
     async def queue_depth(self, name: str) -> int | None:
         self._require_open()
+        await asyncio.sleep(0)
         queue = self.broker.queues.get(name)
         return None if queue is None else len(queue.ready)
 

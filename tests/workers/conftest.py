@@ -1,0 +1,91 @@
+"""Workers on every broker (`broker`, `engine`) and on the one whose answers a test decides,
+`fake` with its `fake_engine`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dalsegno.broker.port import Broker
+from dalsegno.workers import Timing, Worker
+from tests.workers.engine import Engine
+from tests.workers.fake_broker import FakeBroker
+
+QUICK = Timing(
+    started_after=0.05,
+    ask_again_after=0.05,
+    reconnect_after=0.01,
+    reconnect_after_max=0.1,
+    publish_again_after=0.01,
+    publish_again_after_max=0.05,
+    backlog_patience=0.05,
+    watchdog=0.05,
+    cancel_grace=1.0,
+)
+
+StartWorker = Callable[..., AbstractAsyncContextManager[Worker]]
+
+
+@pytest.fixture
+def fake() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture(params=["fake", "embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+async def broker(request: pytest.FixtureRequest, tmp_path: Path, fake: FakeBroker) -> AsyncIterator[Broker]:
+    match request.param:
+        case "fake":
+            yield fake
+        case "embedded":
+            from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer
+
+            async with EmbeddedServer(tmp_path / "broker.db"):
+                yield EmbeddedBroker(tmp_path / "broker.db")
+        case _:
+            from dalsegno.broker.rabbitmq import RabbitMQBroker
+
+            yield RabbitMQBroker(request.getfixturevalue("rabbitmq_url"))
+
+
+@pytest.fixture
+async def no_loose_ends() -> AsyncIterator[None]:
+    """Fails the test when the loop reports what nobody handled: a callback that raised, an error unread."""
+    reports: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(str(context)))
+    yield
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert not reports
+
+
+@pytest.fixture
+async def engine(broker: Broker, no_loose_ends: None) -> AsyncIterator[Engine]:
+    engine = Engine(broker)
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+@pytest.fixture
+async def fake_engine(fake: FakeBroker, no_loose_ends: None) -> AsyncIterator[Engine]:
+    engine = Engine(fake)
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+@asynccontextmanager
+async def running(broker: Broker, *activities: Callable[..., Any], **options: Any) -> AsyncIterator[Worker]:
+    """A worker with quick timing, ready; shut down at the end."""
+    options = {"timing": QUICK, "drain_timeout": 5.0, **options}
+    async with Worker(broker, activities=activities, **options) as worker:
+        yield worker

@@ -1,0 +1,178 @@
+"""Heartbeats: throttled, the newest details win, automatic where asked for, remembered by the next attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import pytest
+
+from dalsegno import activity
+from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.messages import ActivityFailed, ActivityHeartbeat
+from dalsegno.converter import from_payload, to_payload
+from dalsegno.errors import PayloadError
+from dalsegno.payload import Payload
+from dalsegno.workers.heartbeat import Heartbeat, interval_seconds
+from tests.workers.conftest import running
+from tests.workers.engine import Engine, new_task
+from tests.workers.fake_broker import FakeBroker
+
+SECOND = 1_000_000
+
+
+class Clock:
+    """As much of an event loop as a heartbeat uses, with the time in the test's hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._due: list[tuple[float, asyncio.TimerHandle]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> None:
+        callback(*args)
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, asyncio.get_event_loop(), Context())
+        self._due.append((when, handle))
+        return handle
+
+    def advance(self, seconds: float) -> None:
+        until = self.now + seconds
+        while due := sorted((entry for entry in self._due if entry[0] <= until), key=lambda entry: entry[0]):
+            self._due.remove(due[0])
+            self.now, handle = due[0]
+            if not handle.cancelled():
+                handle._run()
+        self.now = until
+
+
+class Beats:
+    """A heartbeat on a clock, and what it sent: (seconds since the start, details)."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.clock = Clock()
+        self.sent: list[tuple[float, Any]] = []
+        self.heartbeat = Heartbeat(new_task("work", **fields), self.clock, self._send)  # type: ignore[arg-type]
+
+    def _send(self, details: Payload | None, number: int) -> None:
+        self.sent.append((self.clock.now - 100.0, None if details is None else from_payload(details)))
+
+    def record(self, details: Any) -> None:
+        self.heartbeat.record(to_payload(details))
+
+
+async def test_the_first_heartbeat_leaves_at_once_and_the_newest_of_an_interval_at_its_end() -> None:
+    beats = Beats(heartbeat_timeout=30 * SECOND)
+    for progress in range(5):
+        beats.record(progress)
+        beats.clock.advance(1)
+    assert beats.sent == [(0, 0)]
+    beats.clock.advance(60)
+    assert beats.sent == [(0, 0), (10, 4)]
+    beats.record(5)
+    assert beats.sent[2:] == [(65, 5)]
+
+
+async def test_automatic_heartbeats_come_at_a_third_of_the_timeout_with_the_newest_details() -> None:
+    beats = Beats(heartbeat_timeout=30 * SECOND, auto_heartbeat=True)
+    beats.heartbeat.start()
+    beats.clock.advance(15)
+    beats.record("half")
+    beats.clock.advance(15)
+    beats.heartbeat.stop()
+    beats.clock.advance(60)
+    assert beats.sent == [(10, None), (20, "half"), (30, "half")]
+
+
+async def test_a_flush_sends_what_was_throttled_and_nothing_twice() -> None:
+    beats = Beats(heartbeat_timeout=30 * SECOND)
+    beats.record(1)
+    beats.heartbeat.flush()
+    beats.record(2)
+    beats.heartbeat.flush()
+    beats.heartbeat.stop()
+    beats.clock.advance(60)
+    assert beats.sent == [(0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 30), (3 * SECOND, 1), (3600 * SECOND, 60)])
+def test_the_interval_is_a_third_of_the_timeout_within_bounds(timeout: int | None, seconds: float) -> None:
+    assert interval_seconds(timeout) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("sync", [False, True])
+async def test_heartbeats_reach_the_engine_and_the_last_details_precede_the_failure(
+    broker: Broker, engine: Engine, sync: bool
+) -> None:
+    def beat() -> None:
+        for progress in range(100):
+            activity.heartbeat(progress, "of 100")
+        raise ValueError("at the last")
+
+    @activity.defn(name="work")
+    async def work_async() -> None:
+        beat()
+
+    @activity.defn(name="work")
+    def work_sync() -> None:
+        beat()
+
+    async with running(broker, work_sync if sync else work_async):
+        task = await engine.schedule("work", heartbeat_timeout=600 * SECOND)
+        await engine.expect(task, ActivityFailed)
+    beats = engine.messages(task, ActivityHeartbeat)
+    assert len(beats) <= 2
+    assert beats[-1].details is not None
+    assert from_payload(beats[-1].details) == [99, "of 100"]
+
+
+async def test_an_automatic_heartbeat_comes_from_a_blocked_thread_too(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = threading.Event()
+
+    @activity.defn
+    def block() -> None:
+        gate.wait(20)
+
+    async with running(fake, block):
+        task = await fake_engine.schedule("block", heartbeat_timeout=30_000, auto_heartbeat=True)
+        await fake_engine.expect(task, ActivityHeartbeat, 3)
+        gate.set()
+        await fake_engine.result(task)
+
+
+async def test_the_next_attempt_finds_the_details_of_the_last_heartbeat(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    @activity.defn
+    async def resume() -> list[Any]:
+        return list(activity.info().heartbeat_details)
+
+    async with running(fake, resume):
+        ours = await fake_engine.schedule("resume", attempt=2, heartbeat_details=to_payload([40, "of 100"]))
+        assert await fake_engine.result(ours) == [40, "of 100"]
+        foreign = await fake_engine.schedule("resume", attempt=2, heartbeat_details=to_payload("page 3"))
+        assert await fake_engine.result(foreign) == ["page 3"]
+
+
+async def test_details_that_no_message_can_carry_are_the_activitys_error(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    @activity.defn
+    async def exaggerate() -> str:
+        for details in ("x" * 1024 * 1024, threading.Lock()):
+            with pytest.raises(PayloadError):
+                activity.heartbeat(details)
+        return "still here"
+
+    async with running(fake, exaggerate):
+        task = await fake_engine.schedule("exaggerate")
+        assert await fake_engine.result(task) == "still here"
+    assert not fake_engine.messages(task, ActivityHeartbeat)

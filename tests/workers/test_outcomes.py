@@ -1,0 +1,267 @@
+"""What a worker reports, on every broker."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dalsegno import activity
+from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityFailed
+from dalsegno.converter import from_payload
+from dalsegno.errors import ApplicationError
+from tests.broker.witness import eventually
+from tests.workers.conftest import running
+from tests.workers.engine import Engine
+
+
+@dataclass
+class Order:
+    number: int
+    total: float
+
+
+@activity.defn
+async def double(order: Order) -> Order:
+    return Order(order.number, order.total * 2)
+
+
+@activity.defn
+def double_sync(order: Order) -> Order:
+    return Order(order.number, order.total * 2)
+
+
+@activity.defn
+async def decline(reason: str) -> None:
+    raise ApplicationError(
+        reason, {"limit": 100}, type="CardDeclined", non_retryable=True, next_retry_delay=1.5
+    )
+
+
+@activity.defn
+def stumble() -> None:
+    raise KeyError("missing")
+
+
+@activity.defn
+async def leave() -> None:
+    raise SystemExit(3)
+
+
+@activity.defn
+async def return_a_socket() -> Any:
+    return threading.Lock()
+
+
+@activity.defn
+async def return_much(count: int) -> str:
+    return "x" * count
+
+
+@activity.defn
+async def fail_much(count: int) -> None:
+    raise ApplicationError("too much", "x" * count, type="Much", non_retryable=True)
+
+
+@activity.defn
+async def give_up_by_itself() -> None:
+    raise asyncio.CancelledError
+
+
+class Shop:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @activity.defn(name="greet")
+    async def greet_customer(self, customer: str) -> str:
+        return f"{self.name} greets {customer}"
+
+
+@pytest.mark.parametrize("function", [double, double_sync])
+async def test_an_activity_gets_typed_arguments_and_its_result_is_reported(
+    broker: Broker, engine: Engine, function: Any
+) -> None:
+    async with running(broker, double, double_sync):
+        task = await engine.schedule(function.__name__, Order(7, 21.0))
+        assert await engine.result(task) == {"number": 7, "total": 42.0}
+
+
+async def test_methods_of_an_instance_are_activities_under_their_given_name(
+    broker: Broker, engine: Engine
+) -> None:
+    async with running(broker, Shop("Fermata").greet_customer):
+        task = await engine.schedule("greet", "Ada")
+        assert await engine.result(task) == "Fermata greets Ada"
+
+
+async def test_an_application_error_keeps_type_details_and_verdict(broker: Broker, engine: Engine) -> None:
+    async with running(broker, decline):
+        failed = await engine.failure(await engine.schedule("decline", "no money"))
+    failure = failed.failure
+    assert (failure.kind, failure.type, failure.message) == ("application", "CardDeclined", "no money")
+    assert failure.non_retryable
+    assert [from_payload(detail) for detail in failure.details] == [{"limit": 100}]
+    assert failed.next_retry_delay == 1_500_000
+
+
+async def test_any_other_exception_is_a_retryable_failure_of_its_class(broker: Broker, engine: Engine) -> None:
+    async with running(broker, stumble):
+        failed = await engine.failure(await engine.schedule("stumble"))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("KeyError", False)
+    assert "stumble" in failed.failure.stack
+
+
+async def test_a_system_exit_fails_its_attempt_and_not_the_worker(fake_engine: Engine, fake: Broker) -> None:
+    async with running(fake, leave, double):
+        failed = await fake_engine.failure(await fake_engine.schedule("leave"))
+        assert failed.failure.type == "SystemExit"
+        assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 1.0)))
+
+
+async def test_a_cancellation_from_within_is_a_failure(fake_engine: Engine, fake: Broker) -> None:
+    async with running(fake, give_up_by_itself):
+        failed = await fake_engine.failure(await fake_engine.schedule("give_up_by_itself"))
+    assert (failed.failure.kind, failed.failure.type) == ("application", "CancelledError")
+
+
+async def test_an_unknown_activity_fails_the_attempt_retryably_and_names_the_known_ones(
+    broker: Broker, engine: Engine
+) -> None:
+    async with running(broker, double, stumble):
+        failed = await engine.failure(await engine.schedule("treble", 1))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("ActivityNotFound", False)
+    assert "'treble'" in failed.failure.message
+    assert "double, stumble" in failed.failure.message
+
+
+async def test_many_unknown_activities_at_once_fail_one_by_one(fake_engine: Engine, fake: Broker) -> None:
+    tasks = [await fake_engine.schedule("treble") for _ in range(300)]
+    async with running(fake, double, max_concurrent_activities=200):
+        for task in tasks:
+            assert (await fake_engine.failure(task)).failure.type == "ActivityNotFound"
+
+
+@pytest.mark.parametrize("args", [("text",), (), (Order(1, 1.0), "too many")])
+async def test_arguments_that_do_not_fit_fail_the_attempt_retryably(
+    fake_engine: Engine, fake: Broker, args: tuple[Any, ...]
+) -> None:
+    async with running(fake, double):
+        failed = await fake_engine.failure(await fake_engine.schedule("double", *args))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("PayloadError", False)
+
+
+async def test_a_result_that_cannot_be_sent_is_a_final_failure(fake_engine: Engine, fake: Broker) -> None:
+    async with running(fake, return_a_socket):
+        failed = await fake_engine.failure(await fake_engine.schedule("return_a_socket"))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("PayloadError", True)
+    assert "return_a_socket" in failed.failure.message
+
+
+async def test_a_result_that_fits_into_no_message_is_a_final_failure(broker: Broker, engine: Engine) -> None:
+    async with running(broker, return_much):
+        failed = await engine.failure(await engine.schedule("return_much", 1024 * 1024))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("PayloadError", True)
+    assert "limit" in failed.failure.message
+
+
+async def test_a_failure_that_fits_into_no_message_loses_its_details_only(
+    fake_engine: Engine, fake: Broker
+) -> None:
+    async with running(fake, fail_much):
+        failed = await fake_engine.failure(await fake_engine.schedule("fail_much", 1024 * 1024))
+    assert (failed.failure.type, failed.failure.non_retryable) == ("Much", True)
+    assert failed.failure.message.startswith("too much")
+    assert not failed.failure.details
+
+
+async def test_the_task_is_acknowledged_when_the_outcome_is_confirmed(broker: Broker, engine: Engine) -> None:
+    async with running(broker, double):
+        task = await engine.schedule("double", Order(1, 1.0))
+        await engine.result(task)
+    assert await engine.depth() == 0
+
+
+async def test_a_repeated_attempt_reports_under_the_same_message_id(fake_engine: Engine, fake: Broker) -> None:
+    async with running(fake, double):
+        task = await fake_engine.schedule("double", Order(1, 1.0))
+        await fake_engine.expect(task, ActivityCompleted)
+        await fake_engine.send(task)
+        await fake_engine.expect(task, ActivityCompleted, 2)
+    first, second = fake_engine.message_ids(task)
+    assert first == second
+
+
+async def test_a_completed_and_a_failed_attempt_have_different_message_ids(
+    fake_engine: Engine, fake: Broker
+) -> None:
+    failing = iter([True, False])
+
+    @activity.defn
+    async def flaky() -> None:
+        if next(failing):
+            raise ValueError
+
+    async with running(fake, flaky):
+        task = await fake_engine.schedule("flaky")
+        await fake_engine.expect(task, ActivityFailed)
+        await fake_engine.send(task)
+        await fake_engine.expect(task, ActivityCompleted)
+    assert len(set(fake_engine.message_ids(task))) == 2
+
+
+@pytest.mark.parametrize("sync", [False, True])
+async def test_no_more_activities_run_at_once_than_allowed(broker: Broker, engine: Engine, sync: bool) -> None:
+    running_now, most, gate = 0, 0, threading.Event()
+    lock = threading.Lock()
+
+    def enter() -> None:
+        nonlocal running_now, most
+        with lock:
+            running_now += 1
+            most = max(most, running_now)
+
+    def leave() -> None:
+        nonlocal running_now
+        with lock:
+            running_now -= 1
+
+    @activity.defn(name="work")
+    async def work_async() -> None:
+        enter()
+        await asyncio.to_thread(gate.wait, 20)
+        leave()
+
+    @activity.defn(name="work")
+    def work_sync() -> None:
+        enter()
+        gate.wait(20)
+        leave()
+
+    tasks = [await engine.schedule("work") for _ in range(12)]
+    async with running(broker, work_sync if sync else work_async, max_concurrent_activities=3):
+        await eventually(lambda: running_now == 3, "three activities at work")
+        gate.set()
+        for task in tasks:
+            await engine.result(task)
+    assert most == 3
+
+
+async def test_sync_activities_wait_for_a_thread_while_async_ones_run(
+    fake_engine: Engine, fake: Broker
+) -> None:
+    gate = threading.Event()
+
+    @activity.defn
+    def block() -> None:
+        gate.wait(20)
+
+    async with running(fake, block, double, max_concurrent_activities=5, max_sync_threads=1):
+        blocked = [await fake_engine.schedule("block") for _ in range(3)]
+        assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 1.0)))
+        gate.set()
+        for task in blocked:
+            await fake_engine.result(task)

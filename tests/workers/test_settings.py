@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dalsegno import activity
+from dalsegno.errors import ConfigurationError
+from dalsegno.workers import Worker
+from tests.workers.fake_broker import FakeBroker
+
+
+@activity.defn
+async def pack(box: int) -> None: ...
+
+
+@activity.defn(name="pack")
+async def pack_again(box: int) -> None: ...
+
+
+@activity.defn
+async def lost(box: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037
+
+
+async def undecorated() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("activities", "complaint"),
+    [
+        ([], "at least one activity"),
+        ([undecorated], "undecorated is not an activity: decorate it"),
+        ([pack, pack_again], "Two activities are called 'pack': pack and pack_again"),
+        ([lost], "annotations of lost cannot be resolved"),
+    ],
+)
+def test_activities_that_cannot_be_are_refused_by_name(activities: list[Any], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        Worker(FakeBroker(), activities=activities)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"max_concurrent_activities": 0}, "max_concurrent_activities must be 1 or more, not 0"),
+        ({"max_sync_threads": 0}, "max_sync_threads must be 1 or more, not 0"),
+        ({"drain_timeout": -1}, "drain_timeout must be 0 seconds or more, not -1"),
+        ({"task_queue": ""}, "task_queue must be a printable name"),
+        ({"task_queue": "x" * 250}, "has at most 255 bytes"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_key_and_value(
+    options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        Worker(FakeBroker(), activities=[pack], **options)

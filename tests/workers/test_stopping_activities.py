@@ -1,0 +1,206 @@
+"""Timeouts and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+from structlog.testing import capture_logs
+
+from dalsegno import activity
+from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityCompleted, ActivityStarted
+from dalsegno.errors import CanceledError
+from tests.broker.witness import eventually
+from tests.workers.conftest import running
+from tests.workers.engine import Engine
+from tests.workers.fake_broker import FakeBroker
+
+
+@activity.defn
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+@activity.defn
+async def quick() -> str:
+    return "done"
+
+
+async def test_an_async_activity_is_stopped_at_its_start_to_close_timeout(
+    broker: Broker, engine: Engine
+) -> None:
+    stopped = asyncio.Event()
+
+    @activity.defn
+    async def oversleep() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with running(broker, oversleep):
+        failed = await engine.failure(await engine.schedule("oversleep", start_to_close=30_000))
+        assert (failed.failure.kind, failed.failure.timeout_type) == ("timed_out", "start_to_close")
+        await asyncio.wait_for(stopped.wait(), 20)
+    assert await engine.depth() == 0
+
+
+async def test_a_timeout_is_reported_even_by_an_activity_that_will_not_stop(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = asyncio.Event()
+
+    @activity.defn
+    async def stubborn() -> str:
+        while not gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await gate.wait()
+        return "late"
+
+    async with running(fake, stubborn, quick, max_concurrent_activities=1):
+        task = await fake_engine.schedule("stubborn", start_to_close=30_000)
+        assert (await fake_engine.failure(task)).failure.kind == "timed_out"
+        assert await fake_engine.result(await fake_engine.schedule("quick")) == "done"
+        gate.set()
+    assert not fake_engine.messages(task, ActivityCompleted)
+
+
+async def test_a_sync_activity_over_its_timeout_is_abandoned_with_a_warning_and_its_thread_replaced(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate, saw = threading.Event(), threading.Event()
+
+    @activity.defn
+    def hang() -> str:
+        gate.wait(20)
+        if activity.is_cancelled():
+            saw.set()
+        return "late"
+
+    @activity.defn
+    def next_one() -> str:
+        return "done"
+
+    with capture_logs() as logs:
+        async with running(fake, hang, next_one, max_concurrent_activities=1):
+            task = await fake_engine.schedule("hang", start_to_close=30_000)
+            assert (await fake_engine.failure(task)).failure.kind == "timed_out"
+            assert await fake_engine.result(await fake_engine.schedule("next_one")) == "done"
+            gate.set()
+            await eventually(saw.is_set, "the end of the abandoned thread")
+    assert [line["activity_type"] for line in logs if line["event"] == "activity_thread_abandoned"] == ["hang"]
+    assert not fake_engine.messages(task, ActivityCompleted)
+
+
+async def test_late_work_that_lasts_is_announced_once_with_the_workers_queue(
+    broker: Broker, engine: Engine
+) -> None:
+    gate = asyncio.Event()
+
+    @activity.defn
+    async def last() -> None:
+        await gate.wait()
+
+    async with running(broker, last) as worker:
+        task = await engine.schedule("last")
+        started = await engine.expect(task, ActivityStarted)
+        assert started.worker == f"dalsegno.worker.{worker.identity}"
+        gate.set()
+        await engine.result(task)
+    assert len(engine.messages(task, ActivityStarted)) == 1
+
+
+async def test_short_work_is_not_announced(fake: FakeBroker, fake_engine: Engine) -> None:
+    async with running(fake, quick):
+        task = await fake_engine.schedule("quick")
+        await fake_engine.result(task)
+    assert not fake_engine.messages(task, ActivityStarted)
+
+
+async def test_a_cancel_request_cancels_the_task_of_an_async_activity(broker: Broker, engine: Engine) -> None:
+    async with running(broker, wait_for_ever):
+        task = await engine.schedule("wait_for_ever")
+        await engine.cancel(await engine.expect(task, ActivityStarted))
+        assert isinstance(await engine.ended(task), ActivityCanceled)
+    assert await engine.depth() == 0
+
+
+async def test_a_cancelled_activity_may_clean_up_and_complete(fake: FakeBroker, fake_engine: Engine) -> None:
+    @activity.defn
+    async def finish_anyway() -> list[bool]:
+        before = activity.is_cancelled()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await activity.wait_for_cancelled()
+        return [before, activity.is_cancelled()]
+
+    async with running(fake, finish_anyway):
+        task = await fake_engine.schedule("finish_anyway")
+        await fake_engine.cancel(await fake_engine.expect(task, ActivityStarted))
+        assert await fake_engine.result(task) == [False, True]
+
+
+async def test_a_sync_activity_sees_its_cancellation_and_is_interrupted_once_by_heartbeat(
+    broker: Broker, engine: Engine
+) -> None:
+    @activity.defn
+    def work() -> None:
+        activity.wait_for_cancelled_sync(20)
+        assert activity.is_cancelled()
+        try:
+            activity.heartbeat()
+        except CanceledError:
+            activity.heartbeat("cleaning up")
+            raise
+
+    async with running(broker, work):
+        task = await engine.schedule("work")
+        await engine.cancel(await engine.expect(task, ActivityStarted), "the customer called")
+        assert isinstance(await engine.ended(task), ActivityCanceled)
+
+
+async def test_a_cancel_request_for_an_attempt_that_is_gone_is_ignored(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = asyncio.Event()
+
+    @activity.defn
+    async def last() -> str:
+        await gate.wait()
+        return "done"
+
+    async with running(fake, last, quick):
+        task = await fake_engine.schedule("last")
+        started = await fake_engine.expect(task, ActivityStarted)
+        gate.set()
+        await fake_engine.result(task)
+        await fake_engine.cancel(started)
+        assert await fake_engine.result(await fake_engine.schedule("quick")) == "done"
+    assert not fake_engine.messages(task, ActivityCanceled)
+
+
+async def test_a_cancelled_attempt_that_waits_for_a_thread_never_begins(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = threading.Event()
+    ran = []
+
+    @activity.defn
+    def block(name: str) -> None:
+        ran.append(name)
+        gate.wait(20)
+
+    async with running(fake, block, max_sync_threads=1):
+        first = await fake_engine.schedule("block", "first")
+        started = await fake_engine.expect(first, ActivityStarted)
+        second = await fake_engine.schedule("block", "second", acknowledge="early")
+        await fake_engine.expect(second, ActivityStarted)
+        await eventually(lambda: not fake.queues[started.worker].ready, "the grant")
+        await fake_engine.cancel(await fake_engine.expect(second, ActivityStarted))
+        assert isinstance(await fake_engine.ended(second), ActivityCanceled)
+        gate.set()
+        await fake_engine.result(first)
+    assert ran == ["first"]
