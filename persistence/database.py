@@ -43,11 +43,14 @@ class Database(Protocol):
     def now(self) -> sa.ColumnElement[int]:
         """The database's clock, fixed before the statement that it stands in takes its snapshot."""
 
-    def among(self, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-        """`column` is one of `values`: one parameter whatever their number, so statements stay prepared.
+    def among(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """`column` is one of the values in `parameter`, which is what `keys` made of them.
 
-        Texts that the database cannot store are left out: no row has them.
+        It is one parameter whatever their number, so that statements are built and prepared once.
         """
+
+    def keys(self, values: Iterable[Any]) -> Any:
+        """The parameter for `among`. Texts that the database cannot store are left out: no row has them."""
 
     def insert_or_update(
         self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]

@@ -78,17 +78,19 @@ class SqlMembership:
         # statement: while we waited, a host may have taken them that our first look could not know.
         lock = (
             sa.select(leases.c.partition)
-            .where(self._database.among(leases.c.partition, partitions), free)
+            .where(self._database.among(leases.c.partition, "partitions"), free)
             .order_by(leases.c.partition)
             .with_for_update(of=leases)
         )
         with self._owned.transaction() as connection:
-            locked = connection.scalars(lock).all()
+            asked = {"partitions": self._database.keys(partitions)}
+            locked = {"partitions": self._database.keys(connection.scalars(lock, asked))}
             taken = connection.execute(
                 sa.update(leases)
-                .where(self._database.among(leases.c.partition, locked), free, live.exists())
+                .where(self._database.among(leases.c.partition, "partitions"), free, live.exists())
                 .values(owner=host_id, epoch=leases.c.epoch + 1)
-                .returning(leases.c.partition, leases.c.epoch)
+                .returning(leases.c.partition, leases.c.epoch),
+                locked,
             ).all()
             if not taken and connection.execute(live).first() is None:
                 raise _gone(host_id)
@@ -115,10 +117,9 @@ class SqlMembership:
         return count
 
     def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        query = sa.select(strikes).where(self._database.among(strikes.c.run_id, "run_ids"))
         with self._owned.transaction() as connection:
-            rows = connection.execute(
-                sa.select(strikes).where(self._database.among(strikes.c.run_id, run_ids))
-            ).all()
+            rows = connection.execute(query, {"run_ids": self._database.keys(run_ids)}).all()
         return {(row.run_id, row.cause): row._mapping["count"] for row in rows}
 
     def clear_strikes(self, run_id: str) -> None:

@@ -116,9 +116,11 @@ class Postgres:
             "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint", sa.BigInteger()
         )
 
-    def among(self, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-        kept = [value for value in values if storable(value)]
-        return column == sa.any_(sa.literal(kept, ARRAY(column.type)))
+    def among(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        return column == sa.any_(sa.bindparam(parameter, type_=ARRAY(column.type)))
+
+    def keys(self, values: Iterable[Any]) -> list[Any]:
+        return [value for value in values if storable(value)]
 
     def insert_or_update(
         self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +20,69 @@ _SNAPSHOT = [
     snapshots.c.checksum,
     snapshots.c.body,
 ]
-
 _BEHIND_SNAPSHOT = journal.c.sequence > sa.func.coalesce(snapshots.c.sequence, -1)
+
+
+class _Statements:
+    """Built once: building one costs more than running it. `ids` is what is asked for."""
+
+    def __init__(self, database: Database) -> None:
+        self.instances = (
+            sa.select(instances, *_SNAPSHOT)
+            .add_columns(sa.exists().where(strikes.c.run_id == instances.c.run_id).label("struck"))
+            .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
+            .where(database.among(instances.c.workflow_id, "ids"))
+        )
+        # Its workflow's instance says a run's slot, which never changes, and whether it is the current one.
+        self.run = (
+            sa.select(runs.c.run_id, runs.c.workflow_id, runs.c.status, *_SNAPSHOT)
+            .add_columns(instances.c.slot, instances.c.run_id.label("current"))
+            .add_columns(instances.c.sequence, instances.c.wake_at)
+            .join(instances, instances.c.workflow_id == runs.c.workflow_id)
+            .outerjoin(snapshots, snapshots.c.run_id == runs.c.run_id)
+            .where(database.among(runs.c.run_id, "ids"))
+        )
+        self.tails = (
+            sa.select(journal)
+            .outerjoin(snapshots, snapshots.c.run_id == journal.c.run_id)
+            .where(database.among(journal.c.run_id, "ids"), _BEHIND_SNAPSHOT)
+            .order_by(journal.c.run_id, journal.c.sequence)
+        )
+        self.strikes = (
+            sa.select(strikes)
+            .where(database.among(strikes.c.run_id, "ids"))
+            .order_by(strikes.c.run_id, strikes.c.cause)
+        )
+        age = sa.func.row_number().over(
+            partition_by=seen.c.workflow_id, order_by=[seen.c.time.desc(), seen.c.message_id.desc()]
+        )
+        aged = (
+            sa.select(seen.c.workflow_id, seen.c.message_id, seen.c.answer, age.label("age"))
+            .where(database.among(seen.c.workflow_id, "ids"))
+            .subquery()
+        )
+        self.answers = (
+            sa.select(aged.c.workflow_id, aged.c.message_id, aged.c.answer)
+            .where(aged.c.age <= sa.bindparam("most", type_=sa.BigInteger()))
+            .order_by(aged.c.age.desc())
+        )
+        self.seen = sa.select(seen.c.message_id, seen.c.answer).where(
+            database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
+        )
+        in_slots = database.among(instances.c.slot, "ids")
+        self.due = (
+            sa.select(instances.c.workflow_id, instances.c.slot, instances.c.wake_at)
+            .where(in_slots, instances.c.wake_at <= sa.bindparam("before", type_=sa.BigInteger()))
+            .order_by(instances.c.wake_at, instances.c.workflow_id)
+            .limit(sa.bindparam("most", type_=sa.BigInteger()))
+        )
+        self.suspended = (
+            sa.select(instances.c.workflow_id)
+            # A literal, so that the partial index is seen to apply.
+            .where(in_slots, instances.c.status == sa.text("'suspended'"))
+            .order_by(instances.c.workflow_id)
+            .limit(sa.bindparam("most", type_=sa.BigInteger()))
+        )
 
 
 class SqlReader:
@@ -30,99 +91,54 @@ class SqlReader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owned = OwnedConnection(database, Role.READER)
+        self._statements = _Statements(database)
 
     def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 10_000) -> list[Loaded]:
+        asked = {"ids": self._database.keys(workflow_ids)}
+        # One answer more than is wanted, to know whether there are more.
+        asked_answers = {**asked, "most": seen_limit + 1}
         with self._owned.transaction() as connection:
-            found = {row.workflow_id: row for row in connection.execute(self._instances(workflow_ids))}
-            tails = self._tails(connection, list(found))
-            answered = self._answered(connection, workflow_ids, seen_limit + 1)
-            struck = self._strikes(connection, [row.run_id for row in found.values()])
+            found = {row.workflow_id: row for row in connection.execute(self._statements.instances, asked)}
+            answers = _answers(connection.execute(self._statements.answers, asked_answers))
+            tails = self._tails(connection, [row.run_id for row in found.values()])
+            struck = self._strikes(connection, [row.run_id for row in found.values() if row.struck])
         return [
             Loaded(
                 workflow_id=workflow_id,
-                instance=_loaded(found[workflow_id], tails) if workflow_id in found else None,
-                seen=_newest(answered[workflow_id], seen_limit),
-                seen_partial=len(answered[workflow_id]) > seen_limit,
-                strikes=tuple(struck[found[workflow_id].run_id]) if workflow_id in found else (),
+                instance=_loaded(row, tails) if (row := found.get(workflow_id)) else None,
+                seen=_newest(answers[workflow_id], seen_limit),
+                seen_partial=len(answers[workflow_id]) > seen_limit,
+                strikes=tuple(struck[row.run_id]) if row else (),
             )
             for workflow_id in workflow_ids
         ]
 
-    def _instances(self, workflow_ids: Sequence[str]) -> sa.Select[Any]:
-        return (
-            sa.select(instances, *_SNAPSHOT)
-            .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
-            .where(self._database.among(instances.c.workflow_id, workflow_ids))
-        )
-
-    def _tails(self, connection: sa.Connection, workflow_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+    def _tails(self, connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """By run ID, the rows behind the snapshot, oldest first."""
         tails: dict[str, list[JournalRow]] = defaultdict(list)
-        if workflow_ids:
-            query = (
-                sa.select(journal)
-                .join(instances, instances.c.run_id == journal.c.run_id)
-                .outerjoin(snapshots, snapshots.c.run_id == journal.c.run_id)
-                .where(self._database.among(instances.c.workflow_id, workflow_ids), _BEHIND_SNAPSHOT)
-                .order_by(journal.c.run_id, journal.c.sequence)
-            )
-            for row in connection.execute(query):
+        if run_ids:
+            asked = {"ids": self._database.keys(run_ids)}
+            for row in connection.execute(self._statements.tails, asked):
                 tails[row.run_id].append(journal_row(row))
         return tails
-
-    def _answered(
-        self, connection: sa.Connection, workflow_ids: Sequence[str], limit: int
-    ) -> dict[str, dict[str, str]]:
-        """By workflow ID, the newest `limit` message IDs with their answers, oldest first."""
-        age = sa.func.row_number().over(
-            partition_by=seen.c.workflow_id, order_by=[seen.c.time.desc(), seen.c.message_id.desc()]
-        )
-        newest = (
-            sa.select(seen.c.workflow_id, seen.c.message_id, seen.c.answer, age.label("age"))
-            .where(self._database.among(seen.c.workflow_id, workflow_ids))
-            .subquery()
-        )
-        query = (
-            sa.select(newest.c.workflow_id, newest.c.message_id, newest.c.answer)
-            .where(newest.c.age <= limit)
-            .order_by(newest.c.age.desc())
-        )
-        answered: dict[str, dict[str, str]] = defaultdict(dict)
-        for workflow_id, message_id, answer in connection.execute(query):
-            answered[workflow_id][message_id] = answer
-        return answered
 
     def _strikes(self, connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         struck: dict[str, list[tuple[str, int]]] = defaultdict(list)
         if run_ids:
-            query = sa.select(strikes).where(self._database.among(strikes.c.run_id, run_ids))
-            for run_id, cause, count in connection.execute(query.order_by(strikes.c.cause)):
+            asked = {"ids": self._database.keys(run_ids)}
+            for run_id, cause, count in connection.execute(self._statements.strikes, asked):
                 struck[run_id].append((cause, count))
         return struck
 
     def load_run(self, run_id: str) -> LoadedInstance | None:
-        # Its workflow's instance says the slot, which never changes, and whether the run is the current one.
-        query = (
-            sa.select(runs.c.run_id, runs.c.workflow_id, runs.c.status, *_SNAPSHOT)
-            .add_columns(instances.c.slot, instances.c.run_id.label("current"))
-            .add_columns(instances.c.sequence, instances.c.wake_at)
-            .join(instances, instances.c.workflow_id == runs.c.workflow_id)
-            .outerjoin(snapshots, snapshots.c.run_id == runs.c.run_id)
-            .where(self._database.among(runs.c.run_id, [run_id]))
-        )
-        tail = (
-            sa.select(journal)
-            .outerjoin(snapshots, snapshots.c.run_id == journal.c.run_id)
-            .where(self._database.among(journal.c.run_id, [run_id]), _BEHIND_SNAPSHOT)
-            .order_by(journal.c.sequence)
-        )
         with self._owned.transaction() as connection:
-            row = connection.execute(query).one_or_none()
-            rows = [journal_row(found) for found in connection.execute(tail)]
+            asked = {"ids": self._database.keys([run_id])}
+            row = connection.execute(self._statements.run, asked).one_or_none()
+            tail = self._tails(connection, [run_id])[run_id]
         if row is None:
             return None
         current = row.current == run_id
-        last = rows[-1].sequence if rows else row.snapshot_sequence or 0
+        last = tail[-1].sequence if tail else row.snapshot_sequence or 0
         return LoadedInstance(
             workflow_id=row.workflow_id,
             slot=row.slot,
@@ -131,37 +147,28 @@ class SqlReader:
             status=WorkflowStatus(row.status),
             wake_at=row.wake_at if current else None,
             snapshot=_snapshot(row),
-            journal=tuple(rows),
+            journal=tuple(tail),
         )
 
     def seen(self, workflow_id: str, message_ids: Sequence[str]) -> dict[str, str]:
-        query = sa.select(seen.c.message_id, seen.c.answer).where(
-            self._database.among(seen.c.workflow_id, [workflow_id]),
-            self._database.among(seen.c.message_id, message_ids),
-        )
+        asked = {
+            "ids": self._database.keys([workflow_id]),
+            "message_ids": self._database.keys(message_ids),
+        }
         with self._owned.transaction() as connection:
-            return {row.message_id: row.answer for row in connection.execute(query)}
+            rows = connection.execute(self._statements.seen, asked).all()
+        return {row.message_id: row.answer for row in rows}
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
-        query = (
-            sa.select(instances.c.workflow_id, instances.c.slot, instances.c.wake_at)
-            .where(self._database.among(instances.c.slot, slots), instances.c.wake_at <= before)
-            .order_by(instances.c.wake_at, instances.c.workflow_id)
-            .limit(limit)
-        )
+        asked = {"ids": self._database.keys(slots), "before": before, "most": limit}
         with self._owned.transaction() as connection:
-            return [Due(row.workflow_id, row.slot, row.wake_at) for row in connection.execute(query)]
+            rows = connection.execute(self._statements.due, asked).all()
+        return [Due(row.workflow_id, row.slot, row.wake_at) for row in rows]
 
     def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
-        query = (
-            sa.select(instances.c.workflow_id)
-            # A literal, so that the partial index is seen to apply.
-            .where(self._database.among(instances.c.slot, slots), instances.c.status == sa.text("'suspended'"))
-            .order_by(instances.c.workflow_id)
-            .limit(limit)
-        )
+        asked = {"ids": self._database.keys(slots), "most": limit}
         with self._owned.transaction() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(self._statements.suspended, asked))
 
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         with self._owned.transaction() as connection:
@@ -192,9 +199,16 @@ class SqlReader:
         self._owned.close()
 
 
+def _answers(rows: Iterable[Any]) -> dict[str, dict[str, str]]:
+    """By workflow ID, message IDs with their answers, oldest first."""
+    answers: dict[str, dict[str, str]] = defaultdict(dict)
+    for workflow_id, message_id, answer in rows:
+        answers[workflow_id][message_id] = answer
+    return answers
+
+
 def _newest(answers: dict[str, str], limit: int) -> dict[str, str]:
-    """The last `limit`: one more than that was read, to know whether there are more."""
-    return dict(list(answers.items())[max(0, len(answers) - limit) :])
+    return answers if len(answers) <= limit else dict(list(answers.items())[len(answers) - limit :])
 
 
 def _loaded(row: sa.Row[Any], tails: dict[str, list[JournalRow]]) -> LoadedInstance:

@@ -93,9 +93,12 @@ class Sqlite:
     def now(self) -> sa.ColumnElement[int]:
         return sa.literal(time.time_ns() // 1000, sa.BigInteger())
 
-    def among(self, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-        kept = json.dumps([value for value in values if storable(value)])
-        return column.in_(sa.select(sa.func.json_each(kept).table_valued("value").c.value))
+    def among(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        listed = sa.func.json_each(sa.bindparam(parameter, type_=sa.Text())).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+
+    def keys(self, values: Iterable[Any]) -> str:
+        return json.dumps([value for value in values if storable(value)])
 
     def insert_or_update(
         self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]

@@ -18,12 +18,13 @@ def find_run(
     database: Database, connection: sa.Connection, workflow_id: str, run_id: str | None
 ) -> RunRow | None:
     """The run named, if it is one of this workflow, or the workflow's newest: that which its instance names."""
-    query = sa.select(runs).where(database.among(runs.c.workflow_id, [workflow_id]))
+    query = sa.select(runs).where(database.among(runs.c.workflow_id, "workflow_ids"))
     if run_id is None:
         query = query.join(instances, instances.c.run_id == runs.c.run_id)
     else:
-        query = query.where(database.among(runs.c.run_id, [run_id]))
-    row = connection.execute(query).one_or_none()
+        query = query.where(database.among(runs.c.run_id, "run_ids"))
+    named = {"workflow_ids": database.keys([workflow_id]), "run_ids": database.keys([run_id])}
+    row = connection.execute(query, named).one_or_none()
     return None if row is None else run_row(row)
 
 
@@ -38,14 +39,16 @@ def list_runs(
     """Newest first; runs that started in the same microsecond are in the order of their IDs. `filters` are
     columns of `runs`; None does not filter."""
     query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
+    parameters = {}
     for column, value in filters.items():
         if value is not None:
-            query = query.where(database.among(runs.c[column], [value]))
+            query = query.where(database.among(runs.c[column], column))
+            parameters[column] = database.keys([value])
     if before is not None:
         started_at, run_id = _parse_cursor(before)
         position = sa.tuple_(sa.literal(started_at, sa.BigInteger()), sa.literal(run_id))
         query = query.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < position)
-    found = [run_row(row) for row in connection.execute(query)]
+    found = [run_row(row) for row in connection.execute(query, parameters)]
     page = found[:limit]
     return page, _cursor(page[-1]) if len(found) > limit and page else None
 
@@ -55,11 +58,11 @@ def read_history(
 ) -> list[JournalRow]:
     query = (
         sa.select(journal)
-        .where(database.among(journal.c.run_id, [run_id]), journal.c.sequence > after)
+        .where(database.among(journal.c.run_id, "run_ids"), journal.c.sequence > after)
         .order_by(journal.c.sequence)
         .limit(limit)
     )
-    return [journal_row(row) for row in connection.execute(query)]
+    return [journal_row(row) for row in connection.execute(query, {"run_ids": database.keys([run_id])})]
 
 
 def run_row(row: sa.Row[Any]) -> RunRow:
