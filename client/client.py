@@ -226,13 +226,12 @@ class Client:
         after = 0
         while True:
             question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=page_size)
-            page = (await self._engine.control(question)).history
-            for entry in page:
-                if entry.sequence > after:
-                    yield entry
-            if not page or page[-1].sequence <= after:
+            page = await self._engine.control(question)
+            for entry in page.history:
+                yield entry
+            if page.cursor is None or not page.history:
                 return
-            after = page[-1].sequence
+            after = page.history[-1].sequence
 
     async def ping(self) -> Pong:
         """Whether a host is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from uuid import uuid4
 
 from dalsegno.broker.port import Broker, Message
 from dalsegno.broker.protocol.codec import decode
@@ -27,6 +28,7 @@ class Links:
         self._pauses = Pauses(timings)
         self._pause = 0.0
         self._boxes: dict[str, ReplyBox] = {}
+        self._id = uuid4().hex  # hosts derive the message IDs of answers from correlation IDs
         self._correlation_ids = count(1)
         self._closed = False
 
@@ -99,7 +101,7 @@ class Links:
 
     def open_box(self) -> ReplyBox:
         """Replies to its correlation ID are kept from now on, until `close_box`."""
-        box = ReplyBox(str(next(self._correlation_ids)))
+        box = ReplyBox(f"{self._id}.{next(self._correlation_ids)}")
         self._boxes[box.correlation_id] = box
         return box
 

@@ -80,13 +80,15 @@ async def test_a_history_is_read_to_its_end(client: Client, host: FakeHost) -> N
     def page(request: Request) -> list[ControlReply]:
         assert isinstance(request.body, GetHistory)
         after, limit = request.body.after, request.body.limit
-        return [ControlReply(history=tuple([row for row in journal if row.sequence > after][:limit]))]
+        rows = tuple([row for row in journal if row.sequence > after][:limit])
+        return [ControlReply(history=rows, cursor=str(rows[-1].sequence) if len(rows) == limit else None)]
 
     host.scripts[GetHistory] = page
     assert [row async for row in client.history("w-1", "r-1", page_size=2)] == journal
     assert {(question.workflow_id, question.run_id) for question in host.of(GetHistory)} == {("w-1", "r-1")}
 
 
-async def test_a_host_that_repeats_its_last_page_ends_the_history(client: Client, host: FakeHost) -> None:
-    host.scripts[GetHistory] = lambda request: [ControlReply(history=(entry(1), entry(2)))]
-    assert [row.sequence async for row in client.history("w-1")] == [1, 2]
+async def test_a_history_whose_last_page_is_full_ends_with_an_empty_one(client: Client, host: FakeHost) -> None:
+    first = ControlReply(history=(entry(1), entry(2)), cursor="2")
+    host.scripts[GetHistory] = lambda request: [ControlReply() if len(host.requests) == 2 else first]
+    assert [row.sequence async for row in client.history("w-1", page_size=2)] == [1, 2]
