@@ -227,7 +227,7 @@ class WorkflowActor(LightActor):
         status = self.instance.status if run_id == self.instance.run_id else None
         return AnswerEffect(
             caller=caller,
-            kind="accepted",
+            kind="accepted" if isinstance(command, Start) else "answer",
             workflow_id=self.workflow_id,
             run_id=run_id,
             status=status,

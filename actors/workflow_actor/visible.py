@@ -62,7 +62,8 @@ def answer_to(
             return ()
     if command.caller is None or not wanted:
         return ()
-    return (answer(command.caller, workflow_id, state, kind="accepted", error=refusal),)
+    kind: Literal["accepted", "answer"] = "accepted" if isinstance(command, Start) else "answer"
+    return (answer(command.caller, workflow_id, state, kind=kind, error=refusal),)
 
 
 def run_start(state: WorkflowState) -> RunStart:
