@@ -48,7 +48,7 @@ def open_broker(url: str, *, allow_unverified_tls: bool = False) -> Broker:
 
 def embedded_path(rest: str) -> str:
     """The file named behind `embedded:`, absolute after three slashes, else relative to the working folder."""
-    if rest.startswith("//") and not rest.startswith("///"):
+    if rest.startswith("//") and not rest.startswith("///") and rest != "//":
         raise ConfigurationError(
             f"the broker URL 'embedded:{rest}' names a host; write embedded:///absolute/path or embedded:path"
         )

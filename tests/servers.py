@@ -1,14 +1,13 @@
 """Private servers for tests, benchmarks and crash scripts: a RabbitMQ node, a PostgreSQL cluster.
 
 Each is a context manager that starts a server of its own on free loopback ports with a folder of its own,
-and leaves nothing behind:
+and leaves nothing behind, even if this process is killed:
 
     with RabbitMQServer() as broker, PostgresServer() as database:
         run_against(broker.url, database.url)
 
 They work as root and as an ordinary user, and need no system service: Debian's packages `rabbitmq-server` and
-`postgresql` are enough. The servers end with the thread that started them, even if it is killed; start them
-from the main thread.
+`postgresql` are enough.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +39,11 @@ RABBITMQ_BIN = Path("/usr/lib/rabbitmq/bin")
 """Not /usr/sbin, whose wrapper switches to the user `rabbitmq`, or refuses."""
 
 INSTALL_HINT = "install it (Debian: apt-get install rabbitmq-server postgresql) or set {variable} to a URL"
+
+
+_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servers")
+"""Starts every server. The kernel ends a server with the *thread* that started it, and this one lives as long
+as the process, whoever calls."""
 
 
 class ServerNotInstalledError(RuntimeError):
@@ -66,6 +71,10 @@ def _ends_with_parent(signal_name: str) -> list[str]:
     """A command prefix by which the kernel ends the server when its starter dies, however it dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", signal_name, "--"] if setpriv else []
+
+
+def _spawn(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    return _starter.submit(lambda: subprocess.Popen(command, **options)).result()
 
 
 class _Node(RabbitMqExecutor):
@@ -158,22 +167,31 @@ class RabbitMQServer:
     def _start_epmd(self) -> None:
         # Ours, so that its PID is known: one that the node starts by itself would outlive the node.
         command = [*_ends_with_parent("KILL"), "epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
-        self._epmd = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._epmd = _spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: port_for.port_is_used(self._epmd_port), STOP_SECONDS, "the start of epmd")
 
     def start(self) -> None:
         """Start the node (again), with what it has on disk; it serves when this returns."""
-        self._node.start()
-        # The port opens a little before the node counts as booted, and vhosts can't be added in between.
-        self.evaluate("rabbit:await_startup()")
+        _starter.submit(self._node.start).result()
+        # The port opens before the node has booted; what is asked of it in between it may ignore.
+        wait_until(self._has_booted, START_SECONDS, "the start of RabbitMQ")
+
+    def _has_booted(self) -> bool:
+        return "true" in self.evaluate("rabbit:is_running() andalso whereis(rabbit_boot) =:= undefined")
 
     def stop(self) -> None:
         """Shut the node down in good order (SIGTERM), as a system service does."""
         self._node.stop(expected_returncode=0)
 
     def kill(self) -> None:
-        """SIGKILL the node; what it had not synced to its files is the operating system's affair."""
+        """SIGKILL the node; what it has written is safe, as after any crash but that of the machine.
+
+        The directory of its quorum queues is flushed before. RabbitMQ writes it every half second only, and
+        after a crash within that time a queue just declared never finds a leader again, with all it holds.
+        """
+        self.evaluate("[ok = dets:sync(Table) || Table <- dets:all()]")
         self._node.kill()
+        wait_until(lambda: not port_for.port_is_used(self.port), STOP_SECONDS, "the end of the killed node")
 
     def close(self) -> None:
         """End everything that was started and delete the folder. Closing twice is ordinary."""
@@ -187,9 +205,11 @@ class RabbitMQServer:
     def stop_app(self) -> None:
         """Stop the broker inside the running VM, as `rabbitmqctl stop_app`: connections are closed."""
         self.evaluate("rabbit:stop()")
+        wait_until(lambda: not self._has_booted(), STOP_SECONDS, "the end of the broker")
 
     def start_app(self) -> None:
         self.evaluate("rabbit:start()")
+        wait_until(self._has_booted, START_SECONDS, "the start of the broker")
 
     @contextlib.contextmanager
     def memory_alarm(self) -> Iterator[None]:
@@ -301,9 +321,8 @@ class PostgresServer:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._bin / "postgres"), "-D", str(self.folder / "data"), *settings]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*_ends_with_parent("QUIT"), *command], stdout=log, stderr=log, **self._as_user
-            )
+            guarded = [*_ends_with_parent("QUIT"), *command]
+            self._process = _spawn(guarded, stdout=log, stderr=log, **self._as_user)
         wait_until(self._answers, START_SECONDS, "the start of PostgreSQL")
 
     def _answers(self) -> bool:

@@ -32,9 +32,12 @@ def text_of(error: BaseException | None) -> str:
     return said[-1] if said else type(error).__name__
 
 
-def connect_failure(address: Address, error: BaseException) -> DalsegnoError:
-    """Why connecting failed: what a person must mend, or what may pass by itself."""
-    text = text_of(error)
+def connect_failure(address: Address, error: BaseException, said: str | None) -> DalsegnoError:
+    """Why connecting failed: what a person must mend, or what may pass by itself.
+
+    `said` is what the broker gave as its reason, if it came to that.
+    """
+    text = said or text_of(error)
     match error:
         case ProbableAuthenticationError() | AuthenticationError():
             return ConfigurationError(
@@ -46,12 +49,12 @@ def connect_failure(address: Address, error: BaseException) -> DalsegnoError:
                 f"the certificate of RabbitMQ at {address} is not trusted ({error.verify_message}): "
                 "name its authority in the broker URL with cafile"
             )
-        case AMQPError() if NOT_ALLOWED in text and " down" not in text:
+        case AMQPError() if text.startswith(NOT_ALLOWED) and " down" not in text:
             return ConfigurationError(
                 f"RabbitMQ at {address} does not let user {address.user!r} into the virtual host "
                 f"{address.virtual_host!r}: create it, grant rights in it, or correct the broker URL ({text})"
             )
-        case IncompatibleProtocolError() | ProtocolSyntaxError():
+        case IncompatibleProtocolError() | ProtocolSyntaxError() if said is None:
             return ConfigurationError(
                 f"what answers at {address} does not speak AMQP 0-9-1: check host and port of the broker URL"
             )

@@ -76,7 +76,8 @@ class Link:
             ) from error
         except Exception as error:
             # The library and the transport raise what they like; all of it means "not connected".
-            raise connect_failure(address, error) from error
+            tap = connection.tap_factory.tap
+            raise connect_failure(address, error, tap.close_reason if tap else None) from error
         tap = connection.tap_factory.tap
         assert tap is not None, "the library connected without its transport factory"
         return cls(connection, tap, address, timings)
@@ -133,13 +134,12 @@ class Link:
     async def _probe(self, control: UnderlayChannel) -> None:
         """Ask for an exchange, again and again; two missed answers, or one in full silence, are the end.
 
-        The question is never cancelled: that would close the channel, and after a pause of this process an
-        answer may be waiting right behind the alarm.
+        The question is not cancelled when it is late: that would close the channel, and after a pause of this
+        process the answer may be waiting right behind the alarm. The answers also show the library that the
+        link is alive, for it sees nothing of what the tap takes.
         """
         while True:
             await asyncio.sleep(self._timings.probe_interval)
-            if self.tap.received:
-                self.tap.reassure_library()
             question = asyncio.ensure_future(control.exchange_declare(PROBED_EXCHANGE, passive=True))
             for last_chance in (False, True):
                 self.tap.received = False

@@ -16,6 +16,7 @@ import asyncio
 from typing import Any, Protocol, cast
 
 from aiormq.connection import TransportFactory
+from aiormq.exceptions import ProtocolSyntaxError
 from yarl import URL
 
 from dalsegno.broker.rabbitmq import wire
@@ -33,6 +34,7 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
+        self._reader = reader
         self._transport: asyncio.Transport | None = None
         self._rest = b""
         self._owners: dict[int, FrameOwner] = {}
@@ -65,10 +67,6 @@ class Tap(asyncio.StreamReaderProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def reassure_library(self) -> None:
-        """Tell the library that the link is alive: it counts only the frames that it gets itself."""
-        super().data_received(wire.HEARTBEAT_FRAME)
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._transport = cast(asyncio.Transport, transport)
@@ -82,10 +80,10 @@ class Tap(asyncio.StreamReaderProtocol):
         while size - at >= wire.FRAME_OVERHEAD:
             kind, channel, length = unpack(data, at)
             if kind not in wire.FRAME_TYPES:
-                # Not AMQP 0-9-1, or AMQP's "other version" answer: the library says what it thinks of it.
-                super().data_received(data[at:])
-                at = size
-                break
+                # The library would take a part of the text for a size, and wait for so much of it.
+                self._reader.set_exception(ProtocolSyntaxError("not an AMQP 0-9-1 frame"))
+                self.abort()
+                return
             end = at + wire.FRAME_OVERHEAD + length
             if end > size:
                 break

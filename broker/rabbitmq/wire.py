@@ -22,7 +22,6 @@ FRAME_HEAD = Struct(">BHI")
 """Type, channel, payload size. Payload and one end byte follow."""
 FRAME_END = b"\xce"
 FRAME_OVERHEAD = FRAME_HEAD.size + len(FRAME_END)
-HEARTBEAT_FRAME = FRAME_HEAD.pack(HEARTBEAT, 0, 0) + FRAME_END
 
 # Method payloads begin with class and method.
 CONNECTION_CLOSE = b"\x00\x0a\x00\x32"

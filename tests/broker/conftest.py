@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -35,7 +37,20 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-async def connect(broker: Broker) -> AsyncIterator[Connect]:
+async def no_loose_ends() -> AsyncIterator[None]:
+    """Fails the test when the loop reports what nobody handled: a callback that raised, an error unread."""
+    reports: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(str(context)))
+    yield
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert not reports
+
+
+@pytest.fixture
+async def connect(broker: Broker, no_loose_ends: None) -> AsyncIterator[Connect]:
     opened: list[Session] = []
 
     async def open_session(on_closed: Ends | None = None) -> Session:

@@ -103,7 +103,7 @@ async def depth_reached(session: Session, queue: str, depth: int) -> None:
     """Wait until so many messages are ready."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await session.queue_depth(queue) != depth:
-            await asyncio.sleep(0.005)
+            continue
 
 
 async def fill(session: Session, queue: str, messages: Sequence[Message]) -> None:
