@@ -1,0 +1,159 @@
+"""Queries and describe: they read, and leave no trace."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.commands import Describe, Query, Signal, Suspend, Terminate
+from dalsegno.actors.workflow_actor.inputs import SignedState
+from dalsegno.actors.workflow_actor.intents import SetSign
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.errors import QueryFailedError
+from dalsegno.policies import WorkflowStatus
+from tests.workflow_actor.rig import (
+    CALLER,
+    DONE,
+    SECOND,
+    T0,
+    Rig,
+    ScriptedCode,
+    ScriptedProgram,
+    activity,
+    answer,
+    completed,
+    failed,
+    payload,
+    started,
+    task,
+    tasks,
+    timer,
+)
+
+ASK = Query(name="total", caller=CALLER)
+
+
+def test_a_query_is_answered_by_the_live_code_and_recorded_nowhere() -> None:
+    rig = Rig(ScriptedCode([[], []]))
+    rig.start()
+    rig.send(Signal(name="add"))
+
+    asked = rig.send(ASK)
+
+    assert not asked.recorded
+    assert answer(asked).kind == "answer"
+    assert answer(asked).result == payload('["total", 2]')
+
+
+def test_a_query_rebuilds_the_code_when_it_is_not_in_memory() -> None:
+    rig = Rig(ScriptedCode([[], []]))
+    rig.start()
+    rig.send(Signal(name="add"))
+    rig.reload()
+    assert not rig.instance.has_program
+
+    assert answer(rig.send(ASK)).result == payload('["total", 2]')
+    assert rig.instance.has_program
+
+
+def test_a_closed_run_answers_queries() -> None:
+    rig = Rig(ScriptedCode([[], [DONE]]))
+    rig.start()
+    rig.send(Signal(name="add"))
+
+    asked = rig.send(ASK)
+
+    assert answer(asked).result == payload('["total", 2]')
+    assert answer(asked).status is WorkflowStatus.COMPLETED
+
+
+def test_a_suspended_run_refuses_queries_with_its_reason() -> None:
+    rig = Rig(ScriptedCode([[]]))
+    rig.start()
+    rig.send(Suspend(reason="maintenance"))
+
+    assert answer(rig.send(ASK)).error == ("rejected", "workflow 'w' is suspended: maintenance")
+
+
+def test_a_run_whose_code_never_ran_refuses_queries() -> None:
+    rig = Rig(ScriptedCode([[]]))
+    rig.start(workflow_type="refund")
+    rig.send(Terminate())
+
+    assert answer(rig.send(ASK)).error == ("rejected", "the code of workflow 'w' has never run")
+
+
+def test_a_query_of_a_closed_run_that_today_s_code_cannot_replay_fails_with_the_reason() -> None:
+    code = ScriptedCode([[activity(1)], [DONE]])
+    rig = Rig(code)
+    rig.send(completed(task(rig.start())))
+    code.script = lambda index, _: [timer(1, T0)] if index == 0 else [DONE]
+
+    error = answer(rig.send(ASK)).error
+
+    assert error is not None
+    assert error[0] == "query_failed"
+    assert "history shows 'activity 1 charge'" in error[1]
+
+
+def test_a_failing_query_handler_is_answered_and_harms_nothing() -> None:
+    class Failing(ScriptedProgram):
+        def query(self, name: str, args: object) -> None:  # type: ignore[override]
+            raise QueryFailedError(f"no handler {name}")
+
+    code = ScriptedCode([[], []])
+    code.build = lambda info, signed: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
+    rig = Rig(code)
+    rig.start()
+
+    assert answer(rig.send(ASK)).error == ("query_failed", "no handler total")
+    assert rig.send(Signal(name="s")).recorded
+
+
+def test_describe_tells_what_is_pending() -> None:
+    rig = Rig(ScriptedCode([[activity(1), activity(2), activity(3), timer(1, T0 + 90 * SECOND)]]))
+    first, second, _ = tasks(rig.start(memo={"k": payload()}))
+    rig.send(started(first))
+    rig.send(failed(second), after=SECOND)
+
+    described = answer(rig.send(Describe(caller=CALLER))).description
+
+    assert described is not None
+    description = wire.Description(**described)
+    assert description.status is WorkflowStatus.RUNNING
+    assert description.sequence == 3
+    assert description.history_length == 1
+    assert description.next_wake_up_at == T0 + 2 * SECOND
+    assert description.pending_timers == 1
+    assert description.memo == {"k": payload()}
+    assert description.waiting_for == ("what the script says",)
+    states = [(each["activity_id"], each["state"]) for each in described["pending_activities"]]
+    assert states == [("1", "started"), ("2", "backing_off"), ("3", "scheduled")]
+    backing_off = described["pending_activities"][1]
+    assert backing_off["next_attempt_at"] == T0 + 2 * SECOND
+    assert backing_off["last_failure"].message == "card declined"
+
+
+def test_describe_needs_no_code_in_memory() -> None:
+    rig = Rig(ScriptedCode([[activity(1), timer(1, T0 + SECOND)]]))
+    rig.start()
+    rig.reload()
+
+    described = answer(rig.send(Describe(caller=CALLER))).description
+
+    assert described is not None
+    assert described["waiting_for"] == ("activity 1 charge", "timer 1")
+    assert not rig.instance.has_program
+
+
+def test_describe_counts_the_signals_that_wait() -> None:
+    held_back = SetSign(signed=SignedState(state=payload("{}"), signs=1))
+    code = ScriptedCode([[held_back]])
+    rig = Rig(code)
+    rig.start()
+    rig.send(Suspend(reason="maintenance"))
+    rig.send(Signal(name="a"))
+    rig.send(Signal(name="b"))
+
+    described = answer(rig.send(Describe(caller=CALLER))).description
+
+    assert described is not None
+    assert described["buffered_signals"] == 2
+    assert described["suspended_reason"] == "maintenance"
