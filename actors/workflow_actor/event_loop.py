@@ -27,7 +27,6 @@ from dalsegno.actors.workflow_actor.as_completed_order import ordered_task
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.intents import CancelTimer, StartTimer
 from dalsegno.actors.workflow_actor.refusals import Refusal
-from dalsegno.errors import FailureError
 from dalsegno.policies import MICROSECONDS_PER_SECOND, to_microseconds
 
 Ts = TypeVarTuple("Ts")
@@ -117,8 +116,7 @@ class Outside(NamedTuple):
 
 class DeterministicLoop(asyncio.AbstractEventLoop):
     """`now` is microseconds since 1970. `interrupted`, when set, makes run_ready return after the callback that
-    runs. `refusal`, when set, says that user code may not act. `unretrieved` are the bugs that ended tasks and
-    futures which were let go of without anybody having looked."""
+    runs. `refusal`, when set, says that user code may not act."""
 
     dalsegno_runtime: WorkflowRuntime | Refusal
 
@@ -129,11 +127,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.timers: dict[int, WorkflowTimer] = {}
         self.tasks: dict[int, WorkflowTask] = {}
         """Those that user code made and that have not ended, held so that none is collected before."""
-        self.unretrieved: list[BaseException] = []
         self._ledger = ledger
         self._context = context
         self._hash_salt = hash_salt
         self._ready: deque[asyncio.Handle] = deque()
+        self._unseen: list[BaseException] = []
         self._failed: list[weakref.ref[WorkflowTask]] = []
         self._prepared: dict[Any, WorkflowTask] = {}
 
@@ -187,13 +185,16 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """A task of the program's own, which looks after its end by itself."""
         return WorkflowTask(coro, number=self.next_number(), loop=self, name=name, context=self._context.copy())
 
-    def never_retrieved(self) -> BaseException | None:
-        """A bug that ended a task and that nobody has looked at, to be asked for when the run ends."""
-        for reference in self._failed:
-            task = reference()
-            if task is not None and task._log_traceback:
-                return task._exception
-        return None
+    def unseen_errors(self, *, at_end: bool) -> list[BaseException]:
+        """What ended tasks and futures that were let go of without anybody having looked; `at_end`, those also
+        that somebody still could look at."""
+        unseen, self._unseen = self._unseen, []
+        if self._failed:
+            failed = [task for reference in self._failed if (task := reference()) and task._log_traceback]
+            self._failed = [weakref.ref(task) for task in failed]
+            if at_end:
+                unseen += [task._exception for task in failed]
+        return unseen
 
     def forget(self) -> None:
         """Let go of everything, so that nothing is kept by a cycle."""
@@ -202,7 +203,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.tasks.clear()
         self._failed.clear()
         self._prepared.clear()
-        self.unretrieved.clear()
+        self._unseen.clear()
+
+    @property
+    def _dropped(self) -> bool:
+        return self.refusal is not None and self.refusal.soon == "ignore"
 
     # Used by asyncio
 
@@ -266,7 +271,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """asyncio's hook in TimerHandle.cancel."""
         if self.timers.pop(timer.number, None) is None:
             return
-        if self.refusal is not None and self.refusal.soon == "ignore":
+        if self._dropped:
             return
         if not self._ledger.take_back(timer.position):
             self._ledger.want(CancelTimer(number=timer.number, line=call_site(sys._getframe(2), RUN_READY)))
@@ -309,8 +314,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def _ended(self, task: WorkflowTask) -> None:
         self.tasks.pop(task.number, None)
         # Not `task.exception()`: that would count as somebody having looked at it.
-        error = None if task.cancelled() else task._exception
-        if error is not None and not isinstance(error, FailureError):
+        if not task.cancelled() and task._exception is not None:
             self._failed.append(weakref.ref(task))
 
     @staticmethod
@@ -328,8 +332,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """asyncio's way to report what nobody will look at any more."""
         error = context.get("exception")
-        if error is not None and not isinstance(error, FailureError | asyncio.CancelledError):
-            self.unretrieved.append(error)
+        if error is not None and not self._dropped:
+            self._unseen.append(error)
 
     def get_debug(self) -> bool:
         return False

@@ -30,7 +30,8 @@ class HandlerOwner(Protocol):
         """Whether signals may be handled: the run method was entered, and no sign or end has come since."""
 
     @property
-    def dropped(self) -> bool: ...
+    def dropped(self) -> bool:
+        """Whether what ends now is only let go of."""
 
     def handler_failed(self, error: BaseException) -> None: ...
 

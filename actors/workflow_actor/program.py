@@ -172,6 +172,8 @@ class WorkflowProgram:
         raise QueryFailedError(f"The query {name!r} failed: {failed.reason}")
 
     def waiting_for(self) -> tuple[str, ...]:
+        if self._phase is Phase.CLOSED:
+            return ()
         return waits.describe(self._activities, self._loop, self._conditions, self._handlers.tasks, self._main)
 
     def drop(self) -> None:
@@ -254,7 +256,8 @@ class WorkflowProgram:
 
     @property
     def dropped(self) -> bool:
-        return self._phase is Phase.DROPPED
+        # A program that nobody dropped ends in the garbage collector, outside of any step.
+        return self._phase is Phase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
         self._ended_by(error)
@@ -351,11 +354,9 @@ class WorkflowProgram:
         self._refuse_unseen_bugs()
 
     def _refuse_unseen_bugs(self) -> None:
-        unseen = self._loop.unretrieved[0] if self._loop.unretrieved else None
-        if unseen is None and self._phase is Phase.CLOSED:
-            unseen = self._loop.never_retrieved()
-        if unseen is not None:
-            self._break(code_error(unseen, "A task ended with an error that nobody looked at."))
+        for error in self._loop.unseen_errors(at_end=self._phase is Phase.CLOSED):
+            if not is_failure(error, self._definition.failure_exception_types):
+                self._break(code_error(error, "A task ended with an error that nobody looked at."))
 
     # The sign
 

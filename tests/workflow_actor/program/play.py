@@ -1,0 +1,211 @@
+"""A program driven by hand: a test is the engine, gives inputs and looks at intents.
+
+`Play` keeps the log since the last sign as the engine does, so that any test can end by `replayed()`: the same
+inputs, given to a new program, must give the same intents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dalsegno.actors.workflow_actor.inputs import (
+    ActivityResolved,
+    Begin,
+    CancelRequested,
+    Continue,
+    Input,
+    RunInfo,
+    Signaled,
+    SignedState,
+    TimerFired,
+)
+from dalsegno.actors.workflow_actor.intents import (
+    CancelActivity,
+    CancelRun,
+    CancelTimer,
+    CompleteRun,
+    FailRun,
+    Intent,
+    ScheduleActivity,
+    SetSign,
+    StartTimer,
+)
+from dalsegno.actors.workflow_actor.program import WorkflowProgram
+from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.converter import from_payload, to_failure, to_payload
+from dalsegno.errors import ActivityError
+from dalsegno.payload import Payload
+
+SECOND = 1_000_000
+START = 1_700_000_000 * SECOND
+Answer = Callable[[ScheduleActivity], Any]
+
+
+class Play:
+    """One run of a workflow class. `now` is microseconds; `activities` and `timers` are those outstanding."""
+
+    def __init__(
+        self,
+        cls: type,
+        *,
+        run_id: str = "run-1",
+        signed: SignedState | None = None,
+        memo: dict[str, Any] | None = None,
+    ) -> None:
+        self.registry = WorkflowRegistry([(cls, None)])
+        self.info = RunInfo(
+            workflow_id="order-7",
+            run_id=run_id,
+            workflow_type=self.registry.types[0],
+            task_queue="main",
+            started_at=START,
+            memo={key: to_payload(value) for key, value in (memo or {}).items()},
+        )
+        self.now = START
+        self.signed = signed or SignedState()
+        self.program = self._build()
+        self.log: list[tuple[Input, int, list[Intent]]] = []
+        self.intents: list[Intent] = []
+        self.activities: dict[int, ScheduleActivity] = {}
+        self.timers: dict[int, StartTimer] = {}
+
+    def _build(self) -> WorkflowProgram:
+        program = self.registry.build(self.info, self.signed)
+        assert program is not None
+        return program
+
+    # Inputs
+
+    def give(self, input_: Input, *, replaying: bool = False) -> list[Intent]:
+        intents = self.program.step(input_, now=self.now, replaying=replaying)
+        self.intents += intents
+        self._note(input_, intents)
+        return intents
+
+    def begin(self, *args: Any) -> list[Intent]:
+        return self.give(Begin(args=tuple(map(to_payload, args))))
+
+    def resolve(self, number: int, result: Any = None) -> list[Intent]:
+        del self.activities[number]
+        return self.give(ActivityResolved(number=number, result=to_payload(result)))
+
+    def fail(self, number: int, cause: BaseException) -> list[Intent]:
+        """As the engine does when retries are spent."""
+        activity = self.activities.pop(number)
+        error = ActivityError("failed", activity_type=activity.activity_type, activity_id="1", attempt=3)
+        error.__cause__ = cause
+        return self.give(ActivityResolved(number=number, failure=to_failure(error)))
+
+    def cancelled(self, number: int, cause: BaseException) -> list[Intent]:
+        """The worker has let itself be cancelled."""
+        self.activities.pop(number, None)
+        return self.give(ActivityResolved(number=number, failure=to_failure(cause)))
+
+    def fire(self, number: int) -> list[Intent]:
+        timer = self.timers.pop(number)
+        self.now = max(self.now, timer.fire_at)
+        return self.give(TimerFired(number=number))
+
+    def signal(self, name: str, *args: Any) -> list[Intent]:
+        return self.give(Signaled(name=name, args=tuple(map(to_payload, args))))
+
+    def cancel(self, reason: str = "") -> list[Intent]:
+        return self.give(CancelRequested(reason=reason))
+
+    def go_on(self) -> list[Intent]:
+        return self.give(Continue())
+
+    def run(self, answer: Answer = lambda activity: from_payload(activity.args[0])) -> Any:
+        """Answer activities in order, and fire timers when no activity is left, to the end of the run."""
+        while not self.closed:
+            if self.activities:
+                number, activity = next(iter(self.activities.items()))
+                try:
+                    result = answer(activity)
+                except Exception as error:  # noqa: BLE001 - the answer decides how the activity fails
+                    self.fail(number, error)
+                else:
+                    self.resolve(number, result)
+            else:
+                self.fire(min(self.timers.values(), key=lambda timer: timer.fire_at).number)
+        return self.result
+
+    def query(self, name: str, *args: Any) -> Any:
+        return from_payload(self.program.query(name, tuple(map(to_payload, args))))
+
+    # What came of it
+
+    @property
+    def digests(self) -> list[str]:
+        return [intent.digest for intent in self.intents]
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.intents) and isinstance(self.intents[-1], CompleteRun | FailRun | CancelRun)
+
+    @property
+    def result(self) -> Any:
+        last = self.intents[-1]
+        assert isinstance(last, CompleteRun), last
+        return from_payload(last.result)
+
+    @property
+    def failure(self) -> Any:
+        last = self.intents[-1]
+        assert isinstance(last, FailRun | CancelRun), last
+        return last.failure
+
+    def _note(self, input_: Input, intents: list[Intent]) -> None:
+        for intent in intents:
+            match intent:
+                case ScheduleActivity(number=number):
+                    self.activities[number] = intent
+                case CancelActivity(number=number) if self.activities[number].cancellation_type == "try_cancel":
+                    del self.activities[number]
+                case StartTimer(number=number):
+                    self.timers[number] = intent
+                case CancelTimer(number=number):
+                    del self.timers[number]
+        self.log.append((input_, self.now, intents))
+        signs = [index for index, intent in enumerate(intents) if isinstance(intent, SetSign)]
+        if signs:
+            last = intents[signs[-1]]
+            assert isinstance(last, SetSign)
+            self.signed = last.signed
+            self.log = [(Begin(), self.now, intents[signs[-1] + 1 :])]
+
+    def replayed(self) -> Play:
+        """A new program, built from the last sign and stepped with the same inputs, that wanted the same."""
+        other = Play.__new__(Play)
+        other.__dict__.update(self.__dict__)
+        other.activities, other.timers, other.log = dict(self.activities), dict(self.timers), list(self.log)
+        other.program = self._build()
+        for input_, now, intents in self.log:
+            again = other.program.step(input_, now=now, replaying=True)
+            assert without_payloads(again) == without_payloads(intents)
+        return other
+
+
+def played(cls: type, *args: Any, answer: Answer | None = None, **options: Any) -> Play:
+    """A run from its beginning to its end, which was replayed as well."""
+    play = Play(cls, **options)
+    play.begin(*args)
+    if answer is None:
+        play.run()
+    else:
+        play.run(answer)
+    play.replayed()
+    return play
+
+
+def without_payloads(intents: list[Intent]) -> list[object]:
+    """Intents as they are compared here: all but stacks, whose frames differ between a step and its replay."""
+    return [
+        (type(intent), intent.failure.message) if isinstance(intent, FailRun | CancelRun) else intent
+        for intent in intents
+    ]
+
+
+def payload(value: Any) -> Payload:
+    return to_payload(value)
