@@ -1,10 +1,4 @@
-"""The life of one attempt, from its delivery to the acknowledgement.
-
-    late:   NEW ----------> RUNNING -> REPORTING -> SETTLED    acknowledged when the outcome is confirmed
-    early:  NEW -> ASKING -> RUNNING -> REPORTING -> SETTLED    acknowledged when the grant is here
-                     |          |
-                     v          v
-                  SETTLED    RELEASED                           refused; given back when the worker shuts down
+"""The life of one attempt, from its delivery to the acknowledgement; `attempt_state` draws it.
 
 Late work that dies with its worker is delivered to another one. Early work is not, so the engine has to know
 first who has it. Which is why `acknowledge` comes where it does; everything else here may be late or lost.
@@ -13,22 +7,20 @@ first who has it. Which is why `acknowledge` comes where it does; everything els
 from __future__ import annotations
 
 import asyncio
-import threading
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 import structlog
 
 from dalsegno.broker.port import Message
-from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.errors import ApplicationError, CanceledError, PayloadError, TimedOutError, TimeoutType
+from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
 from dalsegno.failure import to_failure
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
 from dalsegno.workers.acknowledgements import Receipt
+from dalsegno.workers.attempt_state import NEXT, State, Stop
 from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
@@ -39,37 +31,6 @@ from dalsegno.workers.settings import Timing
 from dalsegno.workers.threads import Threads
 
 log = structlog.get_logger("dalsegno.worker")
-
-HEARTBEAT_DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
-"""The rest of a message's body is for the IDs beside them."""
-
-_first_heartbeat = threading.Lock()
-
-
-class State(Enum):
-    NEW = "delivered, and nothing has been done for it"
-    ASKING = "the engine was asked whether this worker may begin"
-    RUNNING = "the activity's code runs, or waits for a thread"
-    REPORTING = "the outcome is on its way to the engine"
-    SETTLED = "over: nothing is left to do"
-    RELEASED = "given back unfinished: the broker hands it to another worker when the channel closes"
-
-
-_NEXT: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.ASKING, State.RUNNING, State.REPORTING}),
-    State.ASKING: frozenset({State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
-    State.RUNNING: frozenset({State.REPORTING, State.RELEASED}),
-    State.REPORTING: frozenset({State.SETTLED}),
-    State.SETTLED: frozenset(),
-    State.RELEASED: frozenset(),
-}
-
-
-class Stop(Enum):
-    """Why the code was asked to stop."""
-
-    CANCELED = "the engine asked"
-    SHUTDOWN = "the worker shuts down"
 
 
 class Owner(Protocol):
@@ -175,8 +136,9 @@ class Attempt:
         if self.state is State.ASKING:
             self._report(answers.canceled(self.task))
         elif self.state is State.RUNNING and self._execution is not None:
-            self._stop = Stop.CANCELED
-            self._execution.cancel(reason or "the workflow cancelled the activity")
+            first, self._stop = self._stop is None, Stop.CANCELED
+            if first:  # once is enough: a second one would interrupt the cleaning up
+                self._execution.cancel(reason or "the workflow cancelled the activity")
 
     def on_session(self) -> None:
         """A new session: notices that were under way may be lost."""
@@ -231,7 +193,8 @@ class Attempt:
         bench = self._bench
         definition = bench.registry.find(self.task.activity_type)
         assert definition is not None
-        context = AttemptContext(self.task, self._record_heartbeat, threaded=not definition.is_async)
+        self._heartbeat = Heartbeat(self.task, bench.loop, self._send_heartbeat)
+        context = AttemptContext(self.task, self._heartbeat.record, threaded=not definition.is_async)
         if definition.is_async:
             self._execution = CoroutineExecution(
                 self.task, definition, context, bench.loop, self._on_begun, self._on_ended
@@ -251,8 +214,7 @@ class Attempt:
             self._timer = loop.call_later(started_after, self._announce, rest)
         elif deadline is not None:
             self._timer = loop.call_later(deadline, self._on_deadline)
-        if self.task.auto_heartbeat:
-            self._heartbeat = self._new_heartbeat()
+        if self._heartbeat is not None:
             self._heartbeat.start()
 
     def _announce(self, seconds_left: float | None) -> None:
@@ -306,23 +268,6 @@ class Attempt:
 
     # --- heartbeats --------------------------------------------------------------------------------------
 
-    def _record_heartbeat(self, details: Payload | None) -> None:
-        """In the thread of the activity."""
-        if self.state is not State.RUNNING:
-            return
-        if details is not None and len(details.data) > HEARTBEAT_DETAILS_BYTES_MAX:
-            raise PayloadError(
-                f"The heartbeat details have {len(details.data)} bytes; the limit is "
-                f"{HEARTBEAT_DETAILS_BYTES_MAX}. Store the progress elsewhere and send a reference to it."
-            )
-        with _first_heartbeat:
-            if self._heartbeat is None:
-                self._heartbeat = self._new_heartbeat()
-        self._heartbeat.record(details)
-
-    def _new_heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.task, self._bench.loop, self._send_heartbeat)
-
     def _send_heartbeat(self, details: Payload | None, number: int) -> None:
         message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)
         self._post(message, keep=False, on_settled=None)
@@ -363,7 +308,7 @@ class Attempt:
         self._owner.attempt_ended(self)
 
     def _move(self, state: State) -> None:
-        if state not in _NEXT[self.state]:
+        if state not in NEXT[self.state]:
             raise RuntimeError(f"an attempt that is {self.state.name} cannot become {state.name}")
         self.state = state
 

@@ -19,7 +19,8 @@ from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, Act
 from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
-from dalsegno.workers.attempt import Attempt, Bench, State
+from dalsegno.workers.attempt import Attempt, Bench
+from dalsegno.workers.attempt_state import State
 from dalsegno.workers.outbox import Letter, Outbox
 
 log = structlog.get_logger("dalsegno.worker")

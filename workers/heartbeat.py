@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
@@ -15,12 +17,29 @@ INTERVAL_SECONDS_MAX = 60.0
 INTERVAL_SECONDS_DEFAULT = 30.0
 """Without a timeout a heartbeat only carries details, for the next attempt."""
 
+DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
+"""The rest of a message's body is for the IDs beside them."""
+
 SendHeartbeat = Callable[[Payload | None, int], None]
 """Called on the loop with the newest details and the number of the heartbeat, from 1."""
 
 
 class Heartbeat:
     """`record` may be called in any thread, everything else on the loop."""
+
+    __slots__ = (
+        "_automatic",
+        "_interval",
+        "_loop",
+        "_newest",
+        "_not_before",
+        "_number",
+        "_send",
+        "_stopped",
+        "_timer",
+        "_unsent",
+        "_woken",
+    )
 
     def __init__(self, task: ActivityTask, loop: asyncio.AbstractEventLoop, send: SendHeartbeat) -> None:
         self._loop = loop
@@ -37,8 +56,16 @@ class Heartbeat:
         self._stopped = False
 
     def record(self, details: Payload | None) -> None:
-        """A heartbeat of the activity's own: sent at once, or when the interval is over."""
+        """A heartbeat of the activity's own: sent at once, or when the interval is over.
+
+        Raises PayloadError for details that fit into no message.
+        """
         if details is not None:
+            if len(details.data) > DETAILS_BYTES_MAX:
+                raise PayloadError(
+                    f"The heartbeat details have {len(details.data)} bytes; the limit is {DETAILS_BYTES_MAX}. "
+                    "Store the progress elsewhere and send a reference to it."
+                )
             self._newest = details
         # In this order (and the reverse in `_beat`), so that whatever a thread records is either part of the
         # heartbeat that leaves now or wakes the loop for another.
@@ -48,7 +75,7 @@ class Heartbeat:
             self._loop.call_soon_threadsafe(self._beat_or_wait)
 
     def start(self) -> None:
-        """The attempt has begun: the first automatic heartbeat is due in an interval."""
+        """The code has begun: the first automatic heartbeat is due in an interval."""
         if self._automatic:
             self._set_timer(self._loop.time() + self._interval)
 

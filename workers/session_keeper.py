@@ -79,6 +79,7 @@ class SessionKeeper:
                 return closed.result() if closed.done() else watch.result()
             finally:
                 watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
         finally:
             await self._tenant.tear_down()
             await session.close()

@@ -73,9 +73,19 @@ class Threads(Generic[T]):
             job = self._waiting.popleft()
             job.running = True
             self._busy += 1
-            future = self._executor.submit(job.call)
+            future = self._submit(job)
             job.on_begun()
             future.add_done_callback(partial(self._hand_over, job))
+
+    def _submit(self, job: Job[T]) -> Future[T]:
+        try:
+            return self._executor.submit(job.call)
+        except (
+            RuntimeError
+        ) as error:  # the system has no thread left to give: the activity fails and is retried
+            failed: Future[T] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _hand_over(self, job: Job[T], future: Future[T]) -> None:
         """In the thread, or on the loop if the call was faster than we are."""

@@ -107,6 +107,7 @@ class Worker:
                 await self._background
         except asyncio.CancelledError:
             self._background.cancel()
+            await asyncio.wait({self._background})
             raise
         finally:
             ready.cancel()

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from dalsegno import activity
 from dalsegno.broker.port import Outcome, Outgoing
-from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityStarted
+from dalsegno.broker.protocol.messages import ActivityStarted
 from dalsegno.broker.topology import RESULTS_EXCHANGE
 from dalsegno.errors import ConfigurationError
 from dalsegno.workers import Worker
@@ -26,12 +26,14 @@ TASKS = "dalsegno.tasks.default"
 class Counted:
     def __init__(self) -> None:
         self.runs = 0
+        self.ended = 0
         self.gate = asyncio.Event()
 
     @activity.defn
     async def work(self) -> int:
         self.runs += 1
         await self.gate.wait()
+        self.ended += 1
         return self.runs
 
 
@@ -71,8 +73,8 @@ async def test_the_outcome_of_work_that_ended_without_a_session_is_published_wit
         fake.available = False
         fake.break_sessions()
         counted.gate.set()
-        await asyncio.sleep(0)
-        assert not fake_engine.messages(task, ActivityCompleted)
+        await eventually(lambda: counted.ended == 1, "the end of the work")
+        assert not published(fake)
         fake.available = True
         assert await fake_engine.result(task) == 1
         await eventually(lambda: fake.idle(TASKS), "the acknowledgement")

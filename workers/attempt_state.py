@@ -1,0 +1,38 @@
+"""The states of an attempt, and what may follow what.
+
+late:   NEW ----------> RUNNING -> REPORTING -> SETTLED    acknowledged when the outcome is confirmed
+early:  NEW -> ASKING -> RUNNING -> REPORTING -> SETTLED    acknowledged when the grant is here
+                 |          |
+                 v          v
+              SETTLED    RELEASED                           refused; given back when the worker shuts down
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    NEW = "delivered, and nothing has been done for it"
+    ASKING = "the engine was asked whether this worker may begin"
+    RUNNING = "the activity's code runs, or waits for a thread"
+    REPORTING = "the outcome is on its way to the engine"
+    SETTLED = "over: nothing is left to do"
+    RELEASED = "given back unfinished: the broker hands it to another worker when the channel closes"
+
+
+NEXT: dict[State, frozenset[State]] = {
+    State.NEW: frozenset({State.ASKING, State.RUNNING, State.REPORTING}),
+    State.ASKING: frozenset({State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
+    State.RUNNING: frozenset({State.REPORTING, State.RELEASED}),
+    State.REPORTING: frozenset({State.SETTLED}),
+    State.SETTLED: frozenset(),
+    State.RELEASED: frozenset(),
+}
+
+
+class Stop(Enum):
+    """Why the code was asked to stop."""
+
+    CANCELED = "the engine asked"
+    SHUTDOWN = "the worker shuts down"
