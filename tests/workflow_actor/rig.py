@@ -33,6 +33,7 @@ from dalsegno.actors.workflow_actor.program_port import Code, Program
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
 
 T0 = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -183,6 +184,15 @@ class Rig:
             assert (due.run_id, due.sequence) == (run_id, activation.sequence)
             self.snapshot = (due.sequence, due.format, due.checksum, due.body)
             self.journal = []
+
+    def status(self) -> WorkflowStatus | None:
+        return self.instance.status
+
+    def needs_settle(self) -> bool:
+        return self.instance.needs_settle
+
+    def has_program(self) -> bool:
+        return self.instance.has_program
 
     def settle(self) -> None:
         """All that was sent is confirmed, and effects that no message holds are settled."""

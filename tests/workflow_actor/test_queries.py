@@ -47,10 +47,10 @@ def test_a_query_rebuilds_the_code_when_it_is_not_in_memory() -> None:
     rig.start()
     rig.send(Signal(name="add"))
     rig.reload()
-    assert not rig.instance.has_program
+    assert not rig.has_program()
 
     assert answer(rig.send(ASK)).result == payload('["total", 2]')
-    assert rig.instance.has_program
+    assert rig.has_program()
 
 
 def test_a_closed_run_answers_queries() -> None:
@@ -140,7 +140,7 @@ def test_describe_needs_no_code_in_memory() -> None:
 
     assert described is not None
     assert described["waiting_for"] == ("activity 1 charge", "timer 1")
-    assert not rig.instance.has_program
+    assert not rig.has_program()
 
 
 def test_describe_counts_the_signals_that_wait() -> None:

@@ -123,4 +123,4 @@ def test_a_terminated_run_ends_whatever_its_code_says() -> None:
     assert (closed.changed.status, closed.changed.reason) == (WorkflowStatus.TERMINATED, "enough")
     assert answer(closed).status is WorkflowStatus.TERMINATED
     assert rig.instance.outstanding() == []
-    assert not rig.instance.has_program
+    assert not rig.has_program()

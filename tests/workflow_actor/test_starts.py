@@ -217,7 +217,7 @@ def test_what_is_handed_on_from_run_to_run_is_dropped_after_a_day() -> None:
 
     rig.send(start("run-3"), after=25 * 3600 * SECOND)
 
-    assert rig.state.earlier == ()
+    assert list(rig.state.earlier) == []
 
 
 def test_an_unknown_type_is_recorded_suspended_and_accepted() -> None:

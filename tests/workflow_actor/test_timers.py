@@ -100,7 +100,7 @@ def test_a_timer_beats_the_execution_timeout_of_the_same_instant() -> None:
     rig = Rig(ScriptedCode([[timer(1, T0 + SECOND)], [DONE]]))
     rig.start(execution_timeout=SECOND)
     rig.send(WakeUp(), held=False, after=SECOND)
-    assert rig.instance.status is WorkflowStatus.COMPLETED
+    assert rig.status() is WorkflowStatus.COMPLETED
 
 
 def test_time_never_runs_backwards() -> None:
