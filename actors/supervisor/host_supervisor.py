@@ -114,7 +114,9 @@ class HostSupervisor(pykka.ThreadingActor):
         self._tenure: Tenure | None = None
         self._host_id = options.host_id
         """Of this tenure, or of the next."""
-        self._former_host_id: str | None = None
+        self._rows: list[str] = []
+        """Host IDs, oldest first, that may have a row: also those of joins whose answer was lost."""
+        self._has_joined = False
         self._renewed_at = float("-inf")
         self._trim_at = self._clock() + TRIM_SECONDS
         self._store_now = 0
@@ -193,18 +195,24 @@ class HostSupervisor(pykka.ThreadingActor):
             self._notify(self._listener.orphaned)
 
     def _join(self) -> Tenure:
-        if self._former_host_id is not None:
-            # Its row may still be live, though all that it held is void: nobody needs to wait for its end.
-            self._membership.expire(self._former_host_id)
+        # Earlier rows may still be live, but what was held under them is void: nobody need wait for their end.
+        self._delete_rows()
+        ttl, version, is_first = int(self._ttl * MICROSECONDS), self._options.version, not self._has_joined
+        self._rows.append(self._host_id)
         sent_at = self._clock()
-        ttl, version = int(self._ttl * MICROSECONDS), self._options.version
         now = self._membership.join(self._host_id, ttl=ttl, version=version)
         tenure = self._tenure = Tenure(self._host_id)
+        self._has_joined = True
         log.info("host_joined", host_id=self._host_id)
-        if self._former_host_id is not None:
+        if not is_first:
             self._notify(self._listener.rejoined, self._host_id)
         self._extend(sent_at, now)
         return tenure
+
+    def _delete_rows(self) -> None:
+        while self._rows:
+            self._membership.expire(self._rows[0])
+            del self._rows[0]
 
     def _renew(self, tenure: Tenure) -> None:
         sent_at = self._clock()
@@ -283,7 +291,7 @@ class HostSupervisor(pykka.ThreadingActor):
         self._validity.end()
         if self._tenure is not None:
             log.warning("tenure_lost", host_id=self._host_id, reason=reason)
-            self._former_host_id, self._host_id = self._host_id, new_host_id()
+            self._host_id = new_host_id()
             self._tenure = None
             self._notify(self._listener.lost, reason)
         if self._leaving:
@@ -293,11 +301,10 @@ class HostSupervisor(pykka.ThreadingActor):
         """Leave; the row is deleted if the database can be reached, else it runs out."""
         self._has_ended = True
         self._validity.end()
-        if self._tenure is not None:
-            try:
-                self._membership.expire(self._host_id)
-            except StoreUnavailableError as error:
-                log.warning("host_row_not_deleted", host_id=self._host_id, reason=str(error))
+        try:
+            self._delete_rows()
+        except StoreUnavailableError as error:
+            log.warning("host_row_not_deleted", host_id=self._host_id, reason=str(error))
         log.info("host_left", host_id=self._host_id)
         self._notify(self._listener.left)
         self.stop()
