@@ -36,6 +36,8 @@ class FakeBroker:
         self.sessions: list[FakeSession] = []
         self.published: list[Outgoing] = []
         """Everything that was published, in order, whatever became of it."""
+        self.journal: list[tuple[str, Message]] = []
+        """What was "confirmed" to a publisher and "acknowledged" by a consumer, in order."""
         self.verdict: Verdict = confirmed
         self.available = True
 
@@ -166,7 +168,7 @@ class FakeSession:
         self, queue: str, *, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
     ) -> FakeConsumer:
         self._require_open()
-        consumer = FakeConsumer(self.broker.queues[queue], queue, prefetch, on_delivery, on_closed)
+        consumer = FakeConsumer(self.broker, queue, prefetch, on_delivery, on_closed)
         self._channels.append(consumer)
         return consumer
 
@@ -192,6 +194,8 @@ class FakePublisher:
             outcome = self._broker.verdict(outgoing) if self.is_open else Outcome.LOST
             if outcome is Outcome.CONFIRMED and not self._broker.route(outgoing):
                 outcome = Outcome.RETURNED
+            if outcome is Outcome.CONFIRMED:
+                self._broker.journal.append(("confirmed", outgoing.message))
             if outcome is None:
                 self._unanswered.append(outgoing)
             else:
@@ -213,18 +217,19 @@ class FakePublisher:
 
 class FakeConsumer:
     def __init__(
-        self, queue: FakeQueue, name: str, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
+        self, broker: FakeBroker, name: str, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
     ) -> None:
         self.is_open = True
         self.prefetch = prefetch
         self.unacknowledged: dict[int, Message] = {}
-        self._queue = queue
+        self._journal = broker.journal
+        self._queue = broker.queues[name]
         self._name = name
         self._tag = 0
         self._on_delivery = on_delivery
         self._on_closed = on_closed
-        queue.consumers.append(self)
-        queue.deliver_soon()
+        self._queue.consumers.append(self)
+        self._queue.deliver_soon()
 
     def deliver(self, message: Message, redelivered: bool) -> None:
         self._tag += 1
@@ -236,7 +241,7 @@ class FakeConsumer:
             return
         assert tag in self.unacknowledged, f"a broker closes the channel for the unknown tag {tag}"
         for known in [known for known in self.unacknowledged if known <= tag] if multiple else [tag]:
-            del self.unacknowledged[known]
+            self._journal.append(("acknowledged", self.unacknowledged.pop(known)))
         self._queue.deliver_soon()
 
     def dead_letter(self, tag: int) -> None:
