@@ -12,7 +12,7 @@ Everything here runs on one thread, in plain callbacks: user code must not run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import uuid4
 
@@ -22,15 +22,15 @@ from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.intake import Forward, Rejected
-from dalsegno.actors.supervisor.outbox import Carrier, Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import Carrier, Outbox
 from dalsegno.actors.supervisor.partition import Delivered, PartitionSupervisor
-from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.round import RoundBuilder
+from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.commands import Park, Suspend
 from dalsegno.actors.workflow_actor.effects import ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
@@ -107,18 +107,14 @@ class Engine:
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
         self.outbox = Outbox(world, self)
-        self.rounds = 0
-        self.round = RoundBuilder(0, host_id)
         self._world = world
         self._shipping = Shipping(self, settings.json_task_queues)
-        self._committing: RoundBuilder | None = None
+        self.rounds = Rounds(self, world, self._shipping, self.workflow_dispatcher)
         self._work_requested = False
         self._to_load: dict[int, list[str]] = {}
         self._dirty: list[Channel] = []
         self._rebuilding: list[WorkflowActor] = []
         self._wake_timer: int | None = None
-        self._paused_until = 0.0
-        self._commit_failures = 0
         self._stopped = False
 
     # --- what the parts ask -----------------------------------------------------------------------------
@@ -191,7 +187,7 @@ class Engine:
         supervisor = self.partitions.pop(partition, None)
         if supervisor is None:
             return
-        self._forget_entries(partition)
+        self.rounds.forget(partition)
         supervisor.stop_now()
         self._to_load.pop(partition, None)
         self._world.close_channel(partition)
@@ -224,8 +220,8 @@ class Engine:
         partition = supervisor.partition
         if self.partitions.get(partition) is not supervisor:
             return
-        writing = self._committing is not None or bool(self.round)
-        if self.monotonic() < deadline and (writing or not supervisor.is_drained):
+        done = self.rounds.is_idle and supervisor.is_drained
+        if self.monotonic() < deadline and not done:
             self._world.call_later(0.01, lambda: self._finish_release(supervisor, deadline))
             return
         self.lease_lost(partition)
@@ -245,7 +241,7 @@ class Engine:
         self._world.call_later(30.0, lambda: self._marker_overdue(supervisor, channel))
 
     def _marker_overdue(self, supervisor: PartitionSupervisor, channel: Channel) -> None:
-        if supervisor.channel is channel and channel.is_open and not supervisor.is_live:
+        if supervisor.channel is channel and channel.is_open and not supervisor.alarm_clock.is_running:
             supervisor.go_live()
 
     def channel_lost(self, partition: int) -> None:
@@ -313,13 +309,7 @@ class Engine:
     def due_found(self, partition: int, due: Sequence[Due], *, complete: bool) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.due_found(due, complete=complete)
-
-    def due_not_found(self, partition: int) -> None:
-        """The scan failed; the next tick tries again."""
-        supervisor = self.partitions.get(partition)
-        if supervisor is not None:
-            supervisor.scan_failed()
+            supervisor.alarm_clock.found(due, complete=complete)
 
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)
@@ -344,8 +334,8 @@ class Engine:
     def _fire_due(self) -> None:
         earliest: int | None = None
         for supervisor in list(self.partitions.values()):
-            supervisor.fire_due()
-            at = supervisor.next_wake_up_at
+            supervisor.alarm_clock.look()
+            at = supervisor.alarm_clock.next_at
             if at is not None and (earliest is None or at < earliest):
                 earliest = at
         if earliest is not None and earliest > self.now():
@@ -361,148 +351,39 @@ class Engine:
             self._world.call_soon(self._rebuild_slice)
         self.request_work()
 
-    # --- the round ------------------------------------------------------------------------------------------
+    # --- work -------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         self._stopped = True
         self.all_leases_lost()
 
     def _work(self) -> None:
-        """Drain the mailboxes; when there is something to write and no commit in progress, write it."""
+        """Take the mail in, ask for what is cold, and advance the round."""
         self._work_requested = False
+        if self._stopped:
+            return
         partitions = self.partition_dispatcher
         while partitions.has_work:
             partitions.run_one()
-        self._request_loads()
-        if self._committing is not None or self._stopped:
-            return
-        self._drain()
-        if self.round:
-            self._commit()
-        if self.workflow_dispatcher.has_work and self._committing is None:
-            self.request_work()
-
-    def _request_loads(self) -> None:
-        if self._to_load and self.monotonic() >= self._paused_until:
+        if self._to_load and not self.rounds.is_paused:
             loads, self._to_load = self._to_load, {}
             for partition, workflow_ids in loads.items():
                 self._world.load(partition, workflow_ids)
-
-    def _drain(self) -> None:
-        settings, dispatcher = self.settings, self.workflow_dispatcher
-        if self.monotonic() < self._paused_until:
-            return
-        end = self.monotonic() + settings.round_seconds
-        steps = 0
-        while dispatcher.has_work and self.round.activations < settings.round_activations:
-            dispatcher.run_one()
-            steps += 1
-            if steps % 8 == 0 and self.monotonic() > end:
-                return
-
-    def _commit(self) -> None:
-        builder = self.round
-        self.rounds += 1
-        self.round = RoundBuilder(self.rounds, self.host_id)
-        epochs = {partition: supervisor.epoch for partition, supervisor in self.partitions.items()}
-        round_ = builder.build(epochs)
-        if round_ is None:
-            self._let_out(builder.entries.values())
-            return
-        self._committing = builder
-        self._world.commit(round_)
+        self.rounds.advance()
 
     def committed(self, outcome: RoundOutcome) -> None:
-        builder, self._committing = self._committing, None
-        assert builder is not None
-        self._commit_failures = 0
-        for partition in outcome.lost:
-            log.warning("lease_found_lost", partition=partition, host_id=self.host_id)
-            self.lease_lost(partition)
-        good: list[Entry] = []
-        for workflow_id, entry in builder.entries.items():
-            if entry.partition in outcome.lost or not self._owns(entry):
-                continue
-            if workflow_id in outcome.missed:
-                self._restart(entry)
-            elif workflow_id in outcome.rejected:
-                self._rejected_by_store(entry, outcome.rejected[workflow_id])
-            else:
-                good.append(entry)
-        self._let_out(good)
-        self.request_work()
+        self.rounds.committed(outcome)
 
     def commit_failed(self, error: Exception) -> None:
-        """The outcome is unknown: every actor that was touched is discarded and loaded again, and what it had
-        been told is told again. What was committed is then recognised."""
-        builder, self._committing = self._committing, None
-        assert builder is not None
-        self._commit_failures += 1
-        delay = min(0.05 * 2.0 ** min(self._commit_failures, 8), 5.0)
-        self._paused_until = self.monotonic() + delay
-        log.warning("commit_failed", reason=str(error), host_id=self.host_id, retry_in_seconds=delay)
-        for entry in builder.entries.values():
-            if self._owns(entry):
-                self._restart(entry)
-        self._world.call_later(delay, self.request_work)
+        self.rounds.commit_failed(error)
 
     def is_writing(self, workflow_id: str) -> bool:
-        return workflow_id in self.round.entries or (
-            self._committing is not None and workflow_id in self._committing.entries
-        )
+        return self.rounds.is_writing(workflow_id)
 
-    def _owns(self, entry: Entry) -> bool:
-        """The actor that wrote the entry is still the one there."""
-        supervisor = self.partitions.get(entry.partition)
-        return supervisor is not None and supervisor.peek(entry.actor.workflow_id) is entry.actor
-
-    def _restart(self, entry: Entry) -> None:
-        self.partitions[entry.partition].restart(entry.actor, entry.causes)
-
-    def _forget_entries(self, partition: int) -> None:
-        for workflow_id, entry in list(self.round.entries.items()):
-            if entry.partition == partition:
-                del self.round.entries[workflow_id]
-
-    def _rejected_by_store(self, entry: Entry, reason: str) -> None:
-        """The database refused the data. One input at a time finds the one at fault: it goes to the dead
-        letters, and with it gone the instance goes on."""
-        log.error("instance_rejected_by_store", workflow_id=entry.actor.workflow_id, reason=reason)
-        causes = [cause for cause in entry.causes if cause.held]
-        if len(causes) == 1:
-            text = f"the database cannot store what it led to: {reason}"
-            self.reject(Rejected(text, "rejected"), causes[0])
-            causes[0].done()
-            causes = []
-        supervisor = self.partitions[entry.partition]
-        supervisor.restart(entry.actor, causes, one_by_one=True)
-        if not any(cause.held for cause in entry.causes):
-            suspend = Cause(
-                Suspend(reason=f"the database cannot store it: {reason}", struck=True), name="store"
-            )
-            supervisor.child(entry.actor.workflow_id).actor_ref.tell(suspend)
-
-    def _let_out(self, entries: Iterable[Entry]) -> None:
-        """The state that caused them is durable: effects may leave now."""
-        shipments: list[Shipment] = []
-        settled: list[Entry] = []
-        for entry in entries:
-            shipments.extend(self._shipping.of_entry(entry))
-            settled.append(entry)
-        self.outbox.send(shipments)
-        for entry in settled:
-            supervisor = self.partitions.get(entry.partition)
-            if supervisor is not None and self._owns(entry):
-                supervisor.committed(entry)
-            for cause in entry.causes:
-                if isinstance(cause.command, Park):
-                    self._parked(entry, cause.command)
-                cause.done()
-
-    def _parked(self, entry: Entry, park: Park) -> None:
-        """The wake-up for these effects is durable: their causes may be acknowledged."""
-        for effect_id in park.effects:
-            self.outbox.release_causes(self._shipping.durable_id(park.run_id or "", effect_id))
+    @property
+    def round(self) -> RoundBuilder:
+        """The round that is being gathered."""
+        return self.rounds.current
 
     # --- what became of effects (see outbox.Owner) ------------------------------------------------------------
 

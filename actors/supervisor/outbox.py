@@ -25,6 +25,7 @@ from dalsegno.broker.port import Message, Outcome, Outgoing
 log = structlog.get_logger()
 
 PARK_AFTER_SECONDS = 5.0
+TELL_AGAIN_SECONDS = 5.0
 RETRY_DELAY_SECONDS = (0.2, 5.0)
 """First and longest delay before a refused message is sent again; doubles in between."""
 
@@ -34,7 +35,17 @@ class Shipment:
     effect ID); None for transient ones. Several causes may wait for its confirm. `key` is its message ID, or
     what stands for it where a forwarded message has none."""
 
-    __slots__ = ("address", "causes", "key", "message", "parking", "refusals", "refused_since", "workflow")
+    __slots__ = (
+        "address",
+        "causes",
+        "key",
+        "message",
+        "parking",
+        "refusals",
+        "refused_since",
+        "unsendable",
+        "workflow",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Shipment:
         causes: Iterable[Cause] = (),
         workflow: tuple[int, str, str, tuple[int, int]] | None = None,
         key: str | None = None,
+        unsendable: str | None = None,
     ) -> None:
         self.message = message
         self.key = message.message_id or key or ""
@@ -52,6 +64,7 @@ class Shipment:
         self.workflow = workflow
         self.refusals = 0
         self.parking = False
+        self.unsendable = unsendable
         self.refused_since: float | None = None
         for cause in self.causes:
             cause.pending += 1
@@ -110,6 +123,9 @@ class Outbox:
                 known.causes.extend(shipment.causes)
                 continue
             self._in_flight[shipment.key] = shipment
+            if shipment.unsendable is not None:
+                self._tell_unsendable(shipment)
+                continue
             queue = shipment.address.task_queue
             if queue is not None and queue not in self._declared:
                 self._await_queue(queue, shipment)
@@ -182,7 +198,7 @@ class Outbox:
 
     def _publish(self, shipments: list[Shipment]) -> None:
         if self._open and shipments and not self._suspects:
-            self._carrier.publish([self._outgoing(shipment) for shipment in shipments])
+            self._carrier.publish([self._outgoing(s) for s in shipments if s.unsendable is None])
 
     def _outgoing(self, shipment: Shipment) -> Outgoing:
         address = shipment.address
@@ -215,7 +231,7 @@ class Outbox:
         self._in_the_air = None
         while self._suspects:
             suspect = self._suspects[0]
-            if suspect.key in self._in_flight:
+            if suspect.key in self._in_flight and suspect.unsendable is None:
                 self._in_the_air = suspect
                 self._carrier.publish([self._outgoing(suspect)])
                 return
@@ -257,8 +273,21 @@ class Outbox:
 
     def _give_up(self, shipment: Shipment, reason: str) -> None:
         log.error("message_unsendable", type=shipment.message.type, reason=reason)
-        if shipment.workflow is not None:
-            self._owner.effect_unsendable(shipment.workflow, reason)
-        self._in_flight.pop(shipment.key, None)
-        for cause in shipment.causes:
-            cause.done()
+        if shipment.workflow is None:
+            self.forget(shipment.key)
+            return
+        shipment.unsendable = reason
+        self._tell_unsendable(shipment)
+
+    def _tell_unsendable(self, shipment: Shipment) -> None:
+        """Tell its owner, until `forget` says that what follows from it is durable; causes wait for it."""
+        if self._in_flight.get(shipment.key) is shipment and shipment.workflow is not None:
+            self._owner.effect_unsendable(shipment.workflow, shipment.unsendable or "")
+            self._carrier.call_later(TELL_AGAIN_SECONDS, partial(self._tell_unsendable, shipment))
+
+    def forget(self, key: str) -> None:
+        """The message needs not be sent any more."""
+        shipment = self._in_flight.pop(key, None)
+        if shipment is not None:
+            for cause in shipment.causes:
+                cause.done()

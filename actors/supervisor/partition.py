@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
 
 from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.supervisor import alarm_clock, passivation
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
-from dalsegno.actors.supervisor.round import Entry, RoundBuilder
-from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.waiters import WAIT_SECONDS, Waiter, Waiters
-from dalsegno.actors.supervisor.wakeups import HORIZON, WakeUps
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import FailEffect, Park, ResendTask, Settle, Suspend, WakeUp
@@ -31,14 +29,9 @@ from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
-from dalsegno.persistence.port import Due, Fence, Loaded
+from dalsegno.persistence.port import Fence, Loaded
 
 log = structlog.get_logger()
-
-COLD_LOADS_LIMIT = 500
-"""Cold instances that wake-ups may be loading at one time."""
-
-SWEEP_LIMIT = 2000
 
 STRIKES_LIMIT = 2
 
@@ -55,55 +48,34 @@ class Delivered(Struct, frozen=True):
     delivery: Delivery
 
 
-class Engine(Protocol):
+class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
     """What a partition asks of the engine that runs it."""
 
-    host_id: str
-    settings: HostSettings
     code: Code
     watch: Watch
     workflow_dispatcher: Dispatcher
-    round: RoundBuilder
-
-    def now(self) -> int: ...
-
-    def monotonic(self) -> float: ...
-
-    def call_later(self, delay_seconds: float, callback: Any) -> None: ...
-
-    def request_work(self) -> None: ...
 
     def load(self, partition: int, workflow_id: str) -> None: ...
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None: ...
 
-    def find_due(self, partition: int, before: int, limit: int) -> None: ...
-
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
-
-    def wake_at_changed(self, wake_at: int) -> None: ...
 
     def reject(self, rejected: Rejected, cause: Cause) -> None: ...
 
     def forward(self, forward: Forward, cause: Cause) -> None: ...
 
-    def is_writing(self, workflow_id: str) -> bool: ...
-
     def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
-
-    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
 
     def other_run(self, workflow_id: str, cause: Cause) -> None: ...
 
     def rebuild(self, actor: WorkflowActor) -> None: ...
 
-    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
-
     def partition_failed(self, partition: int, reason: str) -> None: ...
 
 
 class PartitionSupervisor(LightActor):
-    """See the module. `epoch` is the lease's fencing number; `is_live` turns true when the marker is back."""
+    """See the module. `epoch` is the lease's fencing number."""
 
     def __init__(
         self, dispatcher: Dispatcher, engine: Engine, *, partition: int, partitions: int, epoch: int
@@ -114,18 +86,18 @@ class PartitionSupervisor(LightActor):
         self.epoch = epoch
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
-        self.is_live = False
         self.is_draining = False
         self.waiters = Waiters()
+        self.alarm_clock = alarm_clock.AlarmClock(
+            engine,
+            self,
+            partition=partition,
+            scan_interval_seconds=engine.settings.scan_interval_seconds,
+        )
         self._intake = Intake(partition, partitions)
         self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
         self._histories: dict[str, RestartHistory] = {}
-        self._single_step: set[str] = set()
-        self._wakeups = WakeUps()
-        self._loading_for_wakeups = 0
-        self._scanning = False
-        self._next_scan = 0.0
-        self._more_due = False
+        self._loading: set[str] = set()
 
     # --- deliveries --------------------------------------------------------------------------------------
 
@@ -168,6 +140,10 @@ class PartitionSupervisor(LightActor):
         actor = self._children.get(workflow_id)
         return actor if actor is not None else self._start(workflow_id)
 
+    @property
+    def loading(self) -> int:
+        return len(self._loading)
+
     def peek(self, workflow_id: str) -> WorkflowActor | None:
         return self._children.get(workflow_id)
 
@@ -184,6 +160,7 @@ class PartitionSupervisor(LightActor):
         actor._start_actor_loop()
         actor.last_used = engine.monotonic()
         self._children[workflow_id] = actor
+        self._loading.add(workflow_id)
         if delay_seconds:
             engine.call_later(delay_seconds, partial(engine.load, self.partition, workflow_id))
         else:
@@ -214,8 +191,9 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at
+        self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
-        self._note_wake_up(actor)
+        self.alarm_clock.note(actor)
         self._apply_strikes(actor, loaded)
         self.engine.request_work()
 
@@ -230,6 +208,7 @@ class PartitionSupervisor(LightActor):
     def _discard(self, actor: WorkflowActor) -> None:
         if self._children.get(actor.workflow_id) is actor:
             del self._children[actor.workflow_id]
+            self._loading.discard(actor.workflow_id)
         actor.stop_now()
 
     def restart(
@@ -343,7 +322,7 @@ class PartitionSupervisor(LightActor):
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
         actor.round_over()
-        self._note_wake_up(actor)
+        self.alarm_clock.note(actor)
         if actor.workflow_id in self.waiters and instance.outcome() is not None:
             self._answer_waiters(actor)
         self._settle_or_retire(actor)
@@ -393,12 +372,12 @@ class PartitionSupervisor(LightActor):
         self.child(workflow_id).actor_ref.tell(Cause(command, name="lost task"))
         self.engine.request_work()
 
-    # --- wake-ups ------------------------------------------------------------------------------------------
+    # --- the channel -----------------------------------------------------------------------------------------
 
     def channel_opened(self, channel: Channel, nonce: str) -> None:
         """Consuming has begun (again): timers wait until the marker is back."""
         self.channel = channel
-        self.is_live = False
+        self.alarm_clock.stop()
         self._intake.nonce = nonce
 
     def channel_lost(self) -> None:
@@ -406,114 +385,22 @@ class PartitionSupervisor(LightActor):
         if self.channel is not None:
             self.channel.close()
             self.channel = None
-        self.is_live = False
+        self.alarm_clock.stop()
 
     def go_live(self) -> None:
         """What was queued before us has been seen: an approval that was already there beats its deadline."""
-        self.is_live = True
-        self._next_scan = 0.0
-
-    def _note_wake_up(self, actor: WorkflowActor) -> None:
-        wake_at = actor.instance.wake_at
-        if wake_at is None or wake_at > self.engine.now() + HORIZON:
-            self._wakeups.clear(actor.workflow_id)
-            return
-        self._wakeups.set(actor.workflow_id, wake_at)
-        self.engine.wake_at_changed(wake_at)
-
-    def due_found(self, due: Sequence[Due], *, complete: bool) -> None:
-        """Answer to `Engine.find_due`."""
-        self._scanning = False
-        self._more_due = not complete
-        for row in due:
-            if row.workflow_id not in self._children:
-                self._wakeups.add(row.workflow_id, row.wake_at)
-                self.engine.wake_at_changed(row.wake_at)
-
-    def scan_failed(self) -> None:
-        self._scanning = False
-
-    def fire_due(self) -> None:
-        """Wake what is due; scan the database for what will be."""
-        if not self.is_live or self.is_draining:
-            return
-        now = self.engine.now()
-        if not self._scanning and (
-            self.engine.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups))
-        ):
-            self._scanning = True
-            self._next_scan = self.engine.monotonic() + self.engine.settings.scan_interval_seconds
-            self.engine.find_due(self.partition, now + HORIZON, 2000)
-        room = COLD_LOADS_LIMIT - sum(not child.is_loaded for child in self._children.values())
-        for workflow_id in self._wakeups.take_due(now, max(room, 0)):
-            self._wake(workflow_id, now)
-
-    def _wake(self, workflow_id: str, now: int) -> None:
-        actor = self._children.get(workflow_id)
-        if actor is not None and actor.is_loaded:
-            wake_at = actor.instance.wake_at
-            if wake_at is None:
-                return
-            if wake_at > now:
-                self._note_wake_up(actor)
-                return
-            if self._only_waits_for_confirms(actor):
-                return
-        self.child(workflow_id).actor_ref.tell(Cause(WakeUp(), name="wake-up"))
-        self.engine.request_work()
-
-    def _only_waits_for_confirms(self, actor: WorkflowActor) -> bool:
-        """Due because effects of a wake-up are unconfirmed, and they are on their way: wait for them."""
-        instance = actor.instance
-        unheld = instance.unheld_due(self.engine.now())
-        if not unheld or not all(self.engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
-            return False
-        self.engine.call_later(1.0, partial(self._note_if_there, actor.workflow_id))
-        return True
-
-    def _note_if_there(self, workflow_id: str) -> None:
-        actor = self._children.get(workflow_id)
-        if actor is not None and actor.is_loaded and not self.actor_stopped.is_set():
-            self._note_wake_up(actor)
-
-    @property
-    def next_wake_up_at(self) -> int | None:
-        return self._wakeups.next_at() if self.is_live else None
+        if not self.is_draining:
+            self.alarm_clock.start()
 
     # --- passivation -----------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Put idle instances away. It has no effect on them; memory grows with active work only."""
-        now = self.engine.monotonic()
-        self.waiters.forget_overdue(now)
-        settings = self.engine.settings
-        surplus = len(self._children) - settings.max_idle_instances
-        for actor in list(islice(self._children.values(), SWEEP_LIMIT)):
-            idle = now - actor.last_used
-            if idle < settings.idle_seconds and surplus <= 0:
-                break
-            if self._may_be_put_away(actor):
-                surplus -= 1
-                self._retire(actor)
-
-    def _may_be_put_away(self, actor: WorkflowActor) -> bool:
-        if not actor.is_loaded or not actor.actor_inbox.empty() or actor.is_busy:
-            return False
-        if self.engine.is_writing(actor.workflow_id):
-            return False
-        instance = actor.instance
-        if instance.state is None:
-            return True
-        if instance.is_pinned:
-            return False
-        wake_at = instance.wake_at
-        if wake_at is not None and wake_at <= self.engine.now() + 1_000_000:
-            return False
-        if wake_at != actor.stored_wake_at:
-            self.engine.round.entry(actor, self.partition).move_wake_up = True
-            self.engine.request_work()
-            return False
-        return True
+        """Put idle instances away."""
+        self.waiters.forget_overdue(self.engine.monotonic())
+        surplus = len(self._children) - self.engine.settings.max_idle_instances
+        children = self._children.values()
+        for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
+            self._retire(actor)
 
     def _retire(self, actor: WorkflowActor) -> None:
         self._histories.pop(actor.workflow_id, None)
@@ -524,6 +411,7 @@ class PartitionSupervisor(LightActor):
     def begin_draining(self) -> list[tuple[str, Waiter]]:
         """No more timers; those who wait are to ask the next owner."""
         self.is_draining = True
+        self.alarm_clock.stop()
         return self.waiters.take_all()
 
     @property

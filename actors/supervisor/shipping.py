@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
@@ -29,9 +30,7 @@ class Engine(Protocol):
 
     outbox: Outbox
 
-    def effect_unsendable(self, workflow: tuple[int, str, str, EffectID], reason: str) -> None: ...
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+    host_id: str
 
     def now(self) -> int: ...
 
@@ -68,24 +67,29 @@ class Shipping:
             return None
         kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
         message_id = translate.answer_message_id(leaving.cause.message_id or caller.correlation_id, kind)
-        return Shipment(self._answer(effect, message_id), translate.address_of(effect), causes=[leaving.cause])
+        message = self._answer(self._placed(effect, entry.partition), message_id)
+        return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
 
     def _durable(
         self, entry: Entry, run_id: str, effect_id: EffectID, effect: Effect, causes: list[Cause]
-    ) -> Shipment | None:
+    ) -> Shipment:
         workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
         content_type = None
         if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
             content_type = JSON
+        message_id = self.durable_id(run_id, effect_id)
+        unsendable = None
         try:
-            message = translate.to_message(
-                effect, self.durable_id(run_id, effect_id), task_content_type=content_type
-            )
+            message = translate.to_message(effect, message_id, task_content_type=content_type)
         except MessageTooLargeError as error:
-            reason = str(error)
-            self._engine.call_later(0, lambda: self._engine.effect_unsendable(workflow, reason))
-            return None
-        return Shipment(message, translate.address_of(effect), causes=causes, workflow=workflow)
+            message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
+        return Shipment(
+            message,
+            translate.address_of(effect),
+            causes=causes,
+            workflow=workflow,
+            unsendable=unsendable,
+        )
 
     def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
@@ -96,9 +100,7 @@ class Shipping:
                 continue
             waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
             if waiting:
-                shipment = self._durable(entry, effect.run_id, effect_id, effect, waiting)
-                if shipment is not None:
-                    shipments.append(shipment)
+                shipments.append(self._durable(entry, effect.run_id, effect_id, effect, waiting))
 
     def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A wake-up sends what no message holds and nobody has confirmed."""
@@ -107,9 +109,14 @@ class Shipping:
             message_id = self.durable_id(effect.run_id, effect_id)
             if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
                 continue
-            shipment = self._durable(entry, effect.run_id, effect_id, effect, [])
-            if shipment is not None:
-                shipments.append(shipment)
+            shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
+
+    def _placed(self, effect: Effect, partition: int) -> Effect:
+        """A description says where its workflow lives."""
+        if not isinstance(effect, AnswerEffect) or effect.description is None:
+            return effect
+        placed = {**effect.description, "partition": partition, "host_id": self._engine.host_id}
+        return replace(effect, description=placed)
 
     def _answer(self, effect: Effect, message_id: str) -> Message:
         try:

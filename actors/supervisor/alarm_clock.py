@@ -1,0 +1,150 @@
+"""The alarm clock of one partition: wakes instances when their `wake_at` has come.
+
+What is due within the next 30 s is in memory: found in the database by a scan now and then, or set since by hot
+instances. It runs only while the partition is live, that is, consuming, and with its marker back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from dalsegno.actors.supervisor.wakeups import HORIZON, WakeUps
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.commands import WakeUp
+from dalsegno.persistence.port import Due
+
+COLD_LOADS_LIMIT = 500
+"""Cold instances that may be loading at one time because of wake-ups."""
+
+SCAN_LIMIT = 2000
+
+CONFIRM_PATIENCE_SECONDS = 1.0
+"""An instance that is only due because effects on their way are unconfirmed is looked at again after this."""
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    def now(self) -> int: ...
+
+    def monotonic(self) -> float: ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def request_work(self) -> None: ...
+
+    def find_due(self, partition: int, before: int, limit: int) -> None: ...
+
+    def wake_at_changed(self, wake_at: int) -> None: ...
+
+    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
+
+
+class Wards(Protocol):
+    """The partition's instances."""
+
+    def peek(self, workflow_id: str) -> WorkflowActor | None:
+        """The actor, if it is in memory."""
+
+    def child(self, workflow_id: str) -> WorkflowActor:
+        """The actor, started if need be."""
+
+    @property
+    def loading(self) -> int:
+        """How many are being loaded."""
+
+
+class AlarmClock:
+    """See the module. `scan_interval_seconds`: how often the database is asked."""
+
+    def __init__(self, engine: Engine, wards: Wards, *, partition: int, scan_interval_seconds: float) -> None:
+        self._engine = engine
+        self._wards = wards
+        self._partition = partition
+        self._scan_interval = scan_interval_seconds
+        self._wakeups = WakeUps()
+        self._runs = False
+        self._scanning = False
+        self._next_scan = 0.0
+        self._more_due = False
+
+    @property
+    def is_running(self) -> bool:
+        return self._runs
+
+    def start(self) -> None:
+        """The partition is live; the database is scanned at the next look."""
+        self._runs = True
+        self._next_scan = 0.0
+
+    def stop(self) -> None:
+        self._runs = False
+
+    @property
+    def next_at(self) -> int | None:
+        """When it wants to be looked at next; None if it does not run or has nothing."""
+        return self._wakeups.next_at() if self._runs else None
+
+    def note(self, actor: WorkflowActor) -> None:
+        """An instance's `wake_at` may have changed."""
+        wake_at = actor.instance.wake_at
+        if wake_at is None or wake_at > self._engine.now() + HORIZON:
+            self._wakeups.clear(actor.workflow_id)
+            return
+        self._wakeups.set(actor.workflow_id, wake_at)
+        self._engine.wake_at_changed(wake_at)
+
+    def found(self, due: Sequence[Due], *, complete: bool) -> None:
+        """What the scan found. Instances in memory know better themselves."""
+        self._scanning = False
+        self._more_due = not complete
+        for row in due:
+            if self._wards.peek(row.workflow_id) is None:
+                self._wakeups.add(row.workflow_id, row.wake_at)
+                self._engine.wake_at_changed(row.wake_at)
+
+    def look(self) -> None:
+        """Wake what is due, and scan the database when it is time to."""
+        if not self._runs:
+            return
+        now = self._engine.now()
+        self._maybe_scan(now)
+        room = max(COLD_LOADS_LIMIT - self._wards.loading, 0)
+        for workflow_id in self._wakeups.take_due(now, room):
+            self._wake(workflow_id, now)
+
+    def _maybe_scan(self, now: int) -> None:
+        if self._scanning:
+            return
+        if self._engine.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups)):
+            self._scanning = True
+            self._next_scan = self._engine.monotonic() + self._scan_interval
+            self._engine.find_due(self._partition, now + HORIZON, SCAN_LIMIT)
+
+    def _wake(self, workflow_id: str, now: int) -> None:
+        actor = self._wards.peek(workflow_id)
+        if actor is not None and actor.is_loaded:
+            wake_at = actor.instance.wake_at
+            if wake_at is None:
+                return
+            if wake_at > now:
+                self.note(actor)
+                return
+            if self._only_waits_for_confirms(actor):
+                self._engine.call_later(CONFIRM_PATIENCE_SECONDS, partial(self._note_if_there, workflow_id))
+                return
+        self._wards.child(workflow_id).actor_ref.tell(Cause(WakeUp(), name="wake-up"))
+        self._engine.request_work()
+
+    def _only_waits_for_confirms(self, actor: WorkflowActor) -> bool:
+        """It is due because no message holds some effects, and they are on their way already."""
+        unheld = actor.instance.unheld_due(self._engine.now())
+        return bool(unheld) and all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld)
+
+    def _note_if_there(self, workflow_id: str) -> None:
+        actor = self._wards.peek(workflow_id)
+        if self._runs and actor is not None and actor.is_loaded:
+            self.note(actor)

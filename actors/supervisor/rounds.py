@@ -1,0 +1,209 @@
+"""One round after the other: drain the mailboxes, commit what came out, let its effects out.
+
+There is one commit at a time; while it runs, mail gathers for the next. An activation is bounded by nobody but
+its own instance, a round by the number of activations and by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import structlog
+
+from dalsegno.actors.light import Dispatcher
+from dalsegno.actors.supervisor.intake import Rejected
+from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.shipping import Shipping
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Suspend
+from dalsegno.persistence.port import Round, RoundOutcome
+
+log = structlog.get_logger()
+
+STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 8
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class World(Protocol):
+    """What is used of the world here."""
+
+    def commit(self, round_: Round) -> None: ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    host_id: str
+    settings: HostSettings
+    outbox: Outbox
+
+    @property
+    def partitions(self) -> Mapping[int, PartitionSupervisor]: ...
+
+    def lease_lost(self, partition: int) -> None: ...
+
+    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
+
+    def request_work(self) -> None: ...
+
+
+class Rounds:
+    """`current` is the round that is being gathered. Actors are in `dispatcher` when they have mail."""
+
+    def __init__(self, engine: Engine, world: World, shipping: Shipping, dispatcher: Dispatcher) -> None:
+        self._engine = engine
+        self._world = world
+        self._shipping = shipping
+        self._dispatcher = dispatcher
+        self._number = 0
+        self._committing: RoundBuilder | None = None
+        self._paused_until = 0.0
+        self._failures = 0
+        self.current = RoundBuilder(0, engine.host_id)
+
+    @property
+    def is_paused(self) -> bool:
+        """The database failed a moment ago: nothing is loaded or begun for a while."""
+        return self._world.monotonic() < self._paused_until
+
+    @property
+    def is_idle(self) -> bool:
+        return self._committing is None and not self.current
+
+    def is_writing(self, workflow_id: str) -> bool:
+        return workflow_id in self.current.entries or (
+            self._committing is not None and workflow_id in self._committing.entries
+        )
+
+    def forget(self, partition: int) -> None:
+        """The partition is not ours any more: what it has put into the current round is void."""
+        for workflow_id, entry in list(self.current.entries.items()):
+            if entry.partition == partition:
+                del self.current.entries[workflow_id]
+
+    def advance(self) -> None:
+        """Gather and commit a round, unless one is being committed."""
+        if self._committing is not None or self.is_paused:
+            return
+        self._drain()
+        if self.current:
+            self._commit()
+        if self._dispatcher.has_work and self._committing is None:
+            self._engine.request_work()
+
+    def _drain(self) -> None:
+        settings, dispatcher = self._engine.settings, self._dispatcher
+        end = self._world.monotonic() + settings.round_seconds
+        steps = 0
+        while dispatcher.has_work and self.current.activations < settings.round_activations:
+            dispatcher.run_one()
+            steps += 1
+            if steps % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._world.monotonic() > end:
+                return
+
+    def _commit(self) -> None:
+        builder = self.current
+        self._number += 1
+        self.current = RoundBuilder(self._number, self._engine.host_id)
+        epochs = {number: supervisor.epoch for number, supervisor in self._engine.partitions.items()}
+        round_ = builder.build(epochs)
+        if round_ is None:
+            self._let_out(list(builder.entries.values()))
+            return
+        self._committing = builder
+        self._world.commit(round_)
+
+    # --- what became of a commit ------------------------------------------------------------------------------
+
+    def committed(self, outcome: RoundOutcome) -> None:
+        """The transaction is durable, but for what its outcome names."""
+        builder, self._committing = self._committing, None
+        assert builder is not None
+        self._failures = 0
+        for partition in outcome.lost:
+            log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
+            self._engine.lease_lost(partition)
+        good: list[Entry] = []
+        for workflow_id, entry in builder.entries.items():
+            if not self._owns(entry):
+                continue
+            if workflow_id in outcome.missed:
+                self._restart(entry)
+            elif workflow_id in outcome.rejected:
+                self._rejected_by_store(entry, outcome.rejected[workflow_id])
+            else:
+                good.append(entry)
+        self._let_out(good)
+        self._engine.request_work()
+
+    def commit_failed(self, error: Exception) -> None:
+        """The outcome is unknown: every actor that was touched is discarded and loaded again, and what it had
+        been told is told again. What was committed is then recognised."""
+        builder, self._committing = self._committing, None
+        assert builder is not None
+        self._failures += 1
+        delay = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS)
+        self._paused_until = self._world.monotonic() + delay
+        log.warning("commit_failed", reason=str(error), host_id=self._engine.host_id, retry_in_seconds=delay)
+        for entry in builder.entries.values():
+            if self._owns(entry):
+                self._restart(entry)
+        self._world.call_later(delay + 0.001, self._engine.request_work)
+
+    def _owns(self, entry: Entry) -> bool:
+        """The actor that wrote the entry is still the one there."""
+        supervisor = self._engine.partitions.get(entry.partition)
+        return supervisor is not None and supervisor.peek(entry.actor.workflow_id) is entry.actor
+
+    def _restart(self, entry: Entry) -> None:
+        self._engine.partitions[entry.partition].restart(entry.actor, entry.causes)
+
+    def _rejected_by_store(self, entry: Entry, reason: str) -> None:
+        """The database refused the data. One input at a time finds the one at fault: it goes to the dead
+        letters, and with it gone the instance goes on."""
+        workflow_id = entry.actor.workflow_id
+        log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
+        supervisor = self._engine.partitions[entry.partition]
+        held = [cause for cause in entry.causes if cause.held]
+        if len(held) == 1:
+            text = f"the database cannot store what it led to: {reason}"
+            self._engine.reject(Rejected(text, "rejected"), held[0])
+            held.pop().done()
+        supervisor.restart(entry.actor, held, one_by_one=True)
+        if not any(cause.held for cause in entry.causes):
+            suspend = Suspend(reason=f"the database cannot store it: {reason}", struck=True)
+            supervisor.child(workflow_id).actor_ref.tell(Cause(suspend, name="store"))
+
+    # --- effects ----------------------------------------------------------------------------------------------
+
+    def _let_out(self, entries: Iterable[Entry]) -> None:
+        """The state that caused them is durable: effects may leave now."""
+        shipments: list[Shipment] = []
+        for entry in entries:
+            shipments.extend(self._shipping.of_entry(entry))
+        self._engine.outbox.send(shipments)
+        for entry in entries:
+            supervisor = self._engine.partitions.get(entry.partition)
+            if supervisor is not None and self._owns(entry):
+                supervisor.committed(entry)
+            for cause in entry.causes:
+                self._finish(cause)
+
+    def _finish(self, cause: Cause) -> None:
+        match cause.command:
+            case Park(effects, _, run_id):
+                # The wake-up for these effects is durable: their causes may be acknowledged.
+                for effect_id in effects:
+                    self._engine.outbox.release_causes(self._shipping.durable_id(run_id or "", effect_id))
+            case FailEffect(effect_id, _, run_id):
+                self._engine.outbox.forget(self._shipping.durable_id(run_id or "", effect_id))
+        cause.done()
