@@ -39,6 +39,7 @@ class Request:
     message_id: str | None
     correlation_id: str
     reply_to: str
+    content_type: str
     queue: str
     earlier: int
 
@@ -114,6 +115,7 @@ class FakeHost:
             message.message_id,
             address.correlation_id,
             address.queue,
+            address.content_type,
             queue,
             sum(earlier.message_id == message.message_id for earlier in self.requests),
         )
@@ -125,7 +127,12 @@ class FakeHost:
     def send(self, request: Request, reply: Reply | ControlReply) -> None:
         """Answer a request, now or later, once or more often."""
         assert self._publisher is not None
-        message = encode(reply, message_id=str(uuid4()), correlation_id=request.correlation_id)
+        message = encode(
+            reply,
+            message_id=str(uuid4()),
+            correlation_id=request.correlation_id,
+            content_type=request.content_type,
+        )
         self._publisher.publish([Outgoing("", request.reply_to, message, self._outcomes.append)])
 
     def of(self, kind: type[W]) -> list[W]:

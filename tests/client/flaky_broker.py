@@ -27,6 +27,8 @@ class FlakyBroker:
         self._broker = broker
         self.sessions: list[FlakySession] = []
         self.is_down = False
+        self.batches: list[list[str | None]] = []
+        """The message IDs of each write."""
         self.outcomes: deque[Outcome] = deque()
         """For the next publishes, in place of what becomes of them: these are not sent."""
 
@@ -102,6 +104,7 @@ class FlakyPublisher:
         return self._publisher.is_open
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
+        self._broker.batches.append([outgoing.message.message_id for outgoing in batch])
         for outgoing in batch:
             if self._broker.outcomes:
                 outgoing.on_outcome(self._broker.outcomes.popleft())

@@ -1,0 +1,70 @@
+"""One link: how it writes, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dalsegno.broker.port import Message, Outcome
+from dalsegno.client.link import Link
+from tests.broker.witness import eventually
+from tests.client.fake_host import FakeHost
+from tests.client.flaky_broker import FlakyBroker
+
+
+@pytest.fixture
+def ends() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def link(broker: FlakyBroker, host: FakeHost, ends: list[str]) -> AsyncIterator[Link]:
+    link = Link(broker, on_reply=lambda message: None, on_end=ends.append)
+    await link.open()
+    yield link
+    await link.close()
+
+
+def send(link: Link, message_id: str) -> asyncio.Future[Outcome]:
+    message = Message(body=b"", message_id=message_id)
+    return asyncio.ensure_future(link.publish("", link.reply_to, message))
+
+
+async def test_what_is_published_in_one_turn_leaves_in_one_write(link: Link, broker: FlakyBroker) -> None:
+    outcomes = await asyncio.gather(*(send(link, f"m-{number}") for number in range(3)))
+    assert outcomes == [Outcome.CONFIRMED] * 3
+    assert broker.batches == [["m-0", "m-1", "m-2"]]
+
+
+async def test_one_message_id_is_in_flight_once(link: Link, broker: FlakyBroker) -> None:
+    abandoned = send(link, "m-1")
+    await asyncio.sleep(0)
+    abandoned.cancel()
+    assert await asyncio.gather(send(link, "m-1"), send(link, "m-1")) == [Outcome.CONFIRMED] * 2
+    assert broker.batches == [["m-1"]]
+    assert await send(link, "m-1") is Outcome.CONFIRMED
+    assert broker.batches == [["m-1"], ["m-1"]]
+
+
+async def test_a_link_ends_once_and_then_publishes_nothing(
+    link: Link, broker: FlakyBroker, ends: list[str]
+) -> None:
+    await broker.cut()
+    await link.close()
+    await link.close()
+    assert ends == ["the connection was cut"]
+    assert not link.is_open
+    assert await send(link, "m-1") is Outcome.LOST
+
+
+async def test_a_link_whose_consumer_is_taken_away_has_ended(
+    link: Link, broker: FlakyBroker, ends: list[str]
+) -> None:
+    (session,) = broker.sessions
+    await session.delete_queue(link.reply_to)
+    await eventually(lambda: not link.is_open, "the end of the link")
+    assert len(ends) == 1
+    await link.close()
+    assert not session.is_open
