@@ -42,7 +42,8 @@ async def test_one_message_id_is_in_flight_once(link: Link, broker: FlakyBroker)
     abandoned = send(link, "m-1")
     await asyncio.sleep(0)
     abandoned.cancel()
-    assert await asyncio.gather(send(link, "m-1"), send(link, "m-1")) == [Outcome.CONFIRMED] * 2
+    outcomes = await asyncio.gather(*(send(link, "m-1") for _ in range(2)))
+    assert outcomes == [Outcome.CONFIRMED] * 2
     assert broker.batches == [["m-1"]]
     assert await send(link, "m-1") is Outcome.CONFIRMED
     assert broker.batches == [["m-1"], ["m-1"]]
