@@ -220,19 +220,27 @@ async def sleep(duration: Duration) -> None:
     await asyncio.sleep(_seconds(duration))
 
 
-async def wait_condition(fn: Callable[[], bool], *, timeout: Duration | None = None) -> None:
+def wait_condition(fn: Callable[[], bool], *, timeout: Duration | None = None) -> Coroutine[Any, Any, None]:
     """Wait until `fn()` is true. It is asked again after each thing that happens to the workflow, and must only
     look. Of several waiters one is woken at a time, so that each finds its own condition true.
 
     Raises asyncio.TimeoutError when `timeout` passes first.
     """
-    runtime = current_runtime("wait_condition")
-    line = call_site(sys._getframe(1))
+    current_runtime("wait_condition")
+    return _wait_condition(fn, None if timeout is None else _seconds(timeout), call_site(sys._getframe(1)))
+
+
+async def _wait_condition(fn: Callable[[], bool], timeout: float | None, line: str) -> None:
+    condition = current_runtime("wait_condition").condition
     if timeout is None:
-        await runtime.condition(fn, line)
+        await condition(fn, line)
         return
-    async with asyncio.timeout(_seconds(timeout)):
-        await runtime.condition(fn, line)
+    async with asyncio.timeout(timeout):
+        await condition(fn, line)
+
+
+# So that a call that was not awaited is warned of under the name that user code knows.
+_wait_condition.__qualname__ = "workflow.wait_condition"
 
 
 async def wait(

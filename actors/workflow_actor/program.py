@@ -203,7 +203,7 @@ class WorkflowProgram:
             case Signaled():
                 self._handlers.signal(input_)
             case CancelRequested(reason=reason):
-                self._cancel(reason)
+                self._loop.call_soon(self._cancel, reason, context=self._context)
             case Begin(args=args):
                 if self._phase is not Phase.NEW:
                     raise _unknown("A second beginning")

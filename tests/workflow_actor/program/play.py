@@ -39,6 +39,9 @@ from dalsegno.payload import Payload
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
+built: list[WorkflowProgram] = []
+"""All programs since the last test, to be dropped after it (see conftest)."""
+
 Answer = Callable[[ScheduleActivity], Any]
 
 
@@ -73,6 +76,7 @@ class Play:
     def _build(self) -> WorkflowProgram:
         program = self.registry.build(self.info, self.signed)
         assert program is not None
+        built.append(program)
         return program
 
     # Inputs

@@ -1,0 +1,170 @@
+"""Queries read, are answered at any time, and leave no trace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from dalsegno import QueryFailedError, workflow
+from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from tests.workflow_actor.program.play import Play
+from tests.workflow_actor.program.things import echo
+
+
+@workflow.defn
+class Asked:
+    def __init__(self) -> None:
+        self.steps = 0
+        self.event = asyncio.Event()
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        workflow.random().random()
+        for _ in range(2):
+            await workflow.sleep(1)
+            self.steps += 1
+        waiter = asyncio.create_task(self.event.wait())
+        drawn = [workflow.random().random(), str(workflow.uuid4())]
+        await workflow.execute_activity(echo, "x")
+        waiter.cancel()
+        return drawn
+
+    @workflow.query
+    def progress(self, factor: int = 1) -> int:
+        return self.steps * factor
+
+    @workflow.query(name="known-to")
+    def known(self) -> list[Any]:
+        info = workflow.info()
+        return [info.workflow_id, info.run_id, workflow.now().isoformat(), workflow.unsafe.is_replaying()]
+
+    @workflow.query
+    def draw(self) -> list[Any]:
+        return [workflow.random().random(), str(workflow.uuid4())]
+
+    @workflow.query
+    def bad(self, how: str) -> Any:
+        actions: dict[str, Callable[[], Any]] = {
+            "raise": lambda: 1 / 0,
+            "exit": lambda: exec("raise SystemExit(3)"),
+            "unsendable": object,
+            "activity": lambda: workflow.execute_activity(echo, "x"),
+            "start": lambda: workflow.start_activity(echo, "x"),
+            "checkpoint": lambda: workflow.checkpoint(1),
+            "handler": lambda: workflow.set_signal_handler("x", print),
+            "timer": lambda: asyncio.get_running_loop().call_later(1, print),
+            "task": lambda: asyncio.create_task(self.event.wait()),
+            "wake": self.event.set,
+        }
+        return actions[how]()
+
+
+def test_queries_are_answered_before_during_and_after_the_run() -> None:
+    play = Play(Asked)
+    with pytest.raises(QueryFailedError, match="has not begun to run yet"):
+        play.query("progress")
+    play.begin()
+    assert play.query("progress") == 0
+    play.fire(1)
+    assert play.query("progress", 10) == 10
+    play.run()
+    assert play.query("progress") == 2
+    assert play.query("known-to") == ["order-7", "run-1", "2023-11-14T22:13:22+00:00", False]
+
+
+def test_an_unknown_query_names_those_there_are() -> None:
+    play = Play(Asked)
+    play.begin()
+    with pytest.raises(
+        QueryFailedError, match="no handler for the query 'nope'; it has 'bad', 'draw', 'known-to'"
+    ):
+        play.query("nope")
+
+
+def test_arguments_that_do_not_fit_are_the_askers_fault() -> None:
+    play = Play(Asked)
+    play.begin()
+    with pytest.raises(QueryFailedError, match="takes 0 to 1 arguments, but was sent 2"):
+        play.query("progress", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("raise", "ZeroDivisionError: division by zero"),
+        ("exit", "SystemExit: 3"),
+        ("unsendable", "cannot be sent"),
+        ("activity", r"workflow.execute_activity was called in the query handler 'bad', which may only read"),
+        ("start", r"workflow.start_activity was called"),
+        ("checkpoint", r"workflow.checkpoint was called"),
+        ("handler", r"workflow.set_handler was called"),
+        ("timer", "A timer was called"),
+        ("task", "asyncio.create_task was called"),
+    ],
+)
+def test_a_handler_that_raises_or_acts_fails_the_query_alone(how: str, why: str) -> None:
+    play = Play(Asked)
+    play.begin()
+    with pytest.raises(QueryFailedError, match=why):
+        play.query("bad", how)
+    play.fire(1)
+    play.run()
+    play.replayed()
+
+
+def test_random_numbers_and_ids_drawn_in_a_query_leave_no_trace() -> None:
+    asked, left_alone = Play(Asked), Play(Asked)
+    for play in (asked, left_alone):
+        play.begin()
+        play.fire(1)
+    first = asked.query("draw")
+    assert asked.query("draw") == first
+    for play in (asked, left_alone):
+        play.run()
+    assert asked.result == left_alone.result
+
+
+def test_a_query_before_the_first_random_number_leaves_no_trace() -> None:
+    play = Play(Dynamic)
+    play.begin()
+    drawn = play.query("draw")
+    play.fire(1)
+    assert play.result == drawn
+
+
+def test_a_query_that_wakes_a_task_has_spoilt_the_program_which_is_made_anew() -> None:
+    play = Play(Asked)
+    play.begin()
+    play.fire(1)
+    play.fire(2)
+    with pytest.raises(QueryFailedError, match="may only read"):
+        play.query("bad", "wake")
+    with pytest.raises(WorkflowCodeError, match="The query 'bad' woke what tasks wait for"):
+        play.resolve(1, "x")
+    again = play.replayed()
+    again.activities = dict(enumerate(play.activities.values(), 1))
+    assert again.query("progress") == 2
+
+
+@workflow.defn
+class Dynamic:
+    @workflow.run
+    async def run(self) -> float:
+        workflow.set_query_handler("draw", lambda: workflow.random().random())
+        workflow.set_dynamic_query_handler(self.any_query)
+        assert workflow.get_query_handler("draw") is not None
+        assert workflow.get_dynamic_query_handler() == self.any_query
+        await workflow.sleep(1)
+        return workflow.random().random()
+
+    def any_query(self, name: str, args: Sequence[Any]) -> list[Any]:
+        return [name, args]
+
+
+def test_query_handlers_can_be_set_at_run_time() -> None:
+    play = Play(Dynamic)
+    play.begin()
+    assert play.query("whatever", 1, "two") == ["whatever", [1, "two"]]
