@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningInsert
 
 from dalsegno.errors import CommandRejectedError, SchemaError, StoreUnavailableError
 from dalsegno.persistence.port import Writer
@@ -52,9 +51,7 @@ class Database(Protocol):
     def keys(self, values: Iterable[Any]) -> Any:
         """The parameter for `among`. Texts that the database cannot store are left out: no row has them."""
 
-    def insert_or_update(
-        self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]
-    ) -> ReturningInsert[Any] | sa.Insert:
+    def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         """Insert `row`, or where its primary key exists set `update`."""
 
     def prepare_namespace(self, connection: sa.Connection) -> None:

@@ -60,8 +60,9 @@ class SqlMembership:
         live = sa.select(hosts).where(hosts.c.expires_at > now).order_by(hosts.c.host_id)
         with self._owned.transaction() as connection:
             time: int = connection.execute(sa.select(now)).scalar_one()
-            found = connection.execute(live).all()
+            # Leases before hosts: an owner that joins in between is not taken for a dead one.
             owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
+            found = connection.execute(live).all()
         return Cluster(
             now=time,
             hosts=tuple(HostRow(row.host_id, row.expires_at, row.version) for row in found),

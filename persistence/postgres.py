@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.sql.dml import ReturningInsert
 
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
@@ -122,9 +121,7 @@ class Postgres:
     def keys(self, values: Iterable[Any]) -> list[Any]:
         return [value for value in values if storable(value)]
 
-    def insert_or_update(
-        self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]
-    ) -> sa.Insert | ReturningInsert[Any]:
+    def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         return insert(table).values(row).on_conflict_do_update(constraint=table.primary_key, set_=update)
 
     def prepare_namespace(self, connection: sa.Connection) -> None:

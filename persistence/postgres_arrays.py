@@ -21,7 +21,8 @@ ENCODING_ERRORS = (UnicodeEncodeError, struct.error)
 _HEADER = struct.Struct("!iiIii").pack  # dimensions, has NULLs, element type, length, lower bound
 _LENGTH = struct.Struct("!i").pack
 _NULL = _LENGTH(-1)
-_BIGINT = struct.Struct("!iq").pack
+_ENTRY = struct.Struct("!iq").pack
+_TEXT, _BYTEA, _BIGINT = (types[name].oid for name in ("text", "bytea", "int8"))
 
 
 class TextArray(bytes):
@@ -43,33 +44,26 @@ def register(connection: psycopg.Connection[Any]) -> None:
 
 
 def text_array(values: Sequence[str | None]) -> TextArray:
-    encoded = [None if value is None else value.encode() for value in values]
-    return TextArray(_pack(types["text"].oid, encoded))
+    return TextArray(_pack(_TEXT, [None if value is None else value.encode() for value in values]))
 
 
 def bytes_array(values: Sequence[bytes | None]) -> BytesArray:
-    return BytesArray(_pack(types["bytea"].oid, values))
+    return BytesArray(_pack(_BYTEA, values))
 
 
 def bigint_array(values: Sequence[int | None]) -> BigintArray:
     count = len(values)
     if None in values:
-        body = b"".join([_NULL if value is None else _BIGINT(8, value) for value in values])
-    else:
-        interleaved: list[Any] = [8] * (2 * count)
-        interleaved[1::2] = values
-        body = struct.pack("!" + "iq" * count, *interleaved)
-    return BigintArray(_HEADER(1, None in values, types["int8"].oid, count, 1) + body)
+        body = b"".join([_NULL if value is None else _ENTRY(8, value) for value in values])
+        return BigintArray(_HEADER(1, True, _BIGINT, count, 1) + body)
+    interleaved: list[Any] = [8] * (2 * count)
+    interleaved[1::2] = values
+    return BigintArray(_HEADER(1, False, _BIGINT, count, 1) + struct.pack("!" + "iq" * count, *interleaved))
 
 
 def _pack(element: int, values: Sequence[bytes | None]) -> bytes:
-    if None in values:
-        parts = [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
-    else:
-        parts = [b""] * (2 * len(values))
-        parts[::2] = map(_LENGTH, map(len, values))  # type: ignore[arg-type]  # None was ruled out
-        parts[1::2] = values  # type: ignore[assignment]
-    return _HEADER(1, None in values, element, len(values), 1) + b"".join(parts)
+    body = b"".join([_NULL if value is None else _LENGTH(len(value)) + value for value in values])
+    return _HEADER(1, None in values, element, len(values), 1) + body
 
 
 def _dumper(array: int) -> type[Dumper]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from dalsegno.persistence.port import InstanceWrite, Round, RunChanged, RunOpened
+from dalsegno.persistence.port import InstanceWrite, Round, RunChanged, RunOpened, SnapshotRow
 
 Row = tuple[Any, ...]
 
@@ -47,8 +47,14 @@ def rows_of(instances: Iterable[InstanceWrite], refused: Iterable[Row] = ()) -> 
     rows[Part.REFUSED].extend(refused)
     for write in instances:
         _add_instance(rows, write)
-        _add_history(rows, write)
-        _add_visibility(rows, write)
+        _add_journal(rows, write)
+        if write.snapshot is not None:
+            _add_snapshot(rows, write.workflow_id, write.snapshot)
+        if write.opened or write.changed:
+            _add_visibility(rows, write)
+        for row in write.seen:
+            answered = (write.workflow_id, write.slot, row.message_id, row.time, row.answer)
+            rows[Part.SEEN].append(answered)
     return {part: found for part, found in rows.items() if found}
 
 
@@ -60,7 +66,7 @@ def refused_rows(round_: Round) -> list[Row]:
 
 
 def _add_instance(rows: Rows, write: InstanceWrite) -> None:
-    after = (write.run_id, write.sequence, write.status.value, write.wake_at)
+    after = (write.run_id, write.sequence, write.status, write.wake_at)
     if write.expected_run_id is None:
         rows[Part.CREATED].append((write.partition, write.workflow_id, write.slot, *after))
     else:
@@ -68,42 +74,21 @@ def _add_instance(rows: Rows, write: InstanceWrite) -> None:
         rows[Part.UPDATED].append((write.partition, *before, *after))
 
 
-def _add_history(rows: Rows, write: InstanceWrite) -> None:
-    workflow_id = write.workflow_id
+def _add_journal(rows: Rows, write: InstanceWrite) -> None:
     snapshot = write.snapshot
-    rows[Part.JOURNAL].extend(
-        (
-            workflow_id,
-            row.run_id,
-            row.sequence,
-            row.round,
-            row.cause,
-            row.partition,
-            row.epoch,
-            row.host,
-            row.time,
-            row.events,
-        )
-        for row in write.journal
-        # In one statement the trim does not see what the insert beside it wrote.
-        if snapshot is None or row.sequence > snapshot.trim_to or row.run_id != snapshot.run_id
-    )
-    if snapshot is not None:
-        rows[Part.SNAPSHOTS].append(
-            (
-                workflow_id,
-                snapshot.run_id,
-                snapshot.sequence,
-                snapshot.format,
-                snapshot.checksum,
-                snapshot.body,
-            )
-        )
-        if snapshot.trim_to > 0:
-            rows[Part.TRIMMED].append((workflow_id, snapshot.run_id, snapshot.trim_to))
-    rows[Part.SEEN].extend(
-        (workflow_id, write.slot, row.message_id, row.time, row.answer) for row in write.seen
-    )
+    for row in write.journal:
+        # In one statement the trim does not see what the insert beside it writes.
+        if snapshot is not None and row.run_id == snapshot.run_id and row.sequence <= snapshot.trim_to:
+            continue
+        values = (row.run_id, row.sequence, row.round, row.cause, row.partition, row.epoch, row.host, row.time)
+        rows[Part.JOURNAL].append((write.workflow_id, *values, row.events))
+
+
+def _add_snapshot(rows: Rows, workflow_id: str, snapshot: SnapshotRow) -> None:
+    values = (snapshot.run_id, snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body)
+    rows[Part.SNAPSHOTS].append((workflow_id, *values))
+    if snapshot.trim_to > 0:
+        rows[Part.TRIMMED].append((workflow_id, snapshot.run_id, snapshot.trim_to))
 
 
 def _add_visibility(rows: Rows, write: InstanceWrite) -> None:
@@ -113,7 +98,7 @@ def _add_visibility(rows: Rows, write: InstanceWrite) -> None:
     for run in write.opened:
         rows[Part.OPENED].append(_opened_row(write.workflow_id, run, changed.pop(run.run_id, None)))
     rows[Part.CHANGED].extend(
-        (write.workflow_id, run_id, change.status.value, change.closed_at, change.reason, change.result)
+        (write.workflow_id, run_id, change.status, change.closed_at, change.reason, change.result)
         for run_id, change in changed.items()
     )
 
@@ -126,7 +111,7 @@ def _opened_row(workflow_id: str, run: RunOpened, change: RunChanged | None) -> 
         run.run_id,
         run.workflow_type,
         run.task_queue,
-        latest.status.value,
+        latest.status,
         run.started_at,
         closed_at,
         latest.reason,

@@ -20,8 +20,6 @@ HEAD = "0001"
 
 FIRST_GENERATION = 1
 
-_VERSION_TABLE = "alembic_version"
-
 
 def migrate(database: Database, connection: sa.Connection, *, partitions: int) -> Namespace:
     """Create or upgrade tables, meta row and lease rows, in one transaction that the caller has begun.
@@ -66,10 +64,10 @@ def _refuse_newer(database: Database, revision: str | None) -> None:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table(_VERSION_TABLE):
+    if not sa.inspect(connection).has_table(tables.VERSION_TABLE):
         return None
     revision: str | None = connection.scalar(
-        sa.select(sa.column("version_num")).select_from(sa.table(_VERSION_TABLE))
+        sa.select(sa.column("version_num")).select_from(sa.table(tables.VERSION_TABLE))
     )
     return revision
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.sql.dml import ReturningInsert
 
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
@@ -100,9 +99,7 @@ class Sqlite:
     def keys(self, values: Iterable[Any]) -> str:
         return json.dumps([value for value in values if storable(value)])
 
-    def insert_or_update(
-        self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]
-    ) -> sa.Insert | ReturningInsert[Any]:
+    def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         key = list(table.primary_key)
         return insert(table).values(row).on_conflict_do_update(index_elements=key, set_=update)
 

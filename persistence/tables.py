@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+VERSION_TABLE = "dalsegno_version"
+"""Where Alembic notes the revision. Not its default name, which an application in the same schema may use."""
+
 Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Text that is compared byte by byte: keys need no dictionary order, and it costs a fraction."""
 

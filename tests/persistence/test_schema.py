@@ -18,7 +18,7 @@ from dalsegno import persistence
 from dalsegno.errors import ConfigurationError, SchemaError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.schema import HEAD
-from dalsegno.persistence.tables import metadata
+from dalsegno.persistence.tables import VERSION_TABLE, metadata
 from tests.persistence.rounds import HOUR, round_of
 
 
@@ -37,7 +37,7 @@ def bare_connection(url: str) -> Iterator[sa.Connection]:
 
 def set_revision(url: str, revision: str) -> None:
     with bare_connection(url) as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = :to"), {"to": revision})
 
 
 def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -> None:
@@ -75,7 +75,8 @@ def test_several_that_migrate_at_once_agree(store_url: str) -> None:
 def test_the_migrations_make_the_tables_that_the_code_knows(store_url: str) -> None:
     open_store(store_url).migrate(partitions=1)
     with bare_connection(store_url) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
         inspector = sa.inspect(connection)
         indexes = {index["name"] for table in metadata.tables for index in inspector.get_indexes(table)}
     assert indexes == {index.name for table in metadata.tables.values() for index in table.indexes}
