@@ -157,7 +157,8 @@ class Rig:
     def send_all(self, command: Command, *, held: bool = True, after: int = 0) -> list[Activation]:
         """`after` microseconds since the last command."""
         self.now += after
-        if self.passivating and not self.instance.is_pinned:
+        # A process that forgot which effects were confirmed would have to send them again before it settles.
+        if self.passivating and not self.instance.is_pinned and not isinstance(command, Settle):
             self.reload()
         self._draws += 1
         entropy = self._draws.to_bytes(32, "big")

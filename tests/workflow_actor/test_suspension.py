@@ -187,7 +187,7 @@ def test_code_that_struck_waits_for_other_code() -> None:
     assert rig.status() is WorkflowStatus.SUSPENDED
 
     mended(rig, ScriptedCode([]))
-    assert rig.instance.wake_at is not None
+    assert rig.instance.describe()["next_wake_up_at"] == T0
     rig.send(WakeUp(), held=False)
 
     assert rig.status() is WorkflowStatus.RUNNING
