@@ -188,14 +188,14 @@ class Reader:
 
     @workflow.run
     async def run(self, meter: Meter) -> int:
-        if meter.readings == 150:
-            return meter.total
-        if meter.readings % 10 == 9:
-            await workflow.sleep(3600)
-            meter.total += await workflow.execute_activity("read", meter.readings)
-        meter.total += sum(self.extra)
-        meter.readings += 1
-        workflow.checkpoint(meter)
+        if meter.readings < 150:
+            if meter.readings % 10 == 9:
+                await workflow.sleep(3600)
+                meter.total += await workflow.execute_activity("read", meter.readings)
+            meter.total += sum(self.extra)
+            meter.readings += 1
+            workflow.checkpoint(meter)
+        return meter.total
 
     @workflow.signal
     def add(self, value: int) -> None:
