@@ -34,11 +34,11 @@ from dalsegno.actors.supervisor.host_supervisor import (
 )
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
-from dalsegno.actors.workflow_actor.actor import Watch
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
@@ -65,8 +65,7 @@ class Host:
         store: Store,
         code: Code,
         settings: HostSettings,
-        watch: Watch,
-        beat: Callable[[], None] = lambda: None,
+        pulse: PulseWriter,
         host_id: str | None = None,
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
@@ -75,7 +74,7 @@ class Host:
         self._settings = settings
         self._store = store
         self._ready = ready
-        self._beat = beat
+        self._pulse = pulse
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
         self._host_id = host_id or new_host_id()
@@ -94,7 +93,7 @@ class Host:
             host_id=self._host_id,
             code=code,
             settings=settings,
-            watch=watch,
+            watch=pulse,
             generation=namespace.generation,
             partitions=namespace.partitions,
         )
@@ -126,7 +125,7 @@ class Host:
         ended = self._loop.create_task(self._ended.wait())
         self._repeat(TICK_SECONDS, self.engine.tick)
         self._repeat(1.0, self.engine.sweep)
-        self._repeat(PULSE_SECONDS, self._beat)
+        self._repeat(PULSE_SECONDS, self._pulse.beat)
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
@@ -219,6 +218,7 @@ class Host:
     def rejoined(self, host_id: str) -> None:
         self._link.stop_serving(topology.host_queue(self._host_id))
         self._host_id = host_id
+        self._pulse.name(host_id)
         self.engine.host_id = host_id
         self.engine.round.host_id = host_id
         self._link.serve(self._own_queue(), self._on_host_message)

@@ -1,0 +1,7 @@
+"""`python -m dalsegno.cli`."""
+
+import sys
+
+from dalsegno.cli import main
+
+sys.exit(main())

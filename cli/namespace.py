@@ -1,0 +1,81 @@
+"""`dalsegno init`: what a namespace needs, in the database and at the broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from dalsegno.broker import topology
+from dalsegno.broker.port import Broker
+from dalsegno.broker.url import embedded_path, open_broker
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError
+from dalsegno.persistence import open_store
+from dalsegno.persistence.port import Namespace, Store
+
+EMBEDDED = "embedded:"
+SQLITE_FILE = "sqlite:///"
+
+
+def is_embedded(broker: str) -> bool:
+    return broker.lower().startswith(EMBEDDED)
+
+
+def prepare_folders(broker: str, database: str) -> None:
+    """The folders of embedded files; only `init` and `dev` make them."""
+    if is_embedded(broker):
+        Path(embedded_path(broker.partition(":")[2])).parent.mkdir(parents=True, exist_ok=True)
+    if database.startswith(SQLITE_FILE):
+        Path(database.removeprefix(SQLITE_FILE).partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+
+
+def initialise(broker: str, database: str, partitions: int) -> Namespace:
+    """Make or upgrade the namespace; doing it again changes nothing."""
+    if not 1 <= partitions <= topology.SLOTS:
+        raise ConfigurationError(f"--partitions is {partitions}, but must be 1 to {topology.SLOTS}")
+    opened = open_broker(broker)
+    prepare_folders(broker, database)
+    store = open_store(database)
+    try:
+        namespace = store.migrate(partitions=partitions)
+    finally:
+        store.close()
+    asyncio.run(_declare(opened, broker, namespace))
+    return namespace
+
+
+async def _declare(opened: Broker, url: str, namespace: Namespace) -> None:
+    if not is_embedded(url):
+        await _declare_at(opened, namespace)
+        return
+    from dalsegno.broker.embedded import EmbeddedServer
+
+    try:
+        async with EmbeddedServer(embedded_path(url.partition(":")[2])):
+            await _declare_at(opened, namespace)
+    except ConfigurationError:
+        # Another process owns the file: it serves us.
+        await _declare_at(opened, namespace)
+
+
+async def _declare_at(broker: Broker, namespace: Namespace) -> None:
+    lost: list[str] = []
+    session = await broker.connect(on_closed=lost.append, name="dalsegno init")
+    try:
+        await session.declare(
+            topology.namespace_topology(generation=namespace.generation, partitions=namespace.partitions)
+        )
+    finally:
+        await session.close()
+    if lost:
+        raise BrokerUnavailableError(lost[0])
+
+
+def checked_store(database: str) -> Store:
+    """An open store whose schema fits, or a ConfigurationError that says what to do."""
+    store = open_store(database)
+    try:
+        store.namespace()
+    except BaseException:
+        store.close()
+        raise
+    return store
