@@ -1,12 +1,9 @@
 """The hot path: publishes in batches, deliveries without a task each, on tapped channels.
 
-    Publisher                                      Consumer
-    publish(batch)   one write, one tag each       Deliver, header, bodies   one delivery to the callback
-    Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write
-    Return           returned; its ack is mute     Cancel, Close             the end
-
-Both see the broker's Channel.Close in the same step in which it arrives, and write nothing behind it: a frame
-on a closed channel costs the whole connection.
+Publisher                                      Consumer
+publish(batch)   one write, one tag each       Deliver, header, bodies   one delivery to the callback
+Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write
+Return           returned; its ack is mute     Cancel, Close             the end
 """
 
 from __future__ import annotations
@@ -24,7 +21,6 @@ from dalsegno.broker.port import Delivery, OnDelivery, Outcome, Outgoing
 from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.link import Link
-from dalsegno.broker.rabbitmq.tap import Tap
 
 log = structlog.get_logger("dalsegno.broker.rabbitmq")
 
@@ -37,17 +33,6 @@ async def _untouched(_: DeliveredMessage) -> None:
     """Stands where the library wants a callback; deliveries never reach the library."""
 
 
-def _watch_for_end(life: ChannelLife, tap: Tap, number: int, data: bytes, start: int) -> bool:
-    """What else the broker says on a channel of ours is the library's to answer; a close is news for us too."""
-    method = data[start : start + wire.METHOD_SIZE]
-    if method == wire.CHANNEL_CLOSE:
-        tap.disown(number)
-        life.lose(f"RabbitMQ closed the channel: {wire.decode_close(data, start)}")
-    elif method == wire.CHANNEL_CLOSE_OK:
-        tap.disown(number)
-    return False
-
-
 class BatchPublisher(ChannelLife):
     """Port: `Publisher`."""
 
@@ -58,9 +43,7 @@ class BatchPublisher(ChannelLife):
         underlay: UnderlayChannel,
         siblings: set[ChannelLife],
     ) -> None:
-        super().__init__(channel, siblings)
-        self._tap = link.tap
-        self._number = underlay.number
+        super().__init__(link, channel, underlay, siblings)
         self._body_max = link.frame_max - wire.FRAME_OVERHEAD
         self._last_tag = 0
         self._oldest_tag = 1
@@ -68,7 +51,6 @@ class BatchPublisher(ChannelLife):
         self._in_flight: dict[int, Outgoing] = {}
         self._tag_by_message_id: dict[str, int] = {}
         self._return = b""
-        self._tap.own(self._number, self)
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         if not self._is_open:
@@ -100,7 +82,7 @@ class BatchPublisher(ChannelLife):
             elif method == wire.BASIC_RETURN:
                 self._return = data[start:end]
             else:
-                return _watch_for_end(self, self._tap, self._number, data, start)
+                return super().on_frame(kind, data, start, end)
         elif kind == wire.HEADER:
             self._on_returned(data[start:end])
         return True  # the body of a returned message is of no interest
@@ -160,11 +142,7 @@ class BatchConsumer(ChannelLife):
         *,
         queue: str,
     ) -> None:
-        super().__init__(channel, siblings)
-        self._link = link
-        self._tap = link.tap
-        self._underlay = underlay
-        self._number = underlay.number
+        super().__init__(link, channel, underlay, siblings)
         self._queue = queue
         self._early: list[Delivery] = []
         self._hand_over: OnDelivery = self._early.append
@@ -172,7 +150,6 @@ class BatchConsumer(ChannelLife):
         self._header = b""
         self._missing = 0
         self._parts: list[bytes] = []
-        self._tap.own(self._number, self)
 
     async def consume(self, prefetch: int) -> None:
         await self._underlay.basic_qos(prefetch_count=prefetch)
@@ -209,7 +186,7 @@ class BatchConsumer(ChannelLife):
                 self._on_cancelled()
                 return False  # the library gets it too: newer brokers wait for an answer
             else:
-                return _watch_for_end(self, self._tap, self._number, data, start)
+                return super().on_frame(kind, data, start, end)
         elif kind == wire.HEADER:
             self._on_header(data[start:end])
         else:

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 from aio_pika.abc import AbstractChannel
+from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from dalsegno.broker.port import OnClosed
+from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.failures import text_of
-
-SHUT_SECONDS = 5.0
-"""For the closing handshake of a channel."""
-
-
-async def farewell(goodbye: Awaitable[object], *, seconds: float) -> None:
-    """Await a goodbye for a while, whatever becomes of it: what it says goodbye to is not used again.
-
-    In a task of its own, since the library ends those who wait on a closing connection with CancelledError.
-    """
-    saying = asyncio.ensure_future(goodbye)
-    await asyncio.wait({saying}, timeout=seconds)
-    if not saying.done():
-        saying.cancel()
-    elif not saying.cancelled():
-        saying.exception()
-
-
-async def shut(channel: AbstractChannel) -> None:
-    """Close a channel; one that is closed already, or whose connection is gone, is ordinary."""
-    await farewell(channel.close(), seconds=SHUT_SECONDS)
+from dalsegno.broker.rabbitmq.link import Link
 
 
 class ChannelLife:
-    """What publishers and consumers have in common. `siblings` are the open channels of the session."""
+    """What publishers and consumers have in common. `siblings` are the open channels of the session.
 
-    def __init__(self, channel: AbstractChannel, siblings: set[ChannelLife]) -> None:
+    The broker's Channel.Close is seen in the step in which it arrives, before the library answers it, and
+    nothing is written behind it: a frame on a closed channel costs the whole connection.
+    """
+
+    def __init__(
+        self, link: Link, channel: AbstractChannel, underlay: UnderlayChannel, siblings: set[ChannelLife]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._link = link
+        self._tap = link.tap
         self._channel = channel
+        self._underlay = underlay
+        self._number = underlay.number
         self._siblings = siblings
         self._on_closed: OnClosed | None = None
         self._shutting: asyncio.Task[None] | None = None
@@ -45,6 +36,17 @@ class ChannelLife:
         self.end_reason: str | None = None
         siblings.add(self)
         channel.close_callbacks.add(self._library_closed)
+        self._tap.own(self._number, self)
+
+    def on_frame(self, kind: int, data: bytes, start: int, end: int) -> bool:
+        """A close is news for us; the answer to it, and everything else, is the library's."""
+        method = data[start : start + wire.METHOD_SIZE] if kind == wire.METHOD else b""
+        if method == wire.CHANNEL_CLOSE:
+            self._tap.disown(self._number)
+            self.lose(f"RabbitMQ closed the channel: {wire.decode_close(data, start)}")
+        elif method == wire.CHANNEL_CLOSE_OK:
+            self._tap.disown(self._number)
+        return False
 
     @property
     def is_open(self) -> bool:
@@ -78,7 +80,7 @@ class ChannelLife:
         return was_open
 
     def _shut(self) -> None:
-        self._shutting = asyncio.create_task(shut(self._channel))
+        self._shutting = asyncio.create_task(self._link.shut(self._channel))
 
     def _abandon(self) -> None:
         """Settle what is open on this side; called once."""

@@ -14,7 +14,6 @@ from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity
 
 from dalsegno.broker.port import Binding, Queue, Topology
-from dalsegno.broker.rabbitmq.channel_life import shut
 from dalsegno.broker.rabbitmq.failures import topology_failure
 from dalsegno.broker.rabbitmq.link import PROBED_EXCHANGE, Link
 
@@ -121,4 +120,4 @@ class Declarations:
         try:
             yield await self._link.underlay(channel)
         finally:
-            await shut(channel)
+            await self._link.shut(channel)

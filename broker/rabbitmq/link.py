@@ -13,7 +13,6 @@ from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.exceptions import AMQPChannelError
 
 from dalsegno.broker.rabbitmq.address import Address
-from dalsegno.broker.rabbitmq.channel_life import farewell
 from dalsegno.broker.rabbitmq.failures import connect_failure, text_of
 from dalsegno.broker.rabbitmq.tap import Tap, TapFactory
 from dalsegno.errors import BrokerUnavailableError, DalsegnoError
@@ -128,6 +127,22 @@ class Link:
             # On a closing connection the library raises anything, down to a bare Exception.
             raise self._unavailable(f"closed the connection ({text_of(error)})") from error
 
+    async def shut(self, channel: AbstractChannel) -> None:
+        """Close a channel; one that is closed already, or whose connection is gone, is ordinary."""
+        await self._farewell(channel.close())
+
+    async def _farewell(self, goodbye: Awaitable[object]) -> None:
+        """Await a goodbye for a while, whatever becomes of it: what it says goodbye to is not used again.
+
+        In a task of its own, since the library ends those who wait on a closing connection with CancelledError.
+        """
+        saying = asyncio.ensure_future(goodbye)
+        await asyncio.wait({saying}, timeout=self._timings.close)
+        if not saying.done():
+            saying.cancel()
+        elif not saying.cancelled():
+            saying.exception()
+
     def _unavailable(self, what: str) -> BrokerUnavailableError:
         return BrokerUnavailableError(f"RabbitMQ at {self._address} {what}")
 
@@ -168,7 +183,7 @@ class Link:
         self._on_lost = None
         if self._watch is not None:
             self._watch.cancel()
-        await farewell(self._connection.close(), seconds=self._timings.close)
+        await self._farewell(self._connection.close())
         self.tap.abort()
 
     async def discard(self) -> None:

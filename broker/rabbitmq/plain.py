@@ -33,9 +33,10 @@ _PERSISTENT = 2
 class PlainPublisher(ChannelLife):
     """Port: `Publisher`. Tasks start in the order of their creation, and the channel's lock is fair."""
 
-    def __init__(self, channel: AbstractChannel, underlay: UnderlayChannel, siblings: set[ChannelLife]) -> None:
-        super().__init__(channel, siblings)
-        self._underlay = underlay
+    def __init__(
+        self, link: Link, channel: AbstractChannel, underlay: UnderlayChannel, siblings: set[ChannelLife]
+    ) -> None:
+        super().__init__(link, channel, underlay, siblings)
         self._in_flight: dict[asyncio.Task[None], Outgoing] = {}
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
@@ -99,9 +100,7 @@ class PlainConsumer(ChannelLife):
         *,
         queue: str,
     ) -> None:
-        super().__init__(channel, siblings)
-        self._link = link
-        self._underlay = underlay
+        super().__init__(link, channel, underlay, siblings)
         self._queue = queue
         self._early: list[Delivery] = []
         self._hand_over: OnDelivery = self._early.append

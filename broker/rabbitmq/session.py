@@ -19,7 +19,7 @@ from aiormq.exceptions import AMQPChannelError
 from dalsegno.broker.port import Binding, OnClosed, OnDelivery, Topology
 from dalsegno.broker.rabbitmq.address import parse_address
 from dalsegno.broker.rabbitmq.batch import BatchConsumer, BatchPublisher
-from dalsegno.broker.rabbitmq.channel_life import ChannelLife, shut
+from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.declare import Declarations
 from dalsegno.broker.rabbitmq.failures import topology_failure
 from dalsegno.broker.rabbitmq.link import Link, Timings
@@ -126,7 +126,7 @@ class RabbitMQSession:
         if self._hot_path:
             publisher = BatchPublisher(link, channel, underlay, self._channels)
         else:
-            publisher = PlainPublisher(channel, underlay, self._channels)
+            publisher = PlainPublisher(link, channel, underlay, self._channels)
         _check_alive(publisher)
         publisher.announce_end_to(on_closed)
         return publisher
@@ -149,7 +149,7 @@ class RabbitMQSession:
         except AMQPChannelError as error:
             raise topology_failure(f"queue {queue!r}", error) from error
         except BaseException:
-            await shut(channel)
+            await link.shut(channel)
             raise
         consumer.announce_end_to(on_closed)
         # Behind the return of this method: no callback comes before its owner knows the consumer.

@@ -20,7 +20,9 @@ from tests.servers import RabbitMQServer
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 QUEUE = "orders"
-TOPOLOGY = Topology(queues=[Queue(QUEUE)])
+TOPOLOGY = Topology(queues=[Queue(QUEUE, single_active_consumer=True)])
+"""As partition queues are. After a crash of the broker, an ordinary queue may hand out later messages before it
+has noticed that the consumer of the earlier ones is gone; this kind waits for that."""
 
 
 @pytest.fixture
