@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any
+
+_CAUSES_MAX = 10
 
 _short_names: dict[str, str] = {}
 """File name of a code object to the name shown to people; "" for files that are not the user's."""
@@ -26,25 +28,37 @@ def call_site(frame: FrameType | None, boundary: CodeType | None = None) -> str:
     return ""
 
 
-def raise_site(traceback: TracebackType | None) -> str:
-    """Where user code was when the exception passed: "orders.py:42 in run". Without user code: the innermost
-    frame; "" without any."""
-    found = innermost = ""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        code = frame.f_code
-        name = _remember(code.co_filename, frame.f_globals)
-        shown = name or code.co_filename.rpartition("/")[2]
-        innermost = f"{shown}:{traceback.tb_lineno} in {code.co_name}"
-        if name:
-            found = innermost
-        traceback = traceback.tb_next
-    return found or innermost
+def raise_site(error: BaseException) -> str:
+    """Where user code was when the exception passed: "orders.py:42 in run". Without user code in its traceback
+    nor in those of its causes: the innermost frame; "" without any."""
+    innermost = ""
+    seen: BaseException | None = error
+    for _ in range(_CAUSES_MAX):
+        if seen is None:
+            break
+        found = ""
+        traceback = seen.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            file_name, function = frame.f_code.co_filename, frame.f_code.co_name
+            name = _remember(file_name, frame.f_globals)
+            shown = f"{name or _base_name(file_name)}:{traceback.tb_lineno} in {function}"
+            found = shown if name else found
+            innermost = innermost if seen is not error else shown
+            traceback = traceback.tb_next
+        if found:
+            return found
+        seen = seen.__cause__ or seen.__context__
+    return innermost
+
+
+def _base_name(file_name: str) -> str:
+    return file_name.replace("\\", "/").rpartition("/")[2]
 
 
 def _remember(file_name: str, module_globals: dict[str, Any]) -> str:
     package = str(module_globals.get("__name__", "")).partition(".")[0]
     internal = package == "dalsegno" or package in sys.stdlib_module_names
-    name = "" if internal else file_name.replace("\\", "/").rpartition("/")[2]
+    name = "" if internal else _base_name(file_name)
     _short_names[file_name] = name
     return name

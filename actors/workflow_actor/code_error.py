@@ -27,7 +27,7 @@ def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     """The bug as a reason for people: "ValueError: no such order (orders.py:42 in run)". Never raises; keeps
     nothing of the exception alive. `what` goes before, as a sentence of its own."""
     message = _text_of(error)
-    site = raise_site(error.__traceback__)
+    site = raise_site(error)
     reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
     reason = reason[:REASON_CHARACTERS_MAX] + (f" ({site})" if site else "")
     return WorkflowCodeError(f"{what} {reason}" if what else reason, _stack_of(error))

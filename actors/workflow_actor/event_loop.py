@@ -167,6 +167,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            # Tracebacks keep this frame: it must not keep the task that they are about.
+            del handle
 
     def fire(self, number: int) -> bool:
         """Let a timer's callback run. False when there is no such timer (any more)."""
@@ -193,7 +195,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             failed = [task for reference in self._failed if (task := reference()) and task._log_traceback]
             self._failed = [weakref.ref(task) for task in failed]
             if at_end:
-                unseen += [task._exception for task in failed]
+                unseen += [error for task in failed if (error := task._exception) is not None]
         return unseen
 
     def forget(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop
@@ -18,30 +18,42 @@ CLOSE_TRIES_MAX = 10
 """A coroutine may await something while it is closed, and is then closed again where it stands."""
 
 
-def unwind(loop: DeterministicLoop, tasks: Sequence[asyncio.Task[object]]) -> None:
-    """Close the coroutines of all tasks, in this order, and empty the loop."""
+def empty(instance: Any) -> None:
+    """Take from a workflow object what it holds: with its methods' coroutines and tasks it makes cycles."""
+    getattr(instance, "__dict__", {}).clear()
+
+
+def unwind(loop: DeterministicLoop, tasks: Sequence[asyncio.Task[Any]], forget: Callable[[], None]) -> None:
+    """Close the coroutines of all tasks, in this order, empty the loop, and let the owner `forget` the rest."""
     loop.refuse(DROPPED)
     if all(task.done() for task in tasks):
         loop.forget()
+        forget()
         return
     outside = loop.enter()
     try:
-        # Coroutines that user code has made and not awaited yet go with the frames that hold them.
+        # Coroutines that user code has made and not awaited yet go with whatever holds them.
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
             for task in tasks:
                 _close(task)
+            del tasks, task
             loop.forget()
+            forget()
     finally:
         loop.leave(outside)
 
 
-def _close(task: asyncio.Task[object]) -> None:
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
-    task._log_traceback = False
+def _close(task: asyncio.Task[Any]) -> None:
     coroutine: Any = task.get_coro()
+    awaited: asyncio.Future[Any] | None = task._fut_waiter  # type: ignore[attr-defined]
     for _ in range(CLOSE_TRIES_MAX):
         try:
             coroutine.close()
         except BaseException:  # noqa: BLE001 - user code may raise anything; its end is what is wanted
             continue
-        return
+        break
+    # As futures, not as tasks: that ends them without asking anybody, and undoes who waits for whom.
+    asyncio.Future.cancel(task)
+    if awaited is not None:
+        asyncio.Future.cancel(awaited)
+    task._log_traceback = False

@@ -75,16 +75,16 @@ class Activities:
             except asyncio.CancelledError as error:
                 if cancelled is None:
                     cancelled = error
-                if not pending.future.cancelled() or not self.cancel(pending):
+                if not pending.future.cancelled() or not self.cancel(pending.number):
                     raise cancelled from None
                 # The worker is waited for, so the task goes on waiting, on another future.
                 pending.future = asyncio.Future(loop=self._loop)
 
     def start(self, call: ActivityCall) -> StartedActivity:
-        handle = StartedActivity(self, loop=self._loop)
-        handle.pending = self._schedule(call, handle)
-        handle.number = self._loop.next_number()
-        handle.activity_type, handle.activity_id = call.activity_type, handle.pending.activity_id
+        handle = StartedActivity(self, self._loop)
+        pending = self._schedule(call, handle)
+        handle.activity_number = pending.number
+        handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
         return handle
 
     def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> PendingActivity:
@@ -112,9 +112,10 @@ class Activities:
         pending = self._pending[number] = PendingActivity(number, activity_id, call, position, future)
         return pending
 
-    def cancel(self, pending: PendingActivity) -> bool:
+    def cancel(self, number: int) -> bool:
         """Stop an activity as its cancellation type says. True when its answer is still to be waited for."""
-        if pending.number not in self._pending:
+        pending = self._pending.get(number)
+        if pending is None:
             return False
         kind = pending.call.cancellation_type
         if kind == "abandon":
@@ -154,7 +155,9 @@ class Activities:
         else:
             raised = from_failure(failure)
             future.set_exception(
-                raised if isinstance(raised, ActivityError) else activity_error(pending, raised)
+                raised
+                if isinstance(raised, ActivityError)
+                else activity_error(pending.call.activity_type, pending.activity_id, raised)
             )
         return True
 
@@ -163,14 +166,11 @@ class Activities:
 Activities.execute.__qualname__ = "workflow.execute_activity"
 
 
-def activity_error(pending: PendingActivity, cause: FailureError) -> ActivityError:
+def activity_error(activity_type: str, activity_id: str, cause: FailureError) -> ActivityError:
     """The error that an awaiting task sees, with what happened as its cause."""
     what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
     error = ActivityError(
-        f"activity {pending.call.activity_type} {what}",
-        activity_type=pending.call.activity_type,
-        activity_id=pending.activity_id,
-        attempt=0,
+        f"activity {activity_type} {what}", activity_type=activity_type, activity_id=activity_id, attempt=0
     )
     error.__cause__ = cause
     return error
@@ -197,20 +197,20 @@ class StartedActivity(ActivityHandle[Any]):
     """The handle that start_activity returns. As a future it is cancelled by `cancel`, as asyncio's combinators
     expect; whoever awaits it directly learns more (see the module)."""
 
-    number: int
-    pending: PendingActivity
+    activity_number: int
 
-    def __init__(self, activities: Activities, *, loop: DeterministicLoop) -> None:
+    def __init__(self, activities: Activities, loop: DeterministicLoop) -> None:
         super().__init__(loop=loop)
         self._activities = activities
+        self._hash = loop.next_number()
 
     def __hash__(self) -> int:
-        return self.number
+        return self._hash
 
     def cancel(self, msg: Any = None) -> bool:
         if self.done():
             return False
-        if self._activities.cancel(self.pending):
+        if self._activities.cancel(self.activity_number):
             return True
         return super().cancel(msg)
 
@@ -229,7 +229,8 @@ class StartedActivity(ActivityHandle[Any]):
                 self.cancel()
         if not self.cancelled():
             return self.result()
-        raise cancelled or activity_error(self.pending, CanceledError("cancelled through its handle"))
+        cause = CanceledError("cancelled through its handle")
+        raise cancelled or activity_error(self.activity_type, self.activity_id, cause)
 
     __iter__ = __await__
 

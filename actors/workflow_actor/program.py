@@ -181,8 +181,11 @@ class WorkflowProgram:
             return
         self._phase = Phase.DROPPED
         tasks = [*self._loop.tasks.values(), *self._handlers.tasks]
-        passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks])
+        passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
+
+    def _forget(self) -> None:
         self._activities.forget()
+        passivation.empty(self._instance)
         self._main = self._instance = self._asked_sign = None
         self._args.clear()
         self._handlers.tasks.clear()
@@ -303,7 +306,7 @@ class WorkflowProgram:
             else:
                 self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
-        line = raise_site(error.__traceback__).partition(" in ")[0]
+        line = raise_site(error).partition(" in ")[0]
         if isinstance(error, asyncio.CancelledError | CanceledError) or self._is_requested_cancellation(error):
             self._close(CancelRun(failure=to_failure(error), line=line))
         elif is_failure(error, self._definition.failure_exception_types):

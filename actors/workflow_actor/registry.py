@@ -56,7 +56,7 @@ class WorkflowRegistry:
                 task_queue is None,
                 name,
                 definition.cls.__qualname__,
-                _source_digest(definition.cls),
+                _source_digest(definition),
             )
             for (task_queue, name), definition in self._definitions.items()
         )
@@ -70,9 +70,9 @@ class WorkflowRegistry:
         return None if definition is None else WorkflowProgram(definition, info, signed)
 
 
-def _source_digest(cls: type) -> str:
+def _source_digest(definition: WorkflowDefinition) -> str:
     """Of the whole file, for a workflow uses what stands beside it; "" for code without one (a notebook)."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
-    except (OSError, TypeError):
+        return hashlib.sha256(Path(inspect.getfile(definition.run)).read_bytes()).hexdigest()
+    except OSError:
         return ""

@@ -106,7 +106,7 @@ class RandomProgram:
 
     async def first(self, parts: list[Tree]) -> None:
         # gather's futures in a set, too: the order of the set decides what is cancelled first
-        futures = {asyncio.gather(self.do(part), self.do(part)) for part in parts}
+        futures: set[asyncio.Future[Any]] = {asyncio.gather(self.do(part), self.do(part)) for part in parts}
         futures |= {asyncio.ensure_future(self.do(part)) for part in parts}
         done, pending = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         for future in pending:

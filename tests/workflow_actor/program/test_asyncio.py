@@ -22,7 +22,7 @@ def step(number: int) -> Any:
 class Gathers:
     @workflow.run
     async def run(self) -> list[Any]:
-        return await asyncio.gather(step(1), step(2), step(3), return_exceptions=False)
+        return list(await asyncio.gather(step(1), step(2), step(3), return_exceptions=False))
 
 
 def test_gather_returns_results_in_the_order_given_whatever_the_order_of_completion() -> None:
@@ -170,7 +170,7 @@ class LetsGroupThrough:
         async with asyncio.TaskGroup() as group:
             group.create_task(step(1))
             if bug:
-                group.create_task(asyncio.sleep("x"))  # type: ignore[arg-type]
+                group.create_task(asyncio.sleep("x"))  # type: ignore[call-overload]
 
 
 def test_a_group_of_nothing_but_failures_fails_the_workflow() -> None:

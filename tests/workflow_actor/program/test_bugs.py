@@ -1,0 +1,233 @@
+"""What user code does wrong becomes a WorkflowCodeError with a reason, and harms nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dalsegno import ActivityError, ApplicationError, FailureError, workflow
+from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from tests.workflow_actor.program.play import Play, played
+from tests.workflow_actor.program.things import work
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Mine(Exception):  # noqa: N818 - stands for an exception of the user's own
+    pass
+
+
+def throw(error: BaseException) -> Any:
+    raise error
+
+
+def recurse() -> int:
+    return recurse() + 1
+
+
+RAISED: dict[str, tuple[Any, str]] = {
+    "ValueError": (lambda: int("x"), "ValueError: invalid literal for int"),
+    "SystemExit": (lambda: throw(SystemExit(3)), "SystemExit: 3"),
+    "KeyboardInterrupt": (lambda: throw(KeyboardInterrupt()), "KeyboardInterrupt"),
+    "GeneratorExit": (lambda: throw(GeneratorExit()), "GeneratorExit"),
+    "MemoryError": (lambda: throw(MemoryError()), "MemoryError"),
+    "RecursionError": (recurse, "RecursionError: maximum recursion depth exceeded"),
+    "StopIteration": (lambda: next(iter(())), "RuntimeError: coroutine raised StopIteration"),
+    "unspeakable": (lambda: throw(UnspeakableError()), "its own __str__ raised RuntimeError"),
+}
+
+
+@workflow.defn
+class Buggy:
+    @workflow.run
+    async def run(self, what: str, where: str) -> None:
+        if where == "late":
+            await workflow.execute_activity(work, 1)
+        if where == "task":
+            await asyncio.create_task(self.task(what))
+        if where == "callback":
+            asyncio.get_running_loop().call_soon(RAISED[what][0])
+            await asyncio.Event().wait()
+        if where == "forgotten":
+            asyncio.create_task(self.task(what))  # noqa: RUF006 - forgetting it is the point
+            await asyncio.Event().wait()
+        if where != "handler":
+            RAISED[what][0]()
+        await asyncio.Event().wait()
+
+    async def task(self, what: str) -> None:
+        RAISED[what][0]()
+
+    @workflow.signal
+    def poke(self, what: str) -> None:
+        RAISED[what][0]()
+
+
+@pytest.mark.parametrize("where", ["run", "late", "task", "callback", "handler", "forgotten"])
+@pytest.mark.parametrize("what", RAISED)
+def test_any_exception_that_is_no_failure_is_a_bug_with_a_reason(what: str, where: str) -> None:
+    if what == "StopIteration" and where in ("callback", "handler"):
+        return  # it becomes a RuntimeError in coroutines only
+    play = Play(Buggy)
+    with pytest.raises(WorkflowCodeError, match=RAISED[what][1]) as caught:
+        play.begin(what, where)
+        if where == "late":
+            play.resolve(1, 1)
+        if where == "handler":
+            play.signal("poke", what)
+    assert "test_bugs.py:" in caught.value.reason
+    assert "Traceback" in caught.value.stack or "could not be formatted" in caught.value.stack
+    with pytest.raises(RuntimeError, match="broken"):
+        play.go_on()
+
+
+def test_the_reason_names_the_line_and_function_of_user_code() -> None:
+    with pytest.raises(WorkflowCodeError) as caught:
+        Play(Buggy).begin("RecursionError", "run")
+    assert caught.value.reason.endswith("in recurse)")
+
+
+@workflow.defn
+class Fails:
+    @workflow.run
+    async def run(self, what: str) -> None:
+        errors: dict[str, BaseException] = {
+            "application": ApplicationError("no", 1, type="Mine", non_retryable=True),
+            "failure": FailureError("plain"),
+            "timeout": TimeoutError("late"),
+            "group": BaseExceptionGroup("both", [TimeoutError(), ApplicationError("x")]),
+        }
+        raise errors[what]
+
+
+@pytest.mark.parametrize("what", ["application", "failure", "timeout", "group"])
+def test_what_is_raised_on_purpose_fails_the_run(what: str) -> None:
+    play = Play(Fails)
+    play.begin(what)
+    assert play.digests == ["fail"]
+    assert play.intents[0].line.startswith("test_bugs.py:")
+
+
+@workflow.defn(failure_exception_types=[Mine])
+class FailsWithMine:
+    @workflow.run
+    async def run(self, mine: bool) -> None:
+        raise Mine("of my own") if mine else KeyError("typo")
+
+
+def test_a_workflow_may_name_exceptions_that_fail_it() -> None:
+    play = Play(FailsWithMine)
+    play.begin(True)
+    assert (play.failure.type, play.failure.message) == ("Mine", "of my own")
+    with pytest.raises(WorkflowCodeError):
+        Play(FailsWithMine).begin(False)
+
+
+@workflow.defn
+class ForgetsTasks:
+    @workflow.run
+    async def run(self, how: str) -> str:
+        task = asyncio.create_task(self.raises(how))
+        await asyncio.sleep(1)
+        if how == "looked at later":
+            return type(task.exception()).__name__
+        return "never looked"
+
+    async def raises(self, how: str) -> None:
+        if how == "failure":
+            await workflow.execute_activity(work, 1)
+        if how == "timeout":
+            raise TimeoutError
+        raise KeyError("typo")
+
+
+def test_a_task_may_be_looked_at_later() -> None:
+    assert played(ForgetsTasks, "looked at later").result == "KeyError"
+
+
+def test_a_bug_in_a_task_that_nobody_looked_at_shows_when_the_run_ends() -> None:
+    play = Play(ForgetsTasks)
+    play.begin("bug")
+    with pytest.raises(WorkflowCodeError, match=r"that nobody looked at. KeyError: 'typo' \(test_bugs.py"):
+        play.fire(1)
+
+
+@pytest.mark.parametrize("how", ["failure", "timeout"])
+def test_a_failure_in_a_task_that_nobody_looked_at_is_no_bug(how: str) -> None:
+    play = Play(ForgetsTasks)
+    play.begin(how)
+    if how == "failure":
+        play.fail(1, ApplicationError("no"))
+    play.fire(1)
+    assert play.result == "never looked"
+
+
+@workflow.defn
+class Unstorable:
+    @workflow.run
+    async def run(self) -> Any:
+        return object()
+
+
+def test_a_result_that_cannot_be_stored_suspends() -> None:
+    with pytest.raises(WorkflowCodeError, match="The result of Unstorable cannot be stored"):
+        Play(Unstorable).begin()
+
+
+@workflow.defn
+class Typed:
+    @workflow.run
+    async def run(self, number: int, text: str = "") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ((), "takes 1 to 2 arguments, but was sent 0"),
+        ((1, "a", 2), "was sent 3"),
+        (("x",), "Argument 1 .'number'. of Typed.run: The value does not fit its annotation"),
+    ],
+)
+def test_a_start_whose_arguments_do_not_fit_suspends(args: tuple[Any, ...], why: str) -> None:
+    with pytest.raises(WorkflowCodeError, match=why):
+        Play(Typed).begin(*args)
+
+
+@workflow.defn
+class RaisesInInit:
+    def __init__(self) -> None:
+        raise ApplicationError("not today") if workflow.info().run_id == "fails" else KeyError("typo")
+
+    @workflow.run
+    async def run(self) -> None: ...
+
+
+def test_an_init_that_raises_counts_as_the_run_method() -> None:
+    play = Play(RaisesInInit, run_id="fails")
+    play.begin()
+    assert play.failure.message == "not today"
+    with pytest.raises(WorkflowCodeError, match="KeyError"):
+        Play(RaisesInInit).begin()
+
+
+@workflow.defn
+class Unheard:
+    @workflow.run
+    async def run(self) -> str:
+        handle = workflow.start_activity(work, 1)
+        await workflow.sleep(1)
+        del handle
+        return "over"
+
+
+def test_a_failed_activity_that_nobody_awaits_is_no_bug() -> None:
+    play = Play(Unheard)
+    play.begin()
+    play.fail(1, ActivityError("x", activity_type="work", activity_id="1", attempt=1))
+    play.fire(1)
+    assert play.result == "over"

@@ -1,0 +1,115 @@
+"""Which code a host has."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dalsegno import workflow
+from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.errors import ConfigurationError
+
+
+@workflow.defn
+class Common:
+    @workflow.run
+    async def run(self) -> str:
+        return "common"
+
+
+@workflow.defn(name="Common")
+class Special:
+    @workflow.run
+    async def run(self) -> str:
+        return "special"
+
+
+def info(workflow_type: str, task_queue: str) -> RunInfo:
+    return RunInfo(
+        workflow_id="w", run_id="r", workflow_type=workflow_type, task_queue=task_queue, started_at=0
+    )
+
+
+def test_code_is_looked_up_by_task_queue_first() -> None:
+    registry = WorkflowRegistry([(Common, None), (Special, "special")])
+    special = registry.build(info("Common", "special"), SignedState())
+    common = registry.build(info("Common", "any"), SignedState())
+    assert special is not None
+    assert common is not None
+    assert (special._definition.cls, common._definition.cls) == (Special, Common)
+    assert registry.types == ("Common",)
+
+
+def test_unknown_types_and_queues_give_nothing() -> None:
+    registry = WorkflowRegistry([(Special, "special")])
+    assert registry.build(info("Common", "other"), SignedState()) is None
+    assert registry.build(info("Special", "special"), SignedState()) is None
+
+
+def test_two_classes_for_one_type_are_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match="Common and Special are both workflow 'Common' for all task queues"
+    ):
+        WorkflowRegistry([(Common, None), (Special, None)])
+    assert WorkflowRegistry([(Common, None), (Common, None)]).types == ("Common",)
+
+
+def test_a_class_that_is_no_workflow_is_refused() -> None:
+    class Plain: ...
+
+    with pytest.raises(
+        ConfigurationError, match=r"Plain is not a workflow: decorate the class with @workflow\.defn"
+    ):
+        WorkflowRegistry([(Plain, None)])
+
+    class Derived(Common): ...
+
+    with pytest.raises(ConfigurationError, match="Derived is not a workflow"):
+        WorkflowRegistry([(Derived, None)])
+
+
+def test_annotations_that_cannot_be_resolved_are_refused_at_once() -> None:
+    @workflow.defn
+    class Unresolved:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.signal
+        def note(self, text: NowhereToBeFound) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ConfigurationError, match="NowhereToBeFound"):
+        WorkflowRegistry([(Unresolved, None)])
+
+
+def load(path: Path, source: str) -> ModuleType:
+    path.write_text("from dalsegno import workflow\n" + source)
+    spec = importlib.util.spec_from_file_location("made_up", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SOURCE = """
+def helper(): return 1
+@workflow.defn
+class Made:
+    @workflow.run
+    async def run(self): return helper()
+"""
+
+
+def test_the_fingerprint_changes_with_types_queues_and_any_line_of_their_files(tmp_path: Path) -> None:
+    made: Any = load(tmp_path / "made_up.py", SOURCE).Made
+    first = WorkflowRegistry([(made, None)]).fingerprint
+    assert WorkflowRegistry([(made, None)]).fingerprint == first
+    assert WorkflowRegistry([(made, "q")]).fingerprint != first
+    assert WorkflowRegistry([(made, None), (Common, None)]).fingerprint != first
+    changed: Any = load(tmp_path / "made_up.py", SOURCE.replace("return 1", "return 2")).Made
+    assert WorkflowRegistry([(changed, None)]).fingerprint != first
