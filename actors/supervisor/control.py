@@ -105,7 +105,7 @@ class Control:
         cause.done()
 
     def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
-        message_id = translate.answer_message_id(caller.correlation_id, "control")
+        message_id = translate.answer_message_id(caller, None, "control")
         try:
             message = translate.reply_message(reply, caller, message_id)
         except MessageTooLargeError as error:
@@ -221,7 +221,9 @@ class Control:
             token=task.token,
             failure=failure,
         )
-        message_id = translate.answer_message_id(delivery.message.message_id or task.idempotency_key, "lost")
+        message_id = translate.derived_message_id(
+            task.idempotency_key, str(task.attempt), task.token.hex(), "lost"
+        )
         address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
         self._outbox.send([Shipment(encode(failed, message_id=message_id), address, causes=[cause])])
         cause.done()

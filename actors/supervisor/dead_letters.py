@@ -78,5 +78,5 @@ def _reply(message: Message, rejected: Rejected) -> Message | None:
     caller = caller_of(message)
     if caller is None or rejected.code is None or message.type == "reply":
         return None
-    reply_id = answer_message_id(caller.correlation_id, rejected.reason)
+    reply_id = answer_message_id(caller, message.message_id, rejected.reason)
     return reply_message(error_reply(rejected.code, rejected.reason), caller, reply_id)

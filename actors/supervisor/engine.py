@@ -62,6 +62,9 @@ class World(Carrier, Protocol):
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         """Answered by `seen_found`."""
 
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        """Answered by `strikes_found`."""
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         """Answered by `due_found`."""
 
@@ -139,6 +142,9 @@ class Engine:
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         self._world.look_up_seen(partition, workflow_id, message_id)
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self._world.look_up_strikes(partition, workflow_id, run_id)
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self._world.find_due(partition, before, limit)
@@ -305,6 +311,11 @@ class Engine:
         if actor is not None and actor.is_loaded:
             actor.seen_found(answers, message_id)
             self.request_work()
+
+    def strikes_found(self, partition: int, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.strikes_found(workflow_id, strikes)
 
     def due_found(self, partition: int, due: Sequence[Due], *, complete: bool) -> None:
         supervisor = self.partitions.get(partition)

@@ -10,8 +10,9 @@ Host
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import uuid4
 
@@ -123,8 +124,9 @@ class Host:
         self._serve_beside()
         link = self._loop.create_task(self._link.run(self._broker_ready))
         ended = self._loop.create_task(self._ended.wait())
-        self._repeat(TICK_SECONDS, self.engine.tick)
+        self._repeat(TICK_SECONDS, self._tick)
         self._repeat(1.0, self.engine.sweep)
+        self._repeat(1.0, self._watch_parent)
         self._repeat(PULSE_SECONDS, self._pulse.beat)
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -141,6 +143,16 @@ class Host:
             self._ended.set()
         else:
             self._tell_supervisor(Leave())
+
+    def _tick(self) -> None:
+        if self.engine.partitions and not self._validity.holds(self._host_id):
+            # Seen here too, in case the supervisor's thread is the one that hangs.
+            self.lost("their time has run out")
+        self.engine.tick()
+
+    def _watch_parent(self) -> None:
+        if self._parent_pid is not None and os.getppid() != self._parent_pid:
+            self.orphaned()
 
     async def _close(self, *tasks: asyncio.Task[object]) -> None:
         self.engine.stop()
@@ -219,6 +231,7 @@ class Host:
         self._link.stop_serving(topology.host_queue(self._host_id))
         self._host_id = host_id
         self._pulse.name(host_id)
+        self._peers = ()
         self.engine.host_id = host_id
         self.engine.round.host_id = host_id
         self._link.serve(self._own_queue(), self._on_host_message)
@@ -352,6 +365,13 @@ class Host:
             partial(self.engine.seen_found, partition, workflow_id, message_id),
             what="seen",
         )
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        def found(strikes: Mapping[tuple[str, str], int]) -> None:
+            counts = [(cause, count) for (_, cause), count in strikes.items()]
+            self.engine.strikes_found(partition, workflow_id, counts)
+
+        self._threads.read(lambda _: self._membership.strikes([run_id]), found, what="strikes")
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
         slots = range(partition, topology.SLOTS, self.engine.partition_count)

@@ -97,7 +97,7 @@ class OtherRuns:
         return effect
 
     def _send(self, effect: Effect, caller: Caller, cause: Cause) -> None:
-        message_id = translate.answer_message_id(cause.message_id or caller.correlation_id, "other run")
+        message_id = translate.answer_message_id(caller, cause.message_id, "other run")
         message = translate.to_message(effect, message_id)
         self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
         cause.done()

@@ -27,9 +27,11 @@ from dalsegno.actors.workflow_actor.commands import FailEffect, Park, ResendTask
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
+from dalsegno.policies import WorkflowStatus
 
 log = structlog.get_logger()
 
@@ -58,6 +60,8 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
     def load(self, partition: int, workflow_id: str) -> None: ...
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None: ...
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None: ...
 
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
 
@@ -111,6 +115,7 @@ class PartitionSupervisor(LightActor):
         match self._intake.take(delivery):
             case ForWorkflow(workflow_id, cause):
                 cause.origin = origin
+                cause.redelivered = delivery.redelivered
                 self.child(workflow_id).actor_ref.tell(cause)
             case MarkerSeen(nonce):
                 if nonce == self._intake.nonce:
@@ -198,12 +203,25 @@ class PartitionSupervisor(LightActor):
         self.engine.request_work()
 
     def _apply_strikes(self, actor: WorkflowActor, loaded: Loaded) -> None:
-        for cause, count in loaded.strikes:
-            if count >= STRIKES_LIMIT:
-                reason = f"its code did not yield for too long, {count} times, at: {cause}"
-                actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
-                self.engine.workflow_dispatcher.schedule(actor)
-                return
+        reason = _struck(loaded.strikes)
+        status = None if loaded.instance is None else loaded.instance.status
+        if reason is not None and status is WorkflowStatus.RUNNING:
+            actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
+            self.engine.workflow_dispatcher.schedule(actor)
+
+    def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
+        """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
+        actor = self._children.get(workflow_id)
+        if actor is None or not actor.is_loaded:
+            return
+        reason = _struck(strikes)
+        quarantined = None
+        if reason is not None:
+            code = QuarantinedCode(self.engine.code, reason)
+            limit = self.engine.settings.history_limit
+            quarantined = Instance(workflow_id, code, history_limit=limit)
+        actor.strikes_found(quarantined, Cause(Suspend(reason=reason or "", struck=True), name="watchdog"))
+        self.engine.request_work()
 
     def _discard(self, actor: WorkflowActor) -> None:
         if self._children.get(actor.workflow_id) is actor:
@@ -273,6 +291,9 @@ class PartitionSupervisor(LightActor):
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
 
+    def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
+        self.engine.look_up_strikes(self.partition, actor.workflow_id, run_id)
+
     def rebuild_later(self, actor: WorkflowActor) -> None:
         self.engine.rebuild(actor)
 
@@ -322,6 +343,9 @@ class PartitionSupervisor(LightActor):
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
         actor.round_over()
+        if actor.is_quarantined and actor.actor_inbox.empty():
+            self._retire(actor)  # it is suspended; what is to come may see the real code again
+            return
         self.alarm_clock.note(actor)
         if actor.workflow_id in self.waiters and instance.outcome() is not None:
             self._answer_waiters(actor)
@@ -427,3 +451,11 @@ class PartitionSupervisor(LightActor):
     @property
     def hot(self) -> int:
         return len(self._children)
+
+
+def _struck(strikes: Sequence[tuple[str, int]]) -> str | None:
+    """Why the code must not run any more; None if it may."""
+    for cause, count in strikes:
+        if count >= STRIKES_LIMIT:
+            return f"its code did not yield, or killed its host, {count} times at: {cause}"
+    return None

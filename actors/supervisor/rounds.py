@@ -66,6 +66,7 @@ class Rounds:
         self._dispatcher = dispatcher
         self._number = 0
         self._committing: RoundBuilder | None = None
+        self._epochs: dict[int, int] = {}
         self._paused_until = 0.0
         self._failures = 0
         self.current = RoundBuilder(0, engine.host_id)
@@ -114,8 +115,8 @@ class Rounds:
         builder = self.current
         self._number += 1
         self.current = RoundBuilder(self._number, self._engine.host_id)
-        epochs = {number: supervisor.epoch for number, supervisor in self._engine.partitions.items()}
-        round_ = builder.build(epochs)
+        self._epochs = {number: supervisor.epoch for number, supervisor in self._engine.partitions.items()}
+        round_ = builder.build(self._epochs)
         if round_ is None:
             self._let_out(list(builder.entries.values()))
             return
@@ -130,8 +131,10 @@ class Rounds:
         assert builder is not None
         self._failures = 0
         for partition in outcome.lost:
-            log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
-            self._engine.lease_lost(partition)
+            supervisor = self._engine.partitions.get(partition)
+            if supervisor is not None and supervisor.epoch == self._epochs.get(partition):
+                log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
+                self._engine.lease_lost(partition)
         good: list[Entry] = []
         for workflow_id, entry in builder.entries.items():
             if not self._owns(entry):

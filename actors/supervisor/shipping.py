@@ -66,7 +66,7 @@ class Shipping:
         if caller is None:
             return None
         kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
-        message_id = translate.answer_message_id(leaving.cause.message_id or caller.correlation_id, kind)
+        message_id = translate.answer_message_id(caller, leaving.cause.message_id, kind)
         message = self._answer(self._placed(effect, entry.partition), message_id)
         return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
 
@@ -128,13 +128,13 @@ class Shipping:
 
     def transient(self, effect: AnswerEffect | ResultEffect, message_id: str) -> Shipment:
         """An answer that nothing durable stands behind: its reader asks again."""
-        reply_id = translate.answer_message_id(message_id or effect.caller.correlation_id, "result")
+        reply_id = translate.answer_message_id(effect.caller, message_id, "result")
         return Shipment(self._answer(effect, reply_id), translate.address_of(effect))
 
     def moved(self, workflow_id: str, waiter: Waiter) -> Shipment:
         text = "the host gives this workflow's partition up: ask again"
         reply = translate.error_reply("moved", text, workflow_id=workflow_id)
-        reply_id = translate.answer_message_id(waiter.message_id or waiter.caller.correlation_id, "moved")
+        reply_id = translate.answer_message_id(waiter.caller, waiter.message_id, "moved")
         message = translate.reply_message(reply, waiter.caller, reply_id)
         return Shipment(message, Address("", waiter.caller.reply_to))
 

@@ -145,9 +145,14 @@ def durable_message_id(run: str, effect_id: tuple[int, int]) -> str:
     return effect_message_id(run, *effect_id)
 
 
-def answer_message_id(correlation_id: str, kind: str) -> str:
-    """Derived, so that a command that comes again is answered with the same message."""
-    return str(uuid5(MESSAGE_NAMESPACE, f"{correlation_id}\0{kind}"))
+def derived_message_id(*parts: str) -> str:
+    """The same parts give the same ID: whatever is sent again is the same message."""
+    return str(uuid5(MESSAGE_NAMESPACE, "\0".join(parts)))
+
+
+def answer_message_id(caller: core.Caller, message_id: str | None, kind: str) -> str:
+    """Of the answer to `message_id`. Message IDs of different callers may be equal."""
+    return derived_message_id(caller.reply_to, message_id or caller.correlation_id, kind)
 
 
 def to_message(effect: Effect, message_id: str, *, task_content_type: str | None = None) -> Message:

@@ -38,6 +38,9 @@ class Parent(Protocol):
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         """Find out whether this command was answered before; answered by `actor.seen_found`."""
 
+    def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
+        """Whether this start has killed hosts; answered by `actor.strikes_found`."""
+
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
         """Answer from the database: a run that is not the current one is closed."""
 
@@ -88,6 +91,8 @@ class WorkflowActor(LightActor):
         self._seen_partial = False
         self._not_seen: set[str] = set()
         self._looking_up = False
+        self._strikes_known = False
+        self.is_quarantined = False
         self._rebuilding: Iterator[None] | None = None
         self._current: Cause | None = None
 
@@ -159,12 +164,14 @@ class WorkflowActor(LightActor):
         if isinstance(command, AwaitOutcome):
             self._parent.wait_for_outcome(self, cause, command)
             return
+        if self._may_have_struck(cause):
+            return
         if self._must_rebuild_in_slices():
             self._put_back(cause)
             self._rebuilding = instance.rebuild()
             self._parent.rebuild_later(self)
             return
-        self._watch.enter(instance.run_id or "", cause.name)
+        self._watch.enter(self._run_id_of(cause), self._mark_of(cause))
         try:
             activations = instance.activate(command, now=self._now(), entropy=os.urandom(32), held=cause.held)
         finally:
@@ -177,7 +184,7 @@ class WorkflowActor(LightActor):
     def advance_rebuild(self) -> bool:
         """Rebuild the program by one more input; True when it is done (or has failed)."""
         assert self._rebuilding is not None
-        self._watch.enter(self.instance.run_id or "", "rebuild")
+        self._watch.enter(self.instance.run_id or "", f"rebuild after {self.instance.sequence}")
         try:
             next(self._rebuilding)
         except StopIteration:
@@ -194,6 +201,42 @@ class WorkflowActor(LightActor):
     def on_stop(self) -> None:
         if self._instance is not None:
             self._instance.discard_program()
+
+    def _run_id_of(self, cause: Cause) -> str:
+        """The run whose code may run now."""
+        command = cause.command
+        if isinstance(command, Start) and self.instance.state is None:
+            return command.run_id
+        return self.instance.run_id or ""
+
+    def _mark_of(self, cause: Cause) -> str:
+        """What strikes are counted by: the same when the same is tried again, and never something else."""
+        return cause.name if cause.held else f"{cause.name} after {self.instance.sequence}"
+
+    def _may_have_struck(self, cause: Cause) -> bool:
+        """A start that comes again may have killed a host in its first step. There is no run yet, so its
+        strikes did not come with the load."""
+        command = cause.command
+        if not isinstance(command, Start) or not cause.redelivered or self._strikes_known:
+            return False
+        if self.instance.state is not None:
+            return False
+        self._put_back(cause)
+        self._looking_up = True
+        self._parent.look_up_strikes(self, command.run_id)
+        return True
+
+    def strikes_found(self, quarantined: Instance | None, then: Cause) -> None:
+        """Go on; with `quarantined` in place of the instance, and `then` behind the start, if it has struck."""
+        self._looking_up = False
+        self._strikes_known = True
+        if quarantined is not None:
+            self._instance = quarantined
+            self.is_quarantined = True
+            start: Cause = self.actor_inbox.get().message
+            self._put_back(then)
+            self._put_back(start)
+        self._reschedule()
 
     def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:
         current = self.instance.run_id

@@ -30,12 +30,22 @@ class Origin(Protocol):
 
 class Cause:
     """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`.
+    `redelivered`: somebody was given it before, and may have died of it.
 
     `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
     its effects.
     """
 
-    __slots__ = ("command", "failures", "message_id", "name", "origin", "pending", "recognisable")
+    __slots__ = (
+        "command",
+        "failures",
+        "message_id",
+        "name",
+        "origin",
+        "pending",
+        "recognisable",
+        "redelivered",
+    )
 
     def __init__(
         self,
@@ -51,6 +61,7 @@ class Cause:
         self.origin = origin
         self.message_id = message_id
         self.recognisable = recognisable
+        self.redelivered = False
         self.pending = 1
         self.failures = 0
 
