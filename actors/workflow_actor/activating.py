@@ -117,8 +117,8 @@ def _start(workings: Workings, command: Start, moment: Moment) -> list[Activatio
 def _open(workings: Workings, command: Start, moment: Moment) -> Activation:
     """A new run begins; what is outstanding of the one before goes over to it."""
     before = workings.state
-    seen = workings.confirmations.seen
-    earlier = () if before is None else handed_on(before, seen, now=moment.time)
+    done = workings.confirmations.done
+    earlier = () if before is None else handed_on(before, done, now=moment.time)
     info = RunInfo(
         workflow_id=workings.workflow_id,
         run_id=command.run_id,

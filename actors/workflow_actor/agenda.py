@@ -100,6 +100,12 @@ class Agenda:
             due.add((deadline, Due.EXECUTION, 0))
         return sorted(due)
 
+    def put_back(self, entries: Iterable[Entry]) -> None:
+        """They were not looked at."""
+        for entry in entries:
+            if entry[1] in (Due.TIMER, Due.ACTIVITY):
+                heapq.heappush(self._heap, entry)
+
     def is_due(self, state: WorkflowState, entry: Entry) -> bool:
         at, due, number = entry
         match due:

@@ -146,11 +146,8 @@ def after_failure(
     final = failure.non_retryable or failure.type in retry.non_retryable_error_types
     if attempts_spent or final or activity.cancel_requested:
         return failed_for_good(activity, failure)
-    retry_at = now + (retry_delay(retry, activity.attempt) if delay is None else delay)
-    deadline = FAR_FUTURE
-    if spec.schedule_to_close is not None:
-        deadline = min(deadline, activity.first_scheduled_at + spec.schedule_to_close)
-    if retry_at >= deadline:
+    retry_at = min(now + (retry_delay(retry, activity.attempt) if delay is None else delay), FAR_FUTURE)
+    if spec.schedule_to_close is not None and retry_at >= activity.first_scheduled_at + spec.schedule_to_close:
         return failed_for_good(activity, failure)
     return RetryPlanned(spec.number, failure, retry_at, heartbeat)
 

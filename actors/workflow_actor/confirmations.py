@@ -15,13 +15,21 @@ Key = tuple[str, EffectID]
 
 
 class Confirmations:
-    """`unheld` are the outstanding effects that no message holds, confirmed or not."""
+    """`unheld` are the outstanding effects that no message holds, confirmed or not.
 
-    __slots__ = ("_unheld", "seen")
+    `quiet` are those that a message held when the instance was loaded, as long as none came again for them.
+    """
+
+    __slots__ = ("_quiet", "_unheld", "seen")
 
     def __init__(self) -> None:
         self.seen: set[Key] = set()
         self._unheld: frozenset[Key] = frozenset()
+        self._quiet: frozenset[Key] = frozenset()
+
+    def loaded(self, state: WorkflowState) -> None:
+        self.recorded(state, changed=True)
+        self._quiet = frozenset(key for key, entry in _all(state) if entry.held)
 
     def confirm(self, state: WorkflowState, run_id: str, effect: EffectID) -> None:
         own = run_id == state.info.run_id
@@ -49,6 +57,12 @@ class Confirmations:
             self._unheld = frozenset(key for key, entry in _all(state) if not entry.held)
 
     @property
+    def done(self) -> frozenset[Key]:
+        """What the next run need not take over. Its start came through the same queue as the message that
+        held an effect: had that one not been removed, it would have come again before, and sent all."""
+        return self._quiet | self.seen
+
+    @property
     def all_unheld_seen(self) -> bool:
         """There are unheld effects, and all of them are confirmed."""
         return bool(self._unheld) and self._unheld <= self.seen
@@ -60,7 +74,9 @@ class Confirmations:
         return min((entry.resend_at for _, entry in _all(state) if not entry.held), default=None)
 
     def unconfirmed(self, state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:
-        """All outstanding effects that were not confirmed, in order, those of earlier runs first."""
+        """All outstanding effects that were not confirmed, in order, those of earlier runs first. They are
+        going to be sent again."""
+        self._quiet = frozenset()
         return [
             (key[1], effect_of(state, entry.due, key[0])) for key, entry in _all(state) if key not in self.seen
         ]

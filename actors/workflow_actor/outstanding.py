@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Set
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -26,8 +26,7 @@ from dalsegno.actors.workflow_actor.state import (
 )
 
 EARLIER_KEPT = 24 * 3600 * 1_000_000
-"""Microseconds for which a closed run's outstanding effects are handed on from run to run. Their causes lie
-in the same queue before the start of the next run, so they have come again long before that."""
+"""Microseconds for which a closed run's outstanding effects are handed on from run to run."""
 
 
 def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffect:
@@ -100,19 +99,17 @@ def new_effects(state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:
     return effects
 
 
-def handed_on(
-    state: WorkflowState, confirmed: Iterable[tuple[str, EffectID]], *, now: int
-) -> tuple[EarlierEffect, ...]:
+def handed_on(state: WorkflowState, done: Set[tuple[str, EffectID]], *, now: int) -> tuple[EarlierEffect, ...]:
     """What the next run of this workflow ID has to take over from this one, which is closed."""
     assert state.outcome is not None
-    seen, run_id = set(confirmed), state.info.run_id
+    run_id = state.info.run_id
     kept = [
         entry
         for entry in state.earlier
-        if (entry.run_id, entry.effect) not in seen and entry.since > now - EARLIER_KEPT
+        if (entry.run_id, entry.effect) not in done and entry.since > now - EARLIER_KEPT
     ]
     for effect, outstanding in state.outstanding.items():
-        if (run_id, effect) in seen:
+        if (run_id, effect) in done:
             continue
         if isinstance(due := outstanding.due, ResultDue):
             outstanding = replace(outstanding, due=replace(due, outcome=state.outcome))

@@ -100,7 +100,8 @@ class WorkflowState(Struct, frozen=True, array_like=True):
     """One run. `sequence` and `time` are those of the last recorded activation, `held` and `effects_made`
     belong to it too: they give its effects their IDs.
 
-    The first `processed` entries of `log` have been run; a running instance at rest has run them all.
+    The first `processed` entries of `log` have been run. A running instance at rest has run them all, but
+    where they were too many for one activation.
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
     which the log began. `outstanding` is in the order of the IDs.
     """

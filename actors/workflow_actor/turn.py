@@ -13,6 +13,9 @@ from dalsegno.actors.workflow_actor.interpret import interpret
 from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.state import WorkflowState
 
+STEPS_MAX = 200
+"""Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
+
 
 class Moment(Struct, frozen=True):
     """What the shell gives to an activation: its time, random bytes, and whether its cause is a message that
@@ -26,7 +29,7 @@ class Moment(Struct, frozen=True):
 class Turn:
     """`before` is the state that it began with; nothing of the instance changes until it is finished."""
 
-    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state")
+    __slots__ = ("_steps", "before", "events", "forgets", "moment", "probes", "signed", "state")
 
     def __init__(self, state: WorkflowState, moment: Moment, forgets: tuple[EffectID, ...]) -> None:
         self.before = state
@@ -36,6 +39,7 @@ class Turn:
         self.events: list[Event] = []
         self.probes: list[Probe] = []
         self.signed = False
+        self._steps = 0
 
     def record(self, *events: Event) -> None:
         for event in events:
@@ -44,8 +48,9 @@ class Turn:
 
     def work_off(self, live: LiveProgram, *, fingerprint: str, python: str) -> None:
         """Run user code with what it has not run yet, one input until idle before the next. What it wanted in
-        a step that went wrong is lost; the input stays."""
-        while self.state.has_backlog:
+        a step that went wrong is lost; the input stays. So does what is too much for one activation."""
+        while self.state.has_backlog and self._steps < STEPS_MAX:
+            self._steps += 1
             try:
                 intents = live.step(self.state)
             except CodeStuckError as stuck:

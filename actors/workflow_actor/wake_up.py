@@ -19,13 +19,15 @@ from dalsegno.policies import WorkflowStatus
 def do_what_is_due(
     turn: Turn, agenda: Agenda, heartbeats: Heartbeats, work_off: Callable[[Turn], None]
 ) -> None:
-    """What falls due only through this (a timer of no time) is left for the next wake-up."""
-    for entry in agenda.take_due(turn.state, turn.moment.time):
-        if turn.state.is_closed:
-            return
+    """What falls due only through this (a timer of no time) is left for the next wake-up, and so is what would
+    come before code that has too much to run for one activation."""
+    due = agenda.take_due(turn.state, turn.moment.time)
+    while due and not turn.state.is_closed and not turn.state.has_backlog:
+        entry = due.pop(0)
         if agenda.is_due(turn.state, entry):
             _do(turn, entry, heartbeats)
             work_off(turn)
+    agenda.put_back(due)
 
 
 def _do(turn: Turn, entry: Entry, heartbeats: Heartbeats) -> None:

@@ -48,7 +48,7 @@ class Workings:
         state = load_state(self.workflow_id, run_id, snapshot, journal)
         self.state = state
         self.agenda.reset(state)
-        self.confirmations.recorded(state, changed=True)
+        self.confirmations.loaded(state)
         self._snapshots = SnapshotSchedule(
             self._history_limit, size=0 if snapshot is None else len(snapshot[3])
         )
@@ -70,7 +70,7 @@ class Workings:
         state = self.state
         if state is None:
             return None
-        times = [self.confirmations.unheld_at(state)]
+        times = [self.confirmations.unheld_at(state), state.time if state.has_backlog else None]
         if not state.is_closed:
             times.append(self.agenda.next_at(state))
         if (suspension := state.suspension) is not None:

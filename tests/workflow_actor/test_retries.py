@@ -108,6 +108,12 @@ def test_a_final_failure_is_given_to_the_code_with_its_cause(failure: Failure, s
     assert wrapped.cause == failure
 
 
+def test_a_delay_of_centuries_is_cut_not_refused() -> None:
+    rig = Rig(ScriptedCode([[activity(1)]]))
+    rig.send(failed(task(rig.start()), next_retry_delay=2**53))
+    assert rig.instance.wake_at == 2**53
+
+
 def test_attempts_are_counted() -> None:
     rig = Rig(ScriptedCode([[activity(1, retry=RetrySchedule(maximum_attempts=3))], []]))
     sent = task(rig.start())

@@ -209,6 +209,24 @@ def test_results_that_were_confirmed_are_not_handed_on_to_the_next_run() -> None
     assert rig.state.earlier == ()
 
 
+def test_results_that_were_delivered_before_the_instance_was_put_away_are_not_handed_on() -> None:
+    """Their confirms are recorded nowhere; but the message that held them would have come again by now."""
+    rig = Rig(ScriptedCode([[DONE]]))
+    rig.start(wants_result=True)
+    rig.reload()
+    rig.start("run-2", wants_result=True)
+    assert rig.state.earlier == ()
+
+
+def test_results_that_are_being_sent_again_are_handed_on() -> None:
+    rig = Rig(ScriptedCode([[DONE]]))
+    rig.start(wants_result=True)
+    rig.reload()
+    rig.start(wants_result=True)  # the message that holds the result comes again
+    rig.start("run-2", wants_result=True)
+    assert [entry.run_id for entry in rig.state.earlier] == ["run-1"]
+
+
 def test_what_is_handed_on_from_run_to_run_is_dropped_after_a_day() -> None:
     rig = Rig(ScriptedCode([[DONE]]))
     rig.start(wants_result=True)

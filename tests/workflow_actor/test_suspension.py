@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Begin, Input
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.intents import CancelTimer
 from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,
@@ -339,3 +340,22 @@ def test_an_error_of_the_engine_leaves_the_state_as_it_was() -> None:
     assert rig.instance.state is before
     assert not rig.has_program()
     assert rig.instance.wake_at == T0 + SECOND
+
+
+def test_a_long_backlog_is_worked_off_in_several_activations() -> None:
+    rig = Rig(ScriptedCode([]))
+    rig.start()
+    rig.send(Suspend())
+    for number in range(2 * STEPS_MAX + 10):
+        rig.send(Signal(name=str(number)))
+
+    rig.send(Resume())
+    assert rig.state.processed == STEPS_MAX + 1
+    assert rig.instance.describe()["next_wake_up_at"] == T0
+    rig.send(Signal(name="last"))
+    assert rig.state.processed == 2 * STEPS_MAX + 1
+    rig.send(WakeUp(), held=False)
+
+    assert rig.instance.wake_at is None
+    names = [input_.name for input_ in rig.programs_seen if isinstance(input_, Signaled)]
+    assert names == [*map(str, range(2 * STEPS_MAX + 10)), "last"]

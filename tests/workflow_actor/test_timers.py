@@ -6,6 +6,7 @@ from dalsegno.actors.workflow_actor.commands import Signal, WakeUp
 from dalsegno.actors.workflow_actor.events import TimerElapsed
 from dalsegno.actors.workflow_actor.inputs import Begin, Continue, Input, TimerFired
 from dalsegno.actors.workflow_actor.intents import AskContinue, CancelTimer, RetrySchedule
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     DONE,
@@ -70,6 +71,18 @@ def test_a_timer_that_code_cancels_when_another_fires_does_not_fire() -> None:
     rig.send(WakeUp(), held=False, after=10 * SECOND)
 
     assert rig.programs_seen == [Begin(), TimerFired(number=1)]
+    assert rig.instance.wake_at is None
+
+
+def test_more_timers_than_one_activation_runs_fire_in_several_in_order() -> None:
+    count = 2 * STEPS_MAX + 10
+    timers = [timer(number, T0 + SECOND + number) for number in range(1, count + 1)]
+    rig = Rig(ScriptedCode([timers]))
+    rig.start()
+    rig.now += 60 * SECOND
+    for _ in range(3):
+        assert rig.send(WakeUp(), held=False).recorded
+    assert rig.programs_seen[1:] == [TimerFired(number=number) for number in range(1, count + 1)]
     assert rig.instance.wake_at is None
 
 
