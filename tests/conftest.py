@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -21,34 +22,32 @@ BROKER_URL = os.environ.get("DALSEGNO_TEST_BROKER_URL", "")
 DATABASE_URL = os.environ.get("DALSEGNO_TEST_DATABASE_URL", "")
 
 
-def _run_rabbitmq() -> Iterator[RabbitMQServer]:
-    try:
-        server = RabbitMQServer()
-    except ServerNotInstalledError as error:
-        pytest.fail(str(error), pytrace=False)
-    with server:
+Server = TypeVar("Server", RabbitMQServer, PostgresServer)
+
+
+def _run(kind: type[Server]) -> Iterator[Server]:
+    with _installed(kind) as server:
         yield server
 
 
-def _run_postgres() -> Iterator[PostgresServer]:
+def _installed(kind: type[Server]) -> Server:
     try:
-        server = PostgresServer()
+        return kind()
     except ServerNotInstalledError as error:
-        pytest.fail(str(error), pytrace=False)
-    with server:
-        yield server
+        what_to_install = str(error)
+    pytest.fail(what_to_install, pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitMQServer]:
     """The session's own node; never the one of DALSEGNO_TEST_BROKER_URL."""
-    yield from _run_rabbitmq()
+    yield from _run(RabbitMQServer)
 
 
 @pytest.fixture(scope="module")
 def private_rabbitmq() -> Iterator[RabbitMQServer]:
     """A node that the tests of one module may stop, kill and overload; each leaves it running."""
-    yield from _run_rabbitmq()
+    yield from _run(RabbitMQServer)
 
 
 @pytest.fixture
@@ -64,13 +63,13 @@ def rabbitmq_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The session's own cluster; never the one of DALSEGNO_TEST_DATABASE_URL."""
-    yield from _run_postgres()
+    yield from _run(PostgresServer)
 
 
 @pytest.fixture(scope="module")
 def private_postgres() -> Iterator[PostgresServer]:
     """A cluster that the tests of one module may stop and restart; each leaves it running."""
-    yield from _run_postgres()
+    yield from _run(PostgresServer)
 
 
 @pytest.fixture

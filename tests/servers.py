@@ -351,11 +351,11 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def terminate_backends(self, database_url: str) -> int:
-        """End every connection to a database, as a fail-over would; their number is returned."""
-        name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return len(connection.execute(statement, (name,)).fetchall())
+        """End every connection to a database of any server, as a fail-over would; returns their number."""
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+            return len(connection.execute(statement).fetchall())
 
     def database(self) -> contextlib.AbstractContextManager[str]:
         """The URL of a fresh database, dropped at the end with whoever is still connected."""
