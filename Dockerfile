@@ -1,0 +1,24 @@
+# One image for hosts and workers. Put your own modules into a layer on top: COPY orders /app/orders
+FROM python:3.13-slim AS build
+COPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv
+WORKDIR /app
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --locked --no-dev --no-install-project
+COPY sdk sdk
+COPY actors actors
+COPY broker broker
+COPY cli cli
+COPY client client
+COPY persistence persistence
+COPY workers workers
+RUN uv sync --locked --no-dev --no-editable
+
+FROM python:3.13-slim
+RUN useradd --create-home dalsegno
+WORKDIR /app
+COPY --from=build /app/.venv /app/.venv
+COPY examples examples
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
+USER dalsegno
+ENTRYPOINT ["dalsegno"]
+CMD ["--help"]
