@@ -6,10 +6,13 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Reader, Store, Writer
+from dalsegno.persistence.tables import metadata
 from tests.conftest import DATABASE_URL
 from tests.servers import fresh_database
 
@@ -35,20 +38,48 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def store_url(kind: str, request: pytest.FixtureRequest) -> str:
     """A namespace with nothing in it, not even tables."""
-    name = "sqlite_url" if request.param == "sqlite" else "postgres_schema_url"
-    url: str = request.getfixturevalue(name)
+    url: str = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_schema_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_namespace(shared_database: str) -> str:
+    """Migrated once for the session; `store` leaves it as it found it."""
+    url = f"{shared_database}?schema=suite"
+    open_store(url).migrate(partitions=PARTITIONS)
     return url
 
 
 @pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
+def store(kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A namespace of four partitions, ready for use."""
-    store = open_store(store_url)
-    store.migrate(partitions=PARTITIONS)
-    yield store
-    store.close()
+    if kind == "sqlite":
+        store = open_store(request.getfixturevalue("sqlite_url"))
+        store.migrate(partitions=PARTITIONS)
+        yield store
+        store.close()
+    else:
+        url: str = request.getfixturevalue("postgres_namespace")
+        store = open_store(url)
+        yield store
+        store.close()
+        _empty(url)
+
+
+def _empty(url: str) -> None:
+    with psycopg.connect(url.partition("?")[0], options="-c search_path=suite") as connection:
+        for table in metadata.tables:
+            if table not in ("meta", "leases"):
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        connection.execute("UPDATE leases SET owner = NULL, epoch = 0")
 
 
 @pytest.fixture

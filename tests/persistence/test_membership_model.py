@@ -125,4 +125,4 @@ class MembershipMachine(RuleBasedStateMachine):
 
 
 TestMembershipMachine = MembershipMachine.TestCase
-TestMembershipMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestMembershipMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
