@@ -7,8 +7,12 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,15 +57,33 @@ def test_processes_with_other_hash_seeds_and_addresses_want_the_same() -> None:
 @workflow.defn
 class SetOrder:
     @workflow.run
-    async def run(self) -> list[int]:
-        tasks = [asyncio.create_task(asyncio.sleep(1, number)) for number in range(20)]
-        await asyncio.sleep(2)
-        return [task.result() for task in set(tasks)]
+    async def run(self, kind: str) -> list[int]:
+        loop = asyncio.get_running_loop()
+        make: dict[str, Callable[[], asyncio.Future[Any]]] = {
+            "task": lambda: asyncio.create_task(asyncio.sleep(0)),
+            "future": loop.create_future,
+            "gather": lambda: asyncio.gather(asyncio.sleep(0)),
+            "handle": lambda: workflow.start_activity(work, 1),
+        }
+        made, ballast = [], []
+        for number in range(30):
+            made.append(make[kind]())
+            ballast.append(bytearray(random.SystemRandom().randrange(2_000)))  # shifts addresses
+            if number == 15:
+                await workflow.sleep(1)
+        return [made.index(one) for one in set(made)]
 
 
-def test_a_set_of_tasks_is_iterated_alike_every_time() -> None:
-    results = [played(SetOrder).result for _ in range(20)]
+@pytest.mark.parametrize("kind", ["task", "future", "gather", "handle"])
+def test_sets_of_awaitable_things_are_iterated_alike_every_time(kind: str) -> None:
+    results = []
+    for _ in range(20):
+        play = Play(SetOrder)
+        play.begin(kind)
+        play.fire(1)
+        results.append(play.result)
     assert all(result == results[0] for result in results)
+    assert sorted(results[0]) == list(range(30))
 
 
 @workflow.defn
@@ -82,7 +104,5 @@ def test_random_numbers_and_uuids_follow_from_the_run_id_alone() -> None:
 
 
 def test_uuids_are_of_version_4() -> None:
-    from uuid import UUID
-
     drawn = UUID(played(Draws, 1).result[0])
     assert (drawn.version, drawn.variant) == (4, "specified in RFC 4122")

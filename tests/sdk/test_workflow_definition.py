@@ -1,0 +1,290 @@
+"""Declaring workflows: what is noted on the class, and what is refused when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from dalsegno import workflow
+from dalsegno.converter import to_payload
+from dalsegno.definition import definition_of
+from dalsegno.errors import PayloadError
+from dalsegno.signed_state import restore, version_of
+
+
+@workflow.defn(name="order-workflow")
+class Order:
+    @workflow.run
+    async def run(self, number: int) -> str:
+        return str(number)
+
+    @workflow.signal
+    async def approve(self, who: str) -> None: ...
+
+    @workflow.signal(name="re-price")
+    def reprice(self, price: int) -> None: ...
+
+    @workflow.signal(dynamic=True)
+    def other(self, name: str, args: list[Any]) -> None: ...
+
+    @workflow.query
+    def price(self) -> int:
+        return 1
+
+    @workflow.query(name="long-name")
+    def short(self) -> int:
+        return 2
+
+
+def noted(target: object, attribute: str = "__dalsegno_name__") -> object:
+    return getattr(target, attribute)
+
+
+def test_decorated_things_carry_their_names() -> None:
+    assert noted(Order) == noted(Order.run) == "order-workflow"
+    assert noted(Order.run, "__dalsegno_run__") is True
+    assert [noted(Order.approve), noted(Order.reprice)] == ["approve", "re-price"]
+    assert [noted(Order.price), noted(Order.short)] == ["price", "long-name"]
+
+
+def test_the_definition_knows_all_handlers() -> None:
+    definition = definition_of(Order)
+    assert sorted(definition.signals, key=str) == [None, "approve", "re-price"]
+    assert sorted(definition.queries, key=str) == ["long-name", "price"]
+    assert definition.state_hint is int
+
+
+class Base:
+    @workflow.signal
+    def stop(self) -> None: ...
+
+    @workflow.query
+    def state(self) -> str:
+        return "base"
+
+
+@workflow.defn
+class Derived(Base):
+    @workflow.run
+    async def run(self) -> None: ...
+
+    @workflow.query
+    def state(self) -> str:
+        return "derived"
+
+
+def test_handlers_are_inherited_and_can_be_overridden() -> None:
+    definition = definition_of(Derived)
+    assert definition.name == "Derived"
+    assert definition.signals["stop"].function is Base.stop
+    assert definition.queries["state"].function is Derived.state
+
+
+@workflow.defn
+class WithInit:
+    @workflow.init
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    @workflow.run
+    async def run(self, number: int) -> None: ...
+
+
+def test_init_can_take_the_arguments_of_the_run_method() -> None:
+    assert definition_of(WithInit).init_takes_args
+    assert not definition_of(Order).init_takes_args
+
+
+def no_run() -> None:
+    @workflow.defn
+    class NoRun: ...
+
+
+def two_runs() -> None:
+    @workflow.defn
+    class TwoRuns:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.run
+        async def run_too(self) -> None: ...
+
+
+def inherited_run() -> None:
+    @workflow.defn
+    class Inherits(Order): ...
+
+
+def sync_run() -> None:
+    class SyncRun:
+        @workflow.run
+        def run(self) -> None: ...
+
+
+def generator_run() -> None:
+    class GeneratorRun:
+        @workflow.run
+        async def run(self) -> AsyncIterator[int]:
+            yield 1
+
+
+def run_without_self() -> None:
+    class RunWithoutSelf:
+        @workflow.run
+        async def run() -> None: ...  # type: ignore[misc]
+
+
+def static_run() -> None:
+    class StaticRun:
+        @workflow.run
+        @staticmethod
+        async def run(number: int) -> None: ...
+
+
+def keyword_only() -> None:
+    class KeywordOnly:
+        @workflow.run
+        async def run(self, *, number: int) -> None: ...
+
+
+def async_query() -> None:
+    class AsyncQuery:
+        @workflow.query
+        async def price(self) -> int:
+            return 1
+
+
+def name_and_dynamic() -> None:
+    class NameAndDynamic:
+        @workflow.signal(name="x", dynamic=True)
+        def any(self, name: str, args: list[Any]) -> None: ...
+
+
+def same_name() -> None:
+    @workflow.defn
+    class SameName:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.signal(name="x")
+        def one(self) -> None: ...
+
+        @workflow.signal(name="x")
+        def two(self) -> None: ...
+
+
+def undecorated_override() -> None:
+    @workflow.defn
+    class Forgot(Base):
+        @workflow.run
+        async def run(self) -> None: ...
+
+        def stop(self) -> None: ...
+
+
+def init_with_parameters() -> None:
+    @workflow.defn
+    class InitWithParameters:
+        def __init__(self, number: int) -> None: ...
+
+        @workflow.run
+        async def run(self, number: int) -> None: ...
+
+
+def init_with_others() -> None:
+    @workflow.defn
+    class InitWithOthers:
+        @workflow.init
+        def __init__(self, text: str) -> None: ...
+
+        @workflow.run
+        async def run(self, number: int) -> None: ...
+
+
+def init_on_method() -> None:
+    class InitOnMethod:
+        @workflow.init
+        def begin(self) -> None: ...
+
+
+def long_name() -> None:
+    @workflow.defn(name="x" * 256)
+    class LongName:
+        @workflow.run
+        async def run(self) -> None: ...
+
+
+def function() -> None:
+    @workflow.defn  # type: ignore[call-overload]
+    def not_a_class() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "why"),
+    [
+        (no_run, TypeError, "NoRun has no run method: decorate one `async def` method with @workflow.run"),
+        (two_runs, TypeError, r"TwoRuns has 2 methods with @workflow.run \(run, run_too\): keep one"),
+        (inherited_run, TypeError, "Inherits inherits its run method: define run in the class itself"),
+        (sync_run, TypeError, "SyncRun.run must be `async def`"),
+        (generator_run, TypeError, "GeneratorRun.run is a generator"),
+        (run_without_self, TypeError, "takes `self` first"),
+        (static_run, TypeError, "@workflow.run is for methods, but .*run is not one"),
+        (keyword_only, TypeError, "Parameter 'number' of .*KeywordOnly.run can only be given by keyword"),
+        (async_query, TypeError, "AsyncQuery.price must not be async"),
+        (name_and_dynamic, ValueError, "a name or dynamic=True, not both"),
+        (same_name, ValueError, "SameName has two signal handlers for 'x': keep one"),
+        (
+            undecorated_override,
+            TypeError,
+            "Forgot.stop overrides a method that is decorated with @workflow.signal",
+        ),
+        (init_with_parameters, TypeError, "has parameters without defaults.*@workflow.init"),
+        (init_with_others, TypeError, r"must take the same parameters as run \(number\)"),
+        (init_on_method, TypeError, "@workflow.init is for __init__, but .*begin is not it"),
+        (long_name, ValueError, "has 256 characters, but names here have 1 to 255"),
+        (function, TypeError, "@workflow.defn is for classes, but .*not_a_class is not one"),
+    ],
+)
+def test_wrong_use_is_refused_in_a_sentence(make: Callable[[], None], error: type[Exception], why: str) -> None:
+    with pytest.raises(error, match=why):
+        make()
+
+
+@dataclass
+class Later:
+    state_version: ClassVar[int] = 2
+    total: int
+
+
+@dataclass
+class Other:
+    state_version: ClassVar[int] = 5
+    total: int
+
+
+@dataclass
+class Wrong:
+    state_version: ClassVar[str] = "two"
+    total: int
+
+
+@pytest.mark.parametrize(
+    ("hint", "version"), [(int, 1), (dict[str, int], 1), (Later, 2), (Later | None, 2), (Any, 1)]
+)
+def test_the_version_of_a_state_is_that_of_its_class(hint: Any, version: int) -> None:
+    assert version_of(hint) == version
+
+
+def test_odd_versions_are_refused() -> None:
+    with pytest.raises(PayloadError, match="several classes with a state_version"):
+        version_of(Later | Other)
+    with pytest.raises(PayloadError, match="must be a whole number"):
+        version_of(Wrong)
+
+
+def test_an_older_state_without_a_migration_is_refused() -> None:
+    with pytest.raises(PayloadError, match=r"give it a classmethod migrate_state"):
+        restore(to_payload({"total": 1}), 1, Later)
