@@ -36,8 +36,9 @@ class Heartbeats:
     def alive_at(self, activity: Activity) -> int:
         """When the activity was last known to be alive, apart from when its attempt was started."""
         last = self._last.get(activity.spec.number)
-        began_at = self._clock_began_at or 0
-        return began_at if last is None or last.attempt != activity.attempt else max(last.at, began_at)
+        if last is None or last.attempt != activity.attempt:
+            return self._clock_began_at or 0
+        return last.at
 
     def details(self, activity: Activity | None) -> Payload | None:
         """Those of the current attempt."""

@@ -73,7 +73,14 @@ def test_a_result_is_given_to_the_code_once() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"token": b"x" * 24}, {"attempt": 2}, {"activity_id": "2"}, {"run_id": "run-0"}],
+    [
+        {"token": b"x" * 24},
+        {"token": (1).to_bytes(8, "big") + b"x" * 16},
+        {"token": b""},
+        {"attempt": 2},
+        {"activity_id": "2"},
+        {"run_id": "run-0"},
+    ],
 )
 def test_a_word_about_another_attempt_run_or_token_is_stale(change: dict[str, object]) -> None:
     rig = Rig(ScriptedCode([[activity(1)], []]))
