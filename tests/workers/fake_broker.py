@@ -20,7 +20,7 @@ from dalsegno.broker.port import (
     Outgoing,
     Topology,
 )
-from dalsegno.errors import BrokerUnavailableError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 
 Verdict = Callable[[Outgoing], Outcome | None]
 
@@ -40,10 +40,13 @@ class FakeBroker:
         """What was "confirmed" to a publisher and "acknowledged" by a consumer, in order."""
         self.verdict: Verdict = confirmed
         self.available = True
+        self.misconfigured = False
 
     async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> FakeSession:
         if not self.available:
             raise BrokerUnavailableError("the broker is away")
+        if self.misconfigured:
+            raise ConfigurationError("the password is wrong")
         session = FakeSession(self, on_closed, name)
         self.sessions.append(session)
         return session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -53,7 +54,8 @@ async def test_what_was_fetched_ahead_goes_back_even_while_early_work_still_runs
     fake: FakeBroker, fake_engine: Engine
 ) -> None:
     gated = Gated()
-    async with running(fake, gated.work, max_concurrent_activities=1) as worker:
+    patient = replace(QUICK, backlog_patience=60)
+    async with running(fake, gated.work, max_concurrent_activities=1, timing=patient) as worker:
         running_on = await fake_engine.schedule("work", acknowledge="early")
         await eventually(lambda: gated.begun == 1, "the work")
         await fake_engine.schedule("work")
@@ -134,7 +136,7 @@ async def test_a_shutdown_waits_for_the_confirms_of_outcomes(fake: FakeBroker, f
         task = await fake_engine.schedule("work")
         await eventually(lambda: any(outgoing.exchange for outgoing in fake.published), "the outcome")
         shutdown = asyncio.create_task(worker.shutdown())
-        await asyncio.sleep(0.05)
+        await eventually(lambda: not fake.queues[TASKS].consumers, "the end of the consuming")
         assert not shutdown.done()
         fake.verdict = lambda outgoing: Outcome.CONFIRMED
         fake.break_sessions()

@@ -170,9 +170,10 @@ async def test_a_worker_waits_for_a_broker_that_is_away(fake: FakeBroker, fake_e
     task = await fake_engine.schedule("work")
     fake.available = False
     worker = Worker(fake, activities=[counted.work], timing=QUICK)
-    run = asyncio.create_task(worker.run())
-    await asyncio.sleep(0.03)
-    assert not run.done()
+    with capture_logs() as logs:
+        run = asyncio.create_task(worker.run())
+        await eventually(lambda: len(logs) >= 3, "three tries")
+    assert {line["event"] for line in logs} == {"broker_session_lost"}
     fake.available = True
     assert await fake_engine.result(task) == 1
     await worker.shutdown()
@@ -182,6 +183,27 @@ async def test_a_worker_waits_for_a_broker_that_is_away(fake: FakeBroker, fake_e
 async def test_a_wrong_url_ends_the_run_at_its_start_with_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="must begin with amqp"):
         Worker("http://localhost", activities=[Counted().work])
+
+
+async def test_what_a_person_must_mend_ends_the_run_at_its_start_and_is_waited_for_later(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    counted = Counted()
+    counted.gate.set()
+    fake.misconfigured = True
+    with pytest.raises(ConfigurationError, match="the password is wrong"):
+        await Worker(fake, activities=[counted.work], timing=QUICK).run()
+    fake.misconfigured = False
+    with capture_logs() as logs:
+        async with running(fake, counted.work):
+            fake.misconfigured = True
+            fake.break_sessions()
+            await eventually(
+                lambda: any(line.get("reason") == "the password is wrong" for line in logs),
+                "a try with the wrong password",
+            )
+            fake.misconfigured = False
+            assert await fake_engine.result(await fake_engine.schedule("work")) == 1
 
 
 async def test_an_idle_worker_that_the_broker_forgot_connects_again(

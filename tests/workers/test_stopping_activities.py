@@ -146,20 +146,62 @@ async def test_a_cancelled_activity_may_clean_up_and_complete(fake: FakeBroker, 
 async def test_a_sync_activity_sees_its_cancellation_and_is_interrupted_once_by_heartbeat(
     broker: Broker, engine: Engine
 ) -> None:
+    interruptions = []
+
     @activity.defn
     def work() -> None:
         activity.wait_for_cancelled_sync(20)
         assert activity.is_cancelled()
-        try:
-            activity.heartbeat()
-        except CanceledError:
-            activity.heartbeat("cleaning up")
-            raise
+        for _ in range(3):
+            try:
+                activity.heartbeat()
+            except CanceledError as error:
+                interruptions.append(error)
+        raise interruptions[0]
 
     async with running(broker, work):
         task = await engine.schedule("work")
         await engine.cancel(await engine.expect(task, ActivityStarted), "the customer called")
         assert isinstance(await engine.ended(task), ActivityCanceled)
+    assert [str(error) for error in interruptions] == ["the customer called"]
+
+
+async def test_a_repeated_cancel_request_does_not_interrupt_the_cleaning_up(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    cleaned, cleaning = asyncio.Event(), asyncio.Event()
+
+    @activity.defn
+    async def clean_up() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cleaning.set()
+            await cleaned.wait()
+        return "clean"
+
+    async with running(fake, clean_up) as worker:
+        task = await fake_engine.schedule("clean_up")
+        started = await fake_engine.expect(task, ActivityStarted)
+        await fake_engine.cancel(started)
+        await cleaning.wait()
+        await fake_engine.cancel(started)
+        await eventually(lambda: fake.idle(f"dalsegno.worker.{worker.identity}"), "the second request")
+        await asyncio.sleep(0)
+        cleaned.set()
+        assert await fake_engine.result(task) == "clean"
+
+
+async def test_an_activity_that_is_cancelled_before_its_first_step_is_reported_as_cancelled(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    fake_engine.granting = None
+    async with running(fake, wait_for_ever):
+        task = await fake_engine.schedule("wait_for_ever", acknowledge="early")
+        started = await fake_engine.expect(task, ActivityStarted)
+        # Both are delivered in one turn of the loop.
+        await asyncio.gather(fake_engine.grant(started), fake_engine.cancel(started))
+        assert isinstance(await fake_engine.ended(task), ActivityCanceled)
 
 
 async def test_a_cancel_request_for_an_attempt_that_is_gone_is_ignored(
