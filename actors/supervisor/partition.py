@@ -20,7 +20,7 @@ from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.round import Entry
-from dalsegno.actors.supervisor.waiters import WAIT_SECONDS, Waiter, Waiters
+from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import FailEffect, Park, ResendTask, Settle, Suspend, WakeUp
@@ -91,7 +91,7 @@ class PartitionSupervisor(LightActor):
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
         self.is_draining = False
-        self.waiters = Waiters()
+        self._outcomes = Outcomes(engine, partition)
         self.alarm_clock = alarm_clock.AlarmClock(
             engine,
             self,
@@ -301,36 +301,7 @@ class PartitionSupervisor(LightActor):
         self.engine.other_run(actor.workflow_id, cause)
 
     def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
-        if actor.instance.state is None:
-            error = ("not_found", f"no workflow has the ID {actor.workflow_id!r}")
-            self._answer_await(actor, cause, request, error)
-        elif request.caller is not None:
-            effect = actor.result_effect(request.caller)
-            if effect is not None:
-                self.engine.round.add_effect(actor, self.partition, cause, effect)
-                return
-            until = self.engine.monotonic() + WAIT_SECONDS
-            waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
-            self.waiters.add(actor.workflow_id, waiter)
-            cause.done()
-        else:
-            cause.done()
-
-    def _answer_await(
-        self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome, error: tuple[str, str]
-    ) -> None:
-        if request.caller is None:
-            cause.done()
-            return
-        effect = AnswerEffect(
-            caller=request.caller,
-            kind="answer",
-            workflow_id=actor.workflow_id,
-            run_id=None,
-            status=None,
-            error=error,
-        )
-        self.engine.round.add_effect(actor, self.partition, cause, effect)
+        self._outcomes.ask(actor, cause, request)
 
     # --- after a commit ------------------------------------------------------------------------------------
 
@@ -347,15 +318,8 @@ class PartitionSupervisor(LightActor):
             self._retire(actor)  # it is suspended; what is to come may see the real code again
             return
         self.alarm_clock.note(actor)
-        if actor.workflow_id in self.waiters and instance.outcome() is not None:
-            self._answer_waiters(actor)
+        self._outcomes.maybe_tell(actor)
         self._settle_or_retire(actor)
-
-    def _answer_waiters(self, actor: WorkflowActor) -> None:
-        for waiter in self.waiters.take(actor.workflow_id):
-            effect = actor.result_effect(waiter.caller)
-            assert effect is not None
-            self.engine.answer_waiter(effect, waiter.message_id)
 
     def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
         actor = self._children.get(workflow_id)
@@ -420,7 +384,7 @@ class PartitionSupervisor(LightActor):
 
     def sweep(self) -> None:
         """Put idle instances away."""
-        self.waiters.forget_overdue(self.engine.monotonic())
+        self._outcomes.waiters.forget_overdue(self.engine.monotonic())
         surplus = len(self._children) - self.engine.settings.max_idle_instances
         children = self._children.values()
         for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
@@ -436,7 +400,7 @@ class PartitionSupervisor(LightActor):
         """No more timers; those who wait are to ask the next owner."""
         self.is_draining = True
         self.alarm_clock.stop()
-        return self.waiters.take_all()
+        return self._outcomes.waiters.take_all()
 
     @property
     def is_drained(self) -> bool:

@@ -4,8 +4,13 @@ the partition moves."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from dalsegno.actors.supervisor.round import RoundBuilder
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 
 WAIT_SECONDS = 60.0
 """After this a waiter is forgotten: its caller has asked again by then, or is gone."""
@@ -50,3 +55,58 @@ class Waiters:
 
     def __contains__(self, workflow_id: str) -> bool:
         return workflow_id in self._waiters
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    @property
+    def round(self) -> RoundBuilder: ...
+
+    def monotonic(self) -> float: ...
+
+    def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
+
+
+class Outcomes:
+    """Answers those who wait for the outcome of one of a partition's runs."""
+
+    def __init__(self, engine: Engine, partition: int) -> None:
+        self._engine = engine
+        self._partition = partition
+        self.waiters = Waiters()
+
+    def ask(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
+        """Answer now if the run has ended, with the round so that nothing uncommitted is told; else later."""
+        if request.caller is None:
+            cause.done()
+        elif actor.instance.state is None:
+            effect = _not_found(request.caller, actor.workflow_id)
+            self._engine.round.add_effect(actor, self._partition, cause, effect)
+        elif (result := actor.result_effect(request.caller)) is not None:
+            self._engine.round.add_effect(actor, self._partition, cause, result)
+        else:
+            until = self._engine.monotonic() + WAIT_SECONDS
+            waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
+            self.waiters.add(actor.workflow_id, waiter)
+            cause.done()
+
+    def maybe_tell(self, actor: WorkflowActor) -> None:
+        """What the actor did is durable: if its run has ended, whoever waits is told."""
+        if actor.workflow_id not in self.waiters or actor.instance.outcome() is None:
+            return
+        for waiter in self.waiters.take(actor.workflow_id):
+            effect = actor.result_effect(waiter.caller)
+            assert effect is not None
+            self._engine.answer_waiter(effect, waiter.message_id)
+
+
+def _not_found(caller: Caller, workflow_id: str) -> AnswerEffect:
+    return AnswerEffect(
+        caller=caller,
+        kind="answer",
+        workflow_id=workflow_id,
+        run_id=None,
+        status=None,
+        error=("not_found", f"no workflow has the ID {workflow_id!r}"),
+    )
