@@ -66,43 +66,44 @@ def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
 
 def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
-    may be handed to another worker, which is then the one to be asked to stop."""
+    may be handed to another worker, which is then the one to be asked to stop. Of one that is over nothing is
+    known any more: who waits for a grant is refused it, and who works already is asked to stop."""
     activity = current(state, word)
     if activity is None:
-        return _grant(word, granted=False)
+        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker)))
     number, spec = activity.spec.number, activity.spec
     if activity.phase is Phase.SCHEDULED or (activity.worker != word.worker and not spec.is_early):
         return Decision(events=(AttemptBegun(number, word.worker),))
     if spec.is_early:
-        return _grant(word, granted=activity.worker == word.worker)
+        return Decision(effects=(_grant(word, granted=activity.worker == word.worker),))
     return STALE
 
 
-def _grant(word: AttemptStarted, *, granted: bool) -> Decision:
-    grant = GrantEffect(
+def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
+    return GrantEffect(
         worker=word.worker,
         run_id=word.run_id,
         activity_id=word.activity_id,
         attempt=word.attempt,
         granted=granted,
     )
-    return Decision(effects=(grant,))
+
+
+def _stop(word: AttemptOf, worker: str) -> CancelTaskEffect:
+    return CancelTaskEffect(
+        worker=worker,
+        run_id=word.run_id,
+        activity_id=word.activity_id,
+        attempt=word.attempt,
+        reason="this attempt is over",
+    )
 
 
 def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decision:
     """A worker that still works on what is over is asked to stop."""
     if current(state, word) is not None:
         return NOTHING
-    if word.worker is None:
-        return STALE
-    stop = CancelTaskEffect(
-        worker=word.worker,
-        run_id=word.run_id,
-        activity_id=word.activity_id,
-        attempt=word.attempt,
-        reason="this attempt is over",
-    )
-    return Decision(effects=(stop,))
+    return STALE if word.worker is None else Decision(effects=(_stop(word, word.worker),))
 
 
 def on_outcome(

@@ -73,6 +73,9 @@ class Confirmations:
             return None
         return min((entry.resend_at for _, entry in _all(state) if not entry.held), default=None)
 
+    def has_unconfirmed(self, state: WorkflowState) -> bool:
+        return any(key not in self.seen for key, _ in _all(state))
+
     def unconfirmed(self, state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:
         """All outstanding effects that were not confirmed, in order, those of earlier runs first. They are
         going to be sent again."""

@@ -133,6 +133,11 @@ class Instance:
         first; an ID belongs to the run that its effect names."""
         return [] if self.state is None else self._workings.confirmations.unconfirmed(self.state)
 
+    @property
+    def has_outstanding(self) -> bool:
+        """Whether `outstanding` would give any. Unlike that, to ask does not mean to send."""
+        return self.state is not None and self._workings.confirmations.has_unconfirmed(self.state)
+
     def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
         """Those of them that no message holds and whose time has come: what a wake-up sends."""
         return [] if self.state is None else self._workings.confirmations.unheld_due(self.state, now)

@@ -179,10 +179,10 @@ def test_an_unfinished_attempt_of_an_activity_that_is_over_is_refused_and_its_wo
     sent = task(rig.start())
     rig.send(completed(sent))
 
-    (refusal,) = effects(rig.send(started(sent, "worker-9")), GrantEffect)
-    (stop,) = effects(rig.send(heartbeat(sent, worker="worker-9")), CancelTaskEffect)
-
-    assert refusal.granted is False
+    (_, refusal), (_, stop) = rig.send(started(sent, "worker-9")).effects
+    assert refusal == GrantEffect(worker="worker-9", run_id="run-1", activity_id="1", attempt=1, granted=False)
+    assert effects(rig.send(heartbeat(sent, worker="worker-9")), CancelTaskEffect) == [stop]
+    assert isinstance(stop, CancelTaskEffect)
     assert (stop.worker, stop.attempt, stop.reason) == ("worker-9", 1, "this attempt is over")
 
 
