@@ -116,6 +116,22 @@ class RandomProgram:
             future.exception() if not future.cancelled() else None
 
 
+@workflow.defn
+class RandomSigns(RandomProgram):
+    """Does its tree, and begins again from a sign, unless the tree has left something running."""
+
+    @workflow.run
+    async def run(self, tree: Tree) -> list[str]:
+        rounds, inner = tree
+        try:
+            await self.do(inner)
+        except (ActivityError, TimeoutError, BaseExceptionGroup, ApplicationError) as error:
+            self.trace.append(type(error).__name__)
+        if rounds == 0:
+            return [*self.trace, str(workflow.uuid4())]
+        return workflow.checkpoint([rounds - 1, inner])
+
+
 def drive(play: Play, tree: Tree, source: random.Random, steps: int = 200) -> None:
     """Give inputs at random, as far as there are any to give."""
     play.begin(tree)

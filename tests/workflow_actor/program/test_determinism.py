@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalsegno import workflow
+from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play, played
-from tests.workflow_actor.program.random_programs import RandomProgram, drive, make_tree
+from tests.workflow_actor.program.random_programs import RandomProgram, RandomSigns, drive, make_tree
 from tests.workflow_actor.program.things import work
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +37,19 @@ def test_any_program_replayed_with_the_same_inputs_wants_the_same(seed: int) -> 
     again.program.drop()
     play.program.drop()
     del ballast
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_program_recovered_from_its_last_sign_wants_the_same(seed: int) -> None:
+    source = random.Random(seed)
+    play = Play(RandomSigns)
+    tree = make_tree(source, depth=2)
+    try:
+        drive(play, [3, tree], source)
+    except WorkflowCodeError as error:
+        assert "while these were outstanding" in error.reason
+    play.replayed()
 
 
 def test_processes_with_other_hash_seeds_and_addresses_want_the_same() -> None:
