@@ -9,7 +9,7 @@ import structlog
 
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
-from dalsegno.errors import BrokerUnavailableError, TopologyError
+from dalsegno.errors import BrokerUnavailableError
 from dalsegno.payload import Payload
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Bench
@@ -69,7 +69,7 @@ class WorkerRun:
         )
         self._keeper = SessionKeeper(broker, self, name=identity, timing=timing)
         self._session_tasks: list[asyncio.Task[None]] = []
-        self._worker_queue_tries = 0
+        self._worker_queue_number = 0
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -126,17 +126,17 @@ class WorkerRun:
         """Open this worker's own queue.
 
         It keeps its name over sessions, because the engine grants an early task to whoever asked first, by this
-        name. Until the broker has noticed that an old connection is dead, though, it holds the old queue.
+        name. Until the broker has noticed that an old connection is dead, though, the queue is locked for us;
+        then it is better to work under another name than to wait.
         """
-        tries, self._worker_queue_tries = self._worker_queue_tries, self._worker_queue_tries + 1
-        name = worker_queue(f"{self._identity}.{tries}" if tries else self._identity)
+        suffix = f".{self._worker_queue_number}" if self._worker_queue_number else ""
+        name = worker_queue(self._identity + suffix)
         try:
             await session.declare(Topology(queues=[Queue(name, durable=False)]))
-        except TopologyError as error:
-            raise BrokerUnavailableError(
-                f"the queue {name} is still held by an older connection: {error}"
-            ) from error
-        self._worker_queue_tries = tries
+        except BrokerUnavailableError:
+            if session.is_open:
+                self._worker_queue_number += 1
+            raise
         self._bench.worker_queue = name
         acknowledgements = Acknowledgements(self._loop)
 

@@ -41,6 +41,8 @@ class FakeBroker:
         self.verdict: Verdict = confirmed
         self.available = True
         self.misconfigured = False
+        self.locked: set[str] = set()
+        """Queues that an older connection still holds."""
 
     async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> FakeSession:
         if not self.available:
@@ -136,6 +138,8 @@ class FakeSession:
     async def declare(self, topology: Topology) -> None:
         self._require_open()
         for queue in topology.queues:
+            if queue.name in self.broker.locked:
+                raise BrokerUnavailableError(f"{queue.name} belongs to another connection")
             self.broker.queues.setdefault(queue.name, FakeQueue())
             if not queue.durable:
                 self._own_queues.append(queue.name)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from dalsegno import activity
 from dalsegno.broker.port import Outcome, Outgoing
-from dalsegno.broker.protocol.messages import ActivityStarted
+from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityStarted
 from dalsegno.broker.topology import RESULTS_EXCHANGE
 from dalsegno.errors import ConfigurationError
 from dalsegno.workers import Worker
@@ -204,6 +204,22 @@ async def test_what_a_person_must_mend_ends_the_run_at_its_start_and_is_waited_f
             )
             fake.misconfigured = False
             assert await fake_engine.result(await fake_engine.schedule("work")) == 1
+
+
+async def test_a_worker_whose_queue_is_still_held_by_its_old_connection_takes_another_name(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    counted = Counted()
+    async with running(fake, counted.work) as worker:
+        task = await fake_engine.schedule("work")
+        before = await fake_engine.expect(task, ActivityStarted)
+        fake.locked.add(before.worker)
+        fake.break_sessions()
+        after = await fake_engine.expect(task, ActivityStarted, 2)
+        assert after.worker.startswith(f"dalsegno.worker.{worker.identity}")
+        assert after.worker != before.worker
+        await fake_engine.cancel(after)
+        assert isinstance(await fake_engine.ended(task), ActivityCanceled)
 
 
 async def test_an_idle_worker_that_the_broker_forgot_connects_again(
