@@ -60,6 +60,7 @@ class EmbeddedPublisher:
             for outgoing in batch:
                 self._loop.call_soon(outgoing.on_outcome, Outcome.LOST)
             return
+        publishes = []
         for outgoing in batch:
             payload = _encode(outgoing)
             if payload is None:
@@ -67,8 +68,10 @@ class EmbeddedPublisher:
                 continue
             self._last_tag += 1
             self._pending[self._last_tag] = outgoing.on_outcome
-            publish = Publish(self._channel, self._last_tag, outgoing.exchange, outgoing.routing_key, payload)
-            self._link.send(publish, payload_bytes=len(payload))
+            publishes.append(
+                Publish(self._channel, self._last_tag, outgoing.exchange, outgoing.routing_key, payload)
+            )
+        self._link.send(publishes)
 
     async def close(self) -> None:
         if self._is_open:
@@ -110,11 +113,11 @@ class EmbeddedConsumer:
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
         if self._is_open:
-            self._link.send(Acknowledge(self._channel, tag, multiple))
+            self._link.send((Acknowledge(self._channel, tag, multiple),))
 
     def dead_letter(self, tag: int) -> None:
         if self._is_open:
-            self._link.send(DeadLetter(self._channel, tag))
+            self._link.send((DeadLetter(self._channel, tag),))
 
     async def cancel(self) -> None:
         if self._is_open:

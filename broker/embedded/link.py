@@ -1,7 +1,7 @@
-"""The two kinds of line between a session and its server: a Unix socket, and a pair of ends within one loop.
+"""The line between a session and its server, and its first kind: a Unix socket. (`local_link` is the other.)
 
-Both carry operations in order, gather what is sent within one turn of the loop, and tell each end once that the
-line is gone. Sending never blocks and is ignored when the line is closed.
+Both carry operations in order and tell each end once that the line is gone. Sending never blocks and is ignored
+when the line is closed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from dalsegno.broker.embedded.wire import (
     FLUSH_BYTES,
     HEADER_BYTES,
     MAX_FRAME_BYTES,
+    Operation,
     encode_frame,
 )
 
 log = structlog.get_logger("dalsegno.broker.embedded")
 
-In = TypeVar("In")
-Out = TypeVar("Out")
-InContra = TypeVar("InContra", contravariant=True)
-OutContra = TypeVar("OutContra", contravariant=True)
+In = TypeVar("In", bound=Operation)
+Out = TypeVar("Out", bound=Operation)
+InContra = TypeVar("InContra", bound=Operation, contravariant=True)
+OutContra = TypeVar("OutContra", bound=Operation, contravariant=True)
 
 
 class Receiver(Protocol[InContra]):
@@ -40,7 +41,11 @@ class Receiver(Protocol[InContra]):
 class Link(Protocol[OutContra]):
     """One end."""
 
-    def send(self, operation: OutContra, *, payload_bytes: int = 0) -> None: ...
+    def send(self, operations: Sequence[OutContra]) -> None:
+        """The other end gets them in order, at the latest after this turn of the loop."""
+
+    def flush(self) -> None:
+        """Hand over at once what has gathered. Only where the other end's callbacks may run."""
 
     def close(self) -> None:
         """What was sent still arrives. Closing twice is ordinary."""
@@ -64,22 +69,30 @@ class SocketLink(asyncio.Protocol, Generic[In, Out]):
         self._outgoing_bytes = 0
         self._closed = False
 
-    def send(self, operation: Out, *, payload_bytes: int = 0) -> None:
+    def send(self, operations: Sequence[Out]) -> None:
         if self._closed:
             return
-        if self._outgoing_bytes + payload_bytes > FLUSH_BYTES:
-            self._flush()  # A large message gets a frame to itself, which bounds the frame.
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(operation)
-        self._outgoing_bytes += payload_bytes
-        if self._outgoing_bytes > FLUSH_BYTES:
-            self._flush()
+        for operation in operations:
+            size = operation.size
+            if self._outgoing_bytes + size > FLUSH_BYTES:
+                self.flush()  # A large message gets a frame to itself, which bounds the frame.
+            if not self._outgoing:
+                self._loop.call_soon(self.flush)
+            self._outgoing.append(operation)
+            self._outgoing_bytes += size
+            if size > FLUSH_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        if not self._outgoing or self._closed or self._transport is None:
+            return
+        operations, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        self._transport.write(encode_frame(operations))
 
     def close(self) -> None:
         if self._closed:
             return
-        self._flush()
+        self.flush()
         self._closed = True
         if self._transport is not None:
             self._transport.close()
@@ -122,69 +135,9 @@ class SocketLink(asyncio.Protocol, Generic[In, Out]):
                 "The connection was lost." if exc is None else f"The connection was lost: {exc}"
             )
 
-    def _flush(self) -> None:
-        if not self._outgoing or self._closed or self._transport is None:
-            return
-        operations, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
-        self._transport.write(encode_frame(operations))
-
     def _give_up(self, reason: str) -> None:
         log.warning("embedded_link_dropped", reason=reason)
         self._closed = True
         if self._transport is not None:
             self._transport.abort()
         self._receiver.lost(reason)
-
-
-class LocalLink(Generic[In, Out]):
-    """An end within the server's own loop: operations are handed over as they are."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._receiver: Receiver[In] | None = None
-        self._other: LocalLink[Out, In] | None = None
-        self._incoming: list[In] = []
-        self._closed = False
-
-    def attach(self, receiver: Receiver[In], other: LocalLink[Out, In]) -> None:
-        self._receiver = receiver
-        self._other = other
-
-    def send(self, operation: Out, *, payload_bytes: int = 0) -> None:
-        if not self._closed and self._other is not None:
-            self._other.take(operation)
-
-    def take(self, operation: In) -> None:
-        """An operation comes from the other end."""
-        if not self._incoming:
-            self._loop.call_soon(self._hand_over)
-        self._incoming.append(operation)
-
-    def close(self) -> None:
-        if not self._closed and self._other is not None:
-            self._closed = True
-            self._loop.call_soon(self._other.lose)
-
-    def lose(self) -> None:
-        """The other end was closed; what it sent before has been handed over."""
-        if not self._closed and self._receiver is not None:
-            self._closed = True
-            self._receiver.lost("The other side closed the session.")
-
-    def pause(self) -> None:
-        """Nothing to do: in its own process the server cannot be read too slowly."""
-
-    def resume(self) -> None:
-        """Nothing to do either."""
-
-    def _hand_over(self) -> None:
-        operations, self._incoming = self._incoming, []
-        if self._closed or self._receiver is None:
-            return
-        try:
-            self._receiver.received(operations)
-        except BaseException:
-            # The rest of these operations is lost with the error, so the session cannot go on.
-            self.close()
-            self._receiver.lost("An operation could not be handled.")
-            raise

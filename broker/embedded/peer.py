@@ -163,7 +163,7 @@ class Peer:
 
     def send(self, operation: ServerOperation) -> None:
         if self._link is not None:
-            self._link.send(operation)
+            self._link.send((operation,))
 
     def deliver(self, handout: Handout) -> None:
         consumer, tag, item = handout
@@ -177,7 +177,7 @@ class Peer:
                 item.routing_key,
                 item.payload,
             )
-            self._link.send(delivery, payload_bytes=len(item.payload))
+            self._link.send((delivery,))
 
     def tell_outcomes(self, channel: int, outcome: Outcome, tags: list[int]) -> None:
         self.send(Outcomes(channel, outcome, tags))
@@ -194,6 +194,11 @@ class Peer:
         self._leave()
         if self._link is not None:
             self._link.close()
+
+    def flush(self) -> None:
+        """Hand over what has gathered; only to be called where no client's call is under way."""
+        if self._link is not None:
+            self._link.flush()
 
     def pause(self) -> None:
         if self._link is not None:

@@ -11,7 +11,8 @@ from types import TracebackType
 import structlog
 
 from dalsegno.broker.embedded.journal import Job
-from dalsegno.broker.embedded.link import Link, LocalLink, Receiver, SocketLink
+from dalsegno.broker.embedded.link import Link, Receiver, SocketLink
+from dalsegno.broker.embedded.local_link import LocalLine
 from dalsegno.broker.embedded.location import Location, OwnerLock
 from dalsegno.broker.embedded.switchboard import Switchboard
 from dalsegno.broker.embedded.wire import ClientOperation, ServerOperation, decode_client_operations
@@ -92,13 +93,10 @@ class EmbeddedServer:
         """A session of this very loop, without the socket; None when the server is not running."""
         if self._switchboard is None or not self._switchboard.is_open:
             return None
-        ours: LocalLink[ClientOperation, ServerOperation] = LocalLink()
-        theirs: LocalLink[ServerOperation, ClientOperation] = LocalLink()
         peer = self._switchboard.open_session(is_local=True)
-        ours.attach(peer, theirs)
-        theirs.attach(receiver, ours)
-        peer.attach(ours)
-        return theirs
+        line = LocalLine(receiver, peer)
+        peer.attach(line.server)
+        return line.client
 
     def run_on_file(self, job: Job) -> None:
         """Call `job` on the writer thread, behind all that was submitted."""

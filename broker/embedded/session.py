@@ -119,7 +119,7 @@ class EmbeddedSession:
         except BaseException:
             self.forget(channel)
             if self._is_open:  # It may open yet, and must hold nothing then.
-                self.link.send(CloseChannel(next(self._requests), channel))
+                self.link.send((CloseChannel(next(self._requests), channel),))
             raise
         self._loop.call_soon(consumer.start)
         return consumer
@@ -144,7 +144,7 @@ class EmbeddedSession:
         answer: asyncio.Future[int | None] = self._loop.create_future()
         self._replies[number] = answer
         try:
-            self.link.send(make(number))
+            self.link.send((make(number),))
             async with asyncio.timeout(timeout):
                 value = await answer
         except TimeoutError:

@@ -47,7 +47,6 @@ class Switchboard:
         self._peers: dict[int, Peer] = {}
         self._session_numbers = count(1)
         self._lazy: asyncio.TimerHandle | None = None
-        self._submitting = False
         self._backlog_bytes = 0
         self._is_paused = False
 
@@ -105,12 +104,12 @@ class Switchboard:
     def committed(self, publications: Sequence[Publication | Burial], *, bytes_written: int) -> None:
         self._lower_backlog(bytes_written)
         self.model.committed(publications)
-        self.settle()
+        self._settle_and_flush()
 
     def refused(self, publications: Sequence[Publication | Burial], *, bytes_refused: int) -> None:
         self._lower_backlog(bytes_refused)
         self.model.refused(publications)
-        self.settle()
+        self._settle_and_flush()
 
     def recovered(self) -> None:
         log.info("embedded_broker_recovered")
@@ -125,6 +124,12 @@ class Switchboard:
 
     # -- inside ------------------------------------------------------------------------------------
 
+    def _settle_and_flush(self) -> None:
+        """The loop called, not a client: what there is to tell need not wait for the loop's next turn."""
+        self.settle()
+        for peer in list(self._peers.values()):
+            peer.flush()
+
     def _tell_outcomes(self) -> None:
         outcomes, self.model.output.outcomes = self.model.output.outcomes, []
         for (publisher, outcome), group in groupby(outcomes, key=itemgetter(0, 2)):
@@ -133,16 +138,12 @@ class Switchboard:
                 peer.tell_outcomes(publisher.channel, outcome, [tag for _, tag, _ in group])
 
     def _schedule(self) -> None:
-        if self._submitting:
-            return
         if self.model.output.is_urgent:
-            self._submitting = True
-            self._loop.call_soon(self._submit)
+            self._submit()
         elif self._lazy is None:
             self._lazy = self._loop.call_later(LAZY_SECONDS, self._submit)
 
     def _submit(self) -> None:
-        self._submitting = False
         if self._lazy is not None:
             self._lazy.cancel()
             self._lazy = None
@@ -174,7 +175,7 @@ class Switchboard:
             return
         if not self.model.page_loaded(queue, request, page):
             log.error("embedded_messages_missing", queue=queue.name)
-        self.settle()
+        self._settle_and_flush()
 
     def _retry_page(self, queue: QueueState, request: PageRequest) -> None:
         self.model.page_failed(queue, request)

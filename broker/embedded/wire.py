@@ -17,12 +17,17 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 64 * 1024
 """The largest encoded message; the rest of the frame is for names around it."""
 FLUSH_BYTES = 1024 * 1024
-"""A frame is sent when its messages are this large together, though the loop's turn is not over."""
+"""A frame is sent when its messages are this large together, before the loop's turn is over."""
 HEADER_BYTES = 4
 
 
 class Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of all operations. `gc=False`: they hold no cycles, and there are many of them."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in a frame, where that may be many."""
+        return 0
 
 
 # -- from client to server -------------------------------------------------------------------------
@@ -96,6 +101,10 @@ class Publish(Operation, frozen=True, tag=12):
     routing_key: str
     payload: bytes
 
+    @property
+    def size(self) -> int:
+        return len(self.payload)
+
 
 class Acknowledge(Operation, frozen=True, tag=13):
     channel: int
@@ -143,6 +152,10 @@ class Deliver(Operation, frozen=True, tag=2):
     exchange: str
     routing_key: str
     payload: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.payload)
 
 
 class Outcomes(Operation, frozen=True, tag=3):

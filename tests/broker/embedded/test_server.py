@@ -15,7 +15,7 @@ from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer, location, s
 from dalsegno.broker.embedded.link import SocketLink
 from dalsegno.broker.embedded.location import Location
 from dalsegno.broker.embedded.store import Store
-from dalsegno.broker.embedded.wire import MAX_FRAME_BYTES, encode_frame
+from dalsegno.broker.embedded.wire import MAX_FRAME_BYTES, Operation, encode_frame
 from dalsegno.broker.port import Message, Outcome, Queue, Session, Topology
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 from tests.broker.embedded.owner import OwnerProcess
@@ -348,7 +348,7 @@ async def test_other_processes_are_not_read_while_too_much_waits_for_the_disk(
     pauses = 0
     pause = SocketLink.pause
 
-    def counted(link: SocketLink[object, object]) -> None:
+    def counted(link: SocketLink[Operation, Operation]) -> None:
         nonlocal pauses
         pauses += 1
         pause(link)
