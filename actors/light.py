@@ -16,12 +16,16 @@ actor: `start()` gives an ActorRef, `tell()` puts a message into the mailbox. Wh
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
+from itertools import count
 from typing import Any, Self
 
 import pykka
 from pykka import messages as pykka_messages
 from pykka._envelope import Envelope
+
+_numbers = count(1)
 
 
 class Mailbox:
@@ -58,7 +62,12 @@ class LightActor(pykka.Actor):
     actor_inbox: Mailbox
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__()
+        # As pykka.Actor.__init__ does it, but for the URN, which is drawn from the system's random numbers
+        # there and only serves the registry that light actors are not in.
+        self.actor_urn = f"urn:dalsegno:actor:{next(_numbers)}"
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = threading.Event()
+        self._actor_ref = pykka.ActorRef(self)
         self.dispatcher = dispatcher
         self.actor_inbox.owner = self
         self.scheduled = False

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import structlog
 
+from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters
 from dalsegno.actors.supervisor.channel import Channel
@@ -107,6 +108,7 @@ class Engine:
         self.generation = generation
         self.partition_count = partitions
         self.partitions: dict[int, PartitionSupervisor] = {}
+        self.entropy = Entropy()
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
         self.outbox = Outbox(world, self)

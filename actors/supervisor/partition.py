@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import structlog
 from msgspec import Struct
 
+from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor import alarm_clock, passivation
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
@@ -23,7 +24,15 @@ from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import FailEffect, Park, ResendTask, Settle, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.commands import (
+    FailEffect,
+    Park,
+    ResendTask,
+    Settle,
+    Start,
+    Suspend,
+    WakeUp,
+)
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
@@ -55,6 +64,7 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
 
     code: Code
     watch: Watch
+    entropy: Entropy
     workflow_dispatcher: Dispatcher
 
     def load(self, partition: int, workflow_id: str) -> None: ...
@@ -116,7 +126,7 @@ class PartitionSupervisor(LightActor):
             case ForWorkflow(workflow_id, cause):
                 cause.origin = origin
                 cause.redelivered = delivery.redelivered
-                self.child(workflow_id).actor_ref.tell(cause)
+                self._child_for(workflow_id, cause).actor_ref.tell(cause)
             case MarkerSeen(nonce):
                 if nonce == self._intake.nonce:
                     self.go_live()
@@ -152,7 +162,28 @@ class PartitionSupervisor(LightActor):
     def peek(self, workflow_id: str) -> WorkflowActor | None:
         return self._children.get(workflow_id)
 
+    def _child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
+        """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
+        that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded."""
+        actor = self._children.get(workflow_id)
+        if actor is not None:
+            return actor
+        if not isinstance(cause.command, Start) or cause.redelivered:
+            return self._start(workflow_id)
+        actor = self._new_actor(workflow_id)
+        actor.loaded(self._blank_instance(workflow_id, self.engine.code), seen={}, seen_partial=False)
+        return actor
+
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
+        actor = self._new_actor(workflow_id)
+        self._loading.add(workflow_id)
+        if delay_seconds:
+            self.engine.call_later(delay_seconds, partial(self.engine.load, self.partition, workflow_id))
+        else:
+            self.engine.load(self.partition, workflow_id)
+        return actor
+
+    def _new_actor(self, workflow_id: str) -> WorkflowActor:
         engine = self.engine
         actor = WorkflowActor(
             engine.workflow_dispatcher,
@@ -161,16 +192,15 @@ class PartitionSupervisor(LightActor):
             parent=self,
             watch=engine.watch,
             now=engine.now,
+            entropy=engine.entropy.draw,
         )
         actor._start_actor_loop()
         actor.last_used = engine.monotonic()
         self._children[workflow_id] = actor
-        self._loading.add(workflow_id)
-        if delay_seconds:
-            engine.call_later(delay_seconds, partial(engine.load, self.partition, workflow_id))
-        else:
-            engine.load(self.partition, workflow_id)
         return actor
+
+    def _blank_instance(self, workflow_id: str, code: Code) -> Instance:
+        return Instance(workflow_id, code, history_limit=self.engine.settings.history_limit)
 
     def loaded(self, loaded: Loaded) -> None:
         """What the database has for a workflow ID. Raises nothing: a row that can't be read is reported."""
@@ -180,7 +210,7 @@ class PartitionSupervisor(LightActor):
         row = loaded.instance
         code, history_limit = self.engine.code, self.engine.settings.history_limit
         if row is None:
-            instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
+            instance = self._blank_instance(loaded.workflow_id, code)
         else:
             snapshot = row.snapshot
             instance = Instance.load(
@@ -217,9 +247,7 @@ class PartitionSupervisor(LightActor):
         reason = _struck(strikes)
         quarantined = None
         if reason is not None:
-            code = QuarantinedCode(self.engine.code, reason)
-            limit = self.engine.settings.history_limit
-            quarantined = Instance(workflow_id, code, history_limit=limit)
+            quarantined = self._blank_instance(workflow_id, QuarantinedCode(self.engine.code, reason))
         actor.strikes_found(quarantined, Cause(Suspend(reason=reason or "", struck=True), name="watchdog"))
         self.engine.request_work()
 
@@ -411,10 +439,6 @@ class PartitionSupervisor(LightActor):
         self.channel_lost()
         for actor in list(self._children.values()):
             self._discard(actor)
-
-    @property
-    def hot(self) -> int:
-        return len(self._children)
 
 
 def _struck(strikes: Sequence[tuple[str, int]]) -> str | None:

@@ -8,7 +8,6 @@ throwing it away at any time is safe.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -72,6 +71,7 @@ class WorkflowActor(LightActor):
         parent: Parent,
         watch: Watch,
         now: Callable[[], int],
+        entropy: Callable[[], bytes],
     ) -> None:
         super().__init__(dispatcher)
         self.workflow_id = workflow_id
@@ -86,6 +86,7 @@ class WorkflowActor(LightActor):
         self._parent = parent
         self._watch = watch
         self._now = now
+        self._entropy = entropy
         self._instance: Instance | None = None
         self._seen: OrderedDict[str, str] = OrderedDict()
         self._seen_partial = False
@@ -173,7 +174,7 @@ class WorkflowActor(LightActor):
             return
         self._watch.enter(self._run_id_of(cause), self._mark_of(cause))
         try:
-            activations = instance.activate(command, now=self._now(), entropy=os.urandom(32), held=cause.held)
+            activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
         finally:
             self._watch.leave()
         if cause.held and any(activation.stale for activation in activations):
