@@ -160,6 +160,7 @@ class Rig:
         # A process that forgot which effects were confirmed would have to send them again before it settles.
         if self.passivating and not self.instance.is_pinned and not isinstance(command, Settle):
             self.reload()
+            self.instance.outstanding()  # as if the messages that hold effects had come again
         self._draws += 1
         entropy = self._draws.to_bytes(32, "big")
         before = None if self.instance.state is None else encode_state(self.instance.state)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,12 +15,18 @@ from dalsegno.actors.workflow_actor.events import (
     ActivityFailed,
     EffectsDropped,
     EffectsParked,
+    Event,
     RunClosed,
+    Suspended,
     TimerElapsed,
 )
+from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.converter import to_payload
+from dalsegno.payload import Payload
+from tests.workflow_actor.program.random_programs import RandomProgram, make_tree
 from tests.workflow_actor.rig import T0
-from tests.workflow_actor.wild import OPS, Op, World
+from tests.workflow_actor.wild import OPS, Op, WildCode, World
 
 SEEDS = st.integers(0, 2**32)
 OPERATIONS = st.lists(st.tuples(st.integers(0, OPS - 1), st.integers(0, 2**16)), max_size=80)
@@ -29,7 +37,7 @@ FIRST: list[Op] = [(10, 1)]
 @settings(deadline=None, max_examples=150)
 @given(SEEDS, OPERATIONS)
 def test_whatever_happens_a_run_keeps_its_promises(seed: int, operations: list[Op]) -> None:
-    world = World(seed)
+    world = World(WildCode(seed))
     for operation in FIRST + operations:
         world.do(operation)
         check(world)
@@ -41,9 +49,65 @@ def test_an_instance_that_is_put_away_after_every_activation_does_the_same(
     seed: int, operations: list[Op]
 ) -> None:
     """But for confirms and heartbeats: what a process saw of them it may forget."""
-    stays = World(seed, remembering=False)
-    leaves = World(seed, remembering=False, passivating=True)
-    for operation in FIRST + operations:
+    stays = World(WildCode(seed), remembering=False)
+    leaves = World(WildCode(seed), remembering=False, passivating=True)
+    assert_same(stays, leaves, FIRST + operations)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, OPERATIONS)
+def test_real_code_made_at_random_keeps_its_promises_live_and_passivated(
+    seed: int, operations: list[Op]
+) -> None:
+    tree = to_payload(make_tree(Random(seed)))
+    code = WorkflowRegistry([(RandomProgram, None)])
+    stays, leaves = real(code, tree, passivating=False), real(code, tree, passivating=True)
+    assert_same(stays, leaves, FIRST + operations)
+    check(stays)
+    assert not any(isinstance(event, Suspended) and event.kind == "nondeterminism" for event in told(leaves))
+    assert not any(isinstance(event, Suspended) and event.kind == "bug" for event in told(leaves))
+    for world in (stays, leaves):
+        world.rig.instance.discard_program()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_a_long_life_keeps_its_promises(seed: int) -> None:
+    source = Random(seed)
+    operations = FIRST + [(source.randrange(OPS), source.randrange(2**16)) for _ in range(400)]
+    world = World(WildCode(seed))
+    for operation in operations:
+        world.do(operation)
+        check(world)
+    stays = World(WildCode(seed), remembering=False)
+    leaves = World(WildCode(seed), remembering=False, passivating=True)
+    assert_same(stays, leaves, operations)
+    code = WorkflowRegistry([(RandomProgram, None)])
+    tree = to_payload(make_tree(source))
+    stays, leaves = real(code, tree, passivating=False), real(code, tree, passivating=True)
+    assert_same(stays, leaves, operations)
+    for world in (stays, leaves):
+        world.rig.instance.discard_program()
+
+
+def real(code: WorkflowRegistry, tree: Payload, *, passivating: bool) -> World:
+    (name,) = code.types
+    return World(
+        code,
+        remembering=False,
+        passivating=passivating,
+        args=(tree,),
+        workflow_types=(name, name),
+        signals=("poke",),
+    )
+
+
+def told(world: World) -> list[Event]:
+    return [event for events in world.rig.history.values() for event in events]
+
+
+def assert_same(stays: World, leaves: World, operations: list[Op]) -> None:
+    for operation in operations:
         stays.do(operation)
         leaves.do(operation)
     assert leaves.written == stays.written

@@ -42,7 +42,7 @@ from dalsegno.actors.workflow_actor.intents import (
     RetrySchedule,
     SetSign,
 )
-from dalsegno.actors.workflow_actor.program_port import Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program_port import Code, Program, WorkflowCodeError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy
@@ -210,10 +210,22 @@ class World:
     """Everything around one workflow ID. `written` is all that was ever recorded. `remembering`: confirms and
     heartbeats come, which are memory until something records them."""
 
-    def __init__(self, seed: int, *, passivating: bool = False, remembering: bool = True) -> None:
-        self.code = WildCode(seed)
-        self.rig = Rig(self.code, passivating=passivating, history_limit=10)
+    def __init__(
+        self,
+        code: Code,
+        *,
+        passivating: bool = False,
+        remembering: bool = True,
+        args: tuple[Payload, ...] = (),
+        workflow_types: tuple[str, str] = ("order", "unknown"),
+        signals: tuple[str, ...] = ("a", "b", "c"),
+    ) -> None:
+        self.code = code
+        self.rig = Rig(code, passivating=passivating, history_limit=10)
         self.remembering = remembering
+        self._args = args
+        self._types = workflow_types
+        self._signals = signals
         self.runs = 0
         self.tasks: list[TaskEffect] = []
         self.words: list[Command] = []
@@ -252,7 +264,7 @@ class World:
             case 10:
                 return self._start(number)
             case 11 | 12:
-                return self._send(Signal(name=f"signal {number % 3}", args=(payload(str(number)),)))
+                return self._send(Signal(name=self._signals[number % len(self._signals)]))
             case 13:
                 return self._operate(number)
             case 14:
@@ -289,7 +301,8 @@ class World:
         return self._send(
             start(
                 f"run-{self.runs}",
-                workflow_type="unknown" if number % 7 == 0 else "order",
+                workflow_type=self._types[number % 7 == 0],
+                args=self._args,
                 conflict_policy=policy,
                 execution_timeout=7200 * SECOND if number % 5 == 0 else None,
                 wants_result=number % 2 == 0,
@@ -306,7 +319,7 @@ class World:
             Cancel(reason="enough"),
             Terminate() if number % 4 == 0 else Resume(),
         ]
-        if number % 7 == 6:
+        if number % 7 == 6 and isinstance(self.code, WildCode):
             self.code.version += 1
             self.rig.reload()  # other code means another process
             return []
