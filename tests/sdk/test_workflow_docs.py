@@ -1,0 +1,85 @@
+"""The examples of docs/writing-workflows.md are code that runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dalsegno import ApplicationError, workflow
+from tests.workflow_actor.program.play import Play
+
+GUIDE = Path(__file__).parents[2] / "docs" / "writing-workflows.md"
+
+
+@pytest.fixture(scope="module")
+def guide() -> Iterator[Any]:
+    """A module made of all examples, in order."""
+    module = sys.modules["guide"] = ModuleType("guide")
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    for block in blocks:
+        exec(compile(block, str(GUIDE), "exec"), vars(module))
+    yield module
+    del sys.modules["guide"]
+
+
+def test_an_order_that_cannot_be_shipped_is_refunded(guide: Any) -> None:
+    play = Play(guide.OrderWorkflow)
+    play.begin(guide.Order("7", 2_000))
+    assert play.query("is_approved") is False
+    play.signal("approve")
+    play.resolve(1, "receipt")
+    play.fail(2, ApplicationError("no truck"))
+    play.resolve(3)
+    assert (play.digests[-1], play.failure.cause.message) == ("fail", "no truck")
+    assert [d for d in play.digests if "activity" in d] == [
+        "activity 1 charge",
+        "activity 2 ship",
+        "activity 3 refund",
+    ]
+    play.replayed()
+
+
+def test_a_subscription_sets_a_sign_each_month(guide: Any) -> None:
+    play = Play(guide.SubscriptionWorkflow)
+    play.begin(guide.Subscription("ann"))
+    for month in (1, 2):
+        play.signal("note", f"in month {month}")
+        play.fire(month)
+        play.resolve(month)
+    recovered = play.replayed()
+    for one in (play, recovered):
+        one.signal("end")
+        assert one.result == {"customer": "ann", "months_paid": 2, "notes": ["in month 1", "in month 2"]}
+    assert guide.Subscription.migrate_state(1, {"days_paid": 61}) == {"months_paid": 2}
+
+
+def test_a_journey_is_undone_backwards(guide: Any) -> None:
+    play = Play(guide.Journey)
+    play.begin(["train", "hotel"])
+    play.resolve(1)
+    play.fail(2, ApplicationError("full"))
+    undone = []
+    while not play.closed:
+        [(number, activity)] = play.activities.items()
+        undone.append(activity.args[0].data)
+        play.resolve(number)
+    assert undone == [b'"hotel"', b'"train"']
+
+
+def test_orders_are_shipped_side_by_side(guide: Any) -> None:
+    play = Play(guide.Parallel)
+    play.begin([guide.Order(str(number), 1) for number in range(3)])
+    assert len(play.activities) == 3
+    play.run(lambda activity: "shipped")
+    assert play.result == ["shipped"] * 3
+
+
+def test_every_name_that_the_guide_mentions_exists() -> None:
+    names = set(re.findall(r"workflow\.([a-z_]+[a-z])\b(?!\.md)", GUIDE.read_text()))
+    assert {name for name in names if not hasattr(workflow, name)} == set()
