@@ -45,6 +45,8 @@ class LinkListener(Protocol):
 
     def channel_lost(self, partition: int) -> None: ...
 
+    def consuming_stopped(self, partition: int) -> None: ...
+
     def delivered(self, channel: Channel, delivery: Delivery) -> None: ...
 
     def flush_soon(self, channel: Channel) -> None: ...
@@ -239,9 +241,13 @@ class BrokerLink:
 
     def stop_consuming(self, number: int) -> None:
         self._wanted.discard(number)
+        self._spawn(self._stop_consuming(number))
+
+    async def _stop_consuming(self, number: int) -> None:
         known = self._consumers.get(number)
         if known is not None:
-            self._spawn(self._quietly(known[1].cancel()))
+            await self._quietly(known[1].cancel())
+        self._listener.consuming_stopped(number)
 
     def close_channel(self, number: int) -> None:
         self._wanted.discard(number)

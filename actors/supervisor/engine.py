@@ -79,7 +79,7 @@ class World(Carrier, Protocol):
         """Consume the partition's queue, after as many tries as it takes. Answered by `channel_opened`."""
 
     def stop_consuming(self, partition: int) -> None:
-        """No new deliveries; those already here stay ours."""
+        """No new deliveries; those already here stay ours. Answered by `consuming_stopped`."""
 
     def close_channel(self, partition: int) -> None: ...
 
@@ -258,6 +258,12 @@ class Engine:
             supervisor.channel_lost()
             if not supervisor.is_draining:
                 self._world.open_channel(partition)
+
+    def consuming_stopped(self, partition: int) -> None:
+        """Everything that was on its way to us has been delivered."""
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.is_consuming = False
 
     def flush_soon(self, channel: Channel) -> None:
         """Acknowledge once per turn of the loop, not once per message."""

@@ -295,6 +295,9 @@ class Host:
     def channel_lost(self, partition: int) -> None:
         self.engine.channel_lost(partition)
 
+    def consuming_stopped(self, partition: int) -> None:
+        self.engine.consuming_stopped(partition)
+
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         self.engine.delivered(channel, delivery)
 

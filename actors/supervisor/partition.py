@@ -101,6 +101,7 @@ class PartitionSupervisor(LightActor):
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
         self.is_draining = False
+        self.is_consuming = False
         self._outcomes = Outcomes(engine, partition)
         self.alarm_clock = alarm_clock.AlarmClock(
             engine,
@@ -393,6 +394,7 @@ class PartitionSupervisor(LightActor):
     def channel_opened(self, channel: Channel, nonce: str) -> None:
         """Consuming has begun (again): timers wait until the marker is back."""
         self.channel = channel
+        self.is_consuming = True
         self.alarm_clock.stop()
         self._intake.nonce = nonce
 
@@ -401,6 +403,7 @@ class PartitionSupervisor(LightActor):
         if self.channel is not None:
             self.channel.close()
             self.channel = None
+        self.is_consuming = False
         self.alarm_clock.stop()
 
     def go_live(self) -> None:
@@ -432,8 +435,10 @@ class PartitionSupervisor(LightActor):
 
     @property
     def is_drained(self) -> bool:
-        """All that was delivered is acknowledged, and nothing is being written."""
-        return (self.channel is None or self.channel.window.open == 0) and self.actor_inbox.empty()
+        """Nothing more is delivered, and all that was is acknowledged."""
+        if self.is_consuming or not self.actor_inbox.empty():
+            return False
+        return self.channel is None or self.channel.window.open == 0
 
     def on_stop(self) -> None:
         self.channel_lost()
