@@ -21,6 +21,7 @@ from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.round import Entry
+from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
@@ -43,8 +44,6 @@ from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
 log = structlog.get_logger()
-
-STRIKES_LIMIT = 2
 
 CAUSE_FAILURES_LIMIT = 3
 """A message that crashes its actor this often goes to the dead letters."""
@@ -234,7 +233,7 @@ class PartitionSupervisor(LightActor):
         self.engine.request_work()
 
     def _apply_strikes(self, actor: WorkflowActor, loaded: Loaded) -> None:
-        reason = _struck(loaded.strikes)
+        reason = struck(loaded.strikes)
         status = None if loaded.instance is None else loaded.instance.status
         if reason is not None and status is WorkflowStatus.RUNNING:
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
@@ -245,7 +244,7 @@ class PartitionSupervisor(LightActor):
         actor = self._children.get(workflow_id)
         if actor is None or not actor.is_loaded:
             return
-        reason = _struck(strikes)
+        reason = struck(strikes)
         quarantined = None
         if reason is not None:
             quarantined = self._blank_instance(workflow_id, QuarantinedCode(self.engine.code, reason))
@@ -444,11 +443,3 @@ class PartitionSupervisor(LightActor):
         self.channel_lost()
         for actor in list(self._children.values()):
             self._discard(actor)
-
-
-def _struck(strikes: Sequence[tuple[str, int]]) -> str | None:
-    """Why the code must not run any more; None if it may."""
-    for cause, count in strikes:
-        if count >= STRIKES_LIMIT:
-            return f"its code did not yield, or killed its host, {count} times at: {cause}"
-    return None
