@@ -1,9 +1,11 @@
 """The embedded broker: one SQLite file, owned by one process and served to others of the same machine.
 
-server       the owner: lock, socket, lifecycle            broker, session, channels   the port, client's side
-switchboard  sessions, model and journal tied together      link, wire                  how the two sides talk
-model        the state machine, with catalog, queue_state and ready_line: pure
-journal      the writer thread: group commit                store                       the SQLite file
+- `server`, `location`: the owner; its lock, its socket, its life.
+- `broker`, `session`, `channels`: the port, which is the client's side.
+- `link`, `local_link`, `wire`, `payload`: how the two sides talk.
+- `switchboard`, `peer`: the server's sessions, the model and the journal tied together.
+- `model`, with `catalog`, `queue_state`, `ready_line` and `steps`: the state machine, pure.
+- `journal`, `store`: the writer thread with its group commit, and the SQLite file.
 """
 
 from dalsegno.broker.embedded.broker import EmbeddedBroker

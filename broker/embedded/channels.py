@@ -29,7 +29,7 @@ from dalsegno.errors import BrokerUnavailableError
 log = structlog.get_logger("dalsegno.broker.embedded")
 
 
-class Line(Protocol):
+class ChannelSession(Protocol):
     """What a channel needs of its session."""
 
     @property
@@ -41,9 +41,9 @@ class Line(Protocol):
 
 
 class EmbeddedPublisher:
-    def __init__(self, line: Line, channel: int, on_closed: OnClosed) -> None:
-        self._line = line
-        self._link = line.link
+    def __init__(self, session: ChannelSession, channel: int, on_closed: OnClosed) -> None:
+        self._session = session
+        self._link = session.link
         self._channel = channel
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ class EmbeddedPublisher:
     async def close(self) -> None:
         if self._is_open:
             self.end()
-            await _close(self._line, self._channel)
+            await _close(self._session, self._channel)
 
     def take_outcomes(self, outcomes: Outcomes) -> None:
         for tag in outcomes.tags:
@@ -97,9 +97,11 @@ class EmbeddedPublisher:
 class EmbeddedConsumer:
     """Deliveries that come before `start` wait for it: `open_consumer` has not returned to its caller yet."""
 
-    def __init__(self, line: Line, channel: int, on_delivery: OnDelivery, on_closed: OnClosed) -> None:
-        self._line = line
-        self._link = line.link
+    def __init__(
+        self, session: ChannelSession, channel: int, on_delivery: OnDelivery, on_closed: OnClosed
+    ) -> None:
+        self._session = session
+        self._link = session.link
         self._channel = channel
         self._on_delivery = on_delivery
         self._on_closed = on_closed
@@ -121,12 +123,12 @@ class EmbeddedConsumer:
 
     async def cancel(self) -> None:
         if self._is_open:
-            await self._line.request(lambda number: Cancel(number, self._channel))
+            await self._session.request(lambda number: Cancel(number, self._channel))
 
     async def close(self) -> None:
         if self._is_open:
             self.end()
-            await _close(self._line, self._channel)
+            await _close(self._session, self._channel)
 
     def start(self) -> None:
         early, self._early = self._early or [], None
@@ -163,10 +165,10 @@ class EmbeddedConsumer:
             self._loop.call_soon(self._on_closed, reason)
 
 
-async def _close(line: Line, channel: int) -> None:
-    line.forget(channel)
+async def _close(session: ChannelSession, channel: int) -> None:
+    session.forget(channel)
     with suppress(BrokerUnavailableError):  # With the session, the channel is gone as well.
-        await line.request(lambda number: CloseChannel(number, channel))
+        await session.request(lambda number: CloseChannel(number, channel))
 
 
 def _encode(outgoing: Outgoing) -> bytes | None:

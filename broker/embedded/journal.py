@@ -130,7 +130,8 @@ class Journal:
         try:
             store.commit(merged)
         except sqlite3.Error as error:
-            log.error("embedded_commit_failed", error=str(error), refused=len(publications))
+            if not self._failing:  # Once, not for each of a thousand groups a second.
+                log.error("embedded_commit_failed", error=str(error))
             self._remains = [step.without_publishes() if isinstance(step, Write) else step for step in merged]
             self._failing = True
             self._tell(partial(self._listener.refused, publications, bytes_refused=size))

@@ -78,7 +78,7 @@ class Peer:
     def received(self, operations: Sequence[ClientOperation]) -> None:
         for operation in operations:
             if self._gone:
-                return
+                break
             match operation:
                 case Publish():
                     self._publish(operation)
@@ -126,8 +126,8 @@ class Peer:
         """The value to answer, and whether the file must follow before the answer."""
         model, session = self._model, self.session
         match request:
-            case Hello(version=version):
-                self._greet(version)
+            case Hello(version=version, name=name):
+                self._greet(version, name)
             case Declare(topology=topology):
                 return None, model.declare(topology, session)
             case Unbind(bindings=bindings):
@@ -151,13 +151,14 @@ class Peer:
                 self._leave()
         return None, False
 
-    def _greet(self, version: int) -> None:
+    def _greet(self, version: int, name: str) -> None:
         if version != PROTOCOL_VERSION:
             raise ConfigurationError(
                 f"The embedded broker's owner speaks version {PROTOCOL_VERSION} of its protocol, this process "
                 f"version {version}: run the same dalsegno in both."
             )
         self._greeted = True
+        log.debug("embedded_session_opened", session=self.session, name=name, local=self._is_local)
 
     # -- to the client -----------------------------------------------------------------------------
 

@@ -128,9 +128,8 @@ class EmbeddedSession:
         if not self._is_open:
             return
         self._is_ours_to_end = True
-        with suppress(
-            BrokerUnavailableError
-        ):  # Gone already, or too slow to wait for: it will see the line end.
+        # Without an answer the server is gone, or so slow that it will see the end of the line first.
+        with suppress(BrokerUnavailableError):
             await self.request(Goodbye, timeout=CLOSE_SECONDS)
         self._end("It was closed.")
         if self._link is not None:
