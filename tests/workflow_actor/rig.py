@@ -159,8 +159,7 @@ class Rig:
         self.now += after
         # A process that forgot which effects were confirmed would have to send them again before it settles.
         if self.passivating and not self.instance.is_pinned and not isinstance(command, Settle):
-            self.reload()
-            self.instance.outstanding()  # as if the messages that hold effects had come again
+            self.move()
         self._draws += 1
         entropy = self._draws.to_bytes(32, "big")
         before = None if self.instance.state is None else encode_state(self.instance.state)
@@ -225,6 +224,11 @@ class Rig:
         """Passivate it and load it again."""
         self.instance.discard_program()
         self.instance = self.load()
+
+    def move(self) -> None:
+        """Load it again as another process would, to which the messages that hold effects come again."""
+        self.reload()
+        self.instance.outstanding()
 
     def check_replay_identity(self) -> None:
         loaded = self.load().state
