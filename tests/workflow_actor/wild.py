@@ -348,7 +348,7 @@ class World:
             self.rig.instance.confirm(effect.run_id, effect_id)
             self.confirmed.add((effect.run_id, effect_id))
         if number % 3 == 0:
-            self.rig.reload()
+            self.rig.move()
         return self._send(Settle(), held=False) if self.rig.needs_settle() else []
 
     def _cannot_send(self, number: int) -> list[Activation]:
