@@ -122,7 +122,8 @@ async def test_a_memory_alarm_delays_publishes_and_leaves_acknowledgements_alone
     private_rabbitmq: RabbitMQServer, url: str, connect_to: Connect, hot_path: bool
 ) -> None:
     party = Party()
-    await party.join(connect_to, url, hot_path=hot_path)
+    impatient = Timings(probe_interval=0.1, probe_answer=1.0)
+    await party.join(connect_to, url, hot_path=hot_path, timings=impatient)
     party.sender.send("", QUEUE, *numbered(5))
     await party.inbox.receive(5)
     assert await party.sender.settled() == [Outcome.CONFIRMED] * 5
@@ -131,10 +132,8 @@ async def test_a_memory_alarm_delays_publishes_and_leaves_acknowledgements_alone
         party.consumer.acknowledge(5, multiple=True)
         await party.consumer.close()
         await depth_reached(party.session, QUEUE, 0)
-        # Many probes long: a broker that does not read a connection is not a broker that is gone.
-        for _ in range(15):
-            await party.session.queue_depth(QUEUE)
-            await asyncio.sleep(0.1)
+        # Longer than two probes may take: a broker that does not read a connection is not one that is gone.
+        await asyncio.sleep(2.5 * impatient.probe_answer)
         assert not any(party.sender.outcomes[5:])
         assert party.session.is_open
     assert await party.sender.settled() == [Outcome.CONFIRMED] * 15
