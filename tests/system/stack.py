@@ -1,0 +1,277 @@
+"""A namespace and its processes, started by the command line as a user would; to be killed, frozen, restarted.
+
+Processes write what they say to files of the stack's folder; `Stack.logs` has their ends for failure messages.
+Only processes that a stack started, and children of those, are ever signalled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+import psutil
+
+from dalsegno.broker.url import open_broker
+from dalsegno.client import Client
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parents[2]
+LEASE_TTL_SECONDS = 3.0
+START_SECONDS = 60.0
+"""A host is up in two seconds on an idle machine."""
+STOP_SECONDS = 30.0
+CLIENT_SECONDS = 60.0
+"""For requests of a test's client: longer than any outage that a test brings about."""
+LOG_TAIL_CHARACTERS = 6_000
+
+
+@overload
+async def until(state: Callable[[], Awaitable[T]], what: str, *, seconds: float = ...) -> T: ...
+@overload
+async def until(state: Callable[[], T], what: str, *, seconds: float = ...) -> T: ...
+async def until(state: Callable[[], Any], what: str, *, seconds: float = 30.0) -> Any:
+    """Wait until `state` tells something true, and return that; TimeoutError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        told = state()
+        told = await told if isinstance(told, Awaitable) else told
+        if told:
+            return told
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"within {seconds:g} s it did not happen that {what}")
+        await asyncio.sleep(0.02)
+
+
+class Program:
+    """A process started by the command line, with all its lives and its children."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> None:
+        self.name = name
+        self._arguments = list(arguments)
+        self._log = folder / f"{name}.log"
+        self._env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log.touch()
+
+    def start(self) -> Self:
+        """Begin a life (again); `until_ready` waits for what it takes."""
+        setpriv = shutil.which("setpriv")
+        guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+        self._ready_before = self._count_ready()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*guard, sys.executable, "-m", "dalsegno.cli", *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=self._env,
+            )
+        return self
+
+    # --- what it says ----------------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _count_ready(self) -> int:
+        return len(re.findall(r"^ready: ", self.log, re.MULTILINE))
+
+    def is_ready(self) -> bool:
+        """Whether it (or its newest child) has said so since the last `start`."""
+        if self._count_ready() > self._ready_before:
+            return True
+        if not self.is_running:
+            raise RuntimeError(f"{self.name} ended before it was ready:\n{self.log[-LOG_TAIL_CHARACTERS:]}")
+        return False
+
+    async def until_ready(self) -> Self:
+        await until(self.is_ready, f"{self.name} is ready", seconds=START_SECONDS)
+        return self
+
+    def wait_ready(self) -> Self:
+        """As `until_ready`, for fixtures without a loop."""
+        asyncio.run(self.until_ready())
+        return self
+
+    @property
+    def host_id(self) -> str:
+        """Under which its newest child has started."""
+        host_id: str = re.findall(r"^ready: host (\S+)", self.log, re.MULTILINE)[-1]
+        return host_id
+
+    # --- its processes ---------------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.pid
+
+    def children(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            return [child for child in psutil.Process(self.pid).children() if child.is_running()]
+        return []
+
+    def child(self) -> psutil.Process:
+        """The one that does the work."""
+        (child,) = self.children()
+        return child
+
+    # --- what is done to it ----------------------------------------------------------------------------------
+
+    def kill_child(self) -> None:
+        """SIGKILL what does the work; its parent starts it again."""
+        for child in self.children():
+            child.kill()
+
+    def kill(self) -> None:
+        """SIGKILL the whole tree, the parent first so that it cannot tidy up. Killing twice is ordinary."""
+        if self._process is None:
+            return
+        children = self.children()
+        self._process.kill()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._process.wait()
+
+    def terminate(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    async def until_ended(self, *, seconds: float = STOP_SECONDS) -> int:
+        """The exit code."""
+        await until(lambda: not self.is_running, f"{self.name} ends", seconds=seconds)
+        assert self._process is not None
+        return self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP parent and children: what a frozen machine is to the others."""
+        psutil.Process(self.pid).suspend()
+        for child in self.children():
+            child.suspend()
+
+    def thaw(self) -> None:
+        for child in self.children():
+            child.resume()
+        psutil.Process(self.pid).resume()
+
+
+class Stack:
+    """A namespace with its processes. A context manager; it begins with one host and one worker unless told so.
+
+    `modules` are what hosts and workers load unless they are started with others.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: str,
+        database: str,
+        folder: Path,
+        modules: Sequence[str],
+        hosts: int = 1,
+        workers: int = 1,
+        host_flags: Sequence[str] = (),
+    ) -> None:
+        self.broker = broker
+        self.database = database
+        self.folder = folder
+        self.programs: list[Program] = []
+        self._modules = list(modules)
+        self._host_flags = list(host_flags)
+        self._beginning = (hosts, workers)
+        self._env = {"ORDERS_LEDGER": str(self.ledger), "SYSTEM_NOTES": str(self.notes)}
+
+    @property
+    def ledger(self) -> Path:
+        """Where the order example's services book."""
+        return self.folder / "orders.db"
+
+    @property
+    def notes(self) -> Path:
+        """Where the tests' own activities leave a line for each time they run."""
+        return self.folder / "notes"
+
+    def __enter__(self) -> Self:
+        where = ["--broker", self.broker, "--database", self.database]
+        command = [sys.executable, "-m", "dalsegno.cli", "init", *where]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        try:
+            hosts, workers = self._beginning
+            started = [self.host() for _ in range(hosts)] + [self.worker() for _ in range(workers)]
+            for program in started:
+                program.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for program in reversed(self.programs):
+            program.kill()
+
+    # --- processes -------------------------------------------------------------------------------------------
+
+    def host(self, *modules: str, flags: Sequence[str] = ()) -> Program:
+        """Start another host parent with its child."""
+        where = ["--broker", self.broker, "--database", self.database]
+        given = ["--lease-ttl", str(LEASE_TTL_SECONDS), "--log-format", "json", *self._host_flags, *flags]
+        return self._start("host", ["host", *(modules or self._modules), *where, *given], {})
+
+    def worker(
+        self, *modules: str, task_queue: str = "default", env: Mapping[str, str] | None = None
+    ) -> Program:
+        given = ["--broker", self.broker, "--task-queue", task_queue, "--log-format", "json"]
+        return self._start("worker", ["worker", *(modules or self._modules), *given], env or {})
+
+    def _start(self, kind: str, arguments: list[str], env: Mapping[str, str]) -> Program:
+        number = sum(program.name.startswith(kind) for program in self.programs) + 1
+        program = Program(f"{kind}-{number}", arguments, folder=self.folder, env={**self._env, **env})
+        self.programs.append(program)
+        return program.start()
+
+    @property
+    def hosts(self) -> list[Program]:
+        return [program for program in self.programs if program.name.startswith("host")]
+
+    @property
+    def workers(self) -> list[Program]:
+        return [program for program in self.programs if program.name.startswith("worker")]
+
+    @property
+    def logs(self) -> list[tuple[str, str]]:
+        """The end of what each process said."""
+        return [(program.name, program.log[-LOG_TAIL_CHARACTERS:]) for program in self.programs]
+
+    # --- talking to it ---------------------------------------------------------------------------------------
+
+    def client(self) -> Client:
+        """To be entered with `async with`. Patient: its requests outlive the outages of these tests."""
+        return Client(open_broker(self.broker), timeout=CLIENT_SECONDS)
