@@ -33,11 +33,11 @@ def stranger(rabbitmq_url: str) -> Iterator[BlockingChannel]:
 
 @pytest.fixture
 async def connect_to(no_loose_ends: None) -> AsyncIterator[Connect]:
-    """Opens sessions at any URL, with swift timings; closed after the test."""
+    """Opens sessions at any URL; closed after the test."""
     opened: list[Session] = []
 
     async def open_session(
-        url: str, on_closed: Ends | None = None, *, hot_path: bool = True, timings: Timings = SWIFT
+        url: str, on_closed: Ends | None = None, *, hot_path: bool = True, timings: Timings | None = None
     ) -> Session:
         broker = RabbitMQBroker(url, hot_path=hot_path, timings=timings)
         session = await broker.connect(on_closed=on_closed or Ends(), name="test")

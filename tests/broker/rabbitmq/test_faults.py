@@ -14,6 +14,7 @@ from yarl import URL
 from dalsegno.broker.port import Outcome, Queue, Session, Topology
 from dalsegno.broker.rabbitmq import Timings
 from tests.broker.conftest import Connect
+from tests.broker.rabbitmq.conftest import SWIFT
 from tests.broker.witness import Ends, Inbox, Sender, bodies, consume, depth_reached, eventually, fill, numbered
 from tests.servers import RabbitMQServer
 
@@ -41,8 +42,7 @@ class Party:
     async def join(
         self, connect_to: Connect, url: str, *, hot_path: bool, timings: Timings | None = None
     ) -> None:
-        options = {} if timings is None else {"timings": timings}
-        self.session: Session = await connect_to(url, self.ends, hot_path=hot_path, **options)
+        self.session: Session = await connect_to(url, self.ends, hot_path=hot_path, timings=timings)
         await self.session.declare(TOPOLOGY)
         self.sender = Sender(await self.session.open_publisher(on_closed=self.publisher_ends))
         self.consumer = await consume(self.session, QUEUE, self.inbox, prefetch=5, ends=self.consumer_ends)
@@ -87,7 +87,7 @@ async def test_a_restart_is_told_once_and_loses_nothing_that_was_confirmed(
     assert (await party.sender.settled())[-1] is Outcome.LOST
     await restarting
 
-    session = await connect_to(url, hot_path=hot_path, timings=Timings())
+    session = await connect_to(url, hot_path=hot_path)
     await session.declare(TOPOLOGY)
     again = Inbox()
     await consume(session, QUEUE, again)
@@ -109,7 +109,7 @@ async def test_publishes_in_flight_when_the_broker_dies_have_one_outcome_each(
     outcomes = await party.sender.settled()
     private_rabbitmq.start()
     assert set(outcomes) == {Outcome.CONFIRMED, Outcome.LOST}
-    session = await connect_to(url, timings=Timings())
+    session = await connect_to(url)
     inbox = Inbox()
     await consume(session, QUEUE, inbox, prefetch=2_000)
     confirmed = [b"%d" % n for n, outcome in enumerate(outcomes) if outcome is Outcome.CONFIRMED]
@@ -145,7 +145,7 @@ async def test_a_frozen_broker_is_given_up_and_used_again_once_it_thaws(
     private_rabbitmq: RabbitMQServer, url: str, connect_to: Connect
 ) -> None:
     party = Party()
-    await party.join(connect_to, url, hot_path=True)
+    await party.join(connect_to, url, hot_path=True, timings=SWIFT)
     os.kill(private_rabbitmq.pid, signal.SIGSTOP)
     try:
         party.sender.send("", QUEUE, *numbered(3))
@@ -153,7 +153,7 @@ async def test_a_frozen_broker_is_given_up_and_used_again_once_it_thaws(
         assert await party.sender.settled() == [Outcome.LOST] * 3
     finally:
         os.kill(private_rabbitmq.pid, signal.SIGCONT)
-    session = await connect_to(url, timings=Timings())
+    session = await connect_to(url)
     await fill(session, QUEUE, numbered(1))
 
 
@@ -161,7 +161,7 @@ async def test_a_frozen_broker_is_given_up_and_used_again_once_it_thaws(
 async def test_a_link_that_falls_silent_is_given_up(url: str, connect_to: Connect, hot_path: bool) -> None:
     async with silenceable(url) as (proxied, silence):
         party = Party()
-        await party.join(connect_to, proxied, hot_path=hot_path)
+        await party.join(connect_to, proxied, hot_path=hot_path, timings=SWIFT)
         party.sender.send("", QUEUE, *numbered(1))
         await party.inbox.receive(1)
         silence.set()
