@@ -33,7 +33,8 @@ class HandlerOwner(Protocol):
     def dropped(self) -> bool:
         """Whether what ends now is only let go of."""
 
-    def handler_failed(self, error: BaseException) -> None: ...
+    def handler_failed(self, error: BaseException) -> None:
+        """A handler ended by an exception."""
 
 
 class Handlers:
@@ -127,8 +128,7 @@ class Handlers:
         except BaseException as error:  # user code may raise anything
             if self._owner.dropped:
                 raise
-            if not isinstance(error, asyncio.CancelledError):  # by user code: that ends the handler alone
-                self._owner.handler_failed(error)
+            self._owner.handler_failed(error)
         finally:
             self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
 

@@ -61,13 +61,15 @@ from dalsegno.payload import Payload
 from dalsegno.signed_state import restore
 
 SIGNS_BETWEEN_PAUSES = 100
-"""A run that sets sign after sign without waiting is cut here, so that its host and its journal keep up."""
+"""A run that sets sign after sign without waiting is cut after each of these, so that its host keeps up. That
+follows from the number of the sign alone, so that a program built from that sign is cut there too."""
 
 
 class Phase(Enum):
     NEW = auto()
     """Nothing has run yet."""
     RUNNING = auto()
+    """The run method was entered and has not ended."""
     LEAVING = auto()
     """The run method was left for a sign; signal handlers are still running."""
     PAUSED = auto()
@@ -77,6 +79,7 @@ class Phase(Enum):
     BROKEN = auto()
     """User code had a bug. Nothing runs any more."""
     DROPPED = auto()
+    """It was let go of; its coroutines are closed."""
 
 
 class WorkflowProgram:
@@ -114,10 +117,12 @@ class WorkflowProgram:
         self._loop.allow(self._runtime)
 
     def _restored(self, state: Payload) -> Any:
+        what = f"The state of {self._definition.name} at its last sign cannot be restored."
         try:
             return restore(state, self._signed.state_version, self._definition.state_hint)
+        except PayloadError as error:
+            raise WorkflowCodeError(f"{what} {error}") from None
         except Exception as error:  # noqa: BLE001 - migrations are user code
-            what = f"The state of {self._definition.name} at its last sign cannot be restored."
             raise code_error(error, what) from None
 
     # The port
@@ -263,7 +268,8 @@ class WorkflowProgram:
         return self._phase is Phase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
-        self._ended_by(error)
+        if not isinstance(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
+            self._ended_by(error)
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
         return self._handlers.get(kind, name)

@@ -176,6 +176,37 @@ def test_a_bug_in_a_handler_suspends(name: str) -> None:
 
 
 @workflow.defn
+class CancelsHandlers:
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        await workflow.wait_condition(lambda: len(self.noted) == 2 and workflow.all_handlers_finished())
+        return self.noted
+
+    @workflow.signal
+    async def later(self) -> None:
+        self.noted.append("later")
+        handle = workflow.start_activity(echo, "x")
+        handle.cancel()
+        await asyncio.gather(handle)
+
+    @workflow.signal
+    def now(self) -> None:
+        self.noted.append("now")
+        raise asyncio.CancelledError
+
+
+def test_a_cancellation_of_user_codes_own_ends_the_handler_alone() -> None:
+    play = Play(CancelsHandlers)
+    play.begin()
+    play.signal("later")
+    play.signal("now")
+    assert play.result == ["later", "now"]
+
+
+@workflow.defn
 class EndsWhileHandling:
     def __init__(self) -> None:
         self.over = False
