@@ -34,7 +34,7 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
@@ -312,9 +312,9 @@ class PartitionSupervisor(LightActor):
             for probe in activation.probes:
                 self.engine.probe(self.partition, actor.workflow_id, probe)
 
-    def came_again(self, actor: WorkflowActor, cause: Cause, answer: AnswerEffect | None) -> None:
+    def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
         self._children.move_to_end(actor.workflow_id)
-        self.engine.round.add_again(actor, self.partition, cause, answer)
+        self.engine.round.add_again(actor, self.partition, cause, answers)
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
@@ -366,7 +366,7 @@ class PartitionSupervisor(LightActor):
             return
         actor.settling = False
         status = instance.status
-        if status is not None and status.closed and actor.actor_inbox.empty() and not instance.outstanding():
+        if status is not None and status.closed and actor.actor_inbox.empty() and not instance.has_outstanding:
             self._retire(actor)
 
     def effect_parked(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -115,15 +115,12 @@ class RoundBuilder:
                 SeenRow(workflow_id=actor.workflow_id, message_id=cause.message_id, time=time, answer=answer)
             )
 
-    def add_again(
-        self, actor: WorkflowActor, partition: int, cause: Cause, answer: AnswerEffect | None
-    ) -> None:
+    def add_again(self, actor: WorkflowActor, partition: int, cause: Cause, answers: Sequence[Effect]) -> None:
         """A cause that was handled before: it waits for all that is outstanding, and is answered again."""
         entry = self.entry(actor, partition)
         entry.causes.append(cause)
         entry.again.append(cause)
-        if answer is not None:
-            entry.leaving.append(Leaving(cause, "", None, answer))
+        entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
 
     def add_effect(self, actor: WorkflowActor, partition: int, cause: Cause, effect: Effect) -> None:
         """An answer that needs no activation, but must not show what this round has not written yet."""

@@ -16,8 +16,10 @@ from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import (
     AnswerEffect,
+    CancelTaskEffect,
     Effect,
     EffectID,
+    GrantEffect,
     ResultEffect,
     TaskEffect,
 )
@@ -47,26 +49,18 @@ class Shipping:
 
     def of_entry(self, entry: Entry) -> list[Shipment]:
         """What may leave now that the entry is durable."""
-        shipments: list[Shipment] = []
-        for leaving in entry.leaving:
-            shipment = self._ship(entry, leaving)
-            if shipment is not None:
-                shipments.append(shipment)
+        shipments = [self._ship(entry, leaving) for leaving in entry.leaving]
         if entry.again:
             self._outstanding(entry, shipments)
         if entry.resend_due:
             self._unheld(entry, shipments)
         return shipments
 
-    def _ship(self, entry: Entry, leaving: Leaving) -> Shipment | None:
+    def _ship(self, entry: Entry, leaving: Leaving) -> Shipment:
         effect = leaving.effect
         if leaving.effect_id is not None:
             return self._durable(entry, leaving.run_id, leaving.effect_id, effect, [leaving.cause])
-        caller = effect.caller if isinstance(effect, AnswerEffect | ResultEffect) else None
-        if caller is None:
-            return None
-        kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
-        message_id = translate.answer_message_id(caller, leaving.cause.message_id, kind)
+        message_id = _transient_id(effect, leaving.cause)
         message = self._answer(self._placed(effect, entry.partition), message_id)
         return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
 
@@ -148,3 +142,18 @@ class Shipping:
         key = f"forwarded/{id(origin.delivery)}"
         address = Address(forward.exchange, forward.routing_key)
         return Shipment(origin.delivery.message, address, causes=[cause], key=key)
+
+
+def _transient_id(effect: Effect, cause: Cause) -> str:
+    """The message ID of an effect that is not outstanding: the same when its cause comes again."""
+    match effect:
+        case AnswerEffect() | ResultEffect():
+            kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
+            return translate.answer_message_id(effect.caller, cause.message_id, kind)
+        case GrantEffect() | CancelTaskEffect():
+            what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
+            return translate.derived_message_id(
+                effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), what
+            )
+        case TaskEffect():
+            raise AssertionError("a task is always outstanding")

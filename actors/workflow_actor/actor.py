@@ -9,13 +9,13 @@ throwing it away at any time is safe.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Start
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Start, Suspend, Terminate
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 
 SEEN_LIMIT = 10_000
@@ -31,8 +31,8 @@ class Parent(Protocol):
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
         """Commit this with the round in progress."""
 
-    def came_again(self, actor: WorkflowActor, cause: Cause, answer: AnswerEffect | None) -> None:
-        """Send what is outstanding, and the answer; then the cause may go."""
+    def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
+        """Send what is outstanding, and the answers; then the cause may go."""
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         """Find out whether this command was answered before; answered by `actor.seen_found`."""
@@ -167,7 +167,7 @@ class WorkflowActor(LightActor):
             return
         if self._may_have_struck(cause):
             return
-        if self._must_rebuild_in_slices():
+        if self._must_rebuild_in_slices(cause):
             self._put_back(cause)
             self._rebuilding = instance.rebuild()
             self._parent.rebuild_later(self)
@@ -178,7 +178,8 @@ class WorkflowActor(LightActor):
         finally:
             self._watch.leave()
         if cause.held and any(activation.stale for activation in activations):
-            self._parent.came_again(self, cause, None)
+            answers = [effect for activation in activations for _, effect in activation.effects]
+            self._parent.came_again(self, cause, answers)
         else:
             self._parent.activated(self, cause, activations)
 
@@ -243,7 +244,9 @@ class WorkflowActor(LightActor):
         current = self.instance.run_id
         return command.run_id is not None and current is not None and command.run_id != current
 
-    def _must_rebuild_in_slices(self) -> bool:
+    def _must_rebuild_in_slices(self, cause: Cause) -> bool:
+        if isinstance(cause.command, Suspend | Terminate):
+            return False  # they are there to keep the code from running
         state = self.instance.state
         return state is not None and not self.instance.has_program and len(state.log) > LONG_LOG
 
@@ -258,7 +261,8 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_seen(self, message_id)
                 return True
             return False
-        self._parent.came_again(self, cause, self._same_answer(cause, answer))
+        again = self._same_answer(cause, answer)
+        self._parent.came_again(self, cause, [] if again is None else [again])
         return True
 
     def _same_answer(self, cause: Cause, answer: str) -> AnswerEffect | None:

@@ -6,10 +6,11 @@ answer goes, if one is wanted.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from msgspec import Struct
 
 
 class Caller(Struct, frozen=True):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from dalsegno.actors.workflow_actor.commands import Caller
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
-from msgspec import Struct
 
 EffectID = tuple[int, int]
 """(sequence of the activation, index within it); unique within a run."""

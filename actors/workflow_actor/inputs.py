@@ -8,9 +8,10 @@ They are stored as arrays: new fields go to the end, with a default.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from msgspec import Struct
 
 
 class RunInfo(Struct, frozen=True, kw_only=True, array_like=True):

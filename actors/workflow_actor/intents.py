@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import Struct
+
 from dalsegno.actors.workflow_actor.inputs import SignedState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from msgspec import Struct
 
 CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon"]
 
