@@ -23,6 +23,7 @@ from typing import Any, Self, TypeVar, overload
 import psutil
 
 from dalsegno.broker.url import open_broker
+from dalsegno.cli.namespace import initialise
 from dalsegno.client import Client
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Program:
         return len(re.findall(r"^ready: ", self.log, re.MULTILINE))
 
     def is_ready(self) -> bool:
-        """Whether it (or its newest child) has said so since the last `start`."""
+        """Whether it (or its newest child) has said so since the last `start` or `kill_child`."""
         if self._count_ready() > self._ready_before:
             return True
         if not self.is_running:
@@ -141,7 +142,8 @@ class Program:
     # --- what is done to it ----------------------------------------------------------------------------------
 
     def kill_child(self) -> None:
-        """SIGKILL what does the work; its parent starts it again."""
+        """SIGKILL what does the work; its parent starts it again, and until then this is not ready."""
+        self._ready_before = self._count_ready()
         for child in self.children():
             child.kill()
 
@@ -179,9 +181,10 @@ class Program:
 
 
 class Stack:
-    """A namespace with its processes. A context manager; it begins with one host and one worker unless told so.
+    """A namespace with its processes: one host and one worker, unless told otherwise.
 
-    `modules` are what hosts and workers load unless they are started with others.
+    A context manager, to be entered where no event loop runs: in a fixture, as a rule. `modules` are what hosts
+    and workers load unless they are started with others.
     """
 
     def __init__(
@@ -215,9 +218,7 @@ class Stack:
         return self.folder / "notes"
 
     def __enter__(self) -> Self:
-        where = ["--broker", self.broker, "--database", self.database]
-        command = [sys.executable, "-m", "dalsegno.cli", "init", *where]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        initialise(self.broker, self.database, partitions=16)
         try:
             hosts, workers = self._beginning
             started = [self.host() for _ in range(hosts)] + [self.worker() for _ in range(workers)]
