@@ -38,6 +38,8 @@ class Engine(Protocol):
 
     def find_due(self, partition: int, before: int, limit: int) -> None: ...
 
+    def find_suspended(self, partition: int, limit: int) -> None: ...
+
     def wake_at_changed(self, wake_at: int) -> None: ...
 
     def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
@@ -76,9 +78,16 @@ class AlarmClock:
         return self._runs
 
     def start(self) -> None:
-        """The partition is live; the database is scanned at the next look."""
+        """The partition is live; the database is scanned at the next look, and suspended instances are looked
+        at once, because our code may be other than that which they are suspended for."""
         self._runs = True
         self._next_scan = 0.0
+        self._engine.find_suspended(self._partition, COLD_LOADS_LIMIT)
+
+    def suspended_found(self, workflow_ids: Sequence[str]) -> None:
+        """Load them: an instance whose code has changed is due as soon as it is there."""
+        for workflow_id in workflow_ids:
+            self._wards.child(workflow_id)
 
     def stop(self) -> None:
         self._runs = False

@@ -69,6 +69,9 @@ class World(Carrier, Protocol):
     def find_due(self, partition: int, before: int, limit: int) -> None:
         """Answered by `due_found`."""
 
+    def find_suspended(self, partition: int, limit: int) -> None:
+        """Answered by `suspended_found`."""
+
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         """Answered by `task_queue_found_empty`, if it is."""
 
@@ -150,6 +153,9 @@ class Engine:
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self._world.find_due(partition, before, limit)
+
+    def find_suspended(self, partition: int, limit: int) -> None:
+        self._world.find_suspended(partition, limit)
 
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
         self._world.probe_task_queue(partition, workflow_id, probe)
@@ -329,6 +335,11 @@ class Engine:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.alarm_clock.found(due, complete=complete)
+
+    def suspended_found(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.alarm_clock.suspended_found(workflow_ids)
 
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)

@@ -377,12 +377,22 @@ class Host:
         self._threads.read(lambda _: self._membership.strikes([run_id]), found, what="strikes")
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
-        slots = range(partition, topology.SLOTS, self.engine.partition_count)
+        slots = self._slots(partition)
         self._threads.read(
             lambda reader: reader.due(slots, before=before, limit=limit),
             lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
             what="due",
         )
+
+    def find_suspended(self, partition: int, limit: int) -> None:
+        self._threads.read(
+            lambda reader: reader.suspended(self._slots(partition), limit=limit),
+            partial(self.engine.suspended_found, partition),
+            what="suspended",
+        )
+
+    def _slots(self, partition: int) -> range:
+        return range(partition, topology.SLOTS, self.engine.partition_count)
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         self._loop.create_task(self._probe(partition, workflow_id, probe))
