@@ -13,7 +13,6 @@ Everything here runs on one thread, in plain callbacks: user code must not run i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 from uuid import uuid4
 
 import structlog
@@ -23,13 +22,14 @@ from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.intake import Forward, Rejected
-from dalsegno.actors.supervisor.outbox import Carrier, Outbox
+from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.partition import Delivered, PartitionSupervisor
 from dalsegno.actors.supervisor.round import RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.supervisor.waiters import Waiter
+from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import ResultEffect
@@ -39,55 +39,11 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
-from dalsegno.persistence.port import Due, Loaded, Round, RoundOutcome
+from dalsegno.persistence.port import Due, Loaded, RoundOutcome
 
 log = structlog.get_logger()
 
 REBUILD_SLICE_SECONDS = 0.005
-
-
-class World(Carrier, Protocol):
-    """What the engine asks of the shell."""
-
-    def call_soon(self, callback: Callable[[], None]) -> None: ...
-
-    def now(self) -> int:
-        """The estimate of database time, in microseconds; it never goes back."""
-
-    def commit(self, round_: Round) -> None:
-        """Answered by `committed` or `commit_failed`."""
-
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        """Answered by `loaded`, after as many tries as it takes."""
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        """Answered by `seen_found`."""
-
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        """Answered by `strikes_found`."""
-
-    def find_due(self, partition: int, before: int, limit: int) -> None:
-        """Answered by `due_found`."""
-
-    def find_suspended(self, partition: int, limit: int) -> None:
-        """Answered by `suspended_found`."""
-
-    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
-        """Answered by `task_queue_found_empty`, if it is."""
-
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
-        """Answer a request about a run that is not the current one; then `cause.done()`."""
-
-    def open_channel(self, partition: int) -> None:
-        """Consume the partition's queue, after as many tries as it takes. Answered by `channel_opened`."""
-
-    def stop_consuming(self, partition: int) -> None:
-        """No new deliveries; those already here stay ours. Answered by `consuming_stopped`."""
-
-    def close_channel(self, partition: int) -> None: ...
-
-    def partition_released(self, partition: int, epoch: int) -> None:
-        """All that was delivered is done with: the lease may go to its heir."""
 
 
 class Engine:
