@@ -68,6 +68,9 @@ def host(
     ] = None,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
+    idle_seconds: Annotated[
+        float, typer.Option(hidden=True, help="After this time an idle workflow leaves memory; for tests.")
+    ] = 10.0,
     child: Annotated[tuple[str, str, int] | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run workflows: a parent process that watches one host process per core.
@@ -83,6 +86,7 @@ def host(
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
+        idle_seconds=idle_seconds,
         json_task_queues=frozenset(json_task_queue or ()),
     )
     if child is not None:
@@ -90,6 +94,7 @@ def host(
         return
     serving.check_processes(processes, broker=broker, database=database)
     flags = ["--lease-ttl", str(lease_ttl), "--history-limit", str(history_limit)]
+    flags += ["--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)

@@ -421,6 +421,7 @@ class PartitionSupervisor(LightActor):
             self._retire(actor)
 
     def _retire(self, actor: WorkflowActor) -> None:
+        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
         self._histories.pop(actor.workflow_id, None)
         self._discard(actor)
 
