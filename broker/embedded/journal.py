@@ -28,7 +28,7 @@ RETRY_SECONDS = 1.0
 
 OnPage = Callable[[list[Item] | None], None]
 """The page, or None when it could not be read."""
-Job = Callable[[Store], None]
+Job = Callable[[Store], object]
 
 
 class _End:

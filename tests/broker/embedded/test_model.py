@@ -100,6 +100,37 @@ def test_the_next_consumer_takes_over_at_once_what_the_closed_one_held() -> None
     assert bench.deliveries() == [("1", 1, True, 1), ("2", 2, True, 1), ("3", 3, False, 0)]
 
 
+def test_what_comes_back_from_several_consumers_stands_in_the_old_order() -> None:
+    bench = Bench()
+    bench.model.open_consumer(US, CONSUMER, "q", 2)
+    bench.publish("q", 2)
+    bench.write()
+    bench.model.open_consumer(US, OTHER_CONSUMER, "q", 3)
+    bench.publish("q", 5)
+    bench.write()
+    bench.deliveries()
+    bench.model.close_channel(US, OTHER_CONSUMER)
+    bench.model.cancel(US, CONSUMER)
+    bench.model.close_channel(US, CONSUMER)
+    bench.model.open_consumer(US, OTHER_CONSUMER + 1, "q", 0)
+    assert [delivery[0] for delivery in bench.deliveries()] == ["1", "2", "3", "4", "5", "6", "7"]
+
+
+def test_a_message_dies_when_it_came_back_more_often_than_the_limit_says() -> None:
+    bench = Bench(
+        Queue("q", delivery_limit=1, dead_letter_exchange="", dead_letter_routing_key="dead"), Queue("dead")
+    )
+    bench.publish("q", 1)
+    bench.write()
+    for channel in (CONSUMER, OTHER_CONSUMER):
+        bench.model.open_consumer(US, channel, "q", 1)
+        bench.model.close_channel(US, channel)
+        bench.write()
+    assert bench.deliveries() == [("1", 1, False, 0), ("1", 1, True, 1)]
+    assert bench.in_file("q") == []
+    assert bench.in_file("dead") == ["1"]
+
+
 def test_a_session_that_ends_hands_nothing_to_its_own_other_consumers() -> None:
     bench = Bench()
     for channel in (CONSUMER, OTHER_CONSUMER):

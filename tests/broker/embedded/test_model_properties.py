@@ -314,4 +314,4 @@ def message_number(payload: bytes) -> int:
 
 
 TestBroker = BrokerMachine.TestCase
-TestBroker.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestBroker.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
