@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from examples.orders.models import Line, Order
 
@@ -24,6 +25,18 @@ def order(order_id: str, **changes: object) -> Order:
 def large(order_id: str, **changes: object) -> Order:
     """One that needs an approval."""
     return order(order_id, lines=[Line("A-7", 2, Decimal(600))], **changes)
+
+
+def plain_order(order_id: str, *, price: str = "9.50", **fields: Any) -> dict[str, Any]:
+    """An order as strangers write it, in JSON. Beyond a price of 500 it needs an approval."""
+    return {
+        "order_id": order_id,
+        "customer": "ann",
+        "card": PAID_BY_CARD,
+        "address": "1 High Street",
+        "lines": [{"sku": "A-7", "quantity": 2, "unit_price": price}],
+        **fields,
+    }
 
 
 @dataclass(frozen=True)

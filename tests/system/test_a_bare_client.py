@@ -1,0 +1,130 @@
+"""A client that knows a broker and JSON, and nothing of dalsegno."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import wait_until
+from tests.system.bare import Bare
+from tests.system.conftest import SERVERS, StackFactory
+from tests.system.shop import booked, plain_order
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres]
+
+LARGE = "600.00"
+"""A price that needs an approval."""
+
+
+@pytest.fixture(scope="module")
+def stack(stack_on: StackFactory) -> Iterator[Stack]:
+    flags = ["--idle-seconds", "0.3", "--log-level", "debug"]
+    with stack_on(SERVERS, modules=["examples.orders"], host_flags=flags) as stack:
+        yield stack
+
+
+@pytest.fixture
+def bare(stack: Stack) -> Iterator[Bare]:
+    with Bare(stack.broker) as bare:
+        yield bare
+
+
+def until_put_away(stack: Stack, workflow_id: str) -> None:
+    (host,) = stack.hosts
+    said = f'"workflow_id": "{workflow_id}"'
+    wait_until(
+        lambda: any(said in line and '"passivated"' in line for line in host.log.splitlines()),
+        30,
+        f"the passivation of {workflow_id}",
+    )
+
+
+def test_a_start_as_json_is_accepted_and_answered_with_its_result(stack: Stack, bare: Bare) -> None:
+    message_id = bare.start("Order", "plain", plain_order("plain"))
+    accepted = bare.reply(message_id)
+    assert (accepted["kind"], accepted["status"]) == ("accepted", "running")
+    result = bare.reply(message_id)
+    assert (result["kind"], result["status"]) == ("result", "completed")
+    assert result["run_id"] == accepted["run_id"]
+    assert result["result"]["status"] == "completed"
+    assert booked(stack.ledger, "plain") == ["payment", "reservation", "shipment", "mail"]
+
+
+def test_a_failure_is_told_as_json(bare: Bare) -> None:
+    message_id = bare.start("Order", "plain-invalid", plain_order("plain-invalid", lines=[]))
+    assert bare.reply(message_id)["kind"] == "accepted"
+    failed = bare.reply(message_id)
+    assert (failed["kind"], failed["status"]) == ("result", "failed")
+    assert failed["failure"]["cause"]["message"] == "the order has no lines"
+
+
+def test_both_replies_come_although_the_host_is_killed_before_either(stack: Stack, bare: Bare) -> None:
+    (host,) = stack.hosts
+    host.kill()
+    message_id = bare.start("Order", "early", plain_order("early"))
+    host.start().wait_ready()
+    assert bare.reply(message_id, "accepted")["status"] == "running"
+    assert bare.reply(message_id, "result")["status"] == "completed"
+
+
+def test_the_result_comes_although_the_host_is_killed_after_it_accepted(stack: Stack, bare: Bare) -> None:
+    (host,) = stack.hosts
+    message_id = bare.start("Order", "between", plain_order("between", price=LARGE))
+    assert bare.reply(message_id)["kind"] == "accepted"
+    host.kill()
+    approval = {"approved": True, "by": "bob"}
+    signal = bare.send("workflow.signal", {"workflow_id": "between", "name": "approve", "args": [approval]})
+    host.start().wait_ready()
+    answer = bare.reply(signal)
+    assert (answer["kind"], answer.get("error")) == ("answer", None)
+    result = bare.reply(message_id, "result")
+    assert result["status"] == "completed"
+    assert booked(stack.ledger, "between") == ["payment", "reservation", "shipment", "mail"]
+
+
+def test_a_workflow_that_was_put_away_is_described_and_queried(stack: Stack, bare: Bare) -> None:
+    bare.start("Order", "asleep", plain_order("asleep", price=LARGE))
+    until_put_away(stack, "asleep")
+    description = bare.control("workflow.describe", {"workflow_id": "asleep"})["description"]
+    assert (description["workflow_type"], description["status"]) == ("Order", "running")
+    assert description["pending_timers"] == 1
+    until_put_away(stack, "asleep")
+    question = {"workflow_id": "asleep", "name": "order_status"}
+    assert bare.control("workflow.query", question)["result"] == "awaiting approval"
+
+
+def test_a_closed_workflow_is_described_and_queried(stack: Stack, bare: Bare) -> None:
+    message_id = bare.start("Order", "closed", plain_order("closed"))
+    assert [bare.reply(message_id)["kind"], bare.reply(message_id)["kind"]] == ["accepted", "result"]
+    until_put_away(stack, "closed")
+    description = bare.control("workflow.describe", {"workflow_id": "closed"})["description"]
+    assert description["status"] == "completed"
+    assert description["closed_at"] >= description["started_at"]
+    question = {"workflow_id": "closed", "name": "order_status"}
+    assert bare.control("workflow.query", question)["result"] == "completed"
+
+
+def test_the_control_queue_answers_what_needs_the_database_alone(stack: Stack, bare: Bare) -> None:
+    (host,) = stack.hosts
+    assert bare.control("control.ping", {})["host_id"] == host.host_id
+    assert [row["host_id"] for row in bare.control("control.hosts", {})["hosts"]] == [host.host_id]
+    partitions = bare.control("control.partitions", {})["partitions"]
+    assert {row["owner"] for row in partitions} == {host.host_id}
+    message_id = bare.start("Order", "listed", plain_order("listed"))
+    bare.reply(message_id)
+    bare.reply(message_id)
+    (row,) = bare.control("control.workflows", {"workflow_id": "listed"})["workflows"]
+    assert row["status"] == "completed"
+    history = bare.control("control.history", {"workflow_id": "listed"})["history"]
+    assert history[-1]["events"][-1]["type"] == "RunClosed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("workflow.describe", "not_found"), ("workflow.query", "not_found"), ("workflow.terminate", "not_found")],
+)
+def test_who_asks_for_a_workflow_that_nobody_started_is_told_so(bare: Bare, kind: str, code: str) -> None:
+    body = {"workflow_id": "nobody", "name": "order_status"}
+    assert bare.ask(kind, body)["error"]["code"] == code
