@@ -337,7 +337,9 @@ async def test_a_declaration_is_answered_when_it_is_on_disk(path: Path, server: 
     disk_may_go_on = threading.Event()
     server.run_on_file(lambda _: disk_may_go_on.wait(20))
     declaring = asyncio.create_task(opened.declare(Topology(queues=[Queue("new")])))
-    assert await opened.queue_depth("q") == 0  # Answered behind the declaration, which waits.
+    while await opened.queue_depth("new") is None:
+        pass
+    assert await opened.queue_depth("q") == 0  # Asked later and answered sooner.
     assert not declaring.done()
     disk_may_go_on.set()
     await declaring
