@@ -74,7 +74,10 @@ class Shipping:
         message_id = self.durable_id(run_id, effect_id)
         unsendable = None
         try:
-            message = translate.to_message(effect, message_id, task_content_type=content_type)
+            if isinstance(effect, ResultEffect):
+                message = self._answer(effect, message_id)  # one that says so, if it is too large
+            else:
+                message = translate.to_message(effect, message_id, task_content_type=content_type)
         except MessageTooLargeError as error:
             message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
         return Shipment(
