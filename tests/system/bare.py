@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Self
 
+import cbor2
 import pika  # type: ignore[import-untyped]
 from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
 
@@ -34,8 +35,8 @@ class Bare:
         self._connection.close()
 
     def _on_reply(self, _channel: object, _method: object, properties: Any, body: bytes) -> None:
-        assert properties.content_type == "application/json"
-        self._replies.setdefault(properties.correlation_id, []).append(json.loads(body))
+        reply = json.loads(body) if properties.content_type == "application/json" else cbor2.loads(body)
+        self._replies.setdefault(properties.correlation_id, []).append(reply)
 
     def send(
         self,
@@ -61,17 +62,14 @@ class Bare:
             exchange=exchange,
             routing_key=routing_key,
             body=body if isinstance(body, bytes) else json.dumps(body).encode(),
-            properties=pika.BasicProperties(
-                type=kind,
-                content_type=content_type,
-                delivery_mode=2,
-                message_id=message_id,
-                reply_to=self.reply_queue,
-                **properties,
-            ),
+            properties=self.properties(kind, message_id, content_type=content_type, **properties),
             mandatory=True,
         )
         return message_id or "none"
+
+    def properties(self, kind: str | None, message_id: str | None, **others: Any) -> pika.BasicProperties:
+        usual = {"content_type": "application/json", "delivery_mode": 2, "reply_to": self.reply_queue}
+        return pika.BasicProperties(type=kind, message_id=message_id, **{**usual, **others})
 
     def reply(self, message_id: str, kind: str | None = None) -> dict[str, Any]:
         """The next reply to a message of ours, of that kind if one is given: replies may come more than once.
