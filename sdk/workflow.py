@@ -261,9 +261,8 @@ def as_completed(
 ) -> Iterator[Coroutine[Any, Any, T]]:
     """asyncio.as_completed, for any iterable. (asyncio's takes coroutines in lists and tuples only.)"""
     seconds = None if timeout is None else _seconds(timeout)
-    return cast(
-        Any, asyncio.as_completed([asyncio.ensure_future(f) for f in dict.fromkeys(fs)], timeout=seconds)
-    )
+    futures = [asyncio.ensure_future(f) for f in dict.fromkeys(fs)]
+    return cast("Iterator[Coroutine[Any, Any, T]]", asyncio.as_completed(futures, timeout=seconds))
 
 
 def _seconds(duration: Duration) -> float:
