@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from dalsegno.cli import options
+from dalsegno.cli.failures import command_line
 from dalsegno.cli.logs import configure
 from dalsegno.cli.workflow_commands import app as workflow_app
 
 HELP = """
 Durable workflows on RabbitMQ and PostgreSQL, or on files of this machine.
 
-To try it: [bold]dalsegno dev orders[/bold] runs a host and a worker for the module orders on files in
-.dalsegno; in another terminal of the same folder,
-[bold]dalsegno workflow start Order --id o-1 --input '{...}' --wait[/bold].
+[bold]To try it[/bold], with workflows and activities in orders.py:
+  dalsegno dev orders
+and in another terminal of the same folder:
+  dalsegno workflow start Order --id o-1 --input '{"item": "book"}' --follow
 
-In production: [bold]dalsegno init[/bold] once, then as many [bold]dalsegno host[/bold] and
-[bold]dalsegno worker[/bold] as you like, with DALSEGNO_BROKER and DALSEGNO_DATABASE set.
+[bold]In production[/bold], with DALSEGNO_BROKER and DALSEGNO_DATABASE set:
+  dalsegno init              once, and after each upgrade
+  dalsegno host orders       as many as you like: runs workflows
+  dalsegno worker orders     as many as you like: runs activities
 
-Exit codes: 0 done; 1 refused, or the workflow did not complete; 2 something must be mended (usage, URL,
-password, tables, code); 3 something is not there just now (broker, database, answer).
+[bold]Exit codes[/bold]
+  0  done
+  1  refused, or the workflow did not complete
+  2  something must be mended: usage, URL, password, tables, code
+  3  something is not there just now: broker, database, answer
 """
 
 app = typer.Typer(
@@ -37,16 +42,42 @@ app = typer.Typer(
 app.add_typer(workflow_app, name="workflow")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dalsegno {version('dalsegno')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None: ...
+
+
 @app.command()
 def init(
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.Database = options.DEFAULT_DATABASE,
-    partitions: Annotated[int, typer.Option(help="How far hosts can scale out; fixed for a namespace.")] = 16,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER", help="How far hosts can scale out: 16 if not given, and fixed once it is there."
+        ),
+    ] = None,
 ) -> None:
-    """Create or upgrade a namespace: tables, exchanges, queues. Doing it again changes nothing."""
+    """Create or upgrade a namespace: tables, exchanges, queues.
+
+    Doing it again changes nothing. Do it after each upgrade of dalsegno.
+    """
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
 
+    configure("error")
     namespace = initialise(broker, database, partitions)
     say(f"The namespace is there, with {namespace.partitions} partitions.")
 
@@ -56,15 +87,19 @@ def host(
     modules: options.Modules,
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.Database = options.DEFAULT_DATABASE,
-    processes: Annotated[int, typer.Option(help="Host processes, each of which uses one core.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="Host processes; each can use one core.")
+    ] = 1,
     lease_ttl: Annotated[
-        float, typer.Option(help="Seconds after which a dead host's partitions go to others.")
+        float,
+        typer.Option(min=1, metavar="SECONDS", help="After which a host that vanished has lost its work."),
     ] = 10.0,
     history_limit: Annotated[
-        int, typer.Option(help="Journal rows that a run keeps behind its snapshot, for people.")
+        int, typer.Option(min=0, metavar="ROWS", help="History that a run keeps for people, behind a snapshot.")
     ] = 10_000,
     json_task_queue: Annotated[
-        list[str] | None, typer.Option(help="A task queue whose workers read JSON; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A task queue whose workers read JSON; repeat it for several."),
     ] = None,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
@@ -75,14 +110,20 @@ def host(
 ) -> None:
     """Run workflows: a parent process that watches one host process per core.
 
-    The parent kills and restarts a process whose workflow code does not yield. SIGTERM hands everything over
-    to the other hosts and stops.
+    It prints a line that begins with [bold]ready:[/bold] when it serves, and waits
+    for broker and database if they are not there yet. The parent starts a
+    process anew that died, or whose workflow code does not yield.
+
+    SIGTERM or Ctrl-C hands everything over to the other hosts and ends
+    within ten seconds; a second one ends at once.
+
+    Example: dalsegno host shop.orders --processes 2
     """
     from dalsegno.actors.supervisor.child import Launch
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.cli import serving
 
-    configure(log_level, log_format)  # type: ignore[arg-type]  # checked by `run`
+    configure(log_level, log_format)
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
@@ -105,43 +146,62 @@ def host(
 def worker(
     modules: options.Modules,
     broker: options.Broker = options.DEFAULT_BROKER,
-    task_queue: Annotated[str, typer.Option(envvar="DALSEGNO_TASK_QUEUE")] = "default",
-    concurrency: Annotated[int, typer.Option(help="Activities at one time.")] = 100,
+    task_queue: options.TaskQueue = "default",
+    concurrency: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Activities at one time.")] = 100,
     drain_seconds: Annotated[
-        float, typer.Option(help="How long running activities may go on after SIGTERM.")
+        float, typer.Option(min=0, metavar="SECONDS", help="How long activities may go on after SIGTERM.")
     ] = 20.0,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
+    child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run activities of a task queue."""
+    """Run activities of a task queue.
+
+    It prints a line that begins with [bold]ready:[/bold] when it takes tasks, and
+    waits for the broker if it is not there yet. SIGTERM or Ctrl-C lets
+    running activities finish; a second one ends at once.
+
+    Example: dalsegno worker shop.orders --task-queue billing --concurrency 20
+    """
     from dalsegno.cli import serving
 
-    configure(log_level, log_format)  # type: ignore[arg-type]  # checked by `run`
+    configure(log_level, log_format)
     serving.serve_worker(
-        modules, broker=broker, task_queue=task_queue, concurrency=concurrency, drain_seconds=drain_seconds
+        modules,
+        broker=broker,
+        task_queue=task_queue,
+        concurrency=concurrency,
+        drain_seconds=drain_seconds,
+        parent_pid=child_of,
     )
 
 
 @app.command()
 def dev(
     modules: options.Modules,
-    folder: Annotated[str, typer.Option("--dir", help="Where the files go.")] = options.FOLDER,
-    task_queue: Annotated[str, typer.Option(envvar="DALSEGNO_TASK_QUEUE")] = "default",
+    folder: Annotated[
+        str, typer.Option("--dir", metavar="FOLDER", help="Where its files go.")
+    ] = options.FOLDER,
+    task_queue: options.TaskQueue = "default",
     log_level: options.LogLevel = "warning",
     log_format: options.LogFormat = "auto",
 ) -> None:
-    """A host and a worker on files of this machine, with nothing to install."""
+    """A host and a worker on files of this machine, with nothing to install.
+
+    Example: dalsegno dev shop.orders
+    """
     from dalsegno.cli import serving
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
 
-    configure(log_level, log_format)  # type: ignore[arg-type]  # checked by `run`
+    configure(log_level, log_format)
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
-    initialise(broker, database, 16)
-    say(f"dalsegno runs {', '.join(modules)} on files in {folder}. Stop it with Ctrl-C.")
-    say("In another terminal, in this folder:")
-    say("    dalsegno workflow start TYPE --id ID --input JSON --wait")
-    say("    dalsegno workflow list")
+    initialise(broker, database)
+    where = "" if folder == options.FOLDER else f" --broker {broker}"
+    say(f"dalsegno runs {' '.join(modules)} on files in {folder}. Ctrl-C stops it; nothing is lost.")
+    say("In another terminal of this folder:")
+    say(f"    dalsegno workflow start TYPE --id ID --input JSON --follow{where}")
+    say(f"    dalsegno workflow list{where}")
     logs = ["--log-level", log_level, "--log-format", log_format]
     specs = [
         serving.host_spec(modules, broker=broker, database=database, processes=1, flags=logs),
@@ -157,9 +217,9 @@ def ping(
     as_json: options.AsJson = False,
 ) -> None:
     """Whether a host answers."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import cluster
 
-    asking.ping(broker, timeout, as_json=as_json)
+    cluster.ping(broker, timeout, as_json=as_json)
 
 
 @app.command()
@@ -169,9 +229,9 @@ def hosts(
     as_json: options.AsJson = False,
 ) -> None:
     """The live hosts and what they own."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import cluster
 
-    asking.hosts(broker, timeout, as_json=as_json)
+    cluster.hosts(broker, timeout, as_json=as_json)
 
 
 @app.command()
@@ -181,28 +241,11 @@ def partitions(
     as_json: options.AsJson = False,
 ) -> None:
     """Who owns which partition, and in which epoch."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import cluster
 
-    asking.partitions(broker, timeout, as_json=as_json)
+    cluster.partitions(broker, timeout, as_json=as_json)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code."""
-    command = typer.main.get_command(app)
-    outcome: list[Any] = []
-
-    def body() -> None:
-        try:
-            outcome.append(command.main(args=arguments, prog_name="dalsegno", standalone_mode=False))
-        except typer.Exit as stop:
-            outcome.append(stop.exit_code)
-        except typer.Abort:
-            outcome.append(130)
-        except TyperException as error:
-            error.show(sys.stderr)
-            outcome.append(error.exit_code)
-
-    from dalsegno.cli.failures import guarded
-
-    exit_code = guarded(body)
-    return exit_code or (outcome[0] if outcome and isinstance(outcome[0], int) else 0)
+    return command_line(typer.main.get_command(app), arguments)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from dalsegno.definition import NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
-
-NAME_ATTRIBUTE = "__dalsegno_name__"
 
 
 def load(names: Sequence[str]) -> list[ModuleType]:
@@ -24,42 +24,68 @@ def load(names: Sequence[str]) -> list[ModuleType]:
 
 def _load(name: str) -> ModuleType:
     if name.endswith(".py") or "/" in name:
-        raise ConfigurationError(f"{name!r} is a path: name the module, as in an import (orders.workflows)")
+        raise ConfigurationError(f"{name!r} is a path: name the module, as in an import (shop.orders).")
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigurationError(
+                f"There is no module {name!r} in {Path.cwd()}, nor among what is installed: name it as in an "
+                "import, and start dalsegno in the folder that it is imported from."
+            ) from error
+        raise _broken(name, error) from error
+    except (Exception, SystemExit) as error:
         # Whatever the user's module raises: a person must mend it.
-        raise ConfigurationError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> ConfigurationError:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return ConfigurationError(f"The module {name!r} cannot be imported: {type(error).__name__}: {error}{where}")
 
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:
     """The workflow classes. ConfigurationError if there are none."""
     found = [value for value in _decorated(modules) if isinstance(value, type)]
     if not found:
-        raise ConfigurationError(f"no workflow (@workflow.defn) in {_names(modules)}")
+        raise ConfigurationError(
+            f"There is no workflow in {_names(modules)}: a host needs modules that define or import classes "
+            "decorated with @workflow.defn."
+        )
     return found
 
 
-def activities_in(modules: Sequence[ModuleType]) -> list[Callable[..., Any]]:
-    """The activity functions. ConfigurationError if there are none."""
+def activities_in(modules: Sequence[ModuleType], *, may_be_none: bool = False) -> list[Callable[..., Any]]:
+    """The activity functions. ConfigurationError if there are none, unless there may be none."""
     found = [value for value in _decorated(modules) if not isinstance(value, type)]
-    if not found:
-        raise ConfigurationError(f"no activity (@activity.defn) in {_names(modules)}")
+    if not found and not may_be_none:
+        raise ConfigurationError(
+            f"There is no activity in {_names(modules)}: a worker needs modules that define or import "
+            "functions decorated with @activity.defn."
+        )
     return found
+
+
+def name_of(definition: Any) -> str:
+    """What commands and tasks call it."""
+    name: str = getattr(definition, NAME_ATTRIBUTE)
+    return name
 
 
 def _decorated(modules: Sequence[ModuleType]) -> Iterator[Any]:
     seen: set[int] = set()
     for module in modules:
         for value in vars(module).values():
-            if (
-                callable(value)
-                and isinstance(getattr(value, NAME_ATTRIBUTE, None), str)
-                and id(value) not in seen
-            ):
+            named = callable(value) and isinstance(getattr(value, NAME_ATTRIBUTE, None), str)
+            if named and id(value) not in seen:
                 seen.add(id(value))
                 yield value
 
 
 def _names(modules: Sequence[ModuleType]) -> str:
-    return ", ".join(module.__name__ for module in modules) or "no module: name one"
+    return ", ".join(module.__name__ for module in modules)

@@ -8,9 +8,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+import traceback
 from typing import Any
+
+import typer
+from typer.exceptions import TyperException
 
 from dalsegno.broker.url import redact
 from dalsegno.cli.output import plain
@@ -22,34 +26,84 @@ from dalsegno.errors import (
     WorkflowFailedError,
 )
 
+DONE = 0
 FAILED = 1
 USAGE = 2
 UNAVAILABLE = 3
+INTERRUPTED = 130
+"""As shells have it for Ctrl-C."""
 
 
 def exit_code_of(error: BaseException) -> int:
-    if isinstance(error, ConfigurationError | PayloadError):
-        return USAGE
-    if isinstance(error, TransientError | TimeoutError):
-        return UNAVAILABLE
-    return FAILED
+    match error:
+        case TransientError() | TimeoutError() | ConnectionError():
+            return UNAVAILABLE
+        case ConfigurationError() | PayloadError() | OSError():
+            return USAGE
+        case _:
+            return FAILED
 
 
 def sentence_of(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
+    """What is wrong, without passwords, on one line."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
     cause = error.__cause__
-    if isinstance(error, WorkflowFailedError) and cause is not None:
-        text = f"{text} {type(cause).__name__}: {cause}"
+    if isinstance(error, WorkflowFailedError):
+        text = f"{text} {_causes(cause)}".rstrip()
     return plain(redact(text))
 
 
-def guarded(body: Callable[[], Any]) -> int:
-    """Run a command's body; what it raises becomes a sentence and an exit code."""
+def _causes(error: BaseException | None) -> str:
+    """A chain of causes as one clause; what a cause only repeats is left out."""
+    told: list[str] = []
+    while error is not None:
+        text = str(error).strip().rstrip(".")
+        if text and not any(text in earlier for earlier in told):
+            told.append(text)
+        error = error.__cause__
+    return "; ".join(told)
+
+
+def complain(sentence: str) -> None:
+    print(f"dalsegno: {sentence}", file=sys.stderr, flush=True)
+
+
+def command_line(command: Any, arguments: list[str] | None) -> int:
+    """Run a typer command; whatever it raises becomes a sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are text files
     try:
-        body()
-    except (DalsegnoError, TimeoutError) as error:
-        print(f"dalsegno: {sentence_of(error)}", file=sys.stderr)
+        outcome = command.main(args=arguments, prog_name="dalsegno", standalone_mode=False)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has enough of it; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except TyperException as error:
+        complain(_usage(error))
+        return USAGE
+    except (DalsegnoError, OSError) as error:
+        complain(sentence_of(error))
         return exit_code_of(error)
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    except Exception as error:  # noqa: BLE001 - the edge of the program: what comes here is a defect of ours
+        if os.environ.get("DALSEGNO_LOG_LEVEL") == "debug":
+            traceback.print_exc()
+        complain(
+            f"this is a defect of dalsegno ({type(error).__name__}: {sentence_of(error)}); please report it "
+            "with what DALSEGNO_LOG_LEVEL=debug adds."
+        )
+        return FAILED
+    return outcome if isinstance(outcome, int) else DONE
+
+
+def _usage(error: TyperException) -> str:
+    # Its validation library announces each error as one.
+    text = plain(error.format_message()).replace("Value error, ", "").rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{text}; see `{context.command_path} --help`." if context is not None else f"{text}."

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
 
 import structlog
 
-LogFormat = Literal["auto", "console", "json"]
+from dalsegno.cli.options import Format, Level
+from dalsegno.cli.output import plain
 
 
-def configure(level: str, form: LogFormat = "auto") -> None:
-    """`level` is one of structlog's names. Libraries that log by themselves are heard from warnings on."""
+def configure(level: Level, form: Format = "auto") -> None:
+    """Libraries that log by themselves are heard from warnings on."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    on_terminal = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    rendering: list[structlog.typing.Processor] = (
+        [_without_control_characters, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if for_people
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
@@ -24,8 +26,7 @@ def configure(level: str, form: LogFormat = "auto") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            *([] if on_terminal else [structlog.processors.format_exc_info]),
-            renderer,
+            *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -35,3 +36,10 @@ def configure(level: str, form: LogFormat = "auto") -> None:
     # What these say of a lost connection is said once, and better, by our own log.
     for name in ("aiormq", "aio_pika", "pykka", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _without_control_characters(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What is logged may come from outside, and must not speak to a terminal. JSON escapes it by itself."""
+    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -8,12 +8,13 @@ from pathlib import Path
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import embedded_path, open_broker
-from dalsegno.errors import BrokerUnavailableError, ConfigurationError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 
 EMBEDDED = "embedded:"
 SQLITE_FILE = "sqlite:///"
+PARTITIONS = 16
 
 
 def is_embedded(broker: str) -> bool:
@@ -28,19 +29,27 @@ def prepare_folders(broker: str, database: str) -> None:
         Path(database.removeprefix(SQLITE_FILE).partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
 
 
-def initialise(broker: str, database: str, partitions: int) -> Namespace:
-    """Make or upgrade the namespace; doing it again changes nothing."""
-    if not 1 <= partitions <= topology.SLOTS:
+def initialise(broker: str, database: str, partitions: int | None = None) -> Namespace:
+    """Make or upgrade the namespace; doing it again changes nothing. Without `partitions` those that it has
+    are left, and a new one has PARTITIONS."""
+    if partitions is not None and not 1 <= partitions <= topology.SLOTS:
         raise ConfigurationError(f"--partitions is {partitions}, but must be 1 to {topology.SLOTS}")
     opened = open_broker(broker)
     prepare_folders(broker, database)
     store = open_store(database)
     try:
-        namespace = store.migrate(partitions=partitions)
+        namespace = store.migrate(partitions=partitions or _partitions_of(store))
     finally:
         store.close()
     asyncio.run(_declare(opened, broker, namespace))
     return namespace
+
+
+def _partitions_of(store: Store) -> int:
+    try:
+        return store.namespace().partitions
+    except SchemaError:
+        return PARTITIONS
 
 
 async def _declare(opened: Broker, url: str, namespace: Namespace) -> None:

@@ -1,8 +1,8 @@
-"""Flags that several commands have; each can be given by the environment, too."""
+"""Flags that several commands have. What says where things are can be given by the environment, too."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,42 +10,66 @@ FOLDER = ".dalsegno"
 DEFAULT_BROKER = f"embedded:{FOLDER}/broker.db"
 DEFAULT_DATABASE = f"sqlite:///{FOLDER}/dalsegno.db"
 
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "console", "json"]
+
 Broker = Annotated[
     str,
     typer.Option(
         envvar="DALSEGNO_BROKER",
-        help="amqp://user:password@host/vhost, or embedded:path/of/broker.db",
-        show_default=True,
+        metavar="URL",
+        help="amqp://user:pass@host/vhost, or embedded:path/to/file",
     ),
 ]
 Database = Annotated[
     str,
     typer.Option(
         envvar="DALSEGNO_DATABASE",
-        help="postgresql://user:password@host/database, or sqlite:///path/of/file.db",
-        show_default=True,
+        metavar="URL",
+        help="postgresql://user:pass@host/db, or sqlite:///file",
     ),
 ]
 Modules = Annotated[
     list[str],
     typer.Argument(
         envvar="DALSEGNO_MODULES",
-        help="Modules with workflows and activities, as in an import.",
+        metavar="MODULES",
+        help="Python modules as in an import (shop.orders), looked for in this folder first. They define or "
+        "import the workflows and activities.",
+        show_default=False,
     ),
+]
+TaskQueue = Annotated[
+    str, typer.Option(envvar="DALSEGNO_TASK_QUEUE", metavar="NAME", help="Whose activities it runs.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: JSON, one document a line.")]
 LogLevel = Annotated[
-    str,
-    typer.Option(envvar="DALSEGNO_LOG_LEVEL", help="debug, info, warning or error"),
+    Level,
+    typer.Option(
+        envvar="DALSEGNO_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error; to stderr."
+    ),
 ]
 LogFormat = Annotated[
-    str,
-    typer.Option(envvar="DALSEGNO_LOG_FORMAT", help="auto, console or json"),
+    Format,
+    typer.Option(
+        envvar="DALSEGNO_LOG_FORMAT", metavar="FORMAT", help="console or json; auto: console on a terminal."
+    ),
 ]
-WorkflowID = Annotated[str, typer.Argument(metavar="ID", help="The workflow ID.")]
-RunID = Annotated[str | None, typer.Option("--run-id", help="That run instead of the current one.")]
-Timeout = Annotated[float, typer.Option(envvar="DALSEGNO_TIMEOUT", help="Seconds to wait for an answer.")]
+WorkflowID = Annotated[str, typer.Argument(metavar="ID", help="The workflow ID.", show_default=False)]
+RunID = Annotated[
+    str | None, typer.Option("--run-id", metavar="RUN", help="That run, instead of the current one.")
+]
+Timeout = Annotated[
+    float,
+    typer.Option(envvar="DALSEGNO_TIMEOUT", metavar="SECONDS", help="How long to wait for an answer."),
+]
 Inputs = Annotated[
     list[str],
-    typer.Option("--input", "-i", metavar="JSON", help="An argument, as JSON; repeat it for several."),
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="JSON",
+        help="An argument as JSON, or @file; repeat it for several.",
+        show_default=False,
+    ),
 ]

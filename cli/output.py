@@ -23,6 +23,8 @@ STATUS_COLOURS = {
     "terminated": "red",
     "timed_out": "red",
 }
+WIDTH_OF_FILES = 100_000
+"""Tables are folded for a terminal, never in a file."""
 
 
 def plain(text: object) -> str:
@@ -40,6 +42,17 @@ def moment(microseconds: int | None) -> str:
     if microseconds is None:
         return ""
     return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """0 1 2 3 7 as 0-3 7."""
+    shown: list[list[int]] = []
+    for number in sorted(numbers):
+        if shown and number == shown[-1][-1] + 1:
+            shown[-1] = [shown[-1][0], number]
+        else:
+            shown.append([number])
+    return " ".join("-".join(map(str, part)) for part in shown)
 
 
 def simple(value: Any) -> Any:
@@ -61,25 +74,34 @@ def simple(value: Any) -> Any:
             return msgspec.to_builtins(value)
 
 
+def as_json(value: Any) -> str:
+    """One document on one line. Escapes keep it safe to look at, too."""
+    return json.dumps(simple(value), ensure_ascii=True)
+
+
 def print_json(value: Any) -> None:
-    """One document on one line."""
-    print(json.dumps(simple(value), ensure_ascii=True, separators=(", ", ": ")), flush=True)
+    print(as_json(value), flush=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """For people. Statuses are coloured where the terminal can."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """For people. Statuses are coloured where the terminal can; without `columns` there is no header."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    for row in rows:
-        cells = [plain("" if cell is None else cell) for cell in row]
+    lines = [["" if cell is None else plain(cell) for cell in row] for row in rows]
+    shown = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(columns))
+    for number in range(max(map(len, [columns, *lines]))):
+        shown.add_column(columns[number] if columns else "", overflow="fold")
+    for cells in lines:
         shown.add_row(*(Text(cell, style=STATUS_COLOURS.get(cell, "")) for cell in cells))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False).print(shown)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+    with console.capture() as drawn:
+        console.print(shown)
+    if title:
+        say(title)
+    for line in drawn.get().splitlines():
+        print(line.rstrip())
 
 
 def say(text: str) -> None:

@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
-from dalsegno.actors.supervisor.host import Host
 from dalsegno.actors.supervisor.parent import Parent
-from dalsegno.actors.supervisor.pulse import PulseWriter
-from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.broker.url import embedded_path, open_broker
 from dalsegno.cli import code
 from dalsegno.cli.namespace import checked_store, is_embedded
-from dalsegno.errors import ConfigurationError
-from dalsegno.persistence.port import Membership, Store
+from dalsegno.cli.output import say
+from dalsegno.errors import ConfigurationError, StoreUnavailableError
+from dalsegno.persistence.port import Store
+
+if TYPE_CHECKING:
+    from dalsegno.actors.supervisor.settings import HostSettings
+
+log = structlog.get_logger()
+
+STORE_RETRY_SECONDS = (0.5, 5.0)
+OWNER_SECONDS = 10.0
+"""How long a worker of `dev` waits for its host before it begins to complain."""
+PARENT_LOOK_SECONDS = 1.0
+DEV_DRAIN_SECONDS = 5.0
+"""Less than what the parent gives its children to stop."""
 
 
-def run_loop(main: Callable[[], object]) -> None:
+def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """On uvloop where it is installed; it costs half of asyncio's own loop."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main())  # type: ignore[arg-type]
+        asyncio.run(main())
     else:
-        uvloop.run(main())  # type: ignore[arg-type]
+        uvloop.run(main())
+
+
+def awaited_store(database: str, *, beat: Callable[[], None] = lambda: None) -> Store:
+    """A store that answers and whose schema fits: hosts may be started before their database.
+
+    One log line per try; `beat` is called as often, to show that we live. Raises ConfigurationError.
+    """
+    delay, longest = STORE_RETRY_SECONDS
+    while True:
+        beat()
+        try:
+            return checked_store(database)
+        except StoreUnavailableError as error:
+            log.warning("database_unavailable", reason=str(error), retry_in_seconds=delay)
+        time.sleep(delay)
+        delay = min(delay * 2, longest)
+
+
+# --- hosts ---------------------------------------------------------------------------------------------------
 
 
 def serve_host(
@@ -40,10 +73,15 @@ def serve_host(
     launch: Launch,
 ) -> None:
     """The child: one host, until it is asked to stop or its parent is gone."""
+    from dalsegno.actors.supervisor.host import Host
+    from dalsegno.actors.supervisor.pulse import PulseWriter
+    from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+
     workflows = code.workflows_in(code.load(modules))
     registry = WorkflowRegistry([(cls, None) for cls in workflows])
-    store = checked_store(database)
+    names = ", ".join(code.name_of(cls) for cls in workflows)
     pulse = PulseWriter.open(launch.pulse_path)
+    store = awaited_store(database, beat=pulse.beat)
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -60,11 +98,9 @@ def serve_host(
                 pulse=pulse,
                 host_id=launch.host_id,
                 parent_pid=launch.parent_pid,
-                ready=lambda: print(f"ready: host {launch.host_id}", flush=True),
+                ready=lambda: say(f"ready: host {launch.host_id} (process {os.getpid()}) runs {names}"),
             )
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, host.drain)
+            _on_stop_signals(host.drain)
             await host.run()
 
     try:
@@ -73,72 +109,87 @@ def serve_host(
         store.close()
 
 
+def _on_stop_signals(callback: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, callback)
+
+
 def host_spec(
     modules: Sequence[str], *, broker: str, database: str, processes: int, flags: Sequence[str]
 ) -> ChildSpec:
     """How the parent starts a host: this program again, told about its life."""
 
     def command(launch: Launch) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "dalsegno.cli",
-            "host",
-            *modules,
-            "--broker",
-            broker,
-            "--database",
-            database,
-            *flags,
-            "--child",
-            launch.host_id,
-            launch.pulse_path,
-            str(launch.parent_pid),
-        ]
+        life = [launch.host_id, launch.pulse_path, str(launch.parent_pid)]
+        return [*_program("host", modules), *flags, "--child", *life]
 
-    return ChildSpec(name="host", command=command, processes=processes, is_host=True)
+    environment = {"DALSEGNO_BROKER": broker, "DALSEGNO_DATABASE": database}
+    return ChildSpec(name="host", command=command, processes=processes, is_host=True, environment=environment)
 
 
 def worker_spec(modules: Sequence[str], *, broker: str, flags: Sequence[str]) -> ChildSpec:
-    def command(_: Launch) -> list[str]:
-        return [sys.executable, "-m", "dalsegno.cli", "worker", *modules, "--broker", broker, *flags]
+    def command(launch: Launch) -> list[str]:
+        life = ["--drain-seconds", str(DEV_DRAIN_SECONDS), "--child-of", str(launch.parent_pid)]
+        return [*_program("worker", modules), *flags, *life]
 
-    return ChildSpec(name="worker", command=command)
+    return ChildSpec(name="worker", command=command, environment={"DALSEGNO_BROKER": broker})
+
+
+def _program(command: str, modules: Sequence[str]) -> list[str]:
+    """URLs go by the environment: everybody on the machine may read command lines, and so their passwords."""
+    return [sys.executable, "-m", "dalsegno.cli", command, *modules]
 
 
 def supervise(specs: Sequence[ChildSpec], *, database: str) -> int:
     """The parent, until it is asked to stop; the exit code."""
-    store: Store = checked_store(database)
+    store = awaited_store(database)
     try:
         hash_seed = store.namespace().hash_seed
-
-        def membership() -> Membership:
-            return store.membership()
-
-        return Parent(specs, membership=membership, hash_seed=hash_seed).run()
+        return Parent(specs, membership=store.membership, hash_seed=hash_seed).run()
     finally:
         store.close()
 
 
 def check_processes(processes: int, *, broker: str, database: str) -> None:
-    if processes < 1:
-        raise ConfigurationError(f"--processes is {processes}, but must be 1 or more")
     if processes > 1 and (is_embedded(broker) or database.startswith("sqlite")):
         raise ConfigurationError(
-            "the embedded broker and SQLite serve one host process: say --processes 1, or use RabbitMQ and "
-            "PostgreSQL"
+            "The embedded broker and SQLite serve one host process: use --processes 1, or RabbitMQ and "
+            "PostgreSQL."
         )
 
 
-def serve_worker(
-    modules: Sequence[str], *, broker: str, task_queue: str, concurrency: int, drain_seconds: float
-) -> None:
-    """A worker, until it is asked to stop; asked a second time it ends at once."""
-    from dalsegno.workers import Worker
+# --- workers -------------------------------------------------------------------------------------------------
 
-    activities = code.activities_in(code.load(modules))
+
+def serve_worker(
+    modules: Sequence[str],
+    *,
+    broker: str,
+    task_queue: str,
+    concurrency: int,
+    drain_seconds: float,
+    parent_pid: int | None,
+) -> None:
+    """A worker, until it is asked to stop, or its parent (if it has one) is gone. Asked twice it ends now."""
+    loaded = code.load(modules)
+    # In `dev`, where the same modules serve host and worker, there may be nothing to do for a worker.
+    activities = code.activities_in(loaded, may_be_none=parent_pid is not None)
 
     async def main() -> None:
+        stopping = _Stopping(parent_pid)
+        if not activities:
+            say("no activity in these modules: no worker runs")
+            await stopping.wait()
+            return
+        if parent_pid is not None and is_embedded(broker):
+            await stopping.unless_over(_owner_appears(broker))
+        if not stopping.is_set():
+            await _work(stopping)
+
+    async def _work(stopping: _Stopping) -> None:
+        from dalsegno.workers import Worker
+
         worker = Worker(
             broker,
             task_queue=task_queue,
@@ -146,17 +197,60 @@ def serve_worker(
             max_concurrent_activities=concurrency,
             drain_timeout=drain_seconds,
         )
-        loop = asyncio.get_running_loop()
-        stopping: list[asyncio.Task[None]] = []
-
-        def stop() -> None:
-            if stopping:
-                sys.exit(1)
-            stopping.append(loop.create_task(worker.shutdown()))
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        print(f"ready: worker {worker.identity} on task queue {task_queue}", flush=True)
-        await worker.run()
+        names = ", ".join(sorted(code.name_of(activity) for activity in activities))
+        life = asyncio.create_task(worker.run())
+        ready = asyncio.create_task(worker.wait_until_ready())
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({ready, life, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                say(f"ready: worker {worker.identity} on task queue {task_queue} runs {names}")
+                await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                await worker.shutdown()
+            await life
+        finally:
+            ready.cancel()
+            stop.cancel()
 
     run_loop(main)
+
+
+class _Stopping:
+    """Set by SIGTERM, by Ctrl-C, or when the parent is gone. The second signal ends the process at once."""
+
+    def __init__(self, parent_pid: int | None) -> None:
+        self._event = asyncio.Event()
+        self._parent_pid = parent_pid
+        self.wait = self._event.wait
+        self.is_set = self._event.is_set
+        _on_stop_signals(self._on_signal)
+        if parent_pid is not None:
+            self._look()
+
+    def _on_signal(self) -> None:
+        if self._event.is_set():
+            # Threads that run activities cannot be stopped, and Python would wait for them.
+            os._exit(1)
+        self._event.set()
+
+    def _look(self) -> None:
+        if os.getppid() != self._parent_pid:
+            self._event.set()
+        asyncio.get_running_loop().call_later(PARENT_LOOK_SECONDS, self._look)
+
+    async def unless_over(self, something: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, but no longer than until it is time to stop."""
+        tasks = {asyncio.create_task(something), asyncio.create_task(self.wait())}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+
+async def _owner_appears(broker: str) -> None:
+    from dalsegno.broker.embedded.location import Location
+
+    socket = Location.of(embedded_path(broker.partition(":")[2])).socket
+    deadline = time.monotonic() + OWNER_SECONDS
+    while not socket.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - a file's coming is no event
+        await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""`dalsegno workflow ...`."""
+"""`dalsegno workflow ...`: the flags of each command; what they do stands in `workflows`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dalsegno.cli import options
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 
 app = typer.Typer(
     help="Start workflows, look at them, and tell them things.",
@@ -14,57 +15,70 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Reason = Annotated[str, typer.Option("--reason", help="For the history, and for people.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="For the history, and for people.")]
 MessageID = Annotated[
-    str | None,
-    typer.Option(help="Makes it idempotent: the same command with the same ID is done once."),
+    str | None, typer.Option(metavar="ID", help="Done once, however often it is sent with this ID.")
 ]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
 
 
 @app.command()
 def start(
-    workflow_type: Annotated[str, typer.Argument(metavar="TYPE", help="The workflow's type name.")],
-    workflow_id: Annotated[str, typer.Option("--id", help="The workflow ID, yours to choose.")],
+    workflow_type: Annotated[
+        str, typer.Argument(metavar="TYPE", help="The workflow's type name.", show_default=False)
+    ],
+    workflow_id: Annotated[str, typer.Option("--id", metavar="ID", help="The workflow ID, yours to choose.")],
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
-    task_queue: Annotated[str, typer.Option(help="Where its activities go.")] = "default",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show its history as it happens, then the result.")
+    ] = False,
+    task_queue: Annotated[str, typer.Option(metavar="NAME", help="Where its activities go.")] = "default",
     conflict_policy: Annotated[
-        str | None,
-        typer.Option(help="If that ID is running: fail, use_existing or terminate_existing."),
+        WorkflowIDConflictPolicy | None,
+        typer.Option(
+            metavar="POLICY", help="If that ID is running: fail (default), use_existing, terminate_existing."
+        ),
     ] = None,
     reuse_policy: Annotated[
-        str | None,
+        WorkflowIDReusePolicy | None,
         typer.Option(
-            help="If that ID has ended: allow_duplicate, allow_duplicate_failed_only or reject_duplicate."
+            metavar="POLICY",
+            help="If that ID has ended: allow_duplicate (default), allow_duplicate_failed_only, "
+            "reject_duplicate.",
         ),
     ] = None,
     execution_timeout: Annotated[
-        float | None, typer.Option(help="Seconds after which the run is ended as timed out.")
+        float | None, typer.Option(metavar="SECONDS", help="After which the run is ended as timed out.")
     ] = None,
     message_id: MessageID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Start a workflow.
+    """Start a workflow; returns when the start is durable.
 
-    A type that no host has is recorded and suspended, and runs when a host has the code: that is no error.
+    A type that no host has is recorded and suspended, and runs when a host
+    has the code: that is no error.
 
-    Example: dalsegno workflow start Order --id o-1 --input '{"order_id": "o-1"}' --wait
+    Examples:
+      dalsegno workflow start Order --id o-1 --input '{"item": "book"}'
+      dalsegno workflow start Order --id o-2 --input @order.json --follow
     """
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.start(
+    workflows.start(
         broker,
         timeout,
         workflow_type,
         workflow_id,
         inputs,
         wait=wait,
+        follow=follow,
         options={
             "task_queue": task_queue,
-            "conflict_policy": conflict_policy,
-            "reuse_policy": reuse_policy,
+            "id_conflict_policy": conflict_policy,
+            "id_reuse_policy": reuse_policy,
             "execution_timeout": execution_timeout,
             "message_id": message_id,
         },
@@ -76,14 +90,19 @@ def start(
 def result(
     workflow_id: options.WorkflowID,
     run_id: options.RunID = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait; for ever if not given.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait; for ever if not given.")
+    ] = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     as_json: options.AsJson = False,
 ) -> None:
-    """Wait for a workflow to end and print its result as JSON."""
-    from dalsegno.cli import asking
+    """Wait for a workflow to end and print its result as JSON.
 
-    asking.result(broker, timeout, workflow_id, run_id, as_json=as_json)
+    If it did not complete, the reason is told and the exit code is 1.
+    """
+    from dalsegno.cli import workflows
+
+    workflows.result(broker, timeout, workflow_id, run_id, as_json=as_json)
 
 
 @app.command()
@@ -95,27 +114,29 @@ def describe(
     as_json: options.AsJson = False,
 ) -> None:
     """Status, activities, timers, and what it waits for."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.describe(broker, timeout, workflow_id, run_id, as_json=as_json)
+    workflows.describe(broker, timeout, workflow_id, run_id, as_json=as_json)
 
 
 @app.command(name="list")
 def list_(
     status: Annotated[
-        str | None,
-        typer.Option(help="running, suspended, completed, failed, canceled, terminated or timed_out"),
+        WorkflowStatus | None, typer.Option(metavar="STATUS", help=f"One of {', '.join(WorkflowStatus)}.")
     ] = None,
-    workflow_type: Annotated[str | None, typer.Option("--type", help="Only this type.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 50,
+    workflow_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only this type.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Runs, newest first."""
-    from dalsegno.cli import asking
+    """Runs, newest first.
 
-    asking.list_workflows(
+    Example: dalsegno workflow list --status suspended
+    """
+    from dalsegno.cli import workflows
+
+    workflows.list_workflows(
         broker, timeout, status=status, workflow_type=workflow_type, limit=limit, as_json=as_json
     )
 
@@ -124,35 +145,39 @@ def list_(
 def history(
     workflow_id: options.WorkflowID,
     run_id: options.RunID = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """What happened to a workflow, one line per activation."""
-    from dalsegno.cli import asking
+    """What happened to a workflow; with --json every event in full."""
+    from dalsegno.cli import workflows
 
-    asking.history(broker, timeout, workflow_id, run_id, as_json=as_json)
+    workflows.history(broker, timeout, workflow_id, run_id, follow=follow, as_json=as_json)
 
 
 @app.command()
 def query(
     workflow_id: options.WorkflowID,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The query's name.")],
+    name: Name,
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
 ) -> None:
-    """Ask a workflow's code, running or ended; prints JSON."""
-    from dalsegno.cli import asking
+    """Ask a workflow's code, running or ended; prints JSON.
 
-    asking.query(broker, timeout, workflow_id, run_id, name, inputs)
+    Example: dalsegno workflow query o-1 order_status
+    """
+    from dalsegno.cli import workflows
+
+    workflows.query(broker, timeout, workflow_id, run_id, name, inputs)
 
 
 @app.command()
 def signal(
     workflow_id: options.WorkflowID,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
+    name: Name,
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     run_id: options.RunID = None,
     message_id: MessageID = None,
@@ -160,17 +185,21 @@ def signal(
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Send a signal; returns when it is durable."""
-    from dalsegno.cli import asking
+    """Send a signal; returns when it is durable.
 
-    arguments = asking.values(inputs)
-    asking.command(
+    Example: dalsegno workflow signal o-1 approve --input '{"approved": true}'
+    """
+    from dalsegno.cli import workflows
+    from dalsegno.cli.asking import values
+
+    arguments = values(inputs)
+    workflows.command(
         broker,
         timeout,
         workflow_id,
         run_id,
         lambda handle: handle.signal(name, *arguments, message_id=message_id),
-        f"signal {name} is recorded",
+        "signalled",
         as_json=as_json,
     )
 
@@ -185,15 +214,15 @@ def cancel(
     as_json: options.AsJson = False,
 ) -> None:
     """Ask a workflow to stop; its code may clean up first."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.command(
+    workflows.command(
         broker,
         timeout,
         workflow_id,
         run_id,
         lambda handle: handle.cancel(reason),
-        "asked to cancel",
+        "asked to stop",
         as_json=as_json,
     )
 
@@ -208,9 +237,9 @@ def terminate(
     as_json: options.AsJson = False,
 ) -> None:
     """End a workflow at once; its code has no say."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.command(
+    workflows.command(
         broker,
         timeout,
         workflow_id,
@@ -231,9 +260,9 @@ def suspend(
     as_json: options.AsJson = False,
 ) -> None:
     """Stop running a workflow's code; what is sent to it is recorded."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.command(
+    workflows.command(
         broker,
         timeout,
         workflow_id,
@@ -253,9 +282,9 @@ def resume(
     as_json: options.AsJson = False,
 ) -> None:
     """Run a suspended workflow's code again."""
-    from dalsegno.cli import asking
+    from dalsegno.cli import workflows
 
-    asking.command(
+    workflows.command(
         broker,
         timeout,
         workflow_id,

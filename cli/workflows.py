@@ -1,0 +1,272 @@
+"""`dalsegno workflow ...`: each command's question and its answer for people or machines."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dalsegno.broker.protocol.messages import Description, HistoryEntry
+from dalsegno.cli.asking import ask, values
+from dalsegno.cli.narration import Narrator, Printer
+from dalsegno.cli.output import moment, plain, print_json, say, table
+from dalsegno.client import Client, WorkflowHandle
+from dalsegno.errors import CommandRejectedError, TransientError, WorkflowFailedError
+from dalsegno.policies import WorkflowStatus
+
+FOLLOW_SECONDS = 0.2
+"""Between looks at a history that is followed."""
+LOOK_SECONDS = 5.0
+"""Between looks at a workflow that is waited for: it may be suspended, and then waiting is in vain."""
+
+
+def start(
+    broker: str,
+    timeout: float,
+    workflow_type: str,
+    workflow_id: str,
+    inputs: Sequence[str],
+    *,
+    wait: bool,
+    follow: bool,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    arguments = values(inputs)
+    given = {name: value for name, value in options.items() if value is not None}
+
+    async def question(client: Client) -> None:
+        handle = await client.start(workflow_type, id=workflow_id, args=arguments, **given)
+        if follow:
+            await _follow(client, handle.id, handle.run_id, as_json=as_json, dates=False)
+        if not follow and not wait:
+            _show_start(handle, as_json=as_json)
+            return
+        value = await _result(handle, None, as_json=as_json)
+        if as_json or not follow:  # people have seen it in the history
+            _show_result(handle, value, as_json=as_json)
+
+    ask(broker, timeout, question)
+
+
+def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
+    status = handle.status or WorkflowStatus.RUNNING
+    if as_json:
+        reason = {"reason": handle.suspended_reason} if handle.suspended_reason else {}
+        print_json({"workflow_id": handle.id, "run_id": handle.run_id, "status": status, **reason})
+    elif handle.suspended_reason:
+        say(f"{handle.id} is recorded and suspended: {handle.suspended_reason}. Run {handle.run_id}")
+    else:
+        say(f"{handle.id} is {status}, run {handle.run_id}")
+
+
+def result(broker: str, timeout: float | None, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+    async def question(client: Client) -> None:
+        handle = client.get_workflow_handle(workflow_id, run_id)
+        _show_result(handle, await _result(handle, timeout, as_json=as_json), as_json=as_json)
+
+    ask(broker, 10.0 if timeout is None else timeout, question)
+
+
+async def _result(handle: WorkflowHandle[Any], timeout: float | None, *, as_json: bool) -> Any:
+    """The result. A failed run is told to machines, too, before its WorkflowFailedError goes on."""
+    async with _told_when_suspended(handle):
+        try:
+            return await handle.result(timeout=timeout)
+        except WorkflowFailedError as error:
+            if as_json:
+                cause = error.__cause__
+                failure = {"type": getattr(cause, "type", type(cause).__name__), "message": str(cause)}
+                print_json({"workflow_id": handle.id, "run_id": error.run_id, "failure": failure})
+            raise
+
+
+def _show_result(handle: WorkflowHandle[Any], value: Any, *, as_json: bool) -> None:
+    print_json({"workflow_id": handle.id, "run_id": handle.run_id, "result": value} if as_json else value)
+
+
+@asynccontextmanager
+async def _told_when_suspended(handle: WorkflowHandle[Any]) -> AsyncIterator[None]:
+    """Somebody who waits is told, once for each reason, that the workflow is suspended."""
+    watching = asyncio.create_task(_watch(handle))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(handle: WorkflowHandle[Any]) -> None:
+    told = None
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            description = await handle.describe()
+        except (TransientError, CommandRejectedError):
+            continue  # it says so itself, if it lasts, to whoever waits for the result
+        reason = description.suspended_reason
+        if reason is not None and reason != told:
+            print(f"{plain(handle.id)} is suspended: {plain(reason)} (still waiting)", file=sys.stderr)
+        told = reason
+
+
+def history(
+    broker: str,
+    timeout: float,
+    workflow_id: str,
+    run_id: str | None,
+    *,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    async def question(client: Client) -> None:
+        if follow:
+            description = await client.get_workflow_handle(workflow_id, run_id).describe()
+            await _follow(client, workflow_id, description.run_id, as_json=as_json, dates=True)
+            return
+        show = _shown(as_json=as_json, dates=True)
+        async for entry in client.history(workflow_id, run_id):
+            show(entry)
+
+    ask(broker, timeout, question)
+
+
+async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_json: bool, dates: bool) -> None:
+    """Show a run's history as it grows, through restarts of hosts and broker, until the run is closed."""
+    show = _shown(as_json=as_json, dates=dates)
+    seen = 0
+    while True:
+        try:
+            async for entry in client.history(workflow_id, run_id, after=seen):
+                seen = entry.sequence
+                show(entry)
+                if any(event.get("type") == "RunClosed" for event in entry.events):
+                    return
+        except TransientError:
+            if not seen:
+                raise
+        await asyncio.sleep(FOLLOW_SECONDS)
+
+
+def _shown(*, as_json: bool, dates: bool) -> Callable[[HistoryEntry], None]:
+    if as_json:
+        return print_json
+    narrator, printer = Narrator(), Printer(dates=dates)
+
+    def show(entry: HistoryEntry) -> None:
+        for line in narrator.tell(entry):
+            printer.print(line)
+
+    return show
+
+
+def describe(broker: str, timeout: float, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+    told = ask(broker, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe())
+    if as_json:
+        print_json(told)
+        return
+    table([], [(name, value) for name, value in _facts(told) if value not in (None, "", 0)])
+    if told.pending_activities:
+        say("")
+        table(
+            ["ID", "type", "queue", "state", "attempt", "last failure"],
+            [
+                (
+                    activity.activity_id,
+                    activity.activity_type,
+                    activity.task_queue,
+                    activity.state,
+                    activity.attempt,
+                    activity.last_failure.message if activity.last_failure else "",
+                )
+                for activity in told.pending_activities
+            ],
+            title="pending activities",
+        )
+
+
+def _facts(told: Description) -> list[tuple[str, Any]]:
+    return [
+        ("workflow ID", told.workflow_id),
+        ("run ID", told.run_id),
+        ("type", told.workflow_type),
+        ("task queue", told.task_queue),
+        ("status", told.status),
+        ("reason", told.suspended_reason),
+        ("cancel requested", "yes" if told.cancel_requested else None),
+        ("waiting for", "; ".join(told.waiting_for)),
+        ("timers", told.pending_timers),
+        ("buffered signals", told.buffered_signals),
+        ("started (UTC)", moment(told.started_at)),
+        ("closed (UTC)", moment(told.closed_at)),
+        ("next wake-up (UTC)", moment(told.next_wake_up_at)),
+        ("partition", str(told.partition) if told.partition is not None else None),
+        ("host", told.host_id),
+        ("sequence", told.sequence),
+    ]
+
+
+def list_workflows(
+    broker: str,
+    timeout: float,
+    *,
+    status: WorkflowStatus | None,
+    workflow_type: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    async def question(client: Client) -> list[Any]:
+        found: list[Any] = []
+        page_size = min(limit, 1000)
+        runs = client.list_workflows(status=status, workflow_type=workflow_type, page_size=page_size)
+        async for summary in runs:
+            found.append(summary)
+            if len(found) >= limit:
+                break
+        return found
+
+    rows = ask(broker, timeout, question)
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    table(
+        ["workflow ID", "type", "status", "started (UTC)", "closed (UTC)", "reason"],
+        [
+            (r.workflow_id, r.workflow_type, r.status, moment(r.started_at), moment(r.closed_at), r.reason)
+            for r in rows
+        ],
+    )
+
+
+def query(
+    broker: str, timeout: float, workflow_id: str, run_id: str | None, name: str, inputs: Sequence[str]
+) -> None:
+    arguments = values(inputs)
+    print_json(
+        ask(
+            broker,
+            timeout,
+            lambda client: client.get_workflow_handle(workflow_id, run_id).query(name, *arguments),
+        )
+    )
+
+
+def command(
+    broker: str,
+    timeout: float,
+    workflow_id: str,
+    run_id: str | None,
+    act: Callable[[WorkflowHandle[Any]], Awaitable[None]],
+    done: str,
+    *,
+    as_json: bool,
+) -> None:
+    """A command that changes something and answers nothing but that it is done."""
+    ask(broker, timeout, lambda client: act(client.get_workflow_handle(workflow_id, run_id)))
+    if as_json:
+        print_json({"workflow_id": workflow_id, "done": done})
+    else:
+        say(f"{workflow_id}: {done}")
