@@ -220,10 +220,12 @@ class Client:
     list = list_workflows
 
     async def history(
-        self, workflow_id: str, run_id: str | None = None, *, page_size: int = 200
+        self, workflow_id: str, run_id: str | None = None, *, after: int = 0, page_size: int = 200
     ) -> AsyncIterator[HistoryEntry]:
-        """A run's journal, oldest first, as far as the namespace keeps it; of the current run by default."""
-        after = 0
+        """A run's journal, oldest first, as far as the namespace keeps it; of the current run by default.
+
+        Entries up to the sequence `after` are left out: to follow a run, ask again behind the last one seen.
+        """
         while True:
             question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=page_size)
             page = await self._engine.control(question)

@@ -30,7 +30,7 @@ class Links:
         self._boxes: dict[str, ReplyBox] = {}
         self._id = uuid4().hex  # hosts derive the message IDs of answers from correlation IDs
         self._correlation_ids = count(1)
-        self._closed = False
+        self._closed = asyncio.Event()
 
     async def connect(self, *, timeout: float) -> None:
         """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
@@ -47,7 +47,7 @@ class Links:
 
         Raises ConfigurationError for what does not pass by itself, RuntimeError when the client is closed.
         """
-        if self._closed:
+        if self._closed.is_set():
             raise RuntimeError("This client is closed.")
         if self._link is not None and self._link.is_open:
             return self._link
@@ -71,7 +71,8 @@ class Links:
         """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
         link = Link(self._broker, on_reply=self._deliver, on_end=self._link_ended)
         try:
-            await asyncio.sleep(self._pause)
+            if await self._closed_within(self._pause):
+                return BrokerUnavailableError("the client was closed")
             await link.open()
         except (BrokerUnavailableError, ConfigurationError) as error:
             self._pause = self._pauses.next()
@@ -80,6 +81,13 @@ class Links:
             self._opening = None
         self._link = link
         return link
+
+    async def _closed_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._closed.wait()
+        except TimeoutError:
+            return False
 
     def _link_ended(self, reason: str) -> None:
         self._pause = self._pauses.next()
@@ -110,7 +118,7 @@ class Links:
 
     async def close(self) -> None:
         """Whoever waits for a reply gets a RuntimeError. Closing twice is ordinary."""
-        self._closed = True
+        self._closed.set()
         if self._opening is not None:
             await asyncio.wait({self._opening})
         if self._link is not None:
