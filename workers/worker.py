@@ -89,6 +89,10 @@ class Worker:
         finally:
             self._finished.set()
 
+    async def wait_until_ready(self) -> None:
+        """Returns when the worker consumes its task queue for the first time; never, if `run` ends before."""
+        await self._ready.wait()
+
     async def shutdown(self) -> None:
         """Take no more tasks and let what runs finish; returns when that is done. Twice is ordinary."""
         self._shut_down = True
