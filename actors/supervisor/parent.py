@@ -100,7 +100,7 @@ class Parent:
                     self._start(child)
             elif (exit_code := child.process.poll()) is not None:
                 if exit_code == CONFIGURATION_ERROR:
-                    log.error("child_not_configured", child=child.name)
+                    log.debug("child_not_configured", child=child.name)  # it has said itself what is wrong
                     return CONFIGURATION_ERROR
                 log.warning("child_died", child=child.name, pid=child.process.pid, exit_code=exit_code)
                 self._settle(child, is_crash=exit_code not in UNSUSPICIOUS)
