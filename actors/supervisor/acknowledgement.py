@@ -24,10 +24,6 @@ class AcknowledgementWindow:
         """All that `tag` caused is durable and confirmed."""
         self._finished.add(tag)
 
-    def settled_alone(self, tag: int) -> None:
-        """`tag` was dead-lettered by itself: it needs no acknowledgement, but stands in nobody's way."""
-        self._finished.add(tag)
-
     def take_prefix(self) -> int | None:
         """The tag up to which to acknowledge now, or None when the prefix has not grown."""
         tag = self._acknowledged
@@ -38,6 +34,11 @@ class AcknowledgementWindow:
             return None
         self._acknowledged = tag
         return tag
+
+    @property
+    def last_delivered(self) -> int:
+        """The tag of the newest delivery; 0 if there was none."""
+        return self._delivered
 
     @property
     def open(self) -> int:

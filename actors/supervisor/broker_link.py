@@ -33,6 +33,9 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = (0.2, 5.0)
 
+WATCH_SECONDS = 10.0
+"""Between two looks at consumers that may be starved; the second look decides."""
+
 
 class LinkListener(Protocol):
     """Called on the loop, in plain callbacks."""
@@ -77,7 +80,8 @@ class BrokerLink:
         self._prefetch = prefetch
         self._session: Session | None = None
         self._publisher: Publisher | None = None
-        self._wanted: set[int] = set()
+        self._wanted: dict[int, int] = {}
+        self._wishes = 0
         self._consumers: dict[int, tuple[Channel, Consumer]] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._services: dict[str, tuple[Queue, OnService]] = {}
@@ -134,6 +138,7 @@ class BrokerLink:
             raise
         self._session = session
         self._listener.publisher_opened()
+        self._spawn(self._watch_deliveries(session))
         for queue, on_delivery in list(self._services.values()):
             self._spawn(self._open_service(session, queue, on_delivery))
         for number in sorted(self._wanted):
@@ -193,7 +198,10 @@ class BrokerLink:
     # --- partitions ---------------------------------------------------------------------------------------
 
     def open_channel(self, number: int) -> None:
-        self._wanted.add(number)
+        """Consume the partition's queue, now and on every later session, until it is closed."""
+        if number not in self._wanted:
+            self._wishes += 1
+            self._wanted[number] = self._wishes
         session = self._session
         if session is None or number in self._opening or number in self._consumers:
             return
@@ -204,6 +212,7 @@ class BrokerLink:
         )
 
     async def _open_partition(self, session: Session, number: int) -> None:
+        wish = self._wanted.get(number)
         channel = Channel(number, self._listener.flush_soon)
         try:
             consumer = await session.open_consumer(
@@ -215,17 +224,22 @@ class BrokerLink:
         except DalsegnoError as error:
             log.warning("partition_not_consumed", partition=number, reason=str(error))
             await asyncio.sleep(1.0)
-            self._opening.pop(number, None)  # else it would seem to be under way still
-            if self._session is session and number in self._wanted:
-                self.open_channel(number)
+            self._open_again(session, number)
             return
-        if self._session is not session or number not in self._wanted or not consumer.is_open:
+        if self._session is not session or wish != self._wanted.get(number) or not consumer.is_open:
+            # Given up meanwhile, and perhaps wanted again: what this channel was delivered is nobody's.
             channel.close()
-            await consumer.close()
+            await self._quietly(consumer.close())
+            self._open_again(session, number)
             return
         self._consumers[number] = (channel, consumer)
         channel.attach(consumer)
         self._listener.channel_opened(channel)
+
+    def _open_again(self, session: Session, number: int) -> None:
+        self._opening.pop(number, None)  # else it would seem to be under way still
+        if self._session is session and number in self._wanted:
+            self.open_channel(number)
 
     def _on_consumer_closed(self, channel: Channel, reason: str) -> None:
         known = self._consumers.get(channel.partition)
@@ -240,7 +254,7 @@ class BrokerLink:
         self._listener.channel_lost(number)
 
     def stop_consuming(self, number: int) -> None:
-        self._wanted.discard(number)
+        self._wanted.pop(number, None)
         self._spawn(self._stop_consuming(number))
 
     async def _stop_consuming(self, number: int) -> None:
@@ -250,14 +264,35 @@ class BrokerLink:
         self._listener.consuming_stopped(number)
 
     def close_channel(self, number: int) -> None:
-        self._wanted.discard(number)
-        task = self._opening.pop(number, None)
-        if task is not None:
-            task.cancel()
+        """An opening that is under way is not cut off, because its consumer might stay behind at the broker:
+        it sees at its end that it is not wanted any more."""
+        self._wanted.pop(number, None)
         known = self._consumers.pop(number, None)
         if known is not None:
             known[0].close()
             self._spawn(self._quietly(known[1].close()))
+
+    async def _watch_deliveries(self, session: Session) -> None:
+        """Rebuild a consumer that is given nothing although its queue has messages. It happens that a broker
+        forgets whom it was to deliver to (a lost cancellation, a defect of single active consumers)."""
+        suspects: dict[Channel, int] = {}
+        while self._session is session:
+            await asyncio.sleep(WATCH_SECONDS)
+            before, suspects = suspects, {}
+            for channel, consumer in list(self._consumers.values()):
+                if channel.window.open or not await self._has_messages(session, channel.partition):
+                    continue
+                if before.get(channel) == channel.window.last_delivered:
+                    await self._quietly(consumer.close())
+                    self._on_consumer_closed(channel, "it was given nothing although its queue has messages")
+                else:
+                    suspects[channel] = channel.window.last_delivered
+
+    async def _has_messages(self, session: Session, number: int) -> bool:
+        try:
+            return bool(await session.queue_depth(topology.partition_queue(self._generation, number)))
+        except DalsegnoError:
+            return False  # the session is ending, or the broker is too busy to tell
 
     # --- other queues -------------------------------------------------------------------------------------
 
