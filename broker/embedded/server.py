@@ -38,6 +38,9 @@ class EmbeddedServer:
     as far as its delivery had been noted; delivery counts begin anew. The file is reused, never made smaller.
     When the disk is full, publishes are refused and the rest goes on. An internal error ends all sessions; then
     this server must be closed and started again.
+
+    Starting lowers the process's `sys.getswitchinterval` to 0.5 ms, so that a busy loop cannot starve the
+    writer.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:

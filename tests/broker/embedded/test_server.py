@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer, location, session, switchboard
+from dalsegno.broker.embedded.journal import SWITCH_SECONDS
 from dalsegno.broker.embedded.link import SocketLink
 from dalsegno.broker.embedded.location import Location
 from dalsegno.broker.embedded.store import Store
@@ -344,6 +345,17 @@ async def test_a_declaration_is_answered_when_it_is_on_disk(path: Path, server: 
     disk_may_go_on.set()
     await declaring
     await opened.close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.005, SWITCH_SECONDS), (0.0001, 0.0001)])
+async def test_the_writer_need_not_wait_long_for_a_busy_loop(path: Path, before: float, after: float) -> None:
+    original = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(before)
+        async with EmbeddedServer(path):
+            assert sys.getswitchinterval() == pytest.approx(after)
+    finally:
+        sys.setswitchinterval(original)
 
 
 async def test_a_bug_in_the_writer_ends_every_session_and_is_not_hidden(path: Path) -> None:
