@@ -18,19 +18,13 @@ from tests.broker.witness import Ends, Inbox, Sender, consume, eventually, fill,
 TOPOLOGY = Topology(queues=[Queue("q", dead_letter_exchange="", dead_letter_routing_key="dead"), Queue("dead")])
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with EmbeddedServer(tmp_path / "broker.db") as running:
-        yield running
-
-
 @pytest.fixture(params=["local", "socket"])
 async def broker(
-    request: pytest.FixtureRequest, server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, server: EmbeddedServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> EmbeddedBroker:
     if request.param == "socket":
         monkeypatch.setattr("dalsegno.broker.embedded.broker.server_here", lambda _: None)
-    return EmbeddedBroker(tmp_path / "broker.db")
+    return EmbeddedBroker(path)
 
 
 @pytest.fixture
@@ -150,8 +144,8 @@ async def test_what_was_published_before_closing_arrives(session: Session, broke
     assert set(await sender.settled()) <= {Outcome.CONFIRMED, Outcome.LOST}
 
 
-async def test_nobody_else_can_open_the_file_meanwhile(session: Session, tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "broker.db", timeout=0)
+async def test_nobody_else_can_open_the_file_meanwhile(session: Session, path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=0)
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         connection.execute("SELECT * FROM queues")
     connection.close()

@@ -29,11 +29,6 @@ QUEUE = Queue("q", single_active_consumer=True, delivery_limit=3, dead_letter_ex
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "broker.db"
-
-
-@pytest.fixture
 def store(path: Path) -> Iterator[Store]:
     opened = Store.open(path)
     yield opened
