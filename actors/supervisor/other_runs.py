@@ -10,10 +10,10 @@ import structlog
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
+from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
-from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import LoadedInstance
@@ -65,17 +65,7 @@ class OtherRuns:
         self._send(effect, caller, cause)
 
     def _effect(self, row: LoadedInstance, cause: Cause, caller: Caller) -> Effect:
-        snapshot = row.snapshot
-        instance = Instance.load(
-            row.workflow_id,
-            self._code,
-            snapshot=None
-            if snapshot is None
-            else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
-            journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
-            run_id=row.run_id,
-            history_limit=self._history_limit,
-        )
+        instance = instance_of(row, self._code, history_limit=self._history_limit)
         command = cause.command
         if isinstance(command, AwaitOutcome):
             outcome = instance.outcome()

@@ -21,6 +21,7 @@ from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.round import Entry
+from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
@@ -47,6 +48,9 @@ log = structlog.get_logger()
 
 CAUSE_FAILURES_LIMIT = 3
 """A message that crashes its actor this often goes to the dead letters."""
+
+PARKED_FOR = 10_000_000
+"""Microseconds after which a parked effect is looked at again."""
 
 INTENSITY = Intensity()
 
@@ -203,26 +207,16 @@ class PartitionSupervisor(LightActor):
         return Instance(workflow_id, code, history_limit=self.engine.settings.history_limit)
 
     def loaded(self, loaded: Loaded) -> None:
-        """What the database has for a workflow ID. Raises nothing: a row that can't be read is reported."""
+        """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
         actor = self._children.get(loaded.workflow_id)
         if actor is None or actor.is_loaded:
             return
         row = loaded.instance
-        code, history_limit = self.engine.code, self.engine.settings.history_limit
         if row is None:
-            instance = self._blank_instance(loaded.workflow_id, code)
+            instance = self._blank_instance(loaded.workflow_id, self.engine.code)
         else:
-            snapshot = row.snapshot
-            instance = Instance.load(
-                loaded.workflow_id,
-                code,
-                snapshot=None
-                if snapshot is None
-                else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
-                journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
-                run_id=row.run_id,
-                history_limit=history_limit,
-            )
+            history_limit = self.engine.settings.history_limit
+            instance = instance_of(row, self.engine.code, history_limit=history_limit)
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at
@@ -370,11 +364,8 @@ class PartitionSupervisor(LightActor):
             self._retire(actor)
 
     def effect_parked(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
-        actor = self._children.get(workflow_id)
-        if actor is None or not actor.is_loaded:
-            return
-        retry_at = self.engine.now() + 10_000_000
-        actor.actor_ref.tell(Cause(Park(effects=(effect_id,), retry_at=retry_at, run_id=run_id), name="park"))
+        park = Park(effects=(effect_id,), retry_at=self.engine.now() + PARKED_FOR, run_id=run_id)
+        self.child(workflow_id).actor_ref.tell(Cause(park, name="park"))
         self.engine.request_work()
 
     def effect_unsendable(self, workflow_id: str, run_id: str, effect_id: tuple[int, int], reason: str) -> None:
@@ -421,6 +412,8 @@ class PartitionSupervisor(LightActor):
             self._retire(actor)
 
     def _retire(self, actor: WorkflowActor) -> None:
+        if self.engine.is_writing(actor.workflow_id):
+            return  # what it gave to a round is let out only while it is there
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
         self._histories.pop(actor.workflow_id, None)
         self._discard(actor)

@@ -1,0 +1,457 @@
+"""An engine in a world that does only what a test says: no I/O, no time of its own, nothing at random.
+
+What the engine asks for is kept until the test answers it: `committed`, `loaded`, `confirm_all` and so on.
+`go_on` answers everything as a healthy world would, until nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from msgspec.structs import replace
+
+from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.broker.port import Delivery, Message, Outcome, Outgoing
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.payload import Payload
+from dalsegno.persistence.port import (
+    Due,
+    InstanceWrite,
+    Loaded,
+    LoadedInstance,
+    Round,
+    RoundOutcome,
+    SnapshotRow,
+)
+from dalsegno.policies import WorkflowStatus
+from tests.workflow_actor.rig import T0, ScriptedCode
+
+REPLIES = "dalsegno.reply.client"
+WORKER = "dalsegno.worker.w1"
+HORIZON = 1000
+
+
+class Database:
+    """Applies rounds as the store port promises. `seen` and `rows` are by workflow ID."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, LoadedInstance] = {}
+        self.seen: dict[str, dict[str, str]] = {}
+        self.runs: dict[str, LoadedInstance] = {}
+        self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
+        self.rejects: Callable[[InstanceWrite], str | None] = lambda _: None
+
+    def apply(self, round_: Round, *, lost: frozenset[int] = frozenset(), now: int) -> RoundOutcome:
+        missed: set[str] = set()
+        rejected: dict[str, str] = {}
+        for write in round_.instances:
+            if write.partition in lost:
+                continue
+            row = self.rows.get(write.workflow_id)
+            found = (None, write.expected_sequence) if row is None else (row.run_id, row.sequence)
+            if found != (write.expected_run_id, write.expected_sequence):
+                missed.add(write.workflow_id)
+            elif (reason := self.rejects(write)) is not None:
+                rejected[write.workflow_id] = reason
+            else:
+                self._write(write, row)
+        for partition, _, seen in round_.seen:
+            if partition not in lost:
+                self.seen.setdefault(seen.workflow_id, {}).setdefault(seen.message_id, seen.answer)
+        return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), rejected=rejected)
+
+    def _write(self, write: InstanceWrite, row: LoadedInstance | None) -> None:
+        same_run = row is not None and row.run_id == write.run_id
+        journal = [*(row.journal if row is not None and same_run else ()), *write.journal]
+        snapshot = write.snapshot or (row.snapshot if row is not None and same_run else None)
+        behind = 0 if snapshot is None else snapshot.sequence
+        for run_id in {entry.run_id for entry in write.journal} - {write.run_id}:
+            earlier = self.runs.get(run_id)
+            rows = () if earlier is None else earlier.journal
+            self.runs[run_id] = self._stored(
+                write, run_id, None, [*rows, *(r for r in write.journal if r.run_id == run_id)], None
+            )
+        kept = [r for r in journal if r.run_id == write.run_id and r.sequence > behind]
+        self.rows[write.workflow_id] = self._stored(write, write.run_id, snapshot, kept, write.wake_at)
+        self.runs[write.run_id] = self.rows[write.workflow_id]
+        answered = self.seen.setdefault(write.workflow_id, {})
+        for seen in write.seen:
+            assert seen.message_id not in answered, "seen is a primary key"
+            answered[seen.message_id] = seen.answer
+
+    @staticmethod
+    def _stored(
+        write: InstanceWrite,
+        run_id: str,
+        snapshot: SnapshotRow | None,
+        journal: Sequence[object],
+        wake_at: int | None,
+    ) -> LoadedInstance:
+        return LoadedInstance(
+            workflow_id=write.workflow_id,
+            slot=write.slot,
+            run_id=run_id,
+            sequence=write.sequence,
+            status=write.status,
+            wake_at=wake_at,
+            snapshot=snapshot,
+            journal=tuple(journal),  # type: ignore[arg-type]
+        )
+
+    def load(self, workflow_id: str) -> Loaded:
+        row = self.rows.get(workflow_id)
+        return Loaded(
+            workflow_id=workflow_id,
+            instance=row,
+            seen=dict(self.seen.get(workflow_id, {})),
+            strikes=() if row is None else self.strikes.get(row.run_id, ()),
+        )
+
+
+class ScriptedConsumer:
+    def __init__(self) -> None:
+        self.acknowledged = 0
+
+    def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
+        assert multiple
+        assert tag > self.acknowledged
+        self.acknowledged = tag
+
+
+class NoWatch:
+    def enter(self, run_id: str, cause: str) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class ScriptedWorld:
+    """The engine's world, and the test's hands in it. There is one channel for each partition at a time."""
+
+    def __init__(
+        self, code: Code | None = None, *, settings: HostSettings | None = None, partitions: int = 1
+    ) -> None:
+        self.time = 1000.0
+        self.database = Database()
+        self.published: list[Outgoing] = []
+        self.sent: list[Message] = []
+        """All that was ever published, in order."""
+        self.rounds: deque[Round] = deque()
+        self.loads: list[tuple[int, str]] = []
+        self.seen_asked: list[tuple[int, str, str]] = []
+        self.strikes_asked: list[tuple[int, str, str]] = []
+        self.due_asked: list[tuple[int, int]] = []
+        self.suspended_asked: list[int] = []
+        self.probes: list[tuple[str, Probe]] = []
+        self.other_runs: list[tuple[str, Cause]] = []
+        self.declaring: list[str] = []
+        self.opening: list[int] = []
+        self.stopping: list[int] = []
+        self.closed: list[int] = []
+        self.released: list[tuple[int, int]] = []
+        self._soon: deque[Callable[[], None]] = deque()
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._tags: dict[int, int] = {}
+        self.channels: dict[int, Channel] = {}
+        self.consumers: dict[int, ScriptedConsumer] = {}
+        self.code = code or ScriptedCode([])
+        self.engine = Engine(
+            self,
+            host_id="host-1",
+            code=self.code,
+            settings=settings or HostSettings(),
+            watch=NoWatch(),
+            generation=1,
+            partitions=partitions,
+        )
+
+    # --- what the engine asks -----------------------------------------------------------------------------
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._soon.append(callback)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (self.time + delay_seconds, next(self._numbers), callback))
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> int:
+        return T0 + round((self.time - 1000.0) * 1e6)
+
+    def publish(self, batch: list[Outgoing]) -> None:
+        on_their_way = {outgoing.message.message_id for outgoing in self.published}
+        for outgoing in batch:
+            assert outgoing.message.message_id not in on_their_way, "a message ID is in flight twice"
+        self.published.extend(batch)
+        self.sent.extend(outgoing.message for outgoing in batch)
+
+    def declare_task_queue(self, name: str) -> None:
+        self.declaring.append(name)
+
+    def commit(self, round_: Round) -> None:
+        assert not self.rounds, "one round at a time"
+        self.rounds.append(round_)
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        self.loads.extend((partition, workflow_id) for workflow_id in workflow_ids)
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        self.seen_asked.append((partition, workflow_id, message_id))
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self.strikes_asked.append((partition, workflow_id, run_id))
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        self.due_asked.append((partition, before))
+
+    def find_suspended(self, partition: int, limit: int) -> None:
+        self.suspended_asked.append(partition)
+
+    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+        self.probes.append((workflow_id, probe))
+
+    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+        self.other_runs.append((workflow_id, cause))
+
+    def open_channel(self, partition: int) -> None:
+        self.opening.append(partition)
+
+    def stop_consuming(self, partition: int) -> None:
+        self.stopping.append(partition)
+
+    def close_channel(self, partition: int) -> None:
+        self.closed.append(partition)
+        channel = self.channels.pop(partition, None)
+        if channel is not None:
+            channel.close()
+
+    def partition_released(self, partition: int, epoch: int) -> None:
+        self.released.append((partition, epoch))
+
+    # --- what the test does ---------------------------------------------------------------------------------
+
+    def own(self, partition: int = 0, *, epoch: int = 1, live: bool = True) -> None:
+        """The lease is gained, the publisher and the channel open; `live`: the marker is back, too."""
+        self.engine.outbox.publisher_opened()
+        self.engine.lease_gained(partition, epoch)
+        self.run()
+        self.open_channel_of(partition, live=live)
+
+    def open_channel_of(self, partition: int = 0, *, live: bool = True) -> None:
+        self.opening.clear()
+        channel = Channel(partition, self.engine.flush_soon)
+        self.channels[partition], self.consumers[partition] = channel, ScriptedConsumer()
+        self._tags[partition] = 0
+        channel.attach(self.consumers[partition])
+        self.engine.channel_opened(channel)
+        self.run()
+        if live:
+            marker = next(o for o in self.published if o.message.type == wire.Marker.TYPE)
+            self.answer(marker)
+            self.deliver(marker.message, partition)
+            self.run()
+
+    def lose_channel(self, partition: int = 0) -> None:
+        self.channels.pop(partition).close()
+        self.engine.channel_lost(partition)
+
+    def deliver(self, message: Message, partition: int = 0, *, redelivered: bool = False) -> int:
+        """Its tag is returned. Nothing has run yet."""
+        tag = self._tags[partition] = self._tags[partition] + 1
+        delivery = Delivery(message, tag, redelivered, "dalsegno.commands", "slot.0")
+        self.engine.delivered(self.channels[partition], delivery)
+        return tag
+
+    def run(self) -> None:
+        """Let the loop run until it is idle; nothing is answered."""
+        while self._soon:
+            self._soon.popleft()()
+
+    def pass_time(self, seconds: float) -> None:
+        """Timers fire, and the host's ticks come."""
+        end = self.time + seconds
+        tick = self.time + 0.1
+        while True:
+            due = min(self._later[0][0] if self._later else end + 1, tick)
+            if due > end:
+                break
+            self.time = max(self.time, due)
+            if due == tick:
+                tick += 0.1
+                self.engine.tick()
+            else:
+                heapq.heappop(self._later)[2]()
+            self.run()
+        self.time = end
+
+    def committed(self, *, lost: frozenset[int] = frozenset()) -> RoundOutcome:
+        """The round that is being written becomes durable."""
+        self.run()
+        outcome = self.database.apply(self.rounds.popleft(), lost=lost, now=self.now())
+        self.engine.committed(outcome)
+        self.run()
+        return outcome
+
+    def commit_fails(self, *, though_done: bool = False) -> None:
+        self.run()
+        round_ = self.rounds.popleft()
+        if though_done:
+            self.database.apply(round_, now=self.now())
+        self.engine.commit_failed(ConnectionError("the connection broke"))
+        self.run()
+
+    def loaded(self) -> None:
+        """All that the engine wants to load is loaded."""
+        self.run()
+        wanted, self.loads = self.loads, []
+        for partition, workflow_id in wanted:
+            self.engine.loaded(partition, [self.database.load(workflow_id)])
+        self.run()
+
+    def answer(self, outgoing: Outgoing, outcome: Outcome = Outcome.CONFIRMED) -> None:
+        self.published.remove(outgoing)
+        outgoing.on_outcome(outcome)
+        self.run()
+
+    def confirm_all(self) -> None:
+        while self.published:
+            self.answer(self.published[0])
+
+    def declared(self) -> None:
+        names, self.declaring = self.declaring, []
+        for name in names:
+            self.engine.outbox.task_queue_declared(name)
+        self.run()
+
+    def found_due(self) -> None:
+        """The scans for wake-ups are answered."""
+        asked, self.due_asked = self.due_asked, []
+        for partition, before in asked:
+            due = [
+                Due(row.workflow_id, row.slot, row.wake_at)
+                for row in self.database.rows.values()
+                if row.wake_at is not None and row.wake_at <= before
+            ]
+            self.engine.due_found(partition, due, complete=True)
+        self.run()
+
+    def go_on(self, *, confirm: bool = True) -> None:
+        """Answer everything until nothing is left to do."""
+        for _ in range(HORIZON):
+            self.run()
+            if self.rounds:
+                self.committed()
+            elif self.loads:
+                self.loaded()
+            elif self.strikes_asked:
+                partition, workflow_id, run_id = self.strikes_asked.pop()
+                strikes = self.database.strikes.get(run_id, ())
+                self.engine.strikes_found(partition, workflow_id, strikes)
+            elif self.seen_asked:
+                partition, workflow_id, message_id = self.seen_asked.pop()
+                known = self.database.seen.get(workflow_id, {})
+                answers = {message_id: known[message_id]} if message_id in known else {}
+                self.engine.seen_found(partition, workflow_id, message_id, answers)
+            elif self.due_asked:
+                self.found_due()
+            elif self.declaring:
+                self.declared()
+            elif confirm and self.published:
+                self.answer(self.published[0])
+            else:
+                return
+        raise AssertionError("it goes on and on")
+
+    def live_through(self, seconds: float, *, confirm: bool = True) -> None:
+        """As time passes, answer everything."""
+        end = self.time + seconds
+        while self.time < end:
+            self.pass_time(min(0.5, end - self.time))
+            self.engine.sweep()
+            self.go_on(confirm=confirm)
+
+    def acknowledged(self, partition: int = 0) -> int:
+        """Up to which tag."""
+        self.run()
+        return self.consumers[partition].acknowledged
+
+    def published_of(self, kind: type[wire.WireMessage]) -> list[Outgoing]:
+        """What is on its way, of this type."""
+        return [outgoing for outgoing in self.published if outgoing.message.type == kind.TYPE]
+
+    def replies(self) -> list[wire.Reply]:
+        """All replies that were ever sent."""
+        bodies = [decode(message) for message in self.sent if message.type == wire.Reply.TYPE]
+        return [body for body in bodies if isinstance(body, wire.Reply)]
+
+    def status(self, workflow_id: str = "w") -> WorkflowStatus:
+        return self.database.rows[workflow_id].status
+
+
+# --- messages ------------------------------------------------------------------------------------------------
+
+
+def command(body: wire.WireMessage, message_id: str) -> Message:
+    """As a client sends it that wants an answer."""
+    return encode(body, message_id=message_id, reply_to=REPLIES, correlation_id=f"call {message_id}")
+
+
+def start(message_id: str = "start-1", workflow_id: str = "w", **changes: object) -> Message:
+    body = wire.StartWorkflow(workflow_id=workflow_id, workflow_type="order", replies=("accepted",))
+    return command(replace(body, **changes), message_id)
+
+
+def signal(message_id: str, workflow_id: str = "w") -> Message:
+    return command(wire.SignalWorkflow(workflow_id=workflow_id, name="go"), message_id)
+
+
+def query(message_id: str, workflow_id: str = "w", run_id: str | None = None) -> Message:
+    return command(wire.QueryWorkflow(workflow_id=workflow_id, name="q", run_id=run_id), message_id)
+
+
+def await_result(message_id: str, workflow_id: str = "w", run_id: str | None = None) -> Message:
+    return command(wire.AwaitResult(workflow_id=workflow_id, run_id=run_id), message_id)
+
+
+def terminate(message_id: str, workflow_id: str = "w") -> Message:
+    return command(wire.TerminateWorkflow(workflow_id=workflow_id), message_id)
+
+
+def task_in(outgoing: Outgoing) -> wire.ActivityTask:
+    task = decode(outgoing.message)
+    assert isinstance(task, wire.ActivityTask)
+    return task
+
+
+def started(task: wire.ActivityTask) -> Message:
+    body = wire.ActivityStarted(
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        activity_id=task.activity_id,
+        attempt=task.attempt,
+        token=task.token,
+        worker=WORKER,
+    )
+    return encode(body, message_id=f"started {task.activity_id} {task.attempt}")
+
+
+def completed(task: wire.ActivityTask) -> Message:
+    body = wire.ActivityCompleted(
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        activity_id=task.activity_id,
+        attempt=task.attempt,
+        token=task.token,
+        result=Payload("json/plain", b"1"),
+    )
+    return encode(body, message_id=f"completed {task.activity_id} {task.attempt}")

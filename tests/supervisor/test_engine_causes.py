@@ -1,0 +1,66 @@
+"""Every cause is acknowledged in the end, and none before all that it led to is durable and confirmed."""
+
+from __future__ import annotations
+
+from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS
+from dalsegno.broker.port import Outcome
+from dalsegno.broker.protocol import messages as wire
+from tests.supervisor.scripted_world import ScriptedWorld, signal, start, terminate
+from tests.workflow_actor.rig import ScriptedCode, activity
+
+
+def shop() -> ScriptedWorld:
+    """A workflow of one activity, or as many signals as come."""
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    return world
+
+
+def test_a_start_is_acknowledged_when_its_effects_are_confirmed() -> None:
+    world = shop()
+    tag = world.deliver(start())
+    world.go_on(confirm=False)
+    assert world.published_of(wire.ActivityTask)
+    assert world.acknowledged() < tag
+    world.confirm_all()
+    assert world.acknowledged() == tag
+
+
+def test_a_closed_workflow_stays_while_what_it_answered_is_being_written() -> None:
+    """The last confirm of its outcome comes while a refused signal is in the transaction."""
+    world = shop()
+    world.deliver(start(replies=("accepted", "result")))
+    world.go_on()
+    world.deliver(terminate("t"))
+    world.go_on(confirm=False)
+    tag = world.deliver(signal("late"))
+    world.run()
+    assert world.rounds
+    world.confirm_all()
+    world.go_on()
+    assert [reply.error.code for reply in world.replies() if reply.error] == ["closed"]
+    assert world.acknowledged() == tag
+
+
+def test_a_task_that_is_refused_for_long_holds_up_nobody_even_if_its_workflow_has_left_memory() -> None:
+    world = shop()
+    tag = world.deliver(start())
+    world.go_on(confirm=False)
+    (task,) = world.published_of(wire.ActivityTask)
+    for _ in range(200):
+        for outgoing in list(world.published):
+            refused = outgoing.message.type == wire.ActivityTask.TYPE
+            world.answer(outgoing, Outcome.REFUSED if refused else Outcome.CONFIRMED)
+        world.pass_time(0.1)
+        world.engine.sweep()
+        world.go_on(confirm=False)
+    # It was idle for long and nothing else was confirmed, so nothing could be parked. Now something is.
+    assert world.acknowledged() < tag
+    world.deliver(start("start-2", "other"))
+    for _ in range(round(PARK_AFTER_SECONDS) * 10 + 20):
+        for outgoing in list(world.published):
+            refused = outgoing.message.message_id == task.message.message_id
+            world.answer(outgoing, Outcome.REFUSED if refused else Outcome.CONFIRMED)
+        world.pass_time(0.1)
+        world.go_on(confirm=False)
+    assert world.acknowledged() > tag
