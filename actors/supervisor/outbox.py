@@ -5,9 +5,10 @@ that stays unacknowledged, so a crash loses nothing: whoever comes after publish
 
 A message's ways: sent -> confirmed. Sent -> lost (the publisher closed): sent again by the next publisher.
 Sent -> refused (the queue is full): sent again with back-off, and *parked* when others are being confirmed
-meanwhile, so that it holds up nobody. Sent -> returned: a task queue is declared and the task sent again; a
-reply or grant whose reader is gone is dropped. A publish that closed the channel: the suspects are sent one by
-one, and the one in the air when it closes again is the culprit, which is given up.
+meanwhile, so that it holds up nobody; so is what is never answered, and what waits for a queue that cannot be
+declared. Sent -> returned: a task queue is declared and the task sent again; a reply or grant whose reader is
+gone is dropped. A publish that closed the channel: the suspects are sent one by one, and the one in the air
+when it closes again is the culprit, which is given up.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ class Shipment:
 
     __slots__ = (
         "address",
+        "awaits_queue",
         "causes",
         "key",
         "message",
-        "parking",
+        "parking_since",
         "refusals",
         "refused_since",
+        "sent_at",
+        "sent_by",
         "unsendable",
         "workflow",
     )
@@ -62,12 +66,20 @@ class Shipment:
         self.address = address
         self.causes = list(causes)
         self.workflow = workflow
-        self.refusals = 0
-        self.parking = False
         self.unsendable = unsendable
+        self.sent_at = 0.0
+        self.sent_by = 0  # the number of the publisher that has it in the air; 0 if none has
+        self.awaits_queue = False
+        self.refusals = 0
         self.refused_since: float | None = None
+        self.parking_since: float | None = None
         for cause in self.causes:
             cause.pending += 1
+
+    @property
+    def is_answer(self) -> bool:
+        """Its reader asks again if it does not come."""
+        return self.workflow is None and self.address.exchange == "" and self.address.task_queue is None
 
 
 class Carrier(Protocol):
@@ -103,9 +115,11 @@ class Outbox:
         self._declared: set[str] = set()
         self._awaiting_queue: dict[str, list[Shipment]] = {}
         self._open = False
+        self._publisher = 0
         self._suspects: list[Shipment] = []
         self._in_the_air: Shipment | None = None
         self._last_confirm = 0.0
+        self._confirmed_up_to = 0.0
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -117,12 +131,14 @@ class Outbox:
     def send(self, shipments: Iterable[Shipment]) -> None:
         """Send what is not on its way already; a message ID is never in flight twice."""
         batch = []
+        now = self._carrier.monotonic()
         for shipment in shipments:
             known = self._in_flight.get(shipment.key)
             if known is not None:
                 known.causes.extend(shipment.causes)
                 continue
             self._in_flight[shipment.key] = shipment
+            shipment.sent_at = now
             if shipment.unsendable is not None:
                 self._tell_unsendable(shipment)
                 continue
@@ -144,19 +160,25 @@ class Outbox:
 
     def task_queue_declared(self, name: str) -> None:
         self._declared.add(name)
-        self._publish(self._awaiting_queue.pop(name, []))
+        waiting = self._awaiting_queue.pop(name, [])
+        for shipment in waiting:
+            shipment.awaits_queue = False
+        self._publish(waiting)
 
     def publisher_opened(self) -> None:
         """Everything unconfirmed is sent again, in order; one by one if one of them closed the last channel."""
         self._open = True
+        self._publisher += 1
         self._declared.clear()
-        if self._suspects:
-            self._next_suspect()
-            return
-        waiting = {id(shipment) for group in self._awaiting_queue.values() for shipment in group}
-        self._publish([s for s in self._in_flight.values() if id(s) not in waiting])
+        now = self._carrier.monotonic()
+        for shipment in self._in_flight.values():
+            shipment.sent_at = now
         for name in self._awaiting_queue:
             self._carrier.declare_task_queue(name)
+        if self._suspects:
+            self._next_suspect()
+        else:
+            self._publish(self._in_flight.values())
 
     def publisher_closed(self, *, by_publish: bool) -> None:
         """`by_publish`: the broker closed the channel over something we sent, the connection lives."""
@@ -168,25 +190,40 @@ class Outbox:
             self._suspects = [suspect for suspect in self._suspects if suspect is not culprit]
             self._give_up(culprit, "the broker closes the channel over this message: it is probably too large")
         else:
-            self._suspects = list(self._in_flight.values())
+            self._suspects = [s for s in self._in_flight.values() if s.sent_by == self._publisher]
 
     def park_overdue(self) -> None:
-        """Park what has been refused for some seconds while others are confirmed: it holds up its cause.
+        """Park what has not been taken for some seconds while others are confirmed: it holds up its cause.
 
         When nothing is confirmed (an alarm, no broker) nothing is parked: back-pressure stands.
         """
         now = self._carrier.monotonic()
-        if now - self._last_confirm > PARK_AFTER_SECONDS:
-            return
         for shipment in list(self._in_flight.values()):
-            since = shipment.refused_since
-            if since is None or now - since < PARK_AFTER_SECONDS or not shipment.causes or shipment.parking:
-                continue
-            if shipment.workflow is None:
-                self._drop(shipment, "refused")
-            else:
-                shipment.parking = True
-                self._owner.effect_parked(shipment.workflow)
+            if now - shipment.sent_at < PARK_AFTER_SECONDS:
+                return  # those behind it were sent later
+            if shipment.causes and shipment.unsendable is None and self._is_overdue(shipment, now):
+                self._park(shipment, now)
+
+    def _is_overdue(self, shipment: Shipment, now: float) -> bool:
+        """Refused for long while others are confirmed; or what was sent long after it is confirmed, because its
+        queue has no leader, or cannot be declared."""
+        if self._confirmed_up_to - shipment.sent_at >= PARK_AFTER_SECONDS:
+            return True
+        since = shipment.refused_since
+        if since is None or now - since < PARK_AFTER_SECONDS:
+            return False
+        return now - self._last_confirm <= PARK_AFTER_SECONDS
+
+    def _park(self, shipment: Shipment, now: float) -> None:
+        if shipment.workflow is None:
+            # Only an answer may be lost. A command on its way to its own partition, or a dead letter, waits.
+            if shipment.is_answer:
+                self._drop(shipment, "it is not taken")
+            return
+        since = shipment.parking_since
+        if since is None or now - since >= TELL_AGAIN_SECONDS:
+            shipment.parking_since = now
+            self._owner.effect_parked(shipment.workflow)
 
     def release_causes(self, message_id: str) -> None:
         """The wake-up of a parked effect is durable: its causes need not wait for it any more."""
@@ -196,25 +233,44 @@ class Outbox:
             for cause in causes:
                 cause.done()
 
-    def _publish(self, shipments: list[Shipment]) -> None:
-        if self._open and shipments and not self._suspects:
-            self._carrier.publish([self._outgoing(s) for s in shipments if s.unsendable is None])
+    def _publish(self, shipments: Iterable[Shipment]) -> None:
+        """Those of them that may be sent now and are not in the air."""
+        if self._open and not self._suspects:
+            self._carry(
+                [
+                    s
+                    for s in shipments
+                    if s.unsendable is None and not s.awaits_queue and s.sent_by != self._publisher
+                ]
+            )
+
+    def _carry(self, batch: list[Shipment]) -> None:
+        for shipment in batch:
+            shipment.sent_by = self._publisher
+        if batch:
+            self._carrier.publish([self._outgoing(shipment) for shipment in batch])
 
     def _outgoing(self, shipment: Shipment) -> Outgoing:
         address = shipment.address
-        return Outgoing(
-            address.exchange, address.routing_key, shipment.message, partial(self._on_outcome, shipment)
-        )
+        on_outcome = partial(self._on_outcome, shipment, self._publisher)
+        return Outgoing(address.exchange, address.routing_key, shipment.message, on_outcome)
 
-    def _on_outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+    def _on_outcome(self, shipment: Shipment, publisher: int, outcome: Outcome) -> None:
         if outcome is Outcome.CONFIRMED:
             self._last_confirm = self._carrier.monotonic()
+            self._confirmed_up_to = max(self._confirmed_up_to, shipment.sent_at)
             self._confirmed(shipment)
-        elif outcome is Outcome.RETURNED:
+            return
+        if outcome is Outcome.LOST or publisher != self._publisher:
+            return  # it stays in flight, and the next publisher sends it again, or has done so
+        shipment.sent_by = 0
+        if self._in_flight.get(shipment.key) is not shipment:
+            return
+        if outcome is Outcome.RETURNED:
             self._returned(shipment)
-        elif outcome is Outcome.REFUSED:
+        else:
             self._refused(shipment)
-        # LOST: it stays in flight, and the next publisher sends it again.
+        self._acquit(shipment)
 
     def _confirmed(self, shipment: Shipment) -> None:
         if self._in_flight.pop(shipment.key, None) is not shipment:
@@ -223,6 +279,10 @@ class Outbox:
             self._owner.effect_confirmed(shipment.workflow)
         for cause in shipment.causes:
             cause.done()
+        self._acquit(shipment)
+
+    def _acquit(self, shipment: Shipment) -> None:
+        """It did not close the channel: the next suspect's turn."""
         if self._in_the_air is shipment:
             self._suspects.remove(shipment)
             self._next_suspect()
@@ -233,10 +293,10 @@ class Outbox:
             suspect = self._suspects[0]
             if suspect.key in self._in_flight and suspect.unsendable is None:
                 self._in_the_air = suspect
-                self._carrier.publish([self._outgoing(suspect)])
+                self._carry([suspect])
                 return
             self._suspects.pop(0)
-        self._publish(list(self._in_flight.values()))
+        self._publish(self._in_flight.values())
 
     def _returned(self, shipment: Shipment) -> None:
         queue = shipment.address.task_queue
@@ -251,6 +311,7 @@ class Outbox:
     def _await_queue(self, queue: str, shipment: Shipment) -> None:
         waiting = self._awaiting_queue.setdefault(queue, [])
         waiting.append(shipment)
+        shipment.awaits_queue = True
         if len(waiting) == 1:
             self._carrier.declare_task_queue(queue)
 

@@ -213,3 +213,95 @@ def test_the_one_message_that_closes_the_channel_is_found_and_given_up(shell: Sh
     shell.take()[0].on_outcome(Outcome.CONFIRMED)
     outbox.send([shipment("d"), shipment("e")])
     assert shell.ids() == ["d", "e"], "back to batches"
+
+
+def test_a_suspect_that_is_refused_or_returned_does_not_hold_up_the_others(
+    shell: Shell, outbox: Outbox
+) -> None:
+    outbox.send([shipment("full"), shipment("task", queue="q"), shipment("c")])
+    outbox.task_queue_declared("q")
+    outbox.publisher_closed(by_publish=True)
+    shell.take()
+    outbox.publisher_opened()
+    shell.take()[0].on_outcome(Outcome.REFUSED)
+    assert shell.ids() == ["task"]
+    shell.take()[0].on_outcome(Outcome.RETURNED)
+    assert shell.ids() == ["c"]
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.task_queue_declared("q")
+    while shell.later:
+        shell.later.pop(0)()
+    assert sorted(str(name) for name in shell.ids()) == ["full", "task"], "each once"
+
+
+def test_a_refused_message_is_not_sent_twice_when_the_publisher_opens_again(
+    shell: Shell, outbox: Outbox
+) -> None:
+    outbox.send([shipment("a")])
+    shell.take()[0].on_outcome(Outcome.REFUSED)
+    outbox.publisher_closed(by_publish=False)
+    outbox.publisher_opened()
+    shell.later.pop()()
+    assert shell.ids() == ["a"]
+
+
+def test_only_answers_are_dropped_when_they_are_refused_for_long(shell: Shell, outbox: Outbox) -> None:
+    """A command that is passed on to its own partition is somebody's confirmed word."""
+    (asked, answered), (passed, kept) = cause(), cause()
+    command = Shipment(
+        Message(body=b"", message_id="command"), Address("dalsegno.commands", "slot.1"), causes=[passed]
+    )
+    outbox.send([shipment("answer", causes=[asked], durable=False), command, shipment("other")])
+    asked.done()
+    passed.done()
+    answer, forwarded, other = shell.take()
+    answer.on_outcome(Outcome.REFUSED)
+    forwarded.on_outcome(Outcome.REFUSED)
+    shell.time += PARK_AFTER_SECONDS + 1
+    other.on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert (answered.removed, kept.removed) == (1, 0)
+    assert outbox.is_in_flight("command")
+
+
+def test_what_is_never_confirmed_while_what_was_sent_later_is_gets_parked(shell: Shell, outbox: Outbox) -> None:
+    """A queue without a leader neither confirms nor refuses."""
+    outbox.send([shipment("a", causes=[cause()[0]])])
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.park_overdue()
+    assert shell.parked == []
+    outbox.send([shipment("b", causes=[cause()[0]])])
+    shell.take()[1].on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert len(shell.parked) == 1
+
+
+def test_a_task_whose_queue_cannot_be_declared_is_parked(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a", causes=[cause()[0]], queue="q")])
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.send([shipment("b")])
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert len(shell.parked) == 1
+
+
+def test_who_is_to_park_is_told_again_until_the_causes_are_released(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a", causes=[cause()[0]]), shipment("b")])
+    a, b = shell.take()
+    a.on_outcome(Outcome.REFUSED)
+    shell.time += PARK_AFTER_SECONDS + 1
+    b.on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    outbox.park_overdue()
+    assert len(shell.parked) == 1
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.send([shipment("c")])
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert len(shell.parked) == 2
+    outbox.release_causes("a")
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.send([shipment("d")])
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert len(shell.parked) == 2
