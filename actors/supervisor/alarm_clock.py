@@ -6,8 +6,7 @@ instances. It runs only while the partition is live, that is, consuming, and wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Protocol
 
 from dalsegno.actors.supervisor.wakeups import HORIZON, WakeUps
@@ -21,8 +20,9 @@ COLD_LOADS_LIMIT = 500
 
 SCAN_LIMIT = 2000
 
-CONFIRM_PATIENCE_SECONDS = 1.0
-"""An instance that is only due because effects on their way are unconfirmed is looked at again after this."""
+CONFIRM_PATIENCE = 1_000_000
+"""Microseconds: an instance that is only due because effects on their way are unconfirmed is looked at again
+after this."""
 
 
 class Engine(Protocol):
@@ -31,8 +31,6 @@ class Engine(Protocol):
     def now(self) -> int: ...
 
     def monotonic(self) -> float: ...
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
     def request_work(self) -> None: ...
 
@@ -59,6 +57,21 @@ class Wards(Protocol):
         """How many are being loaded."""
 
 
+class Alarm(Cause):
+    """A wake-up. Void once its clock has been stopped: what is queued when that goes on again comes first."""
+
+    __slots__ = ("_clock", "_term")
+
+    def __init__(self, clock: AlarmClock) -> None:
+        super().__init__(WakeUp(), name="wake-up")
+        self._clock = clock
+        self._term = clock.term
+
+    @property
+    def is_void(self) -> bool:
+        return self._clock.term != self._term
+
+
 class AlarmClock:
     """See the module. `scan_interval_seconds`: how often the database is asked."""
 
@@ -68,6 +81,8 @@ class AlarmClock:
         self._partition = partition
         self._scan_interval = scan_interval_seconds
         self._wakeups = WakeUps()
+        self.term = 0
+        """How often it was stopped."""
         self._runs = False
         self._scanning = False
         self._next_scan = 0.0
@@ -90,7 +105,9 @@ class AlarmClock:
             self._wards.child(workflow_id)
 
     def stop(self) -> None:
+        """What it has given and nobody has handled yet is void; the next scan finds it again."""
         self._runs = False
+        self.term += 1
 
     @property
     def next_at(self) -> int | None:
@@ -99,21 +116,26 @@ class AlarmClock:
 
     def note(self, actor: WorkflowActor) -> None:
         """An instance's `wake_at` may have changed."""
-        wake_at = actor.instance.wake_at
-        if wake_at is None or wake_at > self._engine.now() + HORIZON:
-            self._wakeups.clear(actor.workflow_id)
-            return
-        self._wakeups.set(actor.workflow_id, wake_at)
-        self._engine.wake_at_changed(wake_at)
+        self._set(actor.workflow_id, self._look_at(actor))
+
+    def _set(self, workflow_id: str, at: int | None) -> None:
+        if at is None or at > self._engine.now() + HORIZON:
+            self._wakeups.clear(workflow_id)  # a scan finds it when its time is nearer
+        else:
+            self._wakeups.set(workflow_id, at)
+            self._engine.wake_at_changed(at)
 
     def found(self, due: Sequence[Due], *, complete: bool) -> None:
-        """What the scan found. Instances in memory know better themselves."""
+        """What the scan found. Instances in memory know better themselves when they are due."""
         self._scanning = False
         self._more_due = not complete
         for row in due:
-            if self._wards.peek(row.workflow_id) is None:
+            actor = self._wards.peek(row.workflow_id)
+            if actor is None:
                 self._wakeups.add(row.workflow_id, row.wake_at)
                 self._engine.wake_at_changed(row.wake_at)
+            elif actor.is_loaded:
+                self.note(actor)
 
     def look(self) -> None:
         """Wake what is due, and scan the database when it is time to."""
@@ -136,24 +158,22 @@ class AlarmClock:
     def _wake(self, workflow_id: str, now: int) -> None:
         actor = self._wards.peek(workflow_id)
         if actor is not None and actor.is_loaded:
-            wake_at = actor.instance.wake_at
-            if wake_at is None:
+            at = self._look_at(actor)
+            if at is None or at > now:
+                self._set(workflow_id, at)
                 return
-            if wake_at > now:
-                self.note(actor)
-                return
-            if self._only_waits_for_confirms(actor):
-                self._engine.call_later(CONFIRM_PATIENCE_SECONDS, partial(self._note_if_there, workflow_id))
-                return
-        self._wards.child(workflow_id).actor_ref.tell(Cause(WakeUp(), name="wake-up"))
+        self._wards.child(workflow_id).actor_ref.tell(Alarm(self))
         self._engine.request_work()
 
-    def _only_waits_for_confirms(self, actor: WorkflowActor) -> bool:
-        """It is due because no message holds some effects, and they are on their way already."""
-        unheld = actor.instance.unheld_due(self._engine.now())
-        return bool(unheld) and all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld)
-
-    def _note_if_there(self, workflow_id: str) -> None:
-        actor = self._wards.peek(workflow_id)
-        if self._runs and actor is not None and actor.is_loaded:
-            self.note(actor)
+    def _look_at(self, actor: WorkflowActor) -> int | None:
+        """When it is due. For nothing but effects that no message holds and that are on their way already, that
+        is a little later."""
+        instance, now = actor.instance, self._engine.now()
+        wake_at = instance.wake_at
+        if wake_at is None or wake_at > now:
+            return wake_at
+        unheld = instance.unheld_due(now)
+        if not unheld or not all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
+            return wake_at
+        due_at, later = instance.due_at, now + CONFIRM_PATIENCE
+        return later if due_at is None else min(due_at, later)

@@ -7,7 +7,7 @@ it when it crashes, puts it away when it is idle, and fires its timers. It decid
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -69,6 +69,8 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
     watch: Watch
     entropy: Entropy
     workflow_dispatcher: Dispatcher
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
     def load(self, partition: int, workflow_id: str) -> None: ...
 

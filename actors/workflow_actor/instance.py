@@ -104,6 +104,11 @@ class Instance:
         return self._workings.wake_at
 
     @property
+    def due_at(self) -> int | None:
+        """As `wake_at`, but for effects that no message holds."""
+        return self._workings.due_at
+
+    @property
     def is_pinned(self) -> bool:
         """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
         return self.state is not None and any(

@@ -67,10 +67,18 @@ class Workings:
     @property
     def wake_at(self) -> int | None:
         """See Instance."""
+        if self.state is None:
+            return None
+        times = (self.due_at, self.confirmations.unheld_at(self.state))
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def due_at(self) -> int | None:
+        """See Instance."""
         state = self.state
         if state is None:
             return None
-        times = [self.confirmations.unheld_at(state), state.time if state.has_backlog else None]
+        times = [state.time if state.has_backlog else None]
         if not state.is_closed:
             times.append(self.agenda.next_at(state))
         if (suspension := state.suspension) is not None:

@@ -238,6 +238,11 @@ class ScriptedWorld:
     def partition_released(self, partition: int, epoch: int) -> None:
         self.released.append((partition, epoch))
 
+    @property
+    def timers(self) -> list[float]:
+        """When those callbacks are due that the engine wants later."""
+        return sorted(at for at, _, _ in self._later)
+
     # --- what the test does ---------------------------------------------------------------------------------
 
     def own(self, partition: int = 0, *, epoch: int = 1, live: bool = True) -> None:
