@@ -9,6 +9,7 @@ Events that only concern the engine (callers, parked effects) are left out; `--j
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,12 +116,15 @@ def clock(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-class Printer:
-    """Prints lines as they come; a date where it changes, colours where the terminal can."""
+def _day(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d")
 
-    def __init__(self, *, dates: bool) -> None:
-        self._dates = dates
-        self._day = ""
+
+class Printer:
+    """Prints lines as they come; a date where it is not today's, colours where the terminal can."""
+
+    def __init__(self) -> None:
+        self._day = _day(time.time_ns() // 1000)
 
     def _room(self, columns: int) -> int:
         return max(20, columns - DETAIL_COLUMN) if sys.stdout.isatty() else DETAIL_CHARACTERS_MAX
@@ -130,10 +134,9 @@ class Printer:
         from rich.text import Text
 
         console = Console(highlight=False, soft_wrap=True)
-        day = datetime.fromtimestamp(line.time / 1e6, UTC).strftime("%Y-%m-%d")
-        if self._dates and day != self._day:
+        if (day := _day(line.time)) != self._day:
             console.print(f"{day} (UTC)", style="bold")
-        self._day = day
+            self._day = day
         detail = plain(line.detail)
         room = self._room(console.width)
         if len(detail) > room and not line.is_end:

@@ -40,7 +40,7 @@ def start(
     async def question(client: Client) -> None:
         handle = await client.start(workflow_type, id=workflow_id, args=arguments, **given)
         if follow:
-            await _follow(client, handle.id, handle.run_id, as_json=as_json, dates=False)
+            await _follow(client, handle.id, handle.run_id, as_json=as_json)
         if not follow and not wait:
             _show_start(handle, as_json=as_json)
             return
@@ -124,18 +124,18 @@ def history(
     async def question(client: Client) -> None:
         if follow:
             description = await client.get_workflow_handle(workflow_id, run_id).describe()
-            await _follow(client, workflow_id, description.run_id, as_json=as_json, dates=True)
+            await _follow(client, workflow_id, description.run_id, as_json=as_json)
             return
-        show = _shown(as_json=as_json, dates=True)
+        show = _shown(as_json=as_json)
         async for entry in client.history(workflow_id, run_id):
             show(entry)
 
     ask(broker, timeout, question)
 
 
-async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_json: bool, dates: bool) -> None:
+async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
     """Show a run's history as it grows, through restarts of hosts and broker, until the run is closed."""
-    show = _shown(as_json=as_json, dates=dates)
+    show = _shown(as_json=as_json)
     seen = 0
     while True:
         try:
@@ -150,10 +150,10 @@ async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_js
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def _shown(*, as_json: bool, dates: bool) -> Callable[[HistoryEntry], None]:
+def _shown(*, as_json: bool) -> Callable[[HistoryEntry], None]:
     if as_json:
         return print_json
-    narrator, printer = Narrator(), Printer(dates=dates)
+    narrator, printer = Narrator(), Printer()
 
     def show(entry: HistoryEntry) -> None:
         for line in narrator.tell(entry):

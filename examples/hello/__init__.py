@@ -1,0 +1,1 @@
+"""The example of the README, as it stands there."""
