@@ -1,0 +1,99 @@
+"""I10: an activity is resolved at most once, and by an attempt that is not over.
+
+The journal does not keep the token with which a result came: that was compared when it came. What can be seen
+is that no result arrives for what is settled, or while the next attempt is still being waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor import events as ev
+from dalsegno.persistence.port import JournalRow
+from dalsegno.verification.finding import Fault, Invariant
+
+
+class _Pending(Struct):
+    cancellation_type: str = ""
+    backing_off: bool = False
+
+
+class Activities:
+    """Memory is for pending activities alone. `from_start` False: an unknown part of the journal lies before,
+    in which activities of lower numbers may have begun."""
+
+    def __init__(self, *, from_start: bool) -> None:
+        self._from_start = from_start
+        self._pending: dict[int, _Pending] = {}
+        self._first_known: int | None = None
+        self._settled_older: set[int] = set()
+
+    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Fault]:
+        for event in record.events:
+            match event:
+                case ev.Ran():
+                    self._wanted(event)
+                case ev.ActivityCompleted() | ev.ActivityFailed():
+                    yield from self._resolved(row, event)
+                case ev.AttemptBegun() | ev.RetryPlanned() | ev.AttemptScheduled():
+                    yield from self._attempt(row, event)
+                case ev.TaskOverdue() | ev.TaskResent():
+                    yield from self._attempt(row, event)
+                case ev.RunClosed():
+                    self._pending.clear()
+                case _:
+                    pass
+
+    def _wanted(self, event: ev.Ran) -> None:
+        for want in event.wants:
+            if isinstance(want, ev.ActivityWanted):
+                number = want.spec.number
+                self._pending[number] = _Pending(want.spec.cancellation_type)
+                self._first_known = number if self._first_known is None else self._first_known
+            elif isinstance(want, ev.ActivityUnwanted):
+                pending = self._pending.get(want.number)
+                # Others may still end by themselves, and then say so.
+                if pending is not None and pending.cancellation_type == "try_cancel":
+                    del self._pending[want.number]
+
+    def _find(self, number: int) -> _Pending | None:
+        pending = self._pending.get(number)
+        if pending is None and self._may_be_older(number):
+            pending = self._pending[number] = _Pending()
+        return pending
+
+    def _may_be_older(self, number: int) -> bool:
+        if self._from_start or number in self._settled_older:
+            return False
+        return self._first_known is None or number < self._first_known
+
+    def _resolved(self, row: JournalRow, event: ev.ActivityCompleted | ev.ActivityFailed) -> Iterator[Fault]:
+        number = event.number
+        pending = self._find(number)
+        if pending is None:
+            text = f"activity {number} is resolved, and it was not pending (any more)"
+            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+            return
+        if pending.backing_off and isinstance(event, ev.ActivityCompleted):
+            text = f"activity {number} completes by an attempt that had failed before"
+            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+        del self._pending[number]
+        if not self._from_start and (self._first_known is None or number < self._first_known):
+            self._settled_older.add(number)
+
+    def _attempt(
+        self,
+        row: JournalRow,
+        event: ev.AttemptBegun | ev.RetryPlanned | ev.AttemptScheduled | ev.TaskOverdue | ev.TaskResent,
+    ) -> Iterator[Fault]:
+        pending = self._find(event.number)
+        if pending is None:
+            kind = type(event).__name__
+            text = f"{kind} happens to activity {event.number}, which was not pending (any more)"
+            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+        elif isinstance(event, ev.RetryPlanned):
+            pending.backing_off = True
+        elif isinstance(event, ev.AttemptScheduled):
+            pending.backing_off = False

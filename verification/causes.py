@@ -1,0 +1,61 @@
+"""I8: a message changes a workflow at most once.
+
+A journal row names the type and message ID of its cause. Three things look like a message that was applied
+twice and are none: a start that takes the place of an open run (it ends one and begins another); a worker's
+word that it has begun (a task may be handed out again, and the words of both workers come again); and a client
+that uses a message ID anew after the time for which answered commands are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dalsegno.actors.supervisor.host_supervisor import SEEN_RETENTION_SECONDS
+from dalsegno.actors.workflow_actor.events import Record, RunStarted
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.persistence.port import JournalRow
+from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.used_ids import Use, UsedIDs
+
+REMEMBERED = SEEN_RETENTION_SECONDS * 1_000_000
+"""Microseconds for which a client's message ID is recognised."""
+
+FROM_CLIENTS = frozenset(
+    kind.TYPE
+    for kind in (
+        wire.StartWorkflow,
+        wire.SignalWorkflow,
+        wire.CancelWorkflow,
+        wire.TerminateWorkflow,
+        wire.SuspendWorkflow,
+        wire.ResumeWorkflow,
+    )
+)
+FROM_WORKERS = frozenset(
+    kind.TYPE for kind in (wire.ActivityCompleted, wire.ActivityFailed, wire.ActivityCanceled)
+)
+
+
+class Causes:
+    """Of one run; `used` is of the whole namespace. A workflow's runs must come in the order of their times."""
+
+    def __init__(self, workflow_id: str, used: UsedIDs) -> None:
+        self._workflow_id = workflow_id
+        self._used = used
+
+    def on_record(self, row: JournalRow, record: Record) -> Iterator[Fault]:
+        type_, _, message_id = row.cause.partition(" ")
+        from_client = type_ in FROM_CLIENTS
+        if not message_id or not (from_client or type_ in FROM_WORKERS):
+            return
+        begins = any(isinstance(event, RunStarted) for event in record.events)
+        name = ("start" if begins else "message", self._workflow_id, message_id)
+        use = Use(row.run_id, row.sequence, row.time)
+        earlier = self._used.use(*name, at=use)
+        if earlier is None:
+            return
+        if from_client and use.time - earlier.time > REMEMBERED:
+            self._used.move(*name, at=use)
+            return
+        text = f"{row.cause} was applied before, in run {earlier.run_id}, sequence {earlier.sequence}"
+        yield Fault(Invariant.CAUSES, row.sequence, text)

@@ -1,0 +1,28 @@
+"""I1: a run begins once and ends at most once, and behind its end nothing happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dalsegno.actors.workflow_actor.events import EffectsDropped, EffectsParked, Record, RunClosed, RunStarted
+from dalsegno.persistence.port import JournalRow
+from dalsegno.verification.finding import Fault, Invariant
+
+HOUSEKEEPING = (EffectsParked, EffectsDropped)
+"""Events of effects that a closed run still has to send."""
+
+
+class Endings:
+    def __init__(self) -> None:
+        self._ended_at: int | None = None
+
+    def on_record(self, row: JournalRow, record: Record) -> Iterator[Fault]:
+        for event in record.events:
+            if isinstance(event, RunStarted) and row.sequence != 1:
+                yield Fault(Invariant.ENDS_ONCE, row.sequence, "the run starts a second time")
+            if self._ended_at is not None and not isinstance(event, HOUSEKEEPING):
+                kind = "it ends again" if isinstance(event, RunClosed) else f"{type(event).__name__} happens"
+                text = f"{kind}, and the run had ended at {self._ended_at}"
+                yield Fault(Invariant.ENDS_ONCE, row.sequence, text)
+            elif isinstance(event, RunClosed):
+                self._ended_at = row.sequence
