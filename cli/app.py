@@ -9,6 +9,7 @@ import typer
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.logs import configure
+from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
 HELP = """
@@ -244,6 +245,9 @@ def partitions(
     from dalsegno.cli import cluster
 
     cluster.partitions(broker, timeout, as_json=as_json)
+
+
+app.command()(verify)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What shows only over many rows or many runs: leases, messages that come again, journals that grow too long."""
+"""What shows only over many rows or runs: leases, messages that come again, journals that grow too long."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def leadership_of(*rows: JournalRow, lease: LeaseRow | None = None) -> list[Find
     return list(leadership.on_end([lease or LeaseRow(0, None, 9)]))
 
 
-# --- leases ------------------------------------------------------------------------------------------------------
+# --- leases ---
 
 
 def test_hosts_that_follow_each_other_are_in_order() -> None:
@@ -83,7 +83,7 @@ def test_a_partition_without_a_lease_is_found() -> None:
     assert leadership_of(row("a", 1), lease=LeaseRow(1, None, 9))
 
 
-# --- messages ----------------------------------------------------------------------------------------------------
+# --- messages ---
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_ids_outlive_the_cache_of_their_file(used: UsedIDs) -> None:
     assert used.use("other kind", "77", at=Use("b", 1, 0)) is None
 
 
-# --- recovery ----------------------------------------------------------------------------------------------------
+# --- recovery ---
 
 
 def long_history(signals: int) -> Stored:
