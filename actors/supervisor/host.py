@@ -114,7 +114,14 @@ class Host:
             membership=self._membership,
             host_id=lambda: self._host_id,
         )
-        self._other_runs = OtherRuns(self.engine.outbox, self._threads, code, settings.history_limit)
+        self._other_runs = OtherRuns(
+            self.engine.outbox,
+            self._threads,
+            code,
+            settings.history_limit,
+            watch=pulse,
+            strikes=self._membership.strikes,
+        )
 
     # --- lifecycle ------------------------------------------------------------------------------------------
 

@@ -4,31 +4,56 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
-from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.stored import instance_of
+from dalsegno.actors.supervisor.strikes import struck
+from dalsegno.actors.workflow_actor.actor import Watch
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.program_port import Code
-from dalsegno.errors import DalsegnoError
-from dalsegno.persistence.port import LoadedInstance
+from dalsegno.persistence.port import LoadedInstance, Reader
 
 log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """What is used of StoreThreads here."""
+
+    async def fetch(self, query: Callable[[Reader], T]) -> T: ...
 
 
 class OtherRuns:
-    """Such runs are closed: nothing about them can change, so reading them needs no lease."""
+    """Such runs are closed: nothing about them can change, so reading them needs no lease. `strikes` reads
+    those of runs, on the thread that `store` reads on.
 
-    def __init__(self, outbox: Outbox, store: StoreThreads, code: Code, history_limit: int) -> None:
+    Whatever goes wrong here, the cause is done: it would hold up its partition for ever.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: Store,
+        code: Code,
+        history_limit: int,
+        *,
+        watch: Watch,
+        strikes: Callable[[Sequence[str]], Mapping[tuple[str, str], int]],
+    ) -> None:
         self._outbox = outbox
         self._store = store
         self._code = code
         self._history_limit = history_limit
+        self._watch = watch
+        self._strikes = strikes
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, workflow_id: str, cause: Cause) -> None:
@@ -44,32 +69,44 @@ class OtherRuns:
             cause.done()
             return
         try:
-            row = await self._store.fetch(lambda reader: reader.load_run(run_id))
-        except DalsegnoError as error:
-            # Its sender asks again; the message itself comes again only when the channel closes.
-            log.warning("other_run_not_read", run_id=run_id, reason=str(error))
+            row, strikes = await self._store.fetch(partial(self._read, run_id))
+        except Exception as error:  # noqa: BLE001 - see the class; its sender asks again
+            log.warning("other_run_not_read", run_id=run_id, reason=repr(error))
             cause.done()
             return
         if row is None or row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
             self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
-            return
-        # User code must not run inside a task of this loop.
-        asyncio.get_running_loop().call_soon(self._run, row, cause, caller)
+        elif isinstance(command, Query) and (reason := struck(strikes)) is not None:
+            self._send(_refusal(caller, workflow_id, "rejected", reason), caller, cause)
+        else:
+            # User code must not run inside a task of this loop.
+            asyncio.get_running_loop().call_soon(self._run, row, cause, caller)
+
+    def _read(self, run_id: str, reader: Reader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
+        strikes = [(name, count) for (_, name), count in self._strikes([run_id]).items()]
+        return reader.load_run(run_id), strikes
 
     def _run(self, row: LoadedInstance, cause: Cause, caller: Caller) -> None:
+        self._watch.enter(row.run_id, cause.name)
         try:
             effect = self._effect(row, cause, caller)
-        except DalsegnoError as error:
-            effect = _refusal(caller, row.workflow_id, "rejected", str(error))
+        except Exception as error:
+            log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)
+            effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
+        finally:
+            self._watch.leave()
         self._send(effect, caller, cause)
 
-    def _effect(self, row: LoadedInstance, cause: Cause, caller: Caller) -> Effect:
+    def _effect(self, row: LoadedInstance, cause: Cause, caller: Caller) -> AnswerEffect | ResultEffect:
         instance = instance_of(row, self._code, history_limit=self._history_limit)
         command = cause.command
         if isinstance(command, AwaitOutcome):
             outcome = instance.outcome()
-            assert outcome is not None, "a run that is not current is closed"
+            if outcome is None:  # the start that takes its place is being committed
+                return _refusal(
+                    caller, row.workflow_id, "moved", f"run {row.run_id} is about to end: ask again"
+                )
             status, result, failure = outcome
             return ResultEffect(
                 caller=caller,
@@ -83,12 +120,13 @@ class OtherRuns:
         assert state is not None
         (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
         ((_, effect),) = activation.effects
+        assert isinstance(effect, AnswerEffect)
         instance.discard_program()
         return effect
 
-    def _send(self, effect: Effect, caller: Caller, cause: Cause) -> None:
+    def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
         message_id = translate.answer_message_id(caller, cause.message_id, "other run")
-        message = translate.to_message(effect, message_id)
+        message = translate.answer_message(effect, message_id)
         self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
         cause.done()
 

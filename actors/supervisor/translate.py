@@ -18,8 +18,9 @@ from dalsegno.actors.workflow_actor.effects import (
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import CBOR, encode, reply_address
+from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode, reply_address
 from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE, effect_message_id, run_id
+from dalsegno.errors import InvalidMessageError
 
 CLIENT_COMMANDS = (
     core.Start,
@@ -156,7 +157,8 @@ def answer_message_id(caller: core.Caller, message_id: str | None, kind: str) ->
 
 
 def to_message(effect: Effect, message_id: str, *, task_content_type: str | None = None) -> Message:
-    """Encode an effect. Raises MessageTooLargeError for a body that no message can carry."""
+    """Encode an effect. Raises MessageTooLargeError for a body that no message can carry, and
+    InvalidMessageError for text that is not Unicode."""
     match effect:
         case TaskEffect():
             return _task_message(effect, message_id, task_content_type)
@@ -188,6 +190,17 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
             return reply_message(result, effect.caller, message_id)
         case AnswerEffect():
             return reply_message(_answer(effect), effect.caller, message_id)
+
+
+def answer_message(effect: AnswerEffect | ResultEffect, message_id: str) -> Message:
+    """As `to_message`; an answer that no message can carry becomes an error that says so."""
+    try:
+        return to_message(effect, message_id)
+    except MessageTooLargeError as error:
+        refusal = error_reply("too_large", str(error), workflow_id=effect.workflow_id)
+    except InvalidMessageError as error:
+        refusal = error_reply("rejected", error.reason, workflow_id=effect.workflow_id)
+    return reply_message(refusal, effect.caller, message_id)
 
 
 def reply_message(reply: wire.Reply | wire.ControlReply, caller: core.Caller, message_id: str) -> Message:

@@ -1,0 +1,125 @@
+"""Whatever a question about another run meets, it is done with: else it would hold up its partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dalsegno.actors.supervisor.other_runs import OtherRuns
+from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.commands import Caller, Query
+from dalsegno.broker.port import Outcome
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.broker.protocol.messages import Reply
+from dalsegno.persistence.port import LoadedInstance
+from tests.supervisor.scripted_world import NoWatch, ScriptedWorld, start
+from tests.supervisor.test_outbox import Origin, Shell
+from tests.workflow_actor.rig import ScriptedCode, activity
+
+
+class Reader:
+    def __init__(self, row: LoadedInstance | Exception | None) -> None:
+        self.row = row
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        if isinstance(self.row, Exception):
+            raise self.row
+        return self.row
+
+
+class Store:
+    def __init__(self, row: LoadedInstance | Exception | None) -> None:
+        self.reader = Reader(row)
+
+    async def fetch(self, query: Callable[[Any], Any]) -> Any:
+        return query(self.reader)
+
+
+@pytest.fixture
+def open_run() -> LoadedInstance:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    return world.database.rows["w"]
+
+
+class Asked:
+    """The answer to one command about a run; `strikes` are that run's."""
+
+    def __init__(
+        self,
+        command: AwaitOutcome | Query,
+        row: LoadedInstance | Exception | None,
+        *,
+        code: Any = None,
+        strikes: dict[tuple[str, str], int] | None = None,
+    ) -> None:
+        self.shell = Shell()
+        outbox = Outbox(self.shell, self.shell)
+        outbox.publisher_opened()
+        self.origin = Origin()
+        self.cause = Cause(command, name="query m", origin=self.origin, message_id="m")
+        self.other_runs = OtherRuns(
+            outbox,
+            Store(row),
+            code or ScriptedCode([[activity(1)]]),
+            10_000,
+            watch=NoWatch(),
+            strikes=lambda _: strikes or {},
+        )
+
+    async def answer(self) -> Reply | None:
+        self.other_runs.answer("w", self.cause)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        published = self.shell.take()
+        for outgoing in published:
+            outgoing.on_outcome(Outcome.CONFIRMED)
+        assert self.origin.removed == 1
+        if not published:
+            return None
+        reply = decode(published[0].message)
+        assert isinstance(reply, Reply)
+        return reply
+
+
+CALLER = Caller("dalsegno.reply.c", "call")
+
+
+async def test_a_run_whose_end_is_not_written_yet_is_to_be_asked_for_again(open_run: LoadedInstance) -> None:
+    """A start has taken its place in memory, and is being committed."""
+    reply = await Asked(AwaitOutcome(run_id=open_run.run_id, caller=CALLER), open_run).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert reply.error.code == "moved"
+
+
+async def test_a_defect_met_by_a_query_is_its_answer(open_run: LoadedInstance) -> None:
+    class Broken(ScriptedCode):
+        def build(self, info: Any, signed: Any) -> Any:
+            raise ZeroDivisionError
+
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, code=Broken([])).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert reply.error.code == "rejected"
+
+
+async def test_a_row_that_cannot_be_read_holds_up_nobody() -> None:
+    assert await Asked(Query(name="q", run_id="r", caller=CALLER), TypeError("a defect")).answer() is None
+
+
+async def test_a_query_that_has_killed_hosts_is_not_run_again(open_run: LoadedInstance) -> None:
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    code = ScriptedCode([[activity(1)]])
+    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, "query m"): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times" in reply.error.message
+    assert code.built == []
