@@ -18,8 +18,8 @@ from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor import alarm_clock, passivation
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
+from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
-from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
@@ -46,13 +46,8 @@ from dalsegno.policies import WorkflowStatus
 
 log = structlog.get_logger()
 
-CAUSE_FAILURES_LIMIT = 3
-"""A message that crashes its actor this often goes to the dead letters."""
-
 PARKED_FOR = 10_000_000
 """Microseconds after which a parked effect is looked at again."""
-
-INTENSITY = Intensity()
 
 
 class Delivered(Struct, frozen=True):
@@ -116,7 +111,7 @@ class PartitionSupervisor(LightActor):
         )
         self._intake = Intake(partition, partitions)
         self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
-        self._histories: dict[str, RestartHistory] = {}
+        self._crashes = Crashes(engine, self)
         self._loading: set[str] = set()
 
     # --- deliveries --------------------------------------------------------------------------------------
@@ -148,6 +143,7 @@ class PartitionSupervisor(LightActor):
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
+        self.on_stop()
         log.error("partition_failed", partition=self.partition, exc_info=exception_value)
         self.engine.call_later(0, partial(self._escalate, repr(exception_value)))
 
@@ -260,7 +256,7 @@ class PartitionSupervisor(LightActor):
         *,
         delay_seconds: float = 0.0,
         one_by_one: bool = False,
-    ) -> None:
+    ) -> WorkflowActor:
         """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
         that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
         waiting = actor.unhandled()
@@ -271,35 +267,23 @@ class PartitionSupervisor(LightActor):
             if cause.held and not cause.is_void:
                 cause.retry()
                 successor.actor_ref.tell(cause)
+        return successor
 
     def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
-        """A defect of the engine met by one instance (user code's own errors never come here)."""
-        log.error(
-            "workflow_actor_failed",
-            workflow_id=actor.workflow_id,
-            partition=self.partition,
-            epoch=self.epoch,
-            exc_info=error,
-        )
+        """A defect, met while the actor was handling `cause`."""
         entry = self.engine.round.entries.pop(actor.workflow_id, None)
-        causes = list(entry.causes) if entry is not None else []
-        if cause is not None:
-            cause.failures += 1
-            if cause.failures < CAUSE_FAILURES_LIMIT:
-                causes.append(cause)
-            else:
-                self.engine.reject(Rejected(f"it crashes its actor: {error!r}", "rejected"), cause)
-                cause.done()
-        history = self._histories.setdefault(actor.workflow_id, RestartHistory(INTENSITY))
-        delay = history.failed(self.engine.monotonic())
-        self.restart(actor, causes, delay_seconds=INTENSITY.maximum_delay_seconds if delay is None else delay)
+        others = [] if entry is None else [other for other in entry.causes if other is not cause]
+        self._crashes.met(actor, others, [] if cause is None else [cause], error)
+
+    def not_let_out(self, entry: Entry, error: BaseException) -> None:
+        """A defect, met while what the entry has led to was to be sent. All of it is durable."""
+        self._crashes.met(entry.actor, [], entry.causes, error)
 
     # --- what workflow actors ask (see actors.workflow_actor.actor.Parent) ----------------------------------
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
         self._children.move_to_end(actor.workflow_id)
         actor.last_used = self.engine.monotonic()
-        actor.in_round = True
         round_ = self.engine.round
         round_.add(actor, self.fence, cause, activations)
         if isinstance(cause.command, WakeUp):
@@ -417,7 +401,7 @@ class PartitionSupervisor(LightActor):
         if self.engine.is_writing(actor.workflow_id):
             return  # what it gave to a round is let out only while it is there
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
-        self._histories.pop(actor.workflow_id, None)
+        self._crashes.forget(actor.workflow_id)
         self._discard(actor)
 
     # --- the end ---------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ class Rounds:
         log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
         supervisor = self._engine.partitions[entry.partition]
         held = [cause for cause in entry.causes if cause.held]
-        if len(held) == 1:
+        if held and len(entry.causes) == 1:
             text = f"the database cannot store what it led to: {reason}"
             self._engine.reject(Rejected(text, "rejected"), held[0])
             held.pop().done()
@@ -191,13 +191,17 @@ class Rounds:
     def _let_out(self, entries: Iterable[Entry]) -> None:
         """The state that caused them is durable: effects may leave now."""
         shipments: list[Shipment] = []
+        sent: list[Entry] = []
         for entry in entries:
-            shipments.extend(self._shipping.of_entry(entry))
+            try:
+                shipments.extend(self._shipping.of_entry(entry))
+            except Exception as error:  # noqa: BLE001 - a defect: it must harm its own instance alone
+                self._engine.partitions[entry.partition].not_let_out(entry, error)
+            else:
+                sent.append(entry)
         self._engine.outbox.send(shipments)
-        for entry in entries:
-            supervisor = self._engine.partitions.get(entry.partition)
-            if supervisor is not None and self._owns(entry):
-                supervisor.committed(entry)
+        for entry in sent:
+            self._engine.partitions[entry.partition].committed(entry)
             for cause in entry.causes:
                 self._finish(cause)
 

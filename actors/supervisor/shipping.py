@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.effects import (
 )
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
+from dalsegno.errors import InvalidMessageError
 
 
 class Engine(Protocol):
@@ -61,7 +62,7 @@ class Shipping:
         if leaving.effect_id is not None:
             return self._durable(entry, leaving.run_id, leaving.effect_id, effect, [leaving.cause])
         message_id = _transient_id(effect, leaving.cause)
-        message = self._answer(self._placed(effect, entry.partition), message_id)
+        message = self._message(self._placed(effect, entry.partition), message_id)
         return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
 
     def _durable(
@@ -75,10 +76,10 @@ class Shipping:
         unsendable = None
         try:
             if isinstance(effect, ResultEffect):
-                message = self._answer(effect, message_id)  # one that says so, if it is too large
+                message = self._message(effect, message_id)  # one that says so, if it is too large
             else:
                 message = translate.to_message(effect, message_id, task_content_type=content_type)
-        except MessageTooLargeError as error:
+        except (MessageTooLargeError, InvalidMessageError) as error:
             message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
         return Shipment(
             message,
@@ -115,18 +116,15 @@ class Shipping:
         placed = {**effect.description, "partition": partition, "host_id": self._engine.host_id}
         return replace(effect, description=placed)
 
-    def _answer(self, effect: Effect, message_id: str) -> Message:
-        try:
-            return translate.to_message(effect, message_id)
-        except MessageTooLargeError as error:
-            assert isinstance(effect, AnswerEffect | ResultEffect)
-            reply = translate.error_reply("too_large", str(error), workflow_id=effect.workflow_id)
-            return translate.reply_message(reply, effect.caller, message_id)
+    def _message(self, effect: Effect, message_id: str) -> Message:
+        if isinstance(effect, AnswerEffect | ResultEffect):
+            return translate.answer_message(effect, message_id)
+        return translate.to_message(effect, message_id)
 
     def transient(self, effect: AnswerEffect | ResultEffect, message_id: str) -> Shipment:
         """An answer that nothing durable stands behind: its reader asks again."""
         reply_id = translate.answer_message_id(effect.caller, message_id, "result")
-        return Shipment(self._answer(effect, reply_id), translate.address_of(effect))
+        return Shipment(translate.answer_message(effect, reply_id), translate.address_of(effect))
 
     def moved(self, workflow_id: str, waiter: Waiter) -> Shipment:
         text = "the host gives this workflow's partition up: ask again"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
+from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS
-from dalsegno.broker.port import Outcome
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.program_port import Program
+from dalsegno.broker.port import Message, Outcome
 from dalsegno.broker.protocol import messages as wire
-from tests.supervisor.scripted_world import ScriptedWorld, signal, start, terminate
-from tests.workflow_actor.rig import ScriptedCode, activity
+from dalsegno.errors import QueryFailedError
+from dalsegno.payload import Payload
+from tests.supervisor.scripted_world import ScriptedWorld, query, signal, start, terminate
+from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 
 def shop() -> ScriptedWorld:
@@ -64,3 +74,43 @@ def test_a_task_that_is_refused_for_long_holds_up_nobody_even_if_its_workflow_ha
         world.pass_time(0.1)
         world.go_on(confirm=False)
     assert world.acknowledged() > tag
+
+
+def test_an_answer_that_cannot_be_encoded_harms_nobody_else() -> None:
+    class Mumbling(ScriptedProgram):
+        def query(self, name: str, args: Sequence[Payload]) -> Payload:
+            raise QueryFailedError("half a character: \udc80")
+
+    class Code(ScriptedCode):
+        def build(self, info: RunInfo, signed: SignedState) -> Program:
+            return Mumbling(self.script, 0)
+
+    world = ScriptedWorld(Code([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.deliver(start("start-2", "other"))
+    world.go_on()
+    world.deliver(query("q"))
+    tag = world.deliver(signal("s", "other"))
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert [reply.error.code for reply in world.replies() if reply.error] == ["rejected"]
+
+
+def test_a_defect_while_effects_are_sent_harms_its_own_instance_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = translate.answer_message
+
+    def broken(effect: AnswerEffect | ResultEffect, message_id: str) -> Message:
+        if effect.workflow_id == "w":
+            raise ZeroDivisionError
+        return real(effect, message_id)
+
+    monkeypatch.setattr(translate, "answer_message", broken)
+    world = shop()
+    world.deliver(start())
+    world.deliver(start("start-2", "other"))
+    world.go_on()
+    assert [reply.workflow_id for reply in world.replies() if reply.kind == "accepted"] == ["other"]
+    for _ in range(10):
+        world.live_through(1)
+    assert world.acknowledged() == 3, "it crashes its actor: a dead letter"
