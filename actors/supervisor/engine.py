@@ -12,6 +12,7 @@ Everything here runs on one thread, in plain callbacks: user code must not run i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
@@ -77,7 +78,7 @@ class Engine:
         self._work_requested = False
         self._to_load: dict[int, list[str]] = {}
         self._dirty: list[Channel] = []
-        self._rebuilding: list[WorkflowActor] = []
+        self._rebuilding: deque[WorkflowActor] = deque()
         self._wake_timer: int | None = None
         self._stopped = False
 
@@ -242,7 +243,7 @@ class Engine:
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         supervisor = self.partitions.get(channel.partition)
-        if supervisor is not None:
+        if supervisor is not None and not supervisor.actor_stopped.is_set():
             supervisor.actor_ref.tell(Delivered(channel, delivery))
             self.request_work()
 
@@ -332,7 +333,7 @@ class Engine:
         while self._rebuilding and self.monotonic() < end:
             actor = self._rebuilding[0]
             if actor.actor_stopped.is_set() or actor.advance_rebuild():
-                self._rebuilding.pop(0)
+                self._rebuilding.popleft()
         if self._rebuilding:
             self._world.call_soon(self._rebuild_slice)
         self.request_work()

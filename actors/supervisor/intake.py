@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from msgspec import Struct
 
 from dalsegno.actors.supervisor.translate import CLIENT_COMMANDS, caller_of, to_command
@@ -11,6 +12,8 @@ from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
+
+log = structlog.get_logger()
 
 
 class Rejected(Struct, frozen=True):
@@ -54,13 +57,20 @@ class Intake:
         """What the delivery is. The slot is computed anew, whatever queue it came through: a command in a
         foreign partition is forwarded, never applied.
         """
-        message = delivery.message
         try:
-            body = decode(message)
+            return self._take(delivery.message)
         except UnsupportedMessageError as error:
             return Rejected(error.reason, "unsupported")
         except InvalidMessageError as error:
             return Rejected(error.reason)
+        except Exception as error:
+            # A defect of ours: it must not take the partition down each time that the message comes again.
+            log.exception("message_unreadable", partition=self._partition)
+            return Rejected(f"it cannot be read: {error!r}")
+
+    def _take(self, message: Message) -> Taken:
+        """Raises InvalidMessageError."""
+        body = decode(message)
         if isinstance(body, wire.Marker):
             return MarkerSeen(body.nonce)
         workflow_id = getattr(body, "workflow_id", None)

@@ -72,6 +72,7 @@ class RoundBuilder:
         if entry is None:
             entry = Entry(actor, partition, actor.stored_run_id, actor.stored_sequence)
             self.entries[actor.workflow_id] = entry
+            actor.in_round = True
         return entry
 
     def add(

@@ -184,7 +184,7 @@ class WorkflowActor(LightActor):
             self._parent.activated(self, cause, activations)
 
     def advance_rebuild(self) -> bool:
-        """Rebuild the program by one more input; True when it is done (or has failed)."""
+        """Rebuild the program by one more input; True when it is done (or has failed). Raises nothing."""
         assert self._rebuilding is not None
         self._watch.enter(self.instance.run_id or "", f"rebuild after {self.instance.sequence}")
         try:
@@ -193,11 +193,16 @@ class WorkflowActor(LightActor):
             self._rebuilding = None
             self._reschedule()
             return True
+        except BaseException as error:  # noqa: BLE001 - the border of the actor, as in LightActor.handle_next
+            self.stop_now()
+            self._parent.failed(self, None, error)
+            return True
         finally:
             self._watch.leave()
         return False
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        self.on_stop()
         self._parent.failed(self, self._current, exception_value)
 
     def on_stop(self) -> None:

@@ -1,0 +1,155 @@
+"""Defects of the engine itself: each harms one instance, or one partition for a moment; no cause is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from dalsegno.actors.supervisor.intake import Intake
+from dalsegno.broker.port import Message
+from dalsegno.persistence.port import InstanceWrite
+from dalsegno.policies import WorkflowStatus
+from tests.supervisor.scripted_world import ScriptedWorld, await_result, query, signal, start
+from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """To draw a traceback takes longer than the whole test."""
+    with capture_logs():
+        yield
+
+
+def test_an_instance_whose_wake_up_crashes_its_actor_each_time_is_suspended() -> None:
+    world = ScriptedWorld(ScriptedCode([[timer(1, T0 + SECOND)], ZeroDivisionError()]))
+    world.own()
+    world.deliver(start())
+    world.live_through(60)
+    assert world.status() is WorkflowStatus.SUSPENDED
+
+
+def test_a_message_that_crashes_its_actor_becomes_a_dead_letter_and_its_neighbours_go_on() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)], [], ZeroDivisionError(), []]))
+    world.own()
+    world.deliver(start())
+    world.deliver(signal("good"))
+    world.deliver(signal("bad"))
+    tag = world.deliver(signal("late"))
+    world.live_through(30)
+    assert world.acknowledged() == tag
+    dead = [message for message in world.sent if "x-dalsegno-reason" in message.headers]
+    assert len(dead) >= 1
+
+
+def test_the_database_refuses_one_of_two_inputs_and_only_that_is_given_up() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    world.database.rejects = lambda write: (
+        "22P05" if any(row.cause.endswith("bad") for row in write.journal) else None
+    )
+    world.deliver(await_result("waits"))
+    world.deliver(signal("good"))
+    world.deliver(signal("good"), redelivered=True)
+    world.deliver(signal("bad"))
+    tag = world.deliver(query("q"))
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert set(world.database.seen["w"]) == {"start-1", "good"}
+    assert world.status() is WorkflowStatus.RUNNING
+    refused = [reply.error.code for reply in world.replies() if reply.error]
+    assert refused == ["rejected"]
+
+
+def test_a_message_is_not_given_up_for_a_wake_up_that_the_database_refuses() -> None:
+    world = ScriptedWorld(ScriptedCode([[timer(1, T0 + SECOND)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+
+    def rejects(write: InstanceWrite) -> str | None:
+        return "22P05" if any(row.cause.startswith("wake-up") for row in write.journal) else None
+
+    world.database.rejects = rejects
+    world.deliver(start("start-2", "other"))
+    world.run()
+    world.pass_time(1.05)
+    tag = world.deliver(signal("good"))
+    world.live_through(30)
+    assert world.acknowledged() == tag
+    assert "good" in world.database.seen["w"]
+    assert world.status() is WorkflowStatus.SUSPENDED
+
+
+def test_a_message_that_breaks_the_intake_becomes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Intake._take
+
+    def take(intake: Intake, message: Message) -> Any:
+        if message.message_id == "bad":
+            raise RecursionError
+        return real(intake, message)
+
+    monkeypatch.setattr(Intake, "_take", take)
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.deliver(signal("bad"))
+    tag = world.deliver(signal("good"))
+    world.go_on()
+    world.pass_time(1)
+    assert world.released == []
+    assert world.acknowledged() == tag
+
+
+def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    supervisor = world.engine.partitions[0]
+    actor = supervisor.peek("w")
+    assert actor is not None
+    monkeypatch.setattr(supervisor, "_intake", None)
+    world.deliver(signal("s1"))
+    world.run()
+    world.deliver(signal("s2"))
+    world.pass_time(0.2)
+    assert world.released == [(0, 1)]
+    assert actor.actor_stopped.is_set()
+    assert len(world.engine.workflow_dispatcher) == 0
+    world.own(epoch=2)
+    tag = world.deliver(signal("s1"), redelivered=True)
+    world.go_on()
+    assert world.acknowledged() == tag
+
+
+def test_a_rebuild_that_breaks_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dalsegno.actors.workflow_actor.actor.LONG_LOG", 20)
+    code = ScriptedCode([])
+    world = ScriptedWorld(code)
+    world.own()
+    for workflow_id in ("w", "other"):
+        world.deliver(start(f"start {workflow_id}", workflow_id))
+        for number in range(30):
+            world.deliver(signal(f"{workflow_id} {number}", workflow_id))
+        world.go_on()
+    world.live_through(20)
+    assert world.engine.partitions[0].peek("w") is None
+    real = code.script
+    broken = [3]
+
+    def script(index: int, input_: Any) -> Any:
+        if index == 25 and broken:
+            broken.pop()
+            return ZeroDivisionError()
+        return real(index, input_)
+
+    code.script = script
+    world.deliver(query("q1"))
+    tag = world.deliver(query("q2", "other"))
+    world.live_through(10)
+    assert world.acknowledged() == tag
