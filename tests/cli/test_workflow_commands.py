@@ -1,0 +1,204 @@
+"""`dalsegno workflow ...` and its like against a running namespace."""
+
+from __future__ import annotations
+
+import pytest
+
+from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE
+from tests.cli.shell import Done, Program
+
+ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
+
+
+@pytest.fixture(scope="module")
+def greeted(dev: Program) -> Done:
+    """The start of a workflow that has completed since: g-1."""
+    return dev.shell.run("workflow", "start", "Greeting", "--id", "g-1", "--input", '"Ann"', "--wait")
+
+
+def test_a_start_that_waits_prints_the_result_as_json(greeted: Done) -> None:
+    assert (greeted.exit_code, greeted.out, greeted.err) == (DONE, '"Hello, Ann!"\n', "")
+
+
+def test_a_workflow_that_does_not_complete_is_told_in_a_sentence_that_cannot_speak_to_the_terminal(
+    dev: Program,
+) -> None:
+    done = dev.shell.run("workflow", "start", "Declined", "--id", "d-1", "--follow")
+
+    assert done.exit_code == FAILED
+    assert done.sentence == f"Workflow 'd-1' did not complete: it failed. activity decline failed: {ESCAPED}"
+    told = [line.split(maxsplit=3)[1:] for line in done.out.splitlines()]
+    assert told == [
+        ["Declined", "started"],
+        ["decline", "scheduled"],
+        ["decline", "failed", ESCAPED],
+        ["Declined", "failed", ESCAPED],
+    ]
+
+
+def test_machines_are_told_of_a_failure_on_standard_output_too(dev: Program) -> None:
+    done = dev.shell.run("workflow", "start", "Declined", "--id", "d-2", "--wait", "--json")
+
+    assert done.exit_code == FAILED
+    assert done.document["workflow_id"] == "d-2"
+    assert done.document["failure"]["type"] == "Declined" or "decline" in done.document["failure"]["message"]
+    assert "\x1b" not in done.out
+
+
+def test_a_start_without_waiting_says_which_run_it_is(dev: Program) -> None:
+    done = dev.shell.run("workflow", "start", "Patient", "--id", "p-1", "--json", "--message-id", "m-1")
+    again = dev.shell.run("workflow", "start", "Patient", "--id", "p-1", "--message-id", "m-1")
+
+    assert done.exit_code == again.exit_code == DONE
+    assert set(done.document) == {"workflow_id", "run_id", "status"}
+    assert again.out == f"p-1 is running, run {done.document['run_id']}\n"
+
+
+def test_a_start_of_a_type_that_no_host_has_is_done_and_says_that_it_is_suspended(dev: Program) -> None:
+    done = dev.shell.run("workflow", "start", "Unheard", "--id", "u-1", "--json")
+
+    assert done.exit_code == DONE
+    assert done.document["status"] == "suspended"
+    assert "'Unheard'" in done.document["reason"]
+
+
+def test_a_second_start_under_the_same_id_is_refused_while_the_first_runs(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-2")
+
+    done = dev.shell.run("workflow", "start", "Patient", "--id", "p-2")
+
+    assert done.exit_code == FAILED
+    assert "p-2" in done.sentence
+
+
+def test_signals_and_queries_reach_a_workflow_until_it_has_ended(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-3")
+
+    signalled = dev.shell.run("workflow", "signal", "p-3", "say", "-i", '"hello"')
+    heard = dev.shell.run("workflow", "query", "p-3", "heard")
+    result = dev.shell.run("workflow", "result", "p-3", "--json")
+    late = dev.shell.run("workflow", "signal", "p-3", "say", "-i", '"hello?"')
+
+    assert (signalled.exit_code, signalled.out) == (DONE, "p-3: signalled\n")
+    assert (heard.exit_code, heard.document) == (DONE, ["hello"])
+    assert (result.exit_code, result.document["result"]) == (DONE, ["hello"])
+    assert late.exit_code == FAILED
+    assert "'p-3' has ended" in late.sentence
+
+
+def test_a_query_that_there_is_none_of_is_refused_with_those_that_there_are(
+    dev: Program, greeted: Done
+) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-4")
+
+    done = dev.shell.run("workflow", "query", "p-4", "seen")
+
+    assert done.exit_code == FAILED
+    assert "'seen'" in done.sentence
+    assert "'heard'" in done.sentence
+
+
+@pytest.mark.parametrize(
+    "command", [("describe",), ("result",), ("history",), ("signal", "say"), ("terminate",)], ids=lambda c: c[0]
+)
+def test_an_unknown_workflow_is_refused_by_its_id(dev: Program, command: tuple[str, ...]) -> None:
+    name, *rest = command
+
+    done = dev.shell.run("workflow", name, "nobody", *rest)
+
+    assert done.exit_code == FAILED
+    assert "'nobody'" in done.sentence
+
+
+def test_waiting_for_a_result_ends_with_its_time(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-5")
+
+    done = dev.shell.run("workflow", "result", "p-5", "--timeout", "0.5")
+
+    assert done.exit_code == UNAVAILABLE
+    assert done.sentence == "Workflow 'p-5' has not ended within 0.5 s."
+
+
+def test_an_operator_suspends_resumes_and_terminates(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-6")
+
+    suspended = dev.shell.run("workflow", "suspend", "p-6", "--reason", "the\x1b[31m shop is closed")
+    described = dev.shell.run("workflow", "describe", "p-6")
+    resumed = dev.shell.run("workflow", "resume", "p-6")
+    terminated = dev.shell.run("workflow", "terminate", "p-6", "--reason", "never mind", "--json")
+    result = dev.shell.run("workflow", "result", "p-6")
+
+    assert [suspended.exit_code, resumed.exit_code, terminated.exit_code] == [DONE, DONE, DONE]
+    facts = dict(line.split("  ", 1) for line in described.out.splitlines())
+    assert facts["status"].strip() == "suspended"
+    assert r"the\x1b[31m shop is closed" in facts["reason"]
+    assert terminated.document == {"workflow_id": "p-6", "done": "terminated"}
+    assert result.exit_code == FAILED
+    assert result.sentence == "Workflow 'p-6' did not complete: it was terminated. never mind"
+
+
+def test_a_cancelled_workflow_did_not_complete(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-7")
+
+    cancelled = dev.shell.run("workflow", "cancel", "p-7")
+    result = dev.shell.run("workflow", "result", "p-7")
+
+    assert cancelled.exit_code == DONE
+    assert result.exit_code == FAILED
+    assert "'p-7' did not complete: it was cancelled." in result.sentence
+
+
+def test_a_history_has_a_line_for_each_step(dev: Program, greeted: Done) -> None:
+    done = dev.shell.run("workflow", "history", "g-1", "--follow")
+
+    told = [line.split(maxsplit=3)[1:] for line in done.out.splitlines()]
+    assert told == [
+        ["Greeting", "started", '"Ann"'],
+        ["greet", "scheduled"],
+        ["greet", "completed", '"Hello, Ann!"'],
+        ["Greeting", "completed", '"Hello, Ann!"'],
+    ]
+
+
+def test_machines_get_a_history_with_every_event(dev: Program, greeted: Done) -> None:
+    entries = dev.shell.run("workflow", "history", "g-1", "--json").documents
+
+    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert all(set(entry) == {"sequence", "time", "cause", "events"} for entry in entries)
+    assert [event["type"] for entry in entries for event in entry["events"]][-1] == "RunClosed"
+
+
+def test_runs_are_listed_newest_first(dev: Program, greeted: Done) -> None:
+    dev.shell.run("workflow", "start", "Greeting", "--id", "g-2", "--input", '"Bob"', "--wait")
+
+    listed = dev.shell.run("workflow", "list", "--type", "Greeting", "--json").documents
+    newest = dev.shell.run("workflow", "list", "--type", "Greeting", "--status", "completed", "--limit", "1")
+
+    assert [run["workflow_id"] for run in listed] == ["g-2", "g-1"]
+    assert set(listed[0]) == {
+        "workflow_id", "run_id", "workflow_type", "task_queue", "status", "started_at", "closed_at", "reason",
+    }  # fmt: skip
+    header, row = newest.out.splitlines()
+    assert header.split()[:4] == ["workflow", "ID", "type", "status"]
+    assert row.split()[:3] == ["g-2", "Greeting", "completed"]
+
+
+def test_an_answer_can_be_read_from_a_file(dev: Program) -> None:
+    (dev.shell.folder / "name.json").write_text('"Cleo"')
+
+    done = dev.shell.run("workflow", "start", "Greeting", "--id", "g-3", "--input", "@name.json", "--wait")
+
+    assert done.document == "Hello, Cleo!"
+
+
+def test_the_hosts_and_what_they_own_are_shown(dev: Program) -> None:
+    pong = dev.shell.run("ping", "--json").document
+    (host,) = dev.shell.run("hosts", "--json").documents
+    table = dev.shell.run("hosts").out.splitlines()
+    partitions = dev.shell.run("partitions", "--json").documents
+
+    assert pong["host_id"] == host["host_id"]
+    assert host["partitions"] == list(range(16))
+    assert table[1].split()[0] == host["host_id"]
+    assert table[1].split()[-1] == "0-15"
+    assert [(p["partition"], p["owner"]) for p in partitions] == [(n, host["host_id"]) for n in range(16)]
