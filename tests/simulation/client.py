@@ -1,0 +1,230 @@
+"""A simulated client: it plays stories, each command confirmed before the next, and hears what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery, Message, Queue
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.broker.protocol.ids import run_id
+from dalsegno.converter import from_payload, to_payload
+from tests.simulation.connection import Connection
+from tests.simulation.consumers import ModelConsumer
+from tests.simulation.link import GENERATION
+from tests.simulation.postbox import Letter, Postbox
+from tests.simulation.scheduler import SECOND, Process
+from tests.simulation.stories import Ended, Plan, Step
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+ASK_AGAIN = 20 * SECOND
+NOBODY_CAN_READ = b"\xff\xff nobody can read this"
+
+OnReply = Callable[[wire.Reply], None]
+
+
+class Story:
+    """A plan being played for one workflow ID. `sent` are the arguments of confirmed signals, in order."""
+
+    def __init__(self, client: Client, workflow_id: str, plan: Plan) -> None:
+        self.workflow_id = workflow_id
+        self.plan = plan
+        self.ended: dict[str, Ended] = {}
+        self.runs: list[str] = []
+        self.sent: list[object] = []
+        self.refused: list[str] = []
+        self.is_over = False
+        self._client = client
+        self._left = list(plan.steps)
+        self._restarting = False
+
+    def begin(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        client, plan = self._client, self.plan
+        message_id = client.new_message_id(self.workflow_id)
+        self.runs.append(run_id(self.workflow_id, message_id))
+        body = wire.StartWorkflow(
+            workflow_id=self.workflow_id,
+            workflow_type=plan.workflow_type,
+            args=tuple(map(to_payload, plan.args)),
+            replies=("accepted", "result"),
+        )
+        client.command(body, message_id, confirmed=self._go_on, replied=self._told)
+        run = self.runs[-1]
+        client.after(ASK_AGAIN, lambda: self._ask(run))
+
+    def _ask(self, run: str) -> None:
+        """For the result, until it is known: answers may get lost."""
+        if run not in self.ended:
+            body = wire.AwaitResult(workflow_id=self.workflow_id, run_id=run)
+            message_id = self._client.new_message_id(self.workflow_id)
+            self._client.command(body, message_id, replied=self._told, may_stray=True)
+            self._client.after(ASK_AGAIN, lambda: self._ask(run))
+
+    def _told(self, reply: wire.Reply) -> None:
+        if reply.kind != "result" or reply.run_id is None or reply.error is not None:
+            return
+        assert reply.status is not None
+        result = None if reply.result is None else from_payload(reply.result)
+        ended = Ended(reply.status, result)
+        self._client.invariants.told(
+            self.workflow_id, reply.run_id, self.ended.setdefault(reply.run_id, ended), ended
+        )
+        if reply.run_id == self.runs[-1]:
+            self._maybe_over()
+
+    def _go_on(self) -> None:
+        if self._left:
+            step = self._left.pop(0)
+            self._restarting = step.kind == "again"
+            self._client.after(step.delay, lambda: self._take(step))
+        else:
+            self._maybe_over()
+
+    def _maybe_over(self) -> None:
+        self.is_over = not self._left and not self._restarting and self.runs[-1] in self.ended
+
+    def _take(self, step: Step) -> None:
+        if step.kind == "again":
+            self._again(step)
+            return
+        body, replied = self._message(step)
+        message_id = self._client.new_message_id(self.workflow_id)
+
+        def confirmed() -> None:
+            if step.kind == "signal":
+                self.sent.append(step.args[0] if step.args else None)
+            elif step.kind == "refused":
+                self.refused.append(message_id)
+            self._go_on()
+
+        self._client.command(body, message_id, confirmed=confirmed, replied=replied)
+
+    def _again(self, step: Step) -> None:
+        self._restarting = self.runs[-1] not in self.ended
+        if not self._restarting:
+            self._start()
+        else:
+            self._client.after(SECOND, lambda: self._again(step))
+
+    def _message(self, step: Step) -> tuple[wire.WireMessage, OnReply]:
+        workflow_id = self.workflow_id
+        match step.kind:
+            case "signal" | "refused":
+                args = tuple(map(to_payload, step.args))
+                return wire.SignalWorkflow(workflow_id=workflow_id, name=step.name, args=args), _ignore
+            case "query":
+                known = len(self.sent)
+                return wire.QueryWorkflow(workflow_id=workflow_id, name=step.name), lambda r: self._read(
+                    r, known
+                )
+            case "cancel":
+                return wire.CancelWorkflow(workflow_id=workflow_id), _ignore
+            case "terminate":
+                return wire.TerminateWorkflow(workflow_id=workflow_id), _ignore
+        raise AssertionError(f"no step {step.kind!r}")
+
+    def _read(self, reply: wire.Reply, known: int) -> None:
+        if reply.error is None and reply.result is not None:
+            self._client.invariants.read(self.workflow_id, from_payload(reply.result), at_least=known)
+
+
+def _ignore(reply: wire.Reply) -> None:
+    """The journal shows what became of it."""
+
+
+class Client(Process):
+    def __init__(self, simulation: Simulation, name: str) -> None:
+        super().__init__(simulation.scheduler, name)
+        self.invariants = simulation.invariants
+        self.stories: dict[str, Story] = {}
+        self._simulation = simulation
+        self._faults = simulation.faults
+        self._queue = topology.reply_queue(name)
+        self._replied: dict[str, OnReply] = {}
+        self._postbox = Postbox(simulation.broker, self, self._on_session)
+        self._numbers: dict[str, int] = {}
+
+    def start(self) -> None:
+        self.begin_life()
+        self._postbox.connect()
+
+    def play(self, workflow_id: str, plan: Plan, *, delay: int) -> None:
+        story = self.stories[workflow_id] = Story(self, workflow_id, plan)
+        self.after(delay, story.begin)
+
+    def new_message_id(self, workflow_id: str) -> str:
+        number = self._numbers[workflow_id] = self._numbers.get(workflow_id, 0) + 1
+        return f"{workflow_id}/{number}"
+
+    def _on_session(self, connection: Connection) -> None:
+        broker = self._simulation.broker
+        own = Queue(self._queue, durable=False)
+        connection.to_broker(lambda: broker.declare([own], connection))
+        opened: list[ModelConsumer] = []
+        broker.open_consumer(
+            connection,
+            self._queue,
+            prefetch=100,
+            on_delivery=lambda delivery: self._on_reply(delivery, opened[0]),
+            on_closed=lambda _: None,
+            opened=lambda consumer: opened.append(consumer) if consumer is not None else None,
+        )
+
+    def _on_reply(self, delivery: Delivery, consumer: ModelConsumer) -> None:
+        consumer.acknowledge(delivery.tag)
+        reply = decode(delivery.message)
+        assert isinstance(reply, wire.Reply)
+        self._replied[delivery.message.correlation_id or ""](reply)
+
+    def command(
+        self,
+        body: wire.WireMessage,
+        message_id: str,
+        *,
+        confirmed: Callable[[], None] = lambda: None,
+        replied: OnReply = _ignore,
+        may_stray: bool = False,
+    ) -> None:
+        """Publish until confirmed. `may_stray`: its order among others does not matter, so it may take a detour
+        through a foreign partition."""
+        self._replied[message_id] = replied
+        message = encode(body, message_id=message_id, correlation_id=message_id, reply_to=self._queue)
+        workflow_id: str = body.workflow_id  # type: ignore[attr-defined]
+        exchange, key = topology.COMMANDS_EXCHANGE, topology.routing_key_of(workflow_id)
+        if may_stray and self._faults.happens("command to a foreign partition"):
+            partition = self._simulation.random.randrange(self._simulation.partitions)
+            exchange, key = "", topology.partition_queue(GENERATION, partition)
+        if self._faults.happens("command sent twice"):
+            self._postbox.send(Letter(exchange, key, message, lambda: None))
+        self._postbox.send(Letter(exchange, key, message, confirmed))
+        if self._faults.happens("command nobody can read"):
+            self._send_garbage(key)
+
+    def _send_garbage(self, key: str) -> None:
+        message_id = self.new_message_id("garbage")
+        self._replied[message_id] = _ignore
+        message = Message(
+            body=NOBODY_CAN_READ,
+            message_id=message_id,
+            correlation_id=message_id,
+            reply_to=self._queue,
+            type="workflow.signal",
+            content_type="application/cbor",
+        )
+
+        def confirmed() -> None:
+            self.invariants.unreadable.append(message_id)
+
+        exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
+        self._postbox.send(Letter(exchange, key, message, confirmed))
+
+    @property
+    def is_done(self) -> bool:
+        return self._postbox.is_empty and all(story.is_over for story in self.stories.values())

@@ -1,0 +1,121 @@
+"""Which faults happen when: drawn from the seed, one stream for each kind, so that leaving one kind out (to find
+out which matter) changes nothing about the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from random import Random
+
+PER_EVENT: dict[str, float] = {
+    # the network
+    "frame delayed": 0.01,
+    "confirm late": 0.02,
+    "confirm refused": 0.006,
+    "confirm refused though stored": 0.006,
+    "confirm never comes": 0.002,
+    "publish closes the channel": 0.0015,
+    "connection refused": 0.05,
+    "connection cut before the last frames": 0.5,
+    # the database
+    "commit slow": 0.03,
+    "commit fails": 0.02,
+    "commit done but reported failed": 0.02,
+    "read slow": 0.02,
+    "read fails": 0.02,
+    "membership call fails": 0.01,
+    "membership call done but reported failed": 0.01,
+    "membership answer late": 0.03,
+    # processes that die in the middle of what they do
+    "host killed: round begun": 0.0025,
+    "host killed: transaction open": 0.0025,
+    "host killed: committed": 0.0025,
+    "host killed: publishing": 0.0025,
+    "host killed: confirmed": 0.0015,
+    "host killed: acknowledging": 0.0025,
+    "host killed: loading": 0.002,
+    "host killed: leases gained": 0.01,
+    "host killed: membership call": 0.002,
+    "worker killed: task taken": 0.01,
+    "worker killed: work done": 0.01,
+    "worker killed: result published": 0.01,
+    "worker killed: result confirmed": 0.01,
+    # what workers and clients do
+    "result sent twice": 0.05,
+    "result with a forged token": 0.03,
+    "result of an old attempt": 0.05,
+    "task done twice": 0.02,
+    "command sent twice": 0.08,
+    "command to a foreign partition": 0.02,
+    "command nobody can read": 0.02,
+    "signal the database refuses": 0.02,
+}
+"""The chance of each where it may happen."""
+
+AT_RANDOM: dict[str, float] = {
+    "host killed": 6.0,
+    "host frozen": 6.0,
+    "host drained": 10.0,
+    "worker killed": 5.0,
+    "worker frozen": 8.0,
+    "broker restarted": 12.0,
+    "connection cut": 2.5,
+    "consumer channel closed": 2.5,
+    "link to the broker silent": 6.0,
+    "link to the database silent": 6.0,
+    "publishers blocked": 15.0,
+    "queue full": 8.0,
+    "task queue purged": 12.0,
+    "task queue deleted": 15.0,
+    "clock steps": 8.0,
+}
+"""Seconds between two of a kind, on average."""
+
+KINDS = (*PER_EVENT, *AT_RANDOM)
+
+
+class Faults:
+    """`limit` is how many there are at most; `without` names kinds to leave out. A seed leaves out some kinds by
+    itself, and has some more often: what hides in a storm may show in a breeze."""
+
+    def __init__(
+        self, seed: int, *, without: Collection[str] = (), limit: int | None = None, intensity: float = 1.0
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.active = True
+        self._left = limit
+        self.streams = {kind: Random(f"{seed} {kind}") for kind in KINDS}
+        swarm = Random(f"{seed} swarm")
+        weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) * intensity for kind in KINDS}
+        self._chances = {kind: chance * weights[kind] for kind, chance in PER_EVENT.items()}
+        self.intervals = {
+            kind: seconds / weights[kind]
+            for kind, seconds in AT_RANDOM.items()
+            if weights[kind] and kind not in without
+        }
+        for kind in without:
+            self._chances[kind] = 0.0
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def has_any_left(self) -> bool:
+        return self._left != 0
+
+    def happens(self, kind: str) -> bool:
+        """Draw; what happens is counted."""
+        if not self.active:
+            return False
+        chance = self._chances[kind]
+        return chance > 0.0 and self.streams[kind].random() < chance and self.count(kind)
+
+    def count(self, kind: str) -> bool:
+        """Note one more; False when there were enough."""
+        if not self.active or self._left == 0:
+            return False
+        if self._left is not None:
+            self._left -= 1
+        self.counts[kind] += 1
+        return True

@@ -1,0 +1,145 @@
+"""What became durable, read as it is written: the whole journal, never trimmed, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from dalsegno.actors.supervisor.translate import durable_message_id
+from dalsegno.actors.workflow_actor import events as e
+from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
+from dalsegno.persistence.port import JournalRow
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. `name` is its number, or its own name."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+@dataclass(slots=True)
+class Tried:
+    """An activity: its current attempt and token, whether it is settled or between two attempts, and who began."""
+
+    activity_id: str
+    token: bytes
+    attempt: int = 1
+    is_over: bool = False
+    is_resting: bool = False
+    began: bool = False
+    waits_for_cancellation: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    rows: list[JournalRow] = field(default_factory=list)
+    activities: dict[int, Tried] = field(default_factory=dict)
+    by_id: dict[str, Tried] = field(default_factory=dict)
+    timers: dict[int, int] = field(default_factory=dict)
+    signals: int = 0
+    closed: int = 0
+
+
+class History:
+    def __init__(self) -> None:
+        self.runs: defaultdict[str, Run] = defaultdict(Run)
+        self.tokens: set[bytes] = set()
+        self.rows_of_cause: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.let_go: set[str] = set()
+        """Message IDs of effects that hold nothing up any more: parked, or never to be sent."""
+
+    def add(self, row: JournalRow) -> e.Record:
+        """The row as a record. Raises Violation for one that cannot follow those before it."""
+        record = decode_record(row.events)
+        run = self.runs[row.run_id]
+        if row.sequence != len(run.rows) + 1 or record.sequence != row.sequence:
+            raise Violation("I4", f"run {row.run_id} has {len(run.rows)} rows, and gets number {row.sequence}")
+        if run.rows and row.time < run.rows[-1].time:
+            raise Violation("I13", f"run {row.run_id} goes back in time at {row.sequence}")
+        run.rows.append(row)
+        self.rows_of_cause[row.cause].append((row.run_id, row.sequence))
+        for event in record.events:
+            self._note(run, row, event)
+        return record
+
+    def _note(self, run: Run, row: JournalRow, event: e.Event) -> None:
+        match event:
+            case e.Ran():
+                for want in event.wants:
+                    self._want(run, row, want)
+            case e.AttemptScheduled(number, token):
+                tried = run.activities[number]
+                tried.attempt += 1
+                tried.token = token
+                tried.is_resting = tried.began = False
+                self.tokens.add(token)
+            case e.AttemptBegun(number):
+                run.activities[number].began = True
+            case e.RetryPlanned(number):
+                run.activities[number].is_resting = True
+            case e.ActivityCompleted(number) | e.ActivityFailed(number):
+                self._settle(run, row, number)
+            case e.TimerElapsed(number):
+                fire_at = run.timers.pop(number, None)
+                if fire_at is None:
+                    raise Violation("I13", f"timer {number} of run {row.run_id} fired twice")
+                if row.time < fire_at:
+                    raise Violation(
+                        "I13", f"timer {number} of run {row.run_id} fired {fire_at - row.time} µs early"
+                    )
+            case e.SignalReceived():
+                run.signals += 1
+            case e.EffectsParked(run_id, effects) | e.EffectsDropped(run_id, effects):
+                self.let_go.update(durable_message_id(run_id, effect) for effect in effects)
+            case e.RunClosed():
+                run.closed += 1
+                if run.closed > 1:
+                    raise Violation("I1", f"run {row.run_id} ends twice")
+
+    def _want(self, run: Run, row: JournalRow, want: e.Want) -> None:
+        match want:
+            case e.ActivityWanted(spec, token):
+                waits = spec.cancellation_type == "wait_cancellation_completed"
+                tried = Tried(spec.activity_id, token, waits_for_cancellation=waits)
+                run.activities[spec.number] = run.by_id[spec.activity_id] = tried
+                self.tokens.add(token)
+            case e.ActivityUnwanted(number):
+                tried = run.activities[number]
+                tried.is_over = tried.is_over or not tried.waits_for_cancellation
+            case e.TimerWanted(number, fire_at):
+                run.timers[number] = fire_at
+            case e.TimerUnwanted(number):
+                run.timers.pop(number, None)
+
+    def _settle(self, run: Run, row: JournalRow, number: int) -> None:
+        tried = run.activities[number]
+        if tried.is_over:
+            raise Violation("I10", f"activity {tried.activity_id} of run {row.run_id} is settled twice")
+        tried.is_over = True
+
+    # --- questions -------------------------------------------------------------------------------------------
+
+    def has(self, row: JournalRow) -> bool:
+        """This very row was written, and not another in its place."""
+        rows = self.runs[row.run_id].rows
+        return row.sequence <= len(rows) and rows[row.sequence - 1] is row
+
+    def is_over(self, of: ActivityTask | FromActivity) -> bool:
+        """No answer to this attempt can count any more."""
+        return self.is_attempt_over(of.run_id, of.activity_id, of.attempt)
+
+    def is_attempt_over(self, run_id: str, activity_id: str, attempt: int) -> bool:
+        run = self.runs.get(run_id)
+        tried = None if run is None else run.by_id.get(activity_id)
+        if run is None or tried is None:
+            return False
+        return bool(run.closed) or tried.is_over or tried.is_resting or tried.attempt > attempt
+
+    def is_current(self, of: FromActivity) -> bool:
+        """An answer to this attempt, with this token, must not get lost."""
+        run = self.runs.get(of.run_id)
+        tried = None if run is None else run.by_id.get(of.activity_id)
+        return tried is not None and tried.token == of.token and not self.is_over(of)

@@ -1,0 +1,511 @@
+"""A simulated host process: the real engine and the real HostSupervisor, with the models for its world.
+
+It is what actors.supervisor.host is in production, and does as it does, but for the threads: what runs beside the
+loop there is an event of its own here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.clock import DatabaseClock
+from dalsegno.actors.supervisor.control import Control
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.host import TICK_SECONDS
+from dalsegno.actors.supervisor.host_supervisor import (
+    HostOptions,
+    HostSupervisor,
+    Hurry,
+    Leave,
+    Offered,
+    Released,
+    Tick,
+)
+from dalsegno.actors.supervisor.other_runs import OtherRuns
+from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.supervisor.validity import Validity
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery, Outgoing, Queue
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.errors import DalsegnoError, StoreUnavailableError
+from dalsegno.persistence.port import LeaseRow, Loaded, Round, RoundOutcome
+from tests.simulation.connection import Connection
+from tests.simulation.consumers import ModelConsumer
+from tests.simulation.link import GENERATION, Link
+from tests.simulation.membership_model import MembershipModel
+from tests.simulation.scheduler import SECOND, Process, ProcessKilled
+from tests.simulation.store_model import Transaction
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+T = TypeVar("T")
+
+READ_RETRY = SECOND // 10
+STATEMENT_TIMEOUT = 4 * SECOND
+"""Until what was sent to a database that does not answer is given up."""
+
+
+class SeededEntropy:
+    """As actors.entropy, from a seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+        self._counter = 0
+
+    def draw(self) -> bytes:
+        self._counter += 1
+        return blake2b(self._counter.to_bytes(8), key=self._seed, digest_size=32).digest()
+
+
+class NobodyWatches:
+    def enter(self, run_id: str, cause: str) -> None:
+        """There is no watchdog here."""
+
+    def leave(self) -> None:
+        """See `enter`."""
+
+
+class Ticker:
+    """actors.supervisor.ticker, on virtual time."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._stopped = False
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def after(self, seconds: float) -> None:
+        if not self._stopped:
+            self._host.after(ceil(seconds * SECOND), self._tick)
+
+    def _tick(self) -> None:
+        if not self._stopped:
+            self._host.tell_supervisor(Tick())
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+class Host(Process):
+    """`name` is the machine's; each life of a host, and each tenure in it, has a host ID of its own."""
+
+    def __init__(self, simulation: Simulation, name: str) -> None:
+        super().__init__(simulation.scheduler, name)
+        self._simulation = simulation
+        self._store = simulation.store
+        self._faults = simulation.faults
+        self._ids = 0
+        self._store_silent_until = 0
+        self._transaction: Transaction | None = None
+
+    def new_host_id(self) -> str:
+        self._ids += 1
+        return f"{self.name}-{self._ids}"
+
+    # --- lives -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        simulation = self._simulation
+        self.begin_life()
+        self._host_id = self.new_host_id()
+        self._clock = DatabaseClock(self.monotonic)
+        self._clock.heard(self._store.now())
+        self._validity = Validity(self.monotonic)
+        self._supervisor: HostSupervisor | None = None
+        self._peers: tuple[str, ...] = ()
+        self._drained = False
+        self._declaring: set[str] = set()
+        self._told_at = 0
+        self.engine = Engine(
+            self,
+            host_id=self._host_id,
+            code=simulation.code,
+            settings=simulation.settings,
+            watch=NobodyWatches(),
+            generation=GENERATION,
+            partitions=simulation.partitions,
+        )
+        self.engine.entropy = SeededEntropy(f"{simulation.seed} {self._host_id}")  # type: ignore[assignment]
+        self.link = Link(
+            simulation.broker,
+            self,
+            self,
+            prefetch=simulation.settings.prefetch,
+            on_ready=self._broker_ready,
+        )
+        unused: Any = None  # the control queue is not served here, but for dead tasks
+        self._control = Control(
+            outbox=self.engine.outbox, store=unused, membership=unused, host_id=lambda: self._host_id
+        )
+        self._other_runs = OtherRuns(
+            self.engine.outbox,
+            unused,  # rows are read for it, here
+            simulation.code,
+            simulation.settings.history_limit,
+            watch=NobodyWatches(),
+            strikes=lambda _: {},
+        )
+        self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._control.on_dead_task)
+        self.link.serve(self._own_queue(), self._on_host_message)
+        self.link.connect()
+        self._repeat(round(TICK_SECONDS * SECOND), self._tick)
+        self._repeat(SECOND, self.engine.sweep)
+
+    def kill(self, reason: str) -> None:
+        """At any time, also from within: then ProcessKilled is to be raised."""
+        if not self.is_alive:
+            return
+        self.end_life(reason)
+        if self.link.connection is not None:
+            cut = self._faults.happens("connection cut before the last frames")
+            self.link.connection.abandon(cut=cut)
+        if self._transaction is not None:
+            self._store.abort(self._transaction)
+        self._simulation.host_ended(self)
+
+    def step(self, what: str) -> None:
+        """A named point at which the process may die."""
+        kind = f"host killed: {what}"
+        if self._faults.happens(kind):
+            self.kill(f"killed: {what}")
+            raise ProcessKilled
+
+    def drain(self) -> None:
+        self._drained = True
+        if self._supervisor is None:
+            self.left()
+        else:
+            self.tell_supervisor(Leave())
+
+    def cut_from_store(self, microseconds: int) -> None:
+        self._store_silent_until = self.scheduler.now + microseconds
+
+    @property
+    def reaches_store(self) -> bool:
+        return self.scheduler.now >= self._store_silent_until
+
+    def _repeat(self, microseconds: int, callback: Callable[[], None]) -> None:
+        def again() -> None:
+            self.after(microseconds, again)
+            callback()
+
+        self.after(microseconds, again)
+
+    def _tick(self) -> None:
+        if self.engine.partitions and not self._validity.holds(self._host_id):
+            self.lost("their time has run out")
+        self.engine.tick()
+
+    # --- leases (see host_listener.Listener) -----------------------------------------------------------------
+
+    def _broker_ready(self) -> None:
+        membership = MembershipModel(
+            self._store, self._faults, lambda: self.reaches_store, lambda: self.step("membership call")
+        )
+        self._supervisor = HostSupervisor(
+            HostOptions(
+                membership=lambda: membership,
+                host_id=self._host_id,
+                version="simulated",
+                listener=self,
+                deliver=self._deliver,
+                validity=self._validity,
+                lease_ttl_seconds=self._simulation.settings.lease_ttl_seconds,
+                clock=self.monotonic,
+            )
+        )
+        self._supervisor._ticker = Ticker(self)  # type: ignore[assignment]
+        self._supervisor.on_start()
+
+    def _deliver(self, callback: Callable[..., object], *args: Any) -> None:
+        """From the supervisor's thread to the loop: in order, perhaps late."""
+        late = self._faults.happens("membership answer late")
+        delay = self._simulation.random.randrange(2 * SECOND) if late else 50
+        self._told_at = max(self._told_at, self.scheduler.now + delay)
+        self.after(self._told_at - self.scheduler.now, lambda: callback(*args))
+
+    def tell_supervisor(self, message: Hurry | Leave | Offered | Released | Tick) -> None:
+        """It runs beside the loop; what it is told, it handles at once, whole."""
+        supervisor = self._supervisor
+        if supervisor is not None:
+            self.after(0, lambda: self._supervise(supervisor, message))
+
+    def _supervise(
+        self, supervisor: HostSupervisor, message: Hurry | Leave | Offered | Released | Tick
+    ) -> None:
+        if not supervisor._has_ended:
+            self._simulation.acting = self
+            supervisor.on_receive(message)
+
+    def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
+        self.step("leases gained")
+        for lease in leases:
+            self.trace(f"has partition {lease.partition}, epoch {lease.epoch}")
+            self.engine.lease_gained(lease.partition, lease.epoch)
+
+    def release_wanted(self, partition: int, heir: str | None) -> None:
+        self.engine.release(partition)
+
+    def released(self, partition: int, heir: str | None) -> None:
+        if heir is not None:
+            self._tell_host(heir, wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,)))
+
+    def lost(self, reason: str) -> None:
+        self.trace(f"loses its leases: {reason}")
+        self.engine.all_leases_lost()
+
+    def rejoined(self, host_id: str) -> None:
+        self.link.stop_serving(topology.host_queue(self._host_id))
+        self._host_id = host_id
+        self._peers = ()
+        self.engine.host_id = host_id
+        self.engine.round.host_id = host_id
+        self.link.serve(self._own_queue(), self._on_host_message)
+
+    def store_time(self, now: int) -> None:
+        self._clock.heard(now)
+
+    def peers(self, hosts: tuple[str, ...]) -> None:
+        first, self._peers = not self._peers, hosts
+        if first:
+            for host in hosts:
+                if host != self._host_id:
+                    self._tell_host(host, wire.HostJoined(host_id=self._host_id))
+
+    def left(self) -> None:
+        self.engine.stop()
+        self.link.close()
+        self.end_life("drained")
+        self._simulation.host_ended(self)
+
+    def failed(self, error: BaseException) -> None:
+        raise error
+
+    def orphaned(self) -> None:
+        raise AssertionError("a simulated host is nobody's child")
+
+    def _own_queue(self) -> Queue:
+        return Queue(topology.host_queue(self._host_id), durable=False)
+
+    def _tell_host(self, host: str, message: wire.WireMessage) -> None:
+        message_id = self.engine.entropy.draw().hex()
+        shipment = Shipment(encode(message, message_id=message_id), Address("", topology.host_queue(host)))
+        self.engine.outbox.send([shipment])
+
+    def _on_host_message(self, delivery: Delivery, consumer: ModelConsumer) -> None:
+        consumer.acknowledge(delivery.tag)
+        match decode(delivery.message):
+            case wire.PartitionsReleased() as body:
+                self.tell_supervisor(Offered(body.host_id, body.partitions))
+            case wire.HostJoined():
+                self.tell_supervisor(Hurry())
+            case body:
+                raise AssertionError(f"a {body.TYPE} came to a host")
+
+    # --- the broker (see broker_link.LinkListener) -----------------------------------------------------------
+
+    def publisher_opened(self) -> None:
+        self.engine.outbox.publisher_opened()
+
+    def publisher_closed(self, *, by_publish: bool) -> None:
+        self.engine.outbox.publisher_closed(by_publish=by_publish)
+
+    def channel_opened(self, channel: Channel) -> None:
+        self.engine.channel_opened(channel)
+
+    def channel_lost(self, partition: int) -> None:
+        self.engine.channel_lost(partition)
+
+    def consuming_stopped(self, partition: int) -> None:
+        self.engine.consuming_stopped(partition)
+
+    def delivered(self, channel: Channel, delivery: Delivery) -> None:
+        self.engine.delivered(channel, delivery)
+
+    def flush_soon(self, channel: Channel) -> None:
+        self.engine.flush_soon(channel)
+
+    # --- what the engine asks (see engine.World) -------------------------------------------------------------
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.after(0, callback)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self.after(ceil(delay_seconds * SECOND), callback)
+
+    def monotonic(self) -> float:
+        return self.scheduler.now / SECOND
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    def publish(self, batch: list[Outgoing]) -> None:
+        self.step("publishing")
+        self.link.publish(batch)
+
+    def declare_task_queue(self, name: str) -> None:
+        if name in self._declaring:
+            return
+        self._declaring.add(name)
+        self._declare(name)
+
+    def _declare(self, name: str) -> None:
+        connection = self.link.connection
+        if connection is None:
+            self.after(SECOND // 2, lambda: self._declare(name))
+            return
+        queues = topology.declare_task_queue(name).queues
+        connection.ask(
+            lambda: self._simulation.broker.declare(queues), lambda _: self._declared(connection, name)
+        )
+        self.after(SECOND, lambda: self._declare_again(connection, name))
+
+    def _declared(self, connection: Connection, name: str) -> None:
+        if name in self._declaring:
+            self._declaring.discard(name)
+            self.engine.outbox.task_queue_declared(name)
+
+    def _declare_again(self, connection: Connection, name: str) -> None:
+        if name in self._declaring:
+            self._declare(name)
+
+    # --- the store -------------------------------------------------------------------------------------------
+
+    def commit(self, round_: Round) -> None:
+        if not self._validity.holds(self._host_id):
+            error = DalsegnoError("the leases are no longer valid")
+            self.after(0, lambda: self.engine.commit_failed(error))
+            return
+        self.step("round begun")
+        self.after(self._store_latency(), lambda: self._begin(round_))
+
+    def _store_latency(self) -> int:
+        if self._faults.happens("commit slow"):
+            return self._simulation.random.randrange(6 * SECOND)
+        return self._simulation.random.randrange(200, 2_000)
+
+    def _begin(self, round_: Round) -> None:
+        if self._faults.happens("commit fails"):
+            self.after(self._store_latency(), self._commit_failed)
+            return
+        if not self.reaches_store:
+            self.after(STATEMENT_TIMEOUT, self._commit_failed)
+            return
+        transaction = self._transaction = self._store.begin(round_)
+        self.step("transaction open")
+        idle_timeout = round(self._simulation.settings.lease_ttl_seconds * SECOND / 2)
+        self.scheduler.after(idle_timeout, lambda: self._store.abort(transaction))
+        self.after(self._store_latency(), lambda: self._commit(transaction))
+
+    def _commit(self, transaction: Transaction) -> None:
+        self._transaction = None
+        if not self.reaches_store:
+            self.after(STATEMENT_TIMEOUT, self._commit_failed)
+            return
+        try:
+            outcome = self._store.commit(transaction)
+        except StoreUnavailableError:
+            self.after(0, self._commit_failed)
+            return
+        self._simulation.invariants.after_commit(self)
+        self.step("committed")
+        if self._faults.happens("commit done but reported failed"):
+            self.after(self._store_latency(), self._commit_failed)
+        else:
+            self.after(self._store_latency(), lambda: self._committed(outcome))
+
+    def _committed(self, outcome: RoundOutcome) -> None:
+        self._clock.heard(outcome.now)
+        self.engine.committed(outcome)
+
+    def _commit_failed(self) -> None:
+        self.engine.commit_failed(StoreUnavailableError("the database does not answer"))
+
+    def _read(self, query: Callable[[], T], done: Callable[[T], None]) -> None:
+        slow = self._faults.happens("read slow")
+        delay = self._simulation.random.randrange(3 * SECOND) if slow else self._store_latency()
+        self.after(delay, lambda: self._read_now(query, done))
+
+    def _read_now(self, query: Callable[[], T], done: Callable[[T], None]) -> None:
+        if not self.reaches_store or self._faults.happens("read fails"):
+            self.after(READ_RETRY, lambda: self._read(query, done))
+            return
+        answer = query()
+        self.after(self._simulation.random.randrange(100, 1_000), lambda: done(answer))
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        self.step("loading")
+        limit = self._simulation.seen_limit
+
+        def query() -> list[Loaded]:
+            return [self._store.load(workflow_id, seen_limit=limit) for workflow_id in workflow_ids]
+
+        self._read(query, partial(self.engine.loaded, partition))
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        def found(answers: Mapping[str, str]) -> None:
+            self.engine.seen_found(partition, workflow_id, message_id, answers)
+
+        self._read(lambda: self._store.answers(workflow_id, message_id), found)
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self._read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
+
+    def find_suspended(self, partition: int, limit: int) -> None:
+        self._read(
+            lambda: self._store.suspended(self._slots(partition), limit=limit),
+            partial(self.engine.suspended_found, partition),
+        )
+
+    def _slots(self, partition: int) -> range:
+        return range(partition, topology.SLOTS, self.engine.partition_count)
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        self._read(
+            lambda: self._store.due(self._slots(partition), before=before, limit=limit),
+            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+        )
+
+    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+        connection = self.link.connection
+        if connection is None:
+            return
+
+        def answered(depth: object) -> None:
+            if not depth:
+                self.engine.task_queue_found_empty(partition, workflow_id, probe)
+
+        connection.ask(lambda: self._simulation.broker.depth(topology.task_queue(probe.task_queue)), answered)
+
+    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+        caller, run_id = getattr(cause.command, "caller", None), getattr(cause.command, "run_id", None)
+        if caller is None or run_id is None:
+            cause.done()
+            return
+        self._read(
+            lambda: self._store.load_run(run_id),
+            lambda row: cause.done() if row is None else self._other_runs._run(row, cause, caller),
+        )
+
+    def open_channel(self, partition: int) -> None:
+        self.link.open_channel(partition)
+
+    def stop_consuming(self, partition: int) -> None:
+        self.link.stop_consuming(partition)
+
+    def close_channel(self, partition: int) -> None:
+        self.link.close_channel(partition)
+
+    def partition_released(self, partition: int, epoch: int) -> None:
+        self.tell_supervisor(Released(partition, epoch))

@@ -1,0 +1,310 @@
+"""The invariants (reliability.md, part 3), looked at wherever something becomes durable, is published, or is
+acknowledged, and once more at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dalsegno.actors.supervisor.translate import durable_message_id
+from dalsegno.actors.workflow_actor.effects import (
+    CancelTaskEffect,
+    Effect,
+    EffectID,
+    GrantEffect,
+    TaskEffect,
+)
+from dalsegno.actors.workflow_actor.events import EffectsDropped, Record
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.broker import topology
+from dalsegno.broker.port import Message, Outcome, Outgoing
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.errors import InvalidMessageError
+from dalsegno.persistence.port import InstanceWrite, JournalRow, LeaseRow
+from tests.simulation.history import History, Violation
+from tests.simulation.link import GENERATION
+from tests.simulation.queues import Stored
+from tests.simulation.stories import Ended
+from tests.simulation.worker import FORGED
+
+if TYPE_CHECKING:
+    from tests.simulation.host import Host
+    from tests.simulation.world import Simulation
+
+CLIENT_COMMANDS = (
+    wire.StartWorkflow,
+    wire.SignalWorkflow,
+    wire.CancelWorkflow,
+    wire.TerminateWorkflow,
+)
+DURABLE = ("activity.task", "activity.grant", "activity.cancel")
+FOLDS_ONE_IN = 8
+"""Looking whether what is stored folds to what is live costs a load; so many commits share one."""
+
+
+class Invariants:
+    """The broker's tap and the store's audit."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self.history: History = simulation.history
+        self.unreadable: list[str] = []
+        self.purged_tokens: set[bytes] = set()
+        """Tokens of tasks that somebody threw away."""
+        self._epochs: dict[int, int] = {}
+        self._bodies: dict[str, bytes] = {}
+        self._settled: set[str] = set()
+        self._unsendable: set[str] = set()
+        self._effects: dict[tuple[str, int], list[tuple[str, Effect]]] = {}
+        self._granted: set[tuple[str, str, int]] = set()
+        self._forwarded: set[str] = set()
+        self._dead: set[str] = set()
+        self._commits = 0
+
+    # --- what becomes durable (the store's audit) ------------------------------------------------------------
+
+    def stale_epoch(self, write: InstanceWrite, lease: LeaseRow) -> None:
+        raise Violation("I3", f"{write.workflow_id} is written in an old epoch of {lease}")
+
+    def written(self, write: InstanceWrite) -> None:
+        for row in write.journal:
+            self._placed(write, row)
+            record = self.history.add(row)
+            self._forgotten(row, record)
+            rows = self.history.rows_of_cause[row.cause]
+            if (
+                row.cause.startswith(("workflow.signal ", "workflow.cancel ", "activity.completed "))
+                and len(rows) > 1
+            ):
+                raise Violation("I8", f"{row.cause} is applied twice: {rows}")
+            if FORGED.encode() in row.events or b"TooLate" in row.events:
+                raise Violation("I10", f"{row.cause} is no answer of the current attempt, and was taken")
+
+    def _placed(self, write: InstanceWrite, row: JournalRow) -> None:
+        if row.epoch < self._epochs.get(row.partition, 0):
+            raise Violation("I3", f"partition {row.partition} goes back to epoch {row.epoch}")
+        self._epochs[row.partition] = row.epoch
+        if topology.slot_of(write.workflow_id) % self._simulation.partitions != row.partition:
+            raise Violation("I5", f"{write.workflow_id} is written by partition {row.partition}")
+        ahead = row.time - self._simulation.store.latest
+        if ahead > 0:
+            raise Violation("I13", f"{write.workflow_id} lives {ahead} µs ahead of the database")
+
+    def _forgotten(self, row: JournalRow, record: Record) -> None:
+        """Only what was seen confirmed may be forgotten."""
+        forgotten = [(row.run_id, effect) for effect in record.forgets]
+        for event in record.events:
+            if isinstance(event, EffectsDropped):
+                forgotten.extend((event.run_id, effect) for effect in event.effects)
+        for run_id, effect in forgotten:
+            message_id = durable_message_id(run_id, effect)
+            if message_id not in self._settled and message_id not in self._unsendable:
+                raise Violation("I7", f"effect {effect} of run {run_id} is forgotten, but was never confirmed")
+
+    # --- hosts -----------------------------------------------------------------------------------------------
+
+    def after_commit(self, host: Host) -> None:
+        """Which effects each row makes: its cause must wait for them. And what is stored folds to what is live
+        (I16)."""
+        committing = host.engine.rounds._committing
+        assert committing is not None
+        for workflow_id, entry in committing.entries.items():
+            written = {row.sequence: row.run_id for row in entry.journal if self.history.has(row)}
+            for leaving in entry.leaving:
+                if leaving.effect_id is not None and written.get(leaving.effect_id[0]) == leaving.run_id:
+                    self._note_effect(leaving.run_id, leaving.effect_id, leaving.effect)
+            self._commits += 1
+            if self._commits % FOLDS_ONE_IN or not written:
+                continue
+            live = entry.actor.instance.state
+            stored = self.stored_state(workflow_id)
+            if live is not None and stored != live:
+                raise Violation("I16", f"{workflow_id}: live and stored differ in {_difference(live, stored)}")
+
+    def _note_effect(self, run_id: str, effect_id: EffectID, effect: Effect) -> None:
+        message_id = durable_message_id(run_id, effect_id)
+        self._effects.setdefault((run_id, effect_id[0]), []).append((message_id, effect))
+
+    def stored_state(self, workflow_id: str, *, from_the_first: bool = False) -> WorkflowState | None:
+        """From the newest snapshot and the journal behind it; or from every row there ever was."""
+        row = self._simulation.store.load(workflow_id).instance
+        if row is None:
+            return None
+        snapshot = None if from_the_first else row.snapshot
+        journal = self.history.runs[row.run_id].rows if from_the_first else row.journal
+        instance = Instance.load(
+            workflow_id,
+            self._simulation.code,
+            snapshot=snapshot and (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
+            journal=[(stored.run_id, stored.sequence, stored.time, stored.events) for stored in journal],
+            run_id=row.run_id,
+        )
+        return instance.state
+
+    # --- the broker's tap ------------------------------------------------------------------------------------
+
+    def arrived(self, sender: str, outgoing: Outgoing) -> None:
+        if sender.startswith("host"):
+            self._published(outgoing)
+
+    def _published(self, outgoing: Outgoing) -> None:
+        """Nothing leaves before it is durable (I7); the same ID is the same message (I9)."""
+        message = outgoing.message
+        if outgoing.exchange == topology.COMMANDS_EXCHANGE or outgoing.exchange == topology.RESULTS_EXCHANGE:
+            self._forwarded.add(message.message_id or "")
+            return
+        if outgoing.exchange == topology.DEAD_EXCHANGE:
+            self._dead.add(str(message.headers["x-dalsegno-message-id"]))
+            return
+        if message.type == "partition.marker" or (message.type or "").startswith("host."):
+            return
+        body = decode(message)
+        message_id = message.message_id or ""
+        self._must_be_durable(body)
+        if message.type in DURABLE or (isinstance(body, wire.Reply) and body.kind == "result"):
+            if self._bodies.setdefault(message_id, message.body) != message.body:
+                raise Violation("I9", f"{message.type} {message_id} is published with two bodies")
+
+    def _must_be_durable(self, body: wire.WireMessage) -> None:
+        history = self.history
+        match body:
+            case wire.ActivityTask() if body.token not in history.tokens:
+                raise Violation("I7", f"the task {body.activity_id} of {body.workflow_id} leaves too early")
+            case wire.ActivityGrant(granted=True):
+                run = history.runs.get(body.run_id)
+                tried = None if run is None else run.by_id.get(body.activity_id)
+                if tried is None or not (tried.began or tried.attempt > body.attempt):
+                    raise Violation("I7", f"the grant for {body.activity_id} leaves too early")
+            case wire.Reply(kind="result", error=None) if not history.runs[body.run_id or ""].closed:
+                raise Violation("I7", f"the result of {body.workflow_id} leaves too early")
+            case wire.Reply(kind="accepted", error=None) if body.run_id not in self._simulation.store.runs:
+                raise Violation("I7", f"the start of {body.workflow_id} is answered too early")
+
+    def settled(self, outgoing: Outgoing, outcome: Outcome) -> None:
+        if outcome is Outcome.CONFIRMED or (
+            outcome is Outcome.RETURNED and outgoing.message.type != "activity.task"
+        ):
+            self._settled.add(outgoing.message.message_id or "")
+            if outgoing.message.type == "activity.grant":
+                grant = decode(outgoing.message)
+                assert isinstance(grant, wire.ActivityGrant)
+                self._granted.add((grant.run_id, grant.activity_id, grant.attempt))
+
+    def unsendable(self, message_id: str) -> None:
+        self._unsendable.add(message_id)
+
+    def may_be_disturbed(self, sender: str) -> bool:
+        host = self._simulation.hosts.get(sender)
+        return host is None or not host.engine.outbox._suspects
+
+    def purged(self, queue: str, messages: Iterable[Message]) -> None:
+        for message in messages:
+            task = decode(message)
+            if isinstance(task, wire.ActivityTask):
+                self.purged_tokens.add(task.token)
+
+    def acknowledged(self, process: str, queue: str, stored: Stored) -> None:
+        if not queue.startswith("dalsegno.partition."):
+            return
+        message = stored.outgoing.message
+        message_id = message.message_id or ""
+        if message_id in self._dead:
+            return
+        try:
+            body = decode(message)
+        except InvalidMessageError:
+            raise Violation("I21", f"{message_id}, which nobody can read, is removed without a trace") from None
+        workflow_id = getattr(body, "workflow_id", None)
+        if workflow_id is None:
+            return
+        home = topology.slot_of(workflow_id) % self._simulation.partitions
+        if queue != topology.partition_queue(GENERATION, home):
+            if message_id not in self._forwarded:
+                raise Violation("I23", f"{body.TYPE} {message_id} came to {queue}, and was not forwarded")
+        elif isinstance(body, CLIENT_COMMANDS):
+            if message_id not in self._simulation.store.seen.get(body.workflow_id, {}):
+                raise Violation("I24", f"{body.TYPE} {message_id} is acknowledged, but not stored")
+        elif isinstance(body, wire.ActivityCompleted | wire.ActivityFailed) and self.history.is_current(body):
+            raise Violation("I24", f"{body.TYPE} {message_id} is acknowledged, but not stored")
+        self._confirmed(f"{body.TYPE} {message_id}")
+
+    def _confirmed(self, cause: str) -> None:
+        """All that a cause made is confirmed, or needs not be."""
+        for row in self.history.rows_of_cause.get(cause, ()):
+            for effect_id, effect in self._effects.get(row, ()):
+                if effect_id in self._settled or effect_id in self._unsendable:
+                    continue
+                if effect_id in self.history.let_go or self._is_moot(effect):
+                    continue
+                raise Violation("I24", f"{cause} is acknowledged, but its effect {effect_id} is not confirmed")
+
+    def _is_moot(self, effect: Effect) -> bool:
+        if (
+            isinstance(effect, GrantEffect)
+            and (effect.run_id, effect.activity_id, effect.attempt) in self._granted
+        ):
+            return True  # who asked again was answered under another ID
+        if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
+            return self.history.is_attempt_over(effect.run_id, effect.activity_id, effect.attempt)
+        return False
+
+    # --- clients ---------------------------------------------------------------------------------------------
+
+    def told(self, workflow_id: str, run_id: str, first: Ended, now: Ended) -> None:
+        if first != now:
+            raise Violation("I1", f"{workflow_id} ended with {first}, and later with {now}")
+        story = self._simulation.client.stories[workflow_id]
+        if not story.plan.must(now):
+            raise Violation("outcome", f"{workflow_id} {story.plan.args} came to {now}")
+
+    def read(self, workflow_id: str, items: list[int], *, at_least: int) -> None:
+        """A query reads what its sender has sent, in order (I12), and nothing that is not durable (I7)."""
+        run = self.history.runs[self._simulation.client.stories[workflow_id].runs[0]]
+        if items != list(range(1, len(items) + 1)) or len(items) < at_least:
+            raise Violation("I12", f"{workflow_id} reads {items}, after {at_least} signals were confirmed")
+        if len(items) > run.signals:
+            raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
+
+    # --- the end ---------------------------------------------------------------------------------------------
+
+    def at_the_end(self) -> None:
+        """Everything was to be finished."""
+        simulation = self._simulation
+        for story in simulation.client.stories.values():
+            self._story_is_whole(story.workflow_id, story.runs, story.refused)
+        for workflow_id in simulation.store.instances:
+            stored, whole = self.stored_state(workflow_id), self.stored_state(workflow_id, from_the_first=True)
+            assert stored is not None
+            if stored != whole:
+                raise Violation(
+                    "I16", f"{workflow_id}: its journal says otherwise: {_difference(stored, whole)}"
+                )
+            if simulation.store.runs[stored.info.run_id].status is not stored.status:
+                raise Violation("I33", f"{workflow_id} is {stored.status}, but shown otherwise")
+        if sum(simulation.ledger.balances.values()):
+            raise Violation("I14", f"money is made or lost: {simulation.ledger.balances}")
+        for message_id in self.unreadable:
+            if message_id not in self._dead:
+                raise Violation("I21", f"{message_id} is not among the dead letters")
+
+    def _story_is_whole(self, workflow_id: str, runs: list[str], refused: list[str]) -> None:
+        for run_id in runs:
+            closed = self.history.runs[run_id].closed
+            shown = self._simulation.store.runs.get(run_id)
+            if closed != 1 or shown is None or not shown.status.closed:
+                raise Violation(
+                    "I1", f"run {run_id} of {workflow_id} has ended {closed} times, and shows {shown}"
+                )
+        for message_id in refused:
+            seen = self._simulation.store.seen[workflow_id].get(message_id)
+            if message_id not in self._dead and (seen is None or not seen.answer):
+                raise Violation(
+                    "I23", f"{message_id} cannot be stored, and is neither refused nor a dead letter"
+                )
+
+
+def _difference(one: WorkflowState, other: WorkflowState | None) -> str:
+    fields = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name, None)]
+    return "; ".join(f"{name}: {getattr(one, name)} and {getattr(other, name, None)}" for name in fields)

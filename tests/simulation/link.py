@@ -1,0 +1,218 @@
+"""A simulated host's connection to the broker: what actors.supervisor.broker_link does, in callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from dalsegno.actors.supervisor.broker_link import LinkListener
+from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery, Outcome, Outgoing, Queue
+from tests.simulation.broker_model import BrokerModel
+from tests.simulation.connection import Connection
+from tests.simulation.consumers import ModelConsumer
+from tests.simulation.publishers import ModelPublisher
+from tests.simulation.scheduler import SECOND, Process
+
+RETRY = (SECOND // 5, 5 * SECOND)
+GENERATION = 1
+
+OnService = Callable[[Delivery, ModelConsumer], None]
+
+
+class Link:
+    """`on_ready` is called once, when there is a session for the first time."""
+
+    def __init__(
+        self,
+        broker: BrokerModel,
+        process: Process,
+        listener: LinkListener,
+        *,
+        prefetch: int,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self.connection: Connection | None = None
+        self._broker = broker
+        self._process = process
+        self._listener = listener
+        self._prefetch = prefetch
+        self._on_ready = on_ready
+        self._was_ready = False
+        self._publisher: ModelPublisher | None = None
+        self._wanted: set[int] = set()
+        self._opening: set[int] = set()
+        self._consumers: dict[int, tuple[Channel, ModelConsumer]] = {}
+        self._services: dict[str, tuple[Queue, OnService]] = {}
+        self._delay = RETRY[0]
+
+    # --- the session -----------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        self._broker.connect(
+            self._process, opened=self._connected, refused=self._refused, on_closed=self._session_lost
+        )
+
+    def _refused(self) -> None:
+        self._process.after(self._delay, self.connect)
+        self._delay = min(self._delay * 2, RETRY[1])
+
+    def _connected(self, connection: Connection) -> None:
+        self._delay = RETRY[0]
+        self.connection = connection
+        self._broker.open_publisher(
+            connection, opened=partial(self._ready, connection), on_closed=self._publisher_closed
+        )
+
+    def _ready(self, connection: Connection, publisher: ModelPublisher) -> None:
+        if self.connection is not connection:
+            return
+        self._publisher = publisher
+        self._listener.publisher_opened()
+        for name in list(self._services):
+            self._open_service(connection, name)
+        for number in sorted(self._wanted):
+            self.open_channel(number)
+        if not self._was_ready:
+            self._was_ready = True
+            self._on_ready()
+
+    def _session_lost(self, reason: str) -> None:
+        self.connection = None
+        self._publisher = None
+        self._listener.publisher_closed(by_publish=False)
+        self._opening.clear()
+        for number in list(self._consumers):
+            self._channel_gone(number)
+        self._process.after(RETRY[0], self.connect)
+
+    # --- publishing ------------------------------------------------------------------------------------------
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        if self._publisher is not None:
+            self._publisher.publish(batch)
+            return
+        for outgoing in batch:
+            self._process.after(0, partial(outgoing.on_outcome, Outcome.LOST))
+
+    def _publisher_closed(self, reason: str) -> None:
+        connection = self.connection
+        self._publisher = None
+        if connection is None:
+            return
+        self._listener.publisher_closed(by_publish=True)
+        self._process.after(SECOND // 20, lambda: self._reopen_publisher(connection))
+
+    def _reopen_publisher(self, connection: Connection) -> None:
+        def opened(publisher: ModelPublisher) -> None:
+            if self.connection is connection:
+                self._publisher = publisher
+                self._listener.publisher_opened()
+
+        if self.connection is connection:
+            self._broker.open_publisher(connection, opened=opened, on_closed=self._publisher_closed)
+
+    # --- partitions ------------------------------------------------------------------------------------------
+
+    def open_channel(self, number: int) -> None:
+        self._wanted.add(number)
+        connection = self.connection
+        if (
+            connection is None
+            or self._publisher is None
+            or number in self._opening
+            or number in self._consumers
+        ):
+            return
+        self._opening.add(number)
+        channel = Channel(number, self._listener.flush_soon)
+        self._broker.open_consumer(
+            connection,
+            topology.partition_queue(GENERATION, number),
+            prefetch=self._prefetch,
+            on_delivery=partial(self._listener.delivered, channel),
+            on_closed=partial(self._consumer_closed, channel),
+            opened=partial(self._channel_opened, connection, channel),
+        )
+
+    def _channel_opened(self, connection: Connection, channel: Channel, consumer: ModelConsumer | None) -> None:
+        number = channel.partition
+        assert consumer is not None
+        if self.connection is not connection or number not in self._opening or number in self._consumers:
+            channel.close()
+            consumer.close()
+            return
+        self._opening.discard(number)
+        if not consumer.is_open:
+            channel.close()
+            self.open_channel(number)
+            return
+        self._consumers[number] = (channel, consumer)
+        channel.attach(consumer)
+        self._listener.channel_opened(channel)
+
+    def _consumer_closed(self, channel: Channel, reason: str) -> None:
+        known = self._consumers.get(channel.partition)
+        if known is not None and known[0] is channel:
+            self._process.trace(f"loses its channel of partition {channel.partition}: {reason}")
+            self._channel_gone(channel.partition)
+        channel.close()
+
+    def _channel_gone(self, number: int) -> None:
+        channel, _ = self._consumers.pop(number)
+        channel.close()
+        self._listener.channel_lost(number)
+
+    def stop_consuming(self, number: int) -> None:
+        self._wanted.discard(number)
+        known = self._consumers.get(number)
+        if known is None:
+            self._process.after(0, lambda: self._listener.consuming_stopped(number))
+        else:
+            known[1].cancel(lambda: self._listener.consuming_stopped(number))
+
+    def close_channel(self, number: int) -> None:
+        self._wanted.discard(number)
+        self._opening.discard(number)
+        known = self._consumers.pop(number, None)
+        if known is not None:
+            known[0].close()
+            known[1].close()
+
+    # --- other queues ----------------------------------------------------------------------------------------
+
+    def serve(self, queue: Queue, on_delivery: OnService) -> None:
+        self._services[queue.name] = (queue, on_delivery)
+        if self.connection is not None and self._publisher is not None:
+            self._open_service(self.connection, queue.name)
+
+    def stop_serving(self, name: str) -> None:
+        self._services.pop(name, None)
+
+    def _open_service(self, connection: Connection, name: str) -> None:
+        if name not in self._services:
+            return
+        queue, on_delivery = self._services[name]
+        opened: list[ModelConsumer] = []
+
+        def again(_: str) -> None:
+            self._process.after(SECOND, lambda: self._open_service(connection, name))
+
+        self.declare(connection, queue)
+        self._broker.open_consumer(
+            connection,
+            name,
+            prefetch=20,
+            on_delivery=lambda delivery: on_delivery(delivery, opened[0]),
+            on_closed=again,
+            opened=lambda consumer: opened.append(consumer) if consumer is not None else again(""),
+        )
+
+    def declare(self, connection: Connection, *queues: Queue) -> None:
+        connection.to_broker(lambda: self._broker.declare(queues, connection))
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

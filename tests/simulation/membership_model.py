@@ -1,0 +1,111 @@
+"""Hosts and leases as one host's supervisor sees them: persistence.port.Membership on the store model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from dalsegno.errors import FencedError, StoreUnavailableError
+from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow
+from tests.simulation.faults import Faults
+from tests.simulation.store_model import StoreModel
+
+T = TypeVar("T")
+
+
+class MembershipModel:
+    """`is_reachable` says whether the database can be reached; `step` is called before each call: the process may
+    die there."""
+
+    def __init__(
+        self, store: StoreModel, faults: Faults, is_reachable: Callable[[], bool], step: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._faults = faults
+        self._is_reachable = is_reachable
+        self._step = step
+
+    def _call(self, statement: Callable[[], T]) -> T:
+        self._step()
+        if not self._is_reachable() or self._faults.happens("membership call fails"):
+            raise StoreUnavailableError("the database cannot be reached")
+        answer = statement()
+        if self._faults.happens("membership call done but reported failed"):
+            raise StoreUnavailableError("the answer was lost")
+        return answer
+
+    def join(self, host_id: str, *, ttl: int, version: str) -> int:
+        def statement() -> int:
+            now = self._store.now()
+            leases = self._store.leases
+            for lease in list(leases):
+                if lease.owner == host_id:
+                    leases[lease.partition] = LeaseRow(lease.partition, None, lease.epoch)
+            for other, expires_at in list(self._store.hosts.items()):
+                if expires_at <= now:
+                    del self._store.hosts[other]
+            self._store.hosts[host_id] = now + ttl
+            return now
+
+        return self._call(statement)
+
+    def renew(self, host_id: str, *, ttl: int) -> int:
+        def statement() -> int:
+            now = self._store.now()
+            if self._store.hosts.get(host_id, 0) <= now:
+                raise FencedError(f"The row of host {host_id} is gone or expired.")
+            self._store.hosts[host_id] = now + ttl
+            return now
+
+        return self._call(statement)
+
+    def expire(self, host_id: str) -> None:
+        self._call(lambda: self._store.hosts.pop(host_id, None))
+
+    def cluster(self) -> Cluster:
+        def statement() -> Cluster:
+            now = self._store.now()
+            live = sorted((host, at) for host, at in self._store.hosts.items() if at > now)
+            rows = tuple(HostRow(host, at, "simulated") for host, at in live)
+            return Cluster(now=now, hosts=rows, leases=tuple(self._store.leases))
+
+        return self._call(statement)
+
+    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+        def statement() -> list[LeaseRow]:
+            now, hosts, leases = self._store.now(), self._store.hosts, self._store.leases
+            free = [p for p in sorted(partitions) if hosts.get(leases[p].owner or "", 0) <= now]
+            if any(self._store.is_locked(partition) for partition in free):
+                raise StoreUnavailableError("a commit still holds the lease's row: lock timeout")
+            if hosts.get(host_id, 0) <= now:
+                raise FencedError(f"The row of host {host_id} is gone or expired.")
+            for partition in free:
+                leases[partition] = LeaseRow(partition, host_id, leases[partition].epoch + 1)
+            return [leases[partition] for partition in free]
+
+        return self._call(statement)
+
+    def release(self, leases: Sequence[Fence], host_id: str) -> None:
+        def statement() -> None:
+            rows = self._store.leases
+            for fence in leases:
+                if (rows[fence.partition].owner, rows[fence.partition].epoch) == (host_id, fence.epoch):
+                    rows[fence.partition] = LeaseRow(fence.partition, None, fence.epoch)
+
+        self._call(statement)
+
+    def strike(self, run_id: str, cause: str) -> int:
+        raise AssertionError("nothing strikes in a simulation: user code cannot hang here")
+
+    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        return {}
+
+    def clear_strikes(self, run_id: str) -> None:
+        raise AssertionError("nothing strikes in a simulation")
+
+    def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
+        """Nothing is as old as that."""
+        return 0
+
+    def close(self) -> None:
+        """There is no connection."""

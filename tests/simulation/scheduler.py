@@ -1,0 +1,115 @@
+"""One virtual clock and one queue of events; everything in a simulation happens from here, in one thread.
+
+Times are whole microseconds since the beginning of the run. Events of one time happen in the order in which they
+were asked for, so a process's `call_soon` is FIFO; all other order comes from the delays, which come from a seed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections import deque
+from collections.abc import Callable
+
+SECOND = 1_000_000
+TRACE_LENGTH = 400
+
+
+class ProcessKilled(BaseException):
+    """Raised inside a process that is killed in the middle of what it does. Caught by the scheduler alone."""
+
+
+class Process:
+    """What an OS process is to the others: it can die at any time, and it can stand still for any time.
+
+    An event belongs to the life in which it was asked for; with the life, it is gone.
+    """
+
+    def __init__(self, scheduler: Scheduler, name: str) -> None:
+        self.scheduler = scheduler
+        self.name = name
+        self.life = 0
+        self.is_alive = False
+        self.is_paused = False
+        self.held: list[Callable[[], None]] = []
+
+    def begin_life(self) -> None:
+        self.life += 1
+        self.is_alive = True
+        self.trace("begins")
+
+    def end_life(self, reason: str) -> None:
+        """All that was in memory or about to happen here is gone."""
+        if self.is_alive:
+            self.trace(f"ends: {reason}")
+        self.is_alive = False
+        self.is_paused = False
+        self.held.clear()
+        self.life += 1
+
+    def pause(self, microseconds: int) -> None:
+        """Stand still (SIGSTOP); what should happen meanwhile happens on waking up, in the old order."""
+        if self.is_alive and not self.is_paused:
+            self.trace(f"is frozen for {microseconds / SECOND:.2f} s")
+            self.is_paused = True
+            life = self.life
+            self.scheduler.after(microseconds, lambda: self._resume(life))
+
+    def _resume(self, life: int) -> None:
+        if self.life != life:
+            return
+        self.trace("thaws")
+        self.is_paused = False
+        held, self.held = self.held, []
+        for callback in held:
+            self.scheduler.after(0, callback, self)
+
+    def after(self, microseconds: int, callback: Callable[[], None]) -> None:
+        """Do this later, if this life still goes on then."""
+        self.scheduler.after(microseconds, callback, self)
+
+    def trace(self, what: str) -> None:
+        self.scheduler.trace(self.name, what)
+
+
+class Scheduler:
+    """See the module. `steps` counts events; `digest` is of all that was traced."""
+
+    def __init__(self, *, keep_all: bool = False) -> None:
+        self.now = 0
+        self.steps = 0
+        self.digest = 0
+        self.lines: deque[tuple[int, str, str]] = deque(maxlen=None if keep_all else TRACE_LENGTH)
+        self._events: list[tuple[int, int, Callable[[], None], Process | None, int]] = []
+        self._serial = 0
+
+    def after(self, microseconds: int, callback: Callable[[], None], process: Process | None = None) -> None:
+        self._serial += 1
+        life = 0 if process is None else process.life
+        heapq.heappush(self._events, (self.now + microseconds, self._serial, callback, process, life))
+
+    def trace(self, who: str, what: str) -> None:
+        self.digest = zlib.crc32(f"{self.now} {who} {what}".encode(), self.digest)
+        self.lines.append((self.now, who, what))
+
+    def run(self, *, until: int, done: Callable[[], bool] = lambda: False) -> bool:
+        """Let things happen up to a time, or until `done` says so after one; whether it did."""
+        events = self._events
+        while events and events[0][0] <= until:
+            self.now, _, callback, process, life = heapq.heappop(events)
+            if process is not None:
+                if process.life != life:
+                    continue
+                if process.is_paused:
+                    process.held.append(callback)
+                    continue
+            self.steps += 1
+            try:
+                callback()
+            except ProcessKilled:
+                assert process is not None
+                assert process.life != life
+            if done():
+                return True
+        self.now = max(self.now, until)
+        return done()

@@ -1,0 +1,230 @@
+"""The store: what persistence.port says a database does, in dicts.
+
+A transaction locks its lease rows when it begins and writes when it is committed, so that takers come in between
+as they do on PostgreSQL. `audit` is told of all that became durable; the journal it keeps is never trimmed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from dalsegno.errors import StoreUnavailableError
+from dalsegno.persistence.port import (
+    Due,
+    Fence,
+    InstanceWrite,
+    JournalRow,
+    LeaseRow,
+    Loaded,
+    LoadedInstance,
+    Round,
+    RoundOutcome,
+    RunRow,
+    SeenRow,
+    SnapshotRow,
+)
+from dalsegno.policies import WorkflowStatus
+from tests.simulation.scheduler import Scheduler
+
+T0 = 1_800_000_000_000_000
+"""The database's clock at the beginning, in microseconds since 1970."""
+
+REFUSED = b"the database refuses this"
+"""Data that no row can hold, each time."""
+
+
+class Audit(Protocol):
+    def written(self, write: InstanceWrite) -> None: ...
+
+    def stale_epoch(self, write: InstanceWrite, lease: LeaseRow) -> None: ...
+
+
+class Transaction:
+    """One round being written. `held` are the partitions whose lease it has locked."""
+
+    def __init__(self, round_: Round, held: frozenset[int]) -> None:
+        self.round = round_
+        self.held = held
+        self.is_open = True
+
+
+class StoreModel:
+    def __init__(self, scheduler: Scheduler, audit: Audit, *, partitions: int) -> None:
+        self.clock_offset = 0
+        self._highest_offset = 0
+        self.hosts: dict[str, int] = {}
+        self.leases = [LeaseRow(partition, None, 0) for partition in range(partitions)]
+        self.instances: dict[str, InstanceWrite] = {}
+        self.journal: dict[str, list[JournalRow]] = defaultdict(list)
+        self.snapshots: dict[str, SnapshotRow] = {}
+        self.runs: dict[str, RunRow] = {}
+        self.seen: dict[str, dict[str, SeenRow]] = defaultdict(dict)
+        self._scheduler = scheduler
+        self._audit = audit
+        self._open: list[Transaction] = []
+
+    def now(self) -> int:
+        return T0 + self._scheduler.now + self.clock_offset
+
+    def step_clock(self, microseconds: int) -> None:
+        self.clock_offset += microseconds
+        self._highest_offset = max(self._highest_offset, self.clock_offset)
+
+    @property
+    def latest(self) -> int:
+        """What the clock would say if it had never been put back: no host can believe that it is later."""
+        return T0 + self._scheduler.now + self._highest_offset
+
+    # --- rounds ----------------------------------------------------------------------------------------------
+
+    def begin(self, round_: Round) -> Transaction:
+        held = frozenset(fence.partition for fence in round_.fences if self._is_valid(fence, round_.host_id))
+        transaction = Transaction(round_, held)
+        self._open.append(transaction)
+        return transaction
+
+    def _is_valid(self, fence: Fence, host_id: str) -> bool:
+        lease = self.leases[fence.partition]
+        return (lease.owner, lease.epoch) == (host_id, fence.epoch)
+
+    def abort(self, transaction: Transaction) -> None:
+        """By the client, or by the server when its client is gone or idle for too long."""
+        if transaction.is_open:
+            transaction.is_open = False
+            self._open.remove(transaction)
+
+    def is_locked(self, partition: int) -> bool:
+        return any(partition in transaction.held for transaction in self._open)
+
+    def commit(self, transaction: Transaction) -> RoundOutcome:
+        if not transaction.is_open:
+            raise StoreUnavailableError("the server has ended the transaction")
+        self.abort(transaction)
+        round_ = transaction.round
+        missed: set[str] = set()
+        rejected: dict[str, str] = {}
+        for write in round_.instances:
+            if write.partition not in transaction.held:
+                continue
+            if not self._is_as_expected(write):
+                missed.add(write.workflow_id)
+            elif self._is_refused(write):
+                rejected[write.workflow_id] = "the data is refused"
+            else:
+                self._write(write)
+        for partition, _, row in round_.seen:
+            if partition in transaction.held:
+                self.seen[row.workflow_id].setdefault(row.message_id, row)
+        lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
+        return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), rejected=rejected)
+
+    def _is_as_expected(self, write: InstanceWrite) -> bool:
+        row = self.instances.get(write.workflow_id)
+        if row is None or write.expected_run_id is None:
+            return row is None and write.expected_run_id is None
+        return (row.run_id, row.sequence) == (write.expected_run_id, write.expected_sequence)
+
+    def _is_refused(self, write: InstanceWrite) -> bool:
+        """Data that does not fit, and rows that are there already: both are errors of SQLSTATE class 22 or 23."""
+        if any(REFUSED in row.events for row in write.journal):
+            return True
+        seen = self.seen.get(write.workflow_id, {})
+        return any(row.message_id in seen for row in write.seen)
+
+    def _write(self, write: InstanceWrite) -> None:
+        lease = self.leases[write.partition]
+        if write.journal and any(row.epoch != lease.epoch for row in write.journal):
+            self._audit.stale_epoch(write, lease)
+        self.instances[write.workflow_id] = replace(
+            write, journal=(), snapshot=None, opened=(), changed=(), seen=()
+        )
+        for row in write.journal:
+            self.journal[row.run_id].append(row)
+        if (snapshot := write.snapshot) is not None:
+            self.snapshots[snapshot.run_id] = snapshot
+            rows = self.journal[snapshot.run_id]
+            self.journal[snapshot.run_id] = [row for row in rows if row.sequence > snapshot.trim_to]
+        for opened in write.opened:
+            self.runs[opened.run_id] = RunRow(
+                run_id=opened.run_id,
+                workflow_id=opened.workflow_id,
+                workflow_type=opened.workflow_type,
+                task_queue=opened.task_queue,
+                status=opened.status,
+                started_at=opened.started_at,
+                closed_at=None,
+                reason=opened.reason,
+                result=None,
+                memo=opened.memo,
+            )
+        for changed in write.changed:
+            self.runs[changed.run_id] = replace(
+                self.runs[changed.run_id],
+                status=changed.status,
+                closed_at=changed.closed_at,
+                reason=changed.reason,
+                result=changed.result,
+            )
+        for row in write.seen:
+            self.seen[row.workflow_id][row.message_id] = row
+        self._audit.written(write)
+
+    # --- reads -----------------------------------------------------------------------------------------------
+
+    def load(self, workflow_id: str, *, seen_limit: int = 10_000) -> Loaded:
+        row = self.instances.get(workflow_id)
+        rows = sorted(self.seen.get(workflow_id, {}).values(), key=lambda row: (row.time, row.message_id))
+        return Loaded(
+            workflow_id=workflow_id,
+            instance=None if row is None else self._loaded(row, row.run_id),
+            seen={row.message_id: row.answer for row in rows[-seen_limit:]},
+            seen_partial=len(rows) > seen_limit,
+        )
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        run = self.runs.get(run_id)
+        return None if run is None else self._loaded(self.instances[run.workflow_id], run_id)
+
+    def _loaded(self, row: InstanceWrite, run_id: str) -> LoadedInstance:
+        snapshot = self.snapshots.get(run_id)
+        behind = -1 if snapshot is None else snapshot.sequence
+        is_current = row.run_id == run_id
+        return LoadedInstance(
+            workflow_id=row.workflow_id,
+            slot=row.slot,
+            run_id=run_id,
+            sequence=row.sequence,
+            status=row.status if is_current else self.runs[run_id].status,
+            wake_at=row.wake_at if is_current else None,
+            snapshot=snapshot,
+            journal=tuple(stored for stored in self.journal.get(run_id, ()) if stored.sequence > behind),
+        )
+
+    def answers(self, workflow_id: str, message_id: str) -> dict[str, str]:
+        row = self.seen.get(workflow_id, {}).get(message_id)
+        return {} if row is None else {message_id: row.answer}
+
+    def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
+        wanted = set(slots)
+        rows = [
+            Due(row.workflow_id, row.slot, row.wake_at)
+            for row in self.instances.values()
+            if row.slot in wanted and row.wake_at is not None and row.wake_at <= before
+        ]
+        return sorted(rows, key=lambda due: (due.wake_at, due.workflow_id))[:limit]
+
+    def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
+        wanted, status = set(slots), WorkflowStatus.SUSPENDED
+        rows = [row for row in self.instances.values() if row.slot in wanted and row.status is status]
+        return sorted(row.workflow_id for row in rows)[:limit]
+
+    def is_settled(self) -> bool:
+        """No run is open."""
+        return all(row.status.closed for row in self.instances.values())
+
+    def open_runs(self) -> list[InstanceWrite]:
+        return [row for row in self.instances.values() if not row.status.closed]

@@ -1,0 +1,157 @@
+"""One simulation: the processes, their world, the storm, and the calm after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import structlog
+
+from dalsegno.actors.supervisor import engine as engine_module
+from dalsegno.actors.supervisor import host_supervisor
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.broker import topology
+from tests.simulation import stories
+from tests.simulation.activities import Ledger
+from tests.simulation.broker_model import BrokerModel
+from tests.simulation.client import Client
+from tests.simulation.faults import Faults
+from tests.simulation.history import History, Violation
+from tests.simulation.host import Host
+from tests.simulation.invariants import Invariants
+from tests.simulation.link import GENERATION
+from tests.simulation.scheduler import SECOND, Scheduler
+from tests.simulation.store_model import StoreModel
+from tests.simulation.storm import Storm
+from tests.simulation.worker import Worker
+from tests.simulation.workflows import WORKFLOWS
+
+CODE = WorkflowRegistry([(cls, None) for cls in WORKFLOWS])
+STORM = 40 * SECOND
+CALM = 400 * SECOND
+"""Within this, everything must be finished: liveness is an invariant, too."""
+
+DEFECTS = ("workflow_actor_failed", "partition_failed", "instance_unreadable", "store_read_failed")
+"""What the engine logs when it meets an error of its own."""
+
+
+class Simulation:
+    """Built from a seed alone; `without` and `fault_limit` are for finding out which faults it takes."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        without: Collection[str] = (),
+        fault_limit: int | None = None,
+        keep_trace: bool = False,
+        workflows: int = 30,
+    ) -> None:
+        self.seed = seed
+        self.random = random = Random(f"{seed} world")
+        self.scheduler = Scheduler(keep_all=keep_trace)
+        self.faults = Faults(seed, without=without, limit=fault_limit)
+        self.code = CODE
+        self.partitions = random.choice((1, 2, 4, 6))
+        self.settings = _settings(random)
+        self.seen_limit = random.choice((2, 10_000))
+        self.worker_prefetch = random.choice((1, 5, 50))
+        self.task_queues = ("default",)
+        self.ledger = Ledger()
+        self.history = History()
+        self.invariants = Invariants(self)
+        self.store = StoreModel(self.scheduler, self.invariants, partitions=self.partitions)
+        namespace = topology.namespace_topology(generation=GENERATION, partitions=self.partitions)
+        self.broker = BrokerModel(
+            self.scheduler, Random(f"{seed} net"), self.faults, self.invariants, namespace
+        )
+        self.hosts = {f"host{n}": Host(self, f"host{n}") for n in range(1, random.choice((2, 3, 3, 4)) + 1)}
+        self.workers = [Worker(self, f"worker{n}") for n in range(1, 3)]
+        self.client = Client(self, "client")
+        self.acting: Host = self.hosts["host1"]
+        self._workflows = workflows
+
+    def run(self) -> None:
+        """Raises Violation."""
+        with self._deterministic():
+            self._begin()
+            self.scheduler.run(until=STORM)
+            self.faults.active = False
+            self.scheduler.trace("weather", "the storm is over")
+            if not self.scheduler.run(until=STORM + CALM, done=self._is_done):
+                raise Violation("I29", f"after {CALM // SECOND} s of calm, not done: {self._unfinished()}")
+            self.scheduler.run(until=self.scheduler.now + 2 * SECOND)
+            self.invariants.at_the_end()
+
+    def _begin(self) -> None:
+        for process in (*self.hosts.values(), *self.workers, self.client):
+            self.scheduler.after(self.random.randrange(SECOND), process.start)
+        for number in range(self._workflows):
+            plan = self.random.choice(stories.KINDS)(self.random)
+            delay = self.random.randrange(STORM * 3 // 4)
+            self.scheduler.after(SECOND, lambda n=number, p=plan, d=delay: self._play(n, p, d))  # type: ignore[misc]
+        Storm(self).begin()
+
+    def _play(self, number: int, plan: stories.Plan, delay: int) -> None:
+        self.client.play(f"{plan.workflow_type}-{number}", plan, delay=delay)
+
+    def host_ended(self, host: Host) -> None:
+        """Its parent starts it again; often it deletes the row of the one that died."""
+        if self.random.random() < 0.5:
+            for host_id in [known for known in self.store.hosts if known.startswith(f"{host.name}-")]:
+                del self.store.hosts[host_id]
+        self.scheduler.after(self.random.randrange(SECOND // 4, 6 * SECOND), host.start)
+
+    def _is_done(self) -> bool:
+        return self.client.is_done and self.store.is_settled()
+
+    def _unfinished(self) -> list[str]:
+        told = [story.workflow_id for story in self.client.stories.values() if not story.is_over]
+        return sorted({row.workflow_id for row in self.store.open_runs()} | set(told))
+
+    # --- nothing from outside --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _deterministic(self) -> Iterator[None]:
+        """No ID is drawn from the system; the engine's logs go to the trace, and its defects are violations."""
+        config = structlog.get_config()
+        nonces = Random(f"{self.seed} nonces")
+        structlog.configure(processors=[self._hear], wrapper_class=structlog.make_filtering_bound_logger(30))
+        try:
+            with (
+                patch.object(engine_module, "uuid4", lambda: f"{nonces.getrandbits(128):032x}"),
+                patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
+            ):
+                yield
+        finally:
+            structlog.configure(**config)
+
+    def _hear(self, _: Any, method: str, event: dict[str, Any]) -> Any:
+        name = event["event"]
+        if name in DEFECTS:
+            error = event.get("exc_info")
+            raise Violation("defect", f"{name}: {error!r}") from error
+        about = " ".join(
+            f"{key}={event[key]}" for key in ("workflow_id", "partition", "reason") if key in event
+        )
+        self.scheduler.trace("log", f"{name} {about}")
+        raise structlog.DropEvent
+
+
+def _settings(random: Random) -> HostSettings:
+    """Some of them tight, so that what is rare happens often."""
+    choose: Callable[[Any], Any] = random.choice
+    return HostSettings(
+        lease_ttl_seconds=choose((4.0, 10.0)),
+        prefetch=choose((1, 3, 30, 300)),
+        round_activations=choose((1, 4, 200)),
+        idle_seconds=choose((0.0, 1.0, 10.0)),
+        max_idle_instances=choose((0, 3, 1000)),
+        history_limit=choose((0, 5, 10_000)),
+        scan_interval_seconds=choose((2.0, 10.0)),
+        drain_seconds=choose((1.0, 8.0)),
+    )
