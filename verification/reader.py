@@ -83,7 +83,9 @@ class Reader:
             return body(connection)
 
     def namespace(self) -> Namespace:
-        return self._read(lambda connection: read_namespace(self._database, connection))
+        """Not tried again: at the beginning it is better to say at once that the database is not there."""
+        with self._owned.transaction() as connection:
+            return read_namespace(self._database, connection)
 
     def leases(self) -> list[LeaseRow]:
         rows = self._read(lambda connection: connection.execute(self._statements.leases).all())
