@@ -108,6 +108,9 @@ class Engine:
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self._world.look_up_strikes(partition, workflow_id, run_id)
 
+    def clear_strikes(self, run_id: str) -> None:
+        self._world.clear_strikes(run_id)
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self._world.find_due(partition, before, limit)
 
@@ -191,10 +194,12 @@ class Engine:
         partition = supervisor.partition
         if self.partitions.get(partition) is not supervisor:
             return
-        done = self.rounds.is_idle and supervisor.is_drained
+        done = supervisor.is_drained and not self.rounds.concern(partition)
         if self.monotonic() < deadline and not done:
             self._world.call_later(0.01, lambda: self._finish_release(supervisor, deadline))
             return
+        for workflow_id, waiter in supervisor.begin_draining():
+            self.tell_waiter_to_ask_again(workflow_id, waiter)
         self.lease_lost(partition)
         self._world.partition_released(partition, supervisor.epoch)
 

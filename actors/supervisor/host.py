@@ -383,6 +383,11 @@ class Host:
 
         self._threads.read(lambda _: self._membership.strikes([run_id]), found, what="strikes")
 
+    def clear_strikes(self, run_id: str) -> None:
+        self._threads.read(
+            lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
+        )
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         slots = self._slots(partition)
         self._threads.read(

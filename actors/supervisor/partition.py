@@ -73,6 +73,8 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None: ...
 
+    def clear_strikes(self, run_id: str) -> None: ...
+
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
 
     def reject(self, rejected: Rejected, cause: Cause) -> None: ...
@@ -80,6 +82,8 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
     def forward(self, forward: Forward, cause: Cause) -> None: ...
 
     def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
+
+    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
 
     def other_run(self, workflow_id: str, cause: Cause) -> None: ...
 
@@ -173,7 +177,7 @@ class PartitionSupervisor(LightActor):
         if not isinstance(cause.command, Start) or cause.redelivered:
             return self._start(workflow_id)
         actor = self._new_actor(workflow_id)
-        actor.loaded(self._blank_instance(workflow_id, self.engine.code), seen={}, seen_partial=False)
+        actor.guessed(self._blank_instance(workflow_id, self.engine.code))
         return actor
 
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
@@ -207,29 +211,31 @@ class PartitionSupervisor(LightActor):
     def loaded(self, loaded: Loaded) -> None:
         """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
         actor = self._children.get(loaded.workflow_id)
-        if actor is None or actor.is_loaded:
+        if actor is None:
             return
-        row = loaded.instance
+        if actor.is_loaded:
+            actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
+            return
+        row, code = loaded.instance, self.engine.code
+        reason = struck(loaded.strikes)
         if row is None:
-            instance = self._blank_instance(loaded.workflow_id, self.engine.code)
+            instance = self._blank_instance(loaded.workflow_id, code)
         else:
-            history_limit = self.engine.settings.history_limit
-            instance = instance_of(row, self.engine.code, history_limit=history_limit)
+            if reason is not None and row.status.closed:
+                code = QuarantinedCode(code, reason)  # its queries killed hosts
+                actor.is_quarantined = True
+            instance = instance_of(row, code, history_limit=self.engine.settings.history_limit)
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at
         self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
-        self._apply_strikes(actor, loaded)
-        self.engine.request_work()
-
-    def _apply_strikes(self, actor: WorkflowActor, loaded: Loaded) -> None:
-        reason = struck(loaded.strikes)
-        status = None if loaded.instance is None else loaded.instance.status
-        if reason is not None and status is WorkflowStatus.RUNNING:
+        if reason is not None and row is not None and not row.status.closed:
+            actor.has_struck = True
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
             self.engine.workflow_dispatcher.schedule(actor)
+        self.engine.request_work()
 
     def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
         """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
@@ -299,6 +305,9 @@ class PartitionSupervisor(LightActor):
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
 
+    def read_seen(self, actor: WorkflowActor) -> None:
+        self.engine.load(self.partition, actor.workflow_id)
+
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         self.engine.look_up_strikes(self.partition, actor.workflow_id, run_id)
 
@@ -321,6 +330,10 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
+        if actor.has_struck and instance.status is WorkflowStatus.RUNNING:
+            # Somebody, or other code, has resumed it: it begins with a clean record.
+            actor.has_struck = False
+            self.engine.clear_strikes(instance.run_id or "")
         actor.round_over()
         if actor.is_quarantined and actor.actor_inbox.empty():
             self._retire(actor)  # it is suspended; what is to come may see the real code again
@@ -375,7 +388,11 @@ class PartitionSupervisor(LightActor):
         self._intake.nonce = nonce
 
     def channel_lost(self) -> None:
-        """What was delivered and not acknowledged will come again; instances stay as they are."""
+        """What was delivered and not acknowledged will come again; instances stay as they are, but for guesses
+        whose start has gone with the channel."""
+        for actor in [a for a in self._children.values() if a.is_guess]:
+            if not self.engine.is_writing(actor.workflow_id):
+                self._discard(actor)
         if self.channel is not None:
             self.channel.close()
             self.channel = None

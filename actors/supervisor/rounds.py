@@ -27,6 +27,8 @@ log = structlog.get_logger()
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 8
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
+PAUSE_AFTER_REJECTION_SECONDS = 1.0
+"""Before an instance is loaded again whose own causes lead to what the database refuses."""
 
 
 class World(Protocol):
@@ -76,9 +78,15 @@ class Rounds:
         """The database failed a moment ago: nothing is loaded or begun for a while."""
         return self._world.monotonic() < self._paused_until
 
-    @property
-    def is_idle(self) -> bool:
-        return self._committing is None and not self.current
+    def concern(self, partition: int) -> bool:
+        """Whether anything of that partition is being written or gathered."""
+        builders = (self.current, self._committing)
+        return any(
+            entry.partition == partition
+            for builder in builders
+            if builder
+            for entry in builder.entries.values()
+        )
 
     def is_writing(self, workflow_id: str) -> bool:
         return workflow_id in self.current.entries or (
@@ -181,7 +189,8 @@ class Rounds:
             text = f"the database cannot store what it led to: {reason}"
             self._engine.reject(Rejected(text, "rejected"), held[0])
             held.pop().done()
-        supervisor.restart(entry.actor, held, one_by_one=True)
+        delay = 0.0 if any(cause.held for cause in entry.causes) else PAUSE_AFTER_REJECTION_SECONDS
+        supervisor.restart(entry.actor, held, delay_seconds=delay, one_by_one=True)
         if not any(cause.held for cause in entry.causes):
             suspend = Suspend(reason=f"the database cannot store it: {reason}", struck=True)
             supervisor.child(workflow_id).actor_ref.tell(Cause(suspend, name="store"))

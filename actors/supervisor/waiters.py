@@ -65,6 +65,8 @@ class Engine(Protocol):
 
     def monotonic(self) -> float: ...
 
+    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
+
     def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
 
 
@@ -93,12 +95,16 @@ class Outcomes:
 
     def maybe_tell(self, actor: WorkflowActor) -> None:
         """What the actor did is durable: if its run has ended, whoever waits is told."""
-        if actor.workflow_id not in self.waiters or actor.instance.outcome() is None:
+        if actor.workflow_id not in self.waiters:
             return
+        run_id = actor.instance.run_id
         for waiter in self.waiters.take(actor.workflow_id):
-            effect = actor.result_effect(waiter.caller)
-            assert effect is not None
-            self._engine.answer_waiter(effect, waiter.message_id)
+            if waiter.run_id not in (None, run_id):
+                self._engine.tell_waiter_to_ask_again(actor.workflow_id, waiter)  # another took its place
+            elif (effect := actor.result_effect(waiter.caller)) is not None:
+                self._engine.answer_waiter(effect, waiter.message_id)
+            else:
+                self.waiters.add(actor.workflow_id, waiter)
 
 
 def _not_found(caller: Caller, workflow_id: str) -> AnswerEffect:

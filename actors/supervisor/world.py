@@ -31,6 +31,9 @@ class World(Carrier, Protocol):
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 
+    def clear_strikes(self, run_id: str) -> None:
+        """It runs again by somebody's word, or with other code. Not answered."""
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         """Answered by `due_found`."""
 

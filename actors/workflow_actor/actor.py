@@ -21,6 +21,10 @@ from dalsegno.actors.workflow_actor.instance import Activation, Instance
 SEEN_LIMIT = 10_000
 """Message IDs that an actor remembers itself; older ones are looked up."""
 
+STRIKES = "\0strikes"
+SEEN = "\0seen"
+"""What an actor may have asked for, beside a message ID."""
+
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
 
@@ -36,6 +40,9 @@ class Parent(Protocol):
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         """Find out whether this command was answered before; answered by `actor.seen_found`."""
+
+    def read_seen(self, actor: WorkflowActor) -> None:
+        """Load what was answered before it was known; answered by `actor.seen_read`."""
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         """Whether this start has killed hosts; answered by `actor.strikes_found`."""
@@ -90,10 +97,12 @@ class WorkflowActor(LightActor):
         self._instance: Instance | None = None
         self._seen: OrderedDict[str, str] = OrderedDict()
         self._seen_partial = False
+        self._seen_unread = False
         self._not_seen: set[str] = set()
-        self._looking_up = False
+        self._asked: str | None = None
         self._strikes_known = False
         self.is_quarantined = False
+        self.has_struck = False
         self._rebuilding: Iterator[None] | None = None
         self._current: Cause | None = None
 
@@ -108,10 +117,15 @@ class WorkflowActor(LightActor):
 
     @property
     def is_busy(self) -> bool:
-        return self._looking_up or self._rebuilding is not None
+        return self._asked is not None or self._rebuilding is not None
+
+    @property
+    def is_guess(self) -> bool:
+        """It was taken to be of a new workflow ID, unread, and no commit has proved that yet."""
+        return self._seen_unread and self.stored_run_id is None
 
     def is_ready(self) -> bool:
-        if self._instance is None or self._looking_up or self._rebuilding is not None:
+        if self._instance is None or self.is_busy:
             return False
         return not (self.one_by_one and self.in_round)
 
@@ -122,6 +136,11 @@ class WorkflowActor(LightActor):
         self._seen_partial = seen_partial
         self._reschedule()
 
+    def guessed(self, instance: Instance) -> None:
+        """As `loaded`, without a look at the database: there is no such workflow yet."""
+        self._seen_unread = True
+        self.loaded(instance, seen={}, seen_partial=False)
+
     def round_over(self) -> None:
         """What it did in the round is durable."""
         self.in_round = False
@@ -130,11 +149,23 @@ class WorkflowActor(LightActor):
             self._reschedule()
 
     def seen_found(self, answers: Mapping[str, str], asked: str) -> None:
-        self._looking_up = False
         self._seen.update(answers)
         if asked not in answers:
             self._not_seen.add(asked)
-        self._reschedule()
+        self._answered(asked)
+
+    def seen_read(self, seen: Mapping[str, str], *, seen_partial: bool) -> None:
+        """What was refused before there was such a workflow. Nothing, if that is known."""
+        if self._seen_unread:
+            self._seen_unread = False
+            self._seen = OrderedDict({**seen, **self._seen})
+            self._seen_partial = seen_partial
+            self._answered(SEEN)
+
+    def _answered(self, asked: str) -> None:
+        if self._asked == asked:  # else an actor before this one had asked
+            self._asked = None
+            self._reschedule()
 
     def remember_seen(self, message_id: str, answer: str) -> None:
         self._seen[message_id] = answer
@@ -229,13 +260,14 @@ class WorkflowActor(LightActor):
         if self.instance.state is not None:
             return False
         self._put_back(cause)
-        self._looking_up = True
+        self._asked = STRIKES
         self._parent.look_up_strikes(self, command.run_id)
         return True
 
     def strikes_found(self, quarantined: Instance | None, then: Cause) -> None:
         """Go on; with `quarantined` in place of the instance, and `then` behind the start, if it has struck."""
-        self._looking_up = False
+        if self._asked != STRIKES:
+            return
         self._strikes_known = True
         if quarantined is not None:
             self._instance = quarantined
@@ -243,7 +275,7 @@ class WorkflowActor(LightActor):
             start: Cause = self.actor_inbox.get().message
             self._put_back(then)
             self._put_back(start)
-        self._reschedule()
+        self._answered(STRIKES)
 
     def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:
         current = self.instance.run_id
@@ -260,14 +292,22 @@ class WorkflowActor(LightActor):
         assert message_id is not None
         answer = self._seen.get(message_id)
         if answer is None:
-            if self._seen_partial and message_id not in self._not_seen:
-                self._put_back(cause)
-                self._looking_up = True
-                self._parent.look_up_seen(self, message_id)
-                return True
-            return False
+            return self._must_look_up(cause, message_id)
         again = self._same_answer(cause, answer)
         self._parent.came_again(self, cause, [] if again is None else [again])
+        return True
+
+    def _must_look_up(self, cause: Cause, message_id: str) -> bool:
+        if self._seen_unread and not isinstance(cause.command, Start):
+            # A start is never refused where there is no workflow; other commands are.
+            self._asked = SEEN
+            self._parent.read_seen(self)
+        elif self._seen_partial and message_id not in self._not_seen:
+            self._asked = message_id
+            self._parent.look_up_seen(self, message_id)
+        else:
+            return False
+        self._put_back(cause)
         return True
 
     def _same_answer(self, cause: Cause, answer: str) -> AnswerEffect | None:

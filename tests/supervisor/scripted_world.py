@@ -160,6 +160,7 @@ class ScriptedWorld:
         self._soon: deque[Callable[[], None]] = deque()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
+        self._publishes = False
         self._tags: dict[int, int] = {}
         self.channels: dict[int, Channel] = {}
         self.consumers: dict[int, ScriptedConsumer] = {}
@@ -211,6 +212,9 @@ class ScriptedWorld:
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
 
+    def clear_strikes(self, run_id: str) -> None:
+        self.database.strikes.pop(run_id, None)
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self.due_asked.append((partition, before))
 
@@ -247,7 +251,9 @@ class ScriptedWorld:
 
     def own(self, partition: int = 0, *, epoch: int = 1, live: bool = True) -> None:
         """The lease is gained, the publisher and the channel open; `live`: the marker is back, too."""
-        self.engine.outbox.publisher_opened()
+        if not self._publishes:
+            self._publishes = True
+            self.engine.outbox.publisher_opened()
         self.engine.lease_gained(partition, epoch)
         self.run()
         self.open_channel_of(partition, live=live)

@@ -1,4 +1,4 @@
-"""Defects of the engine itself: each harms one instance, or one partition for a moment; no cause is forgotten."""
+"""Defects of the engine itself: each harms one instance, or one partition for a moment; no cause is lost."""
 
 from __future__ import annotations
 

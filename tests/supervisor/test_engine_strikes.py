@@ -1,0 +1,105 @@
+"""Code that killed its host twice at the same cause does not run a third time, until somebody says so."""
+
+from __future__ import annotations
+
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.ids import run_id
+from dalsegno.policies import WorkflowStatus
+from tests.supervisor.scripted_world import ScriptedWorld, command, query, signal, start, terminate
+from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
+
+RUN = run_id("w", "start-1")
+
+
+def struck_while_running() -> ScriptedWorld:
+    """Its host was killed twice in its timer; another has just loaded it."""
+    world = ScriptedWorld(ScriptedCode([[timer(1, T0 + 60 * SECOND)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    world.live_through(15)
+    world.database.strikes[RUN] = (("wake-up after 1", 2),)
+    world.deliver(signal("s1"))
+    world.go_on()
+    return world
+
+
+def test_a_struck_instance_is_suspended_when_it_is_loaded() -> None:
+    world = struck_while_running()
+    assert world.status() is WorkflowStatus.SUSPENDED
+    assert "s1" in world.database.seen["w"]
+
+
+def test_what_an_operator_resumes_stays_resumed_when_it_is_loaded_again() -> None:
+    world = struck_while_running()
+    world.deliver(command(wire.ResumeWorkflow(workflow_id="w"), "r"))
+    world.go_on()
+    assert world.status() is WorkflowStatus.RUNNING
+    world.live_through(15)
+    assert world.engine.partitions[0].peek("w") is None
+    world.deliver(signal("s2"))
+    world.go_on()
+    assert world.status() is WorkflowStatus.RUNNING
+
+
+def test_a_start_that_killed_its_hosts_is_recorded_and_suspended() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.database.strikes[RUN] = (("workflow.start start-1", 2),)
+    world.own()
+    tag = world.deliver(start(), redelivered=True)
+    world.go_on()
+    assert world.status() is WorkflowStatus.SUSPENDED
+    assert world.acknowledged() == tag
+    assert world.code.built == []  # type: ignore[attr-defined]
+    world.live_through(20)
+    assert world.code.built == []  # type: ignore[attr-defined]
+
+
+def test_it_stays_suspended_if_the_host_dies_before_it_has_said_so() -> None:
+    """The quarantined start is written; the word that nobody shall try it again is not."""
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.database.strikes[RUN] = (("workflow.start start-1", 2),)
+    world.own()
+    world.deliver(start(), redelivered=True)
+    world.run()
+    world.loaded()
+    world.engine.strikes_found(0, "w", world.database.strikes[RUN])
+    actor = world.engine.partitions[0].peek("w")
+    assert actor is not None
+    actor.actor_inbox._envelopes.pop()  # the second word, lost with the host
+    world.run()
+    world.committed()
+    world.lose_channel()
+    world.engine.lease_lost(0)
+    world.own(epoch=2)
+    world.live_through(20)
+    assert world.code.built == []  # type: ignore[attr-defined]
+    assert world.status() is WorkflowStatus.SUSPENDED
+
+
+def test_an_answer_about_strikes_that_an_actor_before_this_one_asked_for_changes_nothing() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    world.engine.strikes_found(0, "w", (("workflow.start start-1", 2),))
+    tag = world.deliver(signal("s"))
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert world.status() is WorkflowStatus.RUNNING
+
+
+def test_a_query_of_a_closed_run_that_killed_its_hosts_is_not_run_again() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.deliver(terminate("t"))
+    world.go_on()
+    assert world.engine.partitions[0].peek("w") is None
+    world.database.strikes[RUN] = (("workflow.query q", 2),)
+    world.code.built.clear()  # type: ignore[attr-defined]
+    tag = world.deliver(query("q"), redelivered=True)
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert world.code.built == []  # type: ignore[attr-defined]
+    assert [reply.error.code for reply in world.replies() if reply.error] == ["query_failed"]
