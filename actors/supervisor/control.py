@@ -24,7 +24,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Consumer, Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
-from dalsegno.errors import CommandRejectedError, DalsegnoError, InvalidMessageError
+from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.persistence.port import Membership, Reader, RunRow
 
@@ -81,7 +81,7 @@ class Control:
         if isinstance(body, wire.DescribeWorkflow | wire.QueryWorkflow):
             address = Address(topology.COMMANDS_EXCHANGE, topology.routing_key_of(body.workflow_id))
             key = f"control/{id(delivery)}"
-            self._outbox.send([Shipment(message, address, causes=[cause], key=key)])
+            self._outbox.send([Shipment(message, address, causes=[cause], foreign=True, key=key)])
             cause.done()
             return
         caller = translate.caller_of(message)
@@ -111,6 +111,9 @@ class Control:
         except MessageTooLargeError as error:
             failed = wire.ControlReply(error=wire.ReplyError(code="too_large", message=str(error)))
             message = translate.reply_message(failed, caller, message_id)
+        except InvalidMessageError as error:
+            failed = wire.ControlReply(error=wire.ReplyError(code="rejected", message=error.reason))
+            message = translate.reply_message(failed, caller, message_id)
         return Shipment(message, Address("", caller.reply_to), causes=[cause])
 
     async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
@@ -118,10 +121,10 @@ class Control:
             reply = await self._look_up(body)
         except CommandRejectedError as error:
             reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
-        except DalsegnoError as error:
-            # The request stays unacknowledged: it comes again when this channel closes, and its sender asks
-            # again sooner than that.
-            log.warning("control_request_failed", type=delivery.message.type, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
+            # Its sender asks again.
+            log.warning("control_request_failed", type=delivery.message.type, reason=repr(error))
+            cause.done()
             return
         self._outbox.send([self._reply(reply, caller, cause)])
         cause.done()

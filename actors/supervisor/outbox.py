@@ -13,6 +13,7 @@ when it closes again is the culprit, which is given up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
@@ -33,13 +34,15 @@ RETRY_DELAY_SECONDS = (0.2, 5.0)
 
 class Shipment:
     """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
-    effect ID); None for transient ones. Several causes may wait for its confirm. `key` is its message ID, or
-    what stands for it where a forwarded message has none."""
+    effect ID); None for transient ones. Several causes may wait for its confirm. `foreign` messages are passed
+    on as they came: their IDs are their senders', who may have given the same to different messages; `key`
+    stands for the ID of one that has none."""
 
     __slots__ = (
         "address",
         "awaits_queue",
         "causes",
+        "foreign",
         "key",
         "message",
         "parking_since",
@@ -58,10 +61,12 @@ class Shipment:
         *,
         causes: Iterable[Cause] = (),
         workflow: tuple[int, str, str, tuple[int, int]] | None = None,
+        foreign: bool = False,
         key: str | None = None,
         unsendable: str | None = None,
     ) -> None:
         self.message = message
+        self.foreign = foreign
         self.key = message.message_id or key or ""
         self.address = address
         self.causes = list(causes)
@@ -75,6 +80,12 @@ class Shipment:
         self.parking_since: float | None = None
         for cause in self.causes:
             cause.pending += 1
+
+    def is_same(self, other: Shipment) -> bool:
+        """Of two with one message ID: whether it would be the same message twice."""
+        if not self.foreign and not other.foreign:
+            return True
+        return (self.address, self.message) == (other.address, other.message)
 
     @property
     def is_answer(self) -> bool:
@@ -114,6 +125,7 @@ class Outbox:
         self._in_flight: dict[str, Shipment] = {}
         self._declared: set[str] = set()
         self._awaiting_queue: dict[str, list[Shipment]] = {}
+        self._behind: dict[str, deque[Shipment]] = {}
         self._open = False
         self._publisher = 0
         self._suspects: list[Shipment] = []
@@ -135,7 +147,10 @@ class Outbox:
         for shipment in shipments:
             known = self._in_flight.get(shipment.key)
             if known is not None:
-                known.causes.extend(shipment.causes)
+                if shipment.is_same(known):
+                    known.causes.extend(shipment.causes)
+                else:
+                    self._behind.setdefault(shipment.key, deque()).append(shipment)
                 continue
             self._in_flight[shipment.key] = shipment
             shipment.sent_at = now
@@ -280,6 +295,13 @@ class Outbox:
         for cause in shipment.causes:
             cause.done()
         self._acquit(shipment)
+        self._send_behind(shipment.key)
+
+    def _send_behind(self, key: str) -> None:
+        """The message ID is free again."""
+        behind = self._behind.pop(key, None)
+        if behind is not None:
+            self.send(behind)
 
     def _acquit(self, shipment: Shipment) -> None:
         """It did not close the channel: the next suspect's turn."""
@@ -352,3 +374,4 @@ class Outbox:
         if shipment is not None:
             for cause in shipment.causes:
                 cause.done()
+            self._send_behind(key)

@@ -142,7 +142,7 @@ class Shipping:
         assert isinstance(origin, DeliveryOrigin)
         key = f"forwarded/{id(origin.delivery)}"
         address = Address(forward.exchange, forward.routing_key)
-        return Shipment(origin.delivery.message, address, causes=[cause], key=key)
+        return Shipment(origin.delivery.message, address, causes=[cause], foreign=True, key=key)
 
 
 def _transient_id(effect: Effect, cause: Cause) -> str:

@@ -1,0 +1,71 @@
+"""Requests to the control queue are done with, whatever the database does: there are few places for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dalsegno.actors.supervisor.control import Control
+from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.broker.port import Delivery, Outcome
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.errors import StoreUnavailableError
+from tests.supervisor.scripted_world import command
+from tests.supervisor.test_outbox import Shell
+
+
+class Consumer:
+    is_open = True
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+
+    def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
+        self.acknowledged.append(tag)
+
+
+class BrokenStore:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def fetch(self, query: Callable[[Any], Any]) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("it is away"), ZeroDivisionError()])
+async def test_a_request_that_cannot_be_answered_now_is_not_held(error: Exception) -> None:
+    shell, consumer = Shell(), Consumer()
+    outbox = Outbox(shell, shell)
+    store: Any = BrokenStore(error)
+    control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
+    control.on_request(_delivery(1, wire.ListWorkflows()), consumer)  # type: ignore[arg-type]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert consumer.acknowledged == [1]
+
+
+async def test_two_clients_with_the_same_message_id_are_both_answered() -> None:
+    """A query is passed on to its partition as it is."""
+    shell, consumer = Shell(), Consumer()
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    store: Any = BrokenStore(ZeroDivisionError())
+    control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
+    for tag, workflow_id in enumerate(("w", "other", "w"), 1):
+        control.on_request(_delivery(tag, wire.QueryWorkflow(workflow_id=workflow_id, name="q")), consumer)  # type: ignore[arg-type]
+    passed_on = []
+    while shell.published:
+        batch = shell.take()
+        assert len({outgoing.message.message_id for outgoing in batch}) == len(batch)
+        for outgoing in batch:
+            passed_on.append(outgoing.message.body)
+            outgoing.on_outcome(Outcome.CONFIRMED)
+    assert len(set(passed_on)) == 2
+    assert sorted(consumer.acknowledged) == [1, 2, 3]
+
+
+def _delivery(tag: int, body: wire.WireMessage) -> Delivery:
+    return Delivery(command(body, "m"), tag, False, "", "dalsegno.control")
