@@ -30,6 +30,8 @@ class UsedIDs:
         self._file.execute(
             "CREATE TABLE uses (id BLOB PRIMARY KEY, run_id TEXT, sequence INTEGER, time INTEGER) WITHOUT ROWID"
         )
+        # Never committed: pages are written when the cache is full, not at each statement.
+        self._file.execute("BEGIN")
 
     def use(self, kind: str, *parts: str, at: Use) -> Use | None:
         """Note that the ID was used; another use that came before it is returned. The same use may be noted
