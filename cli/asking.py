@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dalsegno.broker.url import redact
 from dalsegno.cli.logs import configure
+from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import plain
 from dalsegno.client import Client
-from dalsegno.errors import ConfigurationError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -26,17 +28,30 @@ def ask(broker: str, timeout: float, question: Callable[[Client], Awaitable[T]])
 
     async def main() -> T:
         loop = asyncio.get_running_loop()
-        hint = loop.call_later(QUIET_SECONDS, _tell_of_waiting, timeout)
+        hint = loop.call_later(QUIET_SECONDS, _tell_of_waiting, broker, timeout)
         async with Client.connect(broker, timeout=timeout) as client:
             hint.cancel()
             return await question(client)
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except BrokerUnavailableError as error:
+        if is_embedded(broker) and not embedded_file(broker).exists():
+            raise BrokerUnavailableError(_nothing_here(broker)) from error
+        raise
 
 
-def _tell_of_waiting(seconds: float) -> None:
+def _tell_of_waiting(broker: str, seconds: float) -> None:
     if sys.stderr.isatty():
-        print(f"Waiting for the broker, {seconds:g} s at most (Ctrl-C stops it) ...", file=sys.stderr)
+        what = f"a host on {plain(redact(broker))}" if is_embedded(broker) else "the broker"
+        print(f"Waiting for {what}, {seconds:g} s at most ...", file=sys.stderr)
+
+
+def _nothing_here(broker: str) -> str:
+    return (
+        f"There is no namespace in {embedded_file(broker).parent.absolute()}: start one with `dalsegno dev "
+        "MODULES` in this folder, or name the broker with DALSEGNO_BROKER or --broker."
+    )
 
 
 def values(inputs: Sequence[str]) -> list[Any]:

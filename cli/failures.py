@@ -48,7 +48,7 @@ def sentence_of(error: BaseException) -> str:
     """What is wrong, without passwords, on one line."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.filename}: {error.strerror}"
+        text = f"cannot use {error.filename}: {error.strerror}"
     cause = error.__cause__
     if isinstance(error, WorkflowFailedError):
         text = f"{text} {_causes(cause)}".rstrip()

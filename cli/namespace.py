@@ -7,26 +7,26 @@ from pathlib import Path
 
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker
-from dalsegno.broker.url import embedded_path, open_broker
+from dalsegno.broker.url import open_broker
+from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 
-EMBEDDED = "embedded:"
 SQLITE_FILE = "sqlite:///"
 PARTITIONS = 16
-
-
-def is_embedded(broker: str) -> bool:
-    return broker.lower().startswith(EMBEDDED)
 
 
 def prepare_folders(broker: str, database: str) -> None:
     """The folders of embedded files; only `init` and `dev` make them."""
     if is_embedded(broker):
-        Path(embedded_path(broker.partition(":")[2])).parent.mkdir(parents=True, exist_ok=True)
+        embedded_file(broker).parent.mkdir(parents=True, exist_ok=True)
     if database.startswith(SQLITE_FILE):
-        Path(database.removeprefix(SQLITE_FILE).partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
+        _sqlite_file(database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _sqlite_file(database: str) -> Path:
+    return Path(database.removeprefix(SQLITE_FILE).partition("?")[0])
 
 
 def initialise(broker: str, database: str, partitions: int | None = None) -> Namespace:
@@ -59,7 +59,7 @@ async def _declare(opened: Broker, url: str, namespace: Namespace) -> None:
     from dalsegno.broker.embedded import EmbeddedServer
 
     try:
-        async with EmbeddedServer(embedded_path(url.partition(":")[2])):
+        async with EmbeddedServer(embedded_file(url)):
             await _declare_at(opened, namespace)
     except ConfigurationError:
         # Another process owns the file: it serves us.
@@ -82,6 +82,11 @@ async def _declare_at(broker: Broker, namespace: Namespace) -> None:
 def checked_store(database: str) -> Store:
     """An open store whose schema fits, or a ConfigurationError that says what to do."""
     store = open_store(database)
+    if database.startswith(SQLITE_FILE) and not (file := _sqlite_file(database)).exists():
+        raise SchemaError(
+            f"There is no database {file.absolute()}: run `dalsegno init` first, or `dalsegno dev`, which makes "
+            "one, or name another with DALSEGNO_DATABASE or --database."
+        )
     try:
         store.namespace()
     except BaseException:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from dalsegno.broker.url import embedded_path
+
 FOLDER = ".dalsegno"
 DEFAULT_BROKER = f"embedded:{FOLDER}/broker.db"
 DEFAULT_DATABASE = f"sqlite:///{FOLDER}/dalsegno.db"
+
+EMBEDDED = "embedded:"
+
+
+def is_embedded(broker: str) -> bool:
+    return broker.lower().startswith(EMBEDDED)
+
+
+def embedded_file(broker: str) -> Path:
+    """The file of an embedded broker's URL. ConfigurationError if it names none."""
+    return Path(embedded_path(broker.partition(":")[2]))
+
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]

@@ -15,9 +15,10 @@ import structlog
 
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.parent import Parent
-from dalsegno.broker.url import embedded_path, open_broker
+from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
-from dalsegno.cli.namespace import checked_store, is_embedded
+from dalsegno.cli.namespace import checked_store
+from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import say
 from dalsegno.errors import ConfigurationError, StoreUnavailableError
 from dalsegno.persistence.port import Store
@@ -88,8 +89,7 @@ def serve_host(
             if is_embedded(broker):
                 from dalsegno.broker.embedded import EmbeddedServer
 
-                path = embedded_path(broker.partition(":")[2])
-                await stack.enter_async_context(EmbeddedServer(path))
+                await stack.enter_async_context(EmbeddedServer(embedded_file(broker)))
             host = Host(
                 broker=open_broker(broker),
                 store=store,
@@ -250,7 +250,7 @@ class _Stopping:
 async def _owner_appears(broker: str) -> None:
     from dalsegno.broker.embedded.location import Location
 
-    socket = Location.of(embedded_path(broker.partition(":")[2])).socket
+    socket = Location.of(embedded_file(broker)).socket
     deadline = time.monotonic() + OWNER_SECONDS
     while not socket.exists() and time.monotonic() < deadline:  # noqa: ASYNC110 - a file's coming is no event
         await asyncio.sleep(0.05)

@@ -32,10 +32,19 @@ _processes = multiprocessing.get_context("forkserver")
 """Commands are processes of their own, forked from one that has loaded what they need: that is half of their
 time."""
 _processes.set_forkserver_preload(
-    ["__main__", "typer._adapters", "dalsegno.cli.app", "dalsegno.cli.cluster", "dalsegno.cli.workflows"]
+    [
+        "__main__",
+        "typer._adapters",
+        "alembic.command",
+        "dalsegno.cli.serving",
+        "dalsegno.cli.app",
+        "dalsegno.cli.cluster",
+        "dalsegno.cli.workflows",
+    ]
 )
 
-_SETTINGS = ("DALSEGNO_", "ORDERS_", "PYTHONHASHSEED")
+_NOT_INHERITED = ("DALSEGNO_", "ORDERS_", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE")
+"""Settings, and what would have every host compile all of its code anew."""
 
 
 def until(state: Callable[[], T], what: str, *, seconds: float = 30.0) -> T:
@@ -94,7 +103,7 @@ class Shell:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         self.environment = {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
 
     def run(self, *arguments: str, **settings: str) -> Done:
