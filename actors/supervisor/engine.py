@@ -44,7 +44,8 @@ from dalsegno.persistence.port import Due, Loaded, RoundOutcome
 
 log = structlog.get_logger()
 
-REBUILD_SLICE_SECONDS = 0.005
+SLICE_SECONDS = 0.005
+"""How long instances are loaded or rebuilt before others have the loop."""
 
 
 class Engine:
@@ -254,13 +255,21 @@ class Engine:
 
     def loaded(self, partition: int, rows: Sequence[Loaded]) -> None:
         supervisor = self.partitions.get(partition)
-        if supervisor is None:
-            return
-        for row in rows:
+        if supervisor is not None:
+            self._take_in(supervisor, deque(rows))
+
+    def _take_in(self, supervisor: PartitionSupervisor, rows: deque[Loaded]) -> None:
+        """Read as many as there is time for, then let others have the loop."""
+        end = self.monotonic() + SLICE_SECONDS
+        while rows and not supervisor.actor_stopped.is_set():
+            row = rows.popleft()
             try:
                 supervisor.loaded(row)
             except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
                 self._unreadable(supervisor, row, error)
+            if self.monotonic() > end and rows:
+                self._world.call_soon(lambda: self._take_in(supervisor, rows))
+                break
         self.request_work()
 
     def _unreadable(self, supervisor: PartitionSupervisor, row: Loaded, error: Exception) -> None:
@@ -334,7 +343,7 @@ class Engine:
             self.wake_at_changed(earliest)
 
     def _rebuild_slice(self) -> None:
-        end = self.monotonic() + REBUILD_SLICE_SECONDS
+        end = self.monotonic() + SLICE_SECONDS
         while self._rebuilding and self.monotonic() < end:
             actor = self._rebuilding[0]
             if actor.actor_stopped.is_set() or actor.advance_rebuild():

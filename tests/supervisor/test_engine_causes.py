@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
 
@@ -114,3 +115,25 @@ def test_a_defect_while_effects_are_sent_harms_its_own_instance_alone(monkeypatc
     for _ in range(10):
         world.live_through(1)
     assert world.acknowledged() == 3, "it crashes its actor: a dead letter"
+
+
+def test_reading_many_instances_gives_others_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shop()
+    for number in range(20):
+        world.deliver(start(f"start {number}", f"w{number}"))
+    world.go_on()
+    world.live_through(15)
+    for number in range(20):
+        world.deliver(query(f"q {number}", f"w{number}"))
+    world.run()
+    assert len(world.loads) == 20
+    monkeypatch.setattr(world, "monotonic", count(1000.0, 0.003).__next__)
+    supervisor = world.engine.partitions[0]
+    world.engine.loaded(0, [world.database.load(f"w{number}") for number in range(20)])
+    assert 0 < sum(not actor.is_loaded for actor in map(supervisor.peek, world_ids(20)) if actor) < 20
+    world.run()
+    assert all(actor.is_loaded for actor in map(supervisor.peek, world_ids(20)) if actor)
+
+
+def world_ids(number: int) -> list[str]:
+    return [f"w{index}" for index in range(number)]
