@@ -175,11 +175,14 @@ async def test_a_full_disk_refuses_publishes_and_keeps_the_rest_until_there_is_r
         executioner = await consume(opened, "mortal", doomed)
         await inbox.receive(2)
         await doomed.receive(1)
-        server.run_on_file(lambda store: _limit_pages(store, 30))
         sender = Sender(await opened.open_publisher(on_closed=Ends()))
+        all_is_sent = threading.Event()  # So that it makes one group, which does not fit.
+        server.run_on_file(lambda store: _limit_pages(store, 30))
+        server.run_on_file(lambda _: all_is_sent.wait(20))
         executioner.dead_letter(1)
         consumer.acknowledge(1)
         sender.send("", "q", *(Message(body=bytes(50_000), message_id=f"big-{n}") for n in range(10)))
+        all_is_sent.set()
         assert set(await sender.settled()) == {Outcome.REFUSED}
         assert await opened.queue_depth("dead") == 0
         server.run_on_file(lambda store: _limit_pages(store, 1_000_000))
