@@ -172,6 +172,11 @@ class BrokerModel:
         for name in connection.own_queues:
             self.queues.pop(name, None)
 
+    def process_died(self, process: Process, *, cut: bool) -> None:
+        """With `cut`, the broker hears of it before what the process sent last."""
+        for connection in [known for known in self.connections if known.process is process]:
+            connection.abandon(cut=cut)
+
     def restart(self, microseconds: int) -> None:
         """Down for a while; what was stored is there again, what was on its way is not."""
         self.is_up = False

@@ -101,6 +101,7 @@ class Story:
             if step.kind == "signal":
                 self.sent.append(step.args[0] if step.args else None)
             elif step.kind == "refused":
+                self._client.note_refused()
                 self.refused.append(message_id)
             self._go_on()
 
@@ -224,6 +225,9 @@ class Client(Process):
 
         exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
         self._postbox.send(Letter(exchange, key, message, confirmed))
+
+    def note_refused(self) -> None:
+        self._faults.count("signal the database refuses")
 
     @property
     def is_done(self) -> bool:

@@ -91,6 +91,7 @@ class ModelConsumer:
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
         if self.is_open:
+            self.connection.process.step("acknowledging")
             self.connection.to_broker(lambda: self._acknowledged(tag, multiple))
 
     def cancel(self, done: Callable[[], None]) -> None:

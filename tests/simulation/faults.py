@@ -9,31 +9,31 @@ from random import Random
 
 PER_EVENT: dict[str, float] = {
     # the network
-    "frame delayed": 0.01,
-    "confirm late": 0.02,
-    "confirm refused": 0.006,
-    "confirm refused though stored": 0.006,
+    "frame delayed": 0.02,
+    "confirm late": 0.05,
+    "confirm refused": 0.012,
+    "confirm refused though stored": 0.012,
     "confirm never comes": 0.002,
-    "publish closes the channel": 0.0015,
+    "publish closes the channel": 0.004,
     "connection refused": 0.05,
     "connection cut before the last frames": 0.5,
     # the database
-    "commit slow": 0.03,
-    "commit fails": 0.02,
-    "commit done but reported failed": 0.02,
+    "commit slow": 0.04,
+    "commit fails": 0.03,
+    "commit done but reported failed": 0.03,
     "read slow": 0.02,
     "read fails": 0.02,
     "membership call fails": 0.01,
     "membership call done but reported failed": 0.01,
     "membership answer late": 0.03,
     # processes that die in the middle of what they do
-    "host killed: round begun": 0.0025,
-    "host killed: transaction open": 0.0025,
-    "host killed: committed": 0.0025,
-    "host killed: publishing": 0.0025,
-    "host killed: confirmed": 0.0015,
-    "host killed: acknowledging": 0.0025,
-    "host killed: loading": 0.002,
+    "host killed: round begun": 0.004,
+    "host killed: transaction open": 0.004,
+    "host killed: committed": 0.004,
+    "host killed: publishing": 0.004,
+    "host killed: confirmed": 0.002,
+    "host killed: acknowledging": 0.002,
+    "host killed: loading": 0.003,
     "host killed: leases gained": 0.01,
     "host killed: membership call": 0.002,
     "worker killed: task taken": 0.01,
@@ -48,7 +48,6 @@ PER_EVENT: dict[str, float] = {
     "command sent twice": 0.08,
     "command to a foreign partition": 0.02,
     "command nobody can read": 0.02,
-    "signal the database refuses": 0.02,
 }
 """The chance of each where it may happen."""
 
@@ -71,7 +70,10 @@ AT_RANDOM: dict[str, float] = {
 }
 """Seconds between two of a kind, on average."""
 
-KINDS = (*PER_EVENT, *AT_RANDOM)
+BY_PLAN = ("signal the database refuses",)
+"""Clients do it as their stories have it."""
+
+KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN)
 
 
 class Faults:
@@ -94,7 +96,7 @@ class Faults:
             if weights[kind] and kind not in without
         }
         for kind in without:
-            self._chances[kind] = 0.0
+            self._chances.pop(kind, None)
 
     @property
     def total(self) -> int:
@@ -108,7 +110,7 @@ class Faults:
         """Draw; what happens is counted."""
         if not self.active:
             return False
-        chance = self._chances[kind]
+        chance = self._chances.get(kind, 0.0)
         return chance > 0.0 and self.streams[kind].random() < chance and self.count(kind)
 
     def count(self, kind: str) -> bool:

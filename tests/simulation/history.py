@@ -30,6 +30,7 @@ class Tried:
     is_over: bool = False
     is_resting: bool = False
     began: bool = False
+    resent_at: int = 0
     waits_for_cancellation: bool = False
 
 
@@ -78,6 +79,8 @@ class History:
                 self.tokens.add(token)
             case e.AttemptBegun(number):
                 run.activities[number].began = True
+            case e.TaskResent(number):
+                run.activities[number].resent_at = row.sequence
             case e.RetryPlanned(number):
                 run.activities[number].is_resting = True
             case e.ActivityCompleted(number) | e.ActivityFailed(number):
@@ -137,6 +140,10 @@ class History:
         if run is None or tried is None:
             return False
         return bool(run.closed) or tried.is_over or tried.is_resting or tried.attempt > attempt
+
+    def was_resent_after(self, run_id: str, activity_id: str, sequence: int) -> bool:
+        """The task that row `sequence` sent was taken for lost, and sent anew."""
+        return self.runs[run_id].by_id[activity_id].resent_at > sequence
 
     def is_current(self, of: FromActivity) -> bool:
         """An answer to this attempt, with this token, must not get lost."""

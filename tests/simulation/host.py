@@ -167,9 +167,8 @@ class Host(Process):
         if not self.is_alive:
             return
         self.end_life(reason)
-        if self.link.connection is not None:
-            cut = self._faults.happens("connection cut before the last frames")
-            self.link.connection.abandon(cut=cut)
+        cut = self._faults.happens("connection cut before the last frames")
+        self._simulation.broker.process_died(self, cut=cut)
         if self._transaction is not None:
             self._store.abort(self._transaction)
         self._simulation.host_ended(self)

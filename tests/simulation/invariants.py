@@ -54,6 +54,7 @@ class Invariants:
         self.purged_tokens: set[bytes] = set()
         """Tokens of tasks that somebody threw away."""
         self._epochs: dict[int, int] = {}
+        self._owners: dict[tuple[int, int], str] = {}
         self._bodies: dict[str, bytes] = {}
         self._settled: set[str] = set()
         self._unsendable: set[str] = set()
@@ -86,6 +87,9 @@ class Invariants:
         if row.epoch < self._epochs.get(row.partition, 0):
             raise Violation("I3", f"partition {row.partition} goes back to epoch {row.epoch}")
         self._epochs[row.partition] = row.epoch
+        owner = self._owners.setdefault((row.partition, row.epoch), row.host)
+        if owner != row.host:
+            raise Violation("I3", f"{owner} and {row.host} own partition {row.partition} in epoch {row.epoch}")
         if topology.slot_of(write.workflow_id) % self._simulation.partitions != row.partition:
             raise Violation("I5", f"{write.workflow_id} is written by partition {row.partition}")
         ahead = row.time - self._simulation.store.latest
@@ -115,6 +119,13 @@ class Invariants:
             for leaving in entry.leaving:
                 if leaving.effect_id is not None and written.get(leaving.effect_id[0]) == leaving.run_id:
                     self._note_effect(leaving.run_id, leaving.effect_id, leaving.effect)
+                    state = entry.actor.instance.state
+                    if (
+                        leaving.cause.origin is None
+                        and state is not None
+                        and leaving.effect_id in state.outstanding
+                    ):
+                        self._must_wake_up(workflow_id, leaving.cause.name)
             self._commits += 1
             if self._commits % FOLDS_ONE_IN or not written:
                 continue
@@ -122,6 +133,13 @@ class Invariants:
             stored = self.stored_state(workflow_id)
             if live is not None and stored != live:
                 raise Violation("I16", f"{workflow_id}: live and stored differ in {_difference(live, stored)}")
+
+    def _must_wake_up(self, workflow_id: str, cause: str) -> None:
+        """No message holds what this cause made: the instance itself must send it again (I11)."""
+        row = self._simulation.store.instances[workflow_id]
+        time = self.history.runs[row.run_id].rows[-1].time
+        if row.wake_at is None or row.wake_at > time:
+            raise Violation("I11", f"{cause} of {workflow_id} made an effect that nothing will send again")
 
     def _note_effect(self, run_id: str, effect_id: EffectID, effect: Effect) -> None:
         message_id = durable_message_id(run_id, effect_id)
@@ -156,7 +174,7 @@ class Invariants:
             self._forwarded.add(message.message_id or "")
             return
         if outgoing.exchange == topology.DEAD_EXCHANGE:
-            self._dead.add(str(message.headers["x-dalsegno-message-id"]))
+            self._buried(message)
             return
         if message.type == "partition.marker" or (message.type or "").startswith("host."):
             return
@@ -166,6 +184,15 @@ class Invariants:
         if message.type in DURABLE or (isinstance(body, wire.Reply) and body.kind == "result"):
             if self._bodies.setdefault(message_id, message.body) != message.body:
                 raise Violation("I9", f"{message.type} {message_id} is published with two bodies")
+
+    def _buried(self, letter: Message) -> None:
+        """What is a dead letter was not applied (I8)."""
+        message_id = str(letter.headers["x-dalsegno-message-id"])
+        self._dead.add(message_id)
+        workflow_id = message_id.partition("/")[0]
+        row = self._simulation.store.seen.get(workflow_id, {}).get(message_id)
+        if row is not None and not row.answer:
+            raise Violation("I8", f"{message_id} was applied, and is a dead letter, too")
 
     def _must_be_durable(self, body: wire.WireMessage) -> None:
         history = self.history
@@ -236,11 +263,15 @@ class Invariants:
             for effect_id, effect in self._effects.get(row, ()):
                 if effect_id in self._settled or effect_id in self._unsendable:
                     continue
-                if effect_id in self.history.let_go or self._is_moot(effect):
+                if effect_id in self.history.let_go or self._is_moot(effect, made_at=row[1]):
                     continue
                 raise Violation("I24", f"{cause} is acknowledged, but its effect {effect_id} is not confirmed")
 
-    def _is_moot(self, effect: Effect) -> bool:
+    def _is_moot(self, effect: Effect, *, made_at: int) -> bool:
+        if isinstance(effect, TaskEffect) and self.history.was_resent_after(
+            effect.run_id, effect.activity_id, made_at
+        ):
+            return True
         if (
             isinstance(effect, GrantEffect)
             and (effect.run_id, effect.activity_id, effect.attempt) in self._granted

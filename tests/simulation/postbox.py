@@ -96,8 +96,3 @@ class Postbox:
     @property
     def messages(self) -> list[Message]:
         return [letter.message for letter in self._letters.values()]
-
-    def abandon(self, *, cut: bool) -> None:
-        if self.connection is not None:
-            self.connection.abandon(cut=cut)
-            self.connection = None

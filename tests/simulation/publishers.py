@@ -69,6 +69,7 @@ class ModelPublisher:
     def _settled(self, number: int, outcome: Outcome) -> None:
         outgoing = self._pending.pop(number, None)
         if outgoing is not None and self.is_open:
+            self._connection.process.step("confirmed")
             outgoing.on_outcome(outcome)
 
     def closed_here(self, reason: str | None) -> None:

@@ -68,6 +68,9 @@ class Process:
         """Do this later, if this life still goes on then."""
         self.scheduler.after(microseconds, callback, self)
 
+    def step(self, what: str) -> None:
+        """A named point at which a process may die; raises ProcessKilled then. Most have none."""
+
     def trace(self, what: str) -> None:
         self.scheduler.trace(self.name, what)
 

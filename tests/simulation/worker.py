@@ -59,7 +59,8 @@ class Worker(Process):
     def kill(self, reason: str) -> None:
         if self.is_alive:
             self.end_life(reason)
-            self._postbox.abandon(cut=self._faults.happens("connection cut before the last frames"))
+            cut = self._faults.happens("connection cut before the last frames")
+            self._simulation.broker.process_died(self, cut=cut)
             self.scheduler.after(self._random.randrange(SECOND // 2, 4 * SECOND), self.start)
 
     def _step(self, what: str) -> None:

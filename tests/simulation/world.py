@@ -24,7 +24,7 @@ from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
 from tests.simulation.link import GENERATION
-from tests.simulation.scheduler import SECOND, Scheduler
+from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
 from tests.simulation.store_model import StoreModel
 from tests.simulation.storm import Storm
 from tests.simulation.worker import Worker
@@ -134,6 +134,8 @@ class Simulation:
         name = event["event"]
         if name in DEFECTS:
             error = event.get("exc_info")
+            if isinstance(error, ProcessKilled):
+                raise error  # an actor contains it, but the process is no more
             raise Violation("defect", f"{name}: {error!r}") from error
         about = " ".join(
             f"{key}={event[key]}" for key in ("workflow_id", "partition", "reason") if key in event

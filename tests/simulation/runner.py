@@ -1,0 +1,180 @@
+"""Runs seeds, and tells of a failure what it takes: the seed, the faults that matter, and the end of the trace."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.simulation.faults import KINDS
+from tests.simulation.history import Violation
+from tests.simulation.scheduler import SECOND
+from tests.simulation.world import Simulation
+
+TRACE_SHOWN = 60
+SHRINKING_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`without` and `fault_limit` narrow the seed's faults down to those that it takes."""
+
+    seed: int
+    name: str
+    text: str
+    without: tuple[str, ...] = ()
+    fault_limit: int | None = None
+    trace: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Summary:
+    seeds: int = 0
+    steps: int = 0
+    cpu_seconds: float = 0.0
+    simulated_seconds: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def fault_count(self) -> int:
+        return sum(self.faults.values())
+
+    @property
+    def faults_per_cpu_minute(self) -> float:
+        return self.fault_count / max(self.cpu_seconds, 1e-9) * 60
+
+
+def run_seed(
+    seed: int, *, without: tuple[str, ...] = (), fault_limit: int | None = None, keep_trace: bool = False
+) -> tuple[Simulation, Failure | None]:
+    """One simulation. An error of any class is a failure: nothing here may raise."""
+    simulation = Simulation(seed, without=without, fault_limit=fault_limit, keep_trace=keep_trace)
+    try:
+        simulation.run()
+    except Violation as violation:
+        return simulation, _failure(simulation, violation.name, str(violation), without, fault_limit)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it comes with its seed
+        text = "".join(traceback.format_exception(error)[-6:])
+        return simulation, _failure(simulation, type(error).__name__, text, without, fault_limit)
+    return simulation, None
+
+
+def _failure(
+    simulation: Simulation, name: str, text: str, without: tuple[str, ...], fault_limit: int | None
+) -> Failure:
+    lines = [f"{at / SECOND:10.4f} {who:8} {what}" for at, who, what in simulation.scheduler.lines]
+    return Failure(simulation.seed, name, text, without, fault_limit, tuple(lines[-TRACE_SHOWN:]))
+
+
+def run_seeds(seeds: Iterable[int], *, stop_at: int | None = None, fault_goal: int | None = None) -> Summary:
+    """`stop_at` that many failures; or when there were `fault_goal` faults."""
+    summary = Summary()
+    for seed in seeds:
+        began = time.process_time()
+        simulation, failure = run_seed(seed)
+        summary.cpu_seconds += time.process_time() - began
+        summary.seeds += 1
+        summary.steps += simulation.scheduler.steps
+        summary.simulated_seconds += simulation.scheduler.now / SECOND
+        summary.faults.update(simulation.faults.counts)
+        if failure is not None:
+            summary.failures.append(failure)
+        if stop_at is not None and len(summary.failures) >= stop_at:
+            break
+        if fault_goal is not None and summary.fault_count >= fault_goal:
+            break
+    return summary
+
+
+def shrink(failure: Failure, *, seconds: float = SHRINKING_SECONDS) -> Failure:
+    """Leave out what the failure does not take: kinds of faults, then all after the last one that matters."""
+    end = time.monotonic() + seconds
+    best = failure
+    for attempt in _simpler(best):
+        if time.monotonic() > end:
+            return best
+        without = tuple(sorted({*best.without, *attempt}))
+        _, found = run_seed(best.seed, without=without)
+        if found is not None and found.name == failure.name:
+            best = found
+    simulation, _ = run_seed(best.seed, without=best.without)
+    enough = simulation.faults.total
+    low = 0
+    while low < enough and time.monotonic() < end:
+        middle = (low + enough) // 2
+        _, found = run_seed(best.seed, without=best.without, fault_limit=middle)
+        if found is not None and found.name == failure.name:
+            best, enough = found, middle
+        else:
+            low = middle + 1
+    return best
+
+
+def _simpler(failure: Failure) -> Iterator[tuple[str, ...]]:
+    """Halves first, then kind by kind."""
+    half = len(KINDS) // 2
+    yield KINDS[:half]
+    yield KINDS[half:]
+    yield from ((kind,) for kind in KINDS)
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="script/simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="the first (default: 0)")
+    parser.add_argument("--stop-at", type=int, default=3, help="so many failures (default: 3)")
+    parser.add_argument("--no-shrinking", action="store_true", help="show failures as they are found")
+    options = parser.parse_args(arguments)
+    console = Console()
+    seeds = range(options.seed, options.seed + options.seeds)
+    summary = run_seeds(_with_progress(seeds, console), stop_at=options.stop_at)
+    for failure in summary.failures:
+        _show_failure(console, failure if options.no_shrinking else shrink(failure))
+    _show_summary(console, summary)
+    return 1 if summary.failures else 0
+
+
+def _with_progress(seeds: range, console: Console) -> Iterable[int]:
+    if not console.is_terminal:
+        return seeds
+    return track(seeds, description="seeds", console=console)
+
+
+def _show_failure(console: Console, failure: Failure) -> None:
+    console.rule(f"seed {failure.seed}: {failure.name}")
+    for line in failure.trace:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(failure.text, style="bold red", markup=False, soft_wrap=True)
+    kinds = [kind for kind in KINDS if kind not in failure.without]
+    if failure.without or failure.fault_limit is not None:
+        console.print(f"It takes {failure.fault_limit} faults of these kinds: {', '.join(kinds)}")
+    console.print(f"Again: script/simulate --seed {failure.seed} --seeds 1")
+
+
+def _show_summary(console: Console, summary: Summary) -> None:
+    table = Table("fault", "times")
+    for kind in KINDS:
+        table.add_row(kind, str(summary.faults[kind]))
+    console.print(table)
+    speed = summary.simulated_seconds / max(summary.cpu_seconds, 1e-9)
+    console.print(
+        f"{summary.seeds} seeds, {summary.fault_count} faults, {summary.steps} steps in "
+        f"{summary.cpu_seconds:.1f} s of CPU: {summary.faults_per_cpu_minute:,.0f} faults a minute, "
+        f"{speed:,.0f} times real time; {len(summary.failures)} failures"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
