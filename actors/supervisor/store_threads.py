@@ -7,6 +7,7 @@ mail waits for it; a failed commit is not: its outcome is unknown, and the engin
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -21,11 +22,16 @@ T = TypeVar("T")
 
 RETRY_SECONDS = (0.1, 5.0)
 
+SWITCH_SECONDS = 0.0005
+"""How long the loop may keep the interpreter from a thread of the store that has its answer. Python's default
+of 5 ms, several times a commit, would be most of what a commit takes on a busy loop."""
+
 
 class StoreThreads:
-    """Callbacks run on the loop that was running when this was built."""
+    """Callbacks run on the loop that was running when this was built. It sets the process's switch interval."""
 
     def __init__(self, store: Store) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = asyncio.get_running_loop()
         self._store = store
         self._writer: Writer = store.writer()
