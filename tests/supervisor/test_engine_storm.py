@@ -1,6 +1,5 @@
-"""Random interleavings of all that the world may do to one partition. Whatever they were: once the world is
-well again, every delivery is acknowledged, every command was applied, nothing is left on its way, and every start
-has ended."""
+"""Random interleavings of all that the world may do to one partition. Once it is well again, whatever it did:
+every delivery is acknowledged, every command applied, nothing is left on its way, every start has ended."""
 
 from __future__ import annotations
 
