@@ -399,6 +399,9 @@ class Engine:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.effect_unsendable(workflow_id, run_id, effect_id, reason)
+        else:
+            # Its new owner will find out by itself.
+            self.outbox.forget(self._shipping.durable_id(run_id, effect_id))
 
     def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
         partition, workflow_id, run_id, effect_id = workflow

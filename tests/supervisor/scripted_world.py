@@ -276,6 +276,15 @@ class ScriptedWorld:
         self.channels.pop(partition).close()
         self.engine.channel_lost(partition)
 
+    def lose_publisher(self, *, by_publish: bool) -> None:
+        """It closes, and the next one opens."""
+        lost, self.published = self.published, []
+        for outgoing in lost:
+            outgoing.on_outcome(Outcome.LOST)
+        self.engine.outbox.publisher_closed(by_publish=by_publish)
+        self.engine.outbox.publisher_opened()
+        self.run()
+
     def deliver(self, message: Message, partition: int = 0, *, redelivered: bool = False) -> int:
         """Its tag is returned. Nothing has run yet."""
         tag = self._tags[partition] = self._tags[partition] + 1

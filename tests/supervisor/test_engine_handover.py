@@ -125,6 +125,20 @@ def test_what_was_refused_before_its_workflow_began_stays_refused() -> None:
     assert world.database.seen["w"] == {"early": "not_found", "start-1": ""}
 
 
+def test_what_cannot_be_sent_is_forgotten_with_its_partition() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on(confirm=False)
+    world.lose_publisher(by_publish=True)
+    while world.published[0].message.type != wire.ActivityTask.TYPE:
+        world.answer(world.published[0])
+    world.engine.lease_lost(0)
+    world.lose_publisher(by_publish=True)
+    world.pass_time(20)
+    assert len(world.engine.outbox) == 0
+
+
 def test_a_commit_of_an_old_lease_lets_nothing_out_under_the_new_one() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()

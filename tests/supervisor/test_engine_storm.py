@@ -197,14 +197,10 @@ class Storm:
 
     def lose_publisher(self) -> None:
         by_publish = bool(self.random.randrange(2))
-        lost, self.world.published = self.world.published, []
-        for outgoing in lost:
-            outgoing.on_outcome(Outcome.LOST)
         # A real culprit closes it each time, and is given up while in the air: this storm leaves that out.
         if self.world.engine.outbox._in_the_air is not None:
             by_publish = False
-        self.world.engine.outbox.publisher_closed(by_publish=by_publish)
-        self.world.engine.outbox.publisher_opened()
+        self.world.lose_publisher(by_publish=by_publish)
 
     def pass_time(self) -> None:
         self.world.pass_time(self.random.choice([0.05, 0.3, 2, 12]))
