@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Any
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO
 
 import typer
 from typer.exceptions import TyperException
@@ -70,13 +72,22 @@ def complain(sentence: str) -> None:
     print(f"dalsegno: {sentence}", file=sys.stderr, flush=True)
 
 
+def _usable(stream: TextIO | None) -> TextIO:
+    """A terminal that cannot show a character, or a stream that was closed before we began, is no reason to
+    fail."""
+    if stream is None:
+        return Path(os.devnull).open("w")
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
 def command_line(command: Any, arguments: list[str] | None) -> int:
     """Run a typer command; whatever it raises becomes a sentence and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character is no reason to fail.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are text files
+    sys.stdout, sys.stderr = _usable(sys.stdout), _usable(sys.stderr)
     try:
         outcome = command.main(args=arguments, prog_name="dalsegno", standalone_mode=False)
+        sys.stdout.flush()
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -84,8 +84,8 @@ def checked_store(database: str) -> Store:
     store = open_store(database)
     if database.startswith(SQLITE_FILE) and not (file := _sqlite_file(database)).exists():
         raise SchemaError(
-            f"There is no database {file.absolute()}: run `dalsegno init` first, or `dalsegno dev`, which makes "
-            "one, or name another with DALSEGNO_DATABASE or --database."
+            f"There is no database {file.absolute()}: run `dalsegno init` first, or `dalsegno dev`, which "
+            "makes one, or name another with DALSEGNO_DATABASE or --database."
         )
     try:
         store.namespace()

@@ -72,7 +72,10 @@ def result(broker: str, timeout: float | None, workflow_id: str, run_id: str | N
 
 async def _result(handle: WorkflowHandle[Any], timeout: float | None, *, as_json: bool) -> Any:
     """The result. A failed run is told to machines, too, before its WorkflowFailedError goes on."""
-    async with _told_when_suspended(handle):
+    reason = handle.suspended_reason
+    if reason is not None:
+        _tell_suspended(handle, reason)
+    async with _told_when_suspended(handle, reason):
         try:
             return await handle.result(timeout=timeout)
         except WorkflowFailedError as error:
@@ -88,9 +91,9 @@ def _show_result(handle: WorkflowHandle[Any], value: Any, *, as_json: bool) -> N
 
 
 @asynccontextmanager
-async def _told_when_suspended(handle: WorkflowHandle[Any]) -> AsyncIterator[None]:
+async def _told_when_suspended(handle: WorkflowHandle[Any], told: str | None) -> AsyncIterator[None]:
     """Somebody who waits is told, once for each reason, that the workflow is suspended."""
-    watching = asyncio.create_task(_watch(handle))
+    watching = asyncio.create_task(_watch(handle, told))
     try:
         yield
     finally:
@@ -98,8 +101,7 @@ async def _told_when_suspended(handle: WorkflowHandle[Any]) -> AsyncIterator[Non
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _watch(handle: WorkflowHandle[Any]) -> None:
-    told = None
+async def _watch(handle: WorkflowHandle[Any], told: str | None) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
@@ -108,8 +110,12 @@ async def _watch(handle: WorkflowHandle[Any]) -> None:
             continue  # it says so itself, if it lasts, to whoever waits for the result
         reason = description.suspended_reason
         if reason is not None and reason != told:
-            print(f"{plain(handle.id)} is suspended: {plain(reason)} (still waiting)", file=sys.stderr)
+            _tell_suspended(handle, reason)
         told = reason
+
+
+def _tell_suspended(handle: WorkflowHandle[Any], reason: str) -> None:
+    print(f"{plain(handle.id)} is suspended: {plain(reason)} (still waiting)", file=sys.stderr, flush=True)
 
 
 def history(

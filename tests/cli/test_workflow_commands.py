@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE
-from tests.cli.shell import Done, Program
+from tests.cli.shell import Done, Program, until
 
 ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
 
@@ -181,6 +184,31 @@ def test_runs_are_listed_newest_first(dev: Program, greeted: Done) -> None:
     header, row = newest.out.splitlines()
     assert header.split()[:4] == ["workflow", "ID", "type", "status"]
     assert row.split()[:3] == ["g-2", "Greeting", "completed"]
+
+
+def test_somebody_who_waits_for_a_suspended_workflow_is_told(dev: Program) -> None:
+    with dev.shell.start("workflow", "start", "Unheard", "--id", "u-2", "--wait") as waiting:
+        until(lambda: "u-2 is suspended: this host has no workflow 'Unheard'" in waiting.err, "it says so")
+        dev.shell.run("workflow", "terminate", "u-2")
+
+        assert waiting.wait() == FAILED
+        assert waiting.err.splitlines()[-1].startswith("dalsegno: Workflow 'u-2' did not complete")
+
+
+@pytest.mark.parametrize("redirection", ["| true", ">&-"], ids=["a reader that left", "no output at all"])
+def test_output_that_nobody_reads_is_no_reason_to_complain(dev: Program, redirection: str) -> None:
+    line = f"{sys.executable} -m dalsegno.cli workflow list {redirection}"
+
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=dev.shell.folder,
+        env=dev.shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (DONE, "")
 
 
 def test_an_answer_can_be_read_from_a_file(dev: Program) -> None:

@@ -1,0 +1,207 @@
+"""What somebody must mend, or what is not there: a sentence that a stranger understands, and the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dalsegno.broker.url import redact
+from dalsegno.cli.failures import DONE, UNAVAILABLE, USAGE
+from tests.cli.shell import Shell
+
+NOBODY_LISTENS = "amqp://guest:very-secret@127.0.0.1:1/orders"
+OWN_BROKER = "embedded:broker.db"
+OWN_DATABASE = "sqlite:///dalsegno.db"
+
+
+@pytest.fixture(scope="module")
+def namespace(folder: Path) -> Shell:
+    """A folder with a namespace in which nothing runs."""
+    shell = Shell(folder, DALSEGNO_TIMEOUT="1")
+    assert shell.run("init").exit_code == DONE
+    return shell
+
+
+# --- URLs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_broker_url_of_another_scheme_is_refused_with_those_that_there_are(shell: Shell) -> None:
+    done = shell.run("ping", "--broker", "kafka://me:very-secret@localhost")
+
+    assert done.exit_code == USAGE
+    assert done.sentence == (
+        "the broker URL 'kafka://me:***@localhost' must begin with amqp://, amqps:// or embedded:"
+    )
+
+
+def test_a_database_url_of_another_scheme_is_refused_with_those_that_there_are(shell: Shell) -> None:
+    done = shell.run("init", "--broker", OWN_BROKER, "--database", "mysql://me:very-secret@localhost/orders")
+
+    assert done.exit_code == USAGE
+    assert "postgresql://" in done.sentence
+    assert "sqlite:///" in done.sentence
+    assert "very-secret" not in done.err
+
+
+# --- brokers and databases that are not there ----------------------------------------------------------------
+
+
+def test_a_rabbitmq_that_is_not_there_is_unavailable_when_the_time_is_up(shell: Shell) -> None:
+    done = shell.run("workflow", "list", "--broker", NOBODY_LISTENS, "--timeout", "0.5")
+
+    assert done.exit_code == UNAVAILABLE
+    assert "cannot reach RabbitMQ at 127.0.0.1:1" in done.sentence
+    assert "very-secret" not in done.err
+
+
+def test_an_embedded_namespace_without_a_host_is_unavailable_and_says_what_to_start(namespace: Shell) -> None:
+    done = namespace.run("workflow", "list")
+
+    assert done.exit_code == UNAVAILABLE
+    assert "Nobody serves the embedded broker" in done.sentence
+    assert "`dalsegno dev`" in done.sentence
+
+
+def test_a_folder_without_a_namespace_says_how_to_get_one(shell: Shell) -> None:
+    done = shell.run("workflow", "list", "--timeout", "0.1")
+
+    assert done.exit_code == UNAVAILABLE
+    assert done.sentence.startswith(f"There is no namespace in {shell.folder}/.dalsegno: start one with ")
+
+
+def test_init_makes_an_embedded_namespace_with_nothing_running_and_again_changes_nothing(shell: Shell) -> None:
+    first = shell.run("init", "--partitions", "4")
+    again = shell.run("init")
+    other = shell.run("init", "--partitions", "8")
+
+    assert first.exit_code == again.exit_code == DONE
+    assert first.out == again.out == "The namespace is there, with 4 partitions.\n"
+    assert other.exit_code == USAGE
+    assert "has 4 partitions, not 8" in other.sentence
+
+
+def test_a_database_without_tables_names_the_command_that_makes_them(shell: Shell) -> None:
+    nothing = shell.run("host", "tests.cli.sample")
+    (shell.folder / ".dalsegno").mkdir()
+    (shell.folder / ".dalsegno" / "dalsegno.db").touch()
+    empty = shell.run("host", "tests.cli.sample")
+
+    for done in (nothing, empty):
+        assert done.exit_code == USAGE
+        assert "dalsegno init" in done.sentence
+
+
+def test_a_folder_that_cannot_be_made_is_refused(shell: Shell) -> None:
+    (shell.folder / "file").touch()
+
+    done = shell.run("dev", "tests.cli.sample", "--dir", "file/folder")
+
+    assert done.exit_code == USAGE
+    assert "file" in done.sentence
+    assert "Not a directory" in done.sentence
+
+
+@pytest.mark.rabbitmq
+def test_a_wrong_password_for_rabbitmq_is_a_persons_to_mend_and_is_not_shown(
+    shell: Shell, rabbitmq_url: str
+) -> None:
+    url = rabbitmq_url.replace("guest:guest@", "guest:very-secret@")
+
+    asked = shell.run("ping", "--broker", url, "--timeout", "10")
+    worked = shell.run("worker", "tests.cli.sample", "--broker", url)
+    made = shell.run("init", "--broker", url, "--database", OWN_DATABASE)
+
+    for done in (asked, worked, made):
+        assert done.exit_code == USAGE
+        assert "password" in done.sentence
+        assert "very-secret" not in done.err
+
+
+@pytest.mark.rabbitmq
+def test_a_virtual_host_without_a_namespace_names_the_command_that_makes_one(
+    shell: Shell, rabbitmq_url: str
+) -> None:
+    done = shell.run("ping", "--broker", rabbitmq_url, "--timeout", "10")
+
+    assert done.exit_code == USAGE
+    assert "`dalsegno init`" in done.sentence
+
+
+@pytest.mark.postgres
+def test_a_postgresql_that_refuses_is_a_persons_to_mend(shell: Shell, postgres_url: str) -> None:
+    url = postgres_url.replace("postgresql://", "postgresql://nobody:very-secret@", 1).replace(
+        "very-secret@dalsegno@", "very-secret@"
+    )
+
+    done = shell.run("init", "--broker", OWN_BROKER, "--database", url)
+
+    assert done.exit_code == USAGE
+    assert "nobody" in done.sentence
+    assert "very-secret" not in done.err
+
+
+def test_a_postgresql_that_is_not_there_is_unavailable(shell: Shell) -> None:
+    url = "postgresql://me:very-secret@127.0.0.1:1/orders"
+
+    done = shell.run("init", "--broker", OWN_BROKER, "--database", url)
+
+    assert done.exit_code == UNAVAILABLE
+    assert "postgresql://me:***@127.0.0.1:1/orders" in done.sentence
+    assert "very-secret" not in done.err
+
+
+# --- code ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("module", "wrong"),
+    [
+        ("nowhere.orders", "There is no module 'nowhere.orders' in "),
+        ("tests.cli.broken", "The module 'tests.cli.broken' cannot be imported: LookupError: no settings for"),
+        ("tests/cli/sample.py", "'tests/cli/sample.py' is a path: name the module"),
+        ("json", "There is no workflow in json"),
+    ],
+)
+def test_code_that_a_host_cannot_run_ends_it_with_a_sentence(namespace: Shell, module: str, wrong: str) -> None:
+    done = namespace.run("host", module, "--log-level", "error")
+
+    assert done.exit_code == USAGE
+    assert wrong in done.sentence
+
+
+def test_a_module_that_fails_to_import_is_told_with_its_line(shell: Shell) -> None:
+    done = shell.run("worker", "tests.cli.broken", "--broker", OWN_BROKER)
+
+    assert done.exit_code == USAGE
+    assert done.sentence.endswith(f"({Path(__file__).with_name('broken.py')}, line 3)")
+
+
+def test_a_worker_without_activities_ends_with_a_sentence(shell: Shell) -> None:
+    done = shell.run("worker", "tests.cli.only_workflows")
+
+    assert done.exit_code == USAGE
+    assert "There is no activity in tests.cli.only_workflows" in done.sentence
+
+
+def test_several_processes_on_files_are_refused(shell: Shell) -> None:
+    done = shell.run("host", "tests.cli.sample", "--processes", "2")
+
+    assert done.exit_code == USAGE
+    assert "--processes 1" in done.sentence
+
+
+# --- what is given to a workflow -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ['{"secret": "4711"', "Ann", "@missing.json", "[" * 100_000])
+def test_an_input_that_is_no_json_is_refused_without_quoting_it(shell: Shell, text: str) -> None:
+    done = shell.run("workflow", "start", "Greeting", "--id", "g", "--input", "1", "--input", text)
+
+    assert done.exit_code == USAGE
+    assert done.sentence.startswith("--input 2")
+    assert "4711" not in done.err
+
+
+def test_what_is_shown_of_a_url_never_has_its_password() -> None:
+    assert redact(NOBODY_LISTENS) == "amqp://guest:***@127.0.0.1:1/orders"

@@ -1,0 +1,97 @@
+"""`dalsegno dev` from its start to Ctrl-C, and what it survives in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dalsegno.cli.failures import DONE, USAGE
+from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
+
+
+@pytest.fixture
+def short() -> Iterator[Shell]:
+    """As `shell`, by a short path, and with time for answers."""
+    with tempfile.TemporaryDirectory(prefix="dalsegno-") as path:
+        yield Shell(Path(path), DALSEGNO_TIMEOUT=ANSWER_SECONDS)
+
+
+def test_it_says_what_it_runs_and_how_to_talk_to_it(dev: Program) -> None:
+    lines = dev.out.splitlines()
+
+    assert lines[0].startswith("dalsegno runs tests.cli.sample on files in .dalsegno.")
+    assert "    dalsegno workflow start TYPE --id ID --input JSON --follow" in lines
+    assert dev.ready("host")[0].endswith(" runs Greeting, Declined, Slow, Patient")
+    assert dev.ready("worker")[0].endswith(" on task queue default runs dawdle, decline, greet")
+    assert dev.err == ""
+
+
+def test_a_second_one_on_the_same_files_is_refused_and_the_first_goes_on(dev: Program) -> None:
+    done = dev.shell.run("dev", "tests.cli.sample")
+
+    assert done.exit_code == USAGE
+    assert f"is owned by process {dev.host_process().pid}" in done.sentence
+    assert dev.shell.run("ping").exit_code == DONE
+
+
+def test_workflows_go_on_where_they_were_when_the_host_is_killed(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-1")
+
+    dev.host_process().kill()
+    dev.wait_ready("host", times=2)
+
+    asked = dev.shell.run("workflow", "query", "p-1", "heard")
+    dev.shell.run("workflow", "signal", "p-1", "say", "-i", '"hello"')
+    result = dev.shell.run("workflow", "result", "p-1")
+    greeted = dev.shell.run("workflow", "start", "Greeting", "--id", "g-1", "-i", '"Ann"', "--wait")
+    assert asked.document == []
+    assert result.document == ["hello"]
+    assert greeted.document == "Hello, Ann!"
+
+
+def test_no_password_stands_on_the_command_lines_of_its_children(dev: Program) -> None:
+    lines = [" ".join(child.cmdline()) for child in dev.children()]
+
+    assert len(lines) == 2
+    assert [line for line in lines if "broker.db" in line or "dalsegno.db" in line] == []
+
+
+def test_ctrl_c_ends_it_with_its_children_and_the_next_one_goes_on(short: Shell) -> None:
+    with short.start("dev", "tests.cli.sample") as first:
+        first.wait_ready("host", "worker")
+        short.run("workflow", "start", "Patient", "--id", "p-1")
+        first.signal(signal.SIGINT)
+        assert first.wait() == DONE
+
+    with short.start("dev", "tests.cli.sample") as second:
+        second.wait_ready("host", "worker")
+        short.run("workflow", "signal", "p-1", "say", "-i", '"still there?"')
+        assert short.run("workflow", "result", "p-1").document == ["still there?"]
+        assert second.stop() == DONE
+
+
+def test_its_children_end_when_it_is_killed(short: Shell) -> None:
+    with short.start("dev", "tests.cli.sample") as program:
+        program.wait_ready("host", "worker")
+        children = program.children()
+
+        os.kill(program.process.pid, signal.SIGKILL)
+
+        program.process.wait()
+        until(lambda: not any(psutil.pid_exists(child.pid) for child in children), "host and worker have ended")
+
+
+def test_modules_without_activities_need_no_worker(short: Shell) -> None:
+    with short.start("dev", "tests.cli.only_workflows") as program:
+        program.wait_ready("host")
+        done = short.run("workflow", "start", "Alone", "--id", "a-1", "--wait")
+        until(lambda: "no activity in these modules: no worker runs" in program.out, "it says so")
+        assert program.stop() == DONE
+
+    assert done.document == "alone"

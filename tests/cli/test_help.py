@@ -1,0 +1,79 @@
+"""Help and start-up: what one sees first, and how much is loaded for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from dalsegno.cli.failures import DONE, USAGE
+from tests.cli.shell import Shell
+
+HEAVY = ["sqlalchemy", "alembic", "psycopg", "aio_pika", "aiormq", "uvloop", "pykka"]
+
+
+def test_help_names_the_commands_and_the_exit_codes(shell: Shell) -> None:
+    done = shell.run("--help")
+
+    assert (done.exit_code, done.err) == (DONE, "")
+    commands = ["init", "host", "worker", "dev", "workflow", "hosts", "partitions", "ping"]
+    assert [command for command in commands if f"│ {command} " not in done.out] == []
+    for line in ("0  done", "1  refused", "2  something must be mended", "3  something is not there"):
+        assert line in done.out
+
+
+def test_each_workflow_command_has_help(shell: Shell) -> None:
+    looks = ["result", "describe", "list", "history", "query"]
+    changes = ["start", "signal", "cancel", "terminate", "suspend", "resume"]
+
+    out = shell.run("workflow", "--help").out
+
+    assert [name for name in looks + changes if f"│ {name} " not in out] == []
+
+
+def test_help_does_not_quote_urls_of_the_environment(shell: Shell) -> None:
+    done = shell.run("host", "--help", DALSEGNO_BROKER="amqp://user:secret@localhost/")
+
+    assert done.exit_code == DONE
+    assert "secret" not in done.out
+
+
+def test_the_installed_program_says_its_version() -> None:
+    program = Path(sys.executable).with_name("dalsegno")
+
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"dalsegno {version('dalsegno')}\n"
+
+
+@pytest.mark.parametrize("module", ["dalsegno.cli.app", "dalsegno.cli.workflows"])
+def test_starting_up_loads_neither_database_nor_broker(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["workflow", "start", "Order"], "Missing option '--id'"),
+        (["workflow", "list", "--status", "tired"], "'tired' is not one of 'running', 'suspended'"),
+        (["host", "orders", "--processes", "0"], "--processes"),
+        (["host"], "MODULES"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_sentence_that_points_to_help(
+    shell: Shell, arguments: list[str], wrong: str
+) -> None:
+    done = shell.run(*arguments)
+
+    assert (done.exit_code, done.out) == (USAGE, "")
+    assert wrong in done.sentence
+    assert "--help`" in done.sentence

@@ -1,0 +1,73 @@
+"""What people see: tables, ranges, and text that cannot speak to a terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dalsegno.cli.output import as_json, moment, plain, ranges, table
+from dalsegno.payload import Payload
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("an ordinary name, ÄÖÜ 漢字 🎼", "an ordinary name, ÄÖÜ 漢字 🎼"),
+        ("\x1b]0;x\x07", r"\x1b]0;x\x07"),
+        ("two\nlines\tand a return\r", r"two\nlines\tand a return\r"),
+        ("right\u202eleft", r"right\u202eleft"),
+        ("zero\u200bwidth", r"zero\u200bwidth"),
+        ("no\u00a0break", r"no\xa0break"),
+        ("half a \ud83c pair", r"half a \ud83c pair"),
+    ],
+)
+def test_characters_that_speak_to_terminals_are_shown_as_escapes(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@given(st.text())
+def test_no_text_leaves_a_control_or_direction_character(text: str) -> None:
+    assert all(unicodedata.category(c)[0] not in "CZ" or c == " " for c in plain(text))
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_ranges_name_every_number_once(numbers: set[int]) -> None:
+    named: list[int] = []
+    for part in ranges(sorted(numbers)).split():
+        first, _, last = part.partition("-")
+        named += range(int(first), int(last or first) + 1)
+
+    assert named == sorted(numbers)
+
+
+def test_numbers_in_a_row_are_one_range() -> None:
+    assert ranges([7, 0, 1, 2, 3, 9, 8]) == "0-3 7-9"
+
+
+def test_payloads_are_shown_as_values_where_they_are_json_and_else_by_their_size() -> None:
+    shown = as_json([Payload("json/plain", b'{"a": 1}'), Payload("binary/plain", b"\0\1")])
+
+    assert json.loads(shown) == [{"a": 1}, {"encoding": "binary/plain", "bytes": 2}]
+
+
+def test_moments_are_utc() -> None:
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+    assert moment(int(noon.timestamp() * 1e6)) == "2026-11-20 12:00:00"
+    assert moment(None) == ""
+
+
+def test_a_table_in_a_file_is_aligned_and_never_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    table(["name", "reason"], [("a", "x" * 400), ("longer", None), ("[bold]", "y")])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "name    reason",
+        f"a       {'x' * 400}",
+        "longer",
+        "[bold]  y",
+    ]

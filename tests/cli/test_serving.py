@@ -1,0 +1,152 @@
+"""`dalsegno host` and `dalsegno worker`: what they wait for, and how they end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pika  # type: ignore[import-untyped]
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[import-untyped]
+
+from dalsegno.broker import topology
+from dalsegno.cli.failures import DONE
+from tests.cli.sample import NOTES_VARIABLE
+from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
+
+NOBODY_LISTENS = "amqp://guest:very-secret@127.0.0.1:1/orders"
+LAST = b"last"
+NO_DATABASE = "postgresql://me:very-secret@127.0.0.1:1/orders"
+TOGETHER_SECONDS = 30.0
+
+
+@pytest.fixture
+def short() -> Iterator[Shell]:
+    """An initialised namespace on files."""
+    with tempfile.TemporaryDirectory(prefix="dalsegno-") as path:
+        notes = str(Path(path, "notes"))
+        shell = Shell(Path(path), DALSEGNO_TIMEOUT=ANSWER_SECONDS, **{NOTES_VARIABLE: notes})
+        assert shell.run("init").exit_code == DONE
+        yield shell
+
+
+def notes(shell: Shell) -> list[str]:
+    path = shell.folder / "notes"
+    return path.read_text().split() if path.exists() else []
+
+
+def tries(program: Program, event: str) -> int:
+    """How often it has logged that something is not there."""
+    logged = [json.loads(line) for line in program.err.splitlines()]
+    return sum(line["event"] == event and "127.0.0.1:1" in line["reason"] for line in logged)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "event"),
+    [
+        (("host", "tests.cli.sample", "--broker", NOBODY_LISTENS), "broker_unavailable"),
+        (("worker", "tests.cli.sample", "--broker", NOBODY_LISTENS), "broker_session_lost"),
+        (("host", "tests.cli.sample", "--database", NO_DATABASE), "database_unavailable"),
+    ],
+    ids=["host without broker", "worker without broker", "host without database"],
+)
+def test_they_wait_for_what_is_not_there_yet_and_say_so_at_each_try(
+    short: Shell, arguments: tuple[str, ...], event: str
+) -> None:
+    with short.start(*arguments) as program:
+        until(lambda: tries(program, event) >= 3, "it has tried three times")
+
+        program.signal(signal.SIGTERM)
+
+        assert program.wait() in (DONE, -signal.SIGTERM)
+        assert program.ready() == []
+        assert "very-secret" not in program.err
+
+
+def test_a_worker_finishes_its_activities_before_it_ends(short: Shell) -> None:
+    with short.start("host", "tests.cli.sample") as host, short.start("worker", "tests.cli.sample") as worker:
+        host.wait_ready("host")
+        worker.wait_ready("worker")
+        short.run("workflow", "start", "Slow", "--id", "s-1", "-i", "1.5")
+        until(lambda: notes(short) == ["begun"], "the activity has begun")
+
+        worker.signal(signal.SIGTERM)
+
+        assert worker.wait() == DONE
+        assert notes(short) == ["begun", "done"]
+        assert short.run("workflow", "result", "s-1").document == "done"
+        assert host.stop() == DONE
+
+
+def test_a_worker_that_is_told_twice_ends_at_once_and_another_does_its_work(short: Shell) -> None:
+    with short.start("host", "tests.cli.sample") as host:
+        host.wait_ready("host")
+        with short.start("worker", "tests.cli.sample") as worker:
+            worker.wait_ready("worker")
+            short.run("workflow", "start", "Slow", "--id", "s-1", "-i", "1000")
+            until(lambda: notes(short) == ["begun"], "the activity has begun")
+
+            # Of another kind, because two of one kind may arrive as one.
+            worker.signal(signal.SIGTERM)
+            worker.signal(signal.SIGINT)
+
+            assert worker.wait(seconds=TOGETHER_SECONDS) == 1
+        with short.start("worker", "tests.cli.sample"):
+            until(lambda: notes(short) == ["begun", "begun"], "another worker has begun")
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgres
+def test_a_host_that_is_told_to_stop_leaves_nothing_to_be_delivered_twice(
+    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+) -> None:
+    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
+    shell = Shell(tmp_path, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **where)
+    assert shell.run("init").exit_code == DONE
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        channel = connection.channel()
+        ids = (f"w-{number}" for number in count())
+        with shell.start("host", "tests.cli.sample") as host:
+            host.wait_ready("host")
+            for workflow_id in islice(ids, 500):
+                publish_start(channel, workflow_id)
+            host.signal(signal.SIGTERM)
+            while host.process.poll() is None:
+                publish_start(channel, next(ids))
+                connection.process_data_events(time_limit=0.01)
+            assert host.wait() == DONE
+
+        left = left_in(channel, [topology.partition_queue(1, number) for number in range(16)])
+
+    assert left, "the host went before the last commands came"
+    assert [method for method in left if method.redelivered] == []
+
+
+def publish_start(channel: BlockingChannel, workflow_id: str) -> None:
+    body = {"v": 1, "workflow_id": workflow_id, "workflow_type": "Patient", "args": []}
+    properties = pika.BasicProperties(
+        type="workflow.start", content_type="application/json", delivery_mode=2, message_id=workflow_id
+    )
+    key = topology.routing_key_of(workflow_id)
+    channel.basic_publish(topology.COMMANDS_EXCHANGE, key, json.dumps(body).encode(), properties)
+
+
+def left_in(channel: BlockingChannel, queues: Sequence[str]) -> list[Any]:
+    """What the queues hold, up to a last message that each is sent for this."""
+    left: list[Any] = []
+    lasts: list[Any] = []
+
+    def take(_: object, method: Any, __: object, body: bytes) -> None:
+        (lasts if body == LAST else left).append(method)
+
+    for queue in queues:
+        channel.basic_publish("", queue, LAST)
+        channel.basic_consume(queue, take)
+    while len(lasts) < len(queues):
+        channel.connection.process_data_events(time_limit=1)
+    return left
