@@ -22,7 +22,7 @@ from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stored import instance_of
-from dalsegno.actors.supervisor.strikes import struck
+from dalsegno.actors.supervisor.strikes import struck, struck_causes
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
@@ -232,7 +232,7 @@ class PartitionSupervisor(LightActor):
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
         if reason is not None and row is not None and not row.status.closed:
-            actor.has_struck = True
+            actor.struck = struck_causes(loaded.strikes)
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
             self.engine.workflow_dispatcher.schedule(actor)
         self.engine.request_work()
@@ -330,9 +330,9 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
-        if actor.has_struck and instance.status is WorkflowStatus.RUNNING:
+        if actor.struck and instance.status is WorkflowStatus.RUNNING:
             # Somebody, or other code, has resumed it: it begins with a clean record.
-            actor.has_struck = False
+            actor.struck = {}
             self.engine.clear_strikes(instance.run_id or "")
         actor.round_over()
         if actor.is_quarantined and actor.actor_inbox.empty():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Start, Suspend, Terminate
+from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Resume, Start, Suspend, Terminate
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 
@@ -102,8 +102,10 @@ class WorkflowActor(LightActor):
         self._asked: str | None = None
         self._strikes_known = False
         self.is_quarantined = False
-        self.has_struck = False
+        self.struck: Mapping[str, str] = {}
+        """Causes at which its code has killed hosts too often, and the reason for people."""
         self._rebuilding: Iterator[None] | None = None
+        self._rebuilding_for = ""
         self._current: Cause | None = None
 
     @property
@@ -196,11 +198,12 @@ class WorkflowActor(LightActor):
         if isinstance(command, AwaitOutcome):
             self._parent.wait_for_outcome(self, cause, command)
             return
-        if self._may_have_struck(cause):
+        if self._may_have_struck(cause) or self._is_resumed_in_vain(cause):
             return
         if self._must_rebuild_in_slices(cause):
             self._put_back(cause)
             self._rebuilding = instance.rebuild()
+            self._rebuilding_for = self._mark_of(cause)
             self._parent.rebuild_later(self)
             return
         self._watch.enter(self._run_id_of(cause), self._mark_of(cause))
@@ -217,7 +220,7 @@ class WorkflowActor(LightActor):
     def advance_rebuild(self) -> bool:
         """Rebuild the program by one more input; True when it is done (or has failed). Raises nothing."""
         assert self._rebuilding is not None
-        self._watch.enter(self.instance.run_id or "", f"rebuild after {self.instance.sequence}")
+        self._watch.enter(self.instance.run_id or "", self._rebuilding_for)
         try:
             next(self._rebuilding)
         except StopIteration:
@@ -263,6 +266,29 @@ class WorkflowActor(LightActor):
         self._asked = STRIKES
         self._parent.look_up_strikes(self, command.run_id)
         return True
+
+    def _is_resumed_in_vain(self, cause: Cause) -> bool:
+        """This very request to run the code again has killed hosts, and would kill this one, too."""
+        command, reason = cause.command, self.struck.get(cause.name)
+        if not isinstance(command, Resume) or reason is None:
+            return False
+        self._parent.came_again(self, cause, self._stays_suspended(command.caller, reason))
+        return True
+
+    def _stays_suspended(self, caller: Caller | None, reason: str) -> list[Effect]:
+        if caller is None:
+            return []
+        instance = self.instance
+        return [
+            AnswerEffect(
+                caller=caller,
+                kind="answer",
+                workflow_id=self.workflow_id,
+                run_id=instance.run_id,
+                status=instance.status,
+                error=("rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}"),
+            )
+        ]
 
     def strikes_found(self, quarantined: Instance | None, then: Cause) -> None:
         """Go on; with `quarantined` in place of the instance, and `then` behind the start, if it has struck."""
