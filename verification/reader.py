@@ -56,9 +56,9 @@ def open_database(url: str) -> Database:
         from dalsegno.persistence.sqlite import Sqlite
 
         return Sqlite(address)
-    from dalsegno.persistence.postgres import Postgres
+    from dalsegno.verification.postgres import WalkingPostgres
 
-    return Postgres(address)
+    return WalkingPostgres(address)
 
 
 class Reader:

@@ -65,14 +65,9 @@ class Statements:
 
 
 def _heads() -> sa.Select[Any]:
-    first_kept = (
-        sa.select(journal.c.sequence)
-        .where(journal.c.run_id == runs.c.run_id)
-        .order_by(journal.c.sequence)
-        .limit(1)
-        .scalar_subquery()
-    )
-    is_long = sa.exists().where(journal.c.run_id == runs.c.run_id, journal.c.sequence > SHORT)
+    first_kept = _first_of_run()
+    # Not EXISTS: PostgreSQL would make a table of all runs that have such a row, for each batch.
+    is_long = _first_of_run(journal.c.sequence > SHORT).is_not(None)
     return (
         sa.select(runs)
         .add_columns(
@@ -93,6 +88,11 @@ def _heads() -> sa.Select[Any]:
     )
 
 
+def _first_of_run(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    rows = sa.select(journal.c.sequence).where(journal.c.run_id == runs.c.run_id, *conditions)
+    return rows.order_by(journal.c.sequence).limit(1).scalar_subquery()
+
+
 def _ids_of(table: sa.Table) -> sa.Select[Any]:
     """The next run IDs in `table`, and whether `runs` has them. It jumps from run to run in the index."""
     column = table.c.run_id
@@ -108,5 +108,9 @@ def _ids_of(table: sa.Table) -> sa.Select[Any]:
             first.c.run_id.is_not(None), first.c.place < _most()
         )
     )
-    known = sa.exists().where(runs.c.run_id == ids.c.run_id)
-    return sa.select(ids.c.run_id, known.label("known")).where(ids.c.run_id.is_not(None)).order_by(ids.c.place)
+    known = sa.select(runs.c.run_id).where(runs.c.run_id == ids.c.run_id).limit(1).scalar_subquery()
+    return (
+        sa.select(ids.c.run_id, known.is_not(None).label("known"))
+        .where(ids.c.run_id.is_not(None))
+        .order_by(ids.c.place)
+    )

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from dalsegno import Client, WorkflowFailedError
 from dalsegno.persistence import open_store
-from dalsegno.persistence.tables import metadata
+from dalsegno.persistence.tables import leases, meta, metadata
 from dalsegno.persistence.url import parse_url
 from examples.orders import OrderWorkflow
 from tests.conftest import DATABASE_URL
 from tests.servers import fresh_database
 from tests.system.shop import large, order
 from tests.system.stack import Stack
+from tests.verification.stored import PARTITIONS
 
-PARTITIONS = 16
 HISTORY_LIMIT = 40
 SIGNALS = 200
 OPEN = "open"
@@ -98,7 +98,9 @@ def empty_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue("postgres_namespace")
     with opened(url) as connection:
         for table in metadata.sorted_tables:
-            connection.execute(sa.delete(table).where(sa.literal(table.name not in ("meta", "leases"))))
+            if table is not meta and table is not leases:
+                connection.execute(sa.delete(table))
+        connection.execute(sa.update(leases).values(owner=None, epoch=0))
     return url
 
 

@@ -31,7 +31,7 @@ from dalsegno.verification.used_ids import UsedIDs
 from tests.workflow_actor.rig import Rig
 from tests.workflow_actor.wild import Op, WildCode, World
 
-PARTITIONS = 4
+PARTITIONS = 16
 NAMESPACE = Namespace(generation=1, partitions=PARTITIONS, hash_seed=0)
 WORKFLOW_ID = "w"
 SLOT = slot_of(WORKFLOW_ID)
@@ -50,6 +50,7 @@ class Stored:
         self.rows: dict[str, list[JournalRow]] = {}
         self.snapshots: dict[str, SnapshotRow] = {}
         self.writes: list[InstanceWrite] = []
+        self.committed = 0
         self._rounds = 0
         self._before: tuple[str | None, int] = (None, 0)
         write = rig._write
@@ -153,9 +154,10 @@ class Stored:
         )
         return Page(head=head, rows=tuple(rows), snapshot=snapshot, is_last=True)
 
-    def commit_to(self, writer: Writer) -> None:
-        """Round by round, as the host would. It must own all partitions in epoch 1."""
-        for write in self.writes:
+    def commit_to(self, writer: Writer, *, stop: int | None = None) -> None:
+        """Round by round, as the host would, up to the round `stop`. It must own all partitions in epoch 1."""
+        for write in self.writes[self.committed : stop]:
+            self.committed += 1
             round_ = Round(host_id=HOST, fences=(Fence(PARTITION, EPOCH),), instances=(write,))
             outcome = writer.commit(round_)
             assert (outcome.lost, outcome.missed, dict(outcome.rejected)) == (frozenset(), frozenset(), {})
