@@ -166,14 +166,14 @@ class AlarmClock:
         self._engine.request_work()
 
     def _look_at(self, actor: WorkflowActor) -> int | None:
-        """When it is due. For nothing but effects that no message holds and that are on their way already, that
-        is a little later."""
+        """When it is due. For nothing but effects that no message holds and that are on their way already, or
+        confirmed and not forgotten yet, that is a little later."""
         instance, now = actor.instance, self._engine.now()
         wake_at = instance.wake_at
         if wake_at is None or wake_at > now:
             return wake_at
         unheld = instance.unheld_due(now)
-        if not unheld or not all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
+        if not all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
             return wake_at
         due_at, later = instance.due_at, now + CONFIRM_PATIENCE
         return later if due_at is None else min(due_at, later)

@@ -38,6 +38,7 @@ from tests.workflow_actor.rig import T0, ScriptedCode
 REPLIES = "dalsegno.reply.client"
 WORKER = "dalsegno.worker.w1"
 HORIZON = 1000
+"""More steps than any test takes."""
 
 
 class Database:
@@ -161,6 +162,8 @@ class ScriptedWorld:
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._publishes = False
+        self.steps = 0
+        """How many timers and ticks there were while time passed last."""
         self._tags: dict[int, int] = {}
         self.channels: dict[int, Channel] = {}
         self.consumers: dict[int, ScriptedConsumer] = {}
@@ -301,7 +304,7 @@ class ScriptedWorld:
         """Timers fire, and the host's ticks come."""
         end = self.time + seconds
         tick = self.time + 0.1
-        while True:
+        for self.steps in range(HORIZON * 100):
             due = min(self._later[0][0] if self._later else end + 1, tick)
             if due > end:
                 break
@@ -312,6 +315,8 @@ class ScriptedWorld:
             else:
                 heapq.heappop(self._later)[2]()
             self.run()
+        else:
+            raise AssertionError("it goes on and on")
         self.time = end
 
     def committed(self, *, lost: frozenset[int] = frozenset()) -> RoundOutcome:

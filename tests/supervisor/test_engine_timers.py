@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.inputs import Begin, Input, Signaled, TimerFired
+from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, signal, start, started, task_in
+from tests.supervisor.scripted_world import ScriptedWorld, query, signal, start, started, task_in
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
 
 
@@ -67,6 +68,25 @@ def test_an_instance_with_a_stuck_effect_is_looked_at_once_a_second_however_much
         world.deliver(signal(f"s{number}"))
         world.live_through(0.1, confirm=False)
     assert len(world.timers) < 20
+
+
+def test_an_instance_with_a_parked_effect_rests_when_what_it_sent_since_is_confirmed() -> None:
+    first, second = activity(1, task_queue="full"), activity(2)
+    world = ScriptedWorld(ScriptedCode([[first, timer(1, T0 + 8 * SECOND)], [second]]))
+    world.own()
+    tag = world.deliver(start())
+    for step in range(140):
+        world.go_on(confirm=False)
+        if step % 10 == 0:
+            world.deliver(query(f"q{step}"))
+        for outgoing in list(world.published):
+            refused = outgoing.message.type == wire.ActivityTask.TYPE and task_in(outgoing).task_queue == "full"
+            world.answer(outgoing, Outcome.REFUSED if refused else Outcome.CONFIRMED)
+        world.pass_time(0.1)
+        if step > 85:
+            assert world.steps < 100
+    assert world.acknowledged() > tag
+    assert world.published_of(wire.ActivityTask) or len(world.engine.outbox) == 1
 
 
 def test_a_wake_up_from_before_the_channel_was_lost_does_not_fire_a_deadline() -> None:
