@@ -60,14 +60,12 @@ class Link:
 
     def _connected(self, connection: Connection) -> None:
         self._delay = RETRY[0]
-        self.connection = connection
         self._broker.open_publisher(
             connection, opened=partial(self._ready, connection), on_closed=self._publisher_closed
         )
 
     def _ready(self, connection: Connection, publisher: ModelPublisher) -> None:
-        if self.connection is not connection:
-            return
+        self.connection = connection
         self._publisher = publisher
         self._listener.publisher_opened()
         for name in list(self._services):
@@ -79,9 +77,10 @@ class Link:
             self._on_ready()
 
     def _session_lost(self, reason: str) -> None:
+        if self.connection is not None:
+            self._listener.publisher_closed(by_publish=False)
         self.connection = None
         self._publisher = None
-        self._listener.publisher_closed(by_publish=False)
         self._opening.clear()
         for number in list(self._consumers):
             self._channel_gone(number)
@@ -118,12 +117,7 @@ class Link:
     def open_channel(self, number: int) -> None:
         self._wanted.add(number)
         connection = self.connection
-        if (
-            connection is None
-            or self._publisher is None
-            or number in self._opening
-            or number in self._consumers
-        ):
+        if connection is None or number in self._opening or number in self._consumers:
             return
         self._opening.add(number)
         channel = Channel(number, self._listener.flush_soon)
@@ -184,7 +178,7 @@ class Link:
 
     def serve(self, queue: Queue, on_delivery: OnService) -> None:
         self._services[queue.name] = (queue, on_delivery)
-        if self.connection is not None and self._publisher is not None:
+        if self.connection is not None:
             self._open_service(self.connection, queue.name)
 
     def stop_serving(self, name: str) -> None:

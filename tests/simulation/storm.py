@@ -88,9 +88,9 @@ class Storm:
 
     def _kill_worker(self) -> bool:
         worker = self._stream.choice(self._simulation.workers)
-        if worker.is_alive:
-            worker.kill("killed")
-        return worker.is_alive
+        was_alive = worker.is_alive
+        worker.kill("killed")
+        return was_alive
 
     def _freeze_worker(self) -> bool:
         worker = self._stream.choice(self._simulation.workers)

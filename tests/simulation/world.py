@@ -13,6 +13,7 @@ import structlog
 from dalsegno.actors.supervisor import engine as engine_module
 from dalsegno.actors.supervisor import host_supervisor
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.workflow_actor import actor, snapshots
 from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.broker import topology
 from tests.simulation import stories
@@ -35,9 +36,6 @@ STORM = 40 * SECOND
 CALM = 400 * SECOND
 """Within this, everything must be finished: liveness is an invariant, too."""
 
-DEFECTS = ("workflow_actor_failed", "partition_failed", "instance_unreadable", "store_read_failed")
-"""What the engine logs when it meets an error of its own."""
-
 
 class Simulation:
     """Built from a seed alone; `without` and `fault_limit` are for finding out which faults it takes."""
@@ -59,6 +57,8 @@ class Simulation:
         self.partitions = random.choice((1, 2, 4, 6))
         self.settings = _settings(random)
         self.seen_limit = random.choice((2, 10_000))
+        self._rows_per_snapshot = random.choice((1, 3, 64))
+        self._long_log = random.choice((2, 500))
         self.worker_prefetch = random.choice((1, 5, 50))
         self.task_queues = ("default",)
         self.ledger = Ledger()
@@ -124,6 +124,9 @@ class Simulation:
         try:
             with (
                 patch.object(engine_module, "uuid4", lambda: f"{nonces.getrandbits(128):032x}"),
+                patch.object(snapshots, "ACTIVATIONS_MIN", self._rows_per_snapshot),
+                patch.object(actor, "LONG_LOG", self._long_log),
+                patch.object(actor, "SEEN_LIMIT", self.seen_limit),
                 patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
             ):
                 yield
@@ -132,8 +135,9 @@ class Simulation:
 
     def _hear(self, _: Any, method: str, event: dict[str, Any]) -> Any:
         name = event["event"]
-        if name in DEFECTS:
-            error = event.get("exc_info")
+        error = event.get("exc_info")
+        if isinstance(error, BaseException):
+            # So it logs errors of its own.
             if isinstance(error, ProcessKilled):
                 raise error  # an actor contains it, but the process is no more
             raise Violation("defect", f"{name}: {error!r}") from error

@@ -1,0 +1,180 @@
+"""Thirteen bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
+
+Each is a context manager that swaps one function of the engine (or, where a rule is the database's, of the store's
+model) for one that has the bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+from msgspec.structs import replace
+
+from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
+from dalsegno.actors.supervisor.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.rounds import Rounds
+from dalsegno.actors.workflow_actor import attempts, workings
+from dalsegno.actors.workflow_actor.activation import SnapshotDue
+from dalsegno.actors.workflow_actor.activities import Activity, number_in
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.actors.workflow_actor.commands import AttemptOf
+from dalsegno.actors.workflow_actor.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.effects import EffectID
+from dalsegno.actors.workflow_actor.events import TimerElapsed
+from dalsegno.actors.workflow_actor.instance import Activation, Probe
+from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
+from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.persistence.port import Fence, LeaseRow
+from tests.simulation.membership_model import MembershipModel
+from tests.simulation.store_model import StoreModel
+
+Plant = Callable[[], AbstractContextManager[Any]]
+
+_load_state = workings.load_state
+_add = RoundBuilder.add
+_commit = Rounds._commit
+_snapshot_if_due = SnapshotSchedule.snapshot_if_due
+_take = MembershipModel.take
+
+
+def leases_read_without_a_lock() -> AbstractContextManager[Any]:
+    return patch.object(StoreModel, "is_locked", lambda self, partition: False)
+
+
+def acknowledged_before_the_commit() -> AbstractContextManager[Any]:
+    def add(
+        self: RoundBuilder, actor: WorkflowActor, fence: Fence, cause: Cause, activations: Iterable[Activation]
+    ) -> None:
+        _add(self, actor, fence, cause, activations)
+        if cause.origin is not None:
+            cause.origin.remove()
+
+    return patch.object(RoundBuilder, "add", add)
+
+
+def published_before_the_commit() -> AbstractContextManager[Any]:
+    def commit(self: Rounds) -> None:
+        for entry in self.current.entries.values():
+            self._engine.outbox.send(self._shipping.of_entry(entry))
+        _commit(self)
+
+    return patch.object(Rounds, "_commit", commit)
+
+
+def dedupe_dropped() -> AbstractContextManager[Any]:
+    return patch.object(WorkflowActor, "_was_seen", lambda self, cause: False)
+
+
+def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
+    """Rows behind the snapshot go, too."""
+
+    def snapshot_if_due(self: SnapshotSchedule, state: WorkflowState, *, signed: bool) -> SnapshotDue | None:
+        due = _snapshot_if_due(self, state, signed=signed)
+        return None if due is None else replace(due, trim_to=due.sequence + 1)
+
+    return patch.object(SnapshotSchedule, "snapshot_if_due", snapshot_if_due)
+
+
+def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
+    """Who loads an instance takes its newest timers for not fired yet."""
+
+    def load_state(
+        workflow_id: str, run_id: str, snapshot: StoredSnapshot | None, journal: Sequence[StoredRow]
+    ) -> WorkflowState:
+        state = _load_state(workflow_id, run_id, snapshot, journal)
+        timers = dict(state.timers)
+        for _, _, time, events in journal:
+            for event in decode_record(events).events:
+                if isinstance(event, TimerElapsed):
+                    timers[event.number] = time
+        return replace(state, timers=timers)
+
+    return patch.object(workings, "load_state", load_state)
+
+
+def result_accepted_without_its_token() -> AbstractContextManager[Any]:
+    def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
+        if state is None or state.info.run_id != word.run_id:
+            return None
+        return state.activities.get(number_in(word.token))
+
+    return patch.object(attempts, "current", current)
+
+
+def lost_activity_not_sent_again() -> AbstractContextManager[Any]:
+    def nothing(self: PartitionSupervisor, workflow_id: str, probe: Probe) -> None:
+        """The probe is not answered."""
+
+    return patch.object(PartitionSupervisor, "task_queue_found_empty", nothing)
+
+
+def stale_actor_kept_after_a_failed_commit() -> AbstractContextManager[Any]:
+    def keep(self: Rounds, entry: Entry) -> None:
+        entry.actor.round_over()
+        for cause in entry.causes:
+            if cause.held and not cause.is_void:
+                cause.retry()
+                entry.actor.actor_ref.tell(cause)
+
+    return patch.object(Rounds, "_restart", keep)
+
+
+def epoch_not_raised() -> AbstractContextManager[Any]:
+    def take(self: MembershipModel, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+        before = [lease.epoch for lease in self._store.leases]
+        taken = _take(self, partitions, host_id)
+        for lease in taken:
+            epoch = max(before[lease.partition], 1)
+            self._store.leases[lease.partition] = LeaseRow(lease.partition, host_id, epoch)
+        return [self._store.leases[lease.partition] for lease in taken]
+
+    return patch.object(MembershipModel, "take", take)
+
+
+def wakeup_removed_at_its_commit() -> AbstractContextManager[Any]:
+    """What it made is taken to be held by a message, and moves no wake-up."""
+    return patch.object(Cause, "held", property(lambda self: True))
+
+
+def prefix_acknowledged_past_what_is_unconfirmed() -> AbstractContextManager[Any]:
+    def take_prefix(self: AcknowledgementWindow) -> int | None:
+        tag = max(self._finished, default=self._acknowledged)
+        self._finished.clear()
+        if tag <= self._acknowledged:
+            return None
+        self._acknowledged = tag
+        return tag
+
+    return patch.object(AcknowledgementWindow, "take_prefix", take_prefix)
+
+
+def effect_forgotten_before_its_confirm() -> AbstractContextManager[Any]:
+    def to_forget(self: Confirmations, state: WorkflowState) -> tuple[EffectID, ...]:
+        return tuple(sorted(state.outstanding))
+
+    return patch.object(Confirmations, "to_forget", to_forget)
+
+
+BUGS: dict[Plant, set[str]] = {
+    leases_read_without_a_lock: {"I3"},
+    acknowledged_before_the_commit: {"I24"},
+    published_before_the_commit: {"I7"},
+    dedupe_dropped: {"I8"},
+    snapshot_trimmed_too_early: {"I4", "I16", "defect"},
+    timer_fired_twice_after_a_takeover: {"I13"},
+    result_accepted_without_its_token: {"I10"},
+    lost_activity_not_sent_again: {"I29"},
+    stale_actor_kept_after_a_failed_commit: {"I4", "I7"},
+    epoch_not_raised: {"I3"},
+    wakeup_removed_at_its_commit: {"I11"},
+    prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
+    effect_forgotten_before_its_confirm: {"I7"},
+}
+"""Each with the invariants that may find it."""

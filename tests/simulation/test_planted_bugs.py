@@ -1,0 +1,31 @@
+"""A simulator that finds no bugs proves nothing: each of these is found, and soon."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.planted import BUGS, Plant
+from tests.simulation.runner import run_seed, run_seeds, shrink
+
+WITHIN_FAULTS = 10_000
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found_within_ten_thousand_faults(plant: Plant) -> None:
+    with plant():
+        summary = run_seeds(range(WITHIN_FAULTS), stop_at=1, fault_goal=WITHIN_FAULTS)
+    assert summary.failures, f"{summary.fault_count} faults have not shown it"
+    assert summary.failures[0].name in BUGS[plant], summary.failures[0].text
+    print(f"found by {summary.failures[0].name} after {summary.fault_count} faults")
+
+
+@pytest.mark.timeout(300)
+def test_a_failure_is_narrowed_down_to_the_faults_that_it_takes() -> None:
+    with dedupe_dropped():
+        failure = run_seeds(range(100), stop_at=1).failures[0]
+        narrowed = shrink(failure, seconds=60.0)
+        _, again = run_seed(narrowed.seed, without=narrowed.without, fault_limit=narrowed.fault_limit)
+    assert narrowed.fault_limit is not None
+    assert narrowed.fault_limit <= 5
+    assert again == narrowed

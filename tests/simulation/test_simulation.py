@@ -1,0 +1,76 @@
+"""The engine in a world full of faults: whatever happens, what was promised holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.faults import KINDS
+from tests.simulation.runner import Summary, run_seed, run_seeds
+
+ROOT = Path(__file__).parents[2]
+PARTS = 4
+FAULTS_PER_PART = 5_000
+SEEDS_PER_PART = 1_000
+
+
+def _report(summary: Summary) -> str:
+    return "\n".join(
+        f"{failure.text}\n{os.linesep.join(failure.trace)}\nscript/simulate --seed {failure.seed} --seeds 1"
+        for failure in summary.failures
+    )
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_promise_is_broken_by_five_thousand_faults(part: int) -> None:
+    first = part * SEEDS_PER_PART
+    summary = run_seeds(range(first, first + SEEDS_PER_PART), stop_at=1, fault_goal=FAULTS_PER_PART)
+    assert not summary.failures, _report(summary)
+    assert summary.fault_count >= FAULTS_PER_PART
+    print(f"{summary.faults_per_cpu_minute:,.0f} faults per CPU minute")
+
+
+@pytest.mark.timeout(300)
+def test_every_kind_of_fault_happens() -> None:
+    seeds = range(20_000, 20_040)
+    summary = run_seeds(seeds, stop_at=1)
+    assert not summary.failures, _report(summary)
+    rare = {"host killed: leases gained", "host killed: membership call", "signal the database refuses"}
+    assert {kind for kind in KINDS if not summary.faults[kind]} <= rare
+
+
+def test_a_seed_gives_the_same_run_again() -> None:
+    for seed in range(3):
+        first, _ = run_seed(seed)
+        again, _ = run_seed(seed)
+        assert (first.scheduler.digest, first.scheduler.steps) == (
+            again.scheduler.digest,
+            again.scheduler.steps,
+        )
+        assert first.faults.counts == again.faults.counts
+
+
+def test_a_seed_gives_the_same_run_whatever_the_hash_seed() -> None:
+    program = (
+        "from tests.simulation.runner import run_seed\n"
+        "for seed in range(3):\n"
+        "    simulation, failure = run_seed(seed)\n"
+        "    print(simulation.scheduler.digest, simulation.scheduler.steps, failure)\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "1", "4711")
+    }
+    assert len(outputs) == 1, outputs
