@@ -232,9 +232,7 @@ class Outbox:
     def _park(self, shipment: Shipment, now: float) -> None:
         if shipment.workflow is None:
             # Only an answer may be lost. A command on its way to its own partition, or a dead letter, waits.
-            if shipment.is_answer and shipment.sent_by == self._publisher:
-                self.release_causes(shipment.key)  # in the air still: its ID must not be there twice
-            elif shipment.is_answer:
+            if shipment.is_answer and shipment.sent_by != self._publisher:
                 self._drop(shipment, "it is not taken")
             return
         since = shipment.parking_since

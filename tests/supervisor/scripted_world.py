@@ -49,9 +49,13 @@ class Database:
         self.seen: dict[str, dict[str, str]] = {}
         self.runs: dict[str, LoadedInstance] = {}
         self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
+        self.epochs: dict[int, int] = {}
+        """Of the leases; those that are not here are what the round says."""
         self.rejects: Callable[[InstanceWrite], str | None] = lambda _: None
 
     def apply(self, round_: Round, *, lost: frozenset[int] = frozenset(), now: int) -> RoundOutcome:
+        behind = {f.partition for f in round_.fences if self.epochs.get(f.partition, f.epoch) != f.epoch}
+        lost = lost | behind
         missed: set[str] = set()
         rejected: dict[str, str] = {}
         for write in round_.instances:

@@ -145,10 +145,10 @@ class Storm:
                 case 3 | 4 | 5:
                     self.world.commit_fails(though_done=True)
                 case 6:
-                    self.return_all()
                     self.world.committed(lost=frozenset({0}))
-                    self.world.consumers.pop(0, None)
                     if 0 not in self.world.engine.partitions:
+                        self.return_all()
+                        self.world.consumers.pop(0, None)
                         self.regain()
                 case _:
                     self.world.committed()
@@ -172,6 +172,7 @@ class Storm:
 
     def regain(self) -> None:
         self.epoch += 1
+        self.world.database.epochs[0] = self.epoch
         self.world.engine.lease_gained(0, self.epoch)
         self.open_channel()
 
