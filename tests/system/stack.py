@@ -205,7 +205,7 @@ class Stack:
         self._modules = list(modules)
         self._host_flags = list(host_flags)
         self._beginning = (hosts, workers)
-        self._env = {"ORDERS_LEDGER": str(self.ledger), "SYSTEM_NOTES": str(self.notes)}
+        self._env = {"ORDERS_LEDGER": str(self.ledger), "SYSTEM_TRAP": str(self.trap)}
 
     @property
     def ledger(self) -> Path:
@@ -213,9 +213,9 @@ class Stack:
         return self.folder / "orders.db"
 
     @property
-    def notes(self) -> Path:
-        """Where the tests' own activities leave a line for each time they run."""
-        return self.folder / "notes"
+    def trap(self) -> Path:
+        """While this file exists, the code of `rogues` is bad."""
+        return self.folder / "trap"
 
     def __enter__(self) -> Self:
         initialise(self.broker, self.database, partitions=16)

@@ -1,0 +1,167 @@
+"""Workflow code that does not yield, or kills its process: its instance is suspended, its neighbours go on."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from dalsegno import CommandRejectedError, WorkflowStatus
+from dalsegno.broker.protocol.messages import Description
+from dalsegno.client import WorkflowHandle
+from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
+from tests.system.load import orders_going_on
+from tests.system.rogues import Rogue
+from tests.system.stack import ROOT, Stack, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.postgres]
+
+MODULES = ["examples.orders", "tests.system.rogues"]
+SUSPENDED_SECONDS = 90.0
+"""Two strikes of some four seconds each, with a start of a host in between; here on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def servers_stack(stack_on: StackFactory) -> Iterator[Stack]:
+    with stack_on(SERVERS, modules=MODULES) as stack:
+        yield stack
+
+
+@pytest.fixture
+def embedded_stack(stack_on: StackFactory) -> Iterator[Stack]:
+    with stack_on(EMBEDDED, modules=MODULES) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """On the servers, which outlive the host, unless a test asks otherwise."""
+    chosen: Stack = request.getfixturevalue(getattr(request, "param", "servers_stack"))
+    return chosen
+
+
+@pytest.fixture
+def trap(stack: Stack) -> Iterator[None]:
+    """Set within; a mended deployment is one without it."""
+    stack.trap.touch()
+    yield
+    stack.trap.unlink(missing_ok=True)
+
+
+async def until_suspended(handle: WorkflowHandle[list[str]]) -> Description:
+    async def is_suspended() -> bool:
+        return (await handle.describe()).status is WorkflowStatus.SUSPENDED
+
+    await until(is_suspended, f"{handle.id} is suspended", seconds=SUSPENDED_SECONDS)
+    return await handle.describe()
+
+
+def resume(stack: Stack, workflow_id: str) -> None:
+    """As an operator does."""
+    command = ["-m", "dalsegno.cli", "workflow", "resume", workflow_id, "--broker", stack.broker]
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, timeout=60)
+
+
+def assert_is_told(description: Description, cause: str) -> None:
+    reason = description.suspended_reason or ""
+    assert "2 times" in reason, reason
+    assert cause in reason, reason
+
+
+@pytest.mark.parametrize(
+    ("stack", "way"),
+    [
+        ("embedded_stack", "loops"),
+        ("servers_stack", "blocks"),
+        ("servers_stack", "backtracks"),
+        ("servers_stack", "dies"),
+    ],
+    indirect=["stack"],
+)
+async def test_code_that_does_not_yield_at_a_signal_is_suspended_and_runs_when_mended(
+    stack: Stack, trap: None, way: str
+) -> None:
+    async with orders_going_on(stack, at_once=3) as (client, load):
+        handle = await client.start(Rogue.run, None, id=f"{way}-at-a-signal")
+        await handle.signal(Rogue.go, "before")
+        signal = asyncio.create_task(handle.signal(Rogue.go, way))
+        assert_is_told(await until_suspended(handle), "workflow.signal")
+        await signal  # it is recorded, so its sender is told so
+        await load.more(3)
+        await handle.signal(Rogue.go, "end")
+        stack.trap.unlink()
+        await asyncio.to_thread(resume, stack, handle.id)
+        assert await handle.result(timeout=60) == ["before", way, "end"]
+
+
+async def test_code_that_does_not_yield_in_its_first_step_is_suspended_and_runs_when_mended(
+    stack: Stack, trap: None
+) -> None:
+    async with orders_going_on(stack, at_once=3) as (client, load):
+        handle = await client.start(Rogue.run, "loops", id="loops-at-once")
+        assert handle.status is WorkflowStatus.SUSPENDED
+        assert_is_told(await until_suspended(handle), "workflow.start")
+        await load.more(3)
+        stack.trap.unlink()
+        await asyncio.to_thread(resume, stack, handle.id)
+        await handle.signal(Rogue.go, "end")
+        assert await handle.result(timeout=60) == ["loops", "end"]
+
+
+async def test_a_query_that_does_not_yield_suspends_its_workflow_too(stack: Stack, trap: None) -> None:
+    async with orders_going_on(stack, at_once=3) as (client, load):
+        handle = await client.start(Rogue.run, None, id="loops-when-asked")
+        with pytest.raises(CommandRejectedError, match=r"2 times at: workflow\.query"):
+            await handle.query(Rogue.asked, "loops", timeout=SUSPENDED_SECONDS)
+        await load.more(3)
+        stack.trap.unlink()
+        await handle.resume()
+        assert await handle.query(Rogue.asked, "loops") == []
+        await handle.signal(Rogue.go, "end")
+        assert await handle.result(timeout=60) == ["end"]
+
+
+async def test_code_that_is_not_mended_when_it_is_resumed_stays_suspended(stack: Stack, trap: None) -> None:
+    async with orders_going_on(stack, at_once=3) as (client, load):
+        handle = await client.start(Rogue.run, None, id="not-mended")
+        signal = asyncio.create_task(handle.signal(Rogue.go, "loops"))
+        await until_suspended(handle)
+        await signal
+        with pytest.raises(CommandRejectedError, match=r"stays suspended: .* 2 times at: workflow\.resume"):
+            await handle.resume(timeout=SUSPENDED_SECONDS)
+        assert (await handle.describe()).status is WorkflowStatus.SUSPENDED
+        await load.more(3)
+        stack.trap.unlink()
+        await handle.resume()
+        await handle.signal(Rogue.go, "end")
+        assert await handle.result(timeout=60) == ["loops", "end"]
+
+
+@pytest.mark.xfail(strict=True, reason="it is tried for ever: its suspension keeps the mark of the old code")
+async def test_other_code_that_does_not_mend_it_is_tried_and_leaves_it_suspended(
+    stack: Stack, trap: None
+) -> None:
+    (host,) = [program for program in stack.hosts if program.is_running]
+    async with orders_going_on(stack, at_once=3) as (client, load):
+        handle = await client.start(Rogue.run, None, id="mended-badly")
+        signal = asyncio.create_task(handle.signal(Rogue.go, "loops"))
+        await until_suspended(handle)
+        await signal
+        host.terminate()
+        await host.until_ended()
+        deployed = await stack.host(*MODULES, "tests.system.odd_workflows").until_ready()
+
+        def strikes() -> int:
+            return deployed.log.count("strike_written")
+
+        await until(lambda: strikes() >= 2, "the new code has struck, too", seconds=SUSPENDED_SECONDS)
+        assert (await handle.describe()).status is WorkflowStatus.SUSPENDED
+        await load.more(10)
+        assert strikes() == 2
+        stack.trap.unlink()
+        await handle.resume()
+        await handle.signal(Rogue.go, "end")
+        assert await handle.result(timeout=60) == ["loops", "end"]
