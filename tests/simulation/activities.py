@@ -1,5 +1,5 @@
-"""What workers do: how long each activity takes, and what comes of it. The same arguments and attempt give the same
-outcome, as far as a retry can tell. The ledger is outside the system under test."""
+"""What workers do: how long each activity takes, and what comes of it. The same arguments and attempt give
+the same outcome, as far as a retry can tell. The ledger is outside the system under test."""
 
 from __future__ import annotations
 

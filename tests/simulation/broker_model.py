@@ -1,7 +1,8 @@
 """The broker: what broker.port promises, no more, and every way in which it may disappoint.
 
-A publish that arrives is stored and then confirmed, as quorum queues do: what was delivered or confirmed survives a
-restart of the broker; what is still on its way does not. Confirms may be late, and come in any order.
+A publish that arrives is stored and then confirmed, as quorum queues do: what was delivered or confirmed
+survives a restart of the broker; what is still on its way does not. Confirms may be late, and come in any
+order.
 """
 
 from __future__ import annotations

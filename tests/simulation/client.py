@@ -227,7 +227,7 @@ class Client(Process):
         self._postbox.send(Letter(exchange, key, message, confirmed))
 
     def note_refused(self) -> None:
-        self._faults.count("signal the database refuses")
+        self._faults.note("signal the database refuses")
 
     @property
     def is_done(self) -> bool:

@@ -1,5 +1,6 @@
-"""A process's connection to the broker: two pairs of pipes, as production has two connections, one that publishes
-and one that consumes. What is sent through a pipe arrives in order, later; or never, when an end is gone."""
+"""A process's connection to the broker: two pairs of pipes, as production has two connections, one that
+publishes and one that consumes. What is sent through a pipe arrives in order, later; or never, when an end is
+gone."""
 
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ class Pipe:
 
 
 class Connection:
-    """`is_open` is what the process knows, `is_live` what the broker knows. `on_closed` is called once, unless the
-    process closed it itself."""
+    """`is_open` is what the process knows, `is_live` what the broker knows. `on_closed` is called once,
+    unless the process closed it itself."""
 
     def __init__(self, broker: BrokerModel, process: Process, on_closed: Callable[[str], None]) -> None:
         self.broker = broker
@@ -70,12 +71,6 @@ class Connection:
         self.to_broker(arrive)
 
     # --- ends ------------------------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """By the process, in order: what was sent before still arrives."""
-        if self.is_open:
-            self.to_broker(self.drop)
-            self._closed_here(None)
 
     def abandon(self, *, cut: bool) -> None:
         """The process died. The broker hears of it at once; with `cut`, before what was sent last."""

@@ -1,9 +1,8 @@
-"""Which faults happen when: drawn from the seed, one stream for each kind, so that leaving one kind out (to find
-out which matter) changes nothing about the others."""
+"""Which faults happen when: drawn from the seed, one stream for each kind, so that leaving one kind out (to
+find out which matter) changes nothing about the others."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from random import Random
 
@@ -76,48 +75,42 @@ BY_PLAN = ("signal the database refuses",)
 KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN)
 
 
+FaultID = tuple[str, int]
+"""A kind, and the how manieth chance of it: what else happens does not change it."""
+
+
 class Faults:
-    """`limit` is how many there are at most; `without` names kinds to leave out. A seed leaves out some kinds by
-    itself, and has some more often: what hides in a storm may show in a breeze."""
+    """`only` these happen, if it is given: for finding out which of them a failure takes. A seed leaves out
+    some kinds by itself, and has some more often: what hides in a storm may show in a breeze."""
 
-    def __init__(
-        self, seed: int, *, without: Collection[str] = (), limit: int | None = None, intensity: float = 1.0
-    ) -> None:
-        self.counts: Counter[str] = Counter()
+    def __init__(self, seed: int, *, only: Collection[FaultID] | None = None) -> None:
+        self.happened: list[FaultID] = []
         self.active = True
-        self._left = limit
         self.streams = {kind: Random(f"{seed} {kind}") for kind in KINDS}
+        self._only = only
+        self._numbers = dict.fromkeys(KINDS, 0)
         swarm = Random(f"{seed} swarm")
-        weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) * intensity for kind in KINDS}
+        weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for kind in KINDS}
         self._chances = {kind: chance * weights[kind] for kind, chance in PER_EVENT.items()}
-        self.intervals = {
-            kind: seconds / weights[kind]
-            for kind, seconds in AT_RANDOM.items()
-            if weights[kind] and kind not in without
-        }
-        for kind in without:
-            self._chances.pop(kind, None)
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def has_any_left(self) -> bool:
-        return self._left != 0
+        self.intervals = {kind: seconds / weights[kind] for kind, seconds in AT_RANDOM.items() if weights[kind]}
 
     def happens(self, kind: str) -> bool:
-        """Draw; what happens is counted."""
+        """Draw; what happens is noted."""
         if not self.active:
             return False
-        chance = self._chances.get(kind, 0.0)
-        return chance > 0.0 and self.streams[kind].random() < chance and self.count(kind)
+        self._numbers[kind] += 1
+        chance = self._chances[kind]
+        return chance > 0.0 and self.streams[kind].random() < chance and self._lets(kind) and self.note(kind)
 
-    def count(self, kind: str) -> bool:
-        """Note one more; False when there were enough."""
-        if not self.active or self._left == 0:
-            return False
-        if self._left is not None:
-            self._left -= 1
-        self.counts[kind] += 1
+    def comes(self, kind: str) -> bool:
+        """The time of one of AT_RANDOM has come. Whether it could be done is to be noted."""
+        self._numbers[kind] += 1
+        return self.active and self._lets(kind)
+
+    def _lets(self, kind: str) -> bool:
+        return self._only is None or (kind, self._numbers[kind]) in self._only
+
+    def note(self, kind: str) -> bool:
+        """It did happen."""
+        self.happened.append((kind, self._numbers[kind]))
         return True

@@ -12,7 +12,7 @@ from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - the field says violation
     """An invariant does not hold. `name` is its number, or its own name."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -22,7 +22,8 @@ class Violation(AssertionError):
 
 @dataclass(slots=True)
 class Tried:
-    """An activity: its current attempt and token, whether it is settled or between two attempts, and who began."""
+    """An activity: its current attempt and token, whether it is settled or between two attempts, and who
+    began."""
 
     activity_id: str
     token: bytes

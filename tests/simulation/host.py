@@ -1,7 +1,7 @@
 """A simulated host process: the real engine and the real HostSupervisor, with the models for its world.
 
-It is what actors.supervisor.host is in production, and does as it does, but for the threads: what runs beside the
-loop there is an event of its own here.
+It is what actors.supervisor.host is in production, and does as it does, but for the threads: what runs beside
+the loop there is an event of its own here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 READ_RETRY = SECOND // 10
 STATEMENT_TIMEOUT = 4 * SECOND
@@ -156,7 +157,7 @@ class Host(Process):
             watch=NobodyWatches(),
             strikes=lambda _: {},
         )
-        self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._control.on_dead_task)
+        self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)
         self.link.serve(self._own_queue(), self._on_host_message)
         self.link.connect()
         self._repeat(round(TICK_SECONDS * SECOND), self._tick)
@@ -227,12 +228,16 @@ class Host(Process):
         self._supervisor._ticker = Ticker(self)  # type: ignore[assignment]
         self._supervisor.on_start()
 
-    def _deliver(self, callback: Callable[..., object], *args: Any) -> None:
+    def _deliver(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> None:
         """From the supervisor's thread to the loop: in order, perhaps late."""
         late = self._faults.happens("membership answer late")
         delay = self._simulation.random.randrange(2 * SECOND) if late else 50
         self._told_at = max(self._told_at, self.scheduler.now + delay)
-        self.after(self._told_at - self.scheduler.now, lambda: callback(*args))
+        self.after(self._told_at - self.scheduler.now, lambda: self._told(callback, *args))
+
+    @staticmethod
+    def _told(callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        callback(*args)
 
     def tell_supervisor(self, message: Hurry | Leave | Offered | Released | Tick) -> None:
         """It runs beside the loop; what it is told, it handles at once, whole."""
@@ -284,8 +289,8 @@ class Host(Process):
 
     def left(self) -> None:
         self.engine.stop()
-        self.link.close()
         self.end_life("drained")
+        self._simulation.broker.process_died(self, cut=False)
         self._simulation.host_ended(self)
 
     def failed(self, error: BaseException) -> None:
@@ -301,6 +306,10 @@ class Host(Process):
         message_id = self.engine.entropy.draw().hex()
         shipment = Shipment(encode(message, message_id=message_id), Address("", topology.host_queue(host)))
         self.engine.outbox.send([shipment])
+
+    def _on_dead_task(self, delivery: Delivery, consumer: ModelConsumer) -> None:
+        as_in_the_port: Any = consumer  # but for what is asynchronous there, and not used here
+        self._control.on_dead_task(delivery, as_in_the_port)
 
     def _on_host_message(self, delivery: Delivery, consumer: ModelConsumer) -> None:
         consumer.acknowledge(delivery.tag)
@@ -460,6 +469,9 @@ class Host(Process):
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self._read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
+
+    def clear_strikes(self, run_id: str) -> None:
+        """There are none."""
 
     def find_suspended(self, partition: int, limit: int) -> None:
         self._read(

@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.effects import (
     TaskEffect,
 )
 from dalsegno.actors.workflow_actor.events import EffectsDropped, Record
-from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.loading import load_state
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message, Outcome, Outgoing
@@ -152,14 +152,14 @@ class Invariants:
             return None
         snapshot = None if from_the_first else row.snapshot
         journal = self.history.runs[row.run_id].rows if from_the_first else row.journal
-        instance = Instance.load(
+        return load_state(
             workflow_id,
-            self._simulation.code,
-            snapshot=snapshot and (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
-            journal=[(stored.run_id, stored.sequence, stored.time, stored.events) for stored in journal],
-            run_id=row.run_id,
+            row.run_id,
+            None
+            if snapshot is None
+            else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
+            [(stored.run_id, stored.sequence, stored.time, stored.events) for stored in journal],
         )
-        return instance.state
 
     # --- the broker's tap ------------------------------------------------------------------------------------
 
@@ -181,9 +181,9 @@ class Invariants:
         body = decode(message)
         message_id = message.message_id or ""
         self._must_be_durable(body)
-        if message.type in DURABLE or (isinstance(body, wire.Reply) and body.kind == "result"):
-            if self._bodies.setdefault(message_id, message.body) != message.body:
-                raise Violation("I9", f"{message.type} {message_id} is published with two bodies")
+        is_durable = message.type in DURABLE or (isinstance(body, wire.Reply) and body.kind == "result")
+        if is_durable and self._bodies.setdefault(message_id, message.body) != message.body:
+            raise Violation("I9", f"{message.type} {message_id} is published with two bodies")
 
     def _buried(self, letter: Message) -> None:
         """What is a dead letter was not applied (I8)."""

@@ -205,8 +205,3 @@ class Link:
 
     def declare(self, connection: Connection, *queues: Queue) -> None:
         connection.to_broker(lambda: self._broker.declare(queues, connection))
-
-    def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None

@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class MembershipModel:
-    """`is_reachable` says whether the database can be reached; `step` is called before each call: the process may
-    die there."""
+    """`is_reachable` says whether the database can be reached; `step` is called before each call: the process
+    may die there."""
 
     def __init__(
         self, store: StoreModel, faults: Faults, is_reachable: Callable[[], bool], step: Callable[[], None]

@@ -1,4 +1,5 @@
-"""Random programs, and a plain interpreter of them: what `workflows.RandomTree` must come to, whatever happens."""
+"""Random programs, and a plain interpreter of them: what `workflows.RandomTree` must come to, whatever
+happens."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Thirteen bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
 
-Each is a context manager that swaps one function of the engine (or, where a rule is the database's, of the store's
-model) for one that has the bug.
+Each is a context manager that swaps one function of the engine (or, where a rule is the database's, of the
+store's model) for one that has the bug.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.workflow_actor import attempts, workings
+from dalsegno.actors.workflow_actor import attempts, loading, workings
 from dalsegno.actors.workflow_actor.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.activities import Activity, number_in
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -37,7 +37,7 @@ from tests.simulation.store_model import StoreModel
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
-_load_state = workings.load_state
+_load_state = loading.load_state
 _add = RoundBuilder.add
 _commit = Rounds._commit
 _snapshot_if_due = SnapshotSchedule.snapshot_if_due

@@ -25,11 +25,11 @@ class Stored:
 
 
 CANCELLED_KEEP_THEIR_TURN = True
-"""RabbitMQ makes the next consumer active at once when the active one is cancelled, although that one still holds
-messages. If its host then freezes, or its link falls silent, before these are acknowledged, later messages overtake
-them: an order that the engine relies on is lost. With False the simulator finds that (seed 216, of the engine of
-November 2026, which cancels when it hands a partition over). True: as if a cancelled consumer were in the way until
-it holds nothing."""
+"""RabbitMQ makes the next consumer active at once when the active one is cancelled, although that one still
+holds messages. If its host then freezes, or its link falls silent, before these are acknowledged, later
+messages overtake them: an order that the engine relies on is lost. With False the simulator finds that (seed
+216, of the engine of November 2026, which cancels when it hands a partition over). True: as if a cancelled
+consumer were in the way until it holds nothing."""
 
 
 class ModelQueue:

@@ -1,4 +1,5 @@
-"""Runs seeds, and tells of a failure what it takes: the seed, the faults that matter, and the end of the trace."""
+"""Runs seeds, and tells of a failure what it takes: the seed, the faults that matter, and the end of the
+trace."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.simulation.faults import KINDS
+from tests.simulation.faults import KINDS, FaultID
 from tests.simulation.history import Violation
 from tests.simulation.scheduler import SECOND
 from tests.simulation.world import Simulation
@@ -25,14 +26,13 @@ SHRINKING_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`without` and `fault_limit` narrow the seed's faults down to those that it takes."""
+    """`name` is the invariant's. `faults` are those that led to it."""
 
     seed: int
     name: str
     text: str
-    without: tuple[str, ...] = ()
-    fault_limit: int | None = None
-    trace: tuple[str, ...] = ()
+    faults: tuple[FaultID, ...]
+    trace: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -53,26 +53,23 @@ class Summary:
         return self.fault_count / max(self.cpu_seconds, 1e-9) * 60
 
 
-def run_seed(
-    seed: int, *, without: tuple[str, ...] = (), fault_limit: int | None = None, keep_trace: bool = False
-) -> tuple[Simulation, Failure | None]:
+def run_seed(seed: int, *, only: frozenset[FaultID] | None = None) -> tuple[Simulation, Failure | None]:
     """One simulation. An error of any class is a failure: nothing here may raise."""
-    simulation = Simulation(seed, without=without, fault_limit=fault_limit, keep_trace=keep_trace)
+    simulation = Simulation(seed, only=only)
     try:
         simulation.run()
     except Violation as violation:
-        return simulation, _failure(simulation, violation.name, str(violation), without, fault_limit)
+        return simulation, _failure(simulation, violation.name, str(violation))
     except Exception as error:  # noqa: BLE001 - whatever it is, it comes with its seed
         text = "".join(traceback.format_exception(error)[-6:])
-        return simulation, _failure(simulation, type(error).__name__, text, without, fault_limit)
+        return simulation, _failure(simulation, type(error).__name__, text)
     return simulation, None
 
 
-def _failure(
-    simulation: Simulation, name: str, text: str, without: tuple[str, ...], fault_limit: int | None
-) -> Failure:
+def _failure(simulation: Simulation, name: str, text: str) -> Failure:
     lines = [f"{at / SECOND:10.4f} {who:8} {what}" for at, who, what in simulation.scheduler.lines]
-    return Failure(simulation.seed, name, text, without, fault_limit, tuple(lines[-TRACE_SHOWN:]))
+    faults = tuple(simulation.faults.happened)
+    return Failure(simulation.seed, name, text, faults, tuple(lines[-TRACE_SHOWN:]))
 
 
 def run_seeds(seeds: Iterable[int], *, stop_at: int | None = None, fault_goal: int | None = None) -> Summary:
@@ -85,7 +82,7 @@ def run_seeds(seeds: Iterable[int], *, stop_at: int | None = None, fault_goal: i
         summary.seeds += 1
         summary.steps += simulation.scheduler.steps
         summary.simulated_seconds += simulation.scheduler.now / SECOND
-        summary.faults.update(simulation.faults.counts)
+        summary.faults.update(kind for kind, _ in simulation.faults.happened)
         if failure is not None:
             summary.failures.append(failure)
         if stop_at is not None and len(summary.failures) >= stop_at:
@@ -96,35 +93,22 @@ def run_seeds(seeds: Iterable[int], *, stop_at: int | None = None, fault_goal: i
 
 
 def shrink(failure: Failure, *, seconds: float = SHRINKING_SECONDS) -> Failure:
-    """Leave out what the failure does not take: kinds of faults, then all after the last one that matters."""
+    """Leave out what the failure does not take: half of its faults, a quarter, and so on down to single
+    ones."""
     end = time.monotonic() + seconds
     best = failure
-    for attempt in _simpler(best):
-        if time.monotonic() > end:
-            return best
-        without = tuple(sorted({*best.without, *attempt}))
-        _, found = run_seed(best.seed, without=without)
-        if found is not None and found.name == failure.name:
-            best = found
-    simulation, _ = run_seed(best.seed, without=best.without)
-    enough = simulation.faults.total
-    low = 0
-    while low < enough and time.monotonic() < end:
-        middle = (low + enough) // 2
-        _, found = run_seed(best.seed, without=best.without, fault_limit=middle)
-        if found is not None and found.name == failure.name:
-            best, enough = found, middle
-        else:
-            low = middle + 1
+    size = len(best.faults)
+    while size >= 1:
+        start = 0
+        while start < len(best.faults) and time.monotonic() < end:
+            rest = frozenset(best.faults[:start] + best.faults[start + size :])
+            _, found = run_seed(best.seed, only=rest)
+            if found is not None and found.name == best.name and len(found.faults) < len(best.faults):
+                best = found
+            else:
+                start += size
+        size //= 2
     return best
-
-
-def _simpler(failure: Failure) -> Iterator[tuple[str, ...]]:
-    """Halves first, then kind by kind."""
-    half = len(KINDS) // 2
-    yield KINDS[:half]
-    yield KINDS[half:]
-    yield from ((kind,) for kind in KINDS)
 
 
 # --- the command -------------------------------------------------------------------------------------------
@@ -157,9 +141,8 @@ def _show_failure(console: Console, failure: Failure) -> None:
     for line in failure.trace:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(failure.text, style="bold red", markup=False, soft_wrap=True)
-    kinds = [kind for kind in KINDS if kind not in failure.without]
-    if failure.without or failure.fault_limit is not None:
-        console.print(f"It takes {failure.fault_limit} faults of these kinds: {', '.join(kinds)}")
+    kinds = Counter(kind for kind, _ in failure.faults)
+    console.print("It takes: " + ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items())))
     console.print(f"Again: script/simulate --seed {failure.seed} --seeds 1")
 
 

@@ -1,7 +1,8 @@
 """One virtual clock and one queue of events; everything in a simulation happens from here, in one thread.
 
-Times are whole microseconds since the beginning of the run. Events of one time happen in the order in which they
-were asked for, so a process's `call_soon` is FIFO; all other order comes from the delays, which come from a seed.
+Times are whole microseconds since the beginning of the run. Events of one time happen in the order in which
+they were asked for, so a process's `call_soon` is FIFO; all other order comes from the delays, which come
+from a seed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class Process:
         self.is_alive = False
         self.is_paused = False
         self.held: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        raise NotImplementedError
 
     def begin_life(self) -> None:
         self.life += 1
@@ -101,7 +105,7 @@ class Scheduler:
         while events and events[0][0] <= until:
             self.now, _, callback, process, life = heapq.heappop(events)
             if process is not None:
-                if process.life != life:
+                if process.life != life or not process.is_alive:
                     continue
                 if process.is_paused:
                     process.held.append(callback)

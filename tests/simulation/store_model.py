@@ -1,7 +1,8 @@
 """The store: what persistence.port says a database does, in dicts.
 
-A transaction locks its lease rows when it begins and writes when it is committed, so that takers come in between
-as they do on PostgreSQL. `audit` is told of all that became durable; the journal it keeps is never trimmed.
+A transaction locks its lease rows when it begins and writes when it is committed, so that takers come in
+between as they do on PostgreSQL. `audit` is told of all that became durable; the journal it keeps is never
+trimmed.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class StoreModel:
         return (row.run_id, row.sequence) == (write.expected_run_id, write.expected_sequence)
 
     def _is_refused(self, write: InstanceWrite) -> bool:
-        """Data that does not fit, and rows that are there already: both are errors of SQLSTATE class 22 or 23."""
+        """Data that does not fit, and rows that are there already: both are errors of SQLSTATE class 22 or
+        23."""
         if any(REFUSED in row.events for row in write.journal):
             return True
         seen = self.seen.get(write.workflow_id, {})
@@ -169,8 +171,8 @@ class StoreModel:
                 reason=changed.reason,
                 result=changed.result,
             )
-        for row in write.seen:
-            self.seen[row.workflow_id][row.message_id] = row
+        for answered in write.seen:
+            self.seen[answered.workflow_id][answered.message_id] = answered
         self._audit.written(write)
 
     # --- reads -----------------------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ class Storm:
 
     def _strike(self, kind: str) -> None:
         self._stream = self._faults.streams[kind]
+        if self._faults.comes(kind) and self._kinds[kind]():
+            self._faults.note(kind)
         if self._faults.active:
-            if self._faults.has_any_left and self._kinds[kind]():
-                self._faults.count(kind)
             self._plan(kind)
 
     def _length(self) -> int:

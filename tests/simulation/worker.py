@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dalsegno.broker import topology
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ASK_AGAIN = 2 * SECOND
 LASTS_LONG = SECOND
+OnDelivery = Callable[[Delivery, ModelConsumer], None]
+
 FORGED = "the result of a forged token"
 
 
@@ -81,7 +84,7 @@ class Worker(Process):
         connection.to_broker(lambda: self._simulation.broker.declare(declared.queues))
         self._consume(connection, topology.task_queue(name), self._on_task)
 
-    def _consume(self, connection: Connection, queue: str, on_delivery: object) -> None:
+    def _consume(self, connection: Connection, queue: str, on_delivery: OnDelivery) -> None:
         opened: list[ModelConsumer] = []
 
         def again(_: str = "") -> None:
@@ -93,7 +96,7 @@ class Worker(Process):
             connection,
             queue,
             prefetch=self._simulation.worker_prefetch,
-            on_delivery=lambda delivery: on_delivery(delivery, opened[0]),  # type: ignore[operator]
+            on_delivery=lambda delivery: on_delivery(delivery, opened[0]),
             on_closed=again,
             opened=lambda consumer: opened.append(consumer) if consumer is not None else again(),
         )
@@ -184,7 +187,7 @@ class Worker(Process):
             activity_id=task.activity_id,
             attempt=task.attempt,
             token=task.token if token is None else token,
-            **fields,  # type: ignore[arg-type]
+            **fields,
         )
         encoded = encode(body, message_id=f"{self.name}-{self._sent}")
         on_confirmed = confirmed if callable(confirmed) else lambda: None

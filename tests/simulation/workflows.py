@@ -1,5 +1,5 @@
-"""The user code that is simulated: each workflow's outcome depends on its arguments and signals alone, however its
-world fails, so that a plain function can say what it must be."""
+"""The user code that is simulated: each workflow's outcome depends on its arguments and signals alone,
+however its world fails, so that a plain function can say what it must be."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +21,7 @@ from tests.simulation import stories
 from tests.simulation.activities import Ledger
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.client import Client
-from tests.simulation.faults import Faults
+from tests.simulation.faults import FaultID, Faults
 from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
@@ -38,21 +39,20 @@ CALM = 400 * SECOND
 
 
 class Simulation:
-    """Built from a seed alone; `without` and `fault_limit` are for finding out which faults it takes."""
+    """Built from a seed alone; `only` is for finding out which of its faults a failure takes."""
 
     def __init__(
         self,
         seed: int,
         *,
-        without: Collection[str] = (),
-        fault_limit: int | None = None,
+        only: Collection[FaultID] | None = None,
         keep_trace: bool = False,
         workflows: int = 30,
     ) -> None:
         self.seed = seed
         self.random = random = Random(f"{seed} world")
         self.scheduler = Scheduler(keep_all=keep_trace)
-        self.faults = Faults(seed, without=without, limit=fault_limit)
+        self.faults = Faults(seed, only=only)
         self.code = CODE
         self.partitions = random.choice((1, 2, 4, 6))
         self.settings = _settings(random)
@@ -93,7 +93,7 @@ class Simulation:
         for number in range(self._workflows):
             plan = self.random.choice(stories.KINDS)(self.random)
             delay = self.random.randrange(STORM * 3 // 4)
-            self.scheduler.after(SECOND, lambda n=number, p=plan, d=delay: self._play(n, p, d))  # type: ignore[misc]
+            self.scheduler.after(SECOND, partial(self._play, number, plan, delay))
         Storm(self).begin()
 
     def _play(self, number: int, plan: stories.Plan, delay: int) -> None:
@@ -133,7 +133,7 @@ class Simulation:
         finally:
             structlog.configure(**config)
 
-    def _hear(self, _: Any, method: str, event: dict[str, Any]) -> Any:
+    def _hear(self, _: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         name = event["event"]
         error = event.get("exc_info")
         if isinstance(error, BaseException):
