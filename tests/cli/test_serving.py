@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pika  # type: ignore[import-untyped]
 import pytest
@@ -18,8 +16,10 @@ from dalsegno.broker import topology
 from dalsegno.cli.failures import DONE
 from tests.cli.sample import NOTES_VARIABLE
 from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
+from tests.system.audit import Rows
 
 NOBODY_LISTENS = "amqp://guest:very-secret@127.0.0.1:1/orders"
+QUEUES = [topology.partition_queue(1, number) for number in range(16)]
 LAST = b"last"
 NO_DATABASE = "postgresql://me:very-secret@127.0.0.1:1/orders"
 TOGETHER_SECONDS = 30.0
@@ -102,7 +102,7 @@ def test_a_worker_that_is_told_twice_ends_at_once_and_another_does_its_work(shor
 
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
-def test_a_host_that_is_told_to_stop_leaves_nothing_to_be_delivered_twice(
+def test_what_a_host_has_done_before_it_stops_is_not_delivered_again_and_the_rest_is(
     tmp_path: Path, rabbitmq_url: str, postgres_url: str
 ) -> None:
     where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
@@ -110,43 +110,52 @@ def test_a_host_that_is_told_to_stop_leaves_nothing_to_be_delivered_twice(
     assert shell.run("init").exit_code == DONE
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
         channel = connection.channel()
-        ids = (f"w-{number}" for number in count())
+        published: list[str] = []
         with shell.start("host", "tests.cli.sample") as host:
             host.wait_ready("host")
-            for workflow_id in islice(ids, 500):
-                publish_start(channel, workflow_id)
-            host.signal(signal.SIGTERM)
-            while host.process.poll() is None:
-                publish_start(channel, next(ids))
-                connection.process_data_events(time_limit=0.01)
+            until(lambda: all(consumers(channel, queue) for queue in QUEUES), "the host consumes all queues")
+            while len(published) < 500 or host.process.poll() is None:
+                published.append(publish_start(channel, f"w-{len(published)}"))
+                if len(published) == 500:
+                    host.signal(signal.SIGTERM)
+                connection.process_data_events(time_limit=0 if len(published) < 500 else 0.01)
             assert host.wait() == DONE
+        left = left_in(channel)
 
-        left = left_in(channel, [topology.partition_queue(1, number) for number in range(16)])
+    done = Rows(postgres_url).instances.keys()
+    assert done
+    assert left
+    assert done & set(left) == set()
+    assert sorted(done | set(left)) == sorted(published)
+    assert len(left) == len(set(left))
 
-    assert left, "the host went before the last commands came"
-    assert [method for method in left if method.redelivered] == []
 
-
-def publish_start(channel: BlockingChannel, workflow_id: str) -> None:
+def publish_start(channel: BlockingChannel, workflow_id: str) -> str:
     body = {"v": 1, "workflow_id": workflow_id, "workflow_type": "Patient", "args": []}
     properties = pika.BasicProperties(
         type="workflow.start", content_type="application/json", delivery_mode=2, message_id=workflow_id
     )
     key = topology.routing_key_of(workflow_id)
     channel.basic_publish(topology.COMMANDS_EXCHANGE, key, json.dumps(body).encode(), properties)
+    return workflow_id
 
 
-def left_in(channel: BlockingChannel, queues: Sequence[str]) -> list[Any]:
-    """What the queues hold, up to a last message that each is sent for this."""
-    left: list[Any] = []
-    lasts: list[Any] = []
+def consumers(channel: BlockingChannel, queue: str) -> int:
+    return int(channel.queue_declare(queue, passive=True).method.consumer_count)
 
-    def take(_: object, method: Any, __: object, body: bytes) -> None:
-        (lasts if body == LAST else left).append(method)
 
-    for queue in queues:
+def left_in(channel: BlockingChannel) -> list[str]:
+    """IDs of the messages in the partitions' queues, up to a last one that each is sent for this."""
+    left: list[str] = []
+    lasts: list[str] = []
+
+    def take(_: object, __: object, properties: pika.BasicProperties, body: bytes) -> None:
+        if properties.type != "partition.marker":
+            (lasts if body == LAST else left).append(properties.message_id)
+
+    for queue in QUEUES:
         channel.basic_publish("", queue, LAST)
         channel.basic_consume(queue, take)
-    while len(lasts) < len(queues):
+    while len(lasts) < len(QUEUES):
         channel.connection.process_data_events(time_limit=1)
     return left
