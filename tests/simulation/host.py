@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
@@ -36,24 +36,19 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.errors import DalsegnoError, StoreUnavailableError
+from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import LeaseRow, Loaded, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.scheduler import SECOND, Process, ProcessKilled
-from tests.simulation.store_model import Transaction
+from tests.simulation.store_link import StoreLink
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
-T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-READ_RETRY = SECOND // 10
-STATEMENT_TIMEOUT = 4 * SECOND
-"""Until what was sent to a database that does not answer is given up."""
 
 
 class SeededEntropy:
@@ -107,8 +102,6 @@ class Host(Process):
         self._store = simulation.store
         self._faults = simulation.faults
         self._ids = 0
-        self._store_silent_until = 0
-        self._transaction: Transaction | None = None
 
     def new_host_id(self) -> str:
         self._ids += 1
@@ -145,6 +138,13 @@ class Host(Process):
             prefetch=simulation.settings.prefetch,
             on_ready=self._broker_ready,
         )
+        self.store_link = StoreLink(
+            self._store,
+            self,
+            simulation.random,
+            self._faults,
+            idle_timeout=round(simulation.settings.lease_ttl_seconds * SECOND / 2),
+        )
         unused: Any = None  # the control queue is not served here, but for dead tasks
         self._control = Control(
             outbox=self.engine.outbox, store=unused, membership=unused, host_id=lambda: self._host_id
@@ -170,8 +170,7 @@ class Host(Process):
         self.end_life(reason)
         cut = self._faults.happens("connection cut before the last frames")
         self._simulation.broker.process_died(self, cut=cut)
-        if self._transaction is not None:
-            self._store.abort(self._transaction)
+        self.store_link.abandon()
         self._simulation.host_ended(self)
 
     def step(self, what: str) -> None:
@@ -187,13 +186,6 @@ class Host(Process):
             self.left()
         else:
             self.tell_supervisor(Leave())
-
-    def cut_from_store(self, microseconds: int) -> None:
-        self._store_silent_until = self.scheduler.now + microseconds
-
-    @property
-    def reaches_store(self) -> bool:
-        return self.scheduler.now >= self._store_silent_until
 
     def _repeat(self, microseconds: int, callback: Callable[[], None]) -> None:
         def again() -> None:
@@ -211,7 +203,7 @@ class Host(Process):
 
     def _broker_ready(self) -> None:
         membership = MembershipModel(
-            self._store, self._faults, lambda: self.reaches_store, lambda: self.step("membership call")
+            self._store, self._faults, self.store_link.is_reachable, lambda: self.step("membership call")
         )
         self._supervisor = HostSupervisor(
             HostOptions(
@@ -396,61 +388,16 @@ class Host(Process):
             self.after(0, lambda: self.engine.commit_failed(error))
             return
         self.step("round begun")
-        self.after(self._store_latency(), lambda: self._begin(round_))
-
-    def _store_latency(self) -> int:
-        if self._faults.happens("commit slow"):
-            return self._simulation.random.randrange(6 * SECOND)
-        return self._simulation.random.randrange(200, 2_000)
-
-    def _begin(self, round_: Round) -> None:
-        if self._faults.happens("commit fails"):
-            self.after(self._store_latency(), self._commit_failed)
-            return
-        if not self.reaches_store:
-            self.after(STATEMENT_TIMEOUT, self._commit_failed)
-            return
-        transaction = self._transaction = self._store.begin(round_)
-        self.step("transaction open")
-        idle_timeout = round(self._simulation.settings.lease_ttl_seconds * SECOND / 2)
-        self.scheduler.after(idle_timeout, lambda: self._store.abort(transaction))
-        self.after(self._store_latency(), lambda: self._commit(transaction))
-
-    def _commit(self, transaction: Transaction) -> None:
-        self._transaction = None
-        if not self.reaches_store:
-            self.after(STATEMENT_TIMEOUT, self._commit_failed)
-            return
-        try:
-            outcome = self._store.commit(transaction)
-        except StoreUnavailableError:
-            self.after(0, self._commit_failed)
-            return
-        self._simulation.invariants.after_commit(self)
-        self.step("committed")
-        if self._faults.happens("commit done but reported failed"):
-            self.after(self._store_latency(), self._commit_failed)
-        else:
-            self.after(self._store_latency(), lambda: self._committed(outcome))
+        self.store_link.commit(
+            round_,
+            written=lambda: self._simulation.invariants.after_commit(self),
+            done=self._committed,
+            failed=self.engine.commit_failed,
+        )
 
     def _committed(self, outcome: RoundOutcome) -> None:
         self._clock.heard(outcome.now)
         self.engine.committed(outcome)
-
-    def _commit_failed(self) -> None:
-        self.engine.commit_failed(StoreUnavailableError("the database does not answer"))
-
-    def _read(self, query: Callable[[], T], done: Callable[[T], None]) -> None:
-        slow = self._faults.happens("read slow")
-        delay = self._simulation.random.randrange(3 * SECOND) if slow else self._store_latency()
-        self.after(delay, lambda: self._read_now(query, done))
-
-    def _read_now(self, query: Callable[[], T], done: Callable[[T], None]) -> None:
-        if not self.reaches_store or self._faults.happens("read fails"):
-            self.after(READ_RETRY, lambda: self._read(query, done))
-            return
-        answer = query()
-        self.after(self._simulation.random.randrange(100, 1_000), lambda: done(answer))
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
         self.step("loading")
@@ -459,22 +406,22 @@ class Host(Process):
         def query() -> list[Loaded]:
             return [self._store.load(workflow_id, seen_limit=limit) for workflow_id in workflow_ids]
 
-        self._read(query, partial(self.engine.loaded, partition))
+        self.store_link.read(query, partial(self.engine.loaded, partition))
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         def found(answers: Mapping[str, str]) -> None:
             self.engine.seen_found(partition, workflow_id, message_id, answers)
 
-        self._read(lambda: self._store.answers(workflow_id, message_id), found)
+        self.store_link.read(lambda: self._store.answers(workflow_id, message_id), found)
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        self._read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
+        self.store_link.read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
 
     def clear_strikes(self, run_id: str) -> None:
         """There are none."""
 
     def find_suspended(self, partition: int, limit: int) -> None:
-        self._read(
+        self.store_link.read(
             lambda: self._store.suspended(self._slots(partition), limit=limit),
             partial(self.engine.suspended_found, partition),
         )
@@ -483,7 +430,7 @@ class Host(Process):
         return range(partition, topology.SLOTS, self.engine.partition_count)
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
-        self._read(
+        self.store_link.read(
             lambda: self._store.due(self._slots(partition), before=before, limit=limit),
             lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
         )
@@ -504,7 +451,7 @@ class Host(Process):
         if caller is None or run_id is None:
             cause.done()
             return
-        self._read(
+        self.store_link.read(
             lambda: self._store.load_run(run_id),
             lambda row: cause.done() if row is None else self._other_runs._run(row, cause, caller),
         )

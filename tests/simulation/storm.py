@@ -146,7 +146,7 @@ class Storm:
         host = self._some_host()
         if host is not None:
             host.trace("cannot reach the database")
-            host.cut_from_store(self._length())
+            host.store_link.cut(self._length())
         return host is not None
 
     def _step_clock(self) -> bool:
