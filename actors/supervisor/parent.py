@@ -131,8 +131,7 @@ class Parent:
 
     def _wait_for(self, children: Sequence[Child], signals: Signals) -> None:
         deadline = self._clock() + self._settings.stop_seconds
-        requests = signals.stop_requests
-        while any(child.is_alive() for child in children) and signals.stop_requests == requests:
+        while any(child.is_alive() for child in children) and signals.stop_requests < 2:
             remaining = deadline - self._clock()
             if remaining <= 0:
                 return

@@ -386,11 +386,13 @@ def test_a_child_that_does_not_stop_is_killed_when_its_time_is_over(parents: Sta
     assert not any(child.is_running() for child in children)
 
 
-def test_a_parent_that_is_asked_twice_kills_at_once(parents: StartParent) -> None:
-    parent = parents("ignore", stop_seconds=3600.0)
-    parent.noted(2)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_parent_that_is_asked_twice_kills_at_once(parents: StartParent, groups: int) -> None:
+    parent = parents(*["ignore"] * groups, stop_seconds=3600.0)
+    ready = 2 * groups
+    parent.noted(ready)
     parent.process.terminate()
-    assert parent.noted(4)[2:] == ["was asked to stop"] * 2
+    assert parent.noted(ready + 2)[ready:] == ["was asked to stop"] * 2
 
     parent.process.terminate()
 
