@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -43,54 +42,13 @@ from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.scheduler import SECOND, Process, ProcessKilled
+from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, Ticker
 from tests.simulation.store_link import StoreLink
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 Ts = TypeVarTuple("Ts")
-
-
-class SeededEntropy:
-    """As actors.entropy, from a seed."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed = seed.encode()
-        self._counter = 0
-
-    def draw(self) -> bytes:
-        self._counter += 1
-        return blake2b(self._counter.to_bytes(8), key=self._seed, digest_size=32).digest()
-
-
-class NobodyWatches:
-    def enter(self, run_id: str, cause: str) -> None:
-        """There is no watchdog here."""
-
-    def leave(self) -> None:
-        """See `enter`."""
-
-
-class Ticker:
-    """actors.supervisor.ticker, on virtual time."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._stopped = False
-
-    def start(self) -> None:
-        """Nothing to do."""
-
-    def after(self, seconds: float) -> None:
-        if not self._stopped:
-            self._host.after(ceil(seconds * SECOND), self._tick)
-
-    def _tick(self) -> None:
-        if not self._stopped:
-            self._host.tell_supervisor(Tick())
-
-    def stop(self) -> None:
-        self._stopped = True
 
 
 class Host(Process):
@@ -217,7 +175,7 @@ class Host(Process):
                 clock=self.monotonic,
             )
         )
-        self._supervisor._ticker = Ticker(self)  # type: ignore[assignment]
+        self._supervisor._ticker = Ticker(self, lambda: self.tell_supervisor(Tick()))  # type: ignore[assignment]
         self._supervisor.on_start()
 
     def _deliver(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> None:

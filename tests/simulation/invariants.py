@@ -74,6 +74,9 @@ class Invariants:
         for row in write.journal:
             self._placed(write, row)
             record = self.history.add(row)
+            self._simulation.scheduler.trace(
+                "store", f"{write.workflow_id} {row.sequence}: {row.cause} (by {row.host}, epoch {row.epoch})"
+            )
             self._forgotten(row, record)
             rows = self.history.rows_of_cause[row.cause]
             if (
@@ -238,6 +241,7 @@ class Invariants:
             return
         message = stored.outgoing.message
         message_id = message.message_id or ""
+        self._simulation.scheduler.trace(process, f"acknowledges {message.type} {message_id}")
         if message_id in self._dead:
             return
         try:

@@ -53,9 +53,11 @@ class Summary:
         return self.fault_count / max(self.cpu_seconds, 1e-9) * 60
 
 
-def run_seed(seed: int, *, only: frozenset[FaultID] | None = None) -> tuple[Simulation, Failure | None]:
+def run_seed(
+    seed: int, *, only: frozenset[FaultID] | None = None, keep_trace: bool = False
+) -> tuple[Simulation, Failure | None]:
     """One simulation. An error of any class is a failure: nothing here may raise."""
-    simulation = Simulation(seed, only=only)
+    simulation = Simulation(seed, only=only, keep_trace=keep_trace)
     try:
         simulation.run()
     except Violation as violation:
@@ -67,9 +69,12 @@ def run_seed(seed: int, *, only: frozenset[FaultID] | None = None) -> tuple[Simu
 
 
 def _failure(simulation: Simulation, name: str, text: str) -> Failure:
-    lines = [f"{at / SECOND:10.4f} {who:8} {what}" for at, who, what in simulation.scheduler.lines]
     faults = tuple(simulation.faults.happened)
-    return Failure(simulation.seed, name, text, faults, tuple(lines[-TRACE_SHOWN:]))
+    return Failure(simulation.seed, name, text, faults, tuple(_lines(simulation)[-TRACE_SHOWN:]))
+
+
+def _lines(simulation: Simulation) -> list[str]:
+    return [f"{at / SECOND:10.4f} {who:8} {what}" for at, who, what in simulation.scheduler.lines]
 
 
 def run_seeds(seeds: Iterable[int], *, stop_at: int | None = None, fault_goal: int | None = None) -> Summary:
@@ -120,8 +125,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first (default: 0)")
     parser.add_argument("--stop-at", type=int, default=3, help="so many failures (default: 3)")
     parser.add_argument("--no-shrinking", action="store_true", help="show failures as they are found")
+    parser.add_argument("--trace", action="store_true", help="show all that happens with one seed")
     options = parser.parse_args(arguments)
     console = Console()
+    if options.trace:
+        return _show_trace(console, options.seed)
     seeds = range(options.seed, options.seed + options.seeds)
     summary = run_seeds(_with_progress(seeds, console), stop_at=options.stop_at)
     for failure in summary.failures:
@@ -134,6 +142,15 @@ def _with_progress(seeds: range, console: Console) -> Iterable[int]:
     if not console.is_terminal:
         return seeds
     return track(seeds, description="seeds", console=console)
+
+
+def _show_trace(console: Console, seed: int) -> int:
+    simulation, failure = run_seed(seed, keep_trace=True)
+    for line in _lines(simulation):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if failure is not None:
+        console.print(failure.text, style="bold red", markup=False, soft_wrap=True)
+    return 0 if failure is None else 1
 
 
 def _show_failure(console: Console, failure: Failure) -> None:
