@@ -51,6 +51,7 @@ class Connection:
         self.consumers: list[ModelConsumer] = []
         self.own_queues: list[str] = []
         self._on_closed = on_closed
+        self._life = process.life
 
     def to_broker(self, callback: Callable[[], None], *, publishing: bool = False) -> None:
         if self.is_open:
@@ -59,7 +60,12 @@ class Connection:
 
     def to_process(self, callback: Callable[[], None], *, publishing: bool = False) -> None:
         pipe = self.publishing[1] if publishing else self.consuming[1]
-        pipe.carry(lambda: callback() if self.is_open else None, self.process)
+        pipe.carry(lambda: callback() if self._is_heard else None, self.process)
+
+    @property
+    def _is_heard(self) -> bool:
+        """The process that opened it is still the one there, and has not given it up."""
+        return self.is_open and self.process.life == self._life
 
     def ask(self, what: Callable[[], object], answered: Callable[[object], None]) -> None:
         """A request with an answer; none comes if the connection breaks meanwhile."""
@@ -114,7 +120,7 @@ class Connection:
             self.broker.scheduler.after(HEARTBEAT, lambda: self.break_down("missed heartbeats"))
 
     def _closed_here(self, reason: str | None) -> None:
-        if not self.is_open:
+        if not self._is_heard:
             return
         self.is_open = False
         for publisher in self.publishers:
