@@ -30,11 +30,12 @@ class Links:
         self._boxes: dict[str, ReplyBox] = {}
         self._id = uuid4().hex  # hosts derive the message IDs of answers from correlation IDs
         self._correlation_ids = count(1)
-        self._closed = asyncio.Event()
+        self._closed = False
 
     async def connect(self, *, timeout: float) -> None:
         """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
         patience = Patience("Connecting", self.timings)
+        patience.hindered("the broker does not answer")
         try:
             async with asyncio.timeout(timeout):
                 while await self.link(patience) is None:
@@ -47,7 +48,7 @@ class Links:
 
         Raises ConfigurationError for what does not pass by itself, RuntimeError when the client is closed.
         """
-        if self._closed.is_set():
+        if self._closed:
             raise RuntimeError("This client is closed.")
         if self._link is not None and self._link.is_open:
             return self._link
@@ -55,6 +56,8 @@ class Links:
             self._opening = asyncio.create_task(self._open())
         opening = self._opening
         await asyncio.wait({opening})  # unlike a plain await, this leaves it alone when we are cancelled
+        if opening.cancelled():
+            return None  # by `close`
         outcome = opening.result()
         match outcome:
             case Link():
@@ -71,8 +74,7 @@ class Links:
         """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
         link = Link(self._broker, on_reply=self._deliver, on_end=self._link_ended)
         try:
-            if await self._closed_within(self._pause):
-                return BrokerUnavailableError("the client was closed")
+            await asyncio.sleep(self._pause)
             await link.open()
         except (BrokerUnavailableError, ConfigurationError) as error:
             self._pause = self._pauses.next()
@@ -81,13 +83,6 @@ class Links:
             self._opening = None
         self._link = link
         return link
-
-    async def _closed_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._closed.wait()
-        except TimeoutError:
-            return False
 
     def _link_ended(self, reason: str) -> None:
         self._pause = self._pauses.next()
@@ -118,8 +113,9 @@ class Links:
 
     async def close(self) -> None:
         """Whoever waits for a reply gets a RuntimeError. Closing twice is ordinary."""
-        self._closed.set()
+        self._closed = True
         if self._opening is not None:
+            self._opening.cancel()  # a broker that does not answer must not keep us
             await asyncio.wait({self._opening})
         if self._link is not None:
             await self._link.close()

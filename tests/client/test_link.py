@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dalsegno.broker.port import Message, Outcome
+from dalsegno.broker.port import Message, OnClosed, Outcome, Session
+from dalsegno.client import Client
 from dalsegno.client.link import Link
+from dalsegno.errors import BrokerUnavailableError
 from tests.broker.witness import eventually
 from tests.client.fake_host import FakeHost
 from tests.client.flaky_broker import FlakyBroker
@@ -69,3 +71,17 @@ async def test_a_link_whose_consumer_is_taken_away_has_ended(
     assert len(ends) == 1
     await link.close()
     assert not session.is_open
+
+
+class SilentBroker:
+    """It takes a connection and never says a word."""
+
+    async def connect(self, *, on_closed: OnClosed, name: str = "") -> Session:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+async def test_a_broker_that_does_not_answer_keeps_nobody_for_longer_than_their_time() -> None:
+    with pytest.raises(BrokerUnavailableError, match="the broker does not answer"):
+        async with Client(SilentBroker(), timeout=0.05):
+            pass
