@@ -60,7 +60,6 @@ class Invariants:
         self._settled: set[str] = set()
         self._unsendable: set[str] = set()
         self._effects: dict[tuple[str, int], list[tuple[str, Effect]]] = {}
-        self._granted: set[tuple[str, str, int]] = set()
         self._forwarded: set[str] = set()
         self._dead: set[str] = set()
         self._commits = 0
@@ -218,10 +217,6 @@ class Invariants:
             outcome is Outcome.RETURNED and outgoing.message.type != "activity.task"
         ):
             self._settled.add(outgoing.message.message_id or "")
-            if outgoing.message.type == "activity.grant":
-                grant = decode(outgoing.message)
-                assert isinstance(grant, wire.ActivityGrant)
-                self._granted.add((grant.run_id, grant.activity_id, grant.attempt))
 
     def unsendable(self, message_id: str) -> None:
         self._unsendable.add(message_id)
@@ -279,12 +274,11 @@ class Invariants:
             effect.run_id, effect.activity_id, made_at
         ):
             return True
-        if (
-            isinstance(effect, GrantEffect)
-            and (effect.run_id, effect.activity_id, effect.attempt) in self._granted
-        ):
-            return True  # who asked again was answered under another ID
-        if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
+        if isinstance(effect, GrantEffect):
+            return (
+                True  # who asks again is answered under another ID, and that is all the engine waits for then
+            )
+        if isinstance(effect, TaskEffect | CancelTaskEffect):
             return self.history.is_attempt_over(effect.run_id, effect.activity_id, effect.attempt)
         return False
 
