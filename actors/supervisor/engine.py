@@ -318,14 +318,18 @@ class Engine:
             supervisor.task_queue_found_empty(workflow_id, probe)
 
     def tick(self) -> None:
-        """From time to time (some ten times a second): timers, parking."""
+        """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
         self.outbox.park_overdue()
         self._fire_due()
+        hot = sum(supervisor.hot for supervisor in self.partitions.values())
+        if hot > self.settings.max_idle_instances:
+            self.sweep()
 
     def sweep(self) -> None:
         """About once a second: passivation."""
+        share = self.settings.max_idle_instances // max(1, len(self.partitions))
         for supervisor in list(self.partitions.values()):
-            supervisor.sweep()
+            supervisor.sweep(share)
 
     def _wake_timer_fired(self, at: int) -> None:
         if self._wake_timer == at:

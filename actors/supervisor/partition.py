@@ -406,10 +406,15 @@ class PartitionSupervisor(LightActor):
 
     # --- passivation -----------------------------------------------------------------------------------------
 
-    def sweep(self) -> None:
-        """Put idle instances away."""
+    @property
+    def hot(self) -> int:
+        """Workflows in memory."""
+        return len(self._children)
+
+    def sweep(self, share: int) -> None:
+        """Put idle instances away; beyond `share` at once."""
         self._outcomes.waiters.forget_overdue(self.engine.monotonic())
-        surplus = len(self._children) - self.engine.settings.max_idle_instances
+        surplus = self.hot - share
         children = self._children.values()
         for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
             self._retire(actor)

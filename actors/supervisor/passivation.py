@@ -38,15 +38,20 @@ def idle(
     engine: Engine, actors: Iterable[WorkflowActor], *, surplus: int, partition: int
 ) -> list[WorkflowActor]:
     """Those that may be put away now, of `actors` in the order of their last use. `surplus` go whatever the
-    idle time."""
+    idle time, if nobody works for them: one whose activity is under way is about to be used again."""
     now, limit = engine.monotonic(), engine.settings.idle_seconds
     found: list[WorkflowActor] = []
     for actor in islice(actors, SWEEP_LIMIT):
-        if now - actor.last_used < limit and len(found) >= surplus:
+        is_idle = now - actor.last_used >= limit
+        if not is_idle and len(found) >= surplus:
             break
-        if _may_leave(engine, actor, partition):
+        if (is_idle or not _is_served(actor)) and _may_leave(engine, actor, partition):
             found.append(actor)
     return found
+
+
+def _is_served(actor: WorkflowActor) -> bool:
+    return actor.is_loaded and actor.instance.state is not None and bool(actor.instance.state.activities)
 
 
 def _may_leave(engine: Engine, actor: WorkflowActor, partition: int) -> bool:

@@ -21,7 +21,8 @@ class HostSettings:
     idle_seconds: float = 10.0
     """An instance that was idle for this long leaves memory."""
     max_idle_instances: int = 1000
-    """Per process, shared over its partitions: beyond it the longest idle leave at once."""
+    """Per process, shared over its partitions: beyond it the longest idle leave at once, but for those whose
+    activities are under way."""
     history_limit: int = 10_000
     """Journal rows that a run keeps behind its newest snapshot; history only, nothing needs them."""
     scan_interval_seconds: float = 10.0

@@ -171,7 +171,7 @@ BUGS: dict[Plant, set[str]] = {
     timer_fired_twice_after_a_takeover: {"I13"},
     result_accepted_without_its_token: {"I10"},
     lost_activity_not_sent_again: {"I29"},
-    stale_actor_kept_after_a_failed_commit: {"I4", "I7"},
+    stale_actor_kept_after_a_failed_commit: {"I4", "I7", "I24"},
     epoch_not_raised: {"I3"},
     wakeup_removed_at_its_commit: {"I11"},
     prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
