@@ -122,6 +122,7 @@ def test_a_run_that_is_trimmed_faster_than_it_is_read_is_said_to_be_unread(
     assert summary.unread == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", [EMBEDDED, pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres])]
 )
