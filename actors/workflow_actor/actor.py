@@ -146,6 +146,7 @@ class WorkflowActor(LightActor):
     def round_over(self) -> None:
         """What it did in the round is durable."""
         self.in_round = False
+        self._current = None
         if self.one_by_one:
             self.one_by_one = not self.actor_inbox.empty()
             self._reschedule()
@@ -240,6 +241,9 @@ class WorkflowActor(LightActor):
         self._parent.failed(self, self._current, exception_value)
 
     def on_stop(self) -> None:
+        # The mailbox is what makes a cycle. Without it, what thousands of idle instances have held is free at
+        # once, and not when the collector of cycles comes by.
+        self.actor_inbox.owner = None
         if self._instance is not None:
             self._instance.discard_program()
 
