@@ -271,6 +271,12 @@ class Stack:
         """The end of what each process said."""
         return [(program.name, program.log[-LOG_TAIL_CHARACTERS:]) for program in self.programs]
 
+    def times_put_away(self, workflow_id: str) -> int:
+        """How often a workflow was passivated, as hosts say that log at the level debug."""
+        said = f'"workflow_id": "{workflow_id}"'
+        lines = (line for host in self.hosts for line in host.log.splitlines())
+        return sum(said in line and '"passivated"' in line for line in lines)
+
     # --- talking to it ---------------------------------------------------------------------------------------
 
     def client(self) -> Client:
