@@ -214,7 +214,7 @@ class Control:
         failure = Failure(
             kind="worker_lost",
             type="WorkerLost",
-            message=f"no worker survived the task: it came back {delivery.delivery_count} times or more",
+            message=f"no worker survived the task: it came back more than {topology.TASK_DELIVERY_LIMIT} times",
         )
         failed = wire.ActivityFailed(
             workflow_id=task.workflow_id,
