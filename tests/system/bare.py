@@ -71,18 +71,20 @@ class Bare:
         usual = {"content_type": "application/json", "delivery_mode": 2, "reply_to": self.reply_queue}
         return pika.BasicProperties(type=kind, message_id=message_id, **{**usual, **others})
 
-    def reply(self, message_id: str, kind: str | None = None) -> dict[str, Any]:
+    def reply(
+        self, message_id: str, kind: str | None = None, *, seconds: float = REPLY_SECONDS
+    ) -> dict[str, Any]:
         """The next reply to a message of ours, of that kind if one is given: replies may come more than once.
 
         TimeoutError if none comes.
         """
-        deadline = time.monotonic() + REPLY_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             for reply in self._taken(message_id):
                 if kind in (None, reply.get("kind")):
                     return reply
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no reply to {message_id} within {REPLY_SECONDS:g} s")
+                raise TimeoutError(f"no reply to {message_id} within {seconds:g} s")
             self._connection.process_data_events(time_limit=0.1)
 
     def _taken(self, message_id: str) -> Iterator[dict[str, Any]]:
@@ -97,16 +99,15 @@ class Bare:
         """Ask through the control queue."""
         return self.ask(kind, body, exchange="", routing_key="dalsegno.control")
 
-    def start(self, workflow_type: str, workflow_id: str, *args: Any, **fields: Any) -> str:
+    def start(self, workflow_type: str, workflow_id: str, *args: Any, message_id: str = "") -> str:
         """Start a workflow, with both replies wanted; the message ID is returned."""
         body = {
             "workflow_id": workflow_id,
             "workflow_type": workflow_type,
             "args": list(args),
             "replies": ["accepted", "result"],
-            **fields,
         }
-        return self.send("workflow.start", body)
+        return self.send("workflow.start", body, message_id=message_id)
 
     def taken_from(self, queue: str) -> list[tuple[Any, bytes]]:
         """All that is ready in a queue, taken out of it: properties and body of each."""

@@ -45,11 +45,17 @@ class AsksForTheUnknown:
 
 @workflow.defn
 class Waits:
-    """For an activity of a task queue without a worker."""
+    """For an activity of a task queue without a worker, each attempt of which may take `seconds`."""
 
     @workflow.run
-    async def run(self) -> str:
-        return await workflow.execute_activity(echo, "true", task_queue=NOBODYS_QUEUE)
+    async def run(self, seconds: float = 60.0) -> str:
+        return await workflow.execute_activity(
+            echo,
+            "true",
+            task_queue=NOBODYS_QUEUE,
+            start_to_close_timeout=seconds,
+            retry_policy=RetryPolicy(initial_interval=0.2, backoff_coefficient=1),
+        )
 
 
 @workflow.defn

@@ -20,7 +20,10 @@ MODULES = ["examples.orders", "tests.system.sleepers"]
 
 @pytest.fixture(
     scope="module",
-    params=[EMBEDDED, pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres])],
+    params=[
+        EMBEDDED,
+        pytest.param(SERVERS, marks=[pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.postgres]),
+    ],
 )
 def stack(request: pytest.FixtureRequest, stack_on: StackFactory) -> Iterator[Stack]:
     """Whose host puts workflows away after a moment, and says so."""

@@ -158,8 +158,8 @@ async def test_other_code_that_does_not_mend_it_is_tried_and_leaves_it_suspended
             return deployed.log.count("strike_written")
 
         await until(lambda: strikes() >= 2, "the new code has struck, too", seconds=SUSPENDED_SECONDS)
-        assert (await handle.describe()).status is WorkflowStatus.SUSPENDED
-        await load.more(10)
+        assert (await handle.describe(timeout=20)).status is WorkflowStatus.SUSPENDED
+        await load.more(10, seconds=30)
         assert strikes() == 2
         stack.trap.unlink()
         await handle.resume()
