@@ -215,8 +215,9 @@ class Reader(Protocol):
         """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
         run that ended still has to send has a wake-up."""
 
-    def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
-        """Workflow IDs of suspended instances of these slots: a host with other code tries them again."""
+    def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        """Workflow IDs of suspended instances of these slots, in one order and those behind `after` in it
+        (all, if it is ""): a host with other code tries them again. Fewer than `limit` are the last."""
 
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         """The run named, or the workflow's newest."""

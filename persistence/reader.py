@@ -80,6 +80,7 @@ class _Statements:
             sa.select(instances.c.workflow_id)
             # A literal, so that the partial index is seen to apply.
             .where(in_slots, instances.c.status == sa.text("'suspended'"))
+            .where(instances.c.workflow_id > sa.bindparam("after", type_=sa.Text()))
             .order_by(instances.c.workflow_id)
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
@@ -165,8 +166,8 @@ class SqlReader:
             rows = connection.execute(self._statements.due, asked).all()
         return [Due(row.workflow_id, row.slot, row.wake_at) for row in rows]
 
-    def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
-        asked = {"ids": self._database.keys(slots), "most": limit}
+    def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        asked = {"ids": self._database.keys(slots), "after": after, "most": limit}
         with self._owned.transaction() as connection:
             return list(connection.scalars(self._statements.suspended, asked))
 

@@ -18,6 +18,9 @@ from dalsegno.persistence.port import Due
 COLD_LOADS_LIMIT = 500
 """Cold instances that may be loading at one time because of wake-ups."""
 
+SUSPENDED_PAGE = 200
+"""How many suspended instances are asked for at one time. All are gone through when a partition goes live."""
+
 SCAN_LIMIT = 2000
 
 CONFIRM_PATIENCE = 1_000_000
@@ -36,7 +39,7 @@ class Engine(Protocol):
 
     def find_due(self, partition: int, before: int, limit: int) -> None: ...
 
-    def find_suspended(self, partition: int, limit: int) -> None: ...
+    def find_suspended(self, partition: int, after: str, limit: int) -> None: ...
 
     def wake_at_changed(self, wake_at: int) -> None: ...
 
@@ -87,6 +90,10 @@ class AlarmClock:
         self._scanning = False
         self._next_scan = 0.0
         self._more_due = False
+        self._next_suspended: str | None = None
+        """Behind which workflow ID the next page of suspended instances begins; None if none is wanted."""
+        self._suspended_asked: str | None = None
+        """Behind which it begins that was asked for and has not come."""
 
     @property
     def is_running(self) -> bool:
@@ -94,19 +101,33 @@ class AlarmClock:
 
     def start(self) -> None:
         """The partition is live; the database is scanned at the next look, and suspended instances are looked
-        at once, because our code may be other than that which they are suspended for."""
+        for at once, because our code may be other than that which they are suspended for."""
         self._runs = True
         self._next_scan = 0.0
-        self._engine.find_suspended(self._partition, COLD_LOADS_LIMIT)
+        self._next_suspended = ""
+        self._look_for_suspended()
 
-    def suspended_found(self, workflow_ids: Sequence[str]) -> None:
-        """Load them: an instance whose code has changed is due as soon as it is there."""
+    def _look_for_suspended(self) -> None:
+        """The next page, once there is room to load it."""
+        if self._next_suspended is not None and self._wards.loading + SUSPENDED_PAGE <= COLD_LOADS_LIMIT:
+            self._suspended_asked, self._next_suspended = self._next_suspended, None
+            self._engine.find_suspended(self._partition, self._suspended_asked, SUSPENDED_PAGE)
+
+    def suspended_found(self, after: str, workflow_ids: Sequence[str]) -> None:
+        """Load them: an instance whose code has changed is due as soon as it is there. A page that was asked
+        for before the clock was stopped is not waited for any more, and changes nothing."""
+        if after != self._suspended_asked:
+            return
+        self._suspended_asked = None
+        if len(workflow_ids) >= SUSPENDED_PAGE:
+            self._next_suspended = workflow_ids[-1]
         for workflow_id in workflow_ids:
             self._wards.child(workflow_id)
 
     def stop(self) -> None:
         """What it has given and nobody has handled yet is void; the next scan finds it again."""
         self._runs = False
+        self._next_suspended = self._suspended_asked = None
         self.term += 1
 
     @property
@@ -143,6 +164,7 @@ class AlarmClock:
             return
         now = self._engine.now()
         self._maybe_scan(now)
+        self._look_for_suspended()
         room = max(COLD_LOADS_LIMIT - self._wards.loading, 0)
         for workflow_id in self._wakeups.take_due(now, room):
             self._wake(workflow_id, now)

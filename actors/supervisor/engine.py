@@ -115,8 +115,8 @@ class Engine:
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self._world.find_due(partition, before, limit)
 
-    def find_suspended(self, partition: int, limit: int) -> None:
-        self._world.find_suspended(partition, limit)
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        self._world.find_suspended(partition, after, limit)
 
     def probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
         self._world.probe_task_queue(partition, workflow_id, probe)
@@ -307,10 +307,10 @@ class Engine:
         if supervisor is not None:
             supervisor.alarm_clock.found(due, complete=complete)
 
-    def suspended_found(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def suspended_found(self, partition: int, after: str, workflow_ids: Sequence[str]) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.alarm_clock.suspended_found(workflow_ids)
+            supervisor.alarm_clock.suspended_found(after, workflow_ids)
 
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)

@@ -396,10 +396,11 @@ class Host:
             what="due",
         )
 
-    def find_suspended(self, partition: int, limit: int) -> None:
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        slots = self._slots(partition)
         self._threads.read(
-            lambda reader: reader.suspended(self._slots(partition), limit=limit),
-            partial(self.engine.suspended_found, partition),
+            lambda reader: reader.suspended(slots, after=after, limit=limit),
+            partial(self.engine.suspended_found, partition, after),
             what="suspended",
         )
 

@@ -37,7 +37,7 @@ class World(Carrier, Protocol):
     def find_due(self, partition: int, before: int, limit: int) -> None:
         """Answered by `due_found`."""
 
-    def find_suspended(self, partition: int, limit: int) -> None:
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
         """Answered by `suspended_found`."""
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:

@@ -231,7 +231,7 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
     assert (outcome.lost, outcome.missed, outcome.rejected) == (frozenset(), frozenset(), {})
     assert [sequence_of(reader, name) for name in ("order-1", "order-2", "order-3")] == [2, 1, 1]
     assert [row.sequence for row in reader.history(run_of("order-1"))] == [2]
-    assert reader.suspended([7], limit=10) == ["order-1"]
+    assert reader.suspended([7], after="", limit=10) == ["order-1"]
     assert reader.seen("nobody", ["m1"]) == {"m1": "not_found"}
 
 

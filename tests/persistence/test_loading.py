@@ -175,7 +175,17 @@ def test_the_suspended_of_the_slots_asked_for_are_found(writer: Writer, reader: 
             creation("d", slot=1, **suspended),
         )
     )
-    assert set(reader.suspended([1], limit=10)) == {"a", "d"}
-    assert len(reader.suspended([1, 2], limit=2)) == 2
+    assert set(reader.suspended([1], after="", limit=10)) == {"a", "d"}
+    assert len(reader.suspended([1, 2], after="", limit=2)) == 2
     writer.commit(round_of(step("a", 2)))
-    assert reader.suspended([1], limit=10) == ["d"]
+    assert reader.suspended([1], after="", limit=10) == ["d"]
+
+
+def test_all_suspended_are_found_page_by_page_whatever_their_names(writer: Writer, reader: Reader) -> None:
+    names = ["B", "a", "\u00e4", "b-1", "b1", "Z", "z", "\U0001f3bc", "_", " "]
+    suspended = {"status": WorkflowStatus.SUSPENDED}
+    writer.commit(round_of(*(creation(name, slot=at % 3, **suspended) for at, name in enumerate(names))))
+    found: list[str] = []
+    while page := reader.suspended([0, 1, 2], after=found[-1] if found else "", limit=3):
+        found.extend(page)
+    assert sorted(found) == sorted(names)

@@ -378,10 +378,10 @@ class Host(Process):
     def clear_strikes(self, run_id: str) -> None:
         """There are none."""
 
-    def find_suspended(self, partition: int, limit: int) -> None:
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.store_link.read(
-            lambda: self._store.suspended(self._slots(partition), limit=limit),
-            partial(self.engine.suspended_found, partition),
+            lambda: self._store.suspended(self._slots(partition), after=after, limit=limit),
+            partial(self.engine.suspended_found, partition, after),
         )
 
     def _slots(self, partition: int) -> range:

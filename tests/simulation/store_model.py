@@ -219,10 +219,10 @@ class StoreModel:
         ]
         return sorted(rows, key=lambda due: (due.wake_at, due.workflow_id))[:limit]
 
-    def suspended(self, slots: Sequence[int], *, limit: int) -> list[str]:
+    def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
         wanted, status = set(slots), WorkflowStatus.SUSPENDED
         rows = [row for row in self.instances.values() if row.slot in wanted and row.status is status]
-        return sorted(row.workflow_id for row in rows)[:limit]
+        return sorted(row.workflow_id for row in rows if row.workflow_id > after)[:limit]
 
     def is_settled(self) -> bool:
         """No run is open."""

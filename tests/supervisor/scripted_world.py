@@ -225,7 +225,7 @@ class ScriptedWorld:
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self.due_asked.append((partition, before))
 
-    def find_suspended(self, partition: int, limit: int) -> None:
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.suspended_asked.append(partition)
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
