@@ -266,13 +266,20 @@ class Engine:
             try:
                 supervisor.loaded(row)
             except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
-                self._unreadable(supervisor, row, error)
+                self._unreadable(supervisor, row.workflow_id, error)
             if self.monotonic() > end and rows:
                 self._world.call_soon(lambda: self._take_in(supervisor, rows))
                 break
         self.request_work()
 
-    def _unreadable(self, supervisor: PartitionSupervisor, row: Loaded, error: Exception) -> None:
+    def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
+        """Its rows cannot be read, and those of others can."""
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            self._unreadable(supervisor, workflow_id, error)
+            self.request_work()
+
+    def _unreadable(self, supervisor: PartitionSupervisor, workflow_id: str, error: Exception) -> None:
         """Stored state that can't be read: what is sent to the instance is kept among the dead letters."""
         log.error(
             "instance_unreadable",

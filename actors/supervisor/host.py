@@ -367,7 +367,9 @@ class Host:
         def query(reader: Reader) -> list[Loaded]:
             return reader.load(workflow_ids)
 
-        self._threads.read(query, partial(self.engine.loaded, partition), what="load")
+        done = partial(self.engine.loaded, partition)
+        unreadable = partial(self.engine.unreadable, partition)
+        self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         self._threads.read(

@@ -23,7 +23,8 @@ class World(Carrier, Protocol):
         """Answered by `committed` or `commit_failed`."""
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        """Answered by `loaded`, after as many tries as it takes."""
+        """Answered by `loaded`, in as many parts and after as many tries as it takes, or for single ones by
+        `unreadable`."""
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         """Answered by `seen_found`."""
