@@ -23,6 +23,9 @@ from dalsegno.broker.embedded.wire import (
 
 log = structlog.get_logger("dalsegno.broker.embedded")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes from outside: not all of it is its own."""
+
 In = TypeVar("In", bound=Operation)
 Out = TypeVar("Out", bound=Operation)
 InContra = TypeVar("InContra", bound=Operation, contravariant=True)
@@ -122,7 +125,7 @@ class SocketLink(asyncio.Protocol, Generic[In, Out]):
             try:
                 with memoryview(incoming) as view, view[HEADER_BYTES:end] as frame:
                     operations = self._decode(frame)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 self._give_up("A frame could not be read.")
                 return
             del incoming[:end]

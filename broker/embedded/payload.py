@@ -45,7 +45,10 @@ def encode_message(message: Message) -> bytes:
 
 def decode_message(payload: bytes) -> Message:
     """Raises ValueError or TypeError for bytes that are no message (msgspec.DecodeError is a ValueError)."""
-    stored = _decode(payload)
+    try:
+        stored = _decode(payload)
+    except RecursionError:
+        raise ValueError("the headers are nested too deeply") from None
     _check(stored.headers)
     return Message(
         body=stored.body,

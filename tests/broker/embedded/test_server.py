@@ -102,6 +102,10 @@ async def test_what_a_killed_client_held_returns(path: Path, server: EmbeddedSer
 
 # -- what it bears ---------------------------------------------------------------------------------
 
+DEEP = b"\x91\x95\x01\x01\x01\xa1a" + b"\x91" * 100_000 + b"\xc0"
+"""A greeting with one field more, as a later version might have."""
+DEEP_MESSAGE = b"\x98\xc4\x01b" + b"\xc0" * 6 + b"\x81\xa1a" + b"\x91" * 100_000 + b"\xc0"
+
 
 @pytest.mark.parametrize(
     "noise",
@@ -112,17 +116,23 @@ async def test_what_a_killed_client_held_returns(path: Path, server: EmbeddedSer
         encode_frame([[99, 1, 2]]),
         encode_frame([[6, 1, "q"]]),
         encode_frame([[1, 1, 1, "name"], [7, 2, 1], [12, 1, 1, "", "q", b"no message"]]),
+        encode_frame([[1, 1, 1, "name"], [7, 2, 1], [12, 1, 1, "", "q", DEEP_MESSAGE]]),
+        len(DEEP).to_bytes(4, "big") + DEEP,
+        b"\x00\x00\x00\x07\x91\x94\x01\x01\x01\xa1\xff",
     ],
-    ids=["http", "huge", "garbage", "unknown", "impolite", "no-message"],
+    ids=["http", "huge", "garbage", "unknown", "impolite", "no-message", "deep-message", "deep", "no-text"],
 )
 async def test_a_peer_that_talks_nonsense_is_dropped_and_harms_nobody(
     path: Path, server: EmbeddedServer, noise: bytes
 ) -> None:
     ours = await open_session(path)
     reader, writer = await asyncio.open_unix_connection(path.with_name("broker.db.sock"))
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     writer.write(noise)
     await asyncio.wait_for(reader.read(), 10)
     writer.close()
+    assert not reported, "it was not refused, but fallen over"
     await fill(ours, "q", numbered(1))
     assert await ours.queue_depth("q") == 1
     await ours.close()
