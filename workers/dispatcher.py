@@ -243,7 +243,8 @@ class Dispatcher:
             for receipt in receipts:
                 receipt.acknowledge()
 
-        labelled = msgspec.structs.replace(message, headers={**message.headers, REASON_HEADER: reason})
+        # Without its own headers: with one more, there might be too many of them for any message.
+        labelled = msgspec.structs.replace(message, headers={REASON_HEADER: reason})
         self._dead_letters.post(Letter(DEAD_EXCHANGE, INVALID_KEY, labelled, keep=True, on_settled=on_settled))
 
 

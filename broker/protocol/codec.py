@@ -19,7 +19,13 @@ import msgspec
 
 from dalsegno.broker.port import HeaderValue, Message
 from dalsegno.broker.protocol import json_form, messages, strict_cbor, strict_json
-from dalsegno.broker.protocol.limits import MAX_BODY_BYTES, MAX_CAUSES, MAX_HEADERS, MAX_NAME_BYTES
+from dalsegno.broker.protocol.limits import (
+    MAX_BODY_BYTES,
+    MAX_CAUSES,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_NAME_BYTES,
+)
 from dalsegno.broker.protocol.messages import Name, Text, WireMessage
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
@@ -148,11 +154,22 @@ def reply_address(message: Message) -> ReplyAddress | None:
 def _check_properties(message: Message) -> None:
     if len(message.headers) > MAX_HEADERS:
         raise InvalidMessageError(f"it has {len(message.headers)} headers; the limit is {MAX_HEADERS}")
+    if message.headers and (size := _size(message.headers)) > MAX_HEADER_BYTES:
+        raise InvalidMessageError(f"its headers have {size} bytes together; the limit is {MAX_HEADER_BYTES}")
     for what, value in (("message ID", message.message_id), ("correlation ID", message.correlation_id)):
         if value is not None and (why := _why_not_name(value)):
             raise InvalidMessageError(f"the {what} {why}")
     if message.reply_to is not None and (why := _why_not_reply_to(message.reply_to)):
         raise InvalidMessageError(f"the reply_to {why}")
+
+
+def _size(headers: Mapping[str, HeaderValue]) -> int:
+    """Of their names, texts and bytes. What has too many characters is not encoded to be refused."""
+    texts = [part for field in headers.items() for part in field if isinstance(part, str | bytes)]
+    characters = sum(map(len, texts))
+    if characters > MAX_HEADER_BYTES:
+        return characters
+    return sum(len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def _media_type(content_type: str | None) -> str:

@@ -6,6 +6,8 @@ MAX_DEPTH = 64
 MAX_ITEMS = 100_000
 """Values in a body, keys included."""
 MAX_HEADERS = 64
+MAX_HEADER_BYTES = 16 * 1024
+"""Names, texts and bytes of all headers together. AMQP has room for them in one frame only."""
 MAX_NAME_BYTES = 255
 """IDs, names and types, in UTF-8. As AMQP's short strings."""
 MAX_CAUSES = 20

@@ -74,6 +74,8 @@ _NUMBERS: Mapping[int, Struct] = {
     }.items()
 }  # fmt: skip
 """Field types of fixed size; a timestamp is its seconds."""
+_INTEGER_MAX = 2**63 - 1
+"""What a header that we send can hold; a stranger's timestamp can be above it."""
 _VOID, _STRING, _BYTES, _DECIMAL = ord("V"), ord("S"), ord("x"), ord("D")
 _SIZED = frozenset(b"SxFA")
 """Field types that begin with their size: strings, bytes, nested tables and arrays."""
@@ -148,6 +150,9 @@ def encode_publish(channel: int, outgoing: Outgoing, body_max: int) -> list[byte
     if message.type is not None:
         flags |= TYPE
         properties += _short(message.type)
+    if _CONTENT_FIXED_SIZE + len(properties) > body_max:
+        # The standard allows one frame for them, and the broker ends the connection over a larger one.
+        raise ValueError("its properties do not fit into a frame")
     body = message.body
     size = len(body)
     head = _CONTENT_HEAD.pack(
@@ -283,15 +288,21 @@ def _decode_message(header: bytes, body: bytes) -> Message:
 
 
 def _decode_table(data: bytes, at: int, end: int) -> Mapping[str, HeaderValue]:
-    """The plain fields of a table. Nested tables, arrays and decimals are left out: none of ours has any."""
-    table: dict[str, HeaderValue] = {}
+    """The plain fields of a table. Nested tables, arrays and decimals are left out: none of ours has any.
+
+    So is what could not be passed on, because we write no such fields: a name that is not UTF-8, a number that
+    is too large.
+    """
+    table: dict[str | None, HeaderValue] = {}
     while at < end:
-        name, at = _read_short(data, at)
+        name, at = _read_text(data, at)
         kind = data[at]
         at += 1
         number = _NUMBERS.get(kind)
         if number is not None:
-            (table[name],) = number.unpack_from(data, at)
+            (value,) = number.unpack_from(data, at)
+            if value <= _INTEGER_MAX or isinstance(value, float):
+                table[name] = value
             at += number.size
         elif kind in _SIZED:
             start = at + _U32.size
@@ -306,7 +317,7 @@ def _decode_table(data: bytes, at: int, end: int) -> Mapping[str, HeaderValue]:
             at += _DECIMAL_SIZE
         else:
             break  # A field of unknown type has unknown size: what follows it cannot be found.
-    return table
+    return {name: value for name, value in table.items() if name is not None}
 
 
 def _text_or_bytes(value: bytes) -> str | bytes:

@@ -22,7 +22,14 @@ from dalsegno.broker.protocol.codec import (
     reply_address,
 )
 from dalsegno.broker.protocol.json_form import PLAIN_DEPTH_MAX
-from dalsegno.broker.protocol.limits import MAX_BODY_BYTES, MAX_CAUSES, MAX_DEPTH, MAX_HEADERS, MAX_ITEMS
+from dalsegno.broker.protocol.limits import (
+    MAX_BODY_BYTES,
+    MAX_CAUSES,
+    MAX_DEPTH,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_ITEMS,
+)
 from dalsegno.broker.protocol.messages import (
     ActivityCompleted,
     ActivityFailed,
@@ -189,6 +196,15 @@ def test_headers_are_counted() -> None:
     assert "65 headers" in refusal(cbor(START, headers=headers))
     del headers["x-0"]
     assert decode(cbor(START, headers=headers))
+
+
+LARGE = "v" * MAX_HEADER_BYTES, "ü" * (MAX_HEADER_BYTES // 2), b"v" * MAX_HEADER_BYTES
+
+
+@pytest.mark.parametrize("value", LARGE)
+def test_headers_have_a_size(value: str | bytes) -> None:
+    assert "headers have 16385 bytes" in refusal(cbor(START, headers={"x": value}))
+    assert decode(cbor(START, headers={"x": value[1:]}))
 
 
 @pytest.mark.parametrize(

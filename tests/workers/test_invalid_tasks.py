@@ -29,6 +29,7 @@ BAD = {
     "unknown type": Message(body=b"\xa0", message_id="bad", type="activity.unheard-of"),
     "fields missing": Message(body=b"\xa0", message_id="bad", type=ActivityTask.TYPE),
     "no properties": Message(body=b""),
+    "large headers": Message(body=b"", message_id="bad", headers={"x": "x" * 131_000, "b": True}),
 }
 
 
@@ -43,6 +44,7 @@ async def test_a_task_that_cannot_be_read_is_dead_lettered_and_the_next_one_runs
     (letter,) = engine.dead
     assert (letter.body, letter.message_id, letter.type) == (message.body, message.message_id, message.type)
     assert letter.headers[REASON]
+    assert sum(len(str(value)) for value in letter.headers.values()) < 1000
     assert await engine.depth() == 0
 
 

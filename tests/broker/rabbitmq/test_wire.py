@@ -9,7 +9,7 @@ from typing import Any
 
 import pamqp.frame
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel
@@ -202,9 +202,24 @@ def test_no_bytes_break_the_reading_of_a_table(fields: bytes) -> None:
     assert message.body == b"body"
 
 
+@given(
+    st.lists(st.tuples(st.binary(max_size=255), st.sampled_from(b"tbBsUuIilLTfdVS"), st.binary(max_size=12)))
+)
+@example([(b"\xff" * 255, ord("V"), b"")])
+@example([(b"time", ord("T"), b"\xff" * 8)])
+def test_whatever_headers_a_stranger_sends_the_message_can_be_passed_on(
+    fields: list[tuple[bytes, int, bytes]],
+) -> None:
+    table = b"".join(bytes((len(name), *name, kind)) + value for name, kind, value in fields)
+    properties = struct.pack(">HI", wire.HEADERS, len(table)) + table
+    message, _ = wire.decode_message(struct.pack(">HHQ", 60, 0, 4) + properties, b"body")
+    assert wire.encode_publish(7, Outgoing("", "q", message, ignore), 2**17)
+
+
 @pytest.mark.parametrize(
     "outgoing",
     [
+        Outgoing("", "k", Message(body=b"", headers={"n": "v" * BODY_MAX}), ignore),
         Outgoing("", "k" * 256, Message(body=b""), ignore),
         Outgoing("e" * 256, "k", Message(body=b""), ignore),
         Outgoing("", "k", Message(body=b"", message_id="i" * 256), ignore),
