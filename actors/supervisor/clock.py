@@ -7,23 +7,37 @@ from collections.abc import Callable
 
 
 class DatabaseClock:
-    """Microseconds since 1970 by the database's clock; never goes back.
+    """Microseconds since 1970 by the database's clock; never goes back, and never stands still.
 
-    The wall clock serves until the database has been heard of.
+    When the database's clock is put forward, this one follows at once. When it is put back, this one goes at
+    half speed until the database has caught up: a timer takes up to twice as long meanwhile, but it fires.
+
+    The wall clock serves until the database has been heard of; what it said then binds nobody.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._offset = time.time_ns() // 1000 - self._ticks()
-        self._last = 0
+        self._heard = False
+        self._agreed = self._agreed_ticks = 0
+        """When we last said what we believe to be the database's time: that time, and our ticks then."""
 
     def _ticks(self) -> int:
         return int(self._monotonic() * 1e6)
 
     def heard(self, database_time: int) -> None:
         """The database said that it is `database_time`, a moment ago."""
-        self._offset = database_time - self._ticks()
+        ticks = self._ticks()
+        self._offset = database_time - ticks
+        if not self._heard:
+            self._heard = True
+            self._agreed, self._agreed_ticks = database_time, ticks
 
     def now(self) -> int:
-        self._last = max(self._last, self._ticks() + self._offset)
-        return self._last
+        ticks = self._ticks()
+        believed = ticks + self._offset
+        slowest = self._agreed + (ticks - self._agreed_ticks) // 2
+        if believed < slowest:
+            return slowest
+        self._agreed, self._agreed_ticks = believed, ticks
+        return believed
