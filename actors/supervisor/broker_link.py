@@ -48,8 +48,6 @@ class LinkListener(Protocol):
 
     def channel_lost(self, partition: int) -> None: ...
 
-    def consuming_stopped(self, partition: int) -> None: ...
-
     def delivered(self, channel: Channel, delivery: Delivery) -> None: ...
 
     def flush_soon(self, channel: Channel) -> None: ...
@@ -252,16 +250,6 @@ class BrokerLink:
         channel, _ = self._consumers.pop(number)
         channel.close()
         self._listener.channel_lost(number)
-
-    def stop_consuming(self, number: int) -> None:
-        self._wanted.pop(number, None)
-        self._spawn(self._stop_consuming(number))
-
-    async def _stop_consuming(self, number: int) -> None:
-        known = self._consumers.get(number)
-        if known is not None:
-            await self._quietly(known[1].cancel())
-        self._listener.consuming_stopped(number)
 
     def close_channel(self, number: int) -> None:
         """An opening that is under way is not cut off, because its consumer might stay behind at the broker:

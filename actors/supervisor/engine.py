@@ -181,15 +181,18 @@ class Engine:
             self._world.partition_released(partition, epoch)
 
     def release(self, partition: int) -> None:
-        """Hand the partition over: stop consuming, run all that was delivered, acknowledge, close, release."""
+        """Hand the partition over: begin nothing more, finish and acknowledge what was begun, close, release.
+
+        The consumer is not cancelled: a broker gives a cancelled consumer's turn to the next one at once,
+        although we still hold messages, and were the lease to run out before they are acknowledged (a freeze,
+        a slow commit), later ones would overtake them. What is delivered meanwhile goes back untouched."""
         supervisor = self.partitions.get(partition)
         if supervisor is None or supervisor.is_draining:
             return
         for workflow_id, waiter in supervisor.begin_draining():
             self.tell_waiter_to_ask_again(workflow_id, waiter)
-        self._world.stop_consuming(partition)
         deadline = self.monotonic() + self.settings.drain_seconds
-        self._world.call_later(0.01, lambda: self._finish_release(supervisor, deadline))
+        self._world.call_soon(lambda: self._finish_release(supervisor, deadline))
 
     def _finish_release(self, supervisor: PartitionSupervisor, deadline: float) -> None:
         partition = supervisor.partition
@@ -228,12 +231,6 @@ class Engine:
             if not supervisor.is_draining:
                 self._world.open_channel(partition)
 
-    def consuming_stopped(self, partition: int) -> None:
-        """Everything that was on its way to us has been delivered."""
-        supervisor = self.partitions.get(partition)
-        if supervisor is not None:
-            supervisor.is_consuming = False
-
     def flush_soon(self, channel: Channel) -> None:
         """Acknowledge once per turn of the loop, not once per message."""
         self._dirty.append(channel)
@@ -249,7 +246,9 @@ class Engine:
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         supervisor = self.partitions.get(channel.partition)
-        if supervisor is not None and not supervisor.actor_stopped.is_set():
+        if supervisor is None or supervisor.is_draining:
+            return  # it returns to its queue when the channel closes
+        if not supervisor.actor_stopped.is_set():
             supervisor.actor_ref.tell(Delivered(channel, delivery))
             self.request_work()
 
@@ -283,12 +282,12 @@ class Engine:
         """Stored state that can't be read: what is sent to the instance is kept among the dead letters."""
         log.error(
             "instance_unreadable",
-            workflow_id=row.workflow_id,
+            workflow_id=workflow_id,
             partition=supervisor.partition,
             epoch=supervisor.epoch,
             reason=str(error),
         )
-        actor = supervisor.peek(row.workflow_id)
+        actor = supervisor.peek(workflow_id)
         if actor is None:
             return
         for cause in actor.unhandled():

@@ -302,9 +302,6 @@ class Host:
     def channel_lost(self, partition: int) -> None:
         self.engine.channel_lost(partition)
 
-    def consuming_stopped(self, partition: int) -> None:
-        self.engine.consuming_stopped(partition)
-
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         self.engine.delivered(channel, delivery)
 
@@ -364,8 +361,8 @@ class Host:
         self.engine.committed(outcome)
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        def query(reader: Reader) -> list[Loaded]:
-            return reader.load(workflow_ids)
+        def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
+            return reader.load(keys)
 
         done = partial(self.engine.loaded, partition)
         unreadable = partial(self.engine.unreadable, partition)
@@ -429,9 +426,6 @@ class Host:
 
     def open_channel(self, partition: int) -> None:
         self._link.open_channel(partition)
-
-    def stop_consuming(self, partition: int) -> None:
-        self._link.stop_consuming(partition)
 
     def close_channel(self, partition: int) -> None:
         self._link.close_channel(partition)

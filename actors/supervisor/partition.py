@@ -105,7 +105,6 @@ class PartitionSupervisor(LightActor):
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
         self.is_draining = False
-        self.is_consuming = False
         self._outcomes = Outcomes(engine, partition)
         self.alarm_clock = alarm_clock.AlarmClock(
             engine,
@@ -383,7 +382,6 @@ class PartitionSupervisor(LightActor):
     def channel_opened(self, channel: Channel, nonce: str) -> None:
         """Consuming has begun (again): timers wait until the marker is back."""
         self.channel = channel
-        self.is_consuming = True
         self.alarm_clock.stop()
         self._intake.nonce = nonce
 
@@ -396,7 +394,6 @@ class PartitionSupervisor(LightActor):
         if self.channel is not None:
             self.channel.close()
             self.channel = None
-        self.is_consuming = False
         self.alarm_clock.stop()
 
     def go_live(self) -> None:
@@ -429,15 +426,15 @@ class PartitionSupervisor(LightActor):
     # --- the end ---------------------------------------------------------------------------------------------
 
     def begin_draining(self) -> list[tuple[str, Waiter]]:
-        """No more timers; those who wait are to ask the next owner."""
+        """Nothing is begun any more, by message or by timer; those who wait are to ask the next owner."""
         self.is_draining = True
         self.alarm_clock.stop()
         return self._outcomes.waiters.take_all()
 
     @property
     def is_drained(self) -> bool:
-        """Nothing more is delivered, and all that was is acknowledged."""
-        if self.is_consuming or not self.actor_inbox.empty():
+        """All that was begun is acknowledged."""
+        if not self.actor_inbox.empty():
             return False
         return self.channel is None or self.channel.window.open == 0
 

@@ -50,10 +50,7 @@ class World(Carrier, Protocol):
     def open_channel(self, partition: int) -> None:
         """Consume the partition's queue, after as many tries as it takes. Answered by `channel_opened`."""
 
-    def stop_consuming(self, partition: int) -> None:
-        """No new deliveries; those already here stay ours. Answered by `consuming_stopped`."""
-
     def close_channel(self, partition: int) -> None: ...
 
     def partition_released(self, partition: int, epoch: int) -> None:
-        """All that was delivered is done with: the lease may go to its heir."""
+        """All that was begun is done with: the lease may go to its heir."""

@@ -94,19 +94,6 @@ class ModelConsumer:
             self.connection.process.step("acknowledging")
             self.connection.to_broker(lambda: self._acknowledged(tag, multiple))
 
-    def cancel(self, done: Callable[[], None]) -> None:
-        """No new deliveries after `done` was called; it is called in any case, if the process lives."""
-
-        def stop() -> None:
-            self.queue.leave(self)
-            self.queue.pump()
-            self.connection.to_process(done)
-
-        if self.is_open and self.connection.is_open:
-            self.connection.to_broker(stop)
-        else:
-            self.connection.process.after(0, done)
-
     def close(self) -> None:
         if self.is_open:
             self.is_open = False

@@ -61,6 +61,7 @@ AT_RANDOM: dict[str, float] = {
     "consumer channel closed": 2.5,
     "link to the broker silent": 6.0,
     "link to the database silent": 6.0,
+    "database slow": 6.0,
     "publishers blocked": 15.0,
     "queue full": 8.0,
     "task queue purged": 12.0,

@@ -161,7 +161,7 @@ class Host(Process):
 
     def _broker_ready(self) -> None:
         membership = MembershipModel(
-            self._store, self._faults, self.store_link.is_reachable, lambda: self.step("membership call")
+            self._store, self._faults, self.store_link.answers_in_time, lambda: self.step("membership call")
         )
         self._supervisor = HostSupervisor(
             HostOptions(
@@ -180,7 +180,7 @@ class Host(Process):
 
     def _deliver(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> None:
         """From the supervisor's thread to the loop: in order, perhaps late."""
-        late = self._faults.happens("membership answer late")
+        late = self.store_link.is_slow or self._faults.happens("membership answer late")
         delay = self._simulation.random.randrange(2 * SECOND) if late else 50
         self._told_at = max(self._told_at, self.scheduler.now + delay)
         self.after(self._told_at - self.scheduler.now, lambda: self._told(callback, *args))
@@ -284,9 +284,6 @@ class Host(Process):
 
     def channel_lost(self, partition: int) -> None:
         self.engine.channel_lost(partition)
-
-    def consuming_stopped(self, partition: int) -> None:
-        self.engine.consuming_stopped(partition)
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         self.engine.delivered(channel, delivery)
@@ -416,9 +413,6 @@ class Host(Process):
 
     def open_channel(self, partition: int) -> None:
         self.link.open_channel(partition)
-
-    def stop_consuming(self, partition: int) -> None:
-        self.link.stop_consuming(partition)
 
     def close_channel(self, partition: int) -> None:
         self.link.close_channel(partition)

@@ -158,14 +158,6 @@ class Link:
         channel.close()
         self._listener.channel_lost(number)
 
-    def stop_consuming(self, number: int) -> None:
-        self._wanted.discard(number)
-        known = self._consumers.get(number)
-        if known is None:
-            self._process.after(0, lambda: self._listener.consuming_stopped(number))
-        else:
-            known[1].cancel(lambda: self._listener.consuming_stopped(number))
-
     def close_channel(self, number: int) -> None:
         self._wanted.discard(number)
         self._opening.discard(number)

@@ -24,14 +24,6 @@ class Stored:
         self.redelivered = False
 
 
-CANCELLED_KEEP_THEIR_TURN = True
-"""RabbitMQ makes the next consumer active at once when the active one is cancelled, although that one still
-holds messages. If its host then freezes, or its link falls silent, before these are acknowledged, later
-messages overtake them: an order that the engine relies on is lost. With False the simulator finds that (seed
-216, of the engine of November 2026, which cancels when it hands a partition over). True: as if a cancelled
-consumer were in the way until it holds nothing."""
-
-
 class ModelQueue:
     """`refuses_until`: it is full, and rejects what is published."""
 
@@ -42,7 +34,6 @@ class ModelQueue:
         self.consumers: list[ModelConsumer] = []
         self.refuses_until = 0
         self._broker = broker
-        self._everyone: list[ModelConsumer] = []
         self._turn = 0
 
     def put(self, stored: Stored) -> None:
@@ -51,15 +42,12 @@ class ModelQueue:
 
     def join(self, consumer: ModelConsumer) -> None:
         self.consumers.append(consumer)
-        self._everyone.append(consumer)
         self.pump()
 
     def leave(self, consumer: ModelConsumer) -> None:
-        """It gets nothing more; what it holds stays its own until its channel ends. The caller pumps."""
+        """Its channel has ended. The caller takes back what it held, and pumps."""
         if consumer in self.consumers:
             self.consumers.remove(consumer)
-        if not consumer.is_live and consumer in self._everyone:
-            self._everyone.remove(consumer)
 
     def pump(self) -> None:
         while self.ready:
@@ -70,8 +58,6 @@ class ModelQueue:
 
     def _next_consumer(self) -> ModelConsumer | None:
         if self.spec.single_active_consumer:
-            if CANCELLED_KEEP_THEIR_TURN and any(c.held for c in self._everyone if c not in self.consumers):
-                return None
             return self.consumers[0] if self.consumers and self.consumers[0].has_room else None
         for _ in self.consumers:
             self._turn = (self._turn + 1) % len(self.consumers)
@@ -95,5 +81,5 @@ class ModelQueue:
     def everything(self) -> Iterator[Stored]:
         """Ready and unacknowledged."""
         yield from self.ready
-        for consumer in self._everyone:
+        for consumer in self.consumers:
             yield from consumer.held.values()

@@ -31,6 +31,7 @@ class StoreLink:
         self._faults = faults
         self._idle_timeout = idle_timeout
         self._silent_until = 0
+        self._slow_until = 0
         self._transaction: Transaction | None = None
 
     def cut(self, microseconds: int) -> None:
@@ -38,6 +39,18 @@ class StoreLink:
 
     def is_reachable(self) -> bool:
         return self._process.scheduler.now >= self._silent_until
+
+    def slow_down(self, microseconds: int) -> None:
+        self._slow_until = self._process.scheduler.now + microseconds
+
+    @property
+    def is_slow(self) -> bool:
+        """Statements take seconds."""
+        return self._process.scheduler.now < self._slow_until
+
+    def answers_in_time(self) -> bool:
+        """What is small and asked often gets its answer, or times out."""
+        return self.is_reachable() and (not self.is_slow or self._random.random() < 0.3)
 
     def abandon(self) -> None:
         """The process died; the server rolls back what it had begun."""
@@ -90,7 +103,7 @@ class StoreLink:
         self._process.after(self._latency(), begin)
 
     def _latency(self) -> int:
-        if self._faults.happens("commit slow"):
+        if self.is_slow or self._faults.happens("commit slow"):
             return self._random.randrange(6 * SECOND)
         return self._random.randrange(200, 2_000)
 

@@ -33,6 +33,7 @@ class Storm:
             "consumer channel closed": self._close_channel,
             "link to the broker silent": self._silence_broker,
             "link to the database silent": self._silence_database,
+            "database slow": self._slow_database,
             "publishers blocked": self._block_publishers,
             "queue full": self._fill_queue,
             "task queue purged": lambda: self._purge(delete=False),
@@ -147,6 +148,13 @@ class Storm:
         if host is not None:
             host.trace("cannot reach the database")
             host.store_link.cut(self._length())
+        return host is not None
+
+    def _slow_database(self) -> bool:
+        host = self._some_host()
+        if host is not None:
+            host.trace("finds the database slow")
+            host.store_link.slow_down(self._length())
         return host is not None
 
     def _step_clock(self) -> bool:

@@ -159,7 +159,6 @@ class ScriptedWorld:
         self.other_runs: list[tuple[str, Cause]] = []
         self.declaring: list[str] = []
         self.opening: list[int] = []
-        self.stopping: list[int] = []
         self.closed: list[int] = []
         self.released: list[tuple[int, int]] = []
         self._soon: deque[Callable[[], None]] = deque()
@@ -236,9 +235,6 @@ class ScriptedWorld:
 
     def open_channel(self, partition: int) -> None:
         self.opening.append(partition)
-
-    def stop_consuming(self, partition: int) -> None:
-        self.stopping.append(partition)
 
     def close_channel(self, partition: int) -> None:
         self.closed.append(partition)

@@ -24,7 +24,6 @@ def test_a_hand_over_does_not_wait_for_what_other_partitions_write() -> None:
     world.run()
     assert world.rounds
     world.engine.release(0)
-    world.engine.consuming_stopped(0)
     world.pass_time(0.1)
     assert world.released == [(0, 1)]
 
@@ -34,7 +33,6 @@ def test_a_hand_over_waits_for_what_was_delivered() -> None:
     world.own()
     tag = world.deliver(start())
     world.engine.release(0)
-    world.engine.consuming_stopped(0)
     world.pass_time(0.1)
     assert world.rounds
     assert world.released == []
@@ -45,16 +43,30 @@ def test_a_hand_over_waits_for_what_was_delivered() -> None:
     assert world.released == [(0, 1)]
 
 
-def test_who_asks_for_an_outcome_during_a_hand_over_is_told_to_ask_the_next_owner() -> None:
+def test_what_comes_during_a_hand_over_returns_to_its_queue_untouched() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    begun = world.deliver(start())
+    consumer = world.consumers[0]
+    world.run()
+    world.engine.release(0)
+    world.deliver(signal("meanwhile"))
+    world.go_on()
+    world.pass_time(0.1)
+    assert world.released == [(0, 1)]
+    assert consumer.acknowledged == begun
+    assert world.database.seen["w"] == {"start-1": ""}
+
+
+def test_who_asked_for_an_outcome_before_a_hand_over_is_told_to_ask_the_next_owner() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()
     world.deliver(start())
     world.deliver(await_result("before"))
     world.go_on()
+    world.deliver(await_result("just before"))
     world.engine.release(0)
-    world.deliver(await_result("meanwhile"))
     world.go_on()
-    world.engine.consuming_stopped(0)
     world.pass_time(0.1)
     assert world.released == [(0, 1)]
     assert [reply.error.code for reply in world.replies() if reply.error] == ["moved", "moved"]

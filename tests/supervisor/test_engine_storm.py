@@ -178,7 +178,6 @@ class Storm:
 
     def hand_over(self) -> None:
         self.world.engine.release(0)
-        self.world.engine.consuming_stopped(0)
         self.world.run()
         for _ in range(100):
             if 0 not in self.world.engine.partitions:
