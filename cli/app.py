@@ -111,9 +111,10 @@ def host(
 ) -> None:
     """Run workflows: a parent process that watches one host process per core.
 
-    It prints a line that begins with [bold]ready:[/bold] when it serves, and waits
-    for broker and database if they are not there yet. The parent starts a
-    process anew that died, or whose workflow code does not yield.
+    Each host prints a line that begins with [bold]ready:[/bold] when it consumes its
+    share of the partitions, and waits for broker and database if they are not
+    there yet. The parent starts a process anew that died, or whose workflow
+    code does not yield.
 
     SIGTERM or Ctrl-C hands everything over to the other hosts and ends
     within ten seconds; a second one ends at once.

@@ -71,10 +71,11 @@ class Host:
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
     ) -> None:
+        """`ready` is called once: when this host has its share of the partitions, and consumes all of it."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._store = store
-        self._ready = ready
+        self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
@@ -204,7 +205,16 @@ class Host:
                 parent_pid=self._parent_pid,
             )
         )
-        self._ready()
+
+    def _maybe_ready(self) -> None:
+        """A host waits until others have handed its share over, if there are partitions enough for all."""
+        if self._ready is None or not self._peers:
+            return
+        owned = self.engine.partitions.values()
+        share = self.engine.partition_count // len(self._peers)
+        if len(owned) >= share and all(supervisor.channel is not None for supervisor in owned):
+            ready, self._ready = self._ready, None
+            ready()
 
     def _serve_beside(self) -> None:
         control = topology.control_queue()
@@ -252,6 +262,7 @@ class Host:
             for host in hosts:
                 if host != self._host_id:
                     self._tell_host(host, wire.HostJoined(host_id=self._host_id))
+        self._maybe_ready()
 
     def left(self) -> None:
         self._ended.set()
@@ -298,6 +309,7 @@ class Host:
 
     def channel_opened(self, channel: Channel) -> None:
         self.engine.channel_opened(channel)
+        self._maybe_ready()
 
     def channel_lost(self, partition: int) -> None:
         self.engine.channel_lost(partition)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pika  # type: ignore[import-untyped]
@@ -14,6 +16,7 @@ from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[im
 
 from dalsegno.broker import topology
 from dalsegno.cli.failures import DONE
+from dalsegno.persistence import open_store
 from tests.cli.sample import NOTES_VARIABLE
 from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
 from tests.system.audit import Rows
@@ -113,7 +116,7 @@ def test_what_a_host_has_done_before_it_stops_is_not_delivered_again_and_the_res
         published: list[str] = []
         with shell.start("host", "tests.cli.sample") as host:
             host.wait_ready("host")
-            until(lambda: all(consumers(channel, queue) for queue in QUEUES), "the host consumes all queues")
+            assert [queue for queue in QUEUES if not consumers(channel, queue)] == []
             while len(published) < 500 or host.process.poll() is None:
                 published.append(publish_start(channel, f"w-{len(published)}"))
                 if len(published) == 500:
@@ -128,6 +131,26 @@ def test_what_a_host_has_done_before_it_stops_is_not_delivered_again_and_the_res
     assert done & set(left) == set()
     assert sorted(done | set(left)) == sorted(published)
     assert len(left) == len(set(left))
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgres
+def test_a_host_is_ready_when_it_has_its_share_from_the_others(
+    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+) -> None:
+    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
+    first, second = (Shell(tmp_path / name, **where) for name in ("first", "second"))
+    first.folder.mkdir()
+    second.folder.mkdir()
+    assert first.run("init").exit_code == DONE
+    with first.start("host", "tests.cli.sample") as one, second.start("host", "tests.cli.sample") as other:
+        one.wait_ready("host")
+        other.wait_ready("host")
+        with closing(open_store(postgres_url)) as store:
+            owned = Counter(lease.owner for lease in store.membership().cluster().leases)
+        assert sorted(owned.values()) == [8, 8]
+        assert other.stop() == DONE
+        assert one.stop() == DONE
 
 
 def publish_start(channel: BlockingChannel, workflow_id: str) -> str:
