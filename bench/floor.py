@@ -16,14 +16,15 @@ import sqlite3
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import cbor2
-import pika
+import pika  # type: ignore[import-untyped]
 import uvloop
-from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.adapters.asyncio_connection import AsyncioConnection  # type: ignore[import-untyped]
 
 QUEUES = {name: f"floor.{name}" for name in ("events", "tasks", "done")}
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -226,7 +227,7 @@ async def orchestrator(broker: str, database: str) -> None:
         await journal.commit(started, events, finished)
         for tag, queue, value in out:
             if queue:
-                bus.send(queue, value, lambda tag=tag: acks.finish(tag))
+                bus.send(queue, value, partial(acks.finish, tag))
             else:
                 acks.finish(tag)
 
@@ -240,7 +241,7 @@ async def worker(broker: str) -> None:
         task = cbor2.loads(body)
         assert acks is not None
         result = {"t": "r", "w": task["w"], "i": task["i"], "p": task["p"]}
-        bus.send("events", result, lambda: acks.finish(method.delivery_tag))
+        bus.send("events", result, partial(acks.finish, method.delivery_tag))
 
     acks = await bus.consume("tasks", on_message, 400)
     print("ready", flush=True)
