@@ -56,6 +56,8 @@ def _is_plain(data: bytes) -> bool:
 
 def _read_payload(value: Any) -> Any:
     if _is_marked(value):
+        if value[MARK] is None:  # where a payload may be absent, it would be taken for none
+            raise InvalidMessageError(f"a {MARK} is null")
         return value[MARK]
     return {"encoding": JSON_PLAIN, "data": msgspec.json.encode(value)}
 

@@ -42,6 +42,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.errors import InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
+from tests.protocol import vectors
 from tests.protocol.strategies import wire_messages
 
 ATTEMPT: dict[str, Any] = {
@@ -341,6 +342,13 @@ def test_a_json_payload_that_json_readers_would_spoil_is_spelled_out(data: bytes
     encoded = encode(message, message_id="m-1", content_type=JSON)
     assert b'"result":{"$payload":' in encoded.body
     assert decode(encoded) == message
+
+
+def test_a_payload_of_null_is_not_taken_for_none() -> None:
+    heartbeat = next(v for v in vectors.MESSAGES if v["type"] == "activity.heartbeat")["json"]
+    assert "null" in refusal(
+        as_json(json.dumps({**heartbeat, "details": {"$payload": None}}), "activity.heartbeat")
+    )
 
 
 def test_bytes_that_are_no_payload_are_base64_in_json() -> None:
