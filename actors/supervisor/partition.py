@@ -224,6 +224,7 @@ class PartitionSupervisor(LightActor):
                 code = QuarantinedCode(code, reason)  # its queries killed hosts
                 actor.is_quarantined = True
             instance = instance_of(row, code, history_limit=self.engine.settings.history_limit)
+            instance.still_sent(self.engine.has_in_flight)
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at

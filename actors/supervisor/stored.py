@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.instance import CorruptStateError, Instance
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.persistence.port import LoadedInstance
 
@@ -10,7 +10,7 @@ from dalsegno.persistence.port import LoadedInstance
 def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Instance:
     """Raises CorruptStateError, which names the row."""
     snapshot = row.snapshot
-    return Instance.load(
+    instance = Instance.load(
         row.workflow_id,
         code,
         snapshot=None
@@ -20,3 +20,7 @@ def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Insta
         run_id=row.run_id,
         history_limit=history_limit,
     )
+    if instance.sequence != row.sequence:
+        reason = f"instances has sequence {row.sequence}, snapshot and journal end at {instance.sequence}"
+        raise CorruptStateError(row.run_id, row.sequence, reason)
+    return instance

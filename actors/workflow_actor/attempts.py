@@ -67,15 +67,17 @@ def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
 def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
     may be handed to another worker, which is then the one to be asked to stop. Of one that is over nothing is
-    known any more: who waits for a grant is refused it, and who works already is asked to stop."""
+    known any more: who waits for a grant is refused it, and who works already is asked to stop.
+
+    Any word but the first may be one that was applied before, and waits for what it led to then."""
     activity = current(state, word)
     if activity is None:
-        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker)))
+        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker)), stale=True)
     number, spec = activity.spec.number, activity.spec
     if activity.phase is Phase.SCHEDULED or (activity.worker != word.worker and not spec.is_early):
         return Decision(events=(AttemptBegun(number, word.worker),))
     if spec.is_early:
-        return Decision(effects=(_grant(word, granted=activity.worker == word.worker),))
+        return Decision(effects=(_grant(word, granted=activity.worker == word.worker),), stale=True)
     return STALE
 
 

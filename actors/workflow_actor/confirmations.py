@@ -3,7 +3,7 @@ a confirm alone causes no write, and whoever loads the instance anew takes all o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.events import EffectsDropped
@@ -17,7 +17,8 @@ Key = tuple[str, EffectID]
 class Confirmations:
     """`unheld` are the outstanding effects that no message holds, confirmed or not.
 
-    `quiet` are those that a message held when the instance was loaded, as long as none came again for them.
+    `quiet` are those that a message held when the instance was loaded, as long as none came again for them and
+    they are not known to be on their way still.
     """
 
     __slots__ = ("_quiet", "_unheld", "seen")
@@ -30,6 +31,10 @@ class Confirmations:
     def loaded(self, state: WorkflowState) -> None:
         self.recorded(state, changed=True)
         self._quiet = frozenset(key for key, entry in _all(state) if entry.held)
+
+    def still_sent(self, is_sent: Callable[[str, EffectID], bool]) -> None:
+        """This process sends some of them: the instance was put away meanwhile, or its actor has crashed."""
+        self._quiet = frozenset(key for key in self._quiet if not is_sent(*key))
 
     def confirm(self, state: WorkflowState, run_id: str, effect: EffectID) -> None:
         own = run_id == state.info.run_id

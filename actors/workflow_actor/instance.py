@@ -15,7 +15,7 @@ changes here is durable only once the shell has committed it; if that fails, the
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activating import activate
@@ -127,6 +127,10 @@ class Instance:
         return describe(self.state, self._workings.live.program, wake_at=self.wake_at)
 
     # --- effects -----------------------------------------------------------------------------------------
+
+    def still_sent(self, is_sent: Callable[[str, EffectID], bool]) -> None:
+        """Just loaded: which effects are on their way, so that nothing may be taken to have arrived."""
+        self._workings.confirmations.still_sent(is_sent)
 
     def confirm(self, run_id: str, effect: EffectID) -> None:
         """This process has seen its confirm; the next recorded activation forgets it."""

@@ -12,7 +12,6 @@ from dalsegno.actors.workflow_actor.effects import (
     Effect,
     EffectID,
     GrantEffect,
-    ResultEffect,
     TaskEffect,
 )
 from dalsegno.actors.workflow_actor.events import EffectsDropped, Record
@@ -268,25 +267,13 @@ class Invariants:
                 raise Violation("I24", f"{cause} is acknowledged, but its effect {effect_id} is not confirmed")
 
     def _is_moot(self, effect: Effect, *, made_at: int) -> bool:
-        if isinstance(effect, ResultEffect) and self._is_superseded(effect):
-            return True
         if isinstance(effect, TaskEffect) and self.history.was_resent_after(
             effect.run_id, effect.activity_id, made_at
         ):
             return True
-        if isinstance(effect, GrantEffect):
-            return (
-                True  # who asks again is answered under another ID, and that is all the engine waits for then
-            )
-        if isinstance(effect, TaskEffect | CancelTaskEffect):
+        if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
             return self.history.is_attempt_over(effect.run_id, effect.activity_id, effect.attempt)
         return False
-
-    def _is_superseded(self, effect: ResultEffect) -> bool:
-        """Another run of the same workflow ID has begun. A result of the one before that was on its way when
-        its instance was put away is not handed on to it: a weakness of the engine that this simulator found
-        (seed 10022), and that costs a client one question more."""
-        return self._simulation.store.instances[effect.workflow_id].run_id != effect.run_id
 
     # --- clients ---------------------------------------------------------------------------------------------
 
