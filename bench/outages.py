@@ -10,7 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.commits import Commits
 from tests.servers import PostgresServer, RabbitMQServer
@@ -27,13 +27,15 @@ Samples = Mapping[str, list[float]]
 
 @dataclass
 class Stage:
-    """What the outages happen to. `turn` chooses the host that suffers."""
+    """What the outages happen to. `turn` chooses the host that suffers; a server that is restarted stays away
+    for `down_seconds` longer than it takes."""
 
     rabbitmq: RabbitMQServer
     postgres: PostgresServer
     hosts: list[Program]
     commits: Commits
-    turn: int = field(default=0)
+    down_seconds: float = 0.0
+    turn: int = 0
 
     def victim_and_heir(self) -> tuple[Program, Program]:
         self.turn += 1
@@ -170,6 +172,7 @@ async def _restarted(
 ) -> Samples:
     begin = time.time()
     await asyncio.to_thread(stop)
+    await asyncio.sleep(stage.down_seconds)
     starting = asyncio.create_task(asyncio.to_thread(start))
     opened_at = await _open(port)
     everything = range(PARTITIONS)

@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench recovery", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(OUTAGES), help=f"of {','.join(OUTAGES)}")
     parser.add_argument("--rounds", type=int, help="of each, instead of what suits it")
+    parser.add_argument("--down", type=float, default=0.0, help="seconds that a server stays away")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--keep-logs", type=Path, help="a folder for what the hosts say")
     options = parser.parse_args()
@@ -74,7 +75,7 @@ def main() -> None:
         for host in hosts:
             stack.callback(host.kill)
         probes = probe_ids(PARTITIONS)
-        stage = Stage(rabbitmq, postgres, hosts, Commits(postgres.url, probes))
+        stage = Stage(rabbitmq, postgres, hosts, Commits(postgres.url, probes), options.down)
         uvloop.run(measure(stage, Steady(rabbitmq.url, probes), rounds, random.Random(options.seed)))
 
 
