@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -17,6 +17,7 @@ from dalsegno.actors.supervisor.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.parent import Parent
 from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
+from dalsegno.cli.failures import DONE
 from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import say
@@ -32,8 +33,8 @@ STORE_RETRY_SECONDS = (0.5, 5.0)
 OWNER_SECONDS = 10.0
 """How long a worker of `dev` waits for its host before it begins to complain."""
 PARENT_LOOK_SECONDS = 1.0
-DEV_DRAIN_SECONDS = 5.0
-"""Less than what the parent gives its children to stop."""
+DEV_DRAIN_SECONDS = 3.0
+"""With the five seconds that cancelled activities get it is less than what the parent gives its children."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -209,11 +210,26 @@ def serve_worker(
             if stop.done():
                 await worker.shutdown()
             await life
+            if worker.abandoned:
+                _end_without(worker.abandoned)
         finally:
             ready.cancel()
             stop.cancel()
 
     run_loop(main)
+
+
+def _end_without(abandoned: Sequence[str]) -> NoReturn:
+    """Nobody can stop their code, and Python would wait for it. All else has ended: what this process had not
+    acknowledged is back in its queue, and the outcomes are confirmed."""
+    log.warning(
+        "activities_abandoned",
+        activities=list(abandoned),
+        hint="they did not stop when asked; let them call heartbeat() or look at is_cancelled()",
+    )
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(DONE)
 
 
 class _Stopping:

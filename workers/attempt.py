@@ -19,6 +19,7 @@ from dalsegno.failure import to_failure
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
+from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import NEXT, State, Stop
 from dalsegno.workers.backoff import Backoff
@@ -49,6 +50,7 @@ class Bench:
     registry: Registry
     outcomes: Outbox
     threads: Threads[Payload]
+    abandoned: Abandoned
     timing: Timing
     worker_queue: str
     """Where grants and cancel requests come in; it may get another name with a new session."""
@@ -197,11 +199,11 @@ class Attempt:
         context = AttemptContext(self.task, self._heartbeat.record, threaded=not definition.is_async)
         if definition.is_async:
             self._execution = CoroutineExecution(
-                self.task, definition, context, bench.loop, self._on_begun, self._on_ended
+                self.task, definition, context, bench.loop, bench.abandoned, self._on_begun, self._on_ended
             )
         else:
             self._execution = ThreadExecution(
-                self.task, definition, context, bench.threads, self._on_begun, self._on_ended
+                self.task, definition, context, bench.threads, bench.abandoned, self._on_begun, self._on_ended
             )
         self._execution.start()
 

@@ -20,6 +20,7 @@ from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.converter import decode_args, to_payload
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
 from dalsegno.payload import Payload
+from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.registry import Definition
 from dalsegno.workers.threads import Job, Threads
@@ -44,10 +45,7 @@ class Execution(Protocol):
 class CoroutineExecution:
     """An async activity, as one task."""
 
-    _abandoned: set[asyncio.Task[None]] = set()  # noqa: RUF012 - the loop itself holds tasks weakly only
-    """Tasks that nobody waits for any more."""
-
-    __slots__ = ("_context", "_definition", "_loop", "_on_begun", "_on_ended", "_task", "_work")
+    __slots__ = ("_abandoned", "_context", "_definition", "_loop", "_on_begun", "_on_ended", "_task", "_work")
 
     def __init__(
         self,
@@ -55,9 +53,11 @@ class CoroutineExecution:
         definition: Definition,
         context: AttemptContext,
         loop: asyncio.AbstractEventLoop,
+        abandoned: Abandoned,
         on_begun: OnBegun,
         on_ended: OnEnded,
     ) -> None:
+        self._abandoned = abandoned
         self._work = work
         self._definition = definition
         self._context = context
@@ -80,8 +80,7 @@ class CoroutineExecution:
         self._on_ended = None
         self.cancel(reason)
         if self._task is not None and not self._task.done():
-            self._abandoned.add(self._task)
-            self._task.add_done_callback(self._abandoned.discard)
+            self._abandoned.add(self._task, self._work)
 
     async def _run(self) -> None:
         # The task has a copy of the context to itself, so there is nothing to reset.
@@ -106,7 +105,7 @@ class CoroutineExecution:
 class ThreadExecution:
     """A sync activity, in a thread with a copy of the context."""
 
-    __slots__ = ("_context", "_job", "_on_ended", "_threads", "_work")
+    __slots__ = ("_abandoned", "_context", "_job", "_on_ended", "_threads", "_work")
 
     def __init__(
         self,
@@ -114,9 +113,11 @@ class ThreadExecution:
         definition: Definition,
         context: AttemptContext,
         threads: Threads[Payload],
+        abandoned: Abandoned,
         on_begun: OnBegun,
         on_ended: OnEnded,
     ) -> None:
+        self._abandoned = abandoned
         self._work = work
         self._context = context
         self._threads = threads
@@ -142,7 +143,7 @@ class ThreadExecution:
         self._context.cancel(reason)
         if self._threads.withdraw(self._job):
             return
-        self._threads.abandon(self._job)
+        self._abandoned.add(self._threads.abandon(self._job), self._work)
         log.warning(
             "activity_thread_abandoned",
             workflow_id=self._work.workflow_id,

@@ -11,6 +11,7 @@ from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Top
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.payload import Payload
+from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Bench
 from dalsegno.workers.dispatcher import Dispatcher
@@ -48,11 +49,13 @@ class WorkerRun:
         self._outcomes = Outbox("outcomes", loop, timing)
         self._dead_letters = Outbox("dead_letters", loop, timing)
         self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
+        self.abandoned = Abandoned()
         self._bench = Bench(
             loop=loop,
             registry=registry,
             outcomes=self._outcomes,
             threads=self._threads,
+            abandoned=self.abandoned,
             timing=timing,
             worker_queue=worker_queue(identity),
         )

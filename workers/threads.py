@@ -1,8 +1,8 @@
 """Threads for sync activities.
 
 A thread cannot be killed. One whose activity overran its timeout is *abandoned*: nobody waits for it any more
-and it no longer counts against the limit, so that a few activities that hang do not starve the worker. The
-process ends only when such a thread returns (Python joins it at exit).
+and it no longer counts against the limit, so that a few activities that hang do not starve the worker. Python
+joins such a thread at exit, so a process that shall end before it returns has to end by `os._exit`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """A call that waits for a thread or has one. Both callbacks run on the loop; `on_done` not if abandoned."""
 
-    __slots__ = ("call", "on_begun", "on_done", "running")
+    __slots__ = ("call", "future", "on_begun", "on_done")
 
     def __init__(
         self, call: Callable[[], T], on_begun: Callable[[], None], on_done: Callable[[Future[T]], None]
@@ -28,7 +28,8 @@ class Job(Generic[T]):
         self.call = call
         self.on_begun = on_begun
         self.on_done: Callable[[Future[T]], None] | None = on_done
-        self.running = False
+        self.future: Future[T] | None = None
+        """What a thread works at, once one does."""
 
 
 class Threads(Generic[T]):
@@ -50,19 +51,21 @@ class Threads(Generic[T]):
 
     def withdraw(self, job: Job[T]) -> bool:
         """Forget a job that has not begun; False if it has."""
-        if job.running:
+        if job.future is not None:
             return False
         self._waiting.remove(job)
         return True
 
-    def abandon(self, job: Job[T]) -> None:
-        """Stop waiting for a job that runs; its thread is replaced."""
+    def abandon(self, job: Job[T]) -> Future[T]:
+        """Stop waiting for a job that runs; its thread is replaced. Returned is what the old one works at."""
+        assert job.future is not None
         job.on_done = None
         self._busy -= 1
         # The old executor's other threads finish what they have; with the new one the limit is free again.
         self._executor.shutdown(wait=False)
         self._executor = self._new_executor()
         self._start_waiting()
+        return job.future
 
     def close(self) -> None:
         """Let idle threads end; those at work end with their activity."""
@@ -71,11 +74,10 @@ class Threads(Generic[T]):
     def _start_waiting(self) -> None:
         while self._waiting and self._busy < self._limit:
             job = self._waiting.popleft()
-            job.running = True
             self._busy += 1
-            future = self._submit(job)
+            job.future = self._submit(job)
             job.on_begun()
-            future.add_done_callback(partial(self._hand_over, job))
+            job.future.add_done_callback(partial(self._hand_over, job))
 
     def _submit(self, job: Job[T]) -> Future[T]:
         try:

@@ -101,6 +101,13 @@ class Worker:
         if self._begun:
             await self._finished.wait()
 
+    @property
+    def abandoned(self) -> list[str]:
+        """The activities whose code still runs although the worker has let go of it: it overran its timeout, or
+        the worker's end. Python waits at exit for their threads."""
+        works = [] if self._run is None else self._run.abandoned.still_running()
+        return [f"{work.activity_type} of {work.workflow_id}, attempt {work.attempt}" for work in works]
+
     async def __aenter__(self) -> Self:
         """Returns when the worker consumes its queue."""
         self._background = asyncio.create_task(self.run())

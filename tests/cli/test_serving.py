@@ -86,6 +86,27 @@ def test_a_worker_finishes_its_activities_before_it_ends(short: Shell) -> None:
         assert host.stop() == DONE
 
 
+@pytest.mark.parametrize("activity", ["hang", "cling"])
+def test_a_worker_ends_without_an_activity_that_will_not_stop_and_another_does_its_work(
+    short: Shell, activity: str
+) -> None:
+    with short.start("host", "tests.cli.stubborn") as host:
+        host.wait_ready("host")
+        with short.start("worker", "tests.cli.stubborn", "--drain-seconds", "0.1") as worker:
+            worker.wait_ready("worker")
+            short.run("workflow", "start", "Stubborn", "--id", "s-1", "-i", f'"{activity}"')
+            until(lambda: notes(short) == ["begun"], "the activity has begun")
+
+            worker.signal(signal.SIGTERM)
+
+            assert worker.wait(seconds=TOGETHER_SECONDS) == DONE
+            last = json.loads(worker.err.splitlines()[-1])
+            assert last["event"] == "activities_abandoned"
+            assert last["activities"] == [f"{activity} of s-1, attempt 1"]
+        with short.start("worker", "tests.cli.stubborn"):
+            until(lambda: notes(short) == ["begun", "begun"], "another worker has begun")
+
+
 def test_a_worker_that_is_told_twice_ends_at_once_and_another_does_its_work(short: Shell) -> None:
     with short.start("host", "tests.cli.sample") as host:
         host.wait_ready("host")
