@@ -1,6 +1,6 @@
 # One image for hosts and workers. Put your own modules into a layer on top: COPY orders /app/orders
 FROM python:3.13-slim AS build
-COPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/uv
+COPY --from=ghcr.io/astral-sh/uv:0.13 /uv /bin/uv
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --locked --no-dev --no-install-project
@@ -10,6 +10,7 @@ COPY broker broker
 COPY cli cli
 COPY client client
 COPY persistence persistence
+COPY verification verification
 COPY workers workers
 RUN uv sync --locked --no-dev --no-editable
 
