@@ -207,7 +207,7 @@ TOO_LARGE_HEADERS = {
 def _properties(kind: str, sound: Sound) -> Iterator[Case]:
     def case(what: str, refusal: Refusal = Refusal.INVALID, **changes: Any) -> Case:
         # With its own name in the body, so that two of them are never taken for the same message twice.
-        body = cbor_map([*sound.cbor_pairs, ("case", what)])
+        body = cbor_map([*sound.cbor_pairs, ("case", f"{kind}, {what}")])
         properties: dict[str, Any] = {"type": kind, "message_id": "bad", "content_type": CBOR, **changes}
         has_own_id = "message_id" in changes
         return Case(f"{kind}, {what}", Message(body=body, **properties), refusal, has_own_id=has_own_id)
