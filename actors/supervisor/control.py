@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import structlog
+from msgspec import structs
 
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
@@ -201,7 +202,12 @@ class Control:
     # --- dead tasks ---------------------------------------------------------------------------------------
 
     def on_dead_task(self, delivery: Delivery, consumer: Consumer) -> None:
-        """A task that came back more often than the broker hands one out: its attempt has failed."""
+        """A task that came back more often than the broker hands one out: its attempt has failed.
+
+        An early one has not: it was never granted, or it would be acknowledged. Workers that find no host to
+        ask keep one for as long as the broker lets them (30 minutes), again and again. It is sent once more,
+        which is safe whatever has become of its attempt since: who gets it asks first.
+        """
         cause = Cause(WakeUp(), name="dead task", origin=ServiceOrigin(consumer, delivery.tag))
         try:
             task = decode(delivery.message)
@@ -210,6 +216,15 @@ class Control:
             return
         if not isinstance(task, wire.ActivityTask):
             self._reject(delivery, cause, "invalid", f"a {task.TYPE!r} is no task")
+            return
+        if task.acknowledge == "early":
+            log.warning("task_sent_again", workflow_id=task.workflow_id, activity_id=task.activity_id)
+            queue = task.task_queue
+            # Without the headers of its deaths.
+            fresh = structs.replace(delivery.message, message_id=_derived_id(task, "again"), headers={})
+            address = Address("", topology.task_queue(queue), queue)
+            self._outbox.send([Shipment(fresh, address, causes=[cause])])
+            cause.done()
             return
         failure = Failure(
             kind="worker_lost",
@@ -224,12 +239,14 @@ class Control:
             token=task.token,
             failure=failure,
         )
-        message_id = translate.derived_message_id(
-            task.idempotency_key, str(task.attempt), task.token.hex(), "lost"
-        )
+        message = encode(failed, message_id=_derived_id(task, "lost"))
         address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
-        self._outbox.send([Shipment(encode(failed, message_id=message_id), address, causes=[cause])])
+        self._outbox.send([Shipment(message, address, causes=[cause])])
         cause.done()
+
+
+def _derived_id(task: wire.ActivityTask, what: str) -> str:
+    return translate.derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), what)
 
 
 def _code(error: CommandRejectedError) -> wire.ErrorCode:

@@ -45,16 +45,18 @@ class AsksForTheUnknown:
 
 @workflow.defn
 class Waits:
-    """For an activity of a task queue without a worker, each attempt of which may take `seconds`."""
+    """For an activity of a task queue without a worker, each attempt of which may take `seconds`. One that is
+    tried only `once` is acknowledged early."""
 
     @workflow.run
-    async def run(self, seconds: float = 60.0) -> str:
+    async def run(self, seconds: float = 60.0, once: bool = False) -> str:
+        policy = RetryPolicy(initial_interval=0.2, backoff_coefficient=1, maximum_attempts=1 if once else 0)
         return await workflow.execute_activity(
             echo,
             "true",
             task_queue=NOBODYS_QUEUE,
             start_to_close_timeout=seconds,
-            retry_policy=RetryPolicy(initial_interval=0.2, backoff_coefficient=1),
+            retry_policy=policy,
         )
 
 

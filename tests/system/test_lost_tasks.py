@@ -74,6 +74,18 @@ def test_a_task_that_kills_every_worker_fails_its_attempt_and_is_tried_again(
     assert bare.reply(message_id, "result")["result"] == "true"
 
 
+def test_a_task_that_came_back_too_often_because_it_was_never_granted_is_sent_again(
+    stack: Stack, bare: Bare, served: None
+) -> None:
+    """Its only attempt was not begun, so it has not failed."""
+    message_id = bare.start("Waits", "never asked", 60.0, True)
+    for _ in range(DELIVERY_LIMIT + 2):
+        take_and_die(stack.broker)
+    assert attempt_of(bare, "never asked")["attempt"] == 1
+    stack.worker(task_queue=NOBODYS_QUEUE).wait_ready()
+    assert bare.reply(message_id, "result")["result"] == "true"
+
+
 @pytest.mark.slow
 def test_a_task_that_the_broker_has_lost_is_sent_again(stack: Stack, bare: Bare, served: None) -> None:
     message_id = bare.start("Waits", "lost", 2.0)
