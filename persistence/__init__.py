@@ -1,5 +1,5 @@
 """The store: journal, snapshots, leases and visibility in PostgreSQL or SQLite. `port` is its contract."""
 
-from dalsegno.persistence.store import open_store
+from dalsegno.persistence.store import open_database, open_store
 
-__all__ = ["open_store"]
+__all__ = ["open_database", "open_store"]

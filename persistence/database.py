@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from dalsegno.errors import CommandRejectedError, SchemaError, StoreUnavailableError
+from dalsegno.errors import CommandRejectedError, DalsegnoError, SchemaError, StoreUnavailableError
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.url import DatabaseURL
 
@@ -18,11 +18,17 @@ class DataRefusedError(CommandRejectedError):
     """The database cannot store these values (SQLSTATE classes 22, 23, 54). The text quotes none of them."""
 
 
+class UnreadableRowError(DalsegnoError):
+    """A row holds what none of ours does: a damaged disk, a hand at work. The text says where, never what."""
+
+
 class Role(Enum):
     """Who uses a connection; timeouts, isolation and the right to checkpoint differ."""
 
     WRITER = "writer"
     READER = "reader"
+    AUDITOR = "auditor"
+    """Reads as a reader does, but everything, in the order of keys."""
     MEMBERSHIP = "membership"
     SCHEMA = "schema"
 
@@ -88,6 +94,8 @@ class OwnedConnection:
                 self.close()
             if fault is error:
                 raise
+            if isinstance(fault, UnreadableRowError):
+                raise fault from None  # the driver quotes what it could not read
             raise fault from error
 
     def close(self) -> None:
@@ -99,9 +107,9 @@ class OwnedConnection:
 
 
 def storable(value: object) -> bool:
-    """Whether a key can be stored at all: texts with NUL or lone surrogates cannot."""
+    """Whether a key can be stored at all: bytes, and texts with NUL or lone surrogates, cannot."""
     if not isinstance(value, str):
-        return True
+        return not isinstance(value, bytes)
     try:
         return b"\0" not in value.encode()
     except UnicodeEncodeError:

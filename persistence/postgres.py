@@ -34,13 +34,14 @@ _INDEX_LOOKUPS_ONLY = {
     "jit": "off",
 }
 
+_READING = {"statement_timeout": "30s", "default_transaction_read_only": "on", **_INDEX_LOOKUPS_ONLY}
+
 _SETTINGS: dict[Role, dict[str, str]] = {
     Role.WRITER: {"lock_timeout": "5s", "statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY},
-    Role.READER: {
-        "statement_timeout": "30s",
-        "default_transaction_read_only": "on",
-        **_INDEX_LOOKUPS_ONLY,
-    },
+    Role.READER: _READING,
+    # An index is walked from a key on and left after a few rows; a bitmap scan would fetch all that is behind
+    # the key, and sort it, for each batch anew.
+    Role.AUDITOR: {**_READING, "enable_bitmapscan": "off"},
     # A take-over waits for a commit that holds the lease's row, and a renewal that comes late is worthless.
     Role.MEMBERSHIP: {"lock_timeout": "2s", "statement_timeout": "3s", **_INDEX_LOOKUPS_ONLY},
     Role.SCHEMA: {"lock_timeout": "60s"},
@@ -48,7 +49,11 @@ _SETTINGS: dict[Role, dict[str, str]] = {
 """Per role. `idle_in_transaction_session_timeout` is for all: 5 s, which lies below a lease's time, so that a
 host frozen inside a transaction does not keep its rows locked from those who take over."""
 
-_ISOLATION = {Role.WRITER: "AUTOCOMMIT", Role.READER: "REPEATABLE READ"}
+_ISOLATION = {
+    Role.WRITER: "AUTOCOMMIT",
+    Role.READER: "REPEATABLE READ",
+    Role.AUDITOR: "REPEATABLE READ",
+}
 
 _SOCKET = {
     "connect_timeout": 5,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Due, JournalRow, Loaded, LoadedInstance, RunRow, SnapshotRow
 from dalsegno.persistence.tables import instances, journal, runs, seen, snapshots, strikes
-from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history
+from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, status_of
 from dalsegno.policies import WorkflowStatus
 
 _SNAPSHOT = [
@@ -145,7 +145,7 @@ class SqlReader:
             slot=row.slot,
             run_id=run_id,
             sequence=row.sequence if current else last,
-            status=WorkflowStatus(row.status),
+            status=status_of("runs", row),
             wake_at=row.wake_at if current else None,
             snapshot=_snapshot(row),
             journal=tuple(tail),
@@ -218,7 +218,7 @@ def _loaded(row: sa.Row[Any], tails: dict[str, list[JournalRow]]) -> LoadedInsta
         slot=row.slot,
         run_id=row.run_id,
         sequence=row.sequence,
-        status=WorkflowStatus(row.status),
+        status=status_of("instances", row),
         wake_at=row.wake_at,
         snapshot=_snapshot(row),
         journal=tuple(tails.get(row.run_id, ())),

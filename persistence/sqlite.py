@@ -12,6 +12,7 @@ transaction does not fence.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from dalsegno.errors import ConfigurationError
-from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
+from dalsegno.persistence.database import (
+    DataRefusedError,
+    Role,
+    UnreadableRowError,
+    schema_error,
+    storable,
+    unavailable,
+)
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.sqlite_writer import SqliteWriter
 from dalsegno.persistence.url import DatabaseURL
@@ -29,12 +37,22 @@ from dalsegno.persistence.url import DatabaseURL
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""
 
-BUSY_SECONDS = {Role.WRITER: 5.0, Role.READER: 5.0, Role.MEMBERSHIP: 2.0, Role.SCHEMA: 30.0}
+READING = (Role.READER, Role.AUDITOR)
+
+BUSY_SECONDS = {
+    Role.WRITER: 5.0,
+    Role.READER: 5.0,
+    Role.AUDITOR: 5.0,
+    Role.MEMBERSHIP: 2.0,
+    Role.SCHEMA: 30.0,
+}
 """How long a connection waits for another's write lock."""
 
 CHECKPOINT_PAGES = 1000
 """The writer checkpoints when the WAL has grown to these (4 MB)."""
 
+_NOT_UTF8 = re.compile(r"Could not decode to UTF-8 column '(\w+)'")
+"""How the driver begins to say so, before it quotes the text."""
 _REFUSED = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_PROTOCOL")
 _MENDABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_NOTADB", "SQLITE_CORRUPT")
@@ -56,7 +74,7 @@ class Sqlite:
         engine = sa.create_engine(
             "sqlite://", creator=lambda: self._connect(role), poolclass=sa.NullPool, hide_parameters=True
         )
-        begin = "BEGIN" if role is Role.READER else "BEGIN IMMEDIATE"
+        begin = "BEGIN" if role in READING else "BEGIN IMMEDIATE"
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
 
@@ -71,7 +89,7 @@ class Sqlite:
         )
         if role is Role.SCHEMA:
             self._use_wal(connection)
-        if role is Role.READER:
+        if role in READING:
             connection.execute("PRAGMA query_only=ON")
         connection.execute("PRAGMA synchronous=FULL")
         pages = CHECKPOINT_PAGES if role is Role.WRITER else 0
@@ -110,6 +128,8 @@ class Sqlite:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if not isinstance(cause, sqlite3.Error):
             return error
+        if found := _NOT_UTF8.match(str(cause)):
+            return UnreadableRowError(f"a text in the column {found[1]} of {self.url.shown} is not UTF-8")
         name = getattr(cause, "sqlite_errorname", "")
         # Messages of constraints name columns, never values.
         if name.startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError | sqlite3.DataError):

@@ -7,7 +7,7 @@ from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.membership import SqlMembership
 from dalsegno.persistence.port import Membership, Namespace, Reader, Store, Writer
 from dalsegno.persistence.reader import SqlReader
-from dalsegno.persistence.url import DatabaseURL, parse_url
+from dalsegno.persistence.url import parse_url
 
 
 def open_store(url: str) -> Store:
@@ -15,18 +15,20 @@ def open_store(url: str) -> Store:
 
     Nothing is connected to yet. ConfigurationError says what is wrong with the URL, without its password.
     """
-    return SqlStore(_database(parse_url(url)))
+    return SqlStore(open_database(url))
 
 
-def _database(url: DatabaseURL) -> Database:
+def open_database(url: str) -> Database:
+    """The kind of database that the URL names; as for `open_store`."""
+    address = parse_url(url)
     # Each driver is loaded only where it is used.
-    if url.is_sqlite:
+    if address.is_sqlite:
         from dalsegno.persistence.sqlite import Sqlite
 
-        return Sqlite(url)
+        return Sqlite(address)
     from dalsegno.persistence.postgres import Postgres
 
-    return Postgres(url)
+    return Postgres(address)
 
 
 class SqlStore:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from dalsegno.errors import CommandRejectedError
-from dalsegno.persistence.database import Database, storable
+from dalsegno.persistence.database import Database, UnreadableRowError, storable
 from dalsegno.persistence.port import JournalRow, RunRow
 from dalsegno.persistence.tables import instances, journal, runs
 from dalsegno.policies import WorkflowStatus
+
+log = structlog.get_logger()
 
 
 def find_run(
@@ -48,9 +51,9 @@ def list_runs(
         started_at, run_id = _parse_cursor(before)
         position = sa.tuple_(sa.literal(started_at, sa.BigInteger()), sa.literal(run_id))
         query = query.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < position)
-    found = [run_row(row) for row in connection.execute(query, parameters)]
+    found = connection.execute(query, parameters).all()
     page = found[:limit]
-    return page, _cursor(page[-1]) if len(found) > limit and page else None
+    return _readable(page), _cursor(page[-1]) if len(found) > limit and page else None
 
 
 def read_history(
@@ -65,19 +68,40 @@ def read_history(
     return [journal_row(row) for row in connection.execute(query, {"run_ids": database.keys([run_id])})]
 
 
+def _readable(rows: Iterable[sa.Row[Any]]) -> list[RunRow]:
+    """One row that cannot be read must not hide all others; `dalsegno verify` shows it, too."""
+    readable = []
+    for row in rows:
+        try:
+            readable.append(run_row(row))
+        except UnreadableRowError as error:
+            log.error("run_not_listed", reason=str(error))
+    return readable
+
+
 def run_row(row: sa.Row[Any]) -> RunRow:
+    """Raises UnreadableRowError."""
     return RunRow(
         run_id=row.run_id,
         workflow_id=row.workflow_id,
         workflow_type=row.workflow_type,
         task_queue=row.task_queue,
-        status=WorkflowStatus(row.status),
+        status=status_of("runs", row),
         started_at=row.started_at,
         closed_at=row.closed_at,
         reason=row.reason,
         result=row.result,
         memo=row.memo,
     )
+
+
+def status_of(table: str, row: sa.Row[Any]) -> WorkflowStatus:
+    """Raises UnreadableRowError."""
+    try:
+        return WorkflowStatus(row.status)
+    except ValueError:
+        whose = f"workflow {row.workflow_id!r}, run {row.run_id}"
+        raise UnreadableRowError(f"the row of {whose} in {table} has a status that does not exist") from None
 
 
 def journal_row(row: sa.Row[Any]) -> JournalRow:
@@ -94,7 +118,7 @@ def journal_row(row: sa.Row[Any]) -> JournalRow:
     )
 
 
-def _cursor(last: RunRow) -> str:
+def _cursor(last: sa.Row[Any]) -> str:
     return f"{last.started_at}.{last.run_id}"
 
 

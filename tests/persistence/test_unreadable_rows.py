@@ -1,0 +1,95 @@
+"""A row that holds what none of ours does: it is named, not quoted, and hides no other.
+
+In SQLite, which lets any hand write anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from dalsegno.persistence.database import UnreadableRowError
+from dalsegno.persistence.port import Reader, Writer
+from dalsegno.persistence.url import parse_url
+from tests.persistence.rounds import creation, opened, round_of, run_of
+
+pytestmark = pytest.mark.usefixtures("host")
+
+SECRET = "the customer's secret"
+QUOTED = "'" + SECRET.replace("'", "''") + "'"
+NO_TEXT = f"CAST(x'ff{SECRET.encode().hex()}' AS TEXT)"
+
+Damage = Callable[[str, str], None]
+
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def damage(writer: Writer, sqlite_url: str) -> Damage:
+    """Two workflows, `good` and `bad`; give all of a table's rows of the second another value in a column."""
+    writer.commit(round_of(*(creation(name, opened=(opened(name, run_of(name)),)) for name in ("good", "bad"))))
+
+    def change(column: str, value: str) -> None:
+        table, _, name = column.partition(".")
+        with closing(sqlite3.connect(parse_url(sqlite_url).path)) as connection, connection:
+            connection.execute(f"UPDATE {table} SET {name} = {value} WHERE workflow_id = 'bad'")
+
+    return change
+
+
+def fault_of(read: Callable[[], object]) -> str:
+    with pytest.raises(UnreadableRowError) as caught:
+        read()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    return str(caught.value)
+
+
+def test_an_instance_with_a_status_that_does_not_exist_is_named(reader: Reader, damage: Damage) -> None:
+    damage("instances.status", QUOTED)
+    fault = fault_of(lambda: reader.load(["good", "bad"]))
+    assert "'bad'" in fault
+    assert "instances" in fault
+    assert reader.load(["good"])[0].instance is not None
+
+
+def test_a_run_with_a_status_that_does_not_exist_is_named(reader: Reader, damage: Damage) -> None:
+    damage("runs.status", QUOTED)
+    for read in (lambda: reader.load_run(run_of("bad")), lambda: reader.run("bad", None)):
+        assert run_of("bad") in fault_of(read)
+    assert reader.load_run(run_of("good")) is not None
+
+
+def test_a_run_that_cannot_be_read_hides_no_other_in_a_list(
+    reader: Reader, damage: Damage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage("runs.status", QUOTED)
+    listed, _ = reader.runs()
+    assert [run.workflow_id for run in listed] == ["good"]
+    first, cursor = reader.runs(limit=1)
+    second, end = reader.runs(limit=1, before=cursor)
+    assert [run.workflow_id for run in [*first, *second]] == ["good"]
+    assert end is None
+    told = capfd.readouterr().out
+    assert "'bad'" in told
+    assert SECRET not in told
+
+
+def test_a_text_that_is_none_is_named_by_its_column(reader: Reader, damage: Damage) -> None:
+    damage("instances.run_id", NO_TEXT)
+    assert "run_id" in fault_of(lambda: reader.load(["bad"]))
+    assert reader.load(["good"])[0].instance is not None
+
+
+def test_bytes_for_a_run_id_are_a_run_without_rows(reader: Reader, damage: Damage) -> None:
+    damage("instances.run_id", "x'ff00'")
+    good, bad = reader.load(["good", "bad"])
+    assert good.instance is not None
+    assert bad.instance is not None
+    assert (bad.instance.journal, bad.instance.snapshot) == ((), None)
