@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from dalsegno.errors import StoreUnavailableError
-from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence import open_database
+from dalsegno.persistence.database import OwnedConnection, Role
 from dalsegno.persistence.port import JournalRow, LeaseRow, Namespace, SnapshotRow
 from dalsegno.persistence.schema import read_namespace
-from dalsegno.persistence.url import parse_url
 from dalsegno.persistence.visibility import journal_row
 from dalsegno.verification.rows import Current, Head, Page
 from dalsegno.verification.statements import SHORT, Statements
@@ -49,25 +49,13 @@ class InstanceLink(Struct, frozen=True):
     run_of: str | None
 
 
-def open_database(url: str) -> Database:
-    """Nothing is connected to yet. ConfigurationError says what is wrong with the URL."""
-    address = parse_url(url)
-    if address.is_sqlite:
-        from dalsegno.persistence.sqlite import Sqlite
-
-        return Sqlite(address)
-    from dalsegno.verification.postgres import WalkingPostgres
-
-    return WalkingPostgres(address)
-
-
 class Reader:
     """`batch`: journal rows that one transaction reads at most. Every method may raise StoreUnavailableError,
     after it has tried several times, and SchemaError."""
 
     def __init__(self, url: str, *, batch: int, sleep: Callable[[float], None] = time.sleep) -> None:
         self._database = open_database(url)
-        self._owned = OwnedConnection(self._database, Role.READER)
+        self._owned = OwnedConnection(self._database, Role.AUDITOR)
         self._statements = Statements(self._database)
         self._batch = batch
         self._sleep = sleep
