@@ -1,0 +1,217 @@
+"""What clients do around a kill, and what must come of it: some of each kind of workflow, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import uuid4
+
+from dalsegno import Client
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol.codec import encode
+from dalsegno.broker.topology import (
+    COMMANDS_EXCHANGE,
+    DEFAULT_PARTITIONS,
+    partition_queue,
+    reply_queue,
+    routing_key_of,
+    slot_of,
+)
+from dalsegno.client.start_options import StartOptions, start_message
+from dalsegno.payload import DEFAULT_CONVERTER
+from tests.crash.checks import effects_in_order, same_values
+from tests.crash.ledger import Ledger
+from tests.crash.points import Need
+from tests.crash.post import Post
+from tests.crash.programs import Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
+from tests.crash.recorder import Recorder
+from tests.system.stack import until
+
+SIGNALS = 12
+ROUNDS = 6
+IDLE_SECONDS = 1.6
+"""Longer than hosts keep idle workflows, and than it takes them to look."""
+FINISH_SECONDS = 60.0
+
+DELAYS = [0.05, 0.12]
+STEPS = ["a", "b", "c"]
+
+
+class Story:
+    """`wrong` is what should not be, one sentence each. `prefix` begins all its workflow IDs."""
+
+    def __init__(
+        self,
+        prefix: str,
+        client: Client,
+        post: Post,
+        *,
+        ledger: Ledger,
+        recorder: Recorder,
+        need: Need,
+    ) -> None:
+        self.prefix = prefix
+        self.wrong: list[str] = []
+        self.expected_runs: dict[str, int] = {}
+        """How many runs each workflow ID must have in the end."""
+        self.under_way = asyncio.Event()
+        """Every kind has begun, and some signs are set."""
+        self.may_end = asyncio.Event()
+        """Until then something is under way."""
+        self._client = client
+        self._post = post
+        self._ledger = ledger
+        self._recorder = recorder
+        self._need = need
+        self._ended_ids: set[str] = set()
+
+    async def play(self) -> None:
+        """To the end of all its workflows. Raises what a client gets to see that it should not."""
+        try:
+            async with asyncio.timeout(FINISH_SECONDS), asyncio.TaskGroup() as playing:
+                for part in self._parts():
+                    playing.create_task(part)
+        except TimeoutError:
+            open_ = ", ".join(sorted(self.expected_runs.keys() - self._ended_ids))
+            raise TimeoutError(f"these did not end within {FINISH_SECONDS:g} s: {open_}") from None
+
+    def _parts(self) -> list[Coroutine[Any, Any, None]]:
+        letter = [self._letter()] if self._need is Need.LETTER else []
+        return [
+            self._chains(),
+            self._appends(),
+            self._saga(),
+            self._loop(),
+            self._ladder(),
+            self._nobody_waits(),
+            self._foreign_partition(),
+            self._booked("fan-out", FanOut.run, 6, [f"part {n}" for n in range(6)]),
+            self._booked("flaky", Flaky.run, [1, 2, 0], ["flaky"] * 3),
+            self._booked("long", Chain.run, 10, [f"step {n}" for n in range(10)]),
+            self._booked("held", Held.run, None, ["hold"]),
+            *letter,
+        ]
+
+    # --- one part each ----------------------------------------------------------------------------------------
+
+    def _id(self, kind: str, *, runs: int = 1) -> str:
+        workflow_id = f"{self.prefix}-{kind}"
+        self.expected_runs[workflow_id] = runs
+        return workflow_id
+
+    def _check(self, workflow_id: str, faults: list[str]) -> None:
+        self.wrong += [f"{workflow_id}: {fault}" for fault in faults]
+
+    async def _ended(self, workflow: Callable[..., Any], argument: Any, workflow_id: str) -> Any:
+        handle = await self._started(workflow, argument, workflow_id)
+        return await self._result(handle, workflow_id)
+
+    async def _started(self, workflow: Callable[..., Any], argument: Any, workflow_id: str) -> Any:
+        self._recorder.note("client", "invoke", workflow_id=workflow_id)
+        arguments = [] if argument is None else [argument]
+        handle = await self._client.start(workflow, *arguments, id=workflow_id)
+        self._recorder.note("client", "ok", workflow_id=workflow_id, run_id=handle.run_id)
+        return handle
+
+    async def _result(self, handle: Any, workflow_id: str) -> Any:
+        result = await handle.result()
+        self._ended_ids.add(workflow_id)
+        self._recorder.note("client", "ok", workflow_id=workflow_id, result=result)
+        return result
+
+    async def _booked(
+        self, kind: str, workflow: Callable[..., Any], argument: Any, expected: list[str]
+    ) -> None:
+        workflow_id = self._id(kind)
+        values = await self._ended(workflow, argument, workflow_id)
+        self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
+
+    async def _chains(self) -> None:
+        """Twice with one workflow ID: the second start meets a run that its host has put away."""
+        workflow_id = self._id("chain", runs=2)
+        expected = [f"step {number}" for number in range(3)]
+        for _ in range(2):
+            values = await self._ended(Chain.run, 3, workflow_id)
+            self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
+            self.under_way.set()
+
+    async def _ladder(self) -> None:
+        workflow_id = self._id("ladder")
+        self._check_ladder(workflow_id, await self._ended(Ladder.run, DELAYS, workflow_id))
+
+    def _check_ladder(self, workflow_id: str, in_time: list[bool]) -> None:
+        if in_time != [True] * len(DELAYS):
+            self._check(workflow_id, [f"a timer was early: {in_time}"])
+
+    async def _saga(self) -> None:
+        workflow_id = self._id("saga")
+        values = await self._ended(Saga.run, STEPS, workflow_id)
+        expected = [*(f"do {step}" for step in STEPS), *(f"undo {step}" for step in reversed(STEPS))]
+        faults = same_values(self._ledger, workflow_id, values, expected)
+        self._check(workflow_id, faults + effects_in_order(self._ledger, workflow_id, expected))
+
+    async def _appends(self) -> None:
+        """One signal after the other, each confirmed before the next; a sender sees what it has sent."""
+        workflow_id = self._id("appends")
+        handle = await self._started(Appends.run, None, workflow_id)
+        for number in range(SIGNALS):
+            await handle.signal(Appends.append, number)
+            if number % 3 == 0:
+                read = await handle.query(Appends.read)
+                if read != list(range(number + 1)):
+                    self._check(workflow_id, [f"after signal {number} it shows {read}"])
+        await self._rest()
+        await handle.signal(Appends.end, SIGNALS)
+        items = await self._result(handle, workflow_id)
+        if items != list(range(SIGNALS)):
+            self._check(workflow_id, [f"its signals are {items}"])
+
+    async def _loop(self) -> None:
+        workflow_id = self._id("loop")
+        handle = await self._started(Loop.run, Tally(ROUNDS), workflow_id)
+        await self._rest()
+        await handle.signal(Loop.fine)
+        values = await self._result(handle, workflow_id)
+        expected = [f"round {number}" for number in range(ROUNDS, 0, -1)]
+        self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
+
+    async def _rest(self) -> None:
+        if self._need is Need.IDLE:
+            await asyncio.sleep(IDLE_SECONDS)  # nothing happening is what is needed here
+        await self.may_end.wait()
+
+    async def _nobody_waits(self) -> None:
+        """A start whose sender is gone before it is answered."""
+        workflow_id = self._id("unread")
+        await self._post.send(COMMANDS_EXCHANGE, routing_key_of(workflow_id), self._unread(workflow_id))
+        await self._raw_ended(workflow_id)
+
+    async def _foreign_partition(self) -> None:
+        """A start in another partition's queue."""
+        workflow_id = self._id("foreign")
+        partition = (slot_of(workflow_id) + 1) % DEFAULT_PARTITIONS
+        await self._post.send("", partition_queue(1, partition), self._unread(workflow_id))
+        await self._raw_ended(workflow_id)
+
+    def _unread(self, workflow_id: str) -> Message:
+        self._recorder.note("post", "invoke", workflow_id=workflow_id)
+        options: StartOptions = {"id": workflow_id}
+        start = start_message(Ladder.run, [DELAYS], options, ("accepted", "result"), DEFAULT_CONVERTER)
+        reader = reply_queue("nobody")
+        return encode(start, message_id=str(uuid4()), correlation_id="nobody", reply_to=reader)
+
+    async def _raw_ended(self, workflow_id: str) -> None:
+        self._recorder.note("post", "ok", workflow_id=workflow_id)
+        handle = self._client.get_workflow_handle(workflow_id)
+
+        async def is_known() -> bool:
+            return bool([row async for row in self._client.list_workflows(workflow_id=workflow_id)])
+
+        await until(is_known, f"{workflow_id} has begun", seconds=FINISH_SECONDS)
+        self._check_ladder(workflow_id, await self._result(handle, workflow_id))
+
+    async def _letter(self) -> None:
+        """What nobody can read."""
+        garbage = Message(body=b"\xff\xff", message_id=str(uuid4()), type="workflow.start")
+        await self._post.send(COMMANDS_EXCHANGE, routing_key_of(self.prefix), garbage)
