@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from msgspec import structs
@@ -20,7 +21,7 @@ from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import Caller, WakeUp
-from dalsegno.actors.workflow_actor.history import events_for_people
+from dalsegno.actors.workflow_actor.history import event_types, events_for_people
 from dalsegno.broker import topology
 from dalsegno.broker.port import Consumer, Delivery
 from dalsegno.broker.protocol import messages as wire
@@ -32,6 +33,9 @@ from dalsegno.persistence.port import Membership, Reader, RunRow
 log = structlog.get_logger()
 
 VERSION = version("dalsegno")
+
+Shown = Callable[[bytes], list[dict[str, Any]]]
+"""What is shown of the events of one journal row."""
 
 
 class ServiceOrigin:
@@ -119,7 +123,7 @@ class Control:
 
     async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
         try:
-            reply = await self._look_up(body)
+            reply = await self._fitting(body, caller)
         except CommandRejectedError as error:
             reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
@@ -130,7 +134,17 @@ class Control:
         self._outbox.send([self._reply(reply, caller, cause)])
         cause.done()
 
-    async def _look_up(self, body: wire.WireMessage) -> wire.ControlReply:
+    async def _fitting(self, body: wire.WireMessage, caller: Caller) -> wire.ControlReply:
+        """Of a list as much as a message can carry; who asks goes on behind that."""
+        reply = await self._look_up(body)
+        while isinstance(body, wire.ListWorkflows | wire.GetHistory) and not _fits(reply, caller):
+            if body.limit == 1:
+                return await self._look_up(body, briefly=True)
+            body = structs.replace(body, limit=body.limit // 2)
+            reply = await self._look_up(body)
+        return reply
+
+    async def _look_up(self, body: wire.WireMessage, *, briefly: bool = False) -> wire.ControlReply:
         host_id = self._host_id()
         match body:
             case wire.Ping():
@@ -149,7 +163,7 @@ class Control:
                 )
                 return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
             case wire.GetHistory():
-                return await self._history(body)
+                return await self._history(body, event_types if briefly else events_for_people)
             case _:
                 raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
 
@@ -176,7 +190,7 @@ class Control:
             )
         )
 
-    async def _history(self, body: wire.GetHistory) -> wire.ControlReply:
+    async def _history(self, body: wire.GetHistory, shown: Shown) -> wire.ControlReply:
         def read(reader: Reader) -> tuple[wire.HistoryEntry, ...] | None:
             run = reader.run(body.workflow_id, body.run_id)
             if run is None:
@@ -187,7 +201,7 @@ class Control:
                     sequence=row.sequence,
                     time=row.time,
                     cause=row.cause,
-                    events=tuple(events_for_people(row.events)),
+                    events=tuple(shown(row.events)),
                 )
                 for row in rows
             )
@@ -247,6 +261,15 @@ class Control:
 
 def _derived_id(task: wire.ActivityTask, what: str) -> str:
     return translate.derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), what)
+
+
+def _fits(reply: wire.ControlReply, caller: Caller) -> bool:
+    """Whether its reader can read it: values of workflows stand in it, which count against its limits."""
+    try:
+        decode(translate.reply_message(reply, caller, "fits"))
+    except (MessageTooLargeError, InvalidMessageError):
+        return False
+    return True
 
 
 def _code(error: CommandRejectedError) -> wire.ErrorCode:

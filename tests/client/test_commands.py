@@ -124,6 +124,15 @@ async def test_what_cannot_be_sent_is_told_before_it_is_sent(client: Client, hos
     with pytest.raises(CommandRejectedError, match="limit is") as caught:
         await client.start("Order", "x" * 2_000_000, id="order-1")
     assert caught.value.code == "too_large"
+    handle = client.get_workflow_handle("order-1")
+    for sent in (
+        handle.signal("approve", "x" * 2_000_000),
+        handle.query("total", "x" * 2_000_000),
+        client.start("Order", id="order-1", memo={"note": "x" * 2_000_000}),
+    ):
+        with pytest.raises(CommandRejectedError, match="limit is 1048576") as caught:
+            await sent
+        assert caught.value.code == "too_large"
     with pytest.raises(CommandRejectedError, match="not valid Unicode"):
         await client.get_workflow_handle("order-1").cancel("\udc80")
     assert not host.requests

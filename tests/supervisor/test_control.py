@@ -11,11 +11,16 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.control import Control
 from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.workflow_actor.codec import encode_record
+from dalsegno.actors.workflow_actor.events import Record, SignalReceived
 from dalsegno.broker.port import Delivery, Outcome
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
+from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.topology import routing_key_of
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.payload import JSON_PLAIN, Payload
+from dalsegno.persistence.port import JournalRow
 from tests.supervisor.scripted_world import command
 from tests.supervisor.test_outbox import Shell
 
@@ -114,6 +119,80 @@ TASK = wire.ActivityTask(
     routing_key=routing_key_of("w"),
     scheduled_at=1,
 )
+
+
+class Rows:
+    """A store that answers by the query; `sizes` are those of the signals in its journal."""
+
+    def __init__(self, *payloads: bytes) -> None:
+        self.rows = [
+            JournalRow(
+                run_id="r",
+                sequence=sequence,
+                round=1,
+                cause="workflow.signal m",
+                partition=0,
+                epoch=1,
+                host="h",
+                time=1,
+                events=encode_record(
+                    Record(sequence, 1, True, (), (SignalReceived("say", (Payload(JSON_PLAIN, data),)),))
+                ),
+            )
+            for sequence, data in enumerate(payloads, 1)
+        ]
+
+    async def fetch(self, query: Callable[[Any], Any]) -> Any:
+        return query(self)
+
+    def run(self, workflow_id: str, run_id: str | None) -> JournalRow:
+        return self.rows[0]
+
+    def history(self, run_id: str, *, after: int, limit: int) -> list[JournalRow]:
+        return [row for row in self.rows if row.sequence > after][:limit]
+
+
+TOO_LARGE = [{"type": "SignalReceived", "left_out": "too large"}]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "whole"),
+    [
+        pytest.param([b'"%s"' % (b"x" * 300_000)] * 7, {1, 2, 3, 4, 5, 6, 7}, id="more than one message"),
+        pytest.param([b"1", b'"%s"' % (b"x" * MAX_BODY_BYTES), b"3"], {1, 3}, id="one row too large"),
+        pytest.param([b"1", b"[" * 70 + b"]" * 70, b"3"], {1, 3}, id="one row too deep"),
+        pytest.param([b"1", b"[%s1]" % (b"1," * 100_000), b"3"], {1, 3}, id="one row of too many values"),
+    ],
+)
+@pytest.mark.parametrize("content_type", [CBOR, JSON])
+async def test_a_history_comes_in_pages_that_a_message_can_carry(
+    payloads: list[bytes], whole: set[int], content_type: str
+) -> None:
+    shell, consumer = Shell(), Consumer()
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    store: Any = Rows(*payloads)
+    control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
+    shown: dict[int, list[dict[str, Any]]] = {}
+    for tag in range(1, 10):
+        body = wire.GetHistory(workflow_id="w", after=max(shown, default=0))
+        asked = replace(
+            _delivery(tag, body).message, body=encode(body, message_id="m", content_type=content_type).body
+        )
+        asked = replace(asked, content_type=content_type, message_id=f"m{tag}")
+        control.on_request(Delivery(asked, tag, False, "", "dalsegno.control"), consumer)  # type: ignore[arg-type]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        (outgoing,) = shell.take()
+        outgoing.on_outcome(Outcome.CONFIRMED)
+        reply = decode(outgoing.message)
+        assert isinstance(reply, wire.ControlReply)
+        assert reply.error is None
+        shown.update((entry.sequence, list(entry.events)) for entry in reply.history)
+        if reply.cursor is None:
+            break
+    assert list(shown) == [row.sequence for row in store.rows]
+    assert {sequence for sequence, events in shown.items() if events != TOO_LARGE} == whole
 
 
 def _delivery(tag: int, body: wire.WireMessage) -> Delivery:
