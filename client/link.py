@@ -32,6 +32,15 @@ OnReply = Callable[[Message], None]
 OnEnd = Callable[[str], None]
 
 
+class _Flight:
+    """One publish that has no outcome yet, with all who wait for it."""
+
+    def __init__(self, sending: tuple[str, str, Message]) -> None:
+        self.sending = sending
+        self.outcome = Outcome.LOST
+        self.over = asyncio.Event()
+
+
 class Link:
     """Usable after `open`, until `on_end` is called: once, with the reason, in any case."""
 
@@ -46,7 +55,7 @@ class Link:
         self._ended = False
         self._farewell: asyncio.Task[None] | None = None
         self._batch: list[Outgoing] = []
-        self._in_flight: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self._in_flight: dict[str, _Flight] = {}
         self._replies_taken = 0
         self._loop = asyncio.get_running_loop()
 
@@ -74,27 +83,30 @@ class Link:
     async def publish(self, exchange: str, routing_key: str, message: Message) -> Outcome:
         """Messages of one turn of the loop leave in one write. The message must have an ID.
 
-        One ID is in flight once: a second message with it shares the outcome of the first.
+        One ID is in flight once: the same message again shares the outcome of the first, and another message
+        with its ID (two workflows may be told things with one) leaves when that has its outcome.
         """
         assert message.message_id is not None
+        sending = exchange, routing_key, message
+        while (flight := self._in_flight.get(message.message_id)) is not None and flight.sending != sending:
+            await flight.over.wait()
         if not self.is_open:
             return Outcome.LOST
-        outcome: asyncio.Future[Outcome] = self._loop.create_future()
-        waiting = self._in_flight.setdefault(message.message_id, [])
-        waiting.append(outcome)
-        if len(waiting) == 1:
-            self._batch.append(self._outgoing(exchange, routing_key, message, message.message_id))
+        if flight is None:
+            flight = self._in_flight[message.message_id] = _Flight(sending)
+            self._batch.append(self._outgoing(flight, message.message_id))
             if len(self._batch) == 1:
                 self._loop.call_soon(self._flush)
-        return await outcome
+        await flight.over.wait()
+        return flight.outcome
 
-    def _outgoing(self, exchange: str, routing_key: str, message: Message, message_id: str) -> Outgoing:
+    def _outgoing(self, flight: _Flight, message_id: str) -> Outgoing:
         def settle(outcome: Outcome) -> None:
-            for waiting in self._in_flight.pop(message_id, ()):
-                if not waiting.done():
-                    waiting.set_result(outcome)
+            del self._in_flight[message_id]
+            flight.outcome = outcome
+            flight.over.set()
 
-        return Outgoing(exchange, routing_key, message, settle)
+        return Outgoing(*flight.sending, settle)
 
     def _flush(self) -> None:
         assert self._publisher is not None

@@ -51,6 +51,29 @@ async def test_one_message_id_is_in_flight_once(link: Link, broker: FlakyBroker)
     assert broker.batches == [["m-1"], ["m-1"]]
 
 
+async def test_other_messages_with_an_id_that_is_in_flight_leave_one_after_the_other(
+    link: Link, broker: FlakyBroker
+) -> None:
+    async def tell(body: bytes) -> Outcome:
+        return await link.publish("", link.reply_to, Message(body=body, message_id="m-1"))
+
+    outcomes = await asyncio.gather(*(tell(body) for body in (b"1", b"2", b"1", b"3")))
+    assert outcomes == [Outcome.CONFIRMED] * 4
+    assert broker.batches == [["m-1"]] * 3
+
+
+async def test_those_who_wait_for_an_id_learn_of_the_end_of_the_link(link: Link, broker: FlakyBroker) -> None:
+    async def tell(body: bytes) -> Outcome:
+        return await link.publish("", link.reply_to, Message(body=body, message_id="m-1"))
+
+    first = asyncio.ensure_future(tell(b"1"))
+    second = asyncio.ensure_future(tell(b"2"))
+    await asyncio.sleep(0)
+    await broker.cut()
+    assert await asyncio.wait_for(second, 10) is Outcome.LOST
+    assert await first in (Outcome.LOST, Outcome.CONFIRMED)
+
+
 async def test_a_link_ends_once_and_then_publishes_nothing(
     link: Link, broker: FlakyBroker, ends: list[str]
 ) -> None:
