@@ -7,11 +7,9 @@ commits what comes of it. Only the rounds are larger (500 activations of one wor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import islice
 
 from bench.cold_load_app import Storied
-from dalsegno.actors.workflow_actor.commands import Command, Signal, Start
+from dalsegno.actors.workflow_actor.commands import Command, Signal, Start, WakeUp
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.broker import topology
@@ -46,21 +44,27 @@ class Author:
         self._epochs = {lease.partition: lease.epoch for lease in leases}
         self.code = WorkflowRegistry([(Storied, None)])
 
-    def write(self, workflow_id: str, *, before: int, since: int) -> None:
-        """A run of `before` activations, the last of which sets a sign, and `since` more. Its commands were all
-        a client's, who is answered once."""
+    def write(self, workflow_id: str, *, before: int, since: int) -> int:
+        """A run of `before` activations, the last of which sets a sign, and `since` more; how many of them were
+        signals. All were a client's commands, but for a wake-up after every hundredth sign."""
         instance = Instance(workflow_id, self.code, history_limit=HISTORY_LIMIT)
-        commands = _commands(workflow_id, before, since)
-        while batch := list(islice(commands, ROUND_ACTIVATIONS)):
+        signals, last = 0, before + since
+        while instance.sequence < last:
             stored = (instance.run_id, instance.sequence)
-            activations: list[Activation] = []
-            for command in batch:
+            done: list[Activation] = []
+            while instance.sequence < min(last, stored[1] + ROUND_ACTIVATIONS):
+                command = _next(instance, before)
+                signals += isinstance(command, Signal)
                 self._now += 1_000
-                activations += instance.activate(command, now=self._now, entropy=os.urandom(32), held=True)
-            self._commit(instance, stored, activations)
+                held = not isinstance(command, WakeUp)
+                done += instance.activate(command, now=self._now, entropy=os.urandom(32), held=held)
+            self._commit(instance, stored, done)
         state = instance.state
         assert state is not None
-        assert (state.sequence, state.signed.state is not None) == (before + since, True)
+        assert (len(state.log), instance.wake_at) == (since + 1, None), (
+            "the last sign is not where it should be"
+        )
+        return signals
 
     def _commit(self, instance: Instance, stored: tuple[str | None, int], done: list[Activation]) -> None:
         workflow_id, slot = instance.workflow_id, topology.slot_of(instance.workflow_id)
@@ -101,17 +105,21 @@ class Author:
         self._membership.expire(AUTHOR)
 
 
-def _commands(workflow_id: str, before: int, since: int) -> Iterator[Command]:
-    yield Start(
-        workflow_id=workflow_id,
-        run_id=f"run-of-{workflow_id}",
-        workflow_type="Storied",
-        task_queue="default",
-        args=(Payload(JSON_PLAIN, b"{}"),),
-    )
-    for number in range(2, before + since + 1):
-        sign = number <= before and (number % SIGN_EVERY == 0 or number == before)
-        yield Signal(name="beat", args=(Payload(JSON_PLAIN, b"true" if sign else b"false"),))
+def _next(instance: Instance, before: int) -> Command:
+    if instance.run_id is None:
+        return Start(
+            workflow_id=instance.workflow_id,
+            run_id=f"run-of-{instance.workflow_id}",
+            workflow_type="Storied",
+            task_queue="default",
+            args=(Payload(JSON_PLAIN, b"{}"),),
+        )
+    if instance.wake_at is not None:
+        return WakeUp()
+    number = instance.sequence + 1
+    # Not at whole thousands: a run is woken after its hundredth sign, and the last one must stay the last.
+    sign = number == before or (number < before and number % SIGN_EVERY == SIGN_EVERY // 2)
+    return Signal(name="beat", args=(Payload(JSON_PLAIN, b"true" if sign else b"false"),))
 
 
 def _row(activation: Activation, fence: Fence) -> JournalRow:
@@ -121,7 +129,7 @@ def _row(activation: Activation, fence: Fence) -> JournalRow:
         run_id=activation.run_id or "",
         sequence=activation.sequence,
         round=activation.sequence // ROUND_ACTIVATIONS,
-        cause=f"signal {activation.sequence:032d}",
+        cause=f"workflow.signal {activation.sequence:032d}",
         partition=fence.partition,
         epoch=fence.epoch,
         host=AUTHOR,
