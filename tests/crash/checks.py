@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
@@ -24,6 +25,8 @@ from tests.crash.post import Post
 from tests.crash.recorder import Recorder
 from tests.system.stack import until
 
+MESSAGE_ID_HEADER = "x-dalsegno-message-id"
+"""Of a dead letter: the ID that the message had."""
 QUEUES = [
     CONTROL_QUEUE,
     DEAD_QUEUE,
@@ -99,16 +102,20 @@ async def left_in_queues(post: Post, queues: Iterable[str] = QUEUES) -> list[str
     return [f"{depth} messages are left in {queue}" for queue, depth in depths if depth]
 
 
-async def one_letter_twice(post: Post) -> list[str]:
-    """A host died over a dead letter that was confirmed: it comes again, and both are one to whoever reads."""
+async def letters(post: Post, expected: int) -> list[str]:
+    """One dead letter of each message, but that of the one over which a host died came twice, under one ID."""
+    copies: Counter[tuple[object, str | None]] = Counter()
 
-    async def are_two() -> bool:
-        return await post.depth(DEAD_QUEUE) >= 2
+    async def has_come_again() -> bool:
+        if depth := await post.depth(DEAD_QUEUE):
+            found = await post.take(DEAD_QUEUE, depth)
+            copies.update((letter.headers[MESSAGE_ID_HEADER], letter.message_id) for letter in found)
+        return len(copies) >= expected and max(copies.values()) > 1
 
-    await until(are_two, "the dead letter came again")
-    letters = await post.take(DEAD_QUEUE, 2)
-    ids = {letter.message_id for letter in letters}
-    return [] if len(ids) == 1 else [f"two dead letters of one message have the IDs {ids}"]
+    await until(has_come_again, "every dead letter is there, and one is there twice")
+    wrong = [f"dead letter {letter} came {times} times" for letter, times in copies.items() if times > 2]
+    unlike = len({message_id for message_id, _ in copies}) != len(copies) or len(copies) != expected
+    return wrong + [f"{expected} messages have {len(copies)} dead letters"] * unlike
 
 
 def unended(recorder: Recorder) -> list[str]:

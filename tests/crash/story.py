@@ -16,6 +16,7 @@ from dalsegno.broker.topology import (
     partition_queue,
     reply_queue,
     routing_key_of,
+    slot_key,
     slot_of,
 )
 from dalsegno.client.start_options import StartOptions, start_message
@@ -55,6 +56,8 @@ class Story:
         self.wrong: list[str] = []
         self.expected_runs: dict[str, int] = {}
         """How many runs each workflow ID must have in the end."""
+        self.letters = 0
+        """How many messages must be among the dead letters."""
         self.under_way = asyncio.Event()
         """Every kind has begun, and some signs are set."""
         self.may_end = asyncio.Event()
@@ -77,7 +80,7 @@ class Story:
             raise TimeoutError(f"these did not end within {FINISH_SECONDS:g} s: {open_}") from None
 
     def _parts(self) -> list[Coroutine[Any, Any, None]]:
-        letter = [self._letter()] if self._need is Need.LETTER else []
+        letters = [self._letters()] if self._need is Need.LETTER else []
         return [
             self._chains(),
             self._appends(),
@@ -85,12 +88,12 @@ class Story:
             self._loop(),
             self._ladder(),
             self._nobody_waits(),
-            self._foreign_partition(),
+            *(self._foreign_partition(offset) for offset in (1, 6, 11)),
             self._booked("fan-out", FanOut.run, 6, [f"part {n}" for n in range(6)]),
             self._booked("flaky", Flaky.run, [1, 2, 0], ["flaky"] * 3),
             self._booked("long", Chain.run, 10, [f"step {n}" for n in range(10)]),
             self._booked("held", Held.run, None, ["hold"]),
-            *letter,
+            *letters,
         ]
 
     # --- one part each ----------------------------------------------------------------------------------------
@@ -187,10 +190,10 @@ class Story:
         await self._post.send(COMMANDS_EXCHANGE, routing_key_of(workflow_id), self._unread(workflow_id))
         await self._raw_ended(workflow_id)
 
-    async def _foreign_partition(self) -> None:
+    async def _foreign_partition(self, offset: int) -> None:
         """A start in another partition's queue."""
-        workflow_id = self._id("foreign")
-        partition = (slot_of(workflow_id) + 1) % DEFAULT_PARTITIONS
+        workflow_id = self._id(f"foreign-{offset}")
+        partition = (slot_of(workflow_id) + offset) % DEFAULT_PARTITIONS
         await self._post.send("", partition_queue(1, partition), self._unread(workflow_id))
         await self._raw_ended(workflow_id)
 
@@ -211,7 +214,9 @@ class Story:
         await until(is_known, f"{workflow_id} has begun", seconds=FINISH_SECONDS)
         self._check_ladder(workflow_id, await self._result(handle, workflow_id))
 
-    async def _letter(self) -> None:
-        """What nobody can read."""
-        garbage = Message(body=b"\xff\xff", message_id=str(uuid4()), type="workflow.start")
-        await self._post.send(COMMANDS_EXCHANGE, routing_key_of(self.prefix), garbage)
+    async def _letters(self) -> None:
+        """What nobody can read, for every partition."""
+        for slot in range(DEFAULT_PARTITIONS):
+            garbage = Message(body=b"\xff\xff", message_id=str(uuid4()), type="workflow.start")
+            await self._post.send(COMMANDS_EXCHANGE, slot_key(slot), garbage)
+            self.letters += 1
