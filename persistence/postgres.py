@@ -73,9 +73,11 @@ _MENDABLE = (
     "not permitted to log in",
     "permission denied",
     "does not support SSL",
+    "unsupported startup parameter",
     "invalid",
 )
-"""What a refused connection says when waiting will not help. libpq gives no SQLSTATE for it, only a text."""
+"""What a refused connection says when waiting will not help. libpq gives no SQLSTATE for it, only a text; one
+in another language counts as passing."""
 
 _MIGRATION_LOCK = 0x64616C73
 """An advisory lock that no other program is likely to take: `dals` in ASCII."""
@@ -104,16 +106,28 @@ class Postgres:
                 "prepare_threshold": 0,
             },
         )
+        sa.event.listen(engine, "connect", self._require_options)
         if role is Role.WRITER:
             sa.event.listen(engine, "connect", lambda connection, _: register(connection))
         return engine
 
     def _options(self, role: Role) -> str:
-        settings = {"idle_in_transaction_session_timeout": "5s", **_SETTINGS[role]}
+        settings = {"idle_in_transaction_session_timeout": "5s", "dalsegno.role": role.value, **_SETTINGS[role]}
         if self.url.schema is not None:
             settings["search_path"] = self.url.schema
         given = self.url.address.query.get("options", "")
         return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), str(given)])
+
+    def _require_options(self, connection: Any, _: object) -> None:
+        """A pooler may drop them in silence: the tables would be another schema's, and no time bounded."""
+        with connection.cursor() as cursor:
+            (role,) = cursor.execute("SELECT current_setting('dalsegno.role', true)").fetchone()
+        connection.rollback()
+        if not role:
+            raise ConfigurationError(
+                f"What stands before the database {self.url.shown} drops the start-up options of connections, "
+                "as PgBouncer can be told to; connect to PostgreSQL itself."
+            )
 
     def writer(self) -> Writer:
         return PostgresWriter(self)

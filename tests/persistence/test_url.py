@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import psycopg
@@ -9,7 +10,8 @@ import pytest
 from psycopg import sql
 
 from dalsegno.errors import ConfigurationError, StoreUnavailableError
-from dalsegno.persistence import open_store
+from dalsegno.persistence import open_database, open_store
+from dalsegno.persistence.postgres import Postgres
 from dalsegno.persistence.url import parse_url
 from tests.servers import PostgresServer
 
@@ -110,6 +112,38 @@ def test_what_a_person_must_mend_is_a_configuration_error(password_user: str, br
 def test_a_user_without_rights_is_told_so(password_user: str) -> None:
     with pytest.raises(ConfigurationError, match="permission denied"):
         open_store(f"{password_user}?schema=forbidden").migrate(partitions=1)
+
+
+@pytest.mark.postgres
+def test_a_pooler_that_drops_the_settings_of_connections_is_refused(
+    password_user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables would be those of another schema."""
+    monkeypatch.setattr(Postgres, "_options", lambda self, role: "")
+    store = open_store(f"{password_user}?schema=own")
+    for attempt in (store.namespace, store.membership().cluster, partial(store.migrate, partitions=1)):
+        with pytest.raises(ConfigurationError, match="PgBouncer") as refusal:
+            attempt()
+        assert ":right@" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('FATAL:  password authentication failed for user "me"', ConfigurationError),
+        ("FATAL:  unsupported startup parameter: options", ConfigurationError),
+        ("FATAL:  Passwort-Authentifizierung fehlgeschlagen", StoreUnavailableError),
+        ("FATAL:  the database system is starting up", StoreUnavailableError),
+    ],
+)
+def test_a_refused_connection_is_understood_by_its_text_and_waited_out_if_it_is_not(
+    text: str, kind: type[Exception]
+) -> None:
+    database = open_database(f"postgresql://me:{SECRET}@database/orders")
+    error = database.translate(psycopg.OperationalError(f"connection failed: {text}"))
+    assert isinstance(error, kind)
+    assert text in str(error)
+    assert SECRET not in str(error)
 
 
 def test_a_server_that_does_not_answer_may_come_back(unused_tcp_port: int) -> None:
