@@ -34,6 +34,11 @@ from dalsegno.persistence.port import Reader
 from tests.servers import PostgresServer, RabbitMQServer
 from tests.system.stack import Stack, until
 
+CROWD = 5_000
+"""Other workflows, ten activations each: with a handful of large ones alone, PostgreSQL would rather read whole
+tables than an index."""
+PATIENCE_SECONDS = 20.0
+"""What is slow is done less often, but three times."""
 IDLE_SECONDS = 0.2
 TARGET_MS = 10.0
 
@@ -83,6 +88,8 @@ def measure(
 ) -> None:
     store = open_store(database)
     author = Author(store)
+    for number in range(CROWD):
+        author.write(f"one-of-many-{number}", before=5, since=5)
     beats: dict[Past, int] = {}
     for past in pasts:
         begin = time.perf_counter()
@@ -119,7 +126,8 @@ def tidy(database: str) -> None:
 def load(subject: str, reader: Reader, author: Author, past: Past, answered: str, times: int) -> None:
     """`answered`: when the commands were. For a day their IDs are known, and read with the workflow."""
     steps: list[tuple[float, float, float]] = []
-    for _ in range(times + 1):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while len(steps) <= times and (len(steps) <= 3 or time.monotonic() < end):
         begin = time.perf_counter()
         (loaded,) = reader.load([past.workflow_id])
         read = time.perf_counter()
@@ -139,7 +147,7 @@ def load(subject: str, reader: Reader, author: Author, past: Past, answered: str
         since=past.since,
         commands_answered=answered,
         seen_rows=len(loaded.seen),
-        n=times,
+        n=len(steps),
         **{
             f"{name}_p50_ms": round(percentile([step[at] for step in steps], 50) * 1e3, 2)
             for at, name in enumerate(("read", "decode", "replay"))
@@ -155,9 +163,11 @@ async def wake(subject: str, stack: Stack, beats: Mapping[Past, int], answered: 
     """A query to a workflow that is put away, and one to the same workflow right after it."""
     async with stack.client() as client:
         for past, expected in beats.items():
-            cold, warm = [], []
+            cold: list[float] = []
+            warm: list[float] = []
             await query(client, past, expected)
-            for _ in range(times):
+            end = time.monotonic() + PATIENCE_SECONDS
+            while len(cold) < times and (len(cold) < 3 or time.monotonic() < end):
                 before = stack.times_put_away(past.workflow_id)
                 await until(
                     lambda p=past, b=before: stack.times_put_away(p.workflow_id) > b,  # type: ignore[misc]
@@ -171,7 +181,7 @@ async def wake(subject: str, stack: Stack, beats: Mapping[Past, int], answered: 
                 before=past.before,
                 since=past.since,
                 commands_answered=answered,
-                n=times,
+                n=len(cold),
                 **{f"cold_p{p}_ms": round(percentile(cold, p), 2) for p in (50, 99)},
                 warm_p50_ms=round(percentile(warm, 50), 2),
                 load_average=round(os.getloadavg()[0], 2),
