@@ -52,7 +52,7 @@ def test_a_hostile_cbor_body_is_refused(body: bytes) -> None:
     assert peak_memory_of_refusing(body) < BYTES_MAX
 
 
-@pytest.mark.parametrize("name", CBOR_TABLE.keys() - HARMLESS_WHERE_IGNORED)
+@pytest.mark.parametrize("name", sorted(CBOR_TABLE.keys() - HARMLESS_WHERE_IGNORED))
 def test_a_hostile_item_is_refused_in_a_field_that_nobody_reads(name: str) -> None:
     assert peak_memory_of_refusing(start_with(CBOR_TABLE[name])) < BYTES_MAX
 
