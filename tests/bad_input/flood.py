@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -94,24 +94,40 @@ class Flood:
         """Returns when all is confirmed; how many went into each queue."""
         counts: Counter[str] = Counter()
         for queue, case in sendings:
-            self._sent += 1
             message_id = case.message.message_id if case.has_own_id else f"bad-{self._sent}"
-            message = replace(case.message, message_id=message_id)
-            self._publisher.publish([Outgoing("", queue, message, self._settled)])
+            self._publish(queue, replace(case.message, message_id=message_id))
             counts[queue] += 1
             if self._sent - self.outcomes.total() >= IN_FLIGHT_MAX:
                 await until(lambda: self._sent - self.outcomes.total() < IN_FLIGHT_MAX / 2, "confirms come")
-        await until(lambda: self.outcomes.total() == self._sent, "everything is confirmed")
+        await self._until_confirmed()
         return counts
 
     def _settled(self, outcome: Outcome) -> None:
         self.outcomes[outcome] += 1
+
+    async def send_messages(self, queue: str, messages: Iterable[Message]) -> int:
+        """As `send`, for messages that are no cases; how many there were."""
+        count = 0
+        for message in messages:
+            self._publish(queue, message)
+            count += 1
+        await self._until_confirmed()
+        return count
+
+    def _publish(self, queue: str, message: Message) -> None:
+        self._sent += 1
+        self._publisher.publish([Outgoing("", queue, message, self._settled)])
+
+    async def _until_confirmed(self) -> None:
+        await until(lambda: self.outcomes.total() == self._sent, "everything is confirmed")
+        assert self.outcomes.keys() <= {Outcome.CONFIRMED}
 
     async def until_dead(self, count: int) -> None:
         """Wait for so many dead letters, and see that no more come behind them."""
         await until(lambda: len(self.dead) >= count, f"{count} messages are dead", seconds=SETTLE_SECONDS)
         await asyncio.sleep(0)
         assert await self._session.queue_depth(topology.DEAD_QUEUE) == 0
+        assert len(self.dead) == count
 
 
 def _broken(reason: str) -> None:

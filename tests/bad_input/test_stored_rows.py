@@ -34,7 +34,7 @@ NAMELESS = {
     "snapshots.format: a text",
     "snapshots.sequence: a text",
 }
-"""What only a hand in SQLite can bring about: values of other types than the column has. Refused without a name."""
+"""Values of other types than the columns have, which SQLite alone allows: refused, but not by name."""
 ANSWER_SECONDS = 60.0
 """A load that fails alone is tried ten times before it is given up."""
 READ_EVERY_SECONDS = 0.1
