@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-What = Literal["invoke", "ok", "fail", "info", "run-start", "run-end"]
-"""Of a client: it asks; it was told yes, or no; it does not know. Of a worker: an attempt begins and ends."""
+What = Literal["invoke", "ok", "run-start", "run-end"]
+"""Of a client: it asks, and is answered; without an answer the outcome is unknown. Of a worker: an attempt begins,
+and ends."""
 
 
 class Recorder:
