@@ -76,7 +76,7 @@ def left_in(broker: str, queue: str) -> list[str]:
 
 
 async def test_hosts_that_leave_have_acknowledged_all_that_they_did(stack: Stack, pair: list[Program]) -> None:
-    """Else it would be done again. What reached them while they left goes back untouched, marked redelivered."""
+    """Else it would be done again. What comes while they leave goes back untouched, marked redelivered."""
     async with orders_going_on(stack, at_once=30) as (_, load):
         await load.more(10)
         for host in pair:
