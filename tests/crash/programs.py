@@ -19,6 +19,8 @@ RECORD_VARIABLE = "CRASH_RECORD"
 
 PATIENT = RetryPolicy(initial_interval=0.05, maximum_interval=1.0)
 ATTEMPT = timedelta(seconds=30)
+ROUNDS = 6
+"""Of a loop."""
 SIGN_OF_LIFE = timedelta(seconds=1)
 """After this time the engine gives an attempt up whose worker has died."""
 
@@ -171,9 +173,11 @@ class Loop:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.left = ROUNDS
 
     @workflow.run
     async def run(self, tally: Tally) -> list[str]:
+        self.left = tally.left
         if tally.left > 0:
             value = await booking(f"round {tally.left}")
             is_over = tally.is_over or self.is_over
@@ -184,6 +188,10 @@ class Loop:
     @workflow.signal
     def fine(self) -> None:
         self.is_over = True
+
+    @workflow.query
+    def has_signs(self) -> bool:
+        return self.left < ROUNDS
 
 
 @workflow.defn

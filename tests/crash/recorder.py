@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 What = Literal["invoke", "ok", "run-start", "run-end"]
-"""Of a client: it asks, and is answered; without an answer the outcome is unknown. Of a worker: an attempt begins,
-and ends."""
+"""Of a client: it asks, and is answered; without an answer the outcome is unknown. Of a worker: an attempt
+begins, and ends."""
 
 
 class Recorder:

@@ -25,12 +25,11 @@ from tests.crash.checks import effects_in_order, same_values
 from tests.crash.ledger import Ledger
 from tests.crash.points import Need
 from tests.crash.post import Post
-from tests.crash.programs import Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
+from tests.crash.programs import ROUNDS, Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
 from tests.crash.recorder import Recorder
 from tests.system.stack import until
 
 SIGNALS = 12
-ROUNDS = 6
 IDLE_SECONDS = 1.6
 """Longer than hosts keep idle workflows, and than it takes them to look."""
 FINISH_SECONDS = 60.0
@@ -67,6 +66,7 @@ class Story:
         self._ledger = ledger
         self._recorder = recorder
         self._need = need
+        self._chain_is_done = asyncio.Event()
         self._ended_ids: set[str] = set()
 
     async def play(self) -> None:
@@ -137,7 +137,7 @@ class Story:
         for _ in range(2):
             values = await self._ended(Chain.run, 3, workflow_id)
             self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
-            self.under_way.set()
+            self._chain_is_done.set()
 
     async def _ladder(self) -> None:
         workflow_id = self._id("ladder")
@@ -173,6 +173,12 @@ class Story:
     async def _loop(self) -> None:
         workflow_id = self._id("loop")
         handle = await self._started(Loop.run, Tally(ROUNDS), workflow_id)
+        if not self.may_end.is_set():
+            await until(
+                lambda: handle.query(Loop.has_signs), f"{workflow_id} has a sign", seconds=FINISH_SECONDS
+            )
+            await self._chain_is_done.wait()
+            self.under_way.set()
         await self._rest()
         await handle.signal(Loop.fine)
         values = await self._result(handle, workflow_id)
