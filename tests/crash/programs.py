@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ RECORD_VARIABLE = "CRASH_RECORD"
 
 PATIENT = RetryPolicy(initial_interval=0.05, maximum_interval=1.0)
 ATTEMPT = timedelta(seconds=30)
+SOON = timedelta(seconds=20)
+"""Within what hosts look for when they look for timers."""
 ROUNDS = 6
 """Of a loop."""
 SIGN_OF_LIFE = timedelta(seconds=1)
@@ -92,7 +95,7 @@ class FanOut:
 
 @workflow.defn
 class Appends:
-    """A list that signals append to, and queries read."""
+    """A list that signals append to, and queries read. There is always a timer that is due soon."""
 
     def __init__(self) -> None:
         self.items: list[int] = []
@@ -100,7 +103,9 @@ class Appends:
 
     @workflow.run
     async def run(self) -> list[int]:
-        await workflow.wait_condition(lambda: len(self.items) == self.length)
+        while len(self.items) != self.length:
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: len(self.items) == self.length, timeout=SOON)
         return self.items
 
     @workflow.signal
