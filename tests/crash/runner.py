@@ -19,8 +19,10 @@ from pathlib import Path
 
 from dalsegno.cli.logs import configure
 from tests.crash.crossing import Manner
-from tests.crash.points import BY_NAME, EMBEDDED, POSTGRES, RABBITMQ, SQLITE, Point, Role, points_on
-from tests.crash.stage import Kill, Stage
+from tests.crash.point import EMBEDDED, POSTGRES, RABBITMQ, SQLITE, Point, Role
+from tests.crash.points import BY_NAME, points_on
+from tests.crash.scene import Kill
+from tests.crash.stage import Stage
 from tests.servers import PostgresServer, RabbitMQServer, fresh_database
 
 KILLS_OF_A_STAGE = 60
@@ -97,16 +99,13 @@ class Run:
                 while batch and is_well:
                     is_well = self._one(stage, *batch.pop(0))
                 if is_well:
-                    self._note(stage.finish(), "the end of a stage (see the numbers in workflow IDs)")
+                    wrong = _told(stage.finish)
+                    self._note(wrong, "the whole stage; workflow IDs begin with the number of the kill")
 
     def _one(self, stage: Stage, round_: int, point: Point) -> bool:
         kill, chance = plan(self._seed, round_, point)
         began = time.monotonic()
-        try:
-            wrong = asyncio.run(stage.kill(kill, chance))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it comes with its seed
-            is_told = isinstance(error, AssertionError | TimeoutError)
-            wrong = [str(error) if is_told else "".join(traceback.format_exception(error))]
+        wrong = _told(lambda: asyncio.run(stage.kill(kill, chance)))
         self.tally.kills[point.name] += 1
         print(f"round {round_}: {kill}, {time.monotonic() - began:.1f} s", flush=True)
         self._note(wrong, f"{self._again} --seed {self._seed} --first {round_} --rounds 1 --point {point.name}")
@@ -118,6 +117,16 @@ class Run:
             print(f"VIOLATION: {text}", flush=True)
         if wrong:
             print(f"Again: {again}", flush=True)
+
+
+def _told(check: Callable[[], list[str]]) -> list[str]:
+    """What is wrong, be it found or met."""
+    try:
+        return check()
+    except (AssertionError, TimeoutError) as error:
+        return [str(error)]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it comes with its seed
+        return ["".join(traceback.format_exception(error))]
 
 
 def main(arguments: list[str]) -> int:

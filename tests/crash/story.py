@@ -23,7 +23,7 @@ from dalsegno.client.start_options import StartOptions, start_message
 from dalsegno.payload import DEFAULT_CONVERTER
 from tests.crash.checks import effects_in_order, same_values
 from tests.crash.ledger import Ledger
-from tests.crash.points import Need
+from tests.crash.point import Need
 from tests.crash.post import Post
 from tests.crash.programs import ROUNDS, Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
 from tests.crash.recorder import Recorder

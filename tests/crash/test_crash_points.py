@@ -10,7 +10,8 @@ import secrets
 
 import pytest
 
-from tests.crash.points import EMBEDDED, SQLITE, Need, Point, points_on
+from tests.crash.point import EMBEDDED, SQLITE, Need, Point
+from tests.crash.points import points_on
 from tests.crash.runner import plan
 from tests.crash.stage import Stage
 

@@ -77,6 +77,11 @@ def replace(target: str, wrapped: Callable[[Callable[..., Any]], Callable[..., A
     setattr(holder, name, wraps(original)(wrapped(original)))
 
 
+def caused_by(kind: type) -> Callable[..., bool]:
+    """For activations: that the cause's command is a `kind`."""
+    return lambda _result, _partition, _actor, cause, *_: isinstance(cause.command, kind)
+
+
 def on_writer_thread(*_: Any) -> bool:
     return threading.current_thread().name.startswith("dalsegno-writer")
 
