@@ -154,6 +154,7 @@ def load(subject: str, reader: Reader, author: Author, past: Past, answered: str
             f"{name}_p50_ms": round(percentile([step[at] for step in steps], 50) * 1e3, 2)
             for at, name in enumerate(("read", "decode", "replay"))
         },
+        best_ms=round(min(totals), 2),
         **{f"p{p}_ms": round(percentile(totals, p), 2) for p in (50, 99)},
         cpu_p50_ms=round(percentile(cpu, 50) * 1e3, 2),
         **({"target_ms": TARGET_MS, "met": percentile(totals, 99) <= TARGET_MS} if not past.since else {}),
@@ -185,7 +186,9 @@ async def wake(subject: str, stack: Stack, beats: Mapping[Past, int], answered: 
                 since=past.since,
                 commands_answered=answered,
                 n=len(cold),
+                cold_best_ms=round(min(cold), 2),
                 **{f"cold_p{p}_ms": round(percentile(cold, p), 2) for p in (50, 99)},
+                warm_best_ms=round(min(warm), 2),
                 warm_p50_ms=round(percentile(warm, 50), 2),
                 load_average=round(os.getloadavg()[0], 2),
             )
