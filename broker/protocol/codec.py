@@ -41,6 +41,8 @@ RESERVED_TYPES = frozenset({"workflow.update", "child.started", "child.closed"})
 _OWN_QUEUES = "dalsegno."
 _QUEUES_FOR_ANSWERS = ("dalsegno.reply.", "dalsegno.worker.")
 """An answer to any other queue of ours would come back as a message that nobody sent."""
+_DIRECT_REPLIES = "amq.rabbitmq."
+"""RabbitMQ takes such a name apart, and ends the connection of whoever publishes to one that was forged."""
 
 
 class UnsupportedMessageError(InvalidMessageError):
@@ -211,6 +213,8 @@ def _why_not_name(value: str) -> str | None:
 def _why_not_reply_to(value: str) -> str | None:
     if value.startswith(_OWN_QUEUES) and not value.startswith(_QUEUES_FOR_ANSWERS):
         return "names a queue that is not for answers"
+    if value.startswith(_DIRECT_REPLIES):
+        return "is for a direct reply; name a queue"
     return _why_not_name(value)
 
 

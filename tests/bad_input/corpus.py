@@ -195,6 +195,8 @@ NOT_FOR_ANSWERS = (
     "dalsegno.dead",
     "dalsegno.host.a",
     "dalsegno.",
+    "amq.rabbitmq.reply-to.",
+    "amq.rabbitmq.reply-to.g2dkAA5jNG40cnlAbG9jYWxob3N0.x",
 )
 TOO_MANY_HEADERS = {f"x-{number}": CANARY for number in range(65)}
 TOO_LARGE_HEADERS = {

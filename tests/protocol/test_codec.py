@@ -209,7 +209,14 @@ def test_headers_have_a_size(value: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "queue", ["dalsegno.partition.1.4", "dalsegno.control", "dalsegno.tasks.default", "dalsegno.host.a"]
+    "queue",
+    [
+        "dalsegno.partition.1.4",
+        "dalsegno.control",
+        "dalsegno.tasks.default",
+        "dalsegno.host.a",
+        "amq.rabbitmq.reply-to.x",
+    ],
 )
 def test_an_answer_never_goes_to_a_queue_of_the_engine(queue: str) -> None:
     asked = cbor(START, reply_to=queue)
