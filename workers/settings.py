@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from dalsegno.broker.topology import task_queue
+from dalsegno.broker.topology import why_not_task_queue
 from dalsegno.errors import ConfigurationError
 from dalsegno.policies import Duration
 
 SPARE_FRACTION = 10
-QUEUE_NAME_BYTES_MAX = 255
-"""AMQP's limit, for the whole name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +54,8 @@ class WorkerSettings:
         if not (0 <= self.drain_seconds < math.inf):
             raise ConfigurationError(f"drain_timeout must be 0 seconds or more, not {self.drain_timeout!r}.")
         name = self.task_queue
-        if not name or not name.isprintable() or len(task_queue(name).encode()) > QUEUE_NAME_BYTES_MAX:
-            raise ConfigurationError(
-                f"task_queue must be a printable name whose queue, {task_queue('...')!r}, has at most "
-                f"{QUEUE_NAME_BYTES_MAX} bytes, not {name[:50]!r}."
-            )
+        if why := why_not_task_queue(name):
+            raise ConfigurationError(f"The task_queue {name[:50]!r} {why}.")
 
     @property
     def drain_seconds(self) -> float:

@@ -26,7 +26,8 @@ from dalsegno.broker.protocol.limits import (
     MAX_HEADERS,
     MAX_NAME_BYTES,
 )
-from dalsegno.broker.protocol.messages import Name, Text, WireMessage
+from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, WireMessage
+from dalsegno.broker.topology import why_not_task_queue
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.payload import mismatch
@@ -237,6 +238,7 @@ class _Known:
         fields = msgspec.structs.fields(cls)
         self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
         self._queues = tuple(field.name for field in fields if field.name == "worker")
+        self._task_queues = tuple(field.name for field in fields if field.type == TaskQueue)
         self._texts = tuple(field.name for field in fields if field.type == Text)
         self._failures = tuple(field.name for field in fields if Failure in (field.type, *get_args(field.type)))
 
@@ -248,6 +250,9 @@ class _Known:
         for field in self._queues:
             queue = getattr(message, field)
             if queue is not None and (why := _why_not_reply_to(queue)):
+                raise _invalid(message, f"{field} {why}")
+        for field in self._task_queues:
+            if why := why_not_task_queue(getattr(message, field)):
                 raise _invalid(message, f"{field} {why}")
         for field in self._texts:
             if "\0" in getattr(message, field):  # databases have no place for it

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from dalsegno.broker.protocol.messages import Counter, Microseconds, Name, Text, Token
+from dalsegno.broker.protocol.messages import Counter, Microseconds, Name, TaskQueue, Text, Token
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from tests.protocol.hostile import CANARY
@@ -46,6 +46,13 @@ _NO_NAME = {
     "256 bytes": CANARY + "ü" * 125,
     "10 KB": CANARY * 1700,
     **{f"U+{ord(character):04X}": CANARY + character for character in FORGING},
+}
+_NO_TASK_QUEUE = {
+    **_NO_NAME,
+    "241 characters": "q" * 241,
+    "umlauts": "bestellungen-ü",
+    "a star": "*",
+    "dead": "dead",
 }
 _NO_LONG_TEXT = {**_NO_TEXT, "10,001 characters": CANARY * 1667, "a NUL": f"{CANARY}\0"}
 _NO_TOKEN = {
@@ -80,6 +87,7 @@ _NO_JSON_PAYLOAD: Mapping[str, Any] = {
 
 _BY_TYPE: dict[Any, Mapping[str, Any]] = {
     Name: _NO_NAME,
+    TaskQueue: _NO_TASK_QUEUE,
     Text: _NO_LONG_TEXT,
     Token: _NO_TOKEN,
     Counter: _NO_NUMBER,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
 from dalsegno.broker.protocol.limits import MAX_JSON_INTEGER
-from dalsegno.broker.protocol.messages import Name, Text, Token, WireMessage
+from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, Token, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
 
@@ -38,6 +38,9 @@ payloads = st.builds(Payload, st.just(JSON_PLAIN), json_values.map(msgspec.json.
 
 _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     Name: names,
+    TaskQueue: st.from_regex(r"[A-Za-z0-9_.:@#,/+ -]{1,60}", fullmatch=True).filter(
+        lambda name: name != "dead"
+    ),
     Text: texts,
     Token: st.binary(min_size=16, max_size=64),
     Payload: payloads,

@@ -44,6 +44,7 @@ ENUMS: dict[str, type[StrEnum]] = {
 LITERALS: dict[str, Any] = {"error-code": messages.ErrorCode, "failure-kind": FailureKind}
 NAMED: dict[Any, str] = {
     messages.Name: "name",
+    messages.TaskQueue: "task-queue",
     messages.Text: "text",
     messages.Microseconds: "microseconds",
     messages.Counter: "counter",

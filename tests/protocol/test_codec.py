@@ -173,6 +173,16 @@ def test_fields_that_are_no_names_are_refused(field: str, name: str) -> None:
     assert field in refusal(cbor({**START, field: name}))
 
 
+@pytest.mark.parametrize("name", ["dead", "x" * 241, "ü", "*", "a\n", "a;b", "{}"])
+def test_a_task_queue_must_have_the_name_of_a_queue(name: str) -> None:
+    assert "task_queue" in refusal(cbor({**START, "task_queue": name}))
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "default", "a b", "eu/west-1:orders_2.x@#,+"])
+def test_a_task_queue_may_have_any_name_that_every_broker_takes(name: str) -> None:
+    assert decode(cbor({**START, "task_queue": name})) == StartWorkflow(**START, task_queue=name)
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "ü" * 127, "注文 7", "👩‍👩‍👧", "a b", "نامه‌ای"])
 def test_printable_text_of_255_bytes_is_a_name(name: str) -> None:
     assert decode(cbor({**START, "workflow_id": name}, message_id=name)).workflow_id == name  # type: ignore[attr-defined]

@@ -45,8 +45,10 @@ def test_activities_that_cannot_be_are_refused_by_name(activities: list[Any], co
         ({"max_concurrent_activities": 0}, "max_concurrent_activities must be 1 or more, not 0"),
         ({"max_sync_threads": 0}, "max_sync_threads must be 1 or more, not 0"),
         ({"drain_timeout": -1}, "drain_timeout must be 0 seconds or more, not -1"),
-        ({"task_queue": ""}, "task_queue must be a printable name"),
-        ({"task_queue": "x" * 250}, "has at most 255 bytes"),
+        ({"task_queue": ""}, "task_queue '' must consist of letters"),
+        ({"task_queue": "orders*"}, "task_queue 'orders\\*' must consist of letters"),
+        ({"task_queue": "x" * 250}, "is longer than 240 bytes"),
+        ({"task_queue": "dead"}, "task_queue 'dead' is taken"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_key_and_value(
