@@ -101,6 +101,14 @@ AMQP_PROPERTIES: Mapping[str, Mapping[str, Any]] = {
             "x-dalsegno-routing-key": CANARY,
         }
     },
+    **{
+        f"a forged direct reply, {token[:8]!r}": {
+            "reply_to": f"amq.rabbitmq.reply-to.{token}",
+            "message_id": "asks",
+            "type": "workflow.describe",
+        }
+        for token in ("", "x", "g1gCZ2QAEHJlcGx5QDI1NjY1NDUwMDgAAAAAAAAAAAAAAAA=.x", "g2gC.k", "A" * 230)
+    },
     "a malformed traceparent": {"headers": {"traceparent": f"{CANARY}-\r\n"}},
     "a schema version": {"headers": {"schema": "1", "version": 999}},
 }

@@ -209,3 +209,4 @@ async def test_properties_that_only_amqp_has_are_borne(stack: Stack) -> None:
         await flood.until_dead(len(queues) * len(AMQP_PROPERTIES))
     assert_each_has_a_reason(flood.dead)
     assert len({letter.body for letter in flood.dead}) == len(flood.dead)
+    assert not refusals(stack, "broker_connection_lost")
