@@ -41,6 +41,14 @@ def slot_key(slot: int) -> str:
     return f"slot.{slot}"
 
 
+def is_slot_key(key: str) -> bool:
+    """Whether some partition's queue is bound with it."""
+    return _SLOT_KEY.fullmatch(key) is not None and int(key.removeprefix("slot.")) < SLOTS
+
+
+_SLOT_KEY = re.compile(r"slot\.(0|[1-9][0-9]{0,3})")
+
+
 def routing_key_of(workflow_id: str) -> str:
     return slot_key(slot_of(workflow_id))
 

@@ -16,7 +16,7 @@ import structlog
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask
-from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE
+from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE, is_slot_key
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt, Bench
@@ -258,4 +258,7 @@ def _read_task(delivery: Delivery) -> ActivityTask:
         raise InvalidMessageError(
             f"answers to an activity go to the exchange {RESULTS_EXCHANGE}, not elsewhere"
         )
+    if not is_slot_key(task.routing_key):
+        # An answer that goes nowhere would be published again for ever, and keep its place here.
+        raise InvalidMessageError("answers to an activity go to a slot of the namespace, not elsewhere")
     return task

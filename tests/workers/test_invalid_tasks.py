@@ -58,6 +58,19 @@ async def test_a_task_whose_answers_would_go_elsewhere_is_dead_lettered(
     assert not fake_engine.received
 
 
+@pytest.mark.parametrize(
+    "key", ["", "nowhere", "slot.", "slot.1024", "slot.-1", "slot.07", "slot.7 ", "slot.\u0667"]
+)
+async def test_a_task_whose_answers_would_go_nowhere_is_dead_lettered(
+    fake: FakeBroker, fake_engine: Engine, key: str
+) -> None:
+    async with running(fake, quick):
+        await fake_engine.schedule("quick", routing_key=key)
+        await eventually(lambda: bool(fake_engine.dead), "the dead letter")
+        assert await fake_engine.result(await fake_engine.schedule("quick")) == "done"
+    assert fake_engine.dead[0].headers[REASON]
+
+
 async def test_a_bad_task_is_acknowledged_only_when_its_dead_letter_is_confirmed(
     fake: FakeBroker, fake_engine: Engine
 ) -> None:
