@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count, product
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -192,6 +193,11 @@ async def test_tasks_whose_arguments_are_none_fail_and_the_worker_goes_on(stack:
         await flood.until_dead(0)
 
 
+def described(bare: Bare, headers: Any) -> dict[str, Any]:
+    body = {"workflow_id": "nobody"}
+    return bare.ask("workflow.describe", body, exchange="", routing_key=topology.CONTROL_QUEUE, headers=headers)
+
+
 async def test_properties_that_only_amqp_has_are_borne(stack: Stack) -> None:
     if stack.broker.startswith("embedded"):
         pytest.skip("the embedded broker has no such properties")
@@ -205,8 +211,16 @@ async def test_properties_that_only_amqp_has_are_borne(stack: Stack) -> None:
         for queue, what in product(queues, AMQP_PROPERTIES):
             body = f"{CANARY}, {queue}, {what}".encode()
             bare.channel.basic_publish("", queue, body, odd_properties(what), mandatory=True)
+        # Questions with odd headers are passed on to their partition, headers and all.
+        codes = Counter(
+            described(bare, odd["headers"])["error"]["code"]
+            for odd in AMQP_PROPERTIES.values()
+            if "headers" in odd
+        )
+    assert codes["invalid"] == 1, "only one has too much of them"
+    assert codes.keys() == {"invalid", "not_found"}
     async with Flood(stack) as flood:
-        await flood.until_dead(len(queues) * len(AMQP_PROPERTIES))
+        await flood.until_dead(len(queues) * len(AMQP_PROPERTIES) + codes["invalid"])
     assert_each_has_a_reason(flood.dead)
     assert len({letter.body for letter in flood.dead}) == len(flood.dead)
     assert not refusals(stack, "broker_connection_lost")
