@@ -31,7 +31,8 @@ from dalsegno.errors import ConfigurationError, DalsegnoError
 
 log = structlog.get_logger()
 
-RETRY_SECONDS = (0.2, 5.0)
+RETRY_SECONDS = (0.2, 1.5)
+"""The first pause and the longest. Everything waits for the broker: it is not kept waiting in its turn."""
 
 WATCH_SECONDS = 10.0
 """Between two looks at consumers that may be starved; the second look decides."""

@@ -39,6 +39,7 @@ SAFETY_SHARE = 0.05
 """The part of the lease's time by which a host's own validity ends before its row: half a second of ten."""
 RETRY_SECONDS = 0.1
 """After the first failure of the database; doubles up to the interval between renewals."""
+JUST_AFTER_SECONDS = 0.05
 SEEN_RETENTION_SECONDS = 24 * 3600
 TRIM_SECONDS = 60.0
 TRIM_LIMIT = 10_000
@@ -120,6 +121,8 @@ class HostSupervisor(pykka.ThreadingActor):
         self._renewed_at = float("-inf")
         self._trim_at = self._clock() + TRIM_SECONDS
         self._store_now = 0
+        self._next_expiry = float("inf")
+        """When the first of the other hosts' rows will run out, unless it is renewed."""
         self._failures = 0
         self._leaving = False
         self._has_ended = False
@@ -235,6 +238,7 @@ class HostSupervisor(pykka.ThreadingActor):
     def _look(self, tenure: Tenure) -> None:
         cluster = self._membership.cluster()
         self._check_validity(tenure)
+        self._next_expiry = self._expiry_of_others(tenure, cluster)
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
         for partition, heir in tenure.heirs(cluster, leaving=self._leaving).items():
@@ -247,6 +251,10 @@ class HostSupervisor(pykka.ThreadingActor):
             taken = self._membership.take(share.take, tenure.host_id)
             self._check_validity(tenure)
             self._gain(tenure, taken)
+
+    def _expiry_of_others(self, tenure: Tenure, cluster: Cluster) -> float:
+        others = [host.expires_at for host in cluster.hosts if host.host_id != tenure.host_id]
+        return self._clock() + (min(others) - cluster.now) / MICROSECONDS if others else float("inf")
 
     def _tell_peers(self, tenure: Tenure, cluster: Cluster) -> None:
         peers = tuple(sorted(host.host_id for host in cluster.hosts))
@@ -310,9 +318,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self.stop()
 
     def _pause(self) -> float:
-        """Until the next tick: sooner after failures, and when the validity ends, in time to say so."""
+        """Until the next tick: sooner after failures, and when the validity ends, in time to say so; and when
+        another host's row has run out, so that nobody waits for more than that."""
         if self._failures == 0:
-            return self._interval
+            return min(self._interval, max(self._next_expiry - self._clock(), 0.0) + JUST_AFTER_SECONDS)
         pause = min(self._interval, RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
         return pause if self._tenure is None else max(0.0, min(pause, self._validity.remaining()))
 

@@ -23,7 +23,7 @@ from dalsegno.persistence.port import Reader, Round, RoundOutcome, Store, Writer
 log = structlog.get_logger()
 T = TypeVar("T")
 
-RETRY_SECONDS = (0.1, 5.0)
+RETRY_SECONDS = (0.1, 2.0)
 
 GIVEN_UP_AFTER = 10
 """So many times on end must reading one key fail while other reads succeed, until it is given up."""

@@ -595,6 +595,19 @@ def test_while_the_store_is_unreachable_the_ticks_come_sooner(store: Store) -> N
         actor.stop()
 
 
+def test_what_a_dead_host_owned_is_taken_when_its_row_runs_out_and_not_at_the_next_renewal(
+    store: Store, outside: Membership
+) -> None:
+    outside.join("host-b", ttl=1_000_000, version="1")
+    outside.take(range(PARTITIONS), "host-b")
+    desk = Desk()
+    actor = start(store.membership, desk, Validity(), ttl=1000.0)
+    try:
+        wait_until(lambda: len(desk.leases) == PARTITIONS, 30, "the take-over")
+    finally:
+        actor.stop()
+
+
 def test_an_error_that_nobody_can_mend_ends_the_actor_and_the_validity(store: Store) -> None:
     membership = Faulty(store.membership())
     membership.results["cluster"] = "nonsense"
