@@ -31,6 +31,9 @@ PAGE = "DALSEGNO_CRASH_PAGE"
 
 PR_SET_PDEATHSIG = 1
 
+_kept: list[Any] = []
+"""What must not be closed while the process lives."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """One command line of dalsegno, or of `caller`; the exit code."""
@@ -48,10 +51,12 @@ def run(arguments: Sequence[str]) -> int:
 def _page() -> Page:
     if PAGE in os.environ:
         return Page(Path(os.environ[PAGE]))
-    with tempfile.NamedTemporaryFile(prefix="dalsegno-crash-") as file:
-        page = Page.made(Path(file.name))
+    file = tempfile.NamedTemporaryFile(prefix="dalsegno-crash-")  # noqa: SIM115 - it is there as long as we are
+    _kept.append(file)
+    os.environ[PAGE] = file.name
+    page = Page.made(Path(file.name))
     if CRASH_AT in os.environ:
-        name, _, passing = os.environ.pop(CRASH_AT).partition(":")
+        name, _, passing = os.environ[CRASH_AT].partition(":")
         page.arm(number_of(BY_NAME[name]), passing=int(passing or 1), manner=Manner.KILLED)
     return page
 
@@ -109,12 +114,9 @@ def _pulse_path(host_id: str) -> str:
     """As a parent has it; nobody reads this one."""
     from dalsegno.actors.supervisor.pulse import PulseReader
 
-    _kept.append(PulseReader(host_id))
-    path: str = _kept[0].path
-    return path
-
-
-_kept: list[Any] = []
+    pulse = PulseReader(host_id)
+    _kept.append(pulse)
+    return pulse.path
 
 
 if __name__ == "__main__":

@@ -136,3 +136,4 @@ class Scene:
             self.expected_runs |= story.expected_runs
             self.letters += story.letters
             story.letters = 0
+            story.letters = 0

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.crash.crossing import Crossing, Manner, Page
-from tests.crash.launch import CRASH_AT, PAGE
+from tests.crash.launch import CRASH_AT
 from tests.crash.points import POINTS, number_of
+from tests.servers import wait_until
 from tests.system.stack import ROOT
 
 PRODUCT = ["actors", "broker", "cli", "client", "persistence", "sdk", "verification", "workers"]
@@ -74,28 +76,29 @@ def test_a_process_started_with_the_page_of_a_dead_one_goes_on(tmp_path: Path) -
     assert lives == [b"", b"alive\n"]
 
 
-def test_a_command_of_the_launcher_dies_where_its_environment_says() -> None:
-    """`dalsegno ping` reaches for its broker: the point that a client passes when its first message is out is
-    not passed without one, so it ends by itself; the option of the launcher is still understood."""
-    environment = {name: value for name, value in os.environ.items() if name != PAGE}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.crash.launch",
-            "ping",
-            "--broker",
-            "embedded:/nowhere/b.db",
-            "--timeout",
-            "1",
-        ],
-        env={**environment, CRASH_AT: "start-published:1"},
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode > 0
-    assert b"Traceback" not in done.stderr
+@pytest.mark.slow
+def test_a_host_dies_where_its_environment_says_and_its_parent_starts_it_again() -> None:
+    with TemporaryDirectory(prefix="dalsegno-") as folder:
+        where = ["--broker", f"embedded://{folder}/b.db", "--database", f"sqlite:///{folder}/d.db"]
+        command = [sys.executable, "-m", "tests.crash.launch"]
+        subprocess.run([*command, "init", *where], cwd=ROOT, check=True, capture_output=True)
+        log = Path(folder, "log")
+        with log.open("wb") as file:
+            host = subprocess.Popen(
+                [*command, "host", "tests.crash.programs", *where, "--lease-ttl", "2"],
+                env={**os.environ, CRASH_AT: "renewed:1"},
+                cwd=ROOT,
+                stdout=file,
+                stderr=file,
+            )
+        try:
+            wait_until(lambda: "ready: " in log.read_text(), 60, "the readiness of its second child")
+        finally:
+            host.terminate()
+            host.wait()
+        died = [line for line in log.read_text().splitlines() if "child_died" in line]
+        assert len(died) == 1
+        assert '"exit_code": -9' in died[0]
 
 
 def test_points_keep_their_numbers_in_pages() -> None:
