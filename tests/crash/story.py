@@ -33,6 +33,7 @@ SIGNALS = 12
 IDLE_SECONDS = 1.6
 """Longer than hosts keep idle workflows, and than it takes them to look."""
 FINISH_SECONDS = 60.0
+ASK_AGAIN_SECONDS = 0.1
 
 DELAYS = [0.05, 0.12]
 STEPS = ["a", "b", "c"]
@@ -179,11 +180,18 @@ class Story:
             )
             await self._chain_is_done.wait()
             self.under_way.set()
+            await self._keep_asking(handle)
         await self._rest()
         await handle.signal(Loop.fine)
         values = await self._result(handle, workflow_id)
         expected = [f"round {number}" for number in range(ROUNDS, 0, -1)]
         self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
+
+    async def _keep_asking(self, handle: Any) -> None:
+        """So that whoever takes over has to load it."""
+        while not self.may_end.is_set():
+            await handle.query(Loop.has_signs)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _rest(self) -> None:
         if self._need is Need.IDLE:
