@@ -9,17 +9,13 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from dalsegno.errors import CommandRejectedError, DalsegnoError, SchemaError, StoreUnavailableError
+from dalsegno.errors import CommandRejectedError, SchemaError, StoreUnavailableError, UnreadableRowError
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.url import DatabaseURL
 
 
 class DataRefusedError(CommandRejectedError):
     """The database cannot store these values (SQLSTATE classes 22, 23, 54). The text quotes none of them."""
-
-
-class UnreadableRowError(DalsegnoError):
-    """A row holds what none of ours does: a damaged disk, a hand at work. The text says where, never what."""
 
 
 class Role(Enum):

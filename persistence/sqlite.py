@@ -21,11 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from dalsegno.errors import ConfigurationError
+from dalsegno.errors import ConfigurationError, UnreadableRowError
 from dalsegno.persistence.database import (
     DataRefusedError,
     Role,
-    UnreadableRowError,
     schema_error,
     storable,
     unavailable,

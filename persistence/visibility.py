@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from dalsegno.errors import CommandRejectedError
-from dalsegno.persistence.database import Database, UnreadableRowError, storable
+from dalsegno.errors import CommandRejectedError, UnreadableRowError
+from dalsegno.persistence.database import Database, storable
 from dalsegno.persistence.port import JournalRow, RunRow
 from dalsegno.persistence.tables import instances, journal, runs
 from dalsegno.policies import WorkflowStatus

@@ -107,6 +107,10 @@ class StoreUnavailableError(TransientError):
     """The database could not be reached, or the connection was lost before the outcome was known."""
 
 
+class UnreadableRowError(DalsegnoError):
+    """A row holds what none of ours does: a damaged disk, a hand at work. The text says where, never what."""
+
+
 class FencedError(DalsegnoError):
     """Another owner holds a newer epoch; whoever sees this must stop acting at once."""
 

@@ -40,8 +40,8 @@ def shipments(rejected: Rejected, cause: Cause) -> list[Shipment]:
     log.warning(
         "message_dead_lettered",
         reason=rejected.reason,
-        type=delivery.message.type,
-        message_id=delivery.message.message_id,
+        type=(delivery.message.type or "")[:255],
+        message_id=(delivery.message.message_id or "")[:255],
         size=len(delivery.message.body),
     )
     letters = [Shipment(dead_letter(delivery, rejected.reason), _ADDRESS, causes=[cause])]
@@ -58,7 +58,8 @@ def dead_letter(delivery: Delivery, reason: str) -> Message:
     """The message as it came, with the reason; its ID is derived, so that dying twice leaves one letter ID."""
     message = delivery.message
     digest = hashlib.blake2b(message.body, digest_size=16).hexdigest()
-    message_id = str(uuid5(MESSAGE_NAMESPACE, f"{message.message_id}\0{digest}\0dead"))
+    what = (message.message_id, message.type, delivery.routing_key, digest, "dead")
+    message_id = str(uuid5(MESSAGE_NAMESPACE, "\0".join(map(str, what))))
     headers = {
         REASON_HEADER: reason[:1000],
         FROM_HEADER: delivery.routing_key[:255],

@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.effects import (
     ResultEffect,
     TaskEffect,
 )
+from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.errors import InvalidMessageError
@@ -74,7 +75,10 @@ class Shipping:
             content_type = JSON
         message_id = self.durable_id(run_id, effect_id)
         unsendable = None
+        why_not = topology.why_not_task_queue(effect.task_queue) if isinstance(effect, TaskEffect) else None
         try:
+            if why_not is not None:
+                raise InvalidMessageError(f"the name of its task queue {why_not}")
             if isinstance(effect, ResultEffect):
                 message = self._message(effect, message_id)  # one that says so, if it is too large
             else:

@@ -17,7 +17,13 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from dalsegno.errors import ConfigurationError, DalsegnoError, StoreUnavailableError, TransientError
+from dalsegno.errors import (
+    ConfigurationError,
+    DalsegnoError,
+    StoreUnavailableError,
+    TransientError,
+    UnreadableRowError,
+)
 from dalsegno.persistence.port import Reader, Round, RoundOutcome, Store, Writer
 
 log = structlog.get_logger()
@@ -101,6 +107,13 @@ class StoreThreads:
         """`answered`: how many reads had succeeded when it failed last. `failures`: see GIVEN_UP_AFTER."""
 
         def failed(error: Exception) -> None:
+            if isinstance(error, UnreadableRowError):
+                if len(batch.keys) == 1:
+                    batch.unreadable(batch.keys[0], error)
+                else:
+                    for half in _halves(batch):
+                        self._read_batch(half, delay)
+                return
             passes = isinstance(error, TransientError | ConfigurationError)
             others_work = answered is not None and self._answered > answered
             if len(batch.keys) > 1 and (others_work or not passes):

@@ -73,6 +73,7 @@ class Tenure:
 
     def share(self, cluster: Cluster, *, leaving: bool, now: float) -> shares.Shares:
         """What this host should take and give now. Offers count once."""
+        self.givers = {host: until for host, until in self.givers.items() if now < until}
         share = shares.decide(
             cluster,
             self.host_id,
@@ -80,7 +81,7 @@ class Tenure:
             draining=self.draining,
             refused={partition for partition, until in self.refused.items() if now < until},
             offered=self.offered,
-            givers={host for host, until in self.givers.items() if now < until},
+            givers=set(self.givers),
         )
         self.offered.clear()
         return share

@@ -17,7 +17,7 @@ from dalsegno.actors.workflow_actor.events import Record
 from dalsegno.actors.workflow_actor.state import Outcome, WorkflowState
 from dalsegno.errors import DalsegnoError
 from dalsegno.failure import Failure
-from dalsegno.payload import Payload
+from dalsegno.payload import Payload, mismatch
 from dalsegno.policies import WorkflowStatus
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ Upcasters = Mapping[int, Callable[[Any], Any]]
 EVENTS_FORMAT = 1
 EVENTS_UPCASTERS: Upcasters = {}
 SNAPSHOT_FORMAT = 1
+FORMAT_MAX = 0xFFFF
 SNAPSHOT_UPCASTERS: Upcasters = {}
 
 
@@ -102,7 +103,7 @@ def _encode(version: int, value: Record | WorkflowState) -> bytes:
 
 def _decode(blob: bytes, type_: type[T], newest: int, upcasters: Upcasters) -> T:
     match _loads(blob):
-        case [int() as version, body]:
+        case [int() as version, body] if 0 < version <= FORMAT_MAX:
             pass
         case _:
             raise UnreadableError("it is not a format and a body")
@@ -130,5 +131,7 @@ def _loads(blob: bytes) -> Any:
 def _convert(value: Any, type_: type[T]) -> T:
     try:
         return msgspec.convert(value, type_, builtin_types=(bytes,))
-    except (msgspec.ValidationError, TypeError, RecursionError) as error:
-        raise UnreadableError(str(error)) from error
+    except msgspec.ValidationError as error:
+        raise UnreadableError(mismatch(error)) from None  # its own text quotes what was stored
+    except (TypeError, RecursionError) as error:
+        raise UnreadableError(f"{type(error).__name__} in {type_}") from error

@@ -38,6 +38,9 @@ def load_state(
 
 def _of_snapshot(run_id: str, snapshot: StoredSnapshot) -> WorkflowState:
     sequence, format_, expected, body = snapshot
+    if not (isinstance(sequence, int) and isinstance(format_, int) and isinstance(body, bytes)):
+        # SQLite lets any type into any column.
+        raise CorruptStateError(run_id, 0, "the snapshot has a column of another type")
     if checksum(body, run_id, sequence) != expected:
         raise CorruptStateError(run_id, sequence, "the snapshot does not match its checksum")
     if format_ > SNAPSHOT_FORMAT:

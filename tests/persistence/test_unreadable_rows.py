@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from dalsegno.persistence.database import UnreadableRowError
+from dalsegno.errors import UnreadableRowError
 from dalsegno.persistence.port import Reader, Writer
 from dalsegno.persistence.url import parse_url
 from tests.persistence.rounds import creation, opened, round_of, run_of

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.intake import Intake
 from dalsegno.broker.port import Message
+from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import InstanceWrite
 from dalsegno.policies import WorkflowStatus
 from tests.supervisor.scripted_world import ScriptedWorld, await_result, query, signal, start
@@ -176,3 +177,26 @@ def test_a_rebuild_that_breaks_stops_no_other(monkeypatch: pytest.MonkeyPatch) -
     tag = world.deliver(query("q2", "other"))
     world.live_through(10)
     assert world.acknowledged() == tag
+
+
+@pytest.mark.parametrize("name", ["dead", "two\nlines", "q" * 300])
+def test_an_activity_for_a_task_queue_that_no_broker_takes_fails_at_once(name: str) -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1, task_queue=name)], [timer(1, T0 + 3600 * SECOND)]]))
+    world.own()
+    tag = world.deliver(start())
+    world.live_through(5)
+    assert world.acknowledged() == tag
+    assert world.published_of(wire.ActivityTask) == []
+    assert world.declaring == []
+    assert world.status() is WorkflowStatus.RUNNING
+    assert world.database.rows["w"].wake_at == T0 + 3600 * SECOND  # it went on: the activity has failed
+
+
+def test_two_invalid_messages_that_share_id_and_body_leave_two_dead_letters() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    for type_ in ("no.such.type", "nor.this"):
+        world.deliver(Message(body=b"x", message_id="same", type=type_, content_type="application/cbor"))
+    world.go_on(confirm=False)
+    dead = {message.message_id for message in world.sent if "x-dalsegno-reason" in message.headers}
+    assert len(dead) == 2
