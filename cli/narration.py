@@ -1,14 +1,16 @@
 """A run's history as lines for people: what, how it went, and details.
 
-    14:03:07.123  charge    scheduled
-    14:03:07.761  charge    completed  "payment-1"
+    14:03:07.123  charge #1         scheduled   "card-7" 4711
+    14:03:07.761  charge #1         completed   "payment-1"
 
-Events that only concern the engine (callers, parked effects) are left out; `--json` has them all.
+Activities are told apart by their IDs, which `describe` and logs show, too. Events that only concern the engine
+(callers, parked effects) are left out; `--json` has them all.
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,11 +30,18 @@ COLOURS = {
     "terminated": "red",
     "timed_out": "red",
 }
-SUBJECT_WIDTH = 12
+REASONED = frozenset({"failed", "retrying", "suspended", "cancel"})
+"""Whose detail is a reason."""
+SUBJECT_WIDTH = 16
 VERB_WIDTH = 10
 DETAIL_COLUMN = len("00:00:00.000") + SUBJECT_WIDTH + VERB_WIDTH + 6
 DETAIL_CHARACTERS_MAX = 300
-"""In a file; on a terminal a line is a line."""
+"""Of arguments and results. Reasons, and what the run came to, are shown in full."""
+ARGUMENTS_CHARACTERS_MAX = 60
+"""Of an activity, which may have many neighbours of its kind: longer ones are left out."""
+DETAIL_COLUMNS_MIN = 30
+"""On a narrower terminal details have lines of their own."""
+NARROW_INDENT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +51,8 @@ class Line:
     subject: str
     verb: str
     detail: str = ""
-    is_end: bool = False
-    """The run is closed; what it came to is shown in full."""
+    in_full: bool = False
+    """The detail is not cut: it is a reason, or what the run came to."""
 
 
 class Narrator:
@@ -56,10 +65,11 @@ class Narrator:
     def tell(self, entry: HistoryEntry) -> Iterator[Line]:
         for event in entry.events:
             for subject, verb, detail in self._told(event):
-                yield Line(entry.time, subject, verb, detail, is_end=event.get("type") == "RunClosed")
+                in_full = event.get("type") == "RunClosed" or verb in REASONED
+                yield Line(entry.time, subject, verb, detail, in_full)
 
     def _told(self, event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-        activity = self._activities.get(event.get("number", 0), f"activity {event.get('number')}")
+        activity = self._activities.get(event.get("number", 0), f"activity #{event.get('number')}")
         match event.get("type"):
             case "RunStarted":
                 self._workflow = event.get("info", {}).get("workflow_type", self._workflow)
@@ -94,14 +104,27 @@ class Narrator:
     def _wanted(self, wants: Any) -> Iterator[tuple[str, str, str]]:
         for want in wants:
             if "spec" in want:
-                name = want["spec"].get("activity_type", "activity")
-                self._activities[want["spec"].get("number", 0)] = name
-                queue = want["spec"].get("task_queue", "default")
-                yield name, "scheduled", "" if queue == "default" else f"on {queue}"
+                yield self._named(want["spec"]), "scheduled", _errand(want["spec"])
             elif "fire_at" in want:
                 yield f"timer {want.get('number')}", "set", f"to {clock(want['fire_at'])}"
             elif "signed" in want:
                 yield self._workflow, "sign", "goes on from here"
+
+    def _named(self, spec: dict[str, Any]) -> str:
+        """An activity's type with its ID, by which it is known from now on."""
+        number = spec.get("number", 0)
+        name = f"{spec.get('activity_type', 'activity')} #{spec.get('activity_id') or number}"
+        self._activities[number] = name
+        return name
+
+
+def _errand(spec: dict[str, Any]) -> str:
+    """What is special about an activity: its task queue, and its arguments if they are short."""
+    queue = spec.get("task_queue", "default")
+    arguments = " ".join(map(as_json, spec.get("args", ())))
+    told = ["" if queue == "default" else f"on {queue}"]
+    told.append(arguments if len(arguments) <= ARGUMENTS_CHARACTERS_MAX else "")
+    return ": ".join(filter(None, told))
 
 
 def _reason(failure: Any) -> str:
@@ -121,13 +144,11 @@ def _day(microseconds: int) -> str:
 
 
 class Printer:
-    """Prints lines as they come; a date where it is not today's, colours where the terminal can."""
+    """Prints lines as they come; a date where it is not today's, colours where the terminal can. On a terminal
+    details are wrapped; in a file a line is a line."""
 
     def __init__(self) -> None:
         self._day = _day(time.time_ns() // 1000)
-
-    def _room(self, columns: int) -> int:
-        return max(20, columns - DETAIL_COLUMN) if sys.stdout.isatty() else DETAIL_CHARACTERS_MAX
 
     def print(self, line: Line) -> None:
         from rich.console import Console
@@ -138,15 +159,35 @@ class Printer:
             console.print(f"{day} (UTC)", style="bold")
             self._day = day
         detail = plain(line.detail)
-        room = self._room(console.width)
-        if len(detail) > room and not line.is_end:
-            detail = f"{detail[: room - 3]}..."
-        shown = Text.assemble(
+        if len(detail) > DETAIL_CHARACTERS_MAX and not line.in_full:
+            detail = f"{detail[: DETAIL_CHARACTERS_MAX - 3]}..."
+        head = Text.assemble(
             (f"{clock(line.time)}  ", "dim"),
             f"{plain(line.subject):<{SUBJECT_WIDTH}}  ",
             (f"{plain(line.verb):<{VERB_WIDTH}}  ", COLOURS.get(line.verb, "dim")),
-            detail,
         )
-        shown.rstrip()
-        console.print(shown)
+        if sys.stdout.isatty():
+            detail = wrapped(detail, len(head), console.width)
+        head.append(detail)
+        head.rstrip()
+        console.print(head)
         sys.stdout.flush()
+
+
+def wrapped(detail: str, column: int, columns: int) -> str:
+    """A detail that begins in `column`, folded between its words, with its further lines below the column of
+    details; on a terminal too narrow for that, on lines of its own."""
+    if column + len(detail) <= columns:
+        return detail
+    indent = DETAIL_COLUMN
+    if columns - max(column, DETAIL_COLUMN) < DETAIL_COLUMNS_MIN:
+        indent = column = NARROW_INDENT
+    lines = textwrap.wrap(
+        detail,
+        max(columns, indent + 1),
+        initial_indent=" " * column,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )
+    folded = "\n".join(lines)
+    return f"\n{folded}" if indent == NARROW_INDENT else folded[column:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -77,7 +78,7 @@ def test_ctrl_c_ends_it_with_all_that_it_started(checkout: Path, environment: di
         start_new_session=True,
     ) as demo:
         assert demo.stdout is not None
-        assert next((line for line in demo.stdout if "charge        scheduled" in line), None)
+        assert next((line for line in demo.stdout if re.search(r"charge #\d+ +scheduled", line)), None)
 
         os.killpg(demo.pid, signal.SIGINT)
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dalsegno.broker.protocol.messages import HistoryEntry
-from dalsegno.cli.narration import Line, Narrator, Printer
+from dalsegno.cli.narration import DETAIL_COLUMN, Line, Narrator, Printer, wrapped
 
 NOON = int(datetime(2020, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC).timestamp() * 1e6)
 DECLINED = {"kind": "activity", "message": "activity charge failed", "cause": {"message": "card declined"}}
@@ -29,22 +31,36 @@ def told(*events: dict[str, Any]) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        ({"type": "ActivityCompleted", "number": 1, "result": {"a": 1}}, ("charge", "completed", '{"a": 1}')),
-        ({"type": "ActivityCompleted", "number": 1, "result": None}, ("charge", "completed", "")),
-        ({"type": "ActivityCompleted", "number": 9, "result": 1}, ("activity 9", "completed", "1")),
-        ({"type": "ActivityFailed", "number": 1, "failure": DECLINED}, ("charge", "failed", "card declined")),
+        (
+            {"type": "ActivityCompleted", "number": 1, "result": {"a": 1}},
+            ("charge #1", "completed", '{"a": 1}'),
+        ),
+        ({"type": "ActivityCompleted", "number": 1, "result": None}, ("charge #1", "completed", "")),
+        ({"type": "ActivityCompleted", "number": 9, "result": 1}, ("activity #9", "completed", "1")),
+        (
+            {"type": "ActivityFailed", "number": 1, "failure": DECLINED},
+            ("charge #1", "failed", "card declined"),
+        ),
         (
             {"type": "RetryPlanned", "number": 1, "failure": {"message": "no answer"}, "retry_at": NOON},
-            ("charge", "retrying", "no answer (again at 12:00:00.250)"),
+            ("charge #1", "retrying", "no answer (again at 12:00:00.250)"),
         ),
-        ({"type": "AttemptBegun", "number": 1, "worker": "w"}, ("charge", "running", "on w")),
+        ({"type": "AttemptBegun", "number": 1, "worker": "w"}, ("charge #1", "running", "on w")),
         (
             {"type": "Ran", "wants": [{"number": 2, "fire_at": NOON}]},
             ("timer 2", "set", "to 12:00:00.250"),
         ),
         (
-            {"type": "Ran", "wants": [{"spec": {"activity_type": "ship", "task_queue": "far"}}]},
-            ("ship", "scheduled", "on far"),
+            {"type": "Ran", "wants": [{"spec": {"number": 3, "activity_type": "ship", "task_queue": "far"}}]},
+            ("ship #3", "scheduled", "on far"),
+        ),
+        (
+            {"type": "Ran", "wants": [{"spec": {"number": 3, "activity_type": "ship", "args": ["Ann", 2]}}]},
+            ("ship #3", "scheduled", '"Ann" 2'),
+        ),
+        (
+            {"type": "Ran", "wants": [{"spec": {"number": 3, "activity_type": "ship", "args": ["x" * 60]}}]},
+            ("ship #3", "scheduled", ""),
         ),
         ({"type": "TimerElapsed", "number": 2}, ("timer 2", "elapsed", "")),
         ({"type": "SignalReceived", "name": "approve", "args": [True]}, ("approve", "signal", "true")),
@@ -62,6 +78,21 @@ def test_each_event_that_says_something_is_one_line(event: dict[str, Any], line:
     assert told(event) == [line]
 
 
+def test_activities_of_one_type_are_told_apart_by_their_ids() -> None:
+    wants = [
+        {"spec": {"number": 3, "activity_id": "3", "activity_type": "reserve"}},
+        {"spec": {"number": 4, "activity_id": "the-lamp", "activity_type": "reserve"}},
+    ]
+
+    lines = told({"type": "Ran", "wants": wants}, {"type": "ActivityFailed", "number": 4, "failure": DECLINED})
+
+    assert [line[:2] for line in lines] == [
+        ("reserve #3", "scheduled"),
+        ("reserve #the-lamp", "scheduled"),
+        ("reserve #the-lamp", "failed"),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["CallerAdded", "EffectsParked", "TaskOverdue", "FromALaterVersion"])
 def test_events_of_the_engine_itself_are_left_out(kind: str) -> None:
     assert told({"type": kind}) == []
@@ -71,23 +102,46 @@ def test_lines_are_aligned_and_a_day_that_is_not_today_is_named(capsys: pytest.C
     printer = Printer()
 
     printer.print(Line(NOON, "charge", "scheduled"))
-    printer.print(Line(NOON + 60_000_000, "charge\x1b[2J", "completed", "[red]", is_end=True))
+    printer.print(Line(NOON + 60_000_000, "charge\x1b[2J", "completed", "[red]", in_full=True))
 
     assert capsys.readouterr().out.splitlines() == [
         "2020-11-20 (UTC)",
-        "12:00:00.250  charge        scheduled",
-        r"12:01:00.250  charge\x1b[2J  completed   [red]",
+        "12:00:00.250  charge            scheduled",
+        r"12:01:00.250  charge\x1b[2J     completed   [red]",
     ]
 
 
-def test_what_a_run_came_to_is_shown_in_full_and_other_details_are_cut(
+def test_reasons_and_what_a_run_came_to_are_shown_in_full_and_other_details_are_cut(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     printer = Printer()
+    failed = {"type": "ActivityFailed", "number": 1, "failure": {"message": "x" * 1000}}
+    completed = {"type": "ActivityCompleted", "number": 1, "result": "x" * 1000}
+    closed = {"type": "RunClosed", "status": "completed", "result": "x" * 1000}
 
-    printer.print(Line(NOON, "charge", "completed", "x" * 1000))
-    printer.print(Line(NOON, "Order", "completed", "x" * 1000, is_end=True))
+    for line in Narrator().tell(
+        HistoryEntry(sequence=2, time=NOON, cause="", events=(failed, completed, closed))
+    ):
+        printer.print(line)
 
-    _, charge, order = capsys.readouterr().out.splitlines()
-    assert charge.endswith("xxx...")
-    assert order.endswith("x" * 1000)
+    _, reason, cut, order = capsys.readouterr().out.splitlines()
+    assert reason.endswith(f"failed      {'x' * 1000}")
+    assert cut.endswith("xxx...")
+    assert order.endswith(f'"{"x" * 1000}"')
+
+
+def test_on_a_terminal_a_detail_is_folded_between_its_words_below_its_column() -> None:
+    reason = "there is no stock of it in any of our warehouses, nor on its way to one"
+
+    first, *others = wrapped(reason, DETAIL_COLUMN, 80).splitlines()
+
+    assert " ".join([first, *(line.strip() for line in others)]) == reason
+    assert len(first) <= 80 - DETAIL_COLUMN
+    assert all(len(line) <= 80 and line[:DETAIL_COLUMN].isspace() for line in others)
+
+
+@given(st.text("ab c-", max_size=300), st.integers(0, 60), st.integers(1, 200))
+def test_folding_loses_nothing_whatever_the_terminal(detail: str, column: int, columns: int) -> None:
+    folded = wrapped(detail, column, columns)
+
+    assert "".join(folded.split()) == "".join(detail.split())

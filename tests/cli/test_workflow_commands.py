@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -30,11 +31,11 @@ def test_a_workflow_that_does_not_complete_is_told_in_a_sentence_that_cannot_spe
 
     assert done.exit_code == FAILED
     assert done.sentence == f"Workflow 'd-1' did not complete: it failed. activity decline failed: {ESCAPED}"
-    told = [line.split(maxsplit=3)[1:] for line in done.out.splitlines()]
+    told = [re.split(" {2,}", line)[1:] for line in done.out.splitlines()]
     assert told == [
         ["Declined", "started"],
-        ["decline", "scheduled"],
-        ["decline", "failed", ESCAPED],
+        ["decline #1", "scheduled"],
+        ["decline #1", "failed", ESCAPED],
         ["Declined", "failed", ESCAPED],
     ]
 
@@ -154,11 +155,11 @@ def test_a_cancelled_workflow_did_not_complete(dev: Program) -> None:
 def test_a_history_has_a_line_for_each_step(dev: Program, greeted: Done) -> None:
     done = dev.shell.run("workflow", "history", "g-1", "--follow")
 
-    told = [line.split(maxsplit=3)[1:] for line in done.out.splitlines()]
+    told = [re.split(" {2,}", line)[1:] for line in done.out.splitlines()]
     assert told == [
         ["Greeting", "started", '"Ann"'],
-        ["greet", "scheduled"],
-        ["greet", "completed", '"Hello, Ann!"'],
+        ["greet #1", "scheduled", '"Ann"'],
+        ["greet #1", "completed", '"Hello, Ann!"'],
         ["Greeting", "completed", '"Hello, Ann!"'],
     ]
 
