@@ -204,7 +204,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("cancel requested", "yes" if told.cancel_requested else None),
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
-        ("buffered signals", told.buffered_signals),
+        ("buffered signals", _buffered(told)),
         ("started (UTC)", moment(told.started_at)),
         ("closed (UTC)", moment(told.closed_at)),
         ("next wake-up (UTC)", moment(told.next_wake_up_at)),
@@ -212,6 +212,16 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("host", told.host_id),
         ("sequence", told.sequence),
     ]
+
+
+def _buffered(told: Description) -> str:
+    """What was sent and no handler has taken: 3 (approve 2, note 1)."""
+    names = [f"{name} {count}" for name, count in told.buffered_signal_names.items()]
+    others = told.buffered_signals - sum(told.buffered_signal_names.values())
+    if names and others > 0:
+        names.append(f"others {others}")
+    named = f" ({', '.join(names)})" if names else ""
+    return f"{told.buffered_signals}{named}" if told.buffered_signals else ""
 
 
 def list_workflows(

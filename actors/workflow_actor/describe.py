@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import islice
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities import Activity
@@ -9,11 +11,15 @@ from dalsegno.actors.workflow_actor.inputs import Signaled
 from dalsegno.actors.workflow_actor.program_port import Program
 from dalsegno.actors.workflow_actor.state import WorkflowState
 
+SIGNAL_NAMES_MAX = 20
+"""Of buffered signals; names come from outside, and a description has to fit into a message."""
+
 
 def describe(state: WorkflowState, program: Program | None, *, wake_at: int | None) -> dict[str, Any]:
     """`program` is asked what it waits for if it is in memory; otherwise the state tells part of it."""
     waiting = _waiting_for(state) if program is None else program.waiting_for()
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
+    buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
     return {
         "workflow_id": state.info.workflow_id,
         "run_id": state.info.run_id,
@@ -30,7 +36,8 @@ def describe(state: WorkflowState, program: Program | None, *, wake_at: int | No
         "memo": state.info.memo,
         "pending_activities": tuple(_pending(activity) for activity in state.activities.values()),
         "pending_timers": len(state.timers),
-        "buffered_signals": len(state.signed.signals) + sum(isinstance(i, Signaled) for i in backlog),
+        "buffered_signals": len(buffered),
+        "buffered_signal_names": dict(islice(Counter(s.name for s in buffered).items(), SIGNAL_NAMES_MAX)),
         "waiting_for": () if state.is_closed else waiting,
     }
 

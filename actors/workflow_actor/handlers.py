@@ -17,6 +17,11 @@ from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 
+NOT_FITTING = (
+    "It is kept, and comes first when the code runs again: deploy a handler that takes it, too, and the "
+    "workflow goes on by itself; or terminate it and start another."
+)
+
 
 class HandlerOwner(Protocol):
     """The program, as handlers need it."""
@@ -111,7 +116,7 @@ class Handlers:
         try:
             args = self.args(handler, signal.name, signal.args)
         except PayloadError as error:
-            reason = f"The signal {signal.name!r} does not fit its handler. {error}"
+            reason = f"The signal {signal.name!r} does not fit its handler. {error} {NOT_FITTING}"
             raise WorkflowCodeError(reason) from None
         try:
             outcome = handler.function(*args)

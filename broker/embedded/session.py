@@ -215,6 +215,7 @@ class EmbeddedSession:
             self._loop.call_soon(self._on_closed, told)
 
     def _unavailable(self) -> BrokerUnavailableError:
+        reason = self._end_reason.rstrip(".")
         return BrokerUnavailableError(
-            f"The session with the embedded broker {self._path} is gone. {self._end_reason} Open a new one."
+            f"The session with the embedded broker {self._path} is gone: {reason}. Open a new one."
         )

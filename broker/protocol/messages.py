@@ -274,6 +274,8 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pending_activities: tuple[PendingActivity, ...] = ()
     pending_timers: int = 0
     buffered_signals: int = 0
+    buffered_signal_names: dict[str, int] = {}
+    """How many there are of each name: of the first 20 names, as they came."""
     waiting_for: tuple[str, ...] = ()
 
 

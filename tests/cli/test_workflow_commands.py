@@ -141,6 +141,20 @@ def test_an_operator_suspends_resumes_and_terminates(dev: Program) -> None:
     assert result.sentence == "Workflow 'p-6' did not complete: it was terminated. never mind"
 
 
+def test_a_signal_that_does_not_fit_is_named_with_all_that_wait_behind_it_and_what_to_do(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-8")
+    for word in ("17", '"hello"'):
+        assert dev.shell.run("workflow", "signal", "p-8", "say", "-i", word).exit_code == DONE
+
+    described = dev.shell.run("workflow", "describe", "p-8")
+
+    facts = {name: fact.strip() for name, fact in (x.split("  ", 1) for x in described.out.splitlines())}
+    assert facts["status"] == "suspended"
+    assert facts["buffered signals"] == "2 (say 2)"
+    assert "The signal 'say' does not fit its handler" in facts["reason"]
+    assert "deploy a handler that takes it" in facts["reason"]
+
+
 def test_a_cancelled_workflow_did_not_complete(dev: Program) -> None:
     dev.shell.run("workflow", "start", "Patient", "--id", "p-7")
 

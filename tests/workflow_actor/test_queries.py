@@ -143,7 +143,7 @@ def test_describe_needs_no_code_in_memory() -> None:
     assert not rig.has_program()
 
 
-def test_describe_counts_the_signals_that_wait() -> None:
+def test_describe_counts_and_names_the_signals_that_wait() -> None:
     held_back = SetSign(signed=SignedState(state=payload("{}"), signs=1))
     code = ScriptedCode([[held_back]])
     rig = Rig(code)
@@ -151,9 +151,25 @@ def test_describe_counts_the_signals_that_wait() -> None:
     rig.send(Suspend(reason="maintenance"))
     rig.send(Signal(name="a"))
     rig.send(Signal(name="b"))
+    rig.send(Signal(name="a"))
 
     described = answer(rig.send(Describe(caller=CALLER))).description
 
     assert described is not None
-    assert described["buffered_signals"] == 2
+    assert described["buffered_signals"] == 3
+    assert described["buffered_signal_names"] == {"a": 2, "b": 1}
     assert described["suspended_reason"] == "maintenance"
+
+
+def test_a_description_stays_small_whatever_signals_are_called() -> None:
+    rig = Rig(ScriptedCode([[timer(1, T0 + SECOND)]]))
+    rig.start()
+    rig.send(Suspend(reason="maintenance"))
+    for number in range(50):
+        rig.send(Signal(name=f"s-{number}"))
+
+    described = answer(rig.send(Describe(caller=CALLER))).description
+
+    assert described is not None
+    assert described["buffered_signals"] == 50
+    assert list(described["buffered_signal_names"]) == [f"s-{number}" for number in range(20)]

@@ -63,8 +63,9 @@ def test_a_signal_right_behind_the_start_finds_what_the_run_method_has_set() -> 
 def test_a_signal_that_does_not_fit_its_handler_suspends_so_that_it_is_not_lost() -> None:
     play = Play(Approvals)
     play.begin(1)
-    with pytest.raises(WorkflowCodeError, match="The signal 'approve' does not fit its handler"):
+    with pytest.raises(WorkflowCodeError, match="The signal 'approve' does not fit its handler") as caught:
         play.signal("approve", 17)
+    assert "deploy a handler that takes it" in caught.value.reason
     play = Play(Approvals)
     play.begin(1)
     with pytest.raises(WorkflowCodeError, match="takes 1 to 2 arguments, but was sent 0"):
