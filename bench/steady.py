@@ -24,14 +24,14 @@ QUICK = Timings(connect=1.0, answer=1.0)
 """A broker that has opened its port and serves nobody yet must not keep this client for longer than a host."""
 
 
-def probe_ids(partitions: int) -> list[str]:
-    """A workflow ID for each partition, in their order."""
+def probe_ids(name: str, partitions: int) -> list[str]:
+    """A workflow ID for each partition, in their order; all begin with `name`."""
     found: dict[int, str] = {}
     for number in count():
         if len(found) == partitions:
             return [found[partition] for partition in range(partitions)]
-        name = f"probe-{number}"
-        found.setdefault(topology.slot_of(name) % partitions, name)
+        workflow_id = f"{name}-{number}"
+        found.setdefault(topology.slot_of(workflow_id) % partitions, workflow_id)
     raise AssertionError("count() has no end")
 
 
