@@ -109,7 +109,7 @@ class RoundBuilder:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect) and effect.error is not None:
                     answer = effect.error[0]
-        if cause.recognisable:
+        if cause.recognisable and not actor.has_seen(cause.message_id or ""):
             assert cause.message_id is not None
             actor.remember_seen(cause.message_id, answer)
             entry.seen.append(

@@ -28,11 +28,11 @@ from dalsegno.actors.workflow_actor.commands import (
 from dalsegno.actors.workflow_actor.decide import decide, decide_effects, decide_start, refused, terminated
 from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.events import RunStarted
+from dalsegno.actors.workflow_actor.events import CallerAdded, RunStarted
 from dalsegno.actors.workflow_actor.inputs import RunInfo
-from dalsegno.actors.workflow_actor.outstanding import handed_on
+from dalsegno.actors.workflow_actor.outstanding import effect_of, handed_on, is_to_be_told
 from dalsegno.actors.workflow_actor.questions import on_describe, on_query
-from dalsegno.actors.workflow_actor.state import blank
+from dalsegno.actors.workflow_actor.state import ResultDue, blank
 from dalsegno.actors.workflow_actor.turn import Moment
 from dalsegno.actors.workflow_actor.visible import answer_to
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
@@ -136,10 +136,16 @@ def _open(workings: Workings, command: Start, moment: Moment) -> Activation:
 
 
 def _started_before(workings: Workings, command: Start, moment: Moment) -> list[Activation]:
-    """The start comes again: it is answered again, and what is outstanding goes along, run by run."""
+    """The start comes again: it is answered again, and what is outstanding goes along, run by run. If it comes
+    with a new reply address, that one is told the outcome, too."""
     state = workings.state
     assert state is not None
-    answers = answer_to(command, workings.workflow_id, state, None)
+    answers: tuple[Effect, ...] = answer_to(command, workings.workflow_id, state, None)
+    if command.wants_result and command.caller is not None and not is_to_be_told(state, command.caller):
+        if not state.is_closed:
+            decision = Decision(events=(CallerAdded(command.caller),))
+            return [_carry_out(workings, command, decision, moment)]
+        answers = (*answers, effect_of(state, ResultDue(command.caller), state.info.run_id))
     by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {}
     by_run[state.info.run_id] = [(None, answer) for answer in answers]
     for effect_id, effect in workings.confirmations.unconfirmed(state):

@@ -14,9 +14,19 @@ from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query, Resume, Start, Suspend, Terminate
+from dalsegno.actors.workflow_actor.commands import (
+    Caller,
+    Command,
+    Describe,
+    Query,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+)
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.outstanding import is_to_be_told
 
 SEEN_LIMIT = 10_000
 """Message IDs that an actor remembers itself; older ones are looked up."""
@@ -323,9 +333,24 @@ class WorkflowActor(LightActor):
         answer = self._seen.get(message_id)
         if answer is None:
             return self._must_look_up(cause, message_id)
+        if not answer and self._asks_from_elsewhere(cause.command):
+            cause.name = f"workflow.start.again {message_id}"
+            return False
         again = self._same_answer(cause, answer)
         self._parent.came_again(self, cause, [] if again is None else [again])
         return True
+
+    def _asks_from_elsewhere(self, command: Command | AwaitOutcome) -> bool:
+        """A start that comes again with a reply address that is not on record: its client has a new queue."""
+        state = self.instance.state
+        if not isinstance(command, Start) or not command.wants_result or command.caller is None:
+            return False
+        if state is None or state.info.run_id != command.run_id:
+            return False
+        return not is_to_be_told(state, command.caller)
+
+    def has_seen(self, message_id: str) -> bool:
+        return message_id in self._seen
 
     def _must_look_up(self, cause: Cause, message_id: str) -> bool:
         if self._seen_unread and not isinstance(cause.command, Start):

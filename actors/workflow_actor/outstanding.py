@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.commands import Caller
 from dalsegno.actors.workflow_actor.effects import (
     CancelTaskEffect,
     DurableEffect,
@@ -62,6 +63,12 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
             )
         case _:
             assert_never(due)
+
+
+def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:
+    """Whether it is on record, and not yet known to have got it, that this caller wants the outcome."""
+    due = (entry.due for entry in state.outstanding.values())
+    return caller in state.callers or any(isinstance(it, ResultDue) and it.caller == caller for it in due)
 
 
 def _task(state: WorkflowState, number: int) -> TaskEffect:

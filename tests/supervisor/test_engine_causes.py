@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
+import msgspec
 import pytest
 
 from dalsegno.actors.supervisor import translate
@@ -12,11 +13,12 @@ from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
 from dalsegno.actors.workflow_actor.program_port import Program
-from dalsegno.broker.port import Message, Outcome
+from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode
 from dalsegno.errors import QueryFailedError
 from dalsegno.payload import Payload
-from tests.supervisor.scripted_world import ScriptedWorld, query, signal, start, terminate
+from tests.supervisor.scripted_world import REPLIES, ScriptedWorld, query, signal, start, terminate
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 
@@ -137,3 +139,24 @@ def test_reading_many_instances_gives_others_the_loop(monkeypatch: pytest.Monkey
 
 def world_ids(number: int) -> list[str]:
     return [f"w{index}" for index in range(number)]
+
+
+def test_a_start_that_comes_again_from_a_new_queue_is_recorded_once_and_its_message_id_too() -> None:
+    world = shop()
+    world.deliver(start(replies=("accepted", "result")))
+    world.go_on()
+    again = msgspec.structs.replace(start(replies=("accepted", "result")), reply_to="new-queue")
+    for _ in range(2):
+        tag = world.deliver(again)
+        world.go_on()
+        assert world.acknowledged() == tag
+    assert world.database.rows["w"].sequence == 2
+    world.deliver(terminate("t"))
+    world.go_on(confirm=False)
+    outcomes = [outgoing.routing_key for outgoing in world.published_of(wire.Reply) if is_result(outgoing)]
+    assert sorted(outcomes) == [REPLIES, "new-queue"]
+
+
+def is_result(outgoing: Outgoing) -> bool:
+    body = decode(outgoing.message)
+    return isinstance(body, wire.Reply) and body.kind == "result"

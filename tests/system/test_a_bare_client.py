@@ -78,7 +78,6 @@ def test_the_result_comes_although_the_host_is_killed_after_it_accepted(stack: S
     assert booked(stack.ledger, "between") == ["payment", "reservation", "shipment", "mail"]
 
 
-@pytest.mark.xfail(strict=True, reason="the result goes to the queue of the first start alone, which is gone")
 def test_a_client_that_lost_its_connection_starts_again_and_gets_the_result_on_its_new_queue(
     stack: Stack,
 ) -> None:

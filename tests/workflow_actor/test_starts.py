@@ -123,6 +123,36 @@ def test_use_existing_answers_with_the_open_run_and_tells_the_new_caller_its_res
     assert [effect.caller for effect in effects(closed, ResultEffect)] == [CALLER, other]
 
 
+def test_a_start_that_comes_again_from_a_new_queue_is_told_the_outcome_there_too() -> None:
+    rig = Rig(ScriptedCode([[activity(1)], [DONE]]))
+    first = rig.start(wants_result=True)
+    moved = Caller("new-queue", "call-1")
+
+    again = rig.start(wants_result=True, caller=moved)
+    once_more = rig.start(wants_result=True, caller=moved)
+
+    assert again.recorded
+    assert (answer(again).run_id, answer(again).caller) == ("run-1", moved)
+    assert not once_more.recorded
+    assert len(rig.events(CallerAdded)) == 1
+    closed = rig.send(completed(task(first)))
+    assert [effect.caller for effect in effects(closed, ResultEffect)] == [CALLER, moved]
+
+
+def test_a_start_that_comes_again_from_a_new_queue_after_the_end_is_told_the_outcome_at_once() -> None:
+    rig = Rig(ScriptedCode([[DONE]]))
+    rig.start(wants_result=True)
+    moved = Caller("new-queue", "call-1")
+
+    again = rig.start(wants_result=True, caller=moved)
+
+    assert not again.recorded
+    told = [
+        (effect_id, effect.caller) for effect_id, effect in again.effects if isinstance(effect, ResultEffect)
+    ]
+    assert told == [(None, moved), ((1, 0), CALLER)]
+
+
 def test_terminate_existing_closes_the_open_run_and_opens_the_new_one_together() -> None:
     rig = Rig(ScriptedCode([[activity(1)]]))
     rig.start(wants_result=True)
