@@ -101,9 +101,17 @@ def task(activity_type: str) -> ActivityTask:
     )
 
 
-async def test_a_bare_amqp_worker_serves_tasks(session: Session, rabbitmq_url: str) -> None:
+async def until_there(session: Session, queue: str, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(30):
+        while await session.queue_depth(queue) is None:
+            assert process.returncode is None, "it ended instead"
+            await asyncio.sleep(0.05)
+
+
+async def test_a_bare_amqp_worker_serves_tasks_of_a_queue_that_it_is_the_first_to_use(
+    session: Session, rabbitmq_url: str
+) -> None:
     await session.declare(namespace_topology(generation=1, partitions=1))
-    await session.declare(declare_task_queue("payments"))
     publisher = await session.open_publisher(on_closed=lambda reason: None)
     answers = Inbox()
     await session.open_consumer(
@@ -115,6 +123,8 @@ async def test_a_bare_amqp_worker_serves_tasks(session: Session, rabbitmq_url: s
 
     process = await run("worker", rabbitmq_url)
     try:
+        await until_there(session, task_queue("payments"), process)
+        await session.declare(declare_task_queue("payments"))  # as a host does: refused if it is another queue
         publisher.publish(
             [Outgoing("", task_queue("payments"), message, lambda outcome: None) for message in tasks]
         )

@@ -1,0 +1,75 @@
+"""The documents' programs are whole: they can be run as they stand, and do what the page says of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import ROOT, Shell
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+
+
+def program(page: str) -> str:
+    """A page's code, which is one program."""
+    text = (ROOT / "docs" / page).read_text()
+    return "\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+
+
+@pytest.mark.parametrize("page", ["workers.md", "writing-workflows.md"])
+def test_no_name_in_a_pages_code_is_left_to_the_reader(page: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F704,F706", "-"],
+        input=program(page),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda path: path.name)
+def test_a_pages_links_lead_to_files(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", prose)
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_worker_of_the_page_takes_tasks(folder: Path) -> None:
+    (folder / "payments.py").write_text(program("workers.md"))
+    (folder / "till.py").write_text(TILL)
+    shell = Shell(folder, DALSEGNO_TIMEOUT="60", DALSEGNO_BROKER="embedded:broker.db")
+    shell.environment["DALSEGNO_DATABASE"] = "sqlite:///dalsegno.db"
+    assert shell.run("init").exit_code == 0
+    with shell.start("host", "till") as host:
+        host.wait_ready("host")
+        worker = subprocess.Popen([sys.executable, "payments.py"], cwd=folder, env=shell.environment)
+        try:
+            paid = shell.run("workflow", "start", "Till", "--id", "t-1", "--task-queue", "payments", "--wait")
+        finally:
+            worker.terminate()
+            worker.wait()
+    receipt, number = paid.document
+    assert receipt.startswith("receipt ")
+    assert number == 4711
+
+
+TILL = """
+from dalsegno import workflow
+
+
+@workflow.defn
+class Till:
+    @workflow.run
+    async def run(self) -> list:
+        order = {"number": 4711, "cents": 1990}
+        receipt = await workflow.execute_activity("charge", order)
+        return [receipt, await workflow.execute_activity("reserve", order)]
+"""
