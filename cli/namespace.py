@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
 from dalsegno.cli.options import embedded_file, is_embedded
-from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError
+from dalsegno.cli.output import plain
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError, TransientError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 
 SQLITE_FILE = "sqlite:///"
 PARTITIONS = 16
+PATIENCE_SECONDS = 10.0
+"""For a database, and again for a broker, that is just being started: by the same deployment, as a rule."""
+RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
 
 
 def prepare_folders(broker: str, database: str) -> None:
@@ -31,18 +41,41 @@ def _sqlite_file(database: str) -> Path:
 
 def initialise(broker: str, database: str, partitions: int | None = None) -> Namespace:
     """Make or upgrade the namespace; doing it again changes nothing. Without `partitions` those that it has
-    are left, and a new one has PARTITIONS."""
+    are left, and a new one has PARTITIONS.
+
+    A database or broker that is not there is tried for PATIENCE_SECONDS; then its TransientError is raised.
+    """
     if partitions is not None and not 1 <= partitions <= topology.SLOTS:
         raise ConfigurationError(f"--partitions is {partitions}, but must be 1 to {topology.SLOTS}")
     opened = open_broker(broker)
     prepare_folders(broker, database)
+    namespace = _patiently(lambda: _migrated(database, partitions))
+    _patiently(lambda: asyncio.run(_declare(opened, broker, namespace)))
+    return namespace
+
+
+def _patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, once it no longer raises a TransientError; or its error, when the time is up."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    told = not sys.stderr.isatty()
+    while True:
+        try:
+            return attempt()
+        except TransientError as error:
+            if time.monotonic() + RETRY_SECONDS > deadline:
+                raise
+            if not told:
+                told = True
+                print(f"{plain(error)} Trying for {PATIENCE_SECONDS:g} s ...", file=sys.stderr, flush=True)
+        time.sleep(RETRY_SECONDS)
+
+
+def _migrated(database: str, partitions: int | None) -> Namespace:
     store = open_store(database)
     try:
-        namespace = store.migrate(partitions=partitions or _partitions_of(store))
+        return store.migrate(partitions=partitions or _partitions_of(store))
     finally:
         store.close()
-    asyncio.run(_declare(opened, broker, namespace))
-    return namespace
 
 
 def _partitions_of(store: Store) -> int:

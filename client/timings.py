@@ -17,8 +17,8 @@ class Timings:
     namespace_grace: float = 3.0
     """A missing namespace may be about to be made, or be known to one node of a cluster before another."""
     pause_min: float = 0.05
-    pause_max: float = 5.0
-    """Between attempts to reach the broker."""
+    pause_max: float = 2.0
+    """Between attempts to reach the broker. Short, because somebody waits for the answer."""
 
 
 class Pauses:

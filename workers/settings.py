@@ -23,8 +23,9 @@ class Timing:
     """No grant for an early task: ask again, then with doubled waits up to `ask_again_after_max`."""
     ask_again_after_max: float = 60.0
     reconnect_after: float = 0.1
-    """The first wait after a broken session; doubled up to `reconnect_after_max`."""
-    reconnect_after_max: float = 30.0
+    """The first wait after a broken session; doubled up to `reconnect_after_max`, which is short: whoever mends
+    a broker, or restarts the host of an embedded one, waits for its workers."""
+    reconnect_after_max: float = 2.0
     publish_again_after: float = 0.5
     """An outcome that the broker returned or refused; doubled up to `publish_again_after_max`."""
     publish_again_after_max: float = 30.0

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from dalsegno.broker.url import redact
+from dalsegno.broker.port import OnClosed, Session
+from dalsegno.broker.url import open_broker, redact
+from dalsegno.cli import namespace as namespaces
 from dalsegno.cli.failures import DONE, UNAVAILABLE, USAGE
+from dalsegno.errors import BrokerUnavailableError, StoreUnavailableError
 from tests.cli.shell import Shell
 
+NO_DATABASE = "postgresql://me:very-secret@127.0.0.1:1/orders"
 NOBODY_LISTENS = "amqp://guest:very-secret@127.0.0.1:1/orders"
 OWN_BROKER = "embedded:broker.db"
 OWN_DATABASE = "sqlite:///dalsegno.db"
@@ -142,13 +148,69 @@ def test_a_postgresql_that_refuses_is_a_persons_to_mend(shell: Shell, postgres_u
 
 
 def test_a_postgresql_that_is_not_there_is_unavailable(shell: Shell) -> None:
-    url = "postgresql://me:very-secret@127.0.0.1:1/orders"
-
-    done = shell.run("init", "--broker", OWN_BROKER, "--database", url)
+    done = shell.run("verify", "--database", NO_DATABASE)
 
     assert done.exit_code == UNAVAILABLE
     assert "postgresql://me:***@127.0.0.1:1/orders" in done.sentence
     assert "very-secret" not in done.err
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long `init` has waited between its tries, on a clock that only this moves on."""
+    waited: list[float] = []
+    clock = SimpleNamespace(sleep=waited.append, monotonic=lambda: sum(waited))
+    monkeypatch.setattr(namespaces, "time", clock)
+    return waited
+
+
+@pytest.mark.parametrize(
+    ("broker", "database", "missing"),
+    [
+        (OWN_BROKER, NO_DATABASE, StoreUnavailableError),
+        (NOBODY_LISTENS, OWN_DATABASE, BrokerUnavailableError),
+    ],
+    ids=["database", "broker"],
+)
+def test_init_tries_for_ten_seconds_to_reach_what_refuses_it(
+    broker: str,
+    database: str,
+    missing: type[Exception],
+    waits: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(missing):
+        namespaces.initialise(broker, database)
+
+    assert 9 <= sum(waits) <= 10
+
+
+@pytest.mark.rabbitmq
+def test_init_goes_on_when_a_broker_that_refused_it_is_there(
+    rabbitmq_url: str, waits: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a deployment that starts both at once."""
+    monkeypatch.chdir(tmp_path)
+    brokers = iter([NOBODY_LISTENS, NOBODY_LISTENS, rabbitmq_url])
+    monkeypatch.setattr(namespaces, "open_broker", lambda _: Moving(brokers))
+
+    namespace = namespaces.initialise(NOBODY_LISTENS, OWN_DATABASE, partitions=2)
+
+    assert namespace.partitions == 2
+    assert len(waits) == 2
+
+
+class Moving:
+    """A broker that is somewhere else each time one connects to it."""
+
+    def __init__(self, urls: Iterator[str]) -> None:
+        self._urls = urls
+
+    async def connect(self, *, on_closed: OnClosed, name: str) -> Session:
+        return await open_broker(next(self._urls)).connect(on_closed=on_closed, name=name)
 
 
 # --- code ----------------------------------------------------------------------------------------------------
