@@ -5,8 +5,9 @@ msgspec carries: numbers, strings, None, lists, dicts, tuples, sets, dataclasses
 NamedTuples, enums, datetimes, UUIDs, Decimals, and bytes inside of these as base64. The reader's annotation
 decides what comes out; without one it is plain JSON (dict, list, str, int, float, bool, None).
 
-The same value gives the same bytes in every process: sets and dicts are sorted. NaN and the infinities have
-no JSON form and are refused. A Payload is passed on as it is, and is what an annotation `Payload` gets.
+The same value gives the same bytes in every process, however it was made: sets and dicts are sorted, and
+fields that were left at their default are written, too. NaN and the infinities have no JSON form and are
+refused. A Payload is passed on as it is, and is what an annotation `Payload` gets.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from dalsegno.dataclass_defaults import fill_defaults, may_lack_defaults
 from dalsegno.errors import PayloadError
 
 
@@ -53,6 +55,9 @@ class JSONConverter:
             return Payload(BINARY_PLAIN, bytes(value))
         try:
             data = _encode(value)
+            # Only what was decoded by other means than ours can lack something, and only objects have fields.
+            if b"{" in data and fill_defaults(value):
+                data = _encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _not_sendable(value, _why(error)) from error
         # msgspec silently writes NaN and the infinities as null; only then is it worth looking for them.
@@ -65,7 +70,10 @@ class JSONConverter:
             return payload
         try:
             if payload.encoding == JSON_PLAIN:
-                return _decoder(type_hint).decode(payload.data)
+                value = _decoder(type_hint).decode(payload.data)
+                if b"{" in payload.data and may_lack_defaults(type_hint):
+                    fill_defaults(value)
+                return value
             if payload.encoding == BINARY_PLAIN:
                 return msgspec.convert(payload.data, type_hint, builtin_types=_BINARY)
         except msgspec.ValidationError as error:
