@@ -21,6 +21,7 @@ from typer.exceptions import TyperException
 from dalsegno.broker.url import redact
 from dalsegno.cli.output import plain
 from dalsegno.errors import (
+    CommandRejectedError,
     ConfigurationError,
     DalsegnoError,
     PayloadError,
@@ -32,8 +33,12 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 UNAVAILABLE = 3
+EXAMPLE_USER = "user:password@"
+"""In the URLs that errors give as examples."""
 INTERRUPTED = 130
 """As shells have it for Ctrl-C."""
+BROKEN_PIPE = 141
+"""As shells have it for a program whose reader (`| head`) has left."""
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -41,6 +46,8 @@ def exit_code_of(error: BaseException) -> int:
         case TransientError() | TimeoutError() | ConnectionError():
             return UNAVAILABLE
         case ConfigurationError() | PayloadError() | OSError():
+            return USAGE
+        case CommandRejectedError(code="invalid"):
             return USAGE
         case _:
             return FAILED
@@ -54,7 +61,8 @@ def sentence_of(error: BaseException) -> str:
     cause = error.__cause__
     if isinstance(error, WorkflowFailedError):
         text = f"{text} {_causes(cause)}".rstrip()
-    return plain(redact(text))
+    # Ours, which show how a URL is written, are left as they are.
+    return plain(EXAMPLE_USER.join(map(redact, text.split(EXAMPLE_USER))))
 
 
 def _causes(error: BaseException | None) -> str:
@@ -95,7 +103,7 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
     except BrokenPipeError:
         # Who read our output has enough of it; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return BROKEN_PIPE
     except TyperException as error:
         complain(_usage(error))
         return USAGE

@@ -133,6 +133,7 @@ def check(message: WireMessage) -> None:
 
     Raises InvalidMessageError. For what takes its names from users; the engine's own are valid.
     """
+    _KNOWN[message.TYPE].check_names(message)  # first: its words are for people
     try:
         msgspec.convert(msgspec.to_builtins(message, builtin_types=_BYTES), type(message), builtin_types=_BYTES)
     except msgspec.ValidationError as error:
@@ -242,17 +243,19 @@ class _Known:
         self._texts = tuple(field.name for field in fields if field.type == Text)
         self._failures = tuple(field.name for field in fields if Failure in (field.type, *get_args(field.type)))
 
+    def check_names(self, message: WireMessage) -> None:
+        """Names alone; whatever is of another type than it should be is left alone."""
+        for fields, why_not in ((self._names, _why_not_name), (self._task_queues, why_not_task_queue)):
+            for field in fields:
+                value = getattr(message, field)
+                if isinstance(value, str) and (why := why_not(value)):
+                    raise _invalid(message, f"{field} {why}")
+
     def check(self, message: WireMessage) -> None:
-        for field in self._names:
-            value = getattr(message, field)
-            if value is not None and (why := _why_not_name(value)):
-                raise _invalid(message, f"{field} {why}")
+        self.check_names(message)
         for field in self._queues:
             queue = getattr(message, field)
             if queue is not None and (why := _why_not_reply_to(queue)):
-                raise _invalid(message, f"{field} {why}")
-        for field in self._task_queues:
-            if why := why_not_task_queue(getattr(message, field)):
                 raise _invalid(message, f"{field} {why}")
         for field in self._texts:
             if "\0" in getattr(message, field):  # databases have no place for it
