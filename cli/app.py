@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import shlex
+from typing import Annotated, Any
 
 import typer
 
@@ -193,13 +195,16 @@ def dev(
     Example: dalsegno dev shop.orders
     """
     from dalsegno.cli import serving
+    from dalsegno.cli.code import load
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
 
     configure(log_level, log_format)
+    load(modules)  # what is wrong with them is said once, before host and worker both say it
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     initialise(broker, database)
-    where = "" if folder == options.FOLDER else f" --broker {broker}"
+    expected = os.environ.get("DALSEGNO_BROKER") or options.DEFAULT_BROKER
+    where = "" if broker == expected else f" --broker {shlex.quote(broker)}"
     say(f"dalsegno runs {' '.join(modules)} on files in {folder}. Ctrl-C stops it; nothing is lost.")
     say("In another terminal of this folder:")
     say(f"    dalsegno workflow start TYPE --id ID --input JSON --follow{where}")
@@ -253,4 +258,15 @@ app.command()(verify)
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit code."""
-    return command_line(typer.main.get_command(app), arguments)
+    command = typer.main.get_command(app)
+    _show_flags_without_values(command)
+    return command_line(command, arguments)
+
+
+def _show_flags_without_values(command: Any) -> None:
+    """In help typer shows `--json <bool>`, as if one were to write `--json true`."""
+    for parameter in command.get_params(typer.Context(command)):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _show_flags_without_values(inner)

@@ -8,11 +8,14 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from dalsegno.payload import JSON_PLAIN, Payload
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 STATUS_COLOURS = {
     "running": "cyan",
@@ -23,6 +26,8 @@ STATUS_COLOURS = {
     "terminated": "red",
     "timed_out": "red",
 }
+GAP_COLUMNS = 2
+FOLDED_COLUMNS_MIN = 20
 WIDTH_OF_FILES = 100_000
 """Tables are folded for a terminal, never in a file."""
 
@@ -84,24 +89,51 @@ def print_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """For people. Statuses are coloured where the terminal can; without `columns` there is no header."""
+    """For people. Statuses are coloured where the terminal can; without `columns` there is no header.
+
+    The last column is folded to fit a terminal, no other is: IDs, times and statuses stay whole. Where that
+    leaves too little room, each row is a block of lines.
+    """
     from rich.console import Console
+
+    lines = [["" if cell is None else plain(cell) for cell in row] for row in rows]
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+    stacked = bool(columns) and _width_needed([columns, *lines]) > console.width
+    if title:
+        say(title)
+    with console.capture() as drawn:
+        if stacked:
+            for number, cells in enumerate(lines):
+                if number:
+                    console.print()
+                facts = [fact for fact in zip(columns, cells, strict=True) if fact[1]]
+                console.print(_drawn([], facts))
+        else:
+            console.print(_drawn(columns, lines))
+    for line in drawn.get().splitlines():
+        print(line.rstrip())
+
+
+def _width_needed(lines: Sequence[Sequence[str]]) -> int:
+    """Of a terminal: whole columns, and some room for the last."""
+    from rich.cells import cell_len
+
+    *whole, last = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    return sum(whole) + GAP_COLUMNS * len(whole) + min(last, FOLDED_COLUMNS_MIN)
+
+
+def _drawn(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    lines = [["" if cell is None else plain(cell) for cell in row] for row in rows]
     shown = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(columns))
-    for number in range(max(map(len, [columns, *lines]))):
-        shown.add_column(columns[number] if columns else "", overflow="fold")
+    count = max(map(len, [columns, *lines]))
+    for number in range(count):
+        is_last = number == count - 1
+        shown.add_column(columns[number] if columns else "", overflow="fold", no_wrap=not is_last)
     for cells in lines:
         shown.add_row(*(Text(cell, style=STATUS_COLOURS.get(cell, "")) for cell in cells))
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
-    with console.capture() as drawn:
-        console.print(shown)
-    if title:
-        say(title)
-    for line in drawn.get().splitlines():
-        print(line.rstrip())
+    return shown
 
 
 def say(text: str) -> None:

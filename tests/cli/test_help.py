@@ -34,6 +34,14 @@ def test_each_workflow_command_has_help(shell: Shell) -> None:
     assert [name for name in looks + changes if f"│ {name} " not in out] == []
 
 
+@pytest.mark.parametrize("command", [["--help"], ["dev", "--help"], ["workflow", "start", "--help"]])
+def test_flags_are_not_shown_as_if_they_took_a_value(shell: Shell, command: list[str]) -> None:
+    out = shell.run(*command).out
+
+    assert "--help" in out
+    assert "bool" not in out
+
+
 def test_help_does_not_quote_urls_of_the_environment(shell: Shell) -> None:
     done = shell.run("host", "--help", DALSEGNO_BROKER="amqp://user:secret@localhost/")
 

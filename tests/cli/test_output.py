@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -71,3 +74,50 @@ def test_a_table_in_a_file_is_aligned_and_never_folded(capsys: pytest.CaptureFix
         "longer",
         "[bold]  y",
     ]
+
+
+RUNS = ["workflow ID", "type", "status", "started (UTC)", "reason"]
+RUN = (
+    "order-4711-of-ann",
+    "OrderWorkflow",
+    "suspended",
+    "2026-11-21 04:43:35",
+    "the card was declined by its bank",
+)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have standard output be a terminal of so many columns."""
+
+    def be(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return be
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
+def test_on_a_terminal_ids_times_and_statuses_stay_whole_and_no_line_is_longer_than_it(
+    columns: int, terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(columns)
+
+    table(RUNS, [RUN, RUN])
+
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert all(len(line) <= columns for line in lines)
+    for cell in RUN[:-1]:
+        assert sum(cell in line for line in lines) == 2
+    for word in RUN[-1].split():
+        assert sum(word in line.split() for line in lines) >= 2
+
+
+def test_what_is_empty_takes_no_line_where_rows_are_blocks(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(40)
+
+    table(RUNS, [("order-1", "OrderWorkflow", "running", "2026-11-21 04:43:35", None)])
+
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == RUNS[:-1]
