@@ -40,10 +40,16 @@ def _load(name: str) -> ModuleType:
 
 
 def _broken(name: str, error: BaseException) -> ConfigurationError:
+    # A decorator of ours that refuses what it is given is not where the mistake is.
+    ours = {
+        getattr(module, "__file__", None)
+        for ours, module in list(sys.modules.items())
+        if ours.partition(".")[0] == "dalsegno"
+    }
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and "importlib" not in frame.filename
+        if frame.filename not in ours and "importlib" not in frame.filename
     ]
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return ConfigurationError(f"The module {name!r} cannot be imported: {type(error).__name__}: {error}{where}")

@@ -50,6 +50,15 @@ def test_a_database_url_of_another_scheme_is_refused_with_those_that_there_are(s
     assert "very-secret" not in done.err
 
 
+def test_a_port_that_is_no_number_is_told_with_how_a_url_is_written(shell: Shell) -> None:
+    done = shell.run("ping", "--broker", "amqp://guest:very-secret@127.0.0.1:abc/")
+
+    assert done.exit_code == USAGE
+    assert done.sentence == (
+        "'amqp://guest:***@127.0.0.1:abc/' is not a URL: write amqp://user:password@host:5672/virtual-host"
+    )
+
+
 # --- brokers and databases that are not there ----------------------------------------------------------------
 
 
@@ -251,6 +260,18 @@ def test_several_processes_on_files_are_refused(shell: Shell) -> None:
 
     assert done.exit_code == USAGE
     assert "--processes 1" in done.sentence
+
+
+def test_a_mistake_in_a_decorated_class_is_told_with_the_users_line_and_by_dev_once(shell: Shell) -> None:
+    (shell.folder / "shop.py").write_text(
+        "from dalsegno import workflow\n\n\n@workflow.defn\nclass Order:\n    pass\n"
+    )
+
+    done = shell.run("dev", "shop")
+
+    assert done.exit_code == USAGE
+    assert "The module 'shop' cannot be imported: " in done.sentence
+    assert done.sentence.endswith(f"({shell.folder}/shop.py, line 4)")
 
 
 # --- what is given to a workflow -----------------------------------------------------------------------------

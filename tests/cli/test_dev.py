@@ -32,6 +32,13 @@ def test_it_says_what_it_runs_and_how_to_talk_to_it(dev: Program) -> None:
     assert dev.err == ""
 
 
+def test_its_hints_name_its_broker_where_the_environment_names_another(short: Shell) -> None:
+    with short.start("dev", "tests.cli.sample", DALSEGNO_BROKER="amqp://elsewhere") as program:
+        program.wait_ready("host")
+
+        assert "    dalsegno workflow list --broker embedded:.dalsegno/broker.db" in program.out.splitlines()
+
+
 def test_a_second_one_on_the_same_files_is_refused_and_the_first_goes_on(dev: Program) -> None:
     done = dev.shell.run("dev", "tests.cli.sample")
 
