@@ -154,7 +154,7 @@ class Engine:
         )
         supervisor._start_actor_loop()
         self.partitions[partition] = supervisor
-        log.info("partition_taken", partition=partition, epoch=epoch, host_id=self.host_id)
+        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.host_id)
         self._world.open_channel(partition)
 
     def lease_lost(self, partition: int) -> None:
@@ -166,7 +166,7 @@ class Engine:
         supervisor.stop_now()
         self._to_load.pop(partition, None)
         self._world.close_channel(partition)
-        log.info("partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.host_id)
+        log.debug("partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.host_id)
 
     def all_leases_lost(self) -> None:
         for partition in list(self.partitions):

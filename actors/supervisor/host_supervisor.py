@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
@@ -241,8 +241,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self._next_expiry = self._expiry_of_others(tenure, cluster)
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
-        for partition, heir in tenure.heirs(cluster, leaving=self._leaving).items():
-            log.info("lease_released", host_id=tenure.host_id, partition=partition, heir=heir)
+        released = tenure.heirs(cluster, leaving=self._leaving)
+        if released:
+            log.info("leases_released", host_id=tenure.host_id, heirs=_by_heir(released))
+        for partition, heir in released.items():
             self._notify(self._listener.released, partition, heir)
         share = tenure.share(cluster, leaving=self._leaving, now=self._clock())
         for partition, heir in share.give.items():
@@ -333,3 +335,11 @@ class HostSupervisor(pykka.ThreadingActor):
             self._has_ended = True
             if not self.actor_stopped.is_set():
                 self.stop()
+
+
+def _by_heir(released: Mapping[int, str | None]) -> dict[str, list[int]]:
+    """For the log: a hand-over is one line, however many partitions it is of."""
+    heirs: dict[str, list[int]] = {}
+    for partition, heir in released.items():
+        heirs.setdefault(heir or "nobody", []).append(partition)
+    return heirs
