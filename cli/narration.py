@@ -25,7 +25,6 @@ COLOURS = {
     "failed": "red",
     "retrying": "yellow",
     "suspended": "yellow",
-    "cancelled": "magenta",
     "canceled": "magenta",
     "terminated": "red",
     "timed_out": "red",

@@ -289,7 +289,7 @@ def resume(
         timeout,
         workflow_id,
         run_id,
-        lambda handle: handle.resume(),
+        workflows.resume,
         "resumed",
         as_json=as_json,
     )

@@ -57,7 +57,8 @@ def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
         reason = {"reason": handle.suspended_reason} if handle.suspended_reason else {}
         print_json({"workflow_id": handle.id, "run_id": handle.run_id, "status": status, **reason})
     elif handle.suspended_reason:
-        say(f"{handle.id} is recorded and suspended: {handle.suspended_reason}. Run {handle.run_id}")
+        why = handle.suspended_reason.rstrip(".")
+        say(f"{handle.id} is recorded and suspended: {why}. Run {handle.run_id}")
     else:
         say(f"{handle.id} is {status}, run {handle.run_id}")
 
@@ -115,7 +116,8 @@ async def _watch(handle: WorkflowHandle[Any], told: str | None) -> None:
 
 
 def _tell_suspended(handle: WorkflowHandle[Any], reason: str) -> None:
-    print(f"{plain(handle.id)} is suspended: {plain(reason)} (still waiting)", file=sys.stderr, flush=True)
+    told = f"{plain(handle.id)} is suspended: {plain(reason.rstrip('.'))} (still waiting)"
+    print(told, file=sys.stderr, flush=True)
 
 
 def history(
@@ -275,14 +277,21 @@ def command(
     timeout: float,
     workflow_id: str,
     run_id: str | None,
-    act: Callable[[WorkflowHandle[Any]], Awaitable[None]],
+    act: Callable[[WorkflowHandle[Any]], Awaitable[str | None]],
     done: str,
     *,
     as_json: bool,
 ) -> None:
-    """A command that changes something and answers nothing but that it is done."""
-    ask(broker, timeout, lambda client: act(client.get_workflow_handle(workflow_id, run_id)))
+    """A command that changes something and answers nothing but that it is done: as `done`, or as `act` says."""
+    said = ask(broker, timeout, lambda client: act(client.get_workflow_handle(workflow_id, run_id))) or done
     if as_json:
-        print_json({"workflow_id": workflow_id, "done": done})
+        print_json({"workflow_id": workflow_id, "done": said})
     else:
-        say(f"{workflow_id}: {done}")
+        say(f"{workflow_id}: {said}")
+
+
+async def resume(handle: WorkflowHandle[Any]) -> str | None:
+    """Resume it; says so if there was nothing to resume."""
+    before = await handle.describe()
+    await handle.resume()
+    return None if before.status is WorkflowStatus.SUSPENDED else "was not suspended"

@@ -115,9 +115,9 @@ def test_reasons_and_what_a_run_came_to_are_shown_in_full_and_other_details_are_
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     printer = Printer()
-    failed = {"type": "ActivityFailed", "number": 1, "failure": {"message": "x" * 1000}}
-    completed = {"type": "ActivityCompleted", "number": 1, "result": "x" * 1000}
-    closed = {"type": "RunClosed", "status": "completed", "result": "x" * 1000}
+    failed: dict[str, object] = {"type": "ActivityFailed", "number": 1, "failure": {"message": "x" * 1000}}
+    completed: dict[str, object] = {"type": "ActivityCompleted", "number": 1, "result": "x" * 1000}
+    closed: dict[str, object] = {"type": "RunClosed", "status": "completed", "result": "x" * 1000}
 
     for line in Narrator().tell(
         HistoryEntry(sequence=2, time=NOON, cause="", events=(failed, completed, closed))

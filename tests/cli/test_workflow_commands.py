@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE
+from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE, USAGE
 from tests.cli.shell import Done, Program, until
 
 ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
@@ -111,7 +111,7 @@ def test_an_unknown_workflow_is_refused_by_its_id(dev: Program, command: tuple[s
     done = dev.shell.run("workflow", name, "nobody", *rest)
 
     assert done.exit_code == FAILED
-    assert "'nobody'" in done.sentence
+    assert done.sentence == "no workflow has the ID 'nobody'"
 
 
 def test_waiting_for_a_result_ends_with_its_time(dev: Program) -> None:
@@ -123,12 +123,38 @@ def test_waiting_for_a_result_ends_with_its_time(dev: Program) -> None:
     assert done.sentence == "Workflow 'p-5' has not ended within 0.5 s."
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("", "is empty"), ("x" * 300, "is longer than 255 bytes")])
+def test_an_id_that_is_none_is_refused_before_anything_is_sent(dev: Program, name: str, wrong: str) -> None:
+    started = dev.shell.run("workflow", "start", "Patient", "--id", name)
+    described = dev.shell.run("workflow", "describe", name)
+
+    for done in (started, described):
+        assert done.exit_code == USAGE
+        assert f"workflow_id {wrong}" in done.sentence
+        assert "`" not in done.sentence
+
+
+def test_a_reason_that_ends_with_a_full_stop_is_followed_by_no_second(dev: Program) -> None:
+    done = dev.shell.run("workflow", "start", "Slow", "--id", "s-4")
+
+    assert "was sent 0. Run " in done.out
+
+
+def test_resuming_what_runs_says_that_there_was_nothing_to_resume(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-9")
+
+    done = dev.shell.run("workflow", "resume", "p-9")
+
+    assert (done.exit_code, done.out) == (DONE, "p-9: was not suspended\n")
+
+
 def test_an_operator_suspends_resumes_and_terminates(dev: Program) -> None:
     dev.shell.run("workflow", "start", "Patient", "--id", "p-6")
 
     suspended = dev.shell.run("workflow", "suspend", "p-6", "--reason", "the\x1b[31m shop is closed")
     described = dev.shell.run("workflow", "describe", "p-6")
     resumed = dev.shell.run("workflow", "resume", "p-6")
+    assert resumed.out == "p-6: resumed\n"
     terminated = dev.shell.run("workflow", "terminate", "p-6", "--reason", "never mind", "--json")
     result = dev.shell.run("workflow", "result", "p-6")
 

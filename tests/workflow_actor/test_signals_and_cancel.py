@@ -82,7 +82,7 @@ def test_a_command_without_a_run_is_answered_with_not_found(command: Command) ->
     refused = rig.send(command)
 
     assert not refused.recorded
-    assert answer(refused).error == ("not_found", "there is no workflow with the ID 'w'")
+    assert answer(refused).error == ("not_found", "no workflow has the ID 'w'")
 
 
 @pytest.mark.parametrize("command", ALL_COMMANDS)
