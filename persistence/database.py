@@ -53,6 +53,16 @@ class Database(Protocol):
     def keys(self, values: Iterable[Any]) -> Any:
         """The parameter for `among`. Texts that the database cannot store are left out: no row has them."""
 
+    def answers(self) -> sa.TextClause:
+        """workflow_id, message_id, answer: for each workflow ID of `ids` (see `keys`) at most `most` rows of
+        seen, whichever come first. No more are read, however many there are."""
+
+    def tails(self) -> sa.TextClause:
+        """Rows of journal by run ID and sequence, for what `runs_after` made. No more than those are read."""
+
+    def runs_after(self, sequences: Mapping[str, int]) -> Mapping[str, Any]:
+        """The parameters of `tails`: by run ID, the sequence behind which its rows are wanted."""
+
     def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         """Insert `row`, or where its primary key exists set `update`."""
 

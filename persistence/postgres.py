@@ -79,6 +79,21 @@ _MENDABLE = (
 """What a refused connection says when waiting will not help. libpq gives no SQLSTATE for it, only a text; one
 in another language counts as passing."""
 
+# In both, the subquery keeps the planner to the primary key, whatever it thinks of the array's length.
+_ANSWERS = """
+    SELECT found.* FROM unnest(CAST(:ids AS text[])) AS asked(workflow_id)
+    CROSS JOIN LATERAL (
+        SELECT seen.workflow_id, seen.message_id, seen.answer FROM seen
+        WHERE seen.workflow_id = asked.workflow_id LIMIT :most
+    ) AS found"""
+_TAILS = """
+    SELECT found.* FROM unnest(CAST(:ids AS text[]), CAST(:after AS bigint[])) AS asked(run_id, after)
+    CROSS JOIN LATERAL (
+        SELECT * FROM journal
+        WHERE journal.run_id = asked.run_id AND journal.sequence > asked.after
+        ORDER BY journal.sequence OFFSET 0
+    ) AS found"""
+
 _MIGRATION_LOCK = 0x64616C73
 """An advisory lock that no other program is likely to take: `dals` in ASCII."""
 
@@ -142,6 +157,15 @@ class Postgres:
 
     def keys(self, values: Iterable[Any]) -> list[Any]:
         return [value for value in values if storable(value)]
+
+    def answers(self) -> sa.TextClause:
+        return sa.text(_ANSWERS)
+
+    def tails(self) -> sa.TextClause:
+        return sa.text(_TAILS)
+
+    def runs_after(self, sequences: Mapping[str, int]) -> Mapping[str, Any]:
+        return {"ids": list(sequences.keys()), "after": list(sequences.values())}
 
     def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         return insert(table).values(row).on_conflict_do_update(constraint=table.primary_key, set_=update)

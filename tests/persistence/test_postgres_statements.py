@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno.persistence.database import Role
-from dalsegno.persistence.postgres import Postgres
+from dalsegno.persistence.postgres import _ANSWERS, _TAILS, Postgres
 from dalsegno.persistence.postgres_arrays import (
     ENCODING_ERRORS,
     bigint_array,
@@ -86,6 +86,26 @@ def test_plans_made_on_empty_tables_read_by_index_alone(postgres_schema_url: str
         if Part.UPDATED in parts:
             assert "Index Scan using instances_pkey" in plan
     writer.close()
+
+
+def test_loads_read_behind_the_snapshot_and_no_more_answers_than_wanted_by_index_alone(
+    postgres_schema_url: str,
+) -> None:
+    database = Postgres(parse_url(postgres_schema_url))
+    SqlStore(database).migrate(partitions=16)
+    loads = {
+        "(text[], bigint)": _ANSWERS.replace(":ids", "$1").replace(":most", "$2"),
+        "(text[], bigint[])": _TAILS.replace(":ids", "$1").replace(":after", "$2"),
+    }
+    with database.engine(Role.READER).connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("SET plan_cache_mode = force_generic_plan")
+        for types, text in loads.items():
+            driver.execute("DEALLOCATE ALL")
+            driver.execute(f"PREPARE load {types} AS {text}")
+            plan = "\n".join(row[0] for row in driver.execute("EXPLAIN EXECUTE load(NULL, NULL)"))
+            assert "Seq Scan" not in plan, plan
+            assert "Hash Join" not in plan, plan
 
 
 def test_every_combination_of_parts_is_a_statement_that_postgresql_understands(
