@@ -77,6 +77,7 @@ class Host:
         self._store = store
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
+        pulse.has_code(code.fingerprint)
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
         self._host_id = host_id or new_host_id()

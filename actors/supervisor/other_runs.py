@@ -77,7 +77,7 @@ class OtherRuns:
         if row is None or row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
             self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
-        elif isinstance(command, Query) and (reason := struck(strikes)) is not None:
+        elif isinstance(command, Query) and (reason := struck(strikes, self._code.fingerprint)) is not None:
             self._send(_refusal(caller, workflow_id, "rejected", reason), caller, cause)
         else:
             # User code must not run inside a task of this loop.

@@ -4,9 +4,9 @@ It has no event loop, runs no user code, and holds nothing that a crash could ha
 its children twice a second. Restarts are one for one. What a dead host leaves is settled before another starts:
 
 1. It is dead for certain (killed and waited for), so what its pulse shows now is what it died of.
-2. Died in user code, by the watchdog or by its own doing: a strike against (run, cause). At the second one the
-   next host suspends that instance instead of running it. Blaming the dead is exact: if the code had yielded
-   between the verdict and the kill, the mark would be gone.
+2. Died in user code, by the watchdog or by its own doing: a strike against (run, cause, code). At the second
+   one the next host with that code suspends that instance instead of running it. Blaming the dead is exact: if
+   the code had yielded between the verdict and the kill, the mark would be gone.
 3. Its host row is deleted, so its partitions are free to take at once, and not only when its lease runs out.
 """
 
@@ -25,6 +25,7 @@ from dalsegno.actors.supervisor.child import Child, ChildSpec
 from dalsegno.actors.supervisor.pulse import Pulse
 from dalsegno.actors.supervisor.restart_intensity import Intensity
 from dalsegno.actors.supervisor.signals import Signals
+from dalsegno.actors.supervisor.strikes import struck_point
 from dalsegno.actors.supervisor.watchdog import Verdict, WatchdogSettings
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import Membership
@@ -186,7 +187,7 @@ class Parent:
             return False
         try:
             with closing(self._membership()) as membership:
-                count = membership.strike(pulse.run_id, pulse.cause)
+                count = membership.strike(pulse.run_id, struck_point(pulse.cause, pulse.code))
         except DalsegnoError as error:
             log.error("strike_not_written", run_id=pulse.run_id, cause=pulse.cause, reason=str(error))
             return False

@@ -38,7 +38,6 @@ from dalsegno.actors.workflow_actor.commands import (
 from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
-from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
@@ -216,15 +215,15 @@ class PartitionSupervisor(LightActor):
             actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
             return
         row, code = loaded.instance, self.engine.code
-        reason = struck(loaded.strikes)
+        reason = struck(loaded.strikes, code.fingerprint)
         if row is None:
             instance = self._blank_instance(loaded.workflow_id, code)
         else:
-            if reason is not None and row.status.closed:
-                code = QuarantinedCode(code, reason)  # its queries killed hosts
-                actor.is_quarantined = True
             instance = instance_of(row, code, history_limit=self.engine.settings.history_limit)
             instance.still_sent(self.engine.has_in_flight)
+            if reason is not None and row.status.closed:
+                instance.quarantine(reason)  # its queries killed hosts
+                actor.is_quarantined = True
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at
@@ -232,7 +231,7 @@ class PartitionSupervisor(LightActor):
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
         if reason is not None and row is not None and not row.status.closed:
-            actor.struck = struck_causes(loaded.strikes)
+            actor.struck = struck_causes(loaded.strikes, code.fingerprint)
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
             self.engine.workflow_dispatcher.schedule(actor)
         self.engine.request_work()
@@ -242,11 +241,7 @@ class PartitionSupervisor(LightActor):
         actor = self._children.get(workflow_id)
         if actor is None or not actor.is_loaded:
             return
-        reason = struck(strikes)
-        quarantined = None
-        if reason is not None:
-            quarantined = self._blank_instance(workflow_id, QuarantinedCode(self.engine.code, reason))
-        actor.strikes_found(quarantined, Cause(Suspend(reason=reason or "", struck=True), name="watchdog"))
+        actor.strikes_found(struck(strikes, self.engine.code.fingerprint))
         self.engine.request_work()
 
     def _discard(self, actor: WorkflowActor) -> None:

@@ -33,6 +33,9 @@ _MARK = struct.Struct("=II256s1024s")
 _MARK_AT = _WORDS
 _HOST = struct.Struct("=I256s")
 _HOST_AT = _MARK_AT + _MARK.size
+_CODE = struct.Struct("=I256s")
+_CODE_AT = _HOST_AT + _HOST.size
+_TEXTS_END = _CODE_AT + _CODE.size
 
 _READS = 1000
 """A writer needs less than a microsecond, so this only runs out if it was stopped or killed in between."""
@@ -46,6 +49,8 @@ class Pulse(Struct, frozen=True):
     run_id: str = ""
     cause: str = ""
     host_id: str = ""
+    code: str = ""
+    """The fingerprint of all workflow code that this process has."""
 
 
 class PulseWriter:
@@ -99,6 +104,13 @@ class PulseWriter:
         _HOST.pack_into(self._view, _HOST_AT, len(host), host)
         self._words[_SEQUENCE] += 1
 
+    def has_code(self, fingerprint: str) -> None:
+        """Against which code a strike counts. Said once, before any is stepped."""
+        code = fingerprint.encode()
+        self._words[_SEQUENCE] += 1
+        _CODE.pack_into(self._view, _CODE_AT, len(code), code)
+        self._words[_SEQUENCE] += 1
+
     def close(self) -> None:
         self._words.release()
         self._view.release()
@@ -122,7 +134,7 @@ class PulseReader:
         said to run; the beats hold in any case."""
         for _ in range(_READS):
             words = memoryview(self._page[:_WORDS]).cast("Q")
-            texts = self._page[_MARK_AT : _HOST_AT + _HOST.size]
+            texts = self._page[_MARK_AT:_TEXTS_END]
             sequence = memoryview(self._page[:_WORDS]).cast("Q")[_SEQUENCE]
             if words[_SEQUENCE] == sequence and sequence % 2 == 0:
                 return _pulse(words[_BEATS], bool(words[_IN_USER_CODE]), texts)
@@ -138,12 +150,14 @@ class PulseReader:
 def _pulse(beats: int, in_user_code: bool, texts: bytes) -> Pulse:
     run_length, cause_length, run, cause = _MARK.unpack_from(texts)
     host_length, host = _HOST.unpack_from(texts, _HOST_AT - _MARK_AT)
+    code_length, code = _CODE.unpack_from(texts, _CODE_AT - _MARK_AT)
     return Pulse(
         beats,
         in_user_code=in_user_code,
         run_id=_text(run[:run_length]),
         cause=_text(cause[:cause_length]),
         host_id=_text(host[:host_length]),
+        code=_text(code[:code_length]),
     )
 
 

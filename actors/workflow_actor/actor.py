@@ -110,7 +110,8 @@ class WorkflowActor(LightActor):
         self._seen_unread = False
         self._not_seen: set[str] = set()
         self._asked: str | None = None
-        self._strikes_known = False
+        self._strikes_known = ""
+        """Of which run that is about to start they are known."""
         self.is_quarantined = False
         self.struck: Mapping[str, str] = {}
         """Causes at which its code has killed hosts too often, and the reason for people."""
@@ -260,21 +261,28 @@ class WorkflowActor(LightActor):
     def _run_id_of(self, cause: Cause) -> str:
         """The run whose code may run now."""
         command = cause.command
-        if isinstance(command, Start) and self.instance.state is None:
+        if isinstance(command, Start) and self.instance.is_opened_by(command):
             return command.run_id
         return self.instance.run_id or ""
 
     def _mark_of(self, cause: Cause) -> str:
-        """What strikes are counted by: the same when the same is tried again, and never something else."""
-        return cause.name if cause.held else f"{cause.name} after {self.instance.sequence}"
+        """What strikes are counted by: the same when the same is tried again, and never something else. What is
+        still to be run has a place of its own: it is the same whatever comes first to try it, and however often
+        hosts that cannot run it have recorded something since."""
+        command, instance = cause.command, self.instance
+        if isinstance(command, Start) and instance.is_opened_by(command):
+            return cause.name
+        if cause.held and (not instance.is_behind or isinstance(command, Resume | Query)):
+            return cause.name
+        return instance.next_input
 
     def _may_have_struck(self, cause: Cause) -> bool:
         """A start that comes again may have killed a host in its first step. There is no run yet, so its
         strikes did not come with the load."""
         command = cause.command
-        if not isinstance(command, Start) or not cause.redelivered or self._strikes_known:
+        if not isinstance(command, Start) or not cause.redelivered or self._strikes_known == command.run_id:
             return False
-        if self.instance.state is not None:
+        if not self.instance.is_opened_by(command):
             return False
         self._put_back(cause)
         self._asked = STRIKES
@@ -304,17 +312,21 @@ class WorkflowActor(LightActor):
             )
         ]
 
-    def strikes_found(self, quarantined: Instance | None, then: Cause) -> None:
-        """Go on; with `quarantined` in place of the instance, and `then` behind the start, if it has struck."""
+    def strikes_found(self, reason: str | None) -> None:
+        """Go on; if the start has struck, for that reason, it is recorded without running its code, and then
+        its run is suspended."""
         if self._asked != STRIKES:
             return
-        self._strikes_known = True
-        if quarantined is not None:
-            self._instance = quarantined
+        start: Cause = self.actor_inbox.get().message
+        command = start.command
+        assert isinstance(command, Start)
+        self._strikes_known = command.run_id
+        if reason is not None:
+            self.instance.quarantine(reason)
             self.is_quarantined = True
-            start: Cause = self.actor_inbox.get().message
-            self._put_back(then)
-            self._put_back(start)
+            suspend = Suspend(reason=reason, run_id=command.run_id, struck=True)
+            self._put_back(Cause(suspend, name="watchdog"))
+        self._put_back(start)
         self._answered(STRIKES)
 
     def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:

@@ -86,10 +86,13 @@ def terminated(reason: str) -> RunClosed:
 
 
 def _suspend(state: WorkflowState, command: Suspend, fingerprint: str) -> Decision:
-    """An operator's word stands above all others: what he suspended is only resumed by him."""
+    """An operator's word stands above all others: what he suspended is only resumed by him. What other code was
+    struck for is suspended anew, for ours, which would try it again otherwise."""
     kind: SuspensionKind = "struck" if command.struck else "operator"
-    if state.suspension is not None and state.suspension.kind in (kind, "operator"):
-        return NOTHING
+    if (before := state.suspension) is not None:
+        same = before.kind == kind and before.fingerprint == fingerprint
+        if before.kind == "operator" or same:
+            return NOTHING
     default = "it did not give the host's loop back" if command.struck else "suspended by an operator"
     return Decision(events=(Suspended(kind, command.reason or default, None, fingerprint),))
 

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activating import activate
 from dalsegno.actors.workflow_actor.activation import Activation, Probe, RunChange, RunStart, SnapshotDue
 from dalsegno.actors.workflow_actor.activities import Phase
 from dalsegno.actors.workflow_actor.codec import CorruptStateError
-from dalsegno.actors.workflow_actor.commands import Command
+from dalsegno.actors.workflow_actor.commands import Command, Start
+from dalsegno.actors.workflow_actor.decide import decide_start
 from dalsegno.actors.workflow_actor.describe import describe
 from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
@@ -108,6 +110,29 @@ class Instance:
         """As `wake_at`, but for effects that no message holds."""
         return self._workings.due_at
 
+    def is_opened_by(self, start: Start) -> bool:
+        """The start may begin a new run here, and run its code."""
+        state = self.state
+        if state is None:
+            return True
+        return state.info.run_id != start.run_id and decide_start(state, start) is None
+
+    @property
+    def is_behind(self) -> bool:
+        """There is code to run for what was recorded before, if it may run."""
+        state = self.state
+        return state is not None and (state.suspension is not None or state.has_backlog)
+
+    @property
+    def next_input(self) -> str:
+        """Which input user code is to run next, in words: no other one of the run is called so. Inputs are
+        counted from the last sign, and signs are told apart by their time."""
+        state = self.state
+        if state is None or not len(state.log):
+            return "input 1"
+        since = datetime.fromtimestamp(state.log[0].time / 1e6, UTC).isoformat()
+        return f"input {state.processed + 1} since {since}"
+
     @property
     def is_pinned(self) -> bool:
         """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
@@ -173,6 +198,10 @@ class Instance:
         this was not done before."""
         if self.state is not None and not self.has_program:
             yield from self._workings.live.rebuild_ahead(self.state)
+
+    def quarantine(self, reason: str) -> None:
+        """From now on no code is run here, whatever comes."""
+        self._workings.quarantine(reason)
 
     def discard_program(self) -> None:
         """Let it go without a trace; it can be rebuilt at any time."""

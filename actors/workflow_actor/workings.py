@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot, load_state
 from dalsegno.actors.workflow_actor.outstanding import new_effects
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.replay import LiveProgram
 from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.state import WorkflowState
@@ -33,7 +34,7 @@ class Workings:
 
     def __init__(self, workflow_id: str, code: Code, *, history_limit: int, python: str) -> None:
         self.workflow_id = workflow_id
-        self.code = code
+        self.code: Code = code
         self.python = python
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)
@@ -54,6 +55,11 @@ class Workings:
         )
         for _, _, _, events in journal:
             self._snapshots.row_written(len(events))
+
+    def quarantine(self, reason: str) -> None:
+        self.live.forget()
+        self.code = QuarantinedCode(self.code, reason)
+        self.live = LiveProgram(self.code, python=self.python)
 
     def fall_back(self) -> None:
         """An activation broke off: the program and the agenda have gone on, the state has not."""

@@ -140,7 +140,6 @@ async def test_code_that_is_not_mended_when_it_is_resumed_stays_suspended(stack:
         assert await handle.result(timeout=60) == ["loops", "end"]
 
 
-@pytest.mark.xfail(strict=True, reason="it is tried for ever: its suspension keeps the mark of the old code")
 async def test_other_code_that_does_not_mend_it_is_tried_and_leaves_it_suspended(
     stack: Stack, trap: None
 ) -> None:
