@@ -56,9 +56,9 @@ def stack_on(request: pytest.FixtureRequest) -> StackFactory:
 def pytest_runtest_makereport(
     item: pytest.Function, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows what the processes said."""
+    """A failure shows what the processes said; after the teardown their logs are gone."""
     report = yield
-    if report.failed:
+    if report.failed and call.when != "teardown":
         for value in item.funcargs.values():
             if isinstance(value, Stack):
                 report.sections += [(f"the end of the log of {name}", text) for name, text in value.logs]
