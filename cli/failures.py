@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from io import TextIOWrapper
@@ -92,6 +93,8 @@ def _usable(stream: TextIO | None) -> TextIO:
 
 def command_line(command: Any, arguments: list[str] | None) -> int:
     """Run a typer command; whatever it raises becomes a sentence and an exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout, sys.stderr = _usable(sys.stdout), _usable(sys.stderr)
     try:
         outcome = command.main(args=arguments, prog_name="dalsegno", standalone_mode=False)
@@ -100,7 +103,10 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        # typer makes an exit of a broken pipe, with a code that says less.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # Who read our output has enough of it; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

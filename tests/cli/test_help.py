@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -55,6 +56,28 @@ def test_the_installed_program_says_its_version() -> None:
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
 
     assert done.stdout == f"dalsegno {version('dalsegno')}\n"
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+from dalsegno import cli
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "dalsegno.cli.failures":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+cli.main()
+"""
+
+
+def test_ctrl_c_while_it_loads_ends_it_without_a_word() -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.parametrize("module", ["dalsegno.cli.app", "dalsegno.cli.workflows"])

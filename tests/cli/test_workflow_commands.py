@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE, USAGE
+from dalsegno.cli.failures import BROKEN_PIPE, DONE, FAILED, UNAVAILABLE, USAGE
 from tests.cli.shell import Done, Program, until
 
 ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
@@ -234,6 +235,25 @@ def test_somebody_who_waits_for_a_suspended_workflow_is_told(dev: Program) -> No
 
         assert waiting.wait() == FAILED
         assert waiting.err.splitlines()[-1].startswith("dalsegno: Workflow 'u-2' did not complete")
+
+
+def test_a_reader_that_has_left_ends_a_command_quietly_as_a_pipe_ends_any(dev: Program, greeted: Done) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "dalsegno.cli", "workflow", "history", "g-1", "--json"]
+
+    done = subprocess.run(
+        command,
+        cwd=dev.shell.folder,
+        env=dev.shell.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, "")
 
 
 @pytest.mark.parametrize("redirection", ["| true", ">&-"], ids=["a reader that left", "no output at all"])
