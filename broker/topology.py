@@ -25,6 +25,8 @@ DEAD_QUEUE = "dalsegno.dead"
 DEAD_TASKS_QUEUE = "dalsegno.tasks.dead"
 CONTROL_QUEUE = "dalsegno.control"
 """Operators' requests; every host consumes it."""
+NAMESPACE_QUEUE = "dalsegno.namespace"
+"""Always empty. Its arguments say whose virtual host this is: see `broker.namespace`."""
 
 PARTITION_DELIVERY_LIMIT = 1_000_000
 """Explicit, because RabbitMQ 4 counts to 20 by default and counts the whole prefetch window when a connection
@@ -122,8 +124,18 @@ def declare_task_queue(name: str) -> Topology:
     )
 
 
+def claim(identity: str) -> Topology:
+    """What only the database with this identity can declare in its virtual host."""
+    queue = Queue(
+        NAMESPACE_QUEUE,
+        dead_letter_exchange=DEAD_EXCHANGE,
+        dead_letter_routing_key=f"namespace.{identity}",
+    )
+    return Topology(queues=[queue])
+
+
 def namespace_topology(*, generation: int, partitions: int) -> Topology:
-    """Everything that a namespace needs, but for its task queues."""
+    """Everything that a namespace needs, but for its `claim` and its task queues."""
     queues = [
         Queue(DEAD_QUEUE),
         Queue(DEAD_TASKS_QUEUE),

@@ -6,10 +6,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from dalsegno.broker import topology
+from dalsegno.broker.namespace import declare_namespace
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
 from dalsegno.cli.options import embedded_file, is_embedded
@@ -19,7 +21,6 @@ from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 
 SQLITE_FILE = "sqlite:///"
-PARTITIONS = 16
 PATIENCE_SECONDS = 10.0
 """For a database, and again for a broker, that is just being started: by the same deployment, as a rule."""
 RETRY_SECONDS = 0.5
@@ -41,7 +42,7 @@ def _sqlite_file(database: str) -> Path:
 
 def initialise(broker: str, database: str, partitions: int | None = None) -> Namespace:
     """Make or upgrade the namespace; doing it again changes nothing. Without `partitions` those that it has
-    are left, and a new one has PARTITIONS.
+    are left, and a new one has 16.
 
     A database or broker that is not there is tried for PATIENCE_SECONDS; then its TransientError is raised.
     """
@@ -73,29 +74,18 @@ def _patiently(attempt: Callable[[], T]) -> T:
 def _migrated(database: str, partitions: int | None) -> Namespace:
     store = open_store(database)
     try:
-        return store.migrate(partitions=partitions or _partitions_of(store))
+        return store.migrate(partitions=partitions)
     finally:
         store.close()
 
 
-def _partitions_of(store: Store) -> int:
-    try:
-        return store.namespace().partitions
-    except SchemaError:
-        return PARTITIONS
-
-
 async def _declare(opened: Broker, url: str, namespace: Namespace) -> None:
-    if not is_embedded(url):
-        await _declare_at(opened, namespace)
-        return
-    from dalsegno.broker.embedded import EmbeddedServer
+    async with AsyncExitStack() as stack:
+        if is_embedded(url):
+            from dalsegno.broker.embedded import EmbeddedServer
 
-    try:
-        async with EmbeddedServer(embedded_file(url)):
-            await _declare_at(opened, namespace)
-    except ConfigurationError:
-        # Another process owns the file: it serves us.
+            with suppress(ConfigurationError):  # another process owns the file: it serves us
+                await stack.enter_async_context(EmbeddedServer(embedded_file(url)))
         await _declare_at(opened, namespace)
 
 
@@ -103,8 +93,11 @@ async def _declare_at(broker: Broker, namespace: Namespace) -> None:
     lost: list[str] = []
     session = await broker.connect(on_closed=lost.append, name="dalsegno init")
     try:
-        await session.declare(
-            topology.namespace_topology(generation=namespace.generation, partitions=namespace.partitions)
+        await declare_namespace(
+            session,
+            identity=namespace.identity,
+            generation=namespace.generation,
+            partitions=namespace.partitions,
         )
     finally:
         await session.close()

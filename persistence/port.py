@@ -165,9 +165,9 @@ class LoadedInstance(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What a cold workflow ID has. `seen` maps the message IDs of its answered commands to their answers,
-    oldest first, the newest `seen_limit` of them; `seen_partial` says that there are more. `strikes` are
-    those of its current run: (cause, count)."""
+    """What a cold workflow ID has. `seen` maps the message IDs of its answered commands to their answers, at
+    most `seen_limit` of them; `seen_partial` says that there are more. `strikes` are those of its current run:
+    (cause, count)."""
 
     workflow_id: str
     instance: LoadedInstance | None
@@ -202,7 +202,7 @@ class RunRow(Struct, frozen=True, kw_only=True):
 class Reader(Protocol):
     """A reading connection of its own, so that cold loads don't wait for commits."""
 
-    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 10_000) -> list[Loaded]:
+    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
         """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
 
     def load_run(self, run_id: str) -> LoadedInstance | None:
@@ -297,19 +297,21 @@ class Membership(Protocol):
 
 
 class Namespace(Struct, frozen=True, kw_only=True):
-    """The `meta` row."""
+    """The `meta` row. `identity` is random and for ever: the broker knows by it whose virtual host it is."""
 
     generation: int
     partitions: int
     hash_seed: int
+    identity: str
 
 
 class Store(Protocol):
     """A database URL made usable. Opening connections is lazy."""
 
-    def migrate(self, *, partitions: int) -> Namespace:
+    def migrate(self, *, partitions: int | None = None) -> Namespace:
         """Create or upgrade the schema (Alembic) and the meta and lease rows; doing it again changes nothing.
-        ConfigurationError when `partitions` differs from what the namespace has."""
+        ConfigurationError when `partitions` differs from what the namespace has; without it those that it has
+        are left, and a new one gets 16."""
 
     def namespace(self) -> Namespace:
         """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old or new."""

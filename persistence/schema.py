@@ -15,25 +15,26 @@ from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, schema_error
 from dalsegno.persistence.port import Namespace
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`."""
 
 FIRST_GENERATION = 1
+DEFAULT_PARTITIONS = 16
 
 
-def migrate(database: Database, connection: sa.Connection, *, partitions: int) -> Namespace:
+def migrate(database: Database, connection: sa.Connection, *, partitions: int | None) -> Namespace:
     """Create or upgrade tables, meta row and lease rows, in one transaction that the caller has begun.
 
-    ConfigurationError when the namespace has another number of partitions.
+    ConfigurationError when the namespace has another number of partitions; None is whatever it has.
     """
-    if partitions < 1:
+    if partitions is not None and partitions < 1:
         raise ConfigurationError("A namespace has at least one partition.")
     database.prepare_namespace(connection)
     _refuse_newer(database, _revision(connection))
     _upgrade(connection)
-    _found_namespace(connection, partitions)
+    _found_namespace(connection, partitions or DEFAULT_PARTITIONS)
     found = _read(connection)
-    if found.partitions != partitions:
+    if partitions not in (None, found.partitions):
         raise ConfigurationError(
             f"The namespace in {database.url.shown} has {found.partitions} partitions, not {partitions}; "
             f"leave the number as it is."
@@ -91,13 +92,13 @@ def _upgrade(connection: sa.Connection) -> None:
 def _found_namespace(connection: sa.Connection, partitions: int) -> None:
     if connection.scalar(sa.select(tables.meta.c.id)) is not None:
         return
-    namespace = Namespace(generation=FIRST_GENERATION, partitions=partitions, hash_seed=secrets.randbits(32))
     connection.execute(
         sa.insert(tables.meta).values(
             id=1,
-            generation=namespace.generation,
-            partitions=namespace.partitions,
-            hash_seed=namespace.hash_seed,
+            generation=FIRST_GENERATION,
+            partitions=partitions,
+            hash_seed=secrets.randbits(32),
+            identity=secrets.token_hex(16),
         )
     )
     connection.execute(
@@ -107,4 +108,9 @@ def _found_namespace(connection: sa.Connection, partitions: int) -> None:
 
 def _read(connection: sa.Connection) -> Namespace:
     row = connection.execute(sa.select(tables.meta)).one()
-    return Namespace(generation=row.generation, partitions=row.partitions, hash_seed=row.hash_seed)
+    return Namespace(
+        generation=row.generation,
+        partitions=row.partitions,
+        hash_seed=row.hash_seed,
+        identity=row.identity,
+    )

@@ -38,7 +38,7 @@ class SqlStore:
         self._database = database
         self._handed_out: list[Writer | Reader | Membership] = []
 
-    def migrate(self, *, partitions: int) -> Namespace:
+    def migrate(self, *, partitions: int | None = None) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
         try:
             with owned.transaction() as connection:

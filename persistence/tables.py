@@ -22,6 +22,7 @@ meta = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("partitions", sa.Integer, nullable=False),
     sa.Column("hash_seed", sa.BigInteger, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False),
 )
 """One row, with the id 1."""
 

@@ -14,8 +14,10 @@ import os
 from collections.abc import Iterator
 from typing import TypeVar
 
+import pika  # type: ignore[import-untyped]
 import pytest
 
+from dalsegno.broker.topology import NAMESPACE_QUEUE
 from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledError, fresh_database
 
 BROKER_URL = os.environ.get("DALSEGNO_TEST_BROKER_URL", "")
@@ -53,6 +55,9 @@ def private_rabbitmq() -> Iterator[RabbitMQServer]:
 @pytest.fixture
 def rabbitmq_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if BROKER_URL:
+        # The database of the test before had claimed it.
+        with pika.BlockingConnection(pika.URLParameters(BROKER_URL)) as connection:
+            connection.channel().queue_delete(NAMESPACE_QUEUE)
         yield BROKER_URL
         return
     server: RabbitMQServer = request.getfixturevalue("rabbitmq_server")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -58,8 +58,8 @@ OnService = Callable[[Delivery, Consumer], None]
 
 
 class BrokerLink:
-    """`services` are further queues that every host consumes (control, dead tasks, its own), each with the
-    function that takes its deliveries."""
+    """`declare` makes sure of the namespace on every new session. `services` are further queues that every host
+    consumes (control, dead tasks, its own), each with the function that takes its deliveries."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class BrokerLink:
         listener: LinkListener,
         *,
         name: str,
-        namespace: Topology,
+        declare: Callable[[Session], Awaitable[None]],
         generation: int,
         prefetch: int,
     ) -> None:
         self._broker = broker
         self._listener = listener
         self._name = name
-        self._namespace = namespace
+        self._declare = declare
         self._generation = generation
         self._prefetch = prefetch
         self._session: Session | None = None
@@ -130,7 +130,7 @@ class BrokerLink:
         self._lost.clear()
         session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
         try:
-            await session.declare(self._namespace)
+            await self._declare(session)
             self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
         except BaseException:
             await session.close()

@@ -44,6 +44,7 @@ from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
+from dalsegno.broker.namespace import declare_namespace
 from dalsegno.broker.port import Broker, Consumer, Delivery, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
@@ -104,8 +105,11 @@ class Host:
             broker,
             self,
             name=f"dalsegno host {self._host_id}",
-            namespace=topology.namespace_topology(
-                generation=namespace.generation, partitions=namespace.partitions
+            declare=partial(
+                declare_namespace,
+                identity=namespace.identity,
+                generation=namespace.generation,
+                partitions=namespace.partitions,
             ),
             generation=namespace.generation,
             prefetch=settings.prefetch,

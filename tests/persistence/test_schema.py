@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -54,6 +55,39 @@ def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -
     assert 0 <= made.hash_seed < 2**32
     assert membership.cluster().leases == before
     store.close()
+
+
+def test_each_namespace_has_an_identity_of_its_own_and_keeps_it(store_url: str, tmp_path: Path) -> None:
+    store, other = open_store(store_url), open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    made = store.migrate(partitions=1)
+    assert len(made.identity) == 32
+    assert store.migrate().identity == store.namespace().identity == made.identity
+    assert other.migrate().identity != made.identity
+
+
+def test_without_a_number_of_partitions_there_are_sixteen_or_those_that_were_there(store_url: str) -> None:
+    assert open_store(store_url).migrate().partitions == 16
+    assert open_store(store_url).migrate(partitions=16) == open_store(store_url).migrate()
+
+
+def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_url: str) -> None:
+    store = open_store(store_url)
+    made = store.migrate(partitions=3)
+    store.membership().join("host-a", ttl=HOUR, version="1")
+    with bare_connection(store_url) as connection:
+        connection.execute(sa.text("ALTER TABLE meta DROP COLUMN identity"))
+        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = '0001'"))
+    with pytest.raises(SchemaError, match=r"revision 0001.*dalsegno init"):
+        store.namespace()
+
+    raised = store.migrate()
+
+    assert raised == store.namespace() == msgspec.structs.replace(made, identity=raised.identity)
+    assert raised.identity not in ("", made.identity)
+    assert [host.host_id for host in store.membership().cluster().hosts] == ["host-a"]
+    with bare_connection(store_url) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
 
 
 def test_another_number_of_partitions_is_refused_and_changes_nothing(store_url: str) -> None:

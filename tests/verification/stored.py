@@ -32,7 +32,7 @@ from tests.workflow_actor.rig import Rig
 from tests.workflow_actor.wild import Op, WildCode, World
 
 PARTITIONS = 16
-NAMESPACE = Namespace(generation=1, partitions=PARTITIONS, hash_seed=0)
+NAMESPACE = Namespace(generation=1, partitions=PARTITIONS, hash_seed=0, identity="n")
 WORKFLOW_ID = "w"
 SLOT = slot_of(WORKFLOW_ID)
 PARTITION = SLOT % PARTITIONS
