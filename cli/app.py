@@ -95,14 +95,17 @@ def host(
     ] = 1,
     lease_ttl: Annotated[
         float,
-        typer.Option(min=1, metavar="SECONDS", help="After which a host that vanished has lost its work."),
+        typer.Option(min=2, metavar="SECONDS", help="After which a host that vanished has lost its work."),
     ] = 10.0,
     history_limit: Annotated[
         int, typer.Option(min=0, metavar="ROWS", help="History that a run keeps for people, behind a snapshot.")
     ] = 10_000,
     json_task_queue: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A task queue whose workers read JSON; repeat it for several."),
+        typer.Option(
+            metavar="NAME",
+            help="A task queue whose workers read JSON; repeat it for several. All hosts need the same.",
+        ),
     ] = None,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
@@ -112,6 +115,9 @@ def host(
     child: Annotated[tuple[str, str, int] | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run workflows: a parent process that watches one host process per core.
+
+    All hosts of a namespace need the same modules: which host runs a workflow
+    follows from its ID, not from its type.
 
     Each host prints a line that begins with [bold]ready:[/bold] when it consumes its
     share of the partitions, and waits for broker and database if they are not
