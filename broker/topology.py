@@ -131,7 +131,7 @@ def claim(identity: str) -> Topology:
         dead_letter_exchange=DEAD_EXCHANGE,
         dead_letter_routing_key=f"namespace.{identity}",
     )
-    return Topology(queues=[queue])
+    return Topology(exchanges=[Exchange(DEAD_EXCHANGE)], queues=[queue])
 
 
 def namespace_topology(*, generation: int, partitions: int) -> Topology:
