@@ -53,7 +53,7 @@ def outcome_of(
 
 
 _HOW = {
-    WorkflowStatus.CANCELED: "was cancelled",
+    WorkflowStatus.CANCELED: "was canceled",
     WorkflowStatus.TERMINATED: "was terminated",
     WorkflowStatus.TIMED_OUT: "timed out",
 }

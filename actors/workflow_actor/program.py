@@ -179,7 +179,10 @@ class WorkflowProgram:
     def waiting_for(self) -> tuple[str, ...]:
         if self._phase is Phase.CLOSED:
             return ()
-        return waits.describe(self._activities, self._loop, self._conditions, self._handlers.tasks, self._main)
+        handlers = self._handlers
+        return waits.describe(
+            self._activities, self._loop, self._conditions, handlers.tasks, self._main, handlers.waiting
+        )
 
     def drop(self) -> None:
         if self._phase is Phase.DROPPED:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno.actors.workflow_actor.conditions import Conditions
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop, WorkflowTask, WorkflowTimer
+from dalsegno.actors.workflow_actor.inputs import Signaled
 from dalsegno.actors.workflow_actor.pending_activities import Activities
 from dalsegno.definition import HandlerDefinition
 
+SIGNAL_NAMES_MAX = 20
+"""They come from outside, and a description has to fit into a message."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,14 +26,21 @@ def describe(
     conditions: Conditions,
     handler_tasks: Mapping[WorkflowTask, str],
     main: WorkflowTask | None,
+    unhandled: Sequence[Signaled],
 ) -> tuple[str, ...]:
-    """Everything that can wake the code; where the run method stands when that is nothing of ours."""
+    """Everything that can wake the code, where the run method stands when that is nothing of ours, and the
+    signals that wait for a handler: one whose name was mistyped would be seen nowhere else."""
     found = activities.descriptions()
     found += [_timer(timer) for timer in loop.timers.values()]
     found += conditions.descriptions()
     found += [_task(task, f"signal handler {name}") for task, name in handler_tasks.items()]
     if not found and main is not None and not main.done():
         found.append(_task(main, "the run method"))
+    names = Counter(signal.name for signal in unhandled)
+    found += [
+        f"a handler for the signal {name!r} ({count} sent)"
+        for name, count in islice(names.items(), SIGNAL_NAMES_MAX)
+    ]
     return tuple(found)
 
 

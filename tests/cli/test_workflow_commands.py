@@ -190,7 +190,7 @@ def test_a_cancelled_workflow_did_not_complete(dev: Program) -> None:
 
     assert cancelled.exit_code == DONE
     assert result.exit_code == FAILED
-    assert "'p-7' did not complete: it was cancelled." in result.sentence
+    assert "'p-7' did not complete: it was canceled." in result.sentence
 
 
 def test_a_history_has_a_line_for_each_step(dev: Program, greeted: Done) -> None:

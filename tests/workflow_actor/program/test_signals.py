@@ -101,7 +101,12 @@ def test_signals_without_a_handler_wait_for_one_in_order() -> None:
     play.signal("late", 1)
     play.signal("other", "x", "y")
     play.signal("late", 2)
+    assert play.program.waiting_for()[-2:] == (
+        "a handler for the signal 'late' (2 sent)",
+        "a handler for the signal 'other' (1 sent)",
+    )
     play.fire(1)
+    assert play.program.waiting_for()[-1] == "a handler for the signal 'other' (1 sent)"
     play.signal("late", 3)
     play.fire(2)
     play.signal("late", 4)
