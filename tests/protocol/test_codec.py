@@ -191,7 +191,7 @@ def test_printable_text_of_255_bytes_is_a_name(name: str) -> None:
 def test_names_built_here_are_checked_the_same_way() -> None:
     with pytest.raises(InvalidMessageError, match="workflow_id"):
         check(SignalWorkflow(workflow_id="a\nb", name="approve"))
-    with pytest.raises(InvalidMessageError, match="not a valid workflow.signal: name is empty"):
+    with pytest.raises(InvalidMessageError, match=r"not a valid workflow\.signal: name is empty"):
         check(SignalWorkflow(workflow_id="a", name=""))
 
 
