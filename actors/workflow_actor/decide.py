@@ -45,7 +45,7 @@ def refused(state: WorkflowState | None, workflow_id: str, run_id: str | None) -
     """Why a command to an existing run cannot be taken. Only the current run can be spoken to: another run ID
     is `not_found`, whether or not there once was such a run."""
     if state is None:
-        return "not_found", f"there is no workflow with the ID {workflow_id!r}"
+        return "not_found", f"no workflow has the ID {workflow_id!r}"
     if run_id is not None and run_id != state.info.run_id:
         return "not_found", f"the current run of workflow {workflow_id!r} is {state.info.run_id}, not {run_id}"
     return None
