@@ -167,8 +167,8 @@ BUGS: dict[Plant, set[str]] = {
     acknowledged_before_the_commit: {"I24"},
     published_before_the_commit: {"I7"},
     dedupe_dropped: {"I8"},
-    # I8, I24: mail for what cannot be read any more is dead-lettered, whatever it was.
-    snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "defect"},
+    # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
+    snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect"},
     timer_fired_twice_after_a_takeover: {"I13"},
     result_accepted_without_its_token: {"I10"},
     lost_activity_not_sent_again: {"I29"},
