@@ -193,8 +193,8 @@ class Postgres:
             )
         if state[:2] in ("28", "3D") or state == "42501" or (not state and _mendable(cause)):
             return ConfigurationError(
-                f"The database {self.url.shown} refuses: {_sentence(cause)}; check user, password, database "
-                "name and rights."
+                f"The database {self.url.shown} refuses: {_sentence(cause)}; check host and port (is it "
+                "PostgreSQL that answers there?), user, password, database name and rights."
             )
         if state[:2] == "42" or (not state and not isinstance(cause, psycopg.OperationalError)):
             return error  # a fault of ours: nothing that passes or that a user could mend

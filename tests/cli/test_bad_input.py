@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,6 +223,27 @@ class Moving:
 
     async def connect(self, *, on_closed: OnClosed, name: str) -> Session:
         return await open_broker(next(self._urls)).connect(on_closed=on_closed, name=name)
+
+
+def test_a_port_where_something_else_than_postgresql_answers_is_a_persons_to_mend(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer_as_rabbitmq, args=[listening], daemon=True).start()
+        port = listening.getsockname()[1]
+
+        done = shell.run("verify", "--database", f"postgresql://me:very-secret@127.0.0.1:{port}/orders")
+
+    assert done.exit_code == USAGE
+    assert "is it PostgreSQL that answers there?" in done.sentence
+    assert "very-secret" not in done.err
+
+
+def answer_as_rabbitmq(listening: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it is closed when the test ends
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"AMQP\0\0\x09\x01")
 
 
 # --- code ----------------------------------------------------------------------------------------------------
