@@ -38,6 +38,7 @@ from dalsegno.actors.supervisor.outbox import Shipment
 from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.store_threads import StoreThreads
+from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.workflow_actor.cause import Cause
@@ -101,6 +102,7 @@ class Host:
             generation=namespace.generation,
             partitions=namespace.partitions,
         )
+        self._strike_lookup = StrikeLookup(self._loop.call_soon, self._read_strikes, self.engine.strikes_found)
         self._link = BrokerLink(
             broker,
             self,
@@ -393,11 +395,12 @@ class Host:
         )
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        def found(strikes: Mapping[tuple[str, str], int]) -> None:
-            counts = [(cause, count) for (_, cause), count in strikes.items()]
-            self.engine.strikes_found(partition, workflow_id, counts)
+        self._strike_lookup.ask(partition, workflow_id, run_id)
 
-        self._threads.read(lambda _: self._membership.strikes([run_id]), found, what="strikes")
+    def _read_strikes(
+        self, run_ids: Sequence[str], then: Callable[[Mapping[tuple[str, str], int]], None]
+    ) -> None:
+        self._threads.read(lambda _: self._membership.strikes(run_ids), then, what="strikes")
 
     def clear_strikes(self, run_id: str) -> None:
         self._threads.read(

@@ -115,6 +115,7 @@ class PartitionSupervisor(LightActor):
         self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
         self._crashes = Crashes(engine, self)
         self._loading: set[str] = set()
+        self._marker_is_back = False
 
     # --- deliveries --------------------------------------------------------------------------------------
 
@@ -128,7 +129,9 @@ class PartitionSupervisor(LightActor):
         match self._intake.take(delivery):
             case ForWorkflow(workflow_id, cause):
                 cause.origin = origin
-                cause.redelivered = delivery.redelivered
+                # What was queued before us may have killed the host before us, whatever the broker says: the
+                # embedded one died with it, and a client may have sent it again meanwhile.
+                cause.redelivered = delivery.redelivered or not self._marker_is_back
                 self._child_for(workflow_id, cause).actor_ref.tell(cause)
             case MarkerSeen(nonce):
                 if nonce == self._intake.nonce:
@@ -378,6 +381,7 @@ class PartitionSupervisor(LightActor):
     def channel_opened(self, channel: Channel, nonce: str) -> None:
         """Consuming has begun (again): timers wait until the marker is back."""
         self.channel = channel
+        self._marker_is_back = False
         self.alarm_clock.stop()
         self._intake.nonce = nonce
 
@@ -394,6 +398,7 @@ class PartitionSupervisor(LightActor):
 
     def go_live(self) -> None:
         """What was queued before us has been seen: an approval that was already there beats its deadline."""
+        self._marker_is_back = True
         if not self.is_draining:
             self.alarm_clock.start()
 

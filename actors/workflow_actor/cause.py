@@ -30,7 +30,7 @@ class Origin(Protocol):
 
 class Cause:
     """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`.
-    `redelivered`: somebody was given it before, and may have died of it.
+    `redelivered`: somebody may have been given it before, and have died of it.
 
     `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
     its effects.

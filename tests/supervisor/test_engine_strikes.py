@@ -103,3 +103,16 @@ def test_a_query_of_a_closed_run_that_killed_its_hosts_is_not_run_again() -> Non
     assert world.acknowledged() == tag
     assert world.code.built == []  # type: ignore[attr-defined]
     assert [reply.error.code for reply in world.replies() if reply.error] == ["query_failed"]
+
+
+def test_what_was_queued_before_this_host_came_may_have_killed_the_last_though_no_broker_says_so() -> None:
+    """The embedded broker dies with its host, and a client may have sent the start again meanwhile."""
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.database.strikes[RUN] = (("workflow.start start-1", 2),)
+    world.own(live=False)
+    tag = world.deliver(start(), redelivered=False)
+    world.go_on(confirm=False)
+    assert world.status() is WorkflowStatus.SUSPENDED
+    assert world.code.built == []  # type: ignore[attr-defined]
+    world.go_on()
+    assert world.acknowledged() == tag
