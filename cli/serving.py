@@ -75,6 +75,7 @@ def serve_host(
     launch: Launch,
 ) -> None:
     """The child: one host, until it is asked to stop or its parent is gone."""
+    from dalsegno.actors.supervisor import stack
     from dalsegno.actors.supervisor.host import Host
     from dalsegno.actors.supervisor.pulse import PulseWriter
     from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
@@ -83,6 +84,7 @@ def serve_host(
     registry = WorkflowRegistry([(cls, None) for cls in workflows])
     names = ", ".join(code.name_of(cls) for cls in workflows)
     pulse = PulseWriter.open(launch.pulse_path)
+    stack.answer_on(launch.pulse_path)
     store = awaited_store(database, beat=pulse.beat)
 
     async def main() -> None:

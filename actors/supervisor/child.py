@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from dalsegno.actors.supervisor import stack
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.pulse import PulseReader
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
@@ -82,6 +83,12 @@ class Child:
         if self.process is None or not self.spec.is_host:
             return Verdict.WELL
         return self._watchdog.look(now, self.pulse.read(), process_state(self.process.pid))
+
+    def stuck_at(self) -> str | None:
+        """File and line of the user code that runs now, if it tells. It is to be killed then, see `stack`."""
+        if self.process is None or self.process.poll() is not None:
+            return None
+        return stack.innermost(stack.ask(self.process.pid, self.pulse.fd))
 
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None

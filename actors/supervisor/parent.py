@@ -153,7 +153,8 @@ class Parent:
 
     def _put_down(self, child: Child, verdict: Verdict) -> None:
         """Code that does not yield is struck at most twice for one cause, so its death is no reason to wait."""
-        log.warning("child_killed", child=child.name, reason=verdict.value)
+        at = child.stuck_at() if verdict is Verdict.STUCK else None
+        log.warning("child_killed", child=child.name, reason=verdict.value, at=at)
         child.kill()
         has_struck = self._settle(child, is_crash=True)
         if has_struck and verdict is Verdict.STUCK:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dalsegno.actors.supervisor import stack
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.pulse import PulseWriter
 
@@ -81,6 +82,7 @@ def ignore_sigterm(notes: Path) -> None:
 
 def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argument: str) -> None:
     pulse = PulseWriter.open(pulse_path)
+    stack.answer_on(pulse_path)
     if behaviour in ("loop", "block", "die in code", "leave in code"):
         pulse.enter("run-1", "poison")
     match behaviour:

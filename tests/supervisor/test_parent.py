@@ -120,9 +120,11 @@ def test_a_child_whose_code_does_not_yield_is_struck_killed_and_started_anew(
     join(table, first_id)
     supervision.wait_for_code()
 
-    wait_until(lambda: supervision.look() is not None or child.process is not first, SECONDS, "the kill")
+    with capture_logs() as logs:
+        wait_until(lambda: supervision.look() is not None or child.process is not first, SECONDS, "the kill")
 
     assert first.returncode == -signal.SIGKILL
+    assert ["children.py" in entry["at"] for entry in logs if entry["event"] == "child_killed"] == [True]
     assert table.strikes(["run-1"]) == {("run-1", "poison"): 1}
     assert live(table) == []
     assert child.is_alive()
