@@ -150,3 +150,10 @@ def test_a_path_without_a_page_is_a_configuration_error(tmp_path: Path, size: in
 def test_closing_twice_is_safe(reader: PulseReader) -> None:
     reader.close()
     reader.close()
+
+
+def test_the_code_is_shown_beside_what_is_run(reader: PulseReader, writer: PulseWriter) -> None:
+    writer.has_code("f" * 64)
+    writer.enter("run-1", "cause")
+    pulse = reader.read()
+    assert (pulse.code, pulse.cause, pulse.host_id) == ("f" * 64, "cause", "host-1")
