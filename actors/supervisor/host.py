@@ -39,6 +39,7 @@ from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
+from dalsegno.actors.supervisor.task_queues import TaskQueues
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.workflow_actor.cause import Cause
@@ -85,7 +86,6 @@ class Host:
         self._host_id = host_id or new_host_id()
         self._validity = Validity()
         self._peers: tuple[str, ...] = ()
-        self._declaring: set[str] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._ended = asyncio.Event()
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
@@ -116,6 +116,7 @@ class Host:
             generation=namespace.generation,
             prefetch=settings.prefetch,
         )
+        self._task_queues = TaskQueues(self._loop, lambda: self._link.session)
         self._control = Control(
             outbox=self.engine.outbox,
             store=self._threads,
@@ -175,6 +176,7 @@ class Host:
             timer.cancel()
         if self._supervisor is not None:
             await self._loop.run_in_executor(None, self._stop_supervisor, self._supervisor)
+        self._task_queues.close()
         await self._link.close()
         for task in tasks:
             task.cancel()
@@ -345,24 +347,7 @@ class Host:
         self._link.publish(batch)
 
     def declare_task_queue(self, name: str) -> None:
-        if name not in self._declaring:
-            self._declaring.add(name)
-            self._loop.create_task(self._declare_task_queue(name))
-
-    async def _declare_task_queue(self, name: str) -> None:
-        try:
-            while not self._ended.is_set():
-                session = self._link.session
-                try:
-                    if session is not None:
-                        await session.declare(topology.declare_task_queue(name))
-                        break
-                except DalsegnoError as error:
-                    log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
-                await asyncio.sleep(0.5)
-        finally:
-            self._declaring.discard(name)
-        self.engine.outbox.task_queue_declared(name)
+        self._task_queues.declare(name, self.engine.outbox.task_queue_declared)
 
     def commit(self, round_: Round) -> None:
         if not self._validity.holds(self._host_id):
@@ -427,19 +412,8 @@ class Host:
         return range(partition, topology.SLOTS, self.engine.partition_count)
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
-        self._loop.create_task(self._probe(partition, workflow_id, probe))
-
-    async def _probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
-        session = self._link.session
-        if session is None:
-            return
-        try:
-            depth = await session.queue_depth(topology.task_queue(probe.task_queue))
-        except DalsegnoError as error:
-            log.warning("task_queue_not_probed", task_queue=probe.task_queue, reason=str(error))
-            return
-        if not depth:
-            self.engine.task_queue_found_empty(partition, workflow_id, probe)
+        found_empty = partial(self.engine.task_queue_found_empty, partition, workflow_id, probe)
+        self._task_queues.probe(probe.task_queue, found_empty)
 
     def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
         self._other_runs.answer(workflow_id, cause)
