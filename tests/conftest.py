@@ -11,6 +11,7 @@ tests share the one virtual host (take an empty one), and databases are created 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -19,6 +20,10 @@ import pytest
 
 from dalsegno.broker.topology import NAMESPACE_QUEUE
 from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledError, fresh_database
+
+# A script that starts the suite in its background makes it ignore SIGINT, and with it all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROKER_URL = os.environ.get("DALSEGNO_TEST_BROKER_URL", "")
 DATABASE_URL = os.environ.get("DALSEGNO_TEST_DATABASE_URL", "")
