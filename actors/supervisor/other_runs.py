@@ -92,6 +92,7 @@ class OtherRuns:
         try:
             effect = self._effect(row, cause, caller)
         except Exception as error:
+            # Old rows, other code: whatever it is, it answers this one question, and harms nothing else.
             log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)
             effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
         finally:

@@ -7,6 +7,7 @@ which continues the unwinding. A query handler or condition gets an ordinary err
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal, NoReturn
 
 from dalsegno._runtime import ReadOnlyError, WorkflowRuntime
@@ -27,15 +28,15 @@ class SignReachedError(UnwindingError):
     """workflow.checkpoint was called: the run method is being left, to begin again from the sign."""
 
 
-class Refusal:
-    """Base. `what` names what was asked for, for people."""
+class Refusal(ABC):
+    """`what` names what was asked for, for people."""
 
     __slots__ = ()
     soon: SoonPolicy = "refuse"
     muted = True
 
-    def refuse(self, what: str) -> NoReturn:
-        raise NotImplementedError
+    @abstractmethod
+    def refuse(self, what: str) -> NoReturn: ...
 
     def refuse_to_wake(self) -> NoReturn:
         self.refuse("asyncio (an Event, Queue, Future or Task that others wait for)")

@@ -49,10 +49,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 REASON = "x-dalsegno-reason"
 SIDE_BY_SIDE = 4
 """Orders that are under way at any time."""
-KINDS = [
-    EMBEDDED,
-    pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres]),
-]
+ON_SERVERS = pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres])
+KINDS = [EMBEDDED, ON_SERVERS]
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -198,9 +196,8 @@ def described(bare: Bare, headers: Any) -> dict[str, Any]:
     return bare.ask("workflow.describe", body, exchange="", routing_key=topology.CONTROL_QUEUE, headers=headers)
 
 
+@pytest.mark.parametrize("stack", [ON_SERVERS], indirect=True)
 async def test_properties_that_only_amqp_has_are_borne(stack: Stack) -> None:
-    if stack.broker.startswith("embedded"):
-        pytest.skip("the embedded broker has no such properties")
     queues = [
         topology.partition_queue(1, 3),
         topology.CONTROL_QUEUE,
