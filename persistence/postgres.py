@@ -34,7 +34,7 @@ _INDEX_LOOKUPS_ONLY = {
     "jit": "off",
 }
 
-_READING = {"statement_timeout": "30s", "default_transaction_read_only": "on", **_INDEX_LOOKUPS_ONLY}
+_READING = {"statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY}
 
 _SETTINGS: dict[Role, dict[str, str]] = {
     Role.WRITER: {"lock_timeout": "5s", "statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY},
@@ -54,6 +54,8 @@ _ISOLATION = {
     Role.READER: "REPEATABLE READ",
     Role.AUDITOR: "REPEATABLE READ",
 }
+
+_INTRODUCTION = "SELECT current_setting('dalsegno.role', true), current_setting('server_encoding')"
 
 _SOCKET = {
     "connect_timeout": 5,
@@ -107,42 +109,61 @@ class Postgres:
         self.url = url
 
     def engine(self, role: Role) -> sa.Engine:
-        query = self.url.address.query
+        # libpq has read the URL and connects by it: SQLAlchemy has an idea of its own of several hosts.
         engine = sa.create_engine(
-            self.url.address.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
+            "postgresql+psycopg://",
+            creator=lambda: psycopg.connect(**self._connection_parameters(role)),
             poolclass=sa.NullPool,
             isolation_level=_ISOLATION.get(role, "READ COMMITTED"),
             use_native_hstore=False,
             hide_parameters=True,
-            connect_args={
-                **{name: value for name, value in _SOCKET.items() if name not in query},
-                "application_name": f"dalsegno {role.value}",
-                "options": self._options(role),
-                "prepare_threshold": 0,
-            },
         )
-        sa.event.listen(engine, "connect", self._require_options)
-        if role is Role.WRITER:
-            sa.event.listen(engine, "connect", lambda connection, _: register(connection))
+        sa.event.listen(engine, "connect", lambda connection, _: self._prepare(connection, role))
         return engine
+
+    def _connection_parameters(self, role: Role) -> dict[str, Any]:
+        given = self.url.parameters
+        # Of several hosts only the one that takes writes is of use; to readers as well, who read their own.
+        several = {"target_session_attrs": "read-write"} if "," in given.get("host", "") else {}
+        return {
+            **_SOCKET,
+            **several,
+            **given,
+            "application_name": f"dalsegno {role.value}",
+            "client_encoding": "UTF8",
+            "options": self._options(role),
+            "prepare_threshold": 0,
+        }
 
     def _options(self, role: Role) -> str:
         settings = {"idle_in_transaction_session_timeout": "5s", "dalsegno.role": role.value, **_SETTINGS[role]}
         if self.url.schema is not None:
             settings["search_path"] = self.url.schema
-        given = self.url.address.query.get("options", "")
-        return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), str(given)])
+        given = self.url.parameters.get("options", "")
+        return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), given])
 
-    def _require_options(self, connection: Any, _: object) -> None:
-        """A pooler may drop them in silence: the tables would be another schema's, and no time bounded."""
-        with connection.cursor() as cursor:
-            (role,) = cursor.execute("SELECT current_setting('dalsegno.role', true)").fetchone()
-        connection.rollback()
-        if not role:
+    def _prepare(self, connection: psycopg.Connection[Any], role: Role) -> None:
+        """Raises ConfigurationError where the server, or what stands before it, is none for dalsegno."""
+        if role in (Role.READER, Role.AUDITOR):
+            # Not an option of the start: libpq would take every host for a standby.
+            connection.execute("SET default_transaction_read_only = on")
+        found = connection.execute(_INTRODUCTION).fetchone()
+        connection.commit()
+        assert found is not None, "a SELECT without FROM has one row"
+        known_role, encoding = found
+        if not known_role:
+            # A pooler may drop them in silence: the tables would be another schema's, and no time bounded.
             raise ConfigurationError(
                 f"What stands before the database {self.url.shown} drops the start-up options of connections, "
                 "as PgBouncer can be told to; connect to PostgreSQL itself."
             )
+        if encoding != "UTF8":
+            raise ConfigurationError(
+                f"The database {self.url.shown} has the encoding {encoding}, which cannot hold every text; "
+                "make one for dalsegno with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0."
+            )
+        if role is Role.WRITER:
+            register(connection)
 
     def writer(self) -> Writer:
         return PostgresWriter(self)

@@ -183,13 +183,16 @@ class RabbitMQServer:
         """Shut the node down in good order (SIGTERM), as a system service does."""
         self._node.stop(expected_returncode=0)
 
-    def kill(self) -> None:
-        """SIGKILL the node; what it has written is safe, as after any crash but that of the machine.
-
-        The directory of its quorum queues is flushed before. RabbitMQ writes it every half second only, and
-        after a crash within that time a queue just declared never finds a leader again, with all it holds.
-        """
+    def flush(self) -> None:
+        """Have the directory of its quorum queues on disk. RabbitMQ writes it every half second only, and after
+        a crash within that time a queue just declared never finds a leader again, with all it holds."""
         self.evaluate("[ok = dets:sync(Table) || Table <- dets:all()]")
+
+    def kill(self, *, flushed: bool = False) -> None:
+        """SIGKILL the node; what it has written is safe, as after any crash but that of the machine. `flushed`:
+        it has been, since the last queue was declared; a node that is stopped cannot be any more."""
+        if not flushed:
+            self.flush()
         self._node.kill()
         wait_until(lambda: not port_for.port_is_used(self.port), STOP_SECONDS, "the end of the killed node")
 
@@ -260,12 +263,19 @@ class RabbitMQServer:
 
 
 class PostgresServer:
-    """A PostgreSQL cluster, with fsync on unless told otherwise."""
+    """A PostgreSQL cluster, with fsync on unless told otherwise; or a standby that follows another."""
 
     user = "dalsegno"
 
-    def __init__(self, *, fsync: bool = True, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fsync: bool = True,
+        settings: Mapping[str, str] | None = None,
+        standby_of: PostgresServer | None = None,
+    ) -> None:
         self._bin = _postgres_bin()
+        self._primary = standby_of
         self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-postgres-"))
         (self.port,) = _free_ports(1)
         self._settings = {
@@ -313,7 +323,11 @@ class PostgresServer:
 
     def _initialise(self) -> None:
         options = ["-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        command = [str(self._bin / "initdb"), "-D", str(self.folder / "data"), *options]
+        program = "initdb"
+        if self._primary is not None:
+            options = ["-d", self._primary.url, "-R", "--checkpoint=fast", "--no-sync"]
+            program = "pg_basebackup"
+        command = [str(self._bin / program), "-D", str(self.folder / "data"), *options]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **self._as_user)
 
     def start(self) -> None:

@@ -22,8 +22,9 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.client import Client
 from dalsegno.payload import Payload
+from dalsegno.persistence import open_database
+from dalsegno.persistence.database import Role
 from dalsegno.persistence.tables import strikes
-from dalsegno.persistence.url import parse_url
 from dalsegno.policies import WorkflowStatus
 from examples.orders import OrderWorkflow
 from tests.bad_input.bounded import fault_of_reason
@@ -102,7 +103,7 @@ def processes(stack: Stack) -> list[int]:
 
 
 def count_of_strikes(stack: Stack) -> int:
-    engine = sa.create_engine(parse_url(stack.database).address, poolclass=sa.NullPool)
+    engine = open_database(stack.database).engine(Role.READER)
     with engine.connect() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(strikes)) or 0
 

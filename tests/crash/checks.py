@@ -16,8 +16,8 @@ from dalsegno.broker.topology import (
     partition_queue,
     task_queue,
 )
-from dalsegno.persistence import tables
-from dalsegno.persistence.url import parse_url
+from dalsegno.persistence import open_database, tables
+from dalsegno.persistence.database import Role
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification import Finding, Reader, Scope, verify
 from tests.crash.ledger import Ledger
@@ -64,7 +64,7 @@ def effects_in_order(ledger: Ledger, workflow_id: str, expected: Sequence[str]) 
 
 def ended_once(database: str, expected_runs: Mapping[str, int]) -> list[str]:
     """Each workflow has so many runs, all completed, and nothing is to be done for it any more."""
-    engine = sa.create_engine(parse_url(database).address, poolclass=sa.NullPool)
+    engine = open_database(database).engine(Role.READER)
     runs, instances = tables.runs, tables.instances
     try:
         with engine.connect() as connection:

@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import sql
 
 from dalsegno import persistence
 from dalsegno.errors import ConfigurationError, SchemaError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.schema import HEAD
 from dalsegno.persistence.tables import VERSION_TABLE, metadata
-from tests.persistence.rounds import HOUR, round_of
+from tests.persistence.rounds import HOUR, creation, round_of
 
 
 @contextmanager
@@ -224,3 +225,41 @@ def test_a_database_of_its_own_needs_no_schema(postgres_url: str) -> None:
     with pytest.raises(SchemaError):
         store.namespace()
     assert store.migrate(partitions=2) == store.namespace()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused_by_all_who_come(
+    shared_database: str, encoding: str
+) -> None:
+    base = shared_database.partition("?")[0]
+    name = f"narrow_{encoding.lower()}"
+    with psycopg.connect(base, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0".encode()
+        )
+    store = open_store(f"{base.rpartition('/')[0]}/{name}")
+    for attempt in (store.migrate, store.namespace, store.membership().cluster, store.reader().runs):
+        with pytest.raises(ConfigurationError, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
+            attempt()
+    store.close()
+
+
+@pytest.mark.postgres
+def test_whatever_client_encoding_is_set_texts_come_back_as_they_were(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the environment, the URL, its options, the database: all at once."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET client_encoding = 'LATIN1'").format(name))
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    store = open_store(f"{postgres_url}?client_encoding=LATIN1&options=-c%20client_encoding%3DLATIN1")
+    store.migrate(partitions=4)
+    membership = store.membership()
+    membership.join("host-a", ttl=HOUR, version="\u00e4\u017c\U0001d10b")
+    membership.take(range(4), "host-a")
+    assert [host.version for host in membership.cluster().hosts] == ["\u00e4\u017c\U0001d10b"]
+    store.writer().commit(round_of(creation("\u00e4\u017c\U0001d10b")))
+    assert [run.workflow_id for run in store.reader().runs()[0]] == ["\u00e4\u017c\U0001d10b"]
+    store.close()

@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from dalsegno import Client, WorkflowFailedError
-from dalsegno.persistence import open_store
+from dalsegno.persistence import open_database, open_store
+from dalsegno.persistence.database import Role
 from dalsegno.persistence.tables import leases, meta, metadata
 from dalsegno.persistence.url import parse_url
 from examples.orders import OrderWorkflow
@@ -127,9 +128,7 @@ def traded_url(kind: str, empty_url: str, traded: Path) -> str:
 @contextlib.contextmanager
 def opened(url: str) -> Iterator[sa.Connection]:
     """A connection that may do what it likes, committed at the end."""
-    address = parse_url(url).address
-    name = "sqlite" if address.drivername == "sqlite" else "postgresql+psycopg"
-    engine = sa.create_engine(address.set(drivername=name), poolclass=sa.NullPool)
+    engine = open_database(url).engine(Role.SCHEMA)
     with engine.begin() as connection:
         yield connection
     engine.dispose()

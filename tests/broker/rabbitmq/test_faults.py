@@ -105,10 +105,15 @@ async def test_publishes_in_flight_when_the_broker_dies_have_one_outcome_each(
     for start in range(0, 20_000, 500):
         party.sender.send("", QUEUE, *numbered(500, start=start))
     await eventually(lambda: any(party.sender.outcomes), "a first confirm")
-    private_rabbitmq.kill()
+    private_rabbitmq.flush()
+    # However far it has come by now, what it is sent while it stands still is in flight.
+    os.kill(private_rabbitmq.pid, signal.SIGSTOP)
+    party.sender.send("", QUEUE, *numbered(500, start=20_000))
+    private_rabbitmq.kill(flushed=True)
     outcomes = await party.sender.settled()
     private_rabbitmq.start()
     assert set(outcomes) == {Outcome.CONFIRMED, Outcome.LOST}
+    assert outcomes[20_000:] == [Outcome.LOST] * 500
     session = await connect_to(url)
     inbox = Inbox()
     await consume(session, QUEUE, inbox, prefetch=2_000)
