@@ -63,22 +63,6 @@ def task_queue(name: str) -> str:
     return f"dalsegno.tasks.{name}"
 
 
-TASK_QUEUE_BYTES_MAX = 240
-"""With what stands before it, the name of a queue has 255."""
-_TASK_QUEUE = re.compile(r"[A-Za-z0-9_.:@#,/+ -]+")
-
-
-def why_not_task_queue(name: str) -> str | None:
-    """Why a name is none of a task queue on any broker; None if it is one."""
-    if task_queue(name) == DEAD_TASKS_QUEUE:
-        return "is taken: tasks that no worker survived are there"
-    if len(name) > TASK_QUEUE_BYTES_MAX:
-        return f"is longer than {TASK_QUEUE_BYTES_MAX} bytes"
-    if not _TASK_QUEUE.fullmatch(name):
-        return "must consist of letters and digits of ASCII, spaces and -_.:@#,/+"
-    return None
-
-
 def host_queue(host_id: str) -> str:
     return f"dalsegno.host.{host_id}"
 

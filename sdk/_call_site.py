@@ -6,7 +6,10 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
+from dalsegno.error_text import cause_of, context_of, storable, traceback_of
+
 _CAUSES_MAX = 10
+_SITE_CHARACTERS_MAX = 500
 
 _short_names: dict[str, str] = {}
 """File name of a code object to the name shown to people; "" for files that are not the user's."""
@@ -37,7 +40,7 @@ def raise_site(error: BaseException) -> str:
         if seen is None:
             break
         found = ""
-        traceback = seen.__traceback__
+        traceback = traceback_of(seen)
         while traceback is not None:
             frame = traceback.tb_frame
             file_name, function = frame.f_code.co_filename, frame.f_code.co_name
@@ -47,13 +50,14 @@ def raise_site(error: BaseException) -> str:
             innermost = innermost if seen is not error else shown
             traceback = traceback.tb_next
         if found:
-            return found
-        seen = seen.__cause__ or seen.__context__
-    return innermost
+            return storable(found, _SITE_CHARACTERS_MAX)
+        cause = cause_of(seen)
+        seen = context_of(seen) if cause is None else cause
+    return storable(innermost, _SITE_CHARACTERS_MAX)
 
 
 def _base_name(file_name: str) -> str:
-    return file_name.replace("\\", "/").rpartition("/")[2]
+    return storable(file_name.replace("\\", "/").rpartition("/")[2])
 
 
 def _remember(file_name: str, module_globals: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Arguments and results: from a callable's annotations to payloads and back.
 
 Workflows, signals, queries, activities and the client all come here, so that a value means the same
-everywhere. The converter for single values is in `dalsegno.payload`, the one for errors in
-`dalsegno.failure`; both are handed on from here.
+everywhere. The converter for single values is in `dalsegno.payload`, those for errors in
+`dalsegno.failure` and `dalsegno.failure_capture`; all are handed on from here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any, get_type_hints
 
 from dalsegno.errors import PayloadError
-from dalsegno.failure import from_failure, to_failure
+from dalsegno.failure import from_failure
+from dalsegno.failure_capture import to_failure
 from dalsegno.payload import DEFAULT_CONVERTER, JSONConverter, Payload, PayloadConverter
 
 __all__ = [

@@ -32,7 +32,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+from dalsegno import given
+from dalsegno.given import Duration
+
+TYPE_CHARACTERS_MAX = 255
 
 
 class DalsegnoError(Exception):
@@ -143,9 +148,25 @@ class ApplicationError(FailureError):
     """Raised by user code to fail an activity, or a workflow.
 
     `type` is what `RetryPolicy.non_retryable_error_types` is matched against; it defaults to the name of
-    the class. `non_retryable` ends the retries whatever the policy says. `details` travel with the failure.
-    `next_retry_delay` (seconds) replaces the policy's delay once.
+    the class. `non_retryable` ends the retries whatever the policy says. `details` travel with the failure;
+    one that cannot be sent is replaced by a text that says so. `next_retry_delay` (seconds, or a timedelta)
+    replaces the policy's delay once. `exceptions` are the parts, where a group was raised elsewhere.
+
+    Raises TypeError or ValueError for a `type`, `non_retryable` or `next_retry_delay` that cannot be.
     """
+
+    details: Sequence[Any]
+    type: str
+    non_retryable: bool
+    next_retry_delay: float | None
+    exceptions: tuple[FailureError, ...] = ()
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        # Here, so that a subclass whose own __init__ does not call ours is a whole ApplicationError, too.
+        error = super().__new__(cls, *args, **options)
+        error.details, error.type = (), cls.__name__
+        error.non_retryable, error.next_retry_delay = False, None
+        return error
 
     def __init__(
         self,
@@ -153,13 +174,17 @@ class ApplicationError(FailureError):
         *details: Any,
         type: str | None = None,  # noqa: A002 - the field's name for it
         non_retryable: bool = False,
-        next_retry_delay: float | None = None,
+        next_retry_delay: Duration | None = None,
     ) -> None:
         super().__init__(message)
-        self.details: Sequence[Any] = details
-        self.type = type or self.__class__.__name__
-        self.non_retryable = non_retryable
-        self.next_retry_delay = next_retry_delay
+        self.details = details
+        if type:
+            self.type = given.text("The type of an ApplicationError", type, characters=TYPE_CHARACTERS_MAX)
+        elif type is not None and type != "":
+            raise given.wrong_type("The type of an ApplicationError", type, "a text")
+        self.non_retryable = given.flag("non_retryable", non_retryable)
+        if next_retry_delay is not None:
+            self.next_retry_delay = given.seconds("next_retry_delay", next_retry_delay)
 
 
 class ActivityError(FailureError):
@@ -191,7 +216,7 @@ class TimedOutError(FailureError):
 
     def __init__(self, message: str, *, timeout_type: TimeoutType, last_heartbeat: Any = None) -> None:
         super().__init__(message)
-        self.timeout_type = timeout_type
+        self.timeout_type = given.choice("timeout_type", timeout_type, TimeoutType)
         self.last_heartbeat = last_heartbeat
 
 

@@ -5,22 +5,34 @@ All durations are seconds (float) here; on the wire and in storage they are whol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
+from typing import Any, cast
 
-Duration = float | int | timedelta
-"""Seconds, or a timedelta."""
+from dalsegno import given
+from dalsegno.given import Duration
+
+__all__ = [
+    "MICROSECONDS_PER_SECOND",
+    "Duration",
+    "RetryPolicy",
+    "WorkflowIDConflictPolicy",
+    "WorkflowIDReusePolicy",
+    "WorkflowStatus",
+    "to_microseconds",
+]
 
 MICROSECONDS_PER_SECOND = 1_000_000
 
+ATTEMPTS_MAX = 2**31 - 1
+ERROR_TYPES_MAX = 1_000
+
 
 def to_microseconds(duration: Duration) -> int:
-    """A duration as whole microseconds, rounded up so that a deadline is never early."""
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    scaled = seconds * MICROSECONDS_PER_SECOND
-    whole = int(scaled)
-    return whole + (scaled > whole)
+    """A duration as whole microseconds, rounded up so that a deadline is never early, and cut to what messages
+    can carry. Raises TypeError and ValueError for what is not finite, or is negative."""
+    return given.microseconds("A duration", duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +41,52 @@ class RetryPolicy:
 
     The delay before attempt n+1 is `initial_interval * backoff_coefficient ** (n - 1)`, at most
     `maximum_interval` (default: 100 times the initial interval). `maximum_attempts=0` means no limit.
+    `non_retryable_error_types` are the names that failures have as their type; a class stands for its name.
+
+    Raises TypeError or ValueError, naming the field, for what cannot be.
     """
 
     initial_interval: Duration = 1.0
     backoff_coefficient: float = 2.0
     maximum_interval: Duration | None = None
     maximum_attempts: int = 0
-    non_retryable_error_types: tuple[str, ...] = field(default=())
+    non_retryable_error_types: Iterable[str | type[BaseException]] = field(default=())
 
     def __post_init__(self) -> None:
-        if to_microseconds(self.initial_interval) <= 0:
-            raise ValueError("RetryPolicy.initial_interval must be more than 0 seconds")
-        if self.backoff_coefficient < 1:
-            raise ValueError("RetryPolicy.backoff_coefficient must be 1 or more")
-        if self.maximum_interval is not None and to_microseconds(self.maximum_interval) < to_microseconds(
-            self.initial_interval
-        ):
-            raise ValueError("RetryPolicy.maximum_interval must not be less than initial_interval")
-        if self.maximum_attempts < 0:
-            raise ValueError("RetryPolicy.maximum_attempts must be 0 (no limit) or more")
-        object.__setattr__(self, "non_retryable_error_types", tuple(self.non_retryable_error_types))
+        initial = given.microseconds("RetryPolicy.initial_interval", self.initial_interval, positive=True)
+        coefficient = given.number("RetryPolicy.backoff_coefficient", self.backoff_coefficient, least=1)
+        if self.maximum_interval is not None:
+            maximum = given.microseconds("RetryPolicy.maximum_interval", self.maximum_interval)
+            if maximum < initial:
+                raise ValueError("RetryPolicy.maximum_interval must not be less than initial_interval")
+        attempts = given.whole(
+            "RetryPolicy.maximum_attempts", self.maximum_attempts, least=0, most=ATTEMPTS_MAX
+        )
+        # In plain types: what hands on a policy hashes and compares it.
+        _set = object.__setattr__
+        _set(self, "backoff_coefficient", coefficient)
+        _set(self, "maximum_attempts", attempts)
+        _set(self, "non_retryable_error_types", _error_types(self.non_retryable_error_types))
+
+    @property
+    def error_types(self) -> tuple[str, ...]:
+        """The names of `non_retryable_error_types`."""
+        return cast("tuple[str, ...]", self.non_retryable_error_types)
+
+
+def _error_types(types: Any) -> tuple[str, ...]:
+    what = "RetryPolicy.non_retryable_error_types"
+    if isinstance(types, str | bytes) or not isinstance(types, Iterable):
+        raise given.wrong_type(what, types, "a list of names")
+    names = tuple(map(_error_type, types))
+    if len(names) > ERROR_TYPES_MAX:
+        raise ValueError(f"{what} may have {ERROR_TYPES_MAX:,} names, but there are {len(names):,}.")
+    return names
+
+
+def _error_type(error_type: Any) -> str:
+    name = error_type.__name__ if isinstance(error_type, type) else error_type
+    return given.text("A name in RetryPolicy.non_retryable_error_types", name, characters=255)
 
 
 class WorkflowIDConflictPolicy(StrEnum):

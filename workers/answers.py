@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import uuid5
 
-from dalsegno.activity import NAME_CHARACTERS_MAX
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.codec import MessageTooLargeError
@@ -21,9 +20,6 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.errors import InvalidMessageError, PayloadError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from dalsegno.policies import to_microseconds
-
-MICROSECONDS_MAX = 2**53
 
 
 def completed(task: ActivityTask, result: Payload) -> Message:
@@ -49,10 +45,9 @@ def completed(task: ActivityTask, result: Payload) -> Message:
         )
 
 
-def failed(task: ActivityTask, failure: Failure, *, next_retry_delay: float | None = None) -> Message:
+def failed(task: ActivityTask, failure: Failure) -> Message:
     """The failure, without its details, stacks and causes where these do not fit into a message."""
-    delay = _microseconds(next_retry_delay)
-    body = _failed(task, failure, delay)
+    body = _failed(task, failure)
     try:
         codec.check(body)
         return _encode(body)
@@ -61,14 +56,15 @@ def failed(task: ActivityTask, failure: Failure, *, next_retry_delay: float | No
         short = Failure(
             kind=failure.kind,
             message=f"{failure.message} (Details and causes are left out: no message can carry them.)",
-            type=str(failure.type)[:NAME_CHARACTERS_MAX],
-            non_retryable=bool(failure.non_retryable),
+            type=failure.type,
+            non_retryable=failure.non_retryable,
             timeout_type=failure.timeout_type,
+            next_retry_delay=failure.next_retry_delay,
         )
-        return _encode(_failed(task, short, delay))
+        return _encode(_failed(task, short))
 
 
-def _failed(task: ActivityTask, failure: Failure, next_retry_delay: int | None) -> ActivityFailed:
+def _failed(task: ActivityTask, failure: Failure) -> ActivityFailed:
     return ActivityFailed(
         workflow_id=task.workflow_id,
         run_id=task.run_id,
@@ -76,18 +72,8 @@ def _failed(task: ActivityTask, failure: Failure, next_retry_delay: int | None) 
         attempt=task.attempt,
         token=task.token,
         failure=failure,
-        next_retry_delay=next_retry_delay,
+        next_retry_delay=failure.next_retry_delay,
     )
-
-
-def _microseconds(seconds: float | None) -> int | None:
-    """A delay fit for a message; user code may have written anything."""
-    if seconds is None:
-        return None
-    try:
-        return min(max(0, to_microseconds(seconds)), MICROSECONDS_MAX)
-    except (ArithmeticError, TypeError, ValueError):
-        return None
 
 
 def canceled(task: ActivityTask) -> Message:

@@ -14,8 +14,9 @@ import structlog
 
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
-from dalsegno.failure import to_failure
+from dalsegno.failure_capture import to_failure
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
@@ -244,7 +245,7 @@ class Attempt:
             self._report(answers.completed(self.task, result))
             return
         assert error is not None
-        if not isinstance(error, asyncio.CancelledError | CanceledError):
+        if not is_a(error, (asyncio.CancelledError, CanceledError)):
             self._fail(error)
         elif self._stop is Stop.CANCELED:
             self._flush_heartbeat()
@@ -254,7 +255,7 @@ class Attempt:
         else:
             own_doing = ApplicationError(
                 f"{self.task.activity_type} ended as cancelled, though nobody had cancelled it.",
-                type=type(error).__name__,
+                type=class_name(error),
             )
             own_doing.__cause__ = error
             self._fail(own_doing)
@@ -283,11 +284,8 @@ class Attempt:
     def _fail(self, error: BaseException) -> None:
         self._flush_heartbeat()
         failure = to_failure(error)
-        log.warning(
-            "activity_failed", error=type(error).__name__, reason=failure.message[:500], **self._described
-        )
-        delay = error.next_retry_delay if isinstance(error, ApplicationError) else None
-        self._report(answers.failed(self.task, failure, next_retry_delay=delay))
+        log.warning("activity_failed", error=class_name(error), reason=failure.message[:500], **self._described)
+        self._report(answers.failed(self.task, failure))
 
     def _report(self, outcome: Message) -> None:
         self._leave_slot(State.REPORTING)

@@ -18,6 +18,7 @@ import structlog
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.converter import decode_args, to_payload
+from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
 from dalsegno.payload import Payload
 from dalsegno.workers.abandoned import Abandoned
@@ -89,10 +90,10 @@ class CoroutineExecution:
         try:
             args = decode_args(definition.signature, self._work.args)
             result = _encode_result(definition, await definition.function(*args))
-        except BaseException as error:  # the border of the activity: even its SystemExit is its own
+        except BaseException as error:
             self._end(None, error)
-            if isinstance(error, KeyboardInterrupt | GeneratorExit):
-                raise  # a person at the terminal, or the interpreter that takes the coroutine apart
+            if _of_a_person(error):
+                raise
         else:
             self._end(result, None)
 
@@ -156,6 +157,17 @@ class ThreadExecution:
     def _on_done(self, future: Future[Payload]) -> None:
         error = future.exception()
         self._on_ended(None if error is not None else future.result(), error)
+
+
+def _of_a_person(error: BaseException) -> bool:
+    """A second Ctrl-C, as asyncio.run raises it wherever the loop stands. What the code raises by itself must
+    not end the worker, which would be given the same task again."""
+    if not is_a(error, KeyboardInterrupt):
+        return False
+    frame = traceback_of(error)
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__name__") == asyncio.runners.__name__
 
 
 def _encode_result(definition: Definition, result: Any) -> Payload:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from dalsegno.broker.topology import why_not_task_queue
 from dalsegno.errors import ConfigurationError
+from dalsegno.name_rules import why_not_task_queue
 from dalsegno.policies import Duration
 
 SPARE_FRACTION = 10

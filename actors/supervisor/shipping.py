@@ -23,10 +23,10 @@ from dalsegno.actors.workflow_actor.effects import (
     ResultEffect,
     TaskEffect,
 )
-from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.errors import InvalidMessageError
+from dalsegno.name_rules import why_not_task_queue
 
 
 class Engine(Protocol):
@@ -75,7 +75,7 @@ class Shipping:
             content_type = JSON
         message_id = self.durable_id(run_id, effect_id)
         unsendable = None
-        why_not = topology.why_not_task_queue(effect.task_queue) if isinstance(effect, TaskEffect) else None
+        why_not = why_not_task_queue(effect.task_queue) if isinstance(effect, TaskEffect) else None
         try:
             if why_not is not None:
                 raise InvalidMessageError(f"the name of its task queue {why_not}")

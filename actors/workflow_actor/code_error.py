@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import traceback
-
 from dalsegno._call_site import raise_site
 from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.error_text import class_name, is_a, message_of, parts_of_group, whole_of
 from dalsegno.errors import FailureError
 
 REASON_CHARACTERS_MAX = 2_000
 STACK_CHARACTERS_MAX = 20_000
 """The end is kept: the innermost frames say most."""
+GROUPS_MAX = 50
+"""Groups within each other; what is further in is taken for a bug."""
 
 
-def is_failure(error: BaseException, also: tuple[type[BaseException], ...]) -> bool:
+def is_failure(error: BaseException, also: tuple[type[BaseException], ...], depth: int = 0) -> bool:
     """Whether an exception fails the workflow: raised on purpose, not a bug.
 
     A group (of a TaskGroup) does when everything in it does.
     """
-    if isinstance(error, BaseExceptionGroup) and not isinstance(error, also):
-        return all(is_failure(part, also) for part in error.exceptions)
-    return isinstance(error, (FailureError, TimeoutError, *also))
+    if is_a(error, (FailureError, TimeoutError, *also)):
+        return True
+    parts = parts_of_group(error) if depth < GROUPS_MAX else ()
+    return bool(parts) and all(is_failure(part, also, depth + 1) for part in parts)
 
 
 def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     """The bug as a reason for people: "ValueError: no such order (orders.py:42 in run)". Never raises; keeps
     nothing of the exception alive. `what` goes before, as a sentence of its own."""
-    message = _text_of(error)
+    message = message_of(error, REASON_CHARACTERS_MAX)
     site = raise_site(error)
-    reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    reason = f"{class_name(error)}: {message}" if message else class_name(error)
     reason = reason[:REASON_CHARACTERS_MAX] + (f" ({site})" if site else "")
-    return WorkflowCodeError(f"{what} {reason}" if what else reason, _stack_of(error))
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException as inner:  # noqa: BLE001 - a user's __str__ may raise anything; the reason must be told
-        return f"<its own __str__ raised {type(inner).__name__}>"
-
-
-def _stack_of(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))[-STACK_CHARACTERS_MAX:]
-    except BaseException as inner:  # noqa: BLE001 - formatting runs the users' __str__ as well
-        return f"<the traceback could not be formatted: {type(inner).__name__}>"
+    return WorkflowCodeError(f"{what} {reason}" if what else reason, whole_of(error, STACK_CHARACTERS_MAX))

@@ -27,7 +27,8 @@ from dalsegno.actors.workflow_actor.as_completed_order import ordered_task
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.intents import CancelTimer, StartTimer
 from dalsegno.actors.workflow_actor.refusals import Refusal
-from dalsegno.policies import MICROSECONDS_PER_SECOND, to_microseconds
+from dalsegno.given import number, uncut_microseconds
+from dalsegno.policies import MICROSECONDS_PER_SECOND
 
 Ts = TypeVarTuple("Ts")
 
@@ -237,9 +238,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        if delay <= 0:
+        seconds = number("The delay of a timer", delay)
+        if seconds <= 0:
             return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
-        return self._start_timer(self.now + to_microseconds(delay), callback, args, context)
+        fire_at = self.now + uncut_microseconds("The delay of a timer", seconds)
+        return self._start_timer(fire_at, callback, args, context)
 
     def call_at(
         self,
@@ -248,7 +251,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        fire_at = round(when * MICROSECONDS_PER_SECOND)
+        fire_at = round(number("The time of a timer", when) * MICROSECONDS_PER_SECOND)
         if fire_at <= self.now:
             return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
         return self._start_timer(fire_at, callback, args, context)

@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.intents import CancelActivity, RetrySchedule, ScheduleActivity
 from dalsegno.converter import from_failure, from_payload
 from dalsegno.errors import ActivityError, CanceledError, FailureError, PayloadError
+from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.policies import RetryPolicy, to_microseconds
 
 _DEFAULT_RETRY = RetrySchedule()
@@ -184,12 +185,15 @@ def _set_cancelled(future: asyncio.Future[Any]) -> None:
 def _retry_schedule(policy: RetryPolicy) -> RetrySchedule:
     initial = to_microseconds(policy.initial_interval)
     maximum = policy.maximum_interval
+    factor = _MAXIMUM_INTERVAL_FACTOR
     return RetrySchedule(
         initial_interval=initial,
         backoff_coefficient=policy.backoff_coefficient,
-        maximum_interval=initial * _MAXIMUM_INTERVAL_FACTOR if maximum is None else to_microseconds(maximum),
+        maximum_interval=to_microseconds(maximum)
+        if maximum is not None
+        else min(initial * factor, MICROSECONDS_MAX),
         maximum_attempts=policy.maximum_attempts,
-        non_retryable_error_types=policy.non_retryable_error_types,
+        non_retryable_error_types=policy.error_types,
     )
 
 

@@ -56,6 +56,7 @@ from dalsegno.actors.workflow_actor.runtime import Runtime
 from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, require_state, signed_state
 from dalsegno.converter import decode_args, to_failure, to_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
+from dalsegno.error_text import cause_of, class_name, is_a
 from dalsegno.errors import ActivityError, CanceledError, PayloadError, QueryFailedError
 from dalsegno.payload import Payload
 from dalsegno.signed_state import restore
@@ -271,7 +272,7 @@ class WorkflowProgram:
         return self._phase is Phase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
-        if not isinstance(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
+        if not is_a(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
             self._ended_by(error)
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
@@ -308,7 +309,13 @@ class WorkflowProgram:
             self._break(WorkflowCodeError(f"The result of {self._definition.name} cannot be stored. {error}"))
 
     def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
-        """What ended the run method, or a signal handler."""
+        """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""
+        try:
+            self._judge(error, main=main)
+        except BaseException as inner:  # noqa: BLE001 - such as a class that raises when it is compared with others
+            self._break(code_error(inner, f"What a {class_name(error)} means could not be found out."))
+
+    def _judge(self, error: BaseException, *, main: bool) -> None:
         if main and self._asked_sign is not None:
             if is_sign_reached(error):
                 self._phase = Phase.LEAVING
@@ -316,7 +323,7 @@ class WorkflowProgram:
                 self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
         line = raise_site(error).partition(" in ")[0]
-        if isinstance(error, asyncio.CancelledError | CanceledError) or self._is_requested_cancellation(error):
+        if is_a(error, (asyncio.CancelledError, CanceledError)) or self._is_requested_cancellation(error):
             self._close(CancelRun(failure=to_failure(error), line=line))
         elif is_failure(error, self._definition.failure_exception_types):
             self._close(FailRun(failure=to_failure(error), line=line))
@@ -324,8 +331,8 @@ class WorkflowProgram:
             self._break(code_error(error))
 
     def _is_requested_cancellation(self, error: BaseException) -> bool:
-        cancelled_activity = isinstance(error, ActivityError) and isinstance(error.__cause__, CanceledError)
-        return cancelled_activity and self._cancel_delivered
+        cause = cause_of(error) if self._cancel_delivered and is_a(error, ActivityError) else None
+        return cause is not None and is_a(cause, CanceledError)
 
     def _close(self, intent: Intent) -> None:
         if self._phase is Phase.BROKEN:

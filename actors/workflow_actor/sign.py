@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.refusals import SignReachedError
 from dalsegno.converter import to_payload
 from dalsegno.definition import WorkflowDefinition
+from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
 from dalsegno.signed_state import version_of
 
@@ -73,6 +74,6 @@ def signed_state(
 
 def is_sign_reached(error: BaseException) -> bool:
     """Whether the run method ended as it has to: by what checkpoint raised, and nothing else."""
-    if isinstance(error, BaseExceptionGroup):  # a TaskGroup wraps what passes through it
-        return all(map(is_sign_reached, error.exceptions))
-    return isinstance(error, SignReachedError)
+    if parts := parts_of_group(error):  # a TaskGroup wraps what passes through it
+        return all(map(is_sign_reached, parts))
+    return is_a(error, SignReachedError)

@@ -11,7 +11,6 @@ A message that cannot be decoded is dead-lettered by whoever received it, and an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -22,14 +21,14 @@ from dalsegno.broker.protocol import json_form, messages, strict_cbor, strict_js
 from dalsegno.broker.protocol.limits import (
     MAX_BODY_BYTES,
     MAX_CAUSES,
+    MAX_FAILURES,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
-    MAX_NAME_BYTES,
 )
 from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, WireMessage
-from dalsegno.broker.topology import why_not_task_queue
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
+from dalsegno.name_rules import why_not_name, why_not_task_queue
 from dalsegno.payload import mismatch
 
 CBOR = "application/cbor"
@@ -146,7 +145,7 @@ def reply_address(message: Message) -> ReplyAddress | None:
     correlation_id = message.correlation_id or message.message_id
     if not message.reply_to or not correlation_id:
         return None
-    if _why_not_reply_to(message.reply_to) or _why_not_name(correlation_id):
+    if _why_not_reply_to(message.reply_to) or why_not_name(correlation_id):
         return None
     content_type = CBOR if (message.content_type or CBOR).startswith(CBOR) else JSON
     return ReplyAddress(message.reply_to, correlation_id, content_type)
@@ -161,7 +160,7 @@ def _check_properties(message: Message) -> None:
     if message.headers and (size := _size(message.headers)) > MAX_HEADER_BYTES:
         raise InvalidMessageError(f"its headers have {size} bytes together; the limit is {MAX_HEADER_BYTES}")
     for what, value in (("message ID", message.message_id), ("correlation ID", message.correlation_id)):
-        if value is not None and (why := _why_not_name(value)):
+        if value is not None and (why := why_not_name(value)):
             raise InvalidMessageError(f"the {what} {why}")
     if message.reply_to is not None and (why := _why_not_reply_to(message.reply_to)):
         raise InvalidMessageError(f"the reply_to {why}")
@@ -188,28 +187,9 @@ def _unknown_type(name: str | None) -> InvalidMessageError:
         return InvalidMessageError("the type property is missing; it says which message this is")
     if name in RESERVED_TYPES:
         return UnsupportedMessageError(f"messages of the type {name} are reserved for a later version")
-    if _why_not_name(name):
+    if why_not_name(name):
         return InvalidMessageError("the type property is not a name")
     return UnsupportedMessageError(f"messages of the type {name} are not known to this version")
-
-
-_FORBIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-"""Control characters, line separators, direction marks, surrogates: they forge log lines and terminals."""
-
-
-def _why_not_name(value: str) -> str | None:
-    """Why a value is no name; None if it is one."""
-    if value.isascii() and value.isprintable() and 0 < len(value) <= MAX_NAME_BYTES:
-        return None
-    if not value:
-        return "is empty"
-    if _FORBIDDEN.search(value):
-        return "has characters that cannot be printed"
-    if len(value.encode()) > MAX_NAME_BYTES:
-        return f"is longer than {MAX_NAME_BYTES} bytes in UTF-8"
-    return None
 
 
 def _why_not_reply_to(value: str) -> str | None:
@@ -217,7 +197,7 @@ def _why_not_reply_to(value: str) -> str | None:
         return "names a queue that is not for answers"
     if value.startswith(_DIRECT_REPLIES):
         return "is for a direct reply; name a queue"
-    return _why_not_name(value)
+    return why_not_name(value)
 
 
 # --- what each type of message asks for beside its fields' types ---------------------------------------------
@@ -245,7 +225,7 @@ class _Known:
 
     def check_names(self, message: WireMessage) -> None:
         """Names alone; whatever is of another type than it should be is left alone."""
-        for fields, why_not in ((self._names, _why_not_name), (self._task_queues, why_not_task_queue)):
+        for fields, why_not in ((self._names, why_not_name), (self._task_queues, why_not_task_queue)):
             for field in fields:
                 value = getattr(message, field)
                 if isinstance(value, str) and (why := why_not(value)):
@@ -261,19 +241,26 @@ class _Known:
             if "\0" in getattr(message, field):  # databases have no place for it
                 raise _invalid(message, f"{field} has a NUL character")
         for field in self._failures:
-            if _causes(getattr(message, field)) > MAX_CAUSES:
-                raise _invalid(message, f"{field} has more than {MAX_CAUSES} causes")
+            if why := _why_not_failure(getattr(message, field)):
+                raise _invalid(message, f"{field} has {why}")
 
 
 def _invalid(message: WireMessage, why: str) -> InvalidMessageError:
     return InvalidMessageError(f"not a valid {message.TYPE}: {why}")
 
 
-def _causes(failure: Failure | None) -> int:
-    count = 0
-    while failure is not None and count <= MAX_CAUSES:
-        count, failure = count + 1, failure.cause
-    return count
+def _why_not_failure(failure: Failure | None) -> str | None:
+    """The failures within it, by causes and parts, level by level."""
+    level, levels, count = [] if failure is None else [failure], 0, 0
+    while level:
+        levels, count = levels + 1, count + len(level)
+        if levels > MAX_CAUSES:
+            return f"more than {MAX_CAUSES} causes"
+        if count > MAX_FAILURES:
+            return f"more than {MAX_FAILURES} failures in it"
+        causes = [inner.cause for inner in level if inner.cause is not None]
+        level = causes + [part for inner in level for part in inner.parts]
+    return None
 
 
 def _message_types(base: type[WireMessage] = WireMessage) -> Iterator[type[WireMessage]]:

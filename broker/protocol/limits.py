@@ -11,6 +11,8 @@ MAX_HEADER_BYTES = 16 * 1024
 MAX_NAME_BYTES = 255
 """IDs, names and types, in UTF-8. As AMQP's short strings."""
 MAX_CAUSES = 20
-"""Failures in one chain."""
+"""Failures within each other."""
+MAX_FAILURES = 200
+"""Failures in one, causes and parts of groups together."""
 MAX_JSON_INTEGER = 2**53
 """Above this, many JSON readers round silently."""

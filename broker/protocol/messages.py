@@ -18,7 +18,7 @@ from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, W
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 """IDs, types, names: 1 to 255 characters; the decoder also limits them to 255 bytes of printable UTF-8."""
 TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
-"""The name of a queue to be made, so it is of fewer characters: see `topology.why_not_task_queue`."""
+"""The name of a queue to be made, so it is of fewer characters: see `name_rules.why_not_task_queue`."""
 Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]

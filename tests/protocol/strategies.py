@@ -75,12 +75,14 @@ def structs(cls: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(cls, **{field.name: values_of(field.type) for field in msgspec.structs.fields(cls)})
 
 
-_without_cause = {
-    field.name: values_of(field.type) for field in msgspec.structs.fields(Failure) if field.name != "cause"
+_alone = {
+    field.name: values_of(field.type)
+    for field in msgspec.structs.fields(Failure)
+    if field.name not in ("cause", "parts")
 }
-_BY_ANNOTATION[Failure] = st.recursive(
-    st.builds(Failure, **_without_cause),
-    lambda inner: st.builds(Failure, **_without_cause, cause=inner),
+_BY_ANNOTATION[Failure] = failures = st.recursive(
+    st.builds(Failure, **_alone),
+    lambda inner: st.builds(Failure, **_alone, cause=inner, parts=st.lists(inner, max_size=2).map(tuple)),
     max_leaves=3,
 )
 

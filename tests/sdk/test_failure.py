@@ -17,7 +17,8 @@ from dalsegno.errors import (
     TimeoutType,
     WorkerLostError,
 )
-from dalsegno.failure import CAUSES_MAX, STACK_CHARACTERS_MAX, Failure
+from dalsegno.failure import Failure
+from dalsegno.failure_capture import STACK_CHARACTERS_MAX
 from dalsegno.payload import Payload
 
 
@@ -93,22 +94,6 @@ def test_causes_are_kept_in_order() -> None:
     restored = from_failure(to_failure(error))
     assert isinstance(restored.__cause__, ApplicationError)
     assert restored.__cause__.message == "inner"
-
-
-def test_the_first_error_of_a_group_is_its_cause() -> None:
-    failure = to_failure(ExceptionGroup("several", [BrokeError("first"), BrokeError("second")]))
-    assert failure.cause is not None
-    assert failure.cause.message == "first"
-
-
-def test_a_long_or_circular_chain_of_causes_is_cut() -> None:
-    first, second = BrokeError("1"), BrokeError("2")
-    first.__cause__, second.__cause__ = second, first
-    depth = 0
-    failure: Failure | None = to_failure(first)
-    while failure is not None:
-        depth, failure = depth + 1, failure.cause
-    assert depth == CAUSES_MAX
 
 
 def test_a_deep_stack_is_cut_to_its_innermost_frames() -> None:

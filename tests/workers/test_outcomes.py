@@ -15,6 +15,7 @@ from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityFailed
 from dalsegno.converter import from_payload
 from dalsegno.errors import ApplicationError
 from tests.broker.witness import eventually
+from tests.sdk.hostile_errors import HOSTILE
 from tests.workers.conftest import running
 from tests.workers.engine import Engine
 
@@ -72,6 +73,16 @@ async def give_up_by_itself() -> None:
     raise asyncio.CancelledError
 
 
+@activity.defn
+async def raise_hostile(how: str) -> None:
+    raise HOSTILE[how]()
+
+
+@activity.defn
+def raise_hostile_in_a_thread(how: str) -> None:
+    raise HOSTILE[how]()
+
+
 class Shop:
     def __init__(self, name: str) -> None:
         self.name = name
@@ -120,6 +131,17 @@ async def test_a_system_exit_fails_its_attempt_and_not_the_worker(fake_engine: E
         failed = await fake_engine.failure(await fake_engine.schedule("leave"))
         assert failed.failure.type == "SystemExit"
         assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 1.0)))
+
+
+@pytest.mark.parametrize("function", [raise_hostile, raise_hostile_in_a_thread])
+async def test_whatever_an_activity_raises_there_is_an_outcome_and_the_worker_goes_on(
+    fake_engine: Engine, fake: Broker, function: Any
+) -> None:
+    async with running(fake, raise_hostile, raise_hostile_in_a_thread, double):
+        for how in HOSTILE:
+            failed = await fake_engine.failure(await fake_engine.schedule(function.__name__, how))
+            assert failed.failure.message or failed.failure.stack, how
+        assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 2.0)))
 
 
 async def test_a_cancellation_from_within_is_a_failure(fake_engine: Engine, fake: Broker) -> None:

@@ -178,7 +178,7 @@ def test_a_group_of_nothing_but_failures_fails_the_workflow() -> None:
     play.begin(False)
     play.fail(1, ApplicationError("no"))
     assert play.digests[-1] == "fail"
-    assert play.failure.cause.cause.message == "no"
+    assert play.failure.parts[0].cause.message == "no"
 
 
 def test_a_group_with_a_bug_in_it_suspends() -> None:

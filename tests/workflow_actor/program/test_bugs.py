@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dalsegno import ActivityError, ApplicationError, FailureError, workflow
+from dalsegno import ActivityError, ApplicationError, FailureError, QueryFailedError, workflow
 from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from tests.sdk.hostile_errors import HOSTILE
 from tests.workflow_actor.program.play import Play, played
 from tests.workflow_actor.program.things import work
 
@@ -38,7 +39,7 @@ RAISED: dict[str, tuple[Any, str]] = {
     "MemoryError": (lambda: throw(MemoryError()), "MemoryError"),
     "RecursionError": (recurse, "RecursionError: maximum recursion depth exceeded"),
     "StopIteration": (lambda: next(iter(())), "RuntimeError: coroutine raised StopIteration"),
-    "unspeakable": (lambda: throw(UnspeakableError()), "its own __str__ raised RuntimeError"),
+    "unspeakable": (lambda: throw(UnspeakableError()), "own __str__ raised RuntimeError"),
 }
 
 
@@ -84,6 +85,55 @@ def test_any_exception_that_is_no_failure_is_a_bug_with_a_reason(what: str, wher
     assert "Traceback" in caught.value.stack or "could not be formatted" in caught.value.stack
     with pytest.raises(RuntimeError, match="broken"):
         play.go_on()
+
+
+@workflow.defn
+class Hostile:
+    @workflow.run
+    async def run(self, how: str, where: str) -> None:
+        if where == "run":
+            raise HOSTILE[how]()
+        if where == "task":
+            await asyncio.create_task(self.late(how))
+        if where == "condition":
+            await workflow.wait_condition(lambda: throw(HOSTILE[how]()))
+        await asyncio.Event().wait()
+
+    async def late(self, how: str) -> None:
+        raise HOSTILE[how]()
+
+    @workflow.signal
+    async def poke(self, how: str) -> None:
+        raise HOSTILE[how]()
+
+    @workflow.query
+    def ask(self, how: str) -> None:
+        raise HOSTILE[how]()
+
+
+@pytest.mark.parametrize("where", ["run", "task", "condition", "handler"])
+@pytest.mark.parametrize("how", HOSTILE)
+def test_whatever_is_raised_the_run_ends_or_has_a_reason_that_can_be_stored(how: str, where: str) -> None:
+    play = Play(Hostile)
+    try:
+        play.begin(how, where)
+        if where == "handler":
+            play.signal("poke", how)
+    except WorkflowCodeError as bug:
+        assert len(bug.reason.encode()) < 10_000
+        assert "\0" not in bug.reason
+    else:
+        assert play.closed or (how == "a cancellation" and where == "handler")
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_whatever_a_query_raises_is_told_and_harms_nothing(how: str) -> None:
+    play = Play(Hostile)
+    play.begin("", "")
+    with pytest.raises(QueryFailedError, match="The query 'ask' failed"):
+        play.query("ask", how)
+    play.cancel()
+    assert play.closed
 
 
 def test_the_reason_names_the_line_and_function_of_user_code() -> None:

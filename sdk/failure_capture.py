@@ -1,0 +1,203 @@
+"""Errors of user code as failures. Never raises: whatever an error's own methods do, there is an outcome.
+
+A failure has bounds, so that it fits into a message: FAILURES_MAX of errors, causes and parts together,
+CAUSES_MAX of them within each other, and CHARACTERS_MAX of text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dalsegno.error_text import (
+    cause_of,
+    class_name,
+    field_of,
+    is_a,
+    message_of,
+    parts_of_group,
+    stack_of,
+    storable,
+)
+from dalsegno.errors import (
+    ActivityError,
+    ApplicationError,
+    CanceledError,
+    FailureError,
+    TerminatedError,
+    TimedOutError,
+    TimeoutType,
+    WorkerLostError,
+)
+from dalsegno.failure import NAME_CHARACTERS_MAX, REMOTE_STACK, Failure, FailureKind
+from dalsegno.given import MICROSECONDS_MAX
+from dalsegno.payload import DEFAULT_CONVERTER, Payload, PayloadConverter
+from dalsegno.policies import to_microseconds
+
+CAUSES_MAX = 10
+"""Failures within each other; what is further in is left out."""
+FAILURES_MAX = 50
+CHARACTERS_MAX = 200_000
+STACK_CHARACTERS_MAX = 10_000
+MESSAGE_CHARACTERS_MAX = 10_000
+PART_CHARACTERS_MAX = 200
+"""Of each part's message, in the message of its group."""
+DETAILS_MAX = 1_000
+
+Errors = tuple[BaseException, ...]
+
+_PLAIN_KINDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...] = (
+    ((CanceledError, asyncio.CancelledError), "canceled"),
+    ((TerminatedError,), "terminated"),
+    ((WorkerLostError,), "worker_lost"),
+)
+
+
+def to_failure(error: BaseException, converter: PayloadConverter = DEFAULT_CONVERTER) -> Failure:
+    """The error, what caused it, and the parts of a group, as data."""
+    return _Capture(converter).of(error, ())
+
+
+class _Capture:
+    """One failure in the making, and what room is left in it."""
+
+    __slots__ = ("_characters", "_converter", "_failures")
+
+    def __init__(self, converter: PayloadConverter) -> None:
+        self._converter = converter
+        self._failures = FAILURES_MAX
+        self._characters = CHARACTERS_MAX
+
+    def of(self, error: BaseException, around: Errors) -> Failure:
+        """`around` are the errors that this one is a cause or part of: one that comes again is left out."""
+        self._failures -= 1
+        message = self._room(message_of(error, MESSAGE_CHARACTERS_MAX))
+        stack = self._room(_stack_of(error))
+        within = (*around, error)
+        exceptions = _parts_of(error)
+        cause = self._cause(error, within, exceptions)
+        told = (self._inner(part, within) for part in exceptions)
+        parts = tuple(part for part in told if part is not None)
+        if exceptions and is_a(error, BaseExceptionGroup):
+            message = _with_parts(message, parts, len(exceptions))
+        return self._described(error, message, stack, cause, parts)
+
+    def _cause(self, error: BaseException, within: Errors, parts: Errors) -> Failure | None:
+        cause = cause_of(error)
+        if cause is None or any(cause is part for part in parts):  # of a group that was restored: told once
+            return None
+        return self._inner(cause, within)
+
+    def _inner(self, error: BaseException, within: Errors) -> Failure | None:
+        """None where it would be too much, or begin again."""
+        if self._failures <= 0 or len(within) >= CAUSES_MAX or any(error is outer for outer in within):
+            return None
+        return self.of(error, within)
+
+    def _room(self, text: str) -> str:
+        kept = text[: self._characters]
+        self._characters -= len(kept)
+        return kept
+
+    def _described(
+        self,
+        error: BaseException,
+        message: str,
+        stack: str,
+        cause: Failure | None,
+        parts: tuple[Failure, ...],
+    ) -> Failure:
+        if is_a(error, ApplicationError):
+            return Failure(
+                message=message,
+                type=_text(field_of(error, "type", "")) or class_name(error),
+                non_retryable=field_of(error, "non_retryable", False) is True,
+                details=self._details(field_of(error, "details", ())),
+                next_retry_delay=_delay(field_of(error, "next_retry_delay", None)),
+                stack=stack,
+                cause=cause,
+                parts=parts,
+            )
+        if is_a(error, ActivityError):
+            attempt = field_of(error, "attempt", 0)
+            return Failure(
+                kind="activity",
+                message=message,
+                activity_type=_text(field_of(error, "activity_type", "")),
+                activity_id=_text(field_of(error, "activity_id", "")),
+                attempt=attempt if type(attempt) is int and 0 <= attempt <= MICROSECONDS_MAX else 0,
+                stack=stack,
+                cause=cause,
+            )
+        if is_a(error, TimedOutError):
+            heartbeat = field_of(error, "last_heartbeat", None)
+            return Failure(
+                kind="timed_out",
+                message=message,
+                timeout_type=_timeout_type(field_of(error, "timeout_type", "")),
+                details=() if heartbeat is None else (self._detail(heartbeat),),
+                stack=stack,
+                cause=cause,
+            )
+        for classes, kind in _PLAIN_KINDS:
+            if is_a(error, classes):
+                return Failure(kind=kind, message=message, stack=stack, cause=cause)
+        return Failure(message=message, type=class_name(error), stack=stack, cause=cause, parts=parts)
+
+    def _details(self, details: Any) -> tuple[Payload, ...]:
+        if not isinstance(details, list | tuple):
+            return (self._detail(details),)
+        return tuple(map(self._detail, details[:DETAILS_MAX]))
+
+    def _detail(self, value: Any) -> Payload:
+        """A detail that cannot travel must not hide the failure that does."""
+        try:
+            payload = self._converter.to_payload(value)
+            if type(payload) is Payload and type(payload.encoding) is str and type(payload.data) is bytes:
+                return payload
+            why = "its converter made no payload of it"
+        except BaseException as error:  # noqa: BLE001 - converters run methods of the value
+            why = message_of(error, PART_CHARACTERS_MAX)
+        return DEFAULT_CONVERTER.to_payload(f"<{why}>")
+
+
+def _parts_of(error: BaseException) -> Errors:
+    """What a group holds; also of a group that was restored, and is raised again."""
+    if not is_a(error, ApplicationError):
+        return parts_of_group(error)
+    parts = field_of(error, "exceptions", ())
+    return parts if type(parts) is tuple and all(isinstance(part, FailureError) for part in parts) else ()
+
+
+def _with_parts(message: str, parts: tuple[Failure, ...], count: int) -> str:
+    """The message of a group names its parts: whoever shows the message alone tells the whole."""
+    told = [f"{part.type or part.kind}: {part.message[:PART_CHARACTERS_MAX]}" for part in parts]
+    left_out = count - len(parts)
+    if left_out:
+        told.append(f"and {left_out} more, left out here")
+    return f"{message}: {'; '.join(told)}"[:MESSAGE_CHARACTERS_MAX]
+
+
+def _stack_of(error: BaseException) -> str:
+    """Frames only: the message is a field of its own, and causes have their own stacks."""
+    remote = field_of(error, REMOTE_STACK, None)
+    return storable(remote) if isinstance(remote, str) else stack_of(error, STACK_CHARACTERS_MAX)
+
+
+def _text(value: Any) -> str:
+    return storable(value, NAME_CHARACTERS_MAX) if isinstance(value, str) else ""
+
+
+def _timeout_type(value: Any) -> str:
+    try:
+        return TimeoutType(value).value
+    except BaseException:  # noqa: BLE001 - of no kind that there is
+        return ""
+
+
+def _delay(value: Any) -> int | None:
+    """Microseconds, fit for a message; a subclass may have written anything."""
+    try:
+        return None if value is None else to_microseconds(value)
+    except BaseException:  # noqa: BLE001 - what is no duration is none
+        return None
