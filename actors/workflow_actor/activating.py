@@ -51,7 +51,12 @@ def activate(workings: Workings, command: Command, moment: Moment) -> list[Activ
             decision = on_query(workings.state, command, workings.live, workings.workflow_id)
         case Describe():
             decision = on_describe(
-                workings.state, command, workings.live, workings.workflow_id, wake_at=workings.wake_at
+                workings.state,
+                command,
+                workings.live,
+                workings.heartbeats,
+                workings.workflow_id,
+                wake_at=workings.wake_at,
             )
         case _:
             decision = _decide(workings, command, moment)

@@ -7,16 +7,24 @@ from itertools import islice
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities import Activity
-from dalsegno.actors.workflow_actor.inputs import Signaled
+from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.inputs import Begin, Signaled
 from dalsegno.actors.workflow_actor.program_port import Program
 from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.payload import Payload
 
 SIGNAL_NAMES_MAX = 20
 """Of buffered signals; names come from outside, and a description has to fit into a message."""
 
+SHOWN_BYTES_MAX = 16_384
+"""Of the input, and of the result; a description has to fit into a message."""
 
-def describe(state: WorkflowState, program: Program | None, *, wake_at: int | None) -> dict[str, Any]:
-    """`program` is asked what it waits for if it is in memory; otherwise the state tells part of it."""
+
+def describe(
+    state: WorkflowState, program: Program | None, heartbeats: Heartbeats, *, wake_at: int | None
+) -> dict[str, Any]:
+    """`program` is asked what it waits for; without one the state tells part of it."""
+    outcome = state.outcome
     waiting = _waiting_for(state) if program is None else program.waiting_for()
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
     buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
@@ -28,21 +36,37 @@ def describe(state: WorkflowState, program: Program | None, *, wake_at: int | No
         "status": state.status,
         "sequence": state.sequence,
         "started_at": state.info.started_at,
-        "closed_at": None if state.outcome is None else state.outcome.closed_at,
+        "closed_at": None if outcome is None else outcome.closed_at,
         "suspended_reason": None if state.suspension is None else state.suspension.reason,
         "cancel_requested": state.cancel_requested,
         "history_length": len(state.log),
         "next_wake_up_at": wake_at,
         "memo": state.info.memo,
-        "pending_activities": tuple(_pending(activity) for activity in state.activities.values()),
+        "pending_activities": tuple(_pending(activity, heartbeats) for activity in state.activities.values()),
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": dict(islice(Counter(s.name for s in buffered).items(), SIGNAL_NAMES_MAX)),
         "waiting_for": () if state.is_closed else waiting,
+        "input": _input(state),
+        "result": _result(state),
+        "failure": None if outcome is None else outcome.failure,
     }
 
 
-def _pending(activity: Activity) -> dict[str, Any]:
+def _input(state: WorkflowState) -> tuple[Payload, ...] | None:
+    """The start's arguments. A sign drops them: what counts from then on is its state."""
+    first = state.log[0].input if len(state.log) else None
+    if state.signed.signs or not isinstance(first, Begin):
+        return None
+    return first.args if sum(len(arg.data) for arg in first.args) <= SHOWN_BYTES_MAX else None
+
+
+def _result(state: WorkflowState) -> Payload | None:
+    result = None if state.outcome is None else state.outcome.result
+    return result if result is not None and len(result.data) <= SHOWN_BYTES_MAX else None
+
+
+def _pending(activity: Activity, heartbeats: Heartbeats) -> dict[str, Any]:
     return {
         "activity_id": activity.spec.activity_id,
         "activity_type": activity.spec.activity_type,
@@ -53,6 +77,9 @@ def _pending(activity: Activity) -> dict[str, Any]:
         "next_attempt_at": activity.retry_at,
         "last_failure": activity.last_failure,
         "cancel_requested": activity.cancel_requested,
+        "worker": activity.worker,
+        "started_at": activity.started_at,
+        "last_heartbeat_at": heartbeats.last_at(activity),
     }
 
 

@@ -40,6 +40,11 @@ class Heartbeats:
             return self._clock_began_at or 0
         return last.at
 
+    def last_at(self, activity: Activity) -> int | None:
+        """When the current attempt's last one came; None if none was heard since the instance was loaded."""
+        last = self._last.get(activity.spec.number)
+        return None if last is None or last.attempt != activity.attempt else last.at
+
     def details(self, activity: Activity | None) -> Payload | None:
         """Those of the current attempt."""
         last = None if activity is None else self._last.get(activity.spec.number)

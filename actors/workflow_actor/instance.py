@@ -149,7 +149,8 @@ class Instance:
     def describe(self) -> dict[str, Any]:
         """The fields of the wire's Description, but for partition and host. There must be a run."""
         assert self.state is not None, "there is no run to describe"
-        return describe(self.state, self._workings.live.program, wake_at=self.wake_at)
+        workings = self._workings
+        return describe(self.state, workings.live.program, workings.heartbeats, wake_at=self.wake_at)
 
     # --- effects -----------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from dalsegno.actors.workflow_actor.commands import Describe, Query
 from dalsegno.actors.workflow_actor.decide import refused
 from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.describe import describe
+from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.program_port import Program
 from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.visible import answer
@@ -45,14 +47,26 @@ def on_describe(
     state: WorkflowState | None,
     request: Describe,
     live: LiveProgram,
+    heartbeats: Heartbeats,
     workflow_id: str,
     *,
     wake_at: int | None,
 ) -> Decision:
+    """The same whether the code is in memory or not: it is brought back, if it may run, to say what it waits
+    for."""
     if request.caller is None:
         return NOTHING
     refusal = refused(state, workflow_id, request.run_id)
     if refusal is not None or state is None:
         return Decision(effects=(answer(request.caller, workflow_id, state, error=refusal),))
-    description = describe(state, live.program, wake_at=wake_at)
+    description = describe(state, _code_of(state, live), heartbeats, wake_at=wake_at)
     return Decision(effects=(answer(request.caller, workflow_id, state, description=description),))
+
+
+def _code_of(state: WorkflowState, live: LiveProgram) -> Program | None:
+    if state.is_closed or state.suspension is not None or state.processed == 0:
+        return live.program
+    try:
+        return live.at(state)
+    except CodeStuckError:
+        return None  # what runs it next suspends the instance, and says why

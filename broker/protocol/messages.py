@@ -250,7 +250,14 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scheduled_at: int
     next_attempt_at: int | None = None
     last_failure: Failure | None = None
+    """Of the attempt before; its type and message are what people look for."""
     cancel_requested: bool = False
+    worker: str | None = None
+    """The queue of the worker that said that it works on this attempt."""
+    started_at: int | None = None
+    """When that worker said so."""
+    last_heartbeat_at: int | None = None
+    """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
 
 
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -277,6 +284,11 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     buffered_signal_names: dict[str, int] = {}
     """How many there are of each name: of the first 20 names, as they came."""
     waiting_for: tuple[str, ...] = ()
+    input: tuple[Payload, ...] | None = None
+    """The start's arguments; None behind a sign, and where they are too large to be shown here."""
+    result: Payload | None = None
+    """Of a completed run, unless it is too large to be shown here: ask by `workflow.result`."""
+    failure: Failure | None = None
 
 
 class Reply(WireMessage, frozen=True, kw_only=True):

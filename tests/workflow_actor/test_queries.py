@@ -20,6 +20,7 @@ from tests.workflow_actor.rig import (
     answer,
     completed,
     failed,
+    heartbeat,
     payload,
     started,
     task,
@@ -131,16 +132,75 @@ def test_describe_tells_what_is_pending() -> None:
     assert backing_off["last_failure"].message == "card declined"
 
 
-def test_describe_needs_no_code_in_memory() -> None:
-    rig = Rig(ScriptedCode([[activity(1), timer(1, T0 + SECOND)]]))
+def described(rig: Rig) -> wire.Description:
+    description = answer(rig.send(Describe(caller=CALLER))).description
+    assert description is not None
+    return wire.Description(**description)
+
+
+def test_describe_answers_the_same_hot_or_cold() -> None:
+    rig = Rig(ScriptedCode([[activity(1), timer(1, T0 + SECOND)], []]))
+    rig.send(started(task(rig.start(args=(payload("7"),)))))
+    rig.send(Signal(name="s"))
+    hot = described(rig)
+    rig.reload()
+    assert not rig.has_program()
+
+    cold = described(rig)
+
+    assert cold == hot
+    assert cold.waiting_for == ("what the script says",)
+
+
+def test_describe_of_code_that_cannot_be_brought_back_tells_what_the_state_knows_and_suspends_nothing() -> None:
+    code = ScriptedCode([[activity(1), timer(1, T0 + SECOND)]])
+    rig = Rig(code)
     rig.start()
     rig.reload()
+    code.script = lambda index, _: [DONE]
 
-    described = answer(rig.send(Describe(caller=CALLER))).description
+    description = described(rig)
 
-    assert described is not None
-    assert described["waiting_for"] == ("activity 1 charge", "timer 1")
-    assert not rig.has_program()
+    assert description.waiting_for == ("activity 1 charge", "timer 1")
+    assert description.status is WorkflowStatus.RUNNING
+
+
+def test_describe_does_not_run_the_code_of_a_suspended_run() -> None:
+    rig = Rig(ScriptedCode([[timer(1, T0 + SECOND)]]))
+    rig.start()
+    rig.send(Suspend(reason="maintenance"))
+    rig.reload()
+
+    assert described(rig).waiting_for == ("timer 1",)
+
+
+def test_describe_shows_who_works_since_when_and_the_last_word_of_it() -> None:
+    rig = Rig(ScriptedCode([[activity(1, heartbeat_timeout=60 * SECOND)]]))
+    working = task(rig.start())
+    rig.send(started(working, worker="w-7"), after=SECOND)
+    rig.send(heartbeat(working), after=SECOND)
+
+    (pending,) = rig.instance.describe()["pending_activities"]
+
+    assert (pending["worker"], pending["started_at"]) == ("w-7", T0 + SECOND)
+    assert pending["last_heartbeat_at"] == T0 + 2 * SECOND
+
+
+def test_describe_shows_what_a_run_was_given_and_what_came_of_it() -> None:
+    rig = Rig(ScriptedCode([[], [DONE]]))
+    rig.start(args=(payload("7"),))
+    assert described(rig).input == (payload("7"),)
+
+    rig.send(Signal(name="s"))
+
+    assert described(rig).result == DONE.result
+
+
+def test_describe_leaves_out_values_that_are_large() -> None:
+    rig = Rig(ScriptedCode([[]]))
+    rig.start(args=(payload('"' + "x" * 20_000 + '"'), payload("1")))
+
+    assert described(rig).input is None
 
 
 def test_describe_counts_and_names_the_signals_that_wait() -> None:
