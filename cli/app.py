@@ -206,7 +206,7 @@ def dev(
     from dalsegno.cli.output import say
 
     configure(log_level, log_format)
-    load(modules)  # what is wrong with them is said once, before host and worker both say it
+    load(modules, warn=False)  # what is wrong with them is said once, before host and worker both say it
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     initialise(broker, database)
     expected = os.environ.get("DALSEGNO_BROKER") or options.DEFAULT_BROKER

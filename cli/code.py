@@ -10,21 +10,33 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import structlog
+
+from dalsegno.cli.working_folder import WorkingFolder
 from dalsegno.definition import NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
 
-
-def load(names: Sequence[str]) -> list[ModuleType]:
-    """Import modules; the working folder comes first. ConfigurationError says which one and why not."""
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    return [_load(name) for name in names]
+log = structlog.get_logger()
 
 
-def _load(name: str) -> ModuleType:
+def load(names: Sequence[str], *, warn: bool = True) -> list[ModuleType]:
+    """Import modules; the working folder comes first. ConfigurationError says which one and why not.
+
+    With `warn` it is logged which files of the working folder nothing imports, and why.
+    """
+    folder = WorkingFolder(Path.cwd())
+    if warn:
+        for hidden in folder.hidden:
+            log.warning("module_hidden", reason=folder.sentence(hidden))
+    return [_load(name, folder) for name in names]
+
+
+def _load(name: str, folder: WorkingFolder) -> ModuleType:
     if name.endswith(".py") or "/" in name:
         raise ConfigurationError(f"{name!r} is a path: name the module, as in an import (shop.orders).")
+    top = name.partition(".")[0]
+    if top in folder.hidden:
+        raise ConfigurationError(f"{folder.sentence(top)}.")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -33,13 +45,13 @@ def _load(name: str) -> ModuleType:
                 f"There is no module {name!r} in {Path.cwd()}, nor among what is installed: name it as in an "
                 "import, and start dalsegno in the folder that it is imported from."
             ) from error
-        raise _broken(name, error) from error
+        raise _broken(name, error, folder) from error
     except (Exception, SystemExit) as error:
         # Whatever the user's module raises: a person must mend it.
-        raise _broken(name, error) from error
+        raise _broken(name, error, folder) from error
 
 
-def _broken(name: str, error: BaseException) -> ConfigurationError:
+def _broken(name: str, error: BaseException, folder: WorkingFolder) -> ConfigurationError:
     # A decorator of ours that refuses what it is given is not where the mistake is.
     ours = {
         getattr(module, "__file__", None)
@@ -52,7 +64,10 @@ def _broken(name: str, error: BaseException) -> ConfigurationError:
         if frame.filename not in ours and "importlib" not in frame.filename
     ]
     where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return ConfigurationError(f"The module {name!r} cannot be imported: {type(error).__name__}: {error}{where}")
+    hidden = "".join(f"; {folder.sentence(name)}" for name in folder.hidden if name in str(error))
+    return ConfigurationError(
+        f"The module {name!r} cannot be imported: {type(error).__name__}: {error}{where}{hidden}"
+    )
 
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:

@@ -111,6 +111,8 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except TyperException as error:
+        if not error.format_message():  # nothing was said, so nothing was wrong, and help has been shown
+            return DONE
         complain(_usage(error))
         return USAGE
     except (DalsegnoError, OSError) as error:

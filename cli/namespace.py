@@ -19,8 +19,11 @@ from dalsegno.cli.output import plain
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError, TransientError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
+from dalsegno.private_files import make_private_folder
 
 SQLITE_FILE = "sqlite:///"
+DEV_LOCK = "dev.lock"
+"""In the folder of a `dalsegno dev`."""
 PATIENCE_SECONDS = 10.0
 """For a database, and again for a broker, that is just being started: by the same deployment, as a rule."""
 RETRY_SECONDS = 0.5
@@ -30,10 +33,11 @@ T = TypeVar("T")
 
 def prepare_folders(broker: str, database: str) -> None:
     """The folders of embedded files; only `init` and `dev` make them."""
-    if is_embedded(broker):
-        embedded_file(broker).parent.mkdir(parents=True, exist_ok=True)
-    if database.startswith(SQLITE_FILE):
-        _sqlite_file(database).parent.mkdir(parents=True, exist_ok=True)
+    files = [embedded_file(broker)] if is_embedded(broker) else []
+    files += [_sqlite_file(database)] if database.startswith(SQLITE_FILE) else []
+    ours = [DEV_LOCK, *(file.name for file in files if file.name)]
+    for file in files:
+        make_private_folder(file.parent, ours)
 
 
 def _sqlite_file(database: str) -> Path:

@@ -140,8 +140,11 @@ def worker_spec(modules: Sequence[str], *, broker: str, flags: Sequence[str]) ->
 
 
 def _program(command: str, modules: Sequence[str]) -> list[str]:
-    """URLs go by the environment: everybody on the machine may read command lines, and so their passwords."""
-    return [sys.executable, "-m", "dalsegno.cli", command, *modules]
+    """URLs go by the environment: everybody on the machine may read command lines, and so their passwords.
+
+    With -P, for `-m` would put the working folder before the standard library.
+    """
+    return [sys.executable, "-P", "-m", "dalsegno.cli", command, *modules]
 
 
 def supervise(specs: Sequence[ChildSpec], *, database: str) -> int:
@@ -175,7 +178,7 @@ def serve_worker(
     parent_pid: int | None,
 ) -> None:
     """A worker, until it is asked to stop, or its parent (if it has one) is gone. Asked twice it ends now."""
-    loaded = code.load(modules)
+    loaded = code.load(modules, warn=parent_pid is None)
     # In `dev`, where the same modules serve host and worker, there may be nothing to do for a worker.
     activities = code.activities_in(loaded, may_be_none=parent_pid is not None)
 

@@ -32,6 +32,7 @@ from dalsegno.persistence.database import (
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.sqlite_writer import SqliteWriter
 from dalsegno.persistence.url import DatabaseURL
+from dalsegno.private_files import make_private, withdraw
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""
@@ -91,6 +92,10 @@ class Sqlite:
 
     def _connect(self, role: Role) -> sqlite3.Connection:
         mode = "rwc" if role is Role.SCHEMA else "rw"
+        if role is Role.SCHEMA:
+            self._make_private()
+        elif role is Role.WRITER:
+            withdraw(self.url.path)
         connection = sqlite3.connect(
             f"{self.url.path.as_uri()}?mode={mode}",
             uri=True,
@@ -106,6 +111,12 @@ class Sqlite:
         pages = CHECKPOINT_PAGES if role is Role.WRITER else 0
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         return connection
+
+    def _make_private(self) -> None:
+        try:
+            make_private(self.url.path)
+        except OSError:
+            return  # why it cannot be made is what SQLite says next
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()

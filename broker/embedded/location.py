@@ -6,10 +6,12 @@ import fcntl
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dalsegno.errors import ConfigurationError
+from dalsegno.private_files import make_private
 
 MAX_SOCKET_PATH_BYTES = 100
 """The system's limit is 107 on Linux and 103 on macOS."""
@@ -46,7 +48,9 @@ class Location:
         folder = self.socket.parent
         if folder == self.path.parent:
             return
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o700)  # the umask may have taken more than the rights of others
         found = folder.lstat()
         if (
             not stat.S_ISDIR(found.st_mode)
@@ -65,7 +69,8 @@ class OwnerLock:
     def __init__(self, location: Location) -> None:
         """Raises ConfigurationError when the file has an owner, or its folder cannot be written."""
         try:
-            self._descriptor = os.open(location.lock, os.O_RDWR | os.O_CREAT, 0o600)
+            make_private(location.lock)
+            self._descriptor = os.open(location.lock, os.O_RDWR)
         except OSError as error:
             raise ConfigurationError(
                 f"The embedded broker's file {location.path} cannot be used ({error.strerror}): "

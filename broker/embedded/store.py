@@ -6,7 +6,6 @@ and a busy loop is slow to hand it back. So rows go in with multi-row inserts; n
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from dalsegno.broker.embedded.steps import (
 )
 from dalsegno.broker.port import Binding, Queue
 from dalsegno.errors import ConfigurationError
+from dalsegno.private_files import make_private
 
 log = structlog.get_logger("dalsegno.broker.embedded")
 
@@ -94,7 +94,7 @@ class Store:
     def open(cls, path: Path) -> Store:
         """Open or create the file. Raises ConfigurationError when it cannot be ours."""
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            make_private(path)
             connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"The embedded broker's file {path} cannot be opened: {error}.") from error

@@ -132,7 +132,8 @@ class Program:
         self._family: dict[int, psutil.Process] = {}
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dalsegno.cli", *arguments],
+                # With -P, as for the installed program: the folder does not come before the standard library.
+                [sys.executable, "-P", "-m", "dalsegno.cli", *arguments],
                 cwd=shell.folder,
                 env={**shell.environment, **settings},
                 stdin=subprocess.DEVNULL,

@@ -26,6 +26,15 @@ def test_help_names_the_commands_and_the_exit_codes(shell: Shell) -> None:
         assert line in done.out
 
 
+@pytest.mark.parametrize("command", [(), ("workflow",)], ids=["dalsegno", "dalsegno workflow"])
+def test_who_says_nothing_gets_help(shell: Shell, command: tuple[str, ...]) -> None:
+    done = shell.run(*command)
+    asked = shell.run(*command, "--help")
+
+    assert (done.exit_code, done.err) == (DONE, "")
+    assert done.out.strip() == asked.out.strip()
+
+
 def test_each_workflow_command_has_help(shell: Shell) -> None:
     looks = ["result", "describe", "list", "history", "query"]
     changes = ["start", "signal", "cancel", "terminate", "suspend", "resume"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pika  # type: ignore[import-untyped]
@@ -9,6 +11,7 @@ import pytest
 
 from dalsegno.broker.topology import NAMESPACE_QUEUE
 from dalsegno.cli.failures import DONE, USAGE
+from dalsegno.cli.namespace import initialise
 from tests.cli.shell import ANSWER_SECONDS, Done, Shell
 
 OWN_BROKER = "embedded:.dalsegno/broker.db"
@@ -59,3 +62,19 @@ def test_one_wrong_letter_in_the_schema_is_noticed(
     assert refused(host(shell, "--database", right))
     # An old database may have a new virtual host: here that of another broker.
     assert shell.run("init", "--database", right, "--broker", OWN_BROKER).exit_code == DONE
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022], ids=oct)
+def test_nobody_else_may_read_what_an_embedded_namespace_stores_whatever_the_umask(
+    tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        initialise(f"embedded:{tmp_path}/new/broker.db", f"sqlite:///{tmp_path}/new/dalsegno.db")
+    finally:
+        os.umask(before)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new").iterdir()}
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert {"broker.db", "broker.db.lock", "dalsegno.db"} <= set(modes)
+    assert set(modes.values()) == {0o600}
