@@ -122,9 +122,12 @@ def describe(
 @app.command(name="list")
 def list_(
     status: Annotated[
-        WorkflowStatus | None, typer.Option(metavar="STATUS", help=f"One of {', '.join(WorkflowStatus)}.")
-    ] = None,
-    workflow_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only this type.")] = None,
+        list[WorkflowStatus],
+        typer.Option(metavar="STATUS", help=f"{', '.join(WorkflowStatus)}; repeat it for several."),
+    ] = [],  # noqa: B006 - typer copies it
+    workflow_type: Annotated[
+        list[str], typer.Option("--type", metavar="TYPE", help="Only this type; repeat it for several.")
+    ] = [],  # noqa: B006
     limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,

@@ -230,8 +230,8 @@ def list_workflows(
     broker: str,
     timeout: float,
     *,
-    status: WorkflowStatus | None,
-    workflow_type: str | None,
+    status: Sequence[WorkflowStatus],
+    workflow_type: Sequence[str],
     limit: int,
     as_json: bool,
 ) -> None:

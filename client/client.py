@@ -8,7 +8,7 @@ async with Client.connect("amqp://localhost") as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, Unpack, overload
 from uuid import uuid4
@@ -194,25 +194,33 @@ class Client:
     async def list_workflows(
         self,
         *,
-        status: WorkflowStatus | None = None,
-        workflow_type: str | None = None,
+        status: WorkflowStatus | Collection[WorkflowStatus] | None = None,
+        workflow_type: str | Collection[str] | None = None,
         workflow_id: str | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[WorkflowSummary]:
-        """Runs, newest first, all or those that match; fetched page by page as they are looked at."""
+        """Runs, newest first, all or those that match: of several statuses or types one. They are fetched page
+        by page as they are looked at."""
+        statuses = _several(status)
+        types = _several(workflow_type)
         cursor: str | None = None
         while True:
             page = await self._engine.control(
                 ListWorkflows(
-                    status=status,
-                    workflow_type=workflow_type,
+                    status=WorkflowStatus(statuses[0]) if len(statuses) == 1 else None,
+                    workflow_type=types[0] if len(types) == 1 else None,
                     workflow_id=workflow_id,
                     limit=page_size,
                     before=cursor,
+                    statuses=tuple(map(WorkflowStatus, statuses)) if len(statuses) > 1 else (),
+                    workflow_types=types if len(types) > 1 else (),
                 )
             )
             for summary in page.workflows:
-                yield summary
+                # Hosts of earlier versions do not look at several.
+                has_status = not statuses or summary.status in statuses
+                if has_status and (not types or summary.workflow_type in types):
+                    yield summary
             cursor = page.cursor
             if cursor is None or not page.workflows:
                 return
@@ -247,6 +255,12 @@ class Client:
     async def partitions(self) -> tuple[PartitionInfo, ...]:
         """Who owns which partition."""
         return (await self._engine.control(ListPartitions())).partitions
+
+
+def _several(values: str | Collection[str] | None) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    return (values,) if isinstance(values, str) else tuple(dict.fromkeys(values))
 
 
 class Connecting:

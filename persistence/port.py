@@ -11,7 +11,7 @@ call opens a new connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -225,14 +225,15 @@ class Reader(Protocol):
     def runs(
         self,
         *,
-        status: WorkflowStatus | None = None,
-        workflow_type: str | None = None,
+        statuses: Collection[WorkflowStatus] = (),
+        workflow_types: Collection[str] = (),
         workflow_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[RunRow], str | None]:
         """Newest first, and a cursor for the next page (None at the end). `before` is such a cursor; one
-        that is not raises CommandRejectedError."""
+        that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
+        filter."""
 
     def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]: ...
 

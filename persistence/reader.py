@@ -161,16 +161,16 @@ class SqlReader:
     def runs(
         self,
         *,
-        status: WorkflowStatus | None = None,
-        workflow_type: str | None = None,
+        statuses: Collection[WorkflowStatus] = (),
+        workflow_types: Collection[str] = (),
         workflow_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[list[RunRow], str | None]:
         filters = {
-            "status": status and status.value,
-            "workflow_type": workflow_type,
-            "workflow_id": workflow_id,
+            "status": [status.value for status in statuses],
+            "workflow_type": workflow_types,
+            "workflow_id": [] if workflow_id is None else [workflow_id],
         }
         with self._owned.transaction() as connection:
             return list_runs(self._database, connection, filters=filters, limit=limit, before=before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,18 +35,18 @@ def list_runs(
     database: Database,
     connection: sa.Connection,
     *,
-    filters: Mapping[str, str | None],
+    filters: Mapping[str, Collection[str]],
     limit: int,
     before: str | None,
 ) -> tuple[list[RunRow], str | None]:
     """Newest first; runs that started in the same microsecond are in the order of their IDs. `filters` are
-    columns of `runs`; None does not filter."""
+    columns of `runs` and the values that they may have; none do not filter."""
     query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
     parameters = {}
-    for column, value in filters.items():
-        if value is not None:
+    for column, values in filters.items():
+        if values:
             query = query.where(database.among(runs.c[column], column))
-            parameters[column] = database.keys([value])
+            parameters[column] = database.keys(values)
     if before is not None:
         started_at, run_id = _parse_cursor(before)
         position = sa.tuple_(sa.literal(started_at, sa.BigInteger()), sa.literal(run_id))

@@ -154,8 +154,11 @@ class Control:
             case wire.ListWorkflows():
                 rows, cursor = await self._store.fetch(
                     lambda reader: reader.runs(
-                        status=body.status,
-                        workflow_type=body.workflow_type,
+                        statuses=[*body.statuses, *([body.status] if body.status else [])],
+                        workflow_types=[
+                            *body.workflow_types,
+                            *([body.workflow_type] if body.workflow_type is not None else []),
+                        ],
                         workflow_id=body.workflow_id,
                         limit=body.limit,
                         before=body.before,

@@ -326,7 +326,8 @@ class ListPartitions(WireMessage, frozen=True, kw_only=True):
 
 
 class ListWorkflows(WireMessage, frozen=True, kw_only=True):
-    """Runs, newest first. `before` is the `cursor` of the page before."""
+    """Runs, newest first. `before` is the `cursor` of the page before. Of several statuses or types a run has
+    one; hosts of earlier versions know only the singular fields."""
 
     TYPE = "control.workflows"
     status: WorkflowStatus | None = None
@@ -334,6 +335,8 @@ class ListWorkflows(WireMessage, frozen=True, kw_only=True):
     workflow_id: Name | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     before: Name | None = None
+    statuses: tuple[WorkflowStatus, ...] = ()
+    workflow_types: tuple[Name, ...] = ()
 
 
 class GetHistory(WireMessage, frozen=True, kw_only=True):

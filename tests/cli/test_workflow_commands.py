@@ -291,3 +291,20 @@ def test_the_hosts_and_what_they_own_are_shown(dev: Program) -> None:
     assert table[1].split()[0] == host["host_id"]
     assert table[1].split()[-1] == "0-15"
     assert [(p["partition"], p["owner"]) for p in partitions] == [(n, host["host_id"]) for n in range(16)]
+
+
+def test_of_several_statuses_and_types_those_are_listed_that_have_one(dev: Program, greeted: Done) -> None:
+    dev.shell.run("workflow", "start", "Declined", "--id", "d-3", "--wait")
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-10")
+
+    def listed(*filters: str) -> set[str]:
+        return {run["workflow_id"] for run in dev.shell.run("workflow", "list", *filters, "--json").documents}
+
+    ended = listed("--status", "completed", "--status", "failed")
+    assert {"g-1", "d-3"} <= ended
+    assert "p-10" not in ended
+    assert {"g-1", "p-10"} <= listed("--type", "Greeting", "--type", "Patient")
+    assert "d-3" not in listed("--type", "Greeting", "--type", "Patient")
+    assert listed("--type", "Declined", "--type", "Patient", "--status", "failed", "--status", "running") == {
+        name for name in ended if name.startswith("d-")
+    } | listed("--type", "Patient", "--status", "running")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dalsegno.broker.protocol.messages import (
     ControlReply,
     GetHistory,
@@ -65,6 +67,20 @@ async def test_workflows_are_listed_page_by_page(client: Client, host: FakeHost)
     assert host.of(ListWorkflows)[1] == ListWorkflows(
         status=WorkflowStatus.RUNNING, workflow_type="Order", limit=2, before="c-4"
     )
+
+
+async def test_of_several_statuses_and_types_a_run_has_one_also_where_a_host_knows_of_one_only(
+    client: Client, host: FakeHost
+) -> None:
+    runs = summary(3), structs.replace(summary(2), status=WorkflowStatus.FAILED), summary(1)
+    host.scripts[ListWorkflows] = lambda request: [ControlReply(workflows=runs)]
+    wanted = [WorkflowStatus.FAILED, WorkflowStatus.CANCELED]
+
+    listed = [run.workflow_id async for run in client.list(status=wanted, workflow_type=["Order", "Invoice"])]
+
+    assert listed == ["w-2"]
+    (request,) = host.of(ListWorkflows)
+    assert (request.statuses, request.workflow_types) == (tuple(wanted), ("Order", "Invoice"))
 
 
 async def test_no_page_is_fetched_that_nobody_looks_at(client: Client, host: FakeHost) -> None:

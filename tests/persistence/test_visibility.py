@@ -64,13 +64,16 @@ def test_filters_narrow_the_list_and_can_be_combined(writer: Writer, reader: Rea
     def listed(**filters: object) -> list[str]:
         return [run.workflow_id for run in reader.runs(**filters)[0]]  # type: ignore[arg-type]
 
-    assert listed(workflow_type="Order") == ["b", "a"]
-    assert listed(status=WorkflowStatus.RUNNING) == ["c", "b"]
+    assert listed(workflow_types=["Order"]) == ["b", "a"]
+    assert listed(workflow_types=["Order", "Invoice"]) == ["c", "b", "a"]
+    assert listed(statuses=[WorkflowStatus.RUNNING]) == ["c", "b"]
+    assert listed(statuses=[WorkflowStatus.RUNNING, WorkflowStatus.FAILED]) == ["c", "b", "a"]
     assert listed(workflow_id="b") == ["b"]
-    assert listed(workflow_type="Order", status=WorkflowStatus.FAILED) == ["a"]
-    assert listed(workflow_type="Or%") == []
+    assert listed(workflow_types=["Order"], statuses=[WorkflowStatus.FAILED]) == ["a"]
+    assert listed(workflow_types=["Or%"]) == []
+    assert listed(workflow_types=["a\0"]) == []
     assert listed(workflow_id="a\0") == []
-    (run,) = reader.runs(status=WorkflowStatus.FAILED)[0]
+    (run,) = reader.runs(statuses=[WorkflowStatus.FAILED])[0]
     assert (run.closed_at, run.reason) == (50, "out of stock")
 
 
