@@ -11,8 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.parent import Parent
 from dalsegno.broker.url import open_broker
@@ -27,7 +26,7 @@ from dalsegno.persistence.port import Store
 if TYPE_CHECKING:
     from dalsegno.actors.supervisor.settings import HostSettings
 
-log = structlog.get_logger()
+log = get_logger()
 
 STORE_RETRY_SECONDS = (0.5, 5.0)
 OWNER_SECONDS = 10.0

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.errors import CommandRejectedError, UnreadableRowError
 from dalsegno.persistence.database import Database, storable
 from dalsegno.persistence.port import JournalRow, RunRow
 from dalsegno.persistence.tables import instances, journal, runs
 from dalsegno.policies import WorkflowStatus
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def find_run(

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar, cast, overload
 
 import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.policies import Duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -181,7 +182,7 @@ class _Logger:
     """Binds the attempt at the moment of logging, so that an attempt that logs nothing pays nothing."""
 
     def __getattr__(self, name: str) -> Any:
-        logger = structlog.get_logger("dalsegno.activity")
+        logger = get_logger("dalsegno.activity")
         context = current_context.get(None)
         if context is None:
             return getattr(logger, name)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import structlog
 
+from dalsegno._log import get_logger
 from dalsegno._runtime import runtime_or_none
 
 _SILENT = structlog.wrap_logger(structlog.ReturnLogger(), processors=[lambda *_: ""])
@@ -30,11 +31,11 @@ class WorkflowLogger:
     def __getattr__(self, name: str) -> Any:
         runtime = runtime_or_none()
         if runtime is None:
-            return getattr(structlog.get_logger("dalsegno.workflow").bind(**self._values), name)
+            return getattr(get_logger("dalsegno.workflow").bind(**self._values), name)
         if runtime.muted:
             return getattr(_SILENT, name)
         info = runtime.info
-        bound = structlog.get_logger("dalsegno.workflow").bind(
+        bound = get_logger("dalsegno.workflow").bind(
             workflow_id=info.workflow_id, run_id=info.run_id, workflow_type=info.workflow_type, **self._values
         )
         return getattr(bound, name)

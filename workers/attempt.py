@@ -10,8 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.error_text import class_name, is_a
@@ -32,7 +31,7 @@ from dalsegno.workers.registry import Registry
 from dalsegno.workers.settings import Timing
 from dalsegno.workers.threads import Threads
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 
 class Owner(Protocol):

@@ -11,8 +11,8 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 import msgspec
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask
@@ -23,7 +23,7 @@ from dalsegno.workers.attempt import Attempt, Bench
 from dalsegno.workers.attempt_state import State
 from dalsegno.workers.outbox import Letter, Outbox
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 REASON_HEADER = "x-dalsegno-reason"
 INVALID_KEY = "invalid"

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.converter import decode_args, to_payload
@@ -26,7 +25,7 @@ from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.registry import Definition
 from dalsegno.workers.threads import Job, Threads
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 OnBegun = Callable[[], None]
 OnEnded = Callable[[Payload | None, BaseException | None], None]

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.dispatcher import Dispatcher
 from dalsegno.workers.settings import Timing
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 
 class Channel:

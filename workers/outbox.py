@@ -14,14 +14,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.settings import Timing
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 OnSettled = Callable[[bool], None]
 """Called once: whether the letter was confirmed. For a kept one that is always true."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError
@@ -22,7 +21,7 @@ from dalsegno.workers.session_keeper import SessionKeeper
 from dalsegno.workers.settings import WorkerSettings
 from dalsegno.workers.threads import Threads
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 DIRECTIVES_PREFETCH = 200
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Broker, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.settings import Timing
 
-log = structlog.get_logger("dalsegno.worker")
+log = get_logger("dalsegno.worker")
 
 
 class Tenant(Protocol):

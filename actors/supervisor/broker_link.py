@@ -12,8 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.broker import topology
 from dalsegno.broker.port import (
@@ -29,7 +28,7 @@ from dalsegno.broker.port import (
 )
 from dalsegno.errors import ConfigurationError, DalsegnoError
 
-log = structlog.get_logger()
+log = get_logger()
 
 RETRY_SECONDS = (0.2, 1.5)
 """The first pause and the longest. Everything waits for the broker: it is not kept waiting in its turn."""

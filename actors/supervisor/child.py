@@ -7,15 +7,14 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import stack
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.pulse import PulseReader
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.supervisor.watchdog import Verdict, Watchdog, WatchdogSettings, process_state
 
-log = structlog.get_logger("dalsegno.parent")
+log = get_logger("dalsegno.parent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import structlog
 from msgspec import structs
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
@@ -30,7 +30,7 @@ from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.persistence.port import Membership, Reader, RunRow
 
-log = structlog.get_logger()
+log = get_logger()
 
 VERSION = version("dalsegno")
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.intake import Rejected
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import Suspend
 
-log = structlog.get_logger()
+log = get_logger()
 
 CAUSE_FAILURES_LIMIT = 3
 """A message that crashes its actor this often goes to the dead letters."""

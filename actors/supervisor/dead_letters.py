@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from uuid import uuid5
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Rejected
 from dalsegno.actors.supervisor.outbox import Shipment
@@ -22,7 +21,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE
 
-log = structlog.get_logger()
+log = get_logger()
 
 REASON_HEADER = "x-dalsegno-reason"
 FROM_HEADER = "x-dalsegno-routing-key"

@@ -16,8 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters
@@ -42,7 +41,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.persistence.port import Due, Loaded, RoundOutcome
 
-log = structlog.get_logger()
+log = get_logger()
 
 SLICE_SECONDS = 0.005
 """How long instances are loaded or rebuilt before others have the loop."""

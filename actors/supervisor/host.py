@@ -17,8 +17,8 @@ from functools import partial
 from uuid import uuid4
 
 import pykka
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.broker_link import BrokerLink
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
@@ -53,7 +53,7 @@ from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, InvalidMessageError
 from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, RoundOutcome, Store
 
-log = structlog.get_logger()
+log = get_logger()
 
 TICK_SECONDS = 0.1
 PULSE_SECONDS = 0.25

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
 import pykka
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.host_listener import Deliver, Listener
 from dalsegno.actors.supervisor.tenure import Tenure
@@ -31,7 +31,7 @@ from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.errors import FencedError, StoreUnavailableError
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
 
-log = structlog.get_logger("dalsegno.supervisor")
+log = get_logger("dalsegno.supervisor")
 
 MICROSECONDS = 1_000_000
 RENEWALS_PER_TTL = 4

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import structlog
 from msgspec import Struct
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.translate import CLIENT_COMMANDS, caller_of, to_command
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.broker import topology
@@ -13,7 +13,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Rejected(Struct, frozen=True):

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
 from dalsegno.actors.supervisor.stored import instance_of
@@ -21,7 +20,7 @@ from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.persistence.port import LoadedInstance, Reader
 
-log = structlog.get_logger()
+log = get_logger()
 T = TypeVar("T")
 
 

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker.port import Message, Outcome, Outgoing
 
-log = structlog.get_logger()
+log = get_logger()
 
 PARK_AFTER_SECONDS = 5.0
 TELL_AGAIN_SECONDS = 5.0

@@ -19,8 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.child import Child, ChildSpec
 from dalsegno.actors.supervisor.pulse import Pulse
 from dalsegno.actors.supervisor.restart_intensity import Intensity
@@ -30,7 +29,7 @@ from dalsegno.actors.supervisor.watchdog import Verdict, WatchdogSettings
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import Membership
 
-log = structlog.get_logger("dalsegno.parent")
+log = get_logger("dalsegno.parent")
 
 CONFIGURATION_ERROR = 2
 """The exit code of a child that a person must help: starting it again would not."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import structlog
 from msgspec import Struct
 
+from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor import alarm_clock, passivation
@@ -43,7 +43,7 @@ from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
-log = structlog.get_logger()
+log = get_logger()
 
 PARKED_FOR = 10_000_000
 """Microseconds after which a parked effect is looked at again."""

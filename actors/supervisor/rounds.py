@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.intake import Rejected
 from dalsegno.actors.supervisor.outbox import Outbox, Shipment
@@ -22,7 +21,7 @@ from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Suspend
 from dalsegno.persistence.port import Round, RoundOutcome
 
-log = structlog.get_logger()
+log = get_logger()
 
 STEPS_BETWEEN_LOOKS_AT_THE_CLOCK = 8
 FIRST_PAUSE_SECONDS = 0.05

@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.errors import (
     ConfigurationError,
     DalsegnoError,
@@ -26,7 +25,7 @@ from dalsegno.errors import (
 )
 from dalsegno.persistence.port import Reader, Round, RoundOutcome, Store, Writer
 
-log = structlog.get_logger()
+log = get_logger()
 T = TypeVar("T")
 
 RETRY_SECONDS = (0.1, 2.0)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker import topology
 from dalsegno.broker.port import Session
 from dalsegno.errors import DalsegnoError
 
-log = structlog.get_logger()
+log = get_logger()
 
 RETRY_SECONDS = 0.5
 

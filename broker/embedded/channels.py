@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.link import Link
 from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.embedded.wire import (
@@ -26,7 +25,7 @@ from dalsegno.broker.embedded.wire import (
 from dalsegno.broker.port import Delivery, OnClosed, OnDelivery, OnOutcome, Outcome, Outgoing
 from dalsegno.errors import BrokerUnavailableError
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 
 class ChannelSession(Protocol):

@@ -16,13 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Barrier, Burial, Publication, Step, Write
 from dalsegno.broker.embedded.store import Store, StoredTopology
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 RETRY_SECONDS = 1.0
 """How soon a failed group's remains are tried again when nothing new comes."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
 import msgspec
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.wire import (
     FLUSH_BYTES,
     HEADER_BYTES,
@@ -21,7 +21,7 @@ from dalsegno.broker.embedded.wire import (
     encode_frame,
 )
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes from outside: not all of it is its own."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.link import Link, Receiver
 from dalsegno.broker.embedded.wire import ClientOperation, ServerOperation
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 
 class LocalLine:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.link import Link
 from dalsegno.broker.embedded.model import Model
 from dalsegno.broker.embedded.payload import decode_message
@@ -40,7 +39,7 @@ from dalsegno.broker.embedded.wire import (
 from dalsegno.broker.port import Outcome
 from dalsegno.errors import ConfigurationError
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 
 class Shell(Protocol):

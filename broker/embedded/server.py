@@ -8,8 +8,7 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.journal import Job
 from dalsegno.broker.embedded.link import Link, Receiver, SocketLink
 from dalsegno.broker.embedded.local_link import LocalLine
@@ -18,7 +17,7 @@ from dalsegno.broker.embedded.switchboard import Switchboard
 from dalsegno.broker.embedded.wire import ClientOperation, ServerOperation, decode_client_operations
 from dalsegno.errors import ConfigurationError
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 _serving: dict[Path, EmbeddedServer] = {}
 """The servers of this process, so that its own sessions need no socket."""

@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 import msgspec
-import structlog
 
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.ready_line import Item
 from dalsegno.broker.embedded.steps import (
     POSITION_BITS,
@@ -35,7 +35,7 @@ from dalsegno.broker.port import Binding, Queue
 from dalsegno.errors import ConfigurationError
 from dalsegno.private_files import make_private
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x64616C73

@@ -14,8 +14,7 @@ from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.broker.embedded.catalog import Catalog
 from dalsegno.broker.embedded.journal import Job, Journal
 from dalsegno.broker.embedded.model import Model
@@ -25,7 +24,7 @@ from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Barrier, Burial, Publication, Write
 from dalsegno.broker.embedded.store import StoredTopology
 
-log = structlog.get_logger("dalsegno.broker.embedded")
+log = get_logger("dalsegno.broker.embedded")
 
 LAZY_SECONDS = 0.01
 """How long acknowledgements wait for a publish to share its sync. A crash within it means a redelivery."""

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-import structlog
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
 
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Delivery, OnDelivery, Outcome, Outgoing
 from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.link import Link
 
-log = structlog.get_logger("dalsegno.broker.rabbitmq")
+log = get_logger("dalsegno.broker.rabbitmq")
 
 
 CONSUMER_TAG = "dalsegno"

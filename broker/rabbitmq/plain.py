@@ -13,19 +13,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPChannelError, DeliveryError, PublishError
 from pamqp.commands import Basic
 
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Delivery, HeaderValue, Message, OnDelivery, Outcome, Outgoing
 from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.link import Link
 
-log = structlog.get_logger("dalsegno.broker.rabbitmq")
+log = get_logger("dalsegno.broker.rabbitmq")
 
 _PERSISTENT = 2
 

@@ -13,9 +13,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 
-import structlog
 from aiormq.exceptions import AMQPChannelError
 
+from dalsegno._log import get_logger
 from dalsegno.broker.port import Binding, OnClosed, OnDelivery, Topology
 from dalsegno.broker.rabbitmq.address import parse_address
 from dalsegno.broker.rabbitmq.batch import BatchConsumer, BatchPublisher
@@ -26,7 +26,7 @@ from dalsegno.broker.rabbitmq.link import Link, Timings
 from dalsegno.broker.rabbitmq.plain import PlainConsumer, PlainPublisher
 from dalsegno.errors import BrokerUnavailableError
 
-log = structlog.get_logger("dalsegno.broker.rabbitmq")
+log = get_logger("dalsegno.broker.rabbitmq")
 
 
 class RabbitMQBroker:

@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from dalsegno._log import flush
 from dalsegno.errors import UnreadableRowError
 from dalsegno.persistence.port import Reader, Writer
 from dalsegno.persistence.url import parse_url
@@ -76,6 +77,7 @@ def test_a_run_that_cannot_be_read_hides_no_other_in_a_list(
     second, end = reader.runs(limit=1, before=cursor)
     assert [run.workflow_id for run in [*first, *second]] == ["good"]
     assert end is None
+    assert flush()
     told = capfd.readouterr().out
     assert "'bad'" in told
     assert SECRET not in told
