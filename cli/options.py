@@ -70,6 +70,14 @@ LogFormat = Annotated[
         envvar="DALSEGNO_LOG_FORMAT", metavar="FORMAT", help="console or json; auto: console on a terminal."
     ),
 ]
+WaitTimeout = Annotated[
+    float,
+    typer.Option(
+        envvar="DALSEGNO_TIMEOUT",
+        metavar="SECONDS",
+        help="How long to wait for an answer; given as a flag, also for what is waited for or followed.",
+    ),
+]
 WorkflowID = Annotated[str, typer.Argument(metavar="ID", help="The workflow ID.", show_default=False)]
 RunID = Annotated[
     str | None, typer.Option("--run-id", metavar="RUN", help="That run, instead of the current one.")
@@ -88,3 +96,10 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+
+
+def seconds_to_wait(context: typer.Context) -> float | None:
+    """For a command with a WaitTimeout: when what is waited for is given up; None is never."""
+    source = context.get_parameter_source("timeout")
+    given = source is not None and source.name == "COMMANDLINE"
+    return float(context.params["timeout"]) if given else None

@@ -24,6 +24,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_defa
 
 @app.command()
 def start(
+    context: typer.Context,
     workflow_type: Annotated[
         str, typer.Argument(metavar="TYPE", help="The workflow's type name.", show_default=False)
     ],
@@ -53,7 +54,7 @@ def start(
     ] = None,
     message_id: MessageID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
-    timeout: options.Timeout = 10.0,
+    timeout: options.WaitTimeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Start a workflow; returns when the start is durable.
@@ -75,6 +76,7 @@ def start(
         inputs,
         wait=wait,
         follow=follow,
+        wait_seconds=options.seconds_to_wait(context),
         options={
             "task_queue": task_queue,
             "id_conflict_policy": conflict_policy,
@@ -98,7 +100,8 @@ def result(
 ) -> None:
     """Wait for a workflow to end and print its result as JSON.
 
-    If it did not complete, the reason is told and the exit code is 1.
+    If it did not complete, the reason is told and the exit code is 1. If it is
+    suspended, that is said, and the waiting goes on: code may come that runs it.
     """
     from dalsegno.cli import workflows
 
@@ -146,17 +149,26 @@ def list_(
 
 @app.command()
 def history(
+    context: typer.Context,
     workflow_id: options.WorkflowID,
     run_id: options.RunID = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     broker: options.Broker = options.DEFAULT_BROKER,
-    timeout: options.Timeout = 10.0,
+    timeout: options.WaitTimeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """What happened to a workflow; with --json every event in full."""
     from dalsegno.cli import workflows
 
-    workflows.history(broker, timeout, workflow_id, run_id, follow=follow, as_json=as_json)
+    workflows.history(
+        broker,
+        timeout,
+        workflow_id,
+        run_id,
+        follow=follow,
+        wait_seconds=options.seconds_to_wait(context),
+        as_json=as_json,
+    )
 
 
 @app.command()

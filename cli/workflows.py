@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dalsegno.broker.protocol.messages import Description, HistoryEntry
 from dalsegno.cli.asking import ask, values
 from dalsegno.cli.narration import Narrator, Printer
-from dalsegno.cli.output import moment, plain, print_json, say, table
+from dalsegno.cli.output import moment, print_json, say, table
+from dalsegno.cli.waiting import Deadline, waiting
 from dalsegno.client import Client, WorkflowHandle
-from dalsegno.errors import CommandRejectedError, TransientError, WorkflowFailedError
+from dalsegno.errors import TransientError, WorkflowFailedError
 from dalsegno.policies import WorkflowStatus
 
 FOLLOW_SECONDS = 0.2
 """Between looks at a history that is followed."""
-LOOK_SECONDS = 5.0
-"""Between looks at a workflow that is waited for: it may be suspended, and then waiting is in vain."""
 
 
 def start(
@@ -31,20 +28,27 @@ def start(
     *,
     wait: bool,
     follow: bool,
+    wait_seconds: float | None,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
+    """`timeout` is for the start, `wait_seconds` (None is for ever) for the start and what is waited for."""
     arguments = values(inputs)
     given = {name: value for name, value in options.items() if value is not None}
+    deadline = Deadline(wait_seconds)
 
     async def question(client: Client) -> None:
+        left = deadline.left()
+        if left is not None:
+            given["timeout"] = left
         handle = await client.start(workflow_type, id=workflow_id, args=arguments, **given)
-        if follow:
-            await _follow(client, handle.id, handle.run_id, as_json=as_json)
         if not follow and not wait:
             _show_start(handle, as_json=as_json)
             return
-        value = await _result(handle, None, as_json=as_json)
+        async with waiting(handle, deadline):
+            if follow:
+                await _follow(client, handle.id, handle.run_id, as_json=as_json)
+            value = await _result(handle, as_json=as_json)
         if as_json or not follow:  # people have seen it in the history
             _show_result(handle, value, as_json=as_json)
 
@@ -64,60 +68,31 @@ def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
 
 
 def result(broker: str, timeout: float | None, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+    deadline = Deadline(timeout)
+
     async def question(client: Client) -> None:
         handle = client.get_workflow_handle(workflow_id, run_id)
-        _show_result(handle, await _result(handle, timeout, as_json=as_json), as_json=as_json)
+        async with waiting(handle, deadline):
+            value = await _result(handle, as_json=as_json)
+        _show_result(handle, value, as_json=as_json)
 
     ask(broker, 10.0 if timeout is None else timeout, question)
 
 
-async def _result(handle: WorkflowHandle[Any], timeout: float | None, *, as_json: bool) -> Any:
+async def _result(handle: WorkflowHandle[Any], *, as_json: bool) -> Any:
     """The result. A failed run is told to machines, too, before its WorkflowFailedError goes on."""
-    reason = handle.suspended_reason
-    if reason is not None:
-        _tell_suspended(handle, reason)
-    async with _told_when_suspended(handle, reason):
-        try:
-            return await handle.result(timeout=timeout)
-        except WorkflowFailedError as error:
-            if as_json:
-                cause = error.__cause__
-                failure = {"type": getattr(cause, "type", type(cause).__name__), "message": str(cause)}
-                print_json({"workflow_id": handle.id, "run_id": error.run_id, "failure": failure})
-            raise
+    try:
+        return await handle.result()
+    except WorkflowFailedError as error:
+        if as_json:
+            cause = error.__cause__
+            failure = {"type": getattr(cause, "type", type(cause).__name__), "message": str(cause)}
+            print_json({"workflow_id": handle.id, "run_id": error.run_id, "failure": failure})
+        raise
 
 
 def _show_result(handle: WorkflowHandle[Any], value: Any, *, as_json: bool) -> None:
     print_json({"workflow_id": handle.id, "run_id": handle.run_id, "result": value} if as_json else value)
-
-
-@asynccontextmanager
-async def _told_when_suspended(handle: WorkflowHandle[Any], told: str | None) -> AsyncIterator[None]:
-    """Somebody who waits is told, once for each reason, that the workflow is suspended."""
-    watching = asyncio.create_task(_watch(handle, told))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-
-
-async def _watch(handle: WorkflowHandle[Any], told: str | None) -> None:
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            description = await handle.describe()
-        except (TransientError, CommandRejectedError):
-            continue  # it says so itself, if it lasts, to whoever waits for the result
-        reason = description.suspended_reason
-        if reason is not None and reason != told:
-            _tell_suspended(handle, reason)
-        told = reason
-
-
-def _tell_suspended(handle: WorkflowHandle[Any], reason: str) -> None:
-    told = f"{plain(handle.id)} is suspended: {plain(reason.rstrip('.'))} (still waiting)"
-    print(told, file=sys.stderr, flush=True)
 
 
 def history(
@@ -127,12 +102,17 @@ def history(
     run_id: str | None,
     *,
     follow: bool,
+    wait_seconds: float | None,
     as_json: bool,
 ) -> None:
+    deadline = Deadline(wait_seconds)
+
     async def question(client: Client) -> None:
         if follow:
-            description = await client.get_workflow_handle(workflow_id, run_id).describe()
-            await _follow(client, workflow_id, description.run_id, as_json=as_json)
+            handle = client.get_workflow_handle(workflow_id, run_id)
+            description = await handle.describe()
+            async with waiting(handle, deadline):
+                await _follow(client, workflow_id, description.run_id, as_json=as_json)
             return
         show = _shown(as_json=as_json)
         async for entry in client.history(workflow_id, run_id):

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from dalsegno.cli import workflows
+from dalsegno.cli.app import run
 from dalsegno.cli.failures import BROKEN_PIPE, DONE, FAILED, UNAVAILABLE, USAGE
 from tests.cli.shell import Done, Program, until
 
@@ -121,7 +123,55 @@ def test_waiting_for_a_result_ends_with_its_time(dev: Program) -> None:
     done = dev.shell.run("workflow", "result", "p-5", "--timeout", "0.5")
 
     assert done.exit_code == UNAVAILABLE
-    assert done.sentence == "Workflow 'p-5' has not ended within 0.5 s."
+    assert done.sentence.startswith("Workflow 'p-5' has not ended within 0.5 s: it waits for ")
+
+
+@pytest.mark.parametrize("flag", ["--wait", "--follow"])
+def test_a_start_that_waits_for_what_is_suspended_ends_with_its_time_and_says_why(
+    dev: Program, flag: str
+) -> None:
+    done = dev.shell.run("workflow", "start", "Unheard", "--id", f"u-3{flag}", flag, "--timeout", "3")
+
+    told, sentence = done.err.splitlines()
+    assert done.exit_code == UNAVAILABLE
+    assert told.startswith(f"u-3{flag} is suspended: this host has no workflow 'Unheard'")
+    assert sentence.startswith(f"dalsegno: Workflow 'u-3{flag}' has not ended within 3 s: it is suspended: ")
+    assert "no workflow 'Unheard'" in sentence
+
+
+def test_a_history_that_is_followed_ends_with_its_time(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-11")
+
+    done = dev.shell.run("workflow", "history", "p-11", "--follow", "--timeout", "2")
+
+    assert done.exit_code == UNAVAILABLE
+    assert done.sentence.startswith("Workflow 'p-11' has not ended within 2 s")
+    assert "Patient" in done.out
+
+
+@pytest.mark.parametrize(("flags", "seconds"), [([], None), (["--timeout", "3"], 3.0)], ids=["none", "a flag"])
+def test_the_time_for_answers_of_the_environment_does_not_end_what_is_waited_for(
+    flags: list[str], seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+    monkeypatch.setenv("DALSEGNO_TIMEOUT", "4")
+    monkeypatch.setattr(workflows, "start", lambda *_, wait_seconds, **__: waited.append(wait_seconds))
+
+    assert run(["workflow", "start", "Patient", "--id", "p-1", "--wait", *flags]) == DONE
+    assert waited == [seconds]
+
+
+def test_who_asks_for_a_result_is_told_that_the_workflow_is_suspended(dev: Program) -> None:
+    dev.shell.run("workflow", "start", "Patient", "--id", "p-12")
+    dev.shell.run("workflow", "suspend", "p-12", "--reason", "the shop is closed")
+
+    with dev.shell.start("workflow", "result", "p-12") as waiting:
+        until(lambda: "p-12 is suspended: " in waiting.err, "it says so")
+        assert "the shop is closed (still waiting)" in waiting.err
+        dev.shell.run("workflow", "resume", "p-12")
+        dev.shell.run("workflow", "signal", "p-12", "say", "-i", '"open"')
+        assert waiting.wait() == DONE
+        assert waiting.out == '["open"]\n'
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("", "is empty"), ("x" * 300, "is longer than 255 bytes")])
