@@ -69,6 +69,9 @@ class Database(Protocol):
     def prepare_namespace(self, connection: sa.Connection) -> None:
         """Before a migration: keep others from migrating, make the schema."""
 
+    def check_outcome(self, connection: sa.Connection) -> None:
+        """Raises StoreUnavailableError where the database did commit, but said that it may yet lose it."""
+
     def translate(self, error: Exception) -> Exception:
         """What an error of the driver, or SQLAlchemy's around it, means to the catcher, without payload."""
 
@@ -94,6 +97,10 @@ class OwnedConnection:
             if self._connection is None:
                 self._connection = self._engine.connect()
             yield self._connection
+            self._database.check_outcome(self._connection)
+        except StoreUnavailableError:
+            self.close()
+            raise
         except (sa.exc.DBAPIError, self._database.driver_error) as error:
             fault = self._database.translate(error)
             if not isinstance(fault, DataRefusedError):

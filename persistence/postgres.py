@@ -55,6 +55,12 @@ _ISOLATION = {
     Role.AUDITOR: "REPEATABLE READ",
 }
 
+_WAITING_FOR_STANDBY = "SyncRepWaitForLSN"
+"""The function of the server that warns, as it ends the wait of a commit before a standby has it. Its text may
+be in any language."""
+_DOUBT = "dalsegno doubt"
+"""What it said, among the notes that SQLAlchemy keeps for a connection's life."""
+
 _INTRODUCTION = "SELECT current_setting('dalsegno.role', true), current_setting('server_encoding')"
 
 _SOCKET = {
@@ -118,7 +124,7 @@ class Postgres:
             use_native_hstore=False,
             hide_parameters=True,
         )
-        sa.event.listen(engine, "connect", lambda connection, _: self._prepare(connection, role))
+        sa.event.listen(engine, "connect", lambda connection, record: self._prepare(connection, record, role))
         return engine
 
     def _connection_parameters(self, role: Role) -> dict[str, Any]:
@@ -142,8 +148,16 @@ class Postgres:
         given = self.url.parameters.get("options", "")
         return " ".join([*(f"-c {name}={value}" for name, value in settings.items()), given])
 
-    def _prepare(self, connection: psycopg.Connection[Any], role: Role) -> None:
+    def _prepare(
+        self, connection: psycopg.Connection[Any], record: sa.pool.ConnectionPoolEntry, role: Role
+    ) -> None:
         """Raises ConfigurationError where the server, or what stands before it, is none for dalsegno."""
+
+        def heard(notice: psycopg.errors.Diagnostic) -> None:
+            if notice.source_function == _WAITING_FOR_STANDBY:
+                record.info[_DOUBT] = notice.message_primary or "the wait for a standby was cancelled"
+
+        connection.add_notice_handler(heard)
         if role in (Role.READER, Role.AUDITOR):
             # Not an option of the start: libpq would take every host for a standby.
             connection.execute("SET default_transaction_read_only = on")
@@ -195,6 +209,10 @@ class Postgres:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         if self.url.schema is not None:
             connection.execute(sa.schema.CreateSchema(self.url.schema, if_not_exists=True))
+
+    def check_outcome(self, connection: sa.Connection) -> None:
+        if doubt := connection.info.get(_DOUBT):
+            raise unavailable(self.url, f"a commit may not have reached the synchronous standby ({doubt})")
 
     def translate(self, error: Exception) -> Exception:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -155,6 +155,9 @@ class Sqlite:
     def prepare_namespace(self, connection: sa.Connection) -> None:
         """The transaction itself keeps others out, and the file is the schema."""
 
+    def check_outcome(self, connection: sa.Connection) -> None:
+        """What SQLite has committed is on the disk."""
+
     def translate(self, error: Exception) -> Exception:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if not isinstance(cause, sqlite3.Error):

@@ -7,11 +7,13 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy import make_url
 
 from dalsegno.errors import StoreUnavailableError
@@ -21,7 +23,7 @@ from dalsegno.persistence.port import Store
 from dalsegno.persistence.postgres import Postgres
 from dalsegno.persistence.url import parse_url
 from tests.persistence.rounds import HOUR, creation, round_of, step
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, wait_until
 
 
 def prepared(url: str) -> Store:
@@ -80,6 +82,66 @@ def test_what_was_committed_survives_a_restart_of_the_server(
         assert loaded.instance is not None
         assert loaded.instance.sequence == 2
         store.close()
+
+
+@pytest.fixture
+def deserted(private_postgres: PostgresServer) -> Iterator[str]:
+    """A database whose commits wait for a standby that never comes, once a test has said `standby_wanted`."""
+    with private_postgres.database() as url:
+        yield url
+        standby_wanted(url, "")
+
+
+def standby_wanted(url: str, name: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(sql.Literal(name)))
+        connection.execute("SELECT pg_reload_conf()")
+        wait_until(
+            lambda: connection.execute("SHOW synchronous_standby_names").fetchone() == (name,),
+            30,
+            "the setting",
+        )
+
+
+def waiting_backend(url: str) -> int | None:
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute(query).fetchone()
+        return found[0] if found else None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("ended_by", ["pg_cancel_backend", "pg_terminate_backend"])
+@pytest.mark.parametrize("who", ["writer", "membership"])
+def test_a_commit_that_no_longer_waits_for_the_standby_has_an_unknown_outcome(
+    deserted: str, ended_by: str, who: str
+) -> None:
+    store = prepared(deserted)
+    writer, reader, membership = store.writer(), store.reader(), store.membership()
+    writer.commit(round_of(creation("order-1")))
+    membership.cluster()
+
+    def write() -> object:
+        if who == "writer":
+            return writer.commit(round_of(step("order-1", 2)))
+        return membership.renew("host-a", ttl=HOUR)
+
+    standby_wanted(deserted, "nobody")
+    with ThreadPoolExecutor(1) as thread:
+        committing = thread.submit(write)
+        wait_until(lambda: waiting_backend(deserted) is not None, 30, "the wait for the standby")
+        with psycopg.connect(deserted, autocommit=True) as other:
+            other.execute(f"SELECT {ended_by}(%s)".encode(), [waiting_backend(deserted)])
+        with pytest.raises(StoreUnavailableError):
+            committing.result(30)
+    standby_wanted(deserted, "")
+
+    (loaded,) = reader.load(["order-1"])
+    assert loaded.instance is not None
+    assert loaded.instance.sequence == (2 if who == "writer" else 1)
+    assert bool(writer.commit(round_of(step("order-1", 2))).missed) == (who == "writer")
+    assert membership.renew("host-a", ttl=HOUR) > 0
+    store.close()
 
 
 class Proxy:
