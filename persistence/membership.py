@@ -1,9 +1,10 @@
 """Hosts, leases, strikes: who may commit for what.
 
 A lease is (partition, owner, epoch). It is held as long as its owner's row in `hosts` is live, which is ONE
-fact, the row's expiry by the database's clock; it is taken by raising the epoch. Nothing ever lowers an epoch,
-so a host that lost a lease unawares, frozen or cut off, is refused by the fence of its next commit whatever the
-clocks say. Clocks decide how soon a lease can be taken, never whether two hosts can commit for it.
+fact, the row's expiry by the database's clock (and hosts delete a row that they see renewed no more); it is
+taken by raising the epoch. Nothing ever lowers an epoch, so a host that lost a lease unawares, frozen or cut
+off, is refused by the fence of its next commit whatever the clocks say. Clocks decide how soon a lease can be
+taken, never whether two hosts can commit for it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class SqlMembership:
         """A host that joins has nothing: what a row of the same name still owned is free again. Rows of hosts
         that have expired are deleted by the way."""
         now = self._database.now()
-        row = {"expires_at": now + ttl, "version": version}
+        row = {"expires_at": now + ttl, "version": version, "ttl": ttl}
         statement = self._database.insert_or_update(hosts, {"host_id": host_id, **row}, row)
         with self._owned.transaction() as connection:
             connection.execute(sa.update(leases).where(leases.c.owner == host_id).values(owner=None))
@@ -42,7 +43,7 @@ class SqlMembership:
         statement = (
             sa.update(hosts)
             .where(hosts.c.host_id == host_id, hosts.c.expires_at > now)
-            .values(expires_at=now + ttl)
+            .values(expires_at=now + ttl, ttl=ttl)
             .returning(hosts.c.expires_at)
         )
         with self._owned.transaction() as connection:
@@ -51,9 +52,10 @@ class SqlMembership:
             raise _gone(host_id)
         return expires_at - ttl
 
-    def expire(self, host_id: str) -> None:
+    def expire(self, host_id: str, *, at: int | None = None) -> None:
+        statement = sa.delete(hosts).where(hosts.c.host_id == host_id)
         with self._owned.transaction() as connection:
-            connection.execute(sa.delete(hosts).where(hosts.c.host_id == host_id))
+            connection.execute(statement if at is None else statement.where(hosts.c.expires_at == at))
 
     def cluster(self) -> Cluster:
         now = self._database.now()
@@ -65,7 +67,7 @@ class SqlMembership:
             found = connection.execute(live).all()
         return Cluster(
             now=time,
-            hosts=tuple(HostRow(row.host_id, row.expires_at, row.version) for row in found),
+            hosts=tuple(HostRow(row.host_id, row.expires_at, row.version, row.ttl) for row in found),
             leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
         )
 

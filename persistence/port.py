@@ -241,9 +241,12 @@ class Reader(Protocol):
 
 
 class HostRow(Struct, frozen=True):
+    """`ttl` is how long a renewal is good for, in microseconds; 0: an older version does not say."""
+
     host_id: str
     expires_at: int
     version: str
+    ttl: int = 0
 
 
 class LeaseRow(Struct, frozen=True):
@@ -270,9 +273,10 @@ class Membership(Protocol):
         """Extend the row by one statement; database time is returned. FencedError when it is gone or expired:
         others may own the leases by now, so the host must drop everything and join anew."""
 
-    def expire(self, host_id: str) -> None:
-        """Delete the host's row: its leases are free to take at once. Called by the parent that killed it
-        and by a host that leaves."""
+    def expire(self, host_id: str, *, at: int | None = None) -> None:
+        """Delete the host's row: its leases are free to take at once. Called by the parent that killed it, by
+        a host that leaves, and by one that has seen the row not being renewed: then only if it still expires
+        `at` that time."""
 
     def cluster(self) -> Cluster: ...
 

@@ -32,6 +32,7 @@ hosts = sa.Table(
     sa.Column("host_id", Key, primary_key=True),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
+    sa.Column("ttl", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 leases = sa.Table(

@@ -28,6 +28,7 @@ from dalsegno.actors.supervisor.host_listener import Deliver, Listener
 from dalsegno.actors.supervisor.tenure import Tenure
 from dalsegno.actors.supervisor.ticker import Ticker
 from dalsegno.actors.supervisor.validity import Validity
+from dalsegno.actors.supervisor.vigil import Vigil
 from dalsegno.errors import FencedError, StoreUnavailableError
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
 
@@ -111,6 +112,7 @@ class HostSupervisor(pykka.ThreadingActor):
         self._ttl = options.lease_ttl_seconds
         self._interval = options.lease_ttl_seconds / RENEWALS_PER_TTL
         self._membership = options.membership()
+        self._vigil = Vigil()
         self._ticker = Ticker(self.actor_ref, Tick())
         self._tenure: Tenure | None = None
         self._host_id = options.host_id
@@ -122,7 +124,7 @@ class HostSupervisor(pykka.ThreadingActor):
         self._trim_at = self._clock() + TRIM_SECONDS
         self._store_now = 0
         self._next_expiry = float("inf")
-        """When the first of the other hosts' rows will run out, unless it is renewed."""
+        """When the first of the other hosts will be found dead, unless it renews its row."""
         self._failures = 0
         self._leaving = False
         self._has_ended = False
@@ -236,7 +238,7 @@ class HostSupervisor(pykka.ThreadingActor):
             )
 
     def _look(self, tenure: Tenure) -> None:
-        cluster = self._membership.cluster()
+        cluster = self._cluster_of_the_living(tenure)
         self._check_validity(tenure)
         self._next_expiry = self._expiry_of_others(tenure, cluster)
         self._tell_peers(tenure, cluster)
@@ -254,9 +256,23 @@ class HostSupervisor(pykka.ThreadingActor):
             self._check_validity(tenure)
             self._gain(tenure, taken)
 
+    def _cluster_of_the_living(self, tenure: Tenure) -> Cluster:
+        """Without those whose rows are renewed no more, although by the database's clock they are good."""
+        asked_at = self._clock()
+        cluster = self._membership.cluster()
+        others = [host for host in cluster.hosts if host.host_id != tenure.host_id]
+        dead = self._vigil.look(others, asked_at=asked_at, answered_at=self._clock())
+        if not dead:
+            return cluster
+        for host in dead:
+            self._membership.expire(host.host_id, at=host.expires_at)
+            log.warning("host_not_renewed", host_id=host.host_id, claimed=(host.expires_at - cluster.now) / 1e6)
+        return self._membership.cluster()
+
     def _expiry_of_others(self, tenure: Tenure, cluster: Cluster) -> float:
         others = [host.expires_at for host in cluster.hosts if host.host_id != tenure.host_id]
-        return self._clock() + (min(others) - cluster.now) / MICROSECONDS if others else float("inf")
+        expiry = self._clock() + (min(others) - cluster.now) / MICROSECONDS if others else float("inf")
+        return min(expiry, self._vigil.next_end())
 
     def _tell_peers(self, tenure: Tenure, cluster: Cluster) -> None:
         peers = tuple(sorted(host.host_id for host in cluster.hosts))

@@ -25,13 +25,13 @@ def test_a_fresh_namespace_has_all_its_leases_free_at_epoch_0(membership: Member
 
 def test_a_host_joins_for_a_time_by_the_database_clock_and_renews_it(membership: Membership) -> None:
     joined = membership.join("host-a", ttl=HOUR, version="1.2")
-    assert membership.cluster().hosts == (HostRow("host-a", joined + HOUR, "1.2"),)
+    assert membership.cluster().hosts == (HostRow("host-a", joined + HOUR, "1.2", HOUR),)
 
     renewed = membership.renew("host-a", ttl=2 * HOUR)
 
     cluster = membership.cluster()
     assert joined <= renewed <= cluster.now
-    assert cluster.hosts == (HostRow("host-a", renewed + 2 * HOUR, "1.2"),)
+    assert cluster.hosts == (HostRow("host-a", renewed + 2 * HOUR, "1.2", 2 * HOUR),)
 
 
 def test_a_host_that_is_unknown_or_expired_cannot_renew(membership: Membership) -> None:
@@ -159,3 +159,14 @@ def test_old_answers_are_trimmed_oldest_first_up_to_a_limit(
     assert membership.trim_seen(older_than=4) == 1
     assert membership.trim_seen(older_than=4) == 0
     assert list(reader.load(["order-1"])[0].seen) == ["m4", "m5"]
+
+
+def test_a_row_is_deleted_only_as_it_was_seen(membership: Membership) -> None:
+    membership.join("host-a", ttl=HOUR, version="1")
+    (seen,) = membership.cluster().hosts
+    membership.renew("host-a", ttl=2 * HOUR)
+    membership.expire("host-a", at=seen.expires_at)
+    (renewed,) = membership.cluster().hosts
+    assert renewed.ttl == 2 * HOUR
+    membership.expire("host-a", at=renewed.expires_at)
+    assert membership.cluster().hosts == ()

@@ -76,6 +76,7 @@ def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_
     made = store.migrate(partitions=3)
     store.membership().join("host-a", ttl=HOUR, version="1")
     with bare_connection(store_url) as connection:
+        connection.execute(sa.text("ALTER TABLE hosts DROP COLUMN ttl"))
         connection.execute(sa.text("ALTER TABLE meta DROP COLUMN identity"))
         connection.execute(sa.text("UPDATE dalsegno_version SET version_num = '0001'"))
     with pytest.raises(SchemaError, match=r"revision 0001.*dalsegno init"):

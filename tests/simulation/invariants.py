@@ -292,6 +292,13 @@ class Invariants:
         if len(items) > run.signals:
             raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
 
+    def nothing_stands_still(self) -> None:
+        """Who owns a partition lives, whatever the database's clock makes of it."""
+        alive = {host.engine.host_id for host in self._simulation.hosts.values() if host.is_alive}
+        for lease in self._simulation.store.leases:
+            if lease.owner not in alive:
+                raise Violation("standstill", f"partition {lease.partition} is {lease.owner}'s, who is dead")
+
     # --- the end ---------------------------------------------------------------------------------------------
 
     def at_the_end(self) -> None:

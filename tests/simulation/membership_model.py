@@ -45,6 +45,7 @@ class MembershipModel:
                 if expires_at <= now:
                     del self._store.hosts[other]
             self._store.hosts[host_id] = now + ttl
+            self._store.lease_time = ttl
             return now
 
         return self._call(statement)
@@ -59,14 +60,18 @@ class MembershipModel:
 
         return self._call(statement)
 
-    def expire(self, host_id: str) -> None:
-        self._call(lambda: self._store.hosts.pop(host_id, None))
+    def expire(self, host_id: str, *, at: int | None = None) -> None:
+        def statement() -> None:
+            if at in (None, self._store.hosts.get(host_id)):
+                self._store.hosts.pop(host_id, None)
+
+        self._call(statement)
 
     def cluster(self) -> Cluster:
         def statement() -> Cluster:
             now = self._store.now()
             live = sorted((host, at) for host, at in self._store.hosts.items() if at > now)
-            rows = tuple(HostRow(host, at, "simulated") for host, at in live)
+            rows = tuple(HostRow(host, at, "simulated", self._store.lease_time) for host, at in live)
             return Cluster(now=now, hosts=rows, leases=tuple(self._store.leases))
 
         return self._call(statement)

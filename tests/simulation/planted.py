@@ -1,4 +1,4 @@
-"""Thirteen bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
+"""Fourteen bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
 
 Each is a context manager that swaps one function of the engine (or, where a rule is the database's, of the
 store's model) for one that has the bug.
@@ -17,6 +17,7 @@ from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
+from dalsegno.actors.supervisor.vigil import Vigil
 from dalsegno.actors.workflow_actor import attempts, loading, workings
 from dalsegno.actors.workflow_actor.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.activities import Activity, number_in
@@ -162,6 +163,11 @@ def effect_forgotten_before_its_confirm() -> AbstractContextManager[Any]:
     return patch.object(Confirmations, "to_forget", to_forget)
 
 
+def rows_believed() -> AbstractContextManager[Any]:
+    """A host is alive for as long as its row says, although nobody renews it."""
+    return patch.object(Vigil, "look", lambda self, rows, asked_at, answered_at: [])
+
+
 BUGS: dict[Plant, set[str]] = {
     leases_read_without_a_lock: {"I3"},
     acknowledged_before_the_commit: {"I24"},
@@ -177,5 +183,6 @@ BUGS: dict[Plant, set[str]] = {
     wakeup_removed_at_its_commit: {"I11"},
     prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
     effect_forgotten_before_its_confirm: {"I7"},
+    rows_believed: {"standstill"},
 }
 """Each with the invariants that may find it."""

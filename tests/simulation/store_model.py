@@ -58,6 +58,8 @@ class StoreModel:
         self.clock_offset = 0
         self._highest_offset = 0
         self.hosts: dict[str, int] = {}
+        self.lease_time = 0
+        """All hosts of a simulation have the same."""
         self.leases = [LeaseRow(partition, None, 0) for partition in range(partitions)]
         self.instances: dict[str, InstanceWrite] = {}
         self.journal: dict[str, list[JournalRow]] = defaultdict(list)

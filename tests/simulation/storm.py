@@ -39,6 +39,7 @@ class Storm:
             "task queue purged": lambda: self._purge(delete=False),
             "task queue deleted": lambda: self._purge(delete=True),
             "clock steps": self._step_clock,
+            "host killed as the clock goes back": self._kill_as_the_clock_goes_back,
         }
 
     def begin(self) -> None:
@@ -158,7 +159,14 @@ class Storm:
         return host is not None
 
     def _step_clock(self) -> bool:
-        step = self._stream.choice((-20, -1, 1, 5, 60)) * SECOND
+        self._put_clock(self._stream.choice((-20, -1, 1, 5, 60)) * SECOND)
+        return True
+
+    def _put_clock(self, step: int) -> None:
         self._simulation.store.step_clock(step)
         self._simulation.scheduler.trace("database", f"steps its clock by {step / SECOND} s")
-        return True
+
+    def _kill_as_the_clock_goes_back(self) -> bool:
+        """Its row claims to live on for minutes."""
+        self._put_clock(-120 * SECOND)
+        return self._kill_host()

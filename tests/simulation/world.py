@@ -38,6 +38,10 @@ CALM = 1_800 * SECOND
 """Within this, everything must be finished: liveness is an invariant, too. So long because tasks that were lost
 together are missed together, and each that is sent again makes the next wait twice as long as before."""
 
+STANDSTILL = 60 * SECOND
+"""After the storm every partition is served within: the longest freeze or silence, then a dead host's restart,
+the time of a lease in which its row is watched, and some renewals."""
+
 
 class Simulation:
     """Built from a seed alone; `only` is for finding out which of its faults a failure takes."""
@@ -83,6 +87,7 @@ class Simulation:
             self.scheduler.run(until=STORM)
             self.faults.active = False
             self.scheduler.trace("weather", "the storm is over")
+            self.scheduler.after(STANDSTILL, self.invariants.nothing_stands_still)
             if not self.scheduler.run(until=STORM + CALM, done=self._is_done):
                 raise Violation("I29", f"after {CALM // SECOND} s of calm, not done: {self._unfinished()}")
             self.scheduler.run(until=self.scheduler.now + 2 * SECOND)

@@ -1,0 +1,33 @@
+"""A real SQLite store, and a host that has joined it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dalsegno.persistence import open_store
+from dalsegno.persistence.port import Membership, Store
+from tests.supervisor.seat import PARTITIONS, Host
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    store.migrate(partitions=PARTITIONS)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def outside(store: Store) -> Membership:
+    """The test's own look at the tables."""
+    return store.membership()
+
+
+@pytest.fixture
+def host(store: Store) -> Host:
+    host = Host(store, "host-a")
+    host.tick()
+    return host
