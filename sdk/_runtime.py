@@ -90,6 +90,9 @@ class WorkflowRuntime(Protocol):
 
     def condition(self, holds: Callable[[], bool], line: str) -> asyncio.Future[None]: ...
 
+    def holds(self, condition: Callable[[], bool]) -> bool:
+        """Whether it does now. For the task that runs."""
+
     def checkpoint(self, state: Any, line: str) -> NoReturn: ...
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None: ...

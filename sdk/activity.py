@@ -12,6 +12,7 @@ starts by itself has to be given a copy of the context (`contextvars.copy_contex
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -21,14 +22,15 @@ from typing import Any, Protocol, TypeVar, cast, overload
 
 import structlog
 
+from dalsegno import given
 from dalsegno._log import get_logger
+from dalsegno.name_rules import why_not_name
 from dalsegno.policies import Duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAME_ATTRIBUTE = "__dalsegno_name__"
 """On a decorated function: the activity type that it implements."""
-NAME_CHARACTERS_MAX = 255
 
 
 @overload
@@ -42,26 +44,51 @@ def defn(*, name: str | None = None) -> Callable[[F], F]: ...
 def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
 
-    Arguments travel by position. Raises TypeError for what cannot be an activity, ValueError for a bad name.
+    A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
+    travel by position. Raises TypeError for what cannot be an activity, ValueError for a bad name.
     """
+    if name is not None:
+        name = given.name("The name of an activity", name)
 
     def mark(target: F) -> F:
-        activity_type = target.__name__ if name is None and inspect.isroutine(target) else name
-        _require_activity(target)
-        if not activity_type or len(activity_type) > NAME_CHARACTERS_MAX or activity_type == "<lambda>":
-            raise ValueError(
-                f"An activity's name has 1 to {NAME_CHARACTERS_MAX} characters, but {_described(target)} would "
-                f"be {(activity_type or '')[:NAME_CHARACTERS_MAX]!r}: use @activity.defn(name=...)."
-            )
-        setattr(target, NAME_ATTRIBUTE, activity_type)
-        return target
+        function = target if inspect.isroutine(target) else _as_function(target, name)
+        # Of a static or class method, what `Class.method` gives is the function inside.
+        inner: Callable[..., Any] = getattr(function, "__func__", function)
+        _require_activity(inner)
+        activity_type = inner.__name__ if name is None else name
+        if name is None and ("<" in activity_type or why_not_name(activity_type)):
+            raise ValueError(f"{_described(target)} has no name of its own: use @activity.defn(name=...).")
+        for marked in (function,) if function is inner else (function, inner):
+            setattr(marked, NAME_ATTRIBUTE, activity_type)
+        return function
 
     return mark if fn is None else mark(fn)
 
 
+def _as_function(target: F, name: str | None) -> F:
+    """What calls a partial, or an object that can be called."""
+    inner = target.func if isinstance(target, functools.partial) else _call_of(target)
+    if inner is None or (name is None and not isinstance(target, functools.partial)):
+        raise TypeError(
+            f"@activity.defn is for functions and methods, but {_described(target)} is neither: an object with "
+            "__call__ needs a name, @activity.defn(name=...)."
+        )
+
+    def call(*args: Any) -> Any:
+        return target(*args)
+
+    call.__name__ = call.__qualname__ = getattr(inner, "__name__", "<partial>")
+    call.__doc__ = inner.__doc__
+    call.__annotations__ = dict(getattr(inner, "__annotations__", {}))
+    call.__dict__.update(__signature__=inspect.signature(target), __wrapped__=inner)
+    return cast(F, call)
+
+
+def _call_of(target: object) -> Callable[..., Any] | None:
+    return None if inspect.isclass(target) else getattr(target, "__call__", None)  # noqa: B004 - it is wanted itself
+
+
 def _require_activity(target: Callable[..., Any]) -> None:
-    if not inspect.isroutine(target):
-        raise TypeError(f"@activity.defn is for functions and methods, but {_described(target)} is neither.")
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
         raise TypeError(f"{_described(target)} is a generator; an activity returns one value when it is done.")
     for parameter in inspect.signature(target).parameters.values():
@@ -174,7 +201,7 @@ async def wait_for_cancelled() -> None:
 
 def wait_for_cancelled_sync(timeout: Duration | None = None) -> None:
     """Block until this attempt is asked to stop, or `timeout` has passed. For sync activities."""
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    seconds = None if timeout is None else given.seconds("timeout", timeout)
     _context("wait_for_cancelled_sync").wait_for_cancelled_sync(seconds)
 
 

@@ -7,11 +7,13 @@ strings: the class and its run method carry the workflow type, signal and query 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from dalsegno import given
 from dalsegno.converter import Signature, signature_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,7 +23,6 @@ RUN_ATTRIBUTE = "__dalsegno_run__"
 INIT_ATTRIBUTE = "__dalsegno_init__"
 DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
 ROLE_ATTRIBUTE = "__dalsegno_role__"
-NAME_CHARACTERS_MAX = 255
 
 Role = Literal["run", "signal", "query"]
 
@@ -96,7 +97,7 @@ def mark(function: F, role: Role, name: str | None) -> F:
         raise TypeError(f"{where} must not be async: a query only reads, and is answered at once.")
     _require_positional(function, where)
     if name is not None:
-        _require_name(name, where)
+        name = given.name(f"The name of {where}", name)
         setattr(function, NAME_ATTRIBUTE, name)
     setattr(function, ROLE_ATTRIBUTE, Marked(role, name))
     return function
@@ -109,8 +110,7 @@ def define(
     where = described(cls)
     if not inspect.isclass(cls):
         raise TypeError(f"@workflow.defn is for classes, but {where} is not one.")
-    workflow_type = name if name is not None else cls.__name__
-    _require_name(workflow_type, where)
+    workflow_type = given.name(f"The name of {where}", cls.__name__ if name is None else name)
     marked = dict(_marked_methods(cls))
     run = _the_run_method(cls, marked)
     definition = WorkflowDefinition(
@@ -180,12 +180,7 @@ def _init_takes_args(cls: type[Any], run: Callable[..., Any]) -> bool:
     init = cls.__init__
     parameters = list(inspect.signature(init).parameters.values())[1:]
     if getattr(init, INIT_ATTRIBUTE, False):
-        expected = list(inspect.signature(run).parameters)[1:]
-        if [parameter.name for parameter in parameters] != expected:
-            raise TypeError(
-                f"{described(cls)}.__init__ is decorated with @workflow.init, so it must take the same "
-                f"parameters as {run.__name__} ({', '.join(expected) or 'none'})."
-            )
+        _require_fitting(cls, parameters, run)
         return True
     if init is object.__init__:
         return False
@@ -196,6 +191,28 @@ def _init_takes_args(cls: type[Any], run: Callable[..., Any]) -> bool:
             "with @workflow.init to be given the arguments of the run method."
         )
     return False
+
+
+def _require_fitting(cls: type[Any], parameters: list[inspect.Parameter], run: Callable[..., Any]) -> None:
+    """`__init__` is given what `run` is given, by position, so it must take as many; names may differ."""
+    of_run = list(inspect.signature(run).parameters.values())[1:]
+    least, most = _room(of_run)
+    init_least, init_most = _room(parameters)
+    if init_least > least or init_most < most:
+        raise TypeError(
+            f"{described(cls)}.__init__ is decorated with @workflow.init, so it must take the same arguments, "
+            f"by position, as {run.__name__} ({', '.join(map(str, of_run)) or 'none'})."
+        )
+
+
+def _room(parameters: list[inspect.Parameter]) -> tuple[float, float]:
+    """How many arguments must be given by position, and how many may be; never enough with one that cannot."""
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
+        return math.inf, len(positional)
+    required = sum(p.default is p.empty for p in positional)
+    endless = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return required, math.inf if endless else len(positional)
 
 
 def _handlers(cls: type[Any], marked: Mapping[str, Marked], role: Role) -> dict[str | None, HandlerDefinition]:
@@ -220,10 +237,3 @@ def _require_positional(function: Callable[..., Any], where: str) -> None:
                 f"Parameter {parameter.name!r} of {where} can only be given by keyword, but arguments travel "
                 "by position: give it a default, or take the * out of the signature."
             )
-
-
-def _require_name(name: str, where: str) -> None:
-    if not name or len(name) > NAME_CHARACTERS_MAX:
-        raise ValueError(
-            f"The name of {where} has {len(name)} characters, but names here have 1 to {NAME_CHARACTERS_MAX}."
-        )

@@ -178,10 +178,9 @@ class ApplicationError(FailureError):
     ) -> None:
         super().__init__(message)
         self.details = details
-        if type:
-            self.type = given.text("The type of an ApplicationError", type, characters=TYPE_CHARACTERS_MAX)
-        elif type is not None and type != "":
-            raise given.wrong_type("The type of an ApplicationError", type, "a text")
+        if type is not None:
+            name = given.text("The type of an ApplicationError", type, characters=TYPE_CHARACTERS_MAX)
+            self.type = name or self.type
         self.non_retryable = given.flag("non_retryable", non_retryable)
         if next_retry_delay is not None:
             self.next_retry_delay = given.seconds("next_retry_delay", next_retry_delay)

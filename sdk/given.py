@@ -171,6 +171,24 @@ def uncut_microseconds(what: str, value: object, *, positive: bool = False) -> i
     return math.ceil(scaled) if scaled < math.inf else math.ceil(plain) * 1_000_000
 
 
+def span(what: str, value: object) -> float:
+    """A duration that is finite, and may be negative, which is no time at all."""
+    plain = _seconds(what, value)
+    if not math.isfinite(plain):
+        raise wrong_value(what, value, "a finite duration")
+    return plain
+
+
+def patience(what: str, value: object) -> float | None:
+    """How many seconds somebody waits; None and infinity are without end."""
+    plain = None if value is None else _seconds(what, value)
+    if plain is None or plain == math.inf:
+        return None
+    if math.isnan(plain):
+        raise wrong_value(what, value, "a duration")
+    return plain
+
+
 def _seconds(what: str, value: object) -> float:
     if isinstance(value, timedelta):
         return timedelta.total_seconds(value)

@@ -15,6 +15,7 @@ from dalsegno.given import Duration
 
 __all__ = [
     "MICROSECONDS_PER_SECOND",
+    "ActivityCancellationType",
     "Duration",
     "RetryPolicy",
     "WorkflowIDConflictPolicy",
@@ -87,6 +88,17 @@ def _error_types(types: Any) -> tuple[str, ...]:
 def _error_type(error_type: Any) -> str:
     name = error_type.__name__ if isinstance(error_type, type) else error_type
     return given.text("A name in RetryPolicy.non_retryable_error_types", name, characters=255)
+
+
+class ActivityCancellationType(StrEnum):
+    """What cancelling an activity does."""
+
+    TRY_CANCEL = "try_cancel"
+    """Ask the worker to stop, and count the activity as cancelled at once."""
+    WAIT_CANCELLATION_COMPLETED = "wait_cancellation_completed"
+    """Ask the worker to stop, and wait for what it says; it may still complete."""
+    ABANDON = "abandon"
+    """Let it run, and wait for it no longer."""
 
 
 class WorkflowIDConflictPolicy(StrEnum):

@@ -28,12 +28,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, NoReturn, TypeVar, cast, overload
 from uuid import UUID
 
+from dalsegno import given
 from dalsegno._activities import (
-    ActivityCancellationType,
     ActivityOptions,
     execute_activity,
     execute_activity_method,
@@ -50,7 +51,7 @@ from dalsegno._runtime import (
 )
 from dalsegno.converter import from_payload
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
-from dalsegno.policies import MICROSECONDS_PER_SECOND, Duration
+from dalsegno.policies import MICROSECONDS_PER_SECOND, ActivityCancellationType, Duration
 from dalsegno.workflow_logger import logger
 
 __all__ = [
@@ -131,10 +132,21 @@ def defn(
     """
 
     def decorate(target: C) -> C:
-        define(target, name, tuple(failure_exception_types))
+        define(target, name, _exception_types(failure_exception_types))
         return target
 
     return decorate if cls is None else decorate(cls)
+
+
+def _exception_types(types: Any) -> tuple[type[BaseException], ...]:
+    what = "failure_exception_types"
+    if isinstance(types, type) or not isinstance(types, Iterable):
+        raise given.wrong_type(what, types, "a list of exception classes")
+    classes = tuple(types)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            raise given.wrong_type(f"A member of {what}", cls, "an exception class")
+    return classes
 
 
 def run(method: F) -> F:
@@ -143,7 +155,7 @@ def run(method: F) -> F:
 
 
 def init(init_method: F) -> F:
-    """Mark `__init__`: it is given the arguments of the run method, and must take the same."""
+    """Mark `__init__`: it is given the arguments of the run method, by position, and must take as many."""
     if getattr(init_method, "__name__", None) != "__init__":
         raise TypeError(f"@workflow.init is for __init__, but {described(init_method)} is not it.")
     setattr(init_method, INIT_ATTRIBUTE, True)
@@ -185,7 +197,7 @@ def query(
 
 
 def _handler_decorator(role: Any, method: F | None, name: str | None, dynamic: bool) -> F | Callable[[F], F]:
-    if dynamic and name is not None:
+    if given.flag("dynamic", dynamic) and name is not None:
         raise ValueError(
             f"@workflow.{role} takes a name or dynamic=True, not both: a dynamic handler takes all names."
         )
@@ -217,23 +229,29 @@ def time_ns() -> int:
 
 async def sleep(duration: Duration) -> None:
     """A durable timer; the same as asyncio.sleep, but for timedeltas."""
-    await asyncio.sleep(_seconds(duration))
+    await asyncio.sleep(given.span("duration", duration))
 
 
 def wait_condition(fn: Callable[[], bool], *, timeout: Duration | None = None) -> Coroutine[Any, Any, None]:
     """Wait until `fn()` is true. It is asked again after each thing that happens to the workflow, and must only
     look. Of several waiters one is woken at a time, so that each finds its own condition true.
 
-    Raises asyncio.TimeoutError when `timeout` passes first.
+    Raises asyncio.TimeoutError when `timeout` passes first. What is true already needs no time: it returns even
+    with a timeout of 0.
     """
     current_runtime("wait_condition")
-    return _wait_condition(fn, None if timeout is None else _seconds(timeout), call_site(sys._getframe(1)))
+    if not callable(fn) or iscoroutinefunction(fn):
+        raise given.wrong_type("The condition", fn, "a plain function without arguments, which is not async")
+    return _wait_condition(fn, _timeout(timeout), call_site(sys._getframe(1)))
 
 
 async def _wait_condition(fn: Callable[[], bool], timeout: float | None, line: str) -> None:
-    condition = current_runtime("wait_condition").condition
+    runtime = current_runtime("wait_condition")
+    condition = runtime.condition
     if timeout is None:
         await condition(fn, line)
+        return
+    if timeout <= 0 and runtime.holds(fn):
         return
     async with asyncio.timeout(timeout):
         await condition(fn, line)
@@ -251,7 +269,7 @@ async def wait(
 ) -> tuple[list[asyncio.Future[T]], list[asyncio.Future[T]]]:
     """asyncio.wait, with lists in the order given instead of sets. (asyncio.wait itself works as well.)"""
     futures = list(dict.fromkeys(fs))
-    seconds = None if timeout is None else _seconds(timeout)
+    seconds = _timeout(timeout)
     done, pending = await asyncio.wait(futures, timeout=seconds, return_when=return_when)
     return [f for f in futures if f in done], [f for f in futures if f in pending]
 
@@ -260,13 +278,13 @@ def as_completed(
     fs: Iterable[Awaitable[T]], *, timeout: Duration | None = None
 ) -> Iterator[Coroutine[Any, Any, T]]:
     """asyncio.as_completed, for any iterable. (asyncio's takes coroutines in lists and tuples only.)"""
-    seconds = None if timeout is None else _seconds(timeout)
+    seconds = _timeout(timeout)
     futures = [asyncio.ensure_future(f) for f in dict.fromkeys(fs)]
     return cast("Iterator[Coroutine[Any, Any, T]]", asyncio.as_completed(futures, timeout=seconds))
 
 
-def _seconds(duration: Duration) -> float:
-    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+def _timeout(timeout: Duration | None) -> float | None:
+    return None if timeout is None else given.span("timeout", timeout)
 
 
 # The sign
@@ -361,13 +379,13 @@ def all_handlers_finished() -> bool:
 
 
 def get_signal_handler(name: str) -> Callable[..., Any] | None:
-    return current_runtime("get_signal_handler").handler("signal", name)
+    return current_runtime("get_signal_handler").handler("signal", given.name("name", name))
 
 
 def set_signal_handler(name: str, handler: Callable[..., Any] | None) -> None:
     """Handle the signal `name` with a callable from now on (None: no longer). Signals of that name that waited
     for a handler are handed to it, in the order they came."""
-    current_runtime("set_signal_handler").set_handler("signal", name, handler)
+    current_runtime("set_signal_handler").set_handler("signal", given.name("name", name), handler)
 
 
 def get_dynamic_signal_handler() -> Callable[..., Any] | None:
@@ -380,12 +398,12 @@ def set_dynamic_signal_handler(handler: Callable[..., Any] | None) -> None:
 
 
 def get_query_handler(name: str) -> Callable[..., Any] | None:
-    return current_runtime("get_query_handler").handler("query", name)
+    return current_runtime("get_query_handler").handler("query", given.name("name", name))
 
 
 def set_query_handler(name: str, handler: Callable[..., Any] | None) -> None:
     """Answer the query `name` with a callable from now on (None: no longer)."""
-    current_runtime("set_query_handler").set_handler("query", name, handler)
+    current_runtime("set_query_handler").set_handler("query", given.name("name", name), handler)
 
 
 def get_dynamic_query_handler() -> Callable[..., Any] | None:

@@ -203,7 +203,14 @@ class Attempt:
             )
         else:
             self._execution = ThreadExecution(
-                self.task, definition, context, bench.threads, bench.abandoned, self._on_begun, self._on_ended
+                self.task,
+                definition,
+                context,
+                bench.loop,
+                bench.threads,
+                bench.abandoned,
+                self._on_begun,
+                self._on_ended,
             )
         self._execution.start()
 

@@ -90,7 +90,8 @@ def info_of(task: ActivityTask) -> Info:
         attempt=task.attempt,
         scheduled_at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=task.scheduled_at),
         start_to_close_timeout=_duration(task.start_to_close),
-        heartbeat_timeout=_duration(task.heartbeat_timeout),
+        # With automatic heartbeats it is the engine's own, which nobody asked for.
+        heartbeat_timeout=None if task.auto_heartbeat else _duration(task.heartbeat_timeout),
         heartbeat_details=_heartbeat_details(task.heartbeat_details),
         idempotency_key=task.idempotency_key,
         fence=task.fence,

@@ -8,8 +8,10 @@ callbacks come on the loop: `on_begun` when the code begins, `on_ended` once wit
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -105,13 +107,14 @@ class CoroutineExecution:
 class ThreadExecution:
     """A sync activity, in a thread with a copy of the context."""
 
-    __slots__ = ("_abandoned", "_context", "_job", "_on_ended", "_threads", "_work")
+    __slots__ = ("_abandoned", "_awaiting", "_context", "_job", "_loop", "_on_ended", "_threads", "_work")
 
     def __init__(
         self,
         work: ActivityTask,
         definition: Definition,
         context: AttemptContext,
+        loop: asyncio.AbstractEventLoop,
         threads: Threads[Payload],
         abandoned: Abandoned,
         on_begun: OnBegun,
@@ -120,13 +123,15 @@ class ThreadExecution:
         self._abandoned = abandoned
         self._work = work
         self._context = context
+        self._loop = loop
         self._threads = threads
         self._on_ended = on_ended
+        self._awaiting: Future[Any] | None = None
 
         def call() -> Payload:
             current_context.set(context)
             args = decode_args(definition.signature, work.args)
-            return _encode_result(definition, definition.function(*args))
+            return _encode_result(definition, self._awaited(definition.function(*args)))
 
         scope = contextvars.copy_context()
         self._job: Job[Payload] = Job(lambda: scope.run(call), on_begun, self._on_done)
@@ -134,13 +139,29 @@ class ThreadExecution:
     def start(self) -> None:
         self._threads.run(self._job)
 
+    def _awaited(self, result: Any) -> Any:
+        """In the thread. What a plain wrapper of async code gives back is a coroutine; it runs on the loop."""
+        if not inspect.isawaitable(result):
+            return result
+        if self._context.cancelled:
+            raise CanceledError("The activity was cancelled.")
+        running = self._awaiting = asyncio.run_coroutine_threadsafe(_await(result), self._loop)
+        try:
+            return running.result()
+        except concurrent.futures.CancelledError as error:
+            raise CanceledError("The activity was cancelled.") from error
+
     def cancel(self, reason: str) -> None:
         self._context.cancel(reason)
+        if self._awaiting is not None:
+            self._awaiting.cancel()
         if self._threads.withdraw(self._job):
             self._on_ended(None, CanceledError(reason))
 
     def abandon(self, reason: str) -> None:
         self._context.cancel(reason)
+        if self._awaiting is not None:
+            self._awaiting.cancel()
         if self._threads.withdraw(self._job):
             return
         self._abandoned.add(self._threads.abandon(self._job), self._work)
@@ -167,6 +188,10 @@ def _of_a_person(error: BaseException) -> bool:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     return frame is not None and frame.tb_frame.f_globals.get("__name__") == asyncio.runners.__name__
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _encode_result(definition: Definition, result: Any) -> Payload:

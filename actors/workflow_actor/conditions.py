@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from typing import Any
 
 from dalsegno._runtime import WorkflowRuntime
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop
@@ -66,9 +67,17 @@ class Conditions:
         return True
 
     def _holds(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
+        return self._context.run(self.hold, condition.holds, runtime)
+
+    def hold(self, holds: Callable[[], bool], runtime: WorkflowRuntime) -> bool:
+        """Ask one, in the context that is current."""
         self._loop.refuse(ReadOnlyRefusal(runtime, _WHERE))
         try:
-            return self._context.run(condition.holds)
+            answer: Any = holds()
+            if asyncio.iscoroutine(answer):  # it would always be true
+                answer.close()
+                raise TypeError(f"{_WHERE} gave a coroutine: it must not be async.")
+            return bool(answer)
         finally:
             self._loop.allow(runtime)
 

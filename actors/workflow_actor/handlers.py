@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.converter import decode_args, from_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
+from dalsegno.given import shown
 from dalsegno.payload import Payload
 
 NOT_FITTING = (
@@ -82,8 +84,8 @@ class Handlers:
         return bound
 
     def set(self, kind: HandlerKind, name: str | None, function: Callable[..., Any] | None) -> None:
-        if function is not None and not callable(function):
-            raise TypeError(f"A {kind} handler must be callable, not {type(function).__qualname__}.")
+        if function is not None:
+            _require_handler(kind, function)
         # Copied: until now it may be the definition's own table, which all programs share.
         defined = dict(self._defined[kind])
         if function is None:
@@ -145,3 +147,17 @@ class Handlers:
             else decode_args(handler.signature, payloads)
         )
         return args if handler.bound else [self._owner.instance, *args]
+
+
+def _require_handler(kind: HandlerKind, function: Callable[..., Any]) -> None:
+    """Raises TypeError for what cannot be called with the arguments of a signal or query."""
+    if not callable(function):
+        raise TypeError(f"A {kind} handler must be callable, not {shown(function)}.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"A {kind} handler must not be a generator, as {shown(function)} is.")
+    if kind == "query" and inspect.iscoroutinefunction(function):
+        raise TypeError(f"A query handler must not be async, as {shown(function)} is: it is answered at once.")
+    try:
+        HandlerDefinition("", function, bound=True).signature  # noqa: B018 - raises for what it cannot read
+    except (PayloadError, ValueError, TypeError) as error:
+        raise TypeError(f"{shown(function)} cannot be a {kind} handler: {error}") from None

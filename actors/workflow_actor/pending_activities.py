@@ -20,10 +20,12 @@ from dalsegno.actors.workflow_actor.inputs import ActivityResolved
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.intents import CancelActivity, RetrySchedule, ScheduleActivity
 from dalsegno.converter import from_failure, from_payload
+from dalsegno.error_text import message_of
 from dalsegno.errors import ActivityError, CanceledError, FailureError, PayloadError
 from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.policies import RetryPolicy, to_microseconds
 
+_IDS_KEPT = 64
 _DEFAULT_RETRY = RetrySchedule()
 _MAXIMUM_INTERVAL_FACTOR = 100
 """RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
@@ -48,13 +50,15 @@ class PendingActivity:
 class Activities:
     """All activities that user code waits for."""
 
-    __slots__ = ("_ledger", "_loop", "_pending", "_task_queue")
+    __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue")
 
     def __init__(self, ledger: IntentLedger, loop: DeterministicLoop, task_queue: str) -> None:
         self._ledger = ledger
         self._loop = loop
         self._task_queue = task_queue
         self._pending: dict[int, PendingActivity] = {}
+        self._by_id: dict[str, PendingActivity] = {}
+        """Those that are pending, and some that are no longer."""
 
     def descriptions(self) -> list[str]:
         """For people: "activity 3 charge_card (orders.py:30)"."""
@@ -66,6 +70,7 @@ class Activities:
 
     def forget(self) -> None:
         self._pending.clear()
+        self._by_id.clear()
 
     async def execute(self, call: ActivityCall) -> Any:
         pending = self._schedule(call, asyncio.Future(loop=self._loop))
@@ -91,8 +96,9 @@ class Activities:
     def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> PendingActivity:
         ledger = self._ledger
         number = ledger.next_activity
-        ledger.next_activity = number + 1
         activity_id = call.activity_id or str(number)
+        self._require_free(activity_id)
+        ledger.next_activity = number + 1
         policy = call.retry_policy
         position = ledger.want(
             ScheduleActivity(
@@ -110,8 +116,20 @@ class Activities:
                 line=call.line,
             )
         )
-        pending = self._pending[number] = PendingActivity(number, activity_id, call, position, future)
+        pending = PendingActivity(number, activity_id, call, position, future)
+        self._pending[number] = self._by_id[activity_id] = pending
         return pending
+
+    def _require_free(self, activity_id: str) -> None:
+        """Workers know an activity by its ID, so no two that are waited for may have the same."""
+        other = self._by_id.get(activity_id)
+        if other is not None and self._pending.get(other.number) is other:
+            raise ValueError(
+                f"activity_id {activity_id!r} is taken: activity {other.number} {other.call.activity_type} has "
+                "it, and has not ended."
+            )
+        if len(self._by_id) > 2 * len(self._pending) + _IDS_KEPT:
+            self._by_id = {pending.activity_id: pending for pending in self._pending.values()}
 
     def cancel(self, number: int) -> bool:
         """Stop an activity as its cancellation type says. True when its answer is still to be waited for."""
@@ -148,9 +166,9 @@ class Activities:
             assert resolved.result is not None
             try:
                 future.set_result(from_payload(resolved.result, pending.call.result_hint))
-            except PayloadError as error:
+            except Exception as error:  # noqa: BLE001 - classes of users are built from what came
                 where = f"The result of activity {pending.number} {pending.call.activity_type}"
-                future.set_exception(PayloadError(f"{where}: {error}"))
+                future.set_exception(PayloadError(f"{where}: {message_of(error, 500)}"))
         elif failure.kind == "canceled" and pending.cancel_asked:
             _set_cancelled(future)
         else:

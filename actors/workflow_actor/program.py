@@ -54,6 +54,7 @@ from dalsegno.actors.workflow_actor.refusals import (
 )
 from dalsegno.actors.workflow_actor.runtime import Runtime
 from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, require_state, signed_state
+from dalsegno.actors.workflow_actor.storable import require_storable
 from dalsegno.converter import decode_args, to_failure, to_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.error_text import cause_of, class_name, is_a
@@ -137,10 +138,14 @@ class WorkflowProgram:
         loop.now = max(loop.now, now)
         self._replaying = self._runtime.replaying = replaying
         outside = loop.enter()
+        intents: list[Intent] = []
         try:
             if self._bug is None:
                 self._take(input_)
                 self._settle()
+                intents = self._ledger.take()
+                if not replaying:
+                    require_storable(intents)
         except WorkflowCodeError as error:
             self._break(error)
         except BaseException as error:  # noqa: BLE001 - a callback of user code may raise anything
@@ -149,7 +154,7 @@ class WorkflowProgram:
             loop.leave(outside)
         if self._bug is not None:
             raise self._taken_bug()
-        return self._ledger.take()
+        return intents
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         handler = self._handlers.find("query", name)

@@ -7,7 +7,11 @@ from typing import Protocol
 
 from dalsegno.actors.workflow_actor.inputs import Input, RunInfo, SignedState
 from dalsegno.actors.workflow_actor.intents import Intent
+from dalsegno.error_text import storable
 from dalsegno.payload import Payload
+
+REASON_CHARACTERS_MAX = 8_000
+"""Less than what an answer has room for."""
 
 
 class WorkflowCodeError(Exception):
@@ -15,8 +19,8 @@ class WorkflowCodeError(Exception):
     (one or a few lines for people: exception, file, line). `stack` is the formatted traceback."""
 
     def __init__(self, reason: str, stack: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = storable(reason, REASON_CHARACTERS_MAX)
+        super().__init__(self.reason)
         self.stack = stack
 
 

@@ -54,6 +54,7 @@ class Runtime:
         self._loop = loop
         self._signs = signs
         self._random: Random | None = None
+        self._conditions = conditions
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
         self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
         self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
@@ -86,6 +87,9 @@ class Runtime:
     @property
     def muted(self) -> bool:
         return self.replaying
+
+    def holds(self, condition: Callable[[], bool]) -> bool:
+        return self._conditions.hold(condition, self)
 
     def random(self) -> Random:
         if self._random is None:

@@ -84,7 +84,7 @@ def test_what_cannot_be_an_activity_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_a_name_that_cannot_travel_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="1 to 255 characters"):
+    with pytest.raises(ValueError, match="printable text of 1 to 255 bytes"):
         activity.defn(name=name)(lambda: None)
 
 

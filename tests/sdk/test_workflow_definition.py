@@ -198,7 +198,7 @@ def init_with_others() -> None:
     @workflow.defn
     class InitWithOthers:
         @workflow.init
-        def __init__(self, text: str) -> None: ...
+        def __init__(self, text: str, more: str) -> None: ...
 
         @workflow.run
         async def run(self, number: int) -> None: ...
@@ -242,9 +242,13 @@ def function() -> None:
             "Forgot.stop overrides a method that is decorated with @workflow.signal",
         ),
         (init_with_parameters, TypeError, "has parameters without defaults.*@workflow.init"),
-        (init_with_others, TypeError, r"must take the same parameters as run \(number\)"),
+        (init_with_others, TypeError, r"must take the same arguments, by position, as run \(number: .int.\)"),
         (init_on_method, TypeError, "@workflow.init is for __init__, but .*begin is not it"),
-        (long_name, ValueError, "has 256 characters, but names here have 1 to 255"),
+        (
+            long_name,
+            ValueError,
+            "is longer than 255 bytes in UTF-8: it must be printable text of 1 to 255 bytes",
+        ),
         (function, TypeError, "@workflow.defn is for classes, but .*not_a_class is not one"),
     ],
 )

@@ -289,7 +289,7 @@ MISUSES: dict[str, tuple[Any, str]] = {
     "both": (lambda: workflow.execute_activity(echo, "a", args=["b"]), "one argument, or args="),
     "zero": (
         lambda: workflow.execute_activity(echo, "a", start_to_close_timeout=0),
-        "start_to_close_timeout must be more than 0 seconds",
+        "start_to_close_timeout must be a finite duration of more than 0 seconds, not 0",
     ),
     "unsendable": (lambda: workflow.execute_activity("x", object()), "Argument 1 of x"),
     "unknown_option": (lambda: workflow.execute_activity(echo, "a", timeout=3), "timeout"),  # type: ignore[call-overload]

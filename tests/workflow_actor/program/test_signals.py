@@ -276,5 +276,5 @@ class SetsNonsense:
 
 
 def test_a_handler_must_be_callable() -> None:
-    with pytest.raises(WorkflowCodeError, match="A signal handler must be callable, not int"):
+    with pytest.raises(WorkflowCodeError, match="A signal handler must be callable, not 5"):
         Play(SetsNonsense).begin()

@@ -1,0 +1,119 @@
+"""A call of an activity as user code writes it, looked at: its arguments are what they should be, or it raises.
+
+What is accepted here can be stored, sent, and read by whoever receives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from dalsegno import given
+from dalsegno._runtime import ActivityCall
+from dalsegno.converter import Signature, encode_args, signature_of
+from dalsegno.definition import NAME_ATTRIBUTE, described
+from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
+
+ACTIVITY_ID_BYTES_MAX = 200
+"""With the run ID before it, it is the idempotency key, which is a name."""
+
+UNSET = cast(Any, object())
+
+_START_TO_CLOSE_DEFAULT_SECONDS = 600
+
+
+class _Known(NamedTuple):
+    activity_type: str
+    result_hint: Any
+    signature: Signature | None
+    """None for an activity that is known by its name alone."""
+
+
+def activity_call(
+    line: str,
+    activity: Callable[..., Any] | str,
+    arg: Any,
+    *,
+    args: Sequence[Any] = (),
+    task_queue: str | None = None,
+    start_to_close_timeout: Duration | None = _START_TO_CLOSE_DEFAULT_SECONDS,
+    schedule_to_close_timeout: Duration | None = None,
+    schedule_to_start_timeout: Duration | None = None,
+    heartbeat_timeout: Duration | None = None,
+    retry_policy: RetryPolicy | None = None,
+    cancellation_type: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
+    activity_id: str | None = None,
+    result_type: Any = UNSET,
+    **unknown: Any,
+) -> ActivityCall:
+    """Raises TypeError and ValueError, which name the option, and PayloadError for arguments."""
+    if unknown:
+        raise TypeError(f"An activity has no option {next(iter(unknown))!r}.")
+    values = given.arguments("args", args)
+    if arg is not UNSET:
+        if values:
+            raise TypeError("An activity is given one argument, or args=[...] for several, not both.")
+        values = (arg,)
+    if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
+        raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
+    known = _activity(activity)
+    _require_fitting(known.signature, len(values))
+    return ActivityCall(
+        known.activity_type,
+        encode_args(known.activity_type, values),
+        known.result_hint if result_type is UNSET else result_type,
+        None if task_queue is None else given.task_queue("task_queue", task_queue),
+        _limit("start_to_close_timeout", start_to_close_timeout),
+        _limit("schedule_to_close_timeout", schedule_to_close_timeout),
+        _limit("schedule_to_start_timeout", schedule_to_start_timeout),
+        _limit("heartbeat_timeout", heartbeat_timeout),
+        retry_policy,
+        given.choice("cancellation_type", cancellation_type, ActivityCancellationType).value,
+        None if activity_id is None else _activity_id(activity_id),
+        line,
+    )
+
+
+def _activity(target: Any) -> _Known:
+    if isinstance(target, str):
+        return _Known(given.name("The name of an activity", target), Any, None)
+    function = getattr(target, "__func__", target)
+    try:
+        return _decorated(function)
+    except TypeError as error:
+        if getattr(function, NAME_ATTRIBUTE, None) is None:
+            raise TypeError(
+                f"{described(function)} is not an activity: decorate it with @activity.defn, or give the "
+                "activity's name."
+            ) from None
+        raise error
+
+
+@lru_cache(maxsize=4096)
+def _decorated(function: Callable[..., Any]) -> _Known:
+    activity_type = getattr(function, NAME_ATTRIBUTE, None)
+    if not isinstance(activity_type, str):
+        raise TypeError
+    signature = signature_of(function)
+    # Of a method that is given as `Class.method`, nobody can tell whether its first parameter is to be given.
+    first = signature.parameters[0].name if signature.parameters else ""
+    return _Known(activity_type, signature.returns, None if first in ("self", "cls") else signature)
+
+
+def _require_fitting(signature: Signature | None, count: int) -> None:
+    if signature is not None and not signature.accepts(count):
+        raise TypeError(f"{signature.name} takes {signature.expected}, but is given {count}.")
+
+
+def _activity_id(value: Any) -> str:
+    activity_id = given.name("activity_id", value)
+    if len(activity_id.encode()) > ACTIVITY_ID_BYTES_MAX:
+        raise ValueError(
+            f"activity_id {given.shown(activity_id)} is longer than {ACTIVITY_ID_BYTES_MAX} bytes in UTF-8."
+        )
+    return activity_id
+
+
+def _limit(name: str, duration: Duration | None) -> int | None:
+    return None if duration is None else given.microseconds(name, duration, positive=True)
