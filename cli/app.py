@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.logs import configure
@@ -100,6 +101,7 @@ def host(
     history_limit: Annotated[
         int, typer.Option(min=0, metavar="ROWS", help="History that a run keeps for people, behind a snapshot.")
     ] = 10_000,
+    seen_retention: options.SeenRetention = SEEN_RETENTION_SECONDS,
     json_task_queue: Annotated[
         list[str] | None,
         typer.Option(
@@ -137,6 +139,7 @@ def host(
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
+        seen_retention_seconds=seen_retention,
         idle_seconds=idle_seconds,
         json_task_queues=frozenset(json_task_queue or ()),
     )
@@ -145,7 +148,7 @@ def host(
         return
     serving.check_processes(processes, broker=broker, database=database)
     flags = ["--lease-ttl", str(lease_ttl), "--history-limit", str(history_limit)]
-    flags += ["--idle-seconds", str(idle_seconds)]
+    flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)

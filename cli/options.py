@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MIN
 from dalsegno.broker.url import embedded_path
 
 FOLDER = ".dalsegno"
@@ -56,6 +57,15 @@ Modules = Annotated[
 ]
 TaskQueue = Annotated[
     str, typer.Option(envvar="DALSEGNO_TASK_QUEUE", metavar="NAME", help="Whose activities it runs.")
+]
+SeenRetention = Annotated[
+    float,
+    typer.Option(
+        min=SEEN_RETENTION_SECONDS_MIN,
+        envvar="DALSEGNO_SEEN_RETENTION",
+        metavar="SECONDS",
+        help="How long the message IDs of answered commands are remembered. All hosts need the same.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: JSON, one document a line.")]
 LogLevel = Annotated[

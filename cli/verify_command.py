@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.cli import options
 from dalsegno.errors import ConfigurationError
 
@@ -41,6 +42,7 @@ def verify(
     workflow_id: WorkflowID = None,
     run_id: RunID = None,
     batch: Batch = DEFAULT_BATCH,
+    seen_retention: options.SeenRetention = SEEN_RETENTION_SECONDS,
     as_json: options.AsJson = False,
 ) -> None:
     """Check stored histories: is anything lost, doubled, or not what it should be?
@@ -57,7 +59,7 @@ def verify(
     from dalsegno.verification import verify as check
 
     start = None if since is None else moment_of(since, now=time.time())
-    scope = Scope(since=start, workflow_id=workflow_id, run_id=run_id)
+    scope = Scope(since=start, workflow_id=workflow_id, run_id=run_id, seen_retention_seconds=seen_retention)
     progress = _ProgressLine()
 
     def tell(finding: Finding) -> None:

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.supervisor.host_supervisor import SEEN_RETENTION_SECONDS
 from dalsegno.actors.workflow_actor.events import Record, RunStarted
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
 from dalsegno.verification.used_ids import Use, UsedIDs
-
-REMEMBERED = SEEN_RETENTION_SECONDS * 1_000_000
-"""Microseconds for which a client's message ID is recognised."""
 
 FROM_CLIENTS = frozenset(
     kind.TYPE
@@ -54,7 +50,7 @@ class Causes:
         earlier = self._used.use(*name, at=use)
         if earlier is None:
             return
-        if from_client and use.time - earlier.time > REMEMBERED:
+        if from_client and use.time - earlier.time > self._used.remembered:
             self._used.move(*name, at=use)
             return
         text = f"{row.cause} was applied before, in run {earlier.run_id}, sequence {earlier.sequence}"

@@ -19,9 +19,13 @@ class Use(Struct, frozen=True):
 
 
 class UsedIDs:
-    """A set of IDs with their first use. Used by one thread; `close` deletes the file."""
+    """A set of IDs with their first use. Used by one thread; `close` deletes the file.
 
-    def __init__(self) -> None:
+    `remembered` is for how many microseconds a namespace recognises the message ID of a client.
+    """
+
+    def __init__(self, *, remembered: int) -> None:
+        self.remembered = remembered
         # An empty name is a file of SQLite's own, which it deletes and only writes when memory does not do.
         self._file = sqlite3.connect("", isolation_level=None)
         self._file.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

@@ -17,6 +17,7 @@ from contextlib import closing
 
 from msgspec import Struct
 
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.broker.topology import slot_of
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.port import Namespace
@@ -37,6 +38,8 @@ class Scope(Struct, frozen=True, kw_only=True):
     since: int | None = None
     workflow_id: str | None = None
     run_id: str | None = None
+    seen_retention_seconds: float = SEEN_RETENTION_SECONDS
+    """As the hosts have it: after this time a client may use a message ID anew."""
 
     @property
     def is_everything(self) -> bool:
@@ -80,7 +83,7 @@ def verify(
     workflow that `scope` names is not there."""
     began = time.monotonic()
     counts: Counter[str] = Counter()
-    with closing(UsedIDs()) as used:
+    with closing(UsedIDs(remembered=int(scope.seen_retention_seconds * 1_000_000))) as used:
         checking = _Checking(reader, scope, used, on_progress)
         for finding in checking.everything():
             counts[finding.invariant] += 1

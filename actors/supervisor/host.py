@@ -211,6 +211,7 @@ class Host:
                 deliver=self._loop.call_soon_threadsafe,
                 validity=self._validity,
                 lease_ttl_seconds=self._settings.lease_ttl_seconds,
+                seen_retention_seconds=self._settings.seen_retention_seconds,
                 parent_pid=self._parent_pid,
             )
         )

@@ -25,6 +25,7 @@ import pykka
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.host_listener import Deliver, Listener
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.actors.supervisor.tenure import Tenure
 from dalsegno.actors.supervisor.ticker import Ticker
 from dalsegno.actors.supervisor.validity import Validity
@@ -41,7 +42,6 @@ SAFETY_SHARE = 0.05
 RETRY_SECONDS = 0.1
 """After the first failure of the database; doubles up to the interval between renewals."""
 JUST_AFTER_SECONDS = 0.05
-SEEN_RETENTION_SECONDS = 24 * 3600
 TRIM_SECONDS = 60.0
 TRIM_LIMIT = 10_000
 
@@ -94,6 +94,7 @@ class HostOptions:
     deliver: Deliver
     validity: Validity
     lease_ttl_seconds: float = 10.0
+    seen_retention_seconds: float = SEEN_RETENTION_SECONDS
     parent_pid: int | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -291,10 +292,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self._notify(self._listener.release_wanted, partition, heir)
 
     def _trim_seen(self, tenure: Tenure) -> None:
-        """A duty for the whole namespace; the first of the live hosts has it."""
+        """A duty for the whole namespace; the first of the live hosts has it, and its settings count."""
         self._trim_at = self._clock() + TRIM_SECONDS
         if tenure.peers[:1] == (tenure.host_id,):
-            oldest = self._store_now - SEEN_RETENTION_SECONDS * MICROSECONDS
+            oldest = self._store_now - int(self._options.seen_retention_seconds * MICROSECONDS)
             if self._membership.trim_seen(older_than=oldest, limit=TRIM_LIMIT) == TRIM_LIMIT:
                 self._trim_at = self._clock()  # there is more of it: go on at the next tick
 

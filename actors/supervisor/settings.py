@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from dalsegno.errors import ConfigurationError
 
+SEEN_RETENTION_SECONDS = 24 * 3600.0
+"""For people who look at a failure the next day and repeat what they sent."""
+SEEN_RETENTION_SECONDS_MIN = 3600.0
+"""Clients and brokers repeat for as long as an outage lasts, and what they repeat must be recognised."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
@@ -25,6 +30,9 @@ class HostSettings:
     activities are under way."""
     history_limit: int = 10_000
     """Journal rows that a run keeps behind its newest snapshot; history only, nothing needs them."""
+    seen_retention_seconds: float = SEEN_RETENTION_SECONDS
+    """How long the message IDs of answered commands are remembered. All hosts of a namespace should have the
+    same: whichever of them happens to trim, trims by its own."""
     scan_interval_seconds: float = 10.0
     """How often the database is asked for wake-ups of the next 30 s."""
     drain_seconds: float = 8.0
@@ -37,5 +45,10 @@ class HostSettings:
             raise ConfigurationError(f"lease_ttl_seconds is {self.lease_ttl_seconds}, but must be at least 2")
         if not 1 <= self.prefetch <= 2000:
             raise ConfigurationError(f"prefetch is {self.prefetch}, but must be 1 to 2000 (RabbitMQ's limit)")
+        if not self.seen_retention_seconds >= SEEN_RETENTION_SECONDS_MIN:
+            raise ConfigurationError(
+                f"seen_retention_seconds is {self.seen_retention_seconds:g}, but must be at least "
+                f"{SEEN_RETENTION_SECONDS_MIN:g}"
+            )
         if self.history_limit < 0:
             raise ConfigurationError(f"history_limit is {self.history_limit}, but must be 0 or more")

@@ -279,6 +279,16 @@ def test_a_worker_without_activities_ends_with_a_sentence(shell: Shell) -> None:
     assert "There is no activity in tests.cli.only_workflows" in done.sentence
 
 
+@pytest.mark.parametrize("seconds", ["60", "-1", "a day", "nan"])
+def test_a_time_of_remembering_that_no_outage_would_fit_into_is_refused(shell: Shell, seconds: str) -> None:
+    flag = shell.run("host", "tests.cli.sample", "--seen-retention", seconds)
+    environment = shell.run("verify", DALSEGNO_SEEN_RETENTION=seconds)
+
+    for done in (flag, environment):
+        assert done.exit_code == USAGE
+        assert "--seen-retention" in done.sentence
+
+
 def test_several_processes_on_files_are_refused(shell: Shell) -> None:
     done = shell.run("host", "tests.cli.sample", "--processes", "2")
 

@@ -110,7 +110,7 @@ class Desk:
 class Host:
     """A HostSupervisor that is stepped by the test instead of its thread."""
 
-    def __init__(self, store: Store, host_id: str, parent_pid: int | None = None) -> None:
+    def __init__(self, store: Store, host_id: str, parent_pid: int | None = None, **options: float) -> None:
         self.clock = Clock()
         self.validity = Validity(self.clock)
         self.membership = Faulty(store.membership())
@@ -127,6 +127,7 @@ class Host:
                 lease_ttl_seconds=TTL,
                 parent_pid=parent_pid,
                 clock=self.clock,
+                **options,
             )
         )
 

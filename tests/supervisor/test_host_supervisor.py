@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dalsegno.actors.supervisor.host_supervisor import (
-    SEEN_RETENTION_SECONDS,
     TRIM_LIMIT,
     Hurry,
     Offered,
@@ -247,8 +246,19 @@ def test_each_minute_one_of_the_hosts_trims_what_was_seen_a_day_ago(store: Store
 
     (trim,) = trims(host)
     (*_, (_, now)) = host.desk.heard("time")
-    assert trim == {"older_than": now - SEEN_RETENTION_SECONDS * 1_000_000, "limit": TRIM_LIMIT}
+    assert trim == {"older_than": now - 24 * 3600 * 1_000_000, "limit": TRIM_LIMIT}
     assert trims(other) == []
+
+
+def test_what_was_seen_is_kept_for_as_long_as_the_host_is_told(store: Store) -> None:
+    host = Host(store, "host-a", seen_retention_seconds=2 * 3600.0)
+    host.tick()
+
+    minutes_pass(host)
+
+    (trim,) = trims(host)
+    (*_, (_, now)) = host.desk.heard("time")
+    assert trim["older_than"] == now - 2 * 3600 * 1_000_000
 
 
 def test_a_trim_that_left_something_goes_on_at_the_next_tick(host: Host) -> None:

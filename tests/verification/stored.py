@@ -213,7 +213,7 @@ def wild_history(
 
 def faults_of(pages: Sequence[Page], leadership: Leadership | None = None) -> list[Fault]:
     """What the checks of runs find, run by run."""
-    used = UsedIDs()
+    used = UsedIDs(remembered=24 * 3600 * 1_000_000)
     leadership = leadership or Leadership()
     faults: list[Fault] = []
     try:

@@ -41,7 +41,7 @@ def test_nothing_is_found_when_it_is_read_in_pieces(
     seed: int, operations: list[tuple[int, int]], limit: int, size: int
 ) -> None:
     for page in wild_history(seed, operations, history_limit=limit).pages():
-        used = UsedIDs()
+        used = UsedIDs(remembered=24 * 3600 * 1_000_000)
         history = History(page.head, NAMESPACE, Leadership(), used)
         for piece in in_pieces(page, size):
             history.add(piece)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.commands import Signal
 from dalsegno.actors.workflow_actor.events import Record
 from dalsegno.persistence.port import JournalRow, LeaseRow
-from dalsegno.verification.causes import REMEMBERED, Causes
+from dalsegno.verification.causes import Causes
 from dalsegno.verification.finding import Faults, Finding, Invariant
 from dalsegno.verification.leadership import CLOCK_TOLERANCE, Leadership
 from dalsegno.verification.used_ids import Use, UsedIDs
@@ -85,10 +85,12 @@ def test_a_partition_without_a_lease_is_found() -> None:
 
 # --- messages ---
 
+REMEMBERED = 24 * 3600 * 1_000_000
+
 
 @pytest.fixture
 def used() -> Iterator[UsedIDs]:
-    used = UsedIDs()
+    used = UsedIDs(remembered=REMEMBERED)
     yield used
     used.close()
 
