@@ -107,7 +107,8 @@ def apply(state: WorkflowState, event: Event) -> WorkflowState:
         case SignalReceived():
             return _given(state, Signaled(name=event.name, args=event.args))
         case CancelReceived():
-            return _given(replace(state, cancel_requested=True), CancelRequested(reason=event.reason))
+            requested = CancelRequested(reason=event.reason, kept=event.kept)
+            return _given(replace(state, cancel_requested=True), requested)
         case Continued():
             return _given(replace(state, continue_at=None), Continue())
         case AttemptBegun():

@@ -29,7 +29,7 @@ from dalsegno.actors.workflow_actor.commands import (
     AttemptStarted,
 )
 from dalsegno.actors.workflow_actor.decision import NOTHING, STALE, Decision
-from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, Effect, GrantEffect
 from dalsegno.actors.workflow_actor.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -43,6 +43,9 @@ from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+
+OVER = "this attempt is over"
+CANCELLED = "the workflow cancelled it"
 
 MESSAGE_LIMIT = 500
 """Characters of a failure's message that are repeated in the failure of its activity."""
@@ -72,13 +75,15 @@ def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
     Any word but the first may be one that was applied before, and waits for what it led to then."""
     activity = current(state, word)
     if activity is None:
-        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker)), stale=True)
+        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker, OVER)), stale=True)
     number, spec = activity.spec.number, activity.spec
-    if activity.phase is Phase.SCHEDULED or (activity.worker != word.worker and not spec.is_early):
+    has_it = activity.worker == word.worker
+    if activity.phase is Phase.SCHEDULED or not (has_it or spec.is_early):
         return Decision(events=(AttemptBegun(number, word.worker),))
-    if spec.is_early:
-        return Decision(effects=(_grant(word, granted=activity.worker == word.worker),), stale=True)
-    return STALE
+    answers: list[Effect] = [_grant(word, granted=has_it)] if spec.is_early else []
+    if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
+        answers.append(_stop(word, word.worker, CANCELLED))
+    return Decision(effects=tuple(answers), stale=True)
 
 
 def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
@@ -91,21 +96,24 @@ def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
     )
 
 
-def _stop(word: AttemptOf, worker: str) -> CancelTaskEffect:
+def _stop(word: AttemptOf, worker: str, reason: str) -> CancelTaskEffect:
     return CancelTaskEffect(
         worker=worker,
         run_id=word.run_id,
         activity_id=word.activity_id,
         attempt=word.attempt,
-        reason="this attempt is over",
+        reason=reason,
     )
 
 
 def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decision:
-    """A worker that still works on what is over is asked to stop."""
-    if current(state, word) is not None:
+    """A worker that still works on what is over, or is cancelled, is asked to stop."""
+    activity = current(state, word)
+    if activity is not None and (word.worker is None or not activity.cancel_requested):
         return NOTHING
-    return STALE if word.worker is None else Decision(effects=(_stop(word, word.worker),))
+    if word.worker is None:
+        return STALE
+    return Decision(effects=(_stop(word, word.worker, OVER if activity is None else CANCELLED),))
 
 
 def on_outcome(

@@ -63,14 +63,16 @@ def refused_unless_open(
 def decide(state: WorkflowState, command: ClientCommand, *, fingerprint: str) -> Decision:
     refusal = refused_unless_open(state, state.info.workflow_id, command.run_id)
     if refusal is not None:
-        return Decision(refusal=refusal)
+        # Who asks for it once more was not refused: it came to be meanwhile.
+        is_done = (
+            isinstance(command, Cancel) and refusal[0] == "closed" and state.status is WorkflowStatus.CANCELED
+        )
+        return NOTHING if is_done else Decision(refusal=refusal)
     match command:
         case Signal():
             return Decision(events=(SignalReceived(command.name, command.args),))
         case Cancel():
-            if state.cancel_requested:
-                return NOTHING
-            return Decision(events=(CancelReceived(command.reason),))
+            return Decision(events=(CancelReceived(command.reason, kept=True),))
         case Terminate():
             return Decision(events=(terminated(command.reason or "terminated"),))
         case Suspend():

@@ -63,7 +63,10 @@ class SignalReceived(Struct, frozen=True, array_like=True, tag="sig"):
 
 
 class CancelReceived(Struct, frozen=True, array_like=True, tag="can"):
+    """`kept` as for the input CancelRequested."""
+
     reason: str
+    kept: bool = False
 
 
 class TimerElapsed(Struct, frozen=True, array_like=True, tag="tim"):
@@ -95,7 +98,10 @@ class ActivityWanted(Struct, frozen=True, array_like=True, tag="a"):
 
 
 class ActivityUnwanted(Struct, frozen=True, array_like=True, tag="x"):
+    """`may_run`: a task that is out counts as one that may be running. (Not so in older journals.)"""
+
     number: int
+    may_run: bool = False
 
 
 class TimerWanted(Struct, frozen=True, array_like=True, tag="t"):

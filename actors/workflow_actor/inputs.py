@@ -57,7 +57,10 @@ class Signaled(Struct, frozen=True, kw_only=True, array_like=True, tag="signal")
 
 
 class CancelRequested(Struct, frozen=True, kw_only=True, array_like=True, tag="cancel"):
+    """`kept`: until the run method has seen it. (Not so in journals from before there was such a thing.)"""
+
     reason: str = ""
+    kept: bool = False
 
 
 class ActivityResolved(Struct, frozen=True, kw_only=True, array_like=True, tag="activity"):

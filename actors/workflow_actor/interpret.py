@@ -44,7 +44,7 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
                 token = task_token(entropy, intent.number, 1)
                 wants.append(ActivityWanted(spec_of(intent), token))
             case CancelActivity():
-                wants.append(ActivityUnwanted(intent.number))
+                wants.append(ActivityUnwanted(intent.number, may_run=True))
             case StartTimer():
                 wants.append(TimerWanted(intent.number, min(intent.fire_at, FAR_FUTURE)))
             case CancelTimer():

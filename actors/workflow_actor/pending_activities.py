@@ -3,18 +3,22 @@
 A task that waits in `execute_activity` is the only one that knows the future it waits for, so when that future
 is cancelled it is the task that is being cancelled, and it gets asyncio.CancelledError. A handle is known to
 many: it may be cancelled by any of them, and awaiting it then gives ActivityError, its cause a CanceledError.
+
+Where the worker is waited for, the outcome is what it says. If that is a result, a request to cancel the run
+has still to be seen (`outlived`); a failure is the cause of the CancelledError that the request makes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
+from dalsegno.actors.workflow_actor.cancel_request import is_requested
 from dalsegno.actors.workflow_actor.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.inputs import ActivityResolved
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
@@ -50,9 +54,16 @@ class PendingActivity:
 class Activities:
     """All activities that user code waits for."""
 
-    __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue")
+    __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
 
-    def __init__(self, ledger: IntentLedger, loop: DeterministicLoop, task_queue: str) -> None:
+    def __init__(
+        self,
+        ledger: IntentLedger,
+        loop: DeterministicLoop,
+        task_queue: str,
+        outlived: Callable[[asyncio.CancelledError], None],
+    ) -> None:
+        self.outlived = outlived
         self._ledger = ledger
         self._loop = loop
         self._task_queue = task_queue
@@ -74,17 +85,26 @@ class Activities:
 
     async def execute(self, call: ActivityCall) -> Any:
         pending = self._schedule(call, asyncio.Future(loop=self._loop))
-        cancelled: asyncio.CancelledError | None = None
+        cancelled = Cancelled()
         while True:
             try:
-                return await pending.future
+                result = await pending.future
             except asyncio.CancelledError as error:
-                if cancelled is None:
-                    cancelled = error
-                if not pending.future.cancelled() or not self.cancel(pending.number):
-                    raise cancelled from None
-                # The worker is waited for, so the task goes on waiting, on another future.
-                pending.future = asyncio.Future(loop=self._loop)
+                cancelled.add(error)
+                if pending.future.cancelled():
+                    if not self.cancel(pending.number):
+                        raise cancelled.error from None
+                    # The worker is waited for, so the task goes on waiting, on another future.
+                    pending.future = asyncio.Future(loop=self._loop)
+                elif cancelled.request is None or call.cancellation_type != "wait_cancellation_completed":
+                    raise cancelled.error from None
+            except ActivityError as failure:
+                cancelled.raise_for(failure)
+                raise
+            else:
+                if cancelled.request is not None:
+                    self.outlived(cancelled.request)
+                return result
 
     def start(self, call: ActivityCall) -> StartedActivity:
         handle = StartedActivity(self, self._loop)
@@ -181,6 +201,32 @@ class Activities:
         return True
 
 
+class Cancelled:
+    """How a task was cancelled while it waited for an activity: the first error, and the first that was a
+    request to cancel the run."""
+
+    __slots__ = ("first", "request")
+
+    def __init__(self) -> None:
+        self.first: asyncio.CancelledError | None = None
+        self.request: asyncio.CancelledError | None = None
+
+    def add(self, error: asyncio.CancelledError) -> None:
+        self.first = self.first or error
+        if is_requested(error):
+            self.request = self.request or error
+
+    @property
+    def error(self) -> asyncio.CancelledError:
+        assert self.first is not None
+        return self.first
+
+    def raise_for(self, failure: ActivityError) -> None:
+        """The request is seen now, and what became of the activity is its cause."""
+        if self.request is not None:
+            raise self.request from failure
+
+
 # So that a call that was not awaited is warned of under the name that user code knows.
 Activities.execute.__qualname__ = "workflow.execute_activity"
 
@@ -237,7 +283,7 @@ class StartedActivity(ActivityHandle[Any]):
         return super().cancel(msg)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        cancelled: asyncio.CancelledError | None = None
+        cancelled = Cancelled()
         while not self.done():
             waiter = asyncio.Future[None](loop=self.get_loop())
             wake = _Wake(waiter)
@@ -246,13 +292,20 @@ class StartedActivity(ActivityHandle[Any]):
                 yield from waiter
             except asyncio.CancelledError as error:
                 # Nobody but the awaiting task knows the waiter, so it is that task which is being cancelled.
-                cancelled = cancelled or error
+                cancelled.add(error)
                 self.remove_done_callback(wake)
                 self.cancel()
-        if not self.cancelled():
-            return self.result()
-        cause = CanceledError("cancelled through its handle")
-        raise cancelled or activity_error(self.activity_type, self.activity_id, cause)
+        if self.cancelled():
+            cause = CanceledError("cancelled through its handle")
+            raise cancelled.first or activity_error(self.activity_type, self.activity_id, cause)
+        try:
+            result = self.result()
+        except ActivityError as failure:
+            cancelled.raise_for(failure)
+            raise
+        if cancelled.request is not None:
+            self._activities.outlived(cancelled.request)
+        return result
 
     __iter__ = __await__
 

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from dalsegno._call_site import raise_site
 from dalsegno._runtime import Handler, HandlerKind
 from dalsegno.actors.workflow_actor import passivation, waits
+from dalsegno.actors.workflow_actor.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.conditions import Conditions
 from dalsegno.actors.workflow_actor.event_loop import WorkflowTask, new_loop
@@ -95,7 +96,8 @@ class WorkflowProgram:
         self._ledger = IntentLedger(signed)
         # Different runs start their hashes elsewhere: asyncio keeps the tasks of all loops in one set.
         self._loop = new_loop(self._ledger, self._context, zlib.crc32(info.run_id.encode()) << 16)
-        self._activities = Activities(self._ledger, self._loop, info.task_queue)
+        self._cancel_request = CancelRequest()
+        self._activities = Activities(self._ledger, self._loop, info.task_queue, self._cancel_request.outlived)
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
         self._replaying = False
@@ -109,8 +111,8 @@ class WorkflowProgram:
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self._loop, self._context, self)
         self._handlers.waiting.extend(signed.signals)
-        self._cancel_reason = signed.cancel_reason
-        self._cancel_delivered = False
+        self._cancel_request.forget()
+        self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
             self._info, self._ledger, self._loop, self._activities, self._conditions, self, signed.signs
@@ -187,7 +189,12 @@ class WorkflowProgram:
             return ()
         handlers = self._handlers
         return waits.describe(
-            self._activities, self._loop, self._conditions, handlers.tasks, self._main, handlers.waiting
+            self._activities,
+            self._loop,
+            self._conditions,
+            handlers.tasks,
+            self._cancel_request.run_method,
+            handlers.waiting,
         )
 
     def drop(self) -> None:
@@ -201,6 +208,7 @@ class WorkflowProgram:
         self._activities.forget()
         passivation.empty(self._instance)
         self._main = self._instance = self._asked_sign = None
+        self._cancel_request.forget()
         self._args.clear()
         self._handlers.tasks.clear()
         self._conditions.forget()
@@ -219,8 +227,8 @@ class WorkflowProgram:
                     raise _unknown(f"Timer {number}")
             case Signaled():
                 self._handlers.signal(input_)
-            case CancelRequested(reason=reason):
-                self._loop.call_soon(self._cancel, reason, context=self._context)
+            case CancelRequested(reason=reason, kept=kept):
+                self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
                 if self._phase is not Phase.NEW:
                     raise _unknown("A second beginning")
@@ -250,16 +258,17 @@ class WorkflowProgram:
         object as the run method leaves it when it first waits."""
         self._phase = Phase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
+        self._cancel_request.attend(self._main)
         self._handlers.hand_out_waiting()
-        if self._cancel_reason is not None:
-            self._loop.call_soon(self._cancel, self._cancel_reason, context=self._context)
+        if self._carried_cancel is not None:
+            reason, self._carried_cancel = self._carried_cancel, None
+            self._loop.call_soon(self._cancel, reason, True, context=self._context)
 
-    def _cancel(self, reason: str) -> None:
-        if self._phase is not Phase.RUNNING:
-            self._cancel_reason = reason
-        elif self._main is not None and not self._cancel_delivered:
-            self._cancel_delivered = True
-            self._main.cancel(reason)
+    def _cancel(self, reason: str, kept: bool) -> None:
+        if self._phase is Phase.RUNNING:
+            self._cancel_request.arrive(reason, kept=kept)
+        else:
+            self._carried_cancel = reason
 
     # What handlers need to know, and what user code may ask of them
 
@@ -296,7 +305,7 @@ class WorkflowProgram:
         definition, args = self._definition, self._args
         try:
             self._instance = definition.cls(*args) if definition.init_takes_args else definition.cls()
-            result = await definition.run(self._instance, *args)
+            result = await self._cancel_request.watched(definition.run(self._instance, *args))
         except BaseException as error:  # user code may raise anything
             if self.dropped:
                 raise
@@ -336,7 +345,7 @@ class WorkflowProgram:
             self._break(code_error(error))
 
     def _is_requested_cancellation(self, error: BaseException) -> bool:
-        cause = cause_of(error) if self._cancel_delivered and is_a(error, ActivityError) else None
+        cause = cause_of(error) if self._cancel_request.delivered and is_a(error, ActivityError) else None
         return cause is not None and is_a(cause, CanceledError)
 
     def _close(self, intent: Intent) -> None:
@@ -407,11 +416,16 @@ class WorkflowProgram:
                 f"{'; '.join(outstanding)}. Await or cancel them first."
             )
         signed = signed_state(
-            asked, self._definition, self._signed, self._ledger, self._handlers.waiting, self._cancel_reason
+            asked, self._definition, self._signed, self._ledger, self._handlers.waiting, self._unseen_cancel
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
         self._stand_at(signed)
         self._enter_or_pause()
+
+    @property
+    def _unseen_cancel(self) -> str | None:
+        """The reason of the request that the run method has not seen."""
+        return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
 
     def _answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
         return to_payload(handler.function(*self._handlers.args(handler, name, args)))

@@ -25,7 +25,7 @@ def describe(
     loop: DeterministicLoop,
     conditions: Conditions,
     handler_tasks: Mapping[WorkflowTask, str],
-    main: WorkflowTask | None,
+    run_method: Any,
     unhandled: Sequence[Signaled],
 ) -> tuple[str, ...]:
     """Everything that can wake the code, where the run method stands when that is nothing of ours, and the
@@ -34,8 +34,8 @@ def describe(
     found += [_timer(timer) for timer in loop.timers.values()]
     found += conditions.descriptions()
     found += [_task(task, f"signal handler {name}") for task, name in handler_tasks.items()]
-    if not found and main is not None and not main.done():
-        found.append(_task(main, "the run method"))
+    if not found and run_method is not None:
+        found.append(_at("the run method", run_method))
     names = Counter(signal.name for signal in unhandled)
     found += [
         f"a handler for the signal {name!r} ({count} sent)"
@@ -64,7 +64,11 @@ def _timer(timer: WorkflowTimer) -> str:
 
 
 def _task(task: WorkflowTask, what: str) -> str:
-    where = _suspended_at(task.get_coro())
+    return _at(what, task.get_coro())
+
+
+def _at(what: str, coroutine: Any) -> str:
+    where = _suspended_at(coroutine)
     return f"{what} at {where}" if where else what
 
 

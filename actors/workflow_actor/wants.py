@@ -7,7 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities import first_attempt
+from dalsegno.actors.workflow_actor.activities import Activity, Phase, first_attempt
 from dalsegno.actors.workflow_actor.events import (
     ActivityUnwanted,
     ActivityWanted,
@@ -31,7 +31,7 @@ def apply_wants(state: WorkflowState, event: Ran) -> WorkflowState:
             case ActivityWanted():
                 step.schedule(want)
             case ActivityUnwanted():
-                step.cancel(want.number)
+                step.cancel(want)
             case TimerWanted():
                 step.timers[want.number] = want.fire_at
             case TimerUnwanted():
@@ -69,24 +69,34 @@ class _Step:
             task=self.sending.send(TaskDue(number)),
         )
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, want: ActivityUnwanted) -> None:
         """An activity that is settled already, though user code has not been told yet, stays settled; one that
         is abandoned goes on, and user code passes over how it ends."""
+        number = want.number
         activity = self.activities.get(number)
-        if activity is None or activity.spec.cancellation_type == "abandon":
+        if activity is None or activity.spec.cancellation_type == "abandon" or activity.cancel_requested:
             return
         spec, worker = activity.spec, activity.worker
-        if worker is None or spec.cancellation_type == "try_cancel":
-            del self.activities[number]
-            self.sending.drop(activity.sends)
-            if spec.cancellation_type == "wait_cancellation_completed":
-                failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
-                self.resolved.append(ActivityResolved(number=number, failure=failure))
-            elif worker is not None:
-                self._ask_to_stop(worker, spec.activity_id, activity.attempt)
-        elif not activity.cancel_requested:
-            asked = self._ask_to_stop(worker, spec.activity_id, activity.attempt)
-            self.activities[number] = replace(activity, cancel_requested=True, sends=(*activity.sends, asked))
+        waits = spec.cancellation_type == "wait_cancellation_completed"
+        if waits and (worker is not None or (want.may_run and self._may_run(activity))):
+            # A worker that has not said so yet is asked when it does.
+            asked = () if worker is None else (self._ask_to_stop(worker, spec.activity_id, activity.attempt),)
+            self.activities[number] = replace(activity, cancel_requested=True, sends=(*activity.sends, *asked))
+            return
+        del self.activities[number]
+        self.sending.drop(activity.sends)
+        if waits:
+            failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
+            self.resolved.append(ActivityResolved(number=number, failure=failure))
+        elif worker is not None:
+            self._ask_to_stop(worker, spec.activity_id, activity.attempt)
+
+    def _may_run(self, activity: Activity) -> bool:
+        """Its task has left, and whoever has it need not ask before the work."""
+        if activity.phase is not Phase.SCHEDULED or activity.spec.is_early:
+            return False
+        sent_now = any(sequence == self.state.sequence for sequence, _ in activity.sends)
+        return not (sent_now and activity.scheduled_at == self.state.time)
 
     def _ask_to_stop(self, worker: str, activity_id: str, attempt: int) -> tuple[int, int]:
         return self.sending.send(CancelDue(worker, activity_id, attempt, "the workflow cancelled it"))

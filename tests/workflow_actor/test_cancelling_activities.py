@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.commands import Signal, WakeUp
-from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, EffectID
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.commands import Cancel, Command, Signal, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, EffectID, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.events import ActivityUnwanted, Ran
 from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Signaled
-from dalsegno.actors.workflow_actor.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.intents import CancelActivity, CancelRun, FailRun, Intent, RetrySchedule
+from dalsegno.actors.workflow_actor.wants import apply_wants
+from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
+    DONE,
     SECOND,
+    T0,
     Rig,
     ScriptedCode,
     activity,
@@ -15,8 +26,10 @@ from tests.workflow_actor.rig import (
     completed,
     effects,
     failed,
+    heartbeat,
     started,
     task,
+    timer,
 )
 
 CANCEL = CancelActivity(number=1)
@@ -66,19 +79,128 @@ def test_an_abandoned_activity_goes_on() -> None:
 WAIT = {"cancellation_type": "wait_cancellation_completed"}
 
 
-def test_waiting_for_the_cancellation_of_what_was_not_started_ends_in_the_same_activation() -> None:
+def last_resolved(rig: Rig) -> ActivityResolved | None:
+    last = rig.programs_seen[-1]
+    return last if isinstance(last, ActivityResolved) else None
+
+
+@pytest.mark.parametrize("word", [completed, failed, canceled])
+def test_late_work_may_be_running_before_it_says_so_and_its_cancellation_waits_for_its_word(
+    word: Callable[[TaskEffect], Command],
+) -> None:
     rig = Rig(ScriptedCode([[activity(1, **WAIT)], [CANCEL], []]))
-    rig.start()
+    sent = task(rig.start())
 
-    stopped = rig.send(STOP)
+    assert rig.send(STOP).effects == ()
+    assert last_resolved(rig) is None
+    assert rig.instance.describe()["pending_activities"][0]["cancel_requested"]
 
-    assert stopped.effects == ()
-    resolved = rig.programs_seen[-1]
-    assert isinstance(resolved, ActivityResolved)
+    rig.send(word(sent))
+
+    resolved = last_resolved(rig)
+    assert resolved is not None
+    assert (resolved.failure is None) == (word is completed)
+    assert outstanding_ids(rig) == []
+
+
+def test_a_late_attempt_that_was_cancelled_in_the_queue_is_asked_to_stop_when_it_shows_itself() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **WAIT)], [CANCEL], []]))
+    sent = task(rig.start())
+    rig.send(STOP)
+
+    (stop,) = effects(rig.send(started(sent, "worker-3")), CancelTaskEffect)
+    assert stop.worker == "worker-3"
+
+    rig.send(canceled(sent))
+    resolved = last_resolved(rig)
+    assert resolved is not None
     assert resolved.failure is not None
     assert resolved.failure.kind == "canceled"
-    assert rig.instance.sequence == 2
-    assert outstanding_ids(rig) == []
+
+
+@pytest.mark.parametrize("limit", ["schedule_to_start", "schedule_to_close"])
+def test_waiting_for_a_task_that_no_worker_takes_ends_with_its_timeouts(limit: str) -> None:
+    rig = Rig(ScriptedCode([[activity(1, **WAIT, **{limit: 20 * SECOND})], [CANCEL], []]))
+    rig.start()
+    rig.send(STOP)
+
+    rig.send(WakeUp(), held=False, after=20 * SECOND)
+
+    resolved = last_resolved(rig)
+    assert resolved is not None
+    assert resolved.failure is not None
+    assert resolved.failure.cause is not None
+    assert resolved.failure.cause.timeout_type == limit
+
+
+EARLY = {"heartbeat_timeout": 10 * SECOND}
+
+
+def test_early_work_that_was_not_granted_is_cancelled_at_once_and_never_granted() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **WAIT, **EARLY)], [CANCEL], []]))
+    sent = task(rig.start())
+
+    rig.send(STOP)
+
+    assert last_resolved(rig) is not None
+    (grant,) = effects(rig.send(started(sent)), GrantEffect)
+    assert not grant.granted
+
+
+def test_a_task_that_never_left_is_cancelled_in_the_same_activation() -> None:
+    """Two inputs of one activation: the first schedules it, the second cancels it."""
+    rig = Rig(
+        ScriptedCode([[timer(1, T0 + SECOND), timer(2, T0 + SECOND)], [activity(1, **WAIT)], [CANCEL], []])
+    )
+    rig.start()
+
+    fired = rig.send(WakeUp(), held=False, after=SECOND)
+
+    assert fired.effects == ()
+    assert last_resolved(rig) is not None
+
+
+@pytest.mark.parametrize("word", [started, heartbeat])
+def test_a_cancelled_attempt_is_asked_again_each_time_it_shows_itself(word: Any) -> None:
+    """The first request may have gone with the worker's queue."""
+    for changes in ({}, EARLY):
+        rig = Rig(ScriptedCode([[activity(1, **WAIT, **changes)], [CANCEL], []]))
+        sent = task(rig.start())
+        rig.send(started(sent, "worker-1"))
+        rig.send(STOP)
+
+        (stop,) = effects(rig.send(word(sent, worker="worker-1")), CancelTaskEffect)
+
+        assert (stop.worker, stop.reason) == ("worker-1", "the workflow cancelled it")
+
+
+@pytest.mark.parametrize("word", [started, heartbeat])
+def test_work_that_goes_on_after_its_workflow_is_asked_to_stop_when_it_shows_itself(word: Any) -> None:
+    ends: list[tuple[list[Intent], Command]] = [
+        ([DONE], STOP),
+        ([FailRun(failure=Failure(message="no"))], STOP),
+        ([CancelRun(failure=Failure(kind="canceled"))], Cancel()),
+        ([], Terminate()),
+    ]
+    for intents, command in ends:
+        rig = Rig(ScriptedCode([[activity(1, **WAIT)], intents]))
+        sent = task(rig.start())
+        rig.send(command)
+        assert rig.instance.outcome() is not None
+
+        (stop,) = effects(rig.send(word(sent, worker="worker-1")), CancelTaskEffect)
+
+        assert stop.worker == "worker-1"
+
+
+def test_older_journals_settle_a_task_that_was_out_as_they_did_when_they_were_written() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **WAIT)]]))
+    rig.start()
+    signaled = replace(rig.state, log=rig.state.log.append(rig.now, Signaled(name="stop")))
+
+    after = apply_wants(signaled, Ran(("cancel activity 1",), (ActivityUnwanted(1),)))
+
+    assert after.activities == {}
 
 
 def test_waiting_for_the_cancellation_ends_with_the_worker_s_word() -> None:

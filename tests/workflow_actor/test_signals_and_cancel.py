@@ -38,18 +38,21 @@ def test_signals_reach_the_code_in_order_and_are_answered() -> None:
     assert len(rig.events(SignalReceived)) == 2
 
 
-def test_a_cancel_request_is_recorded_once_and_accepted_each_time() -> None:
+def test_each_cancel_request_is_recorded_and_reaches_the_code() -> None:
     rig = Rig(ScriptedCode([]))
     rig.start()
 
     first = rig.send(Cancel(reason="changed my mind", caller=CALLER))
-    second = rig.send(Cancel(caller=CALLER))
+    second = rig.send(Cancel(reason="at last", caller=CALLER))
 
-    assert first.recorded
-    assert not second.recorded
+    assert (first.recorded, second.recorded) == (True, True)
     assert answer(second).error is None
-    assert rig.programs_seen == [Begin(), CancelRequested(reason="changed my mind")]
-    assert len(rig.events(CancelReceived)) == 1
+    assert rig.programs_seen == [
+        Begin(),
+        CancelRequested(reason="changed my mind", kept=True),
+        CancelRequested(reason="at last", kept=True),
+    ]
+    assert len(rig.events(CancelReceived)) == 2
     assert rig.instance.describe()["cancel_requested"]
 
 
@@ -64,6 +67,17 @@ def test_code_that_lets_the_cancellation_through_ends_the_run_as_cancelled() -> 
     assert closed.changed.status is WorkflowStatus.CANCELED
     assert closed.changed.reason == "changed my mind"
     assert answer(closed).status is WorkflowStatus.CANCELED
+
+
+def test_a_cancel_request_to_a_run_that_is_cancelled_is_answered_with_success() -> None:
+    rig = Rig(ScriptedCode([[], [CancelRun(failure=Failure(kind="canceled"))]]))
+    rig.start()
+    rig.send(Cancel())
+
+    again = rig.send(Cancel(caller=CALLER))
+
+    assert not again.recorded
+    assert (answer(again).error, answer(again).status) == (None, WorkflowStatus.CANCELED)
 
 
 ALL_COMMANDS: list[Command] = [

@@ -115,7 +115,7 @@ class Play:
         return self.give(Signaled(name=name, args=tuple(map(to_payload, args))))
 
     def cancel(self, reason: str = "") -> list[Intent]:
-        return self.give(CancelRequested(reason=reason))
+        return self.give(CancelRequested(reason=reason, kept=True))
 
     def go_on(self) -> list[Intent]:
         return self.give(Continue())
