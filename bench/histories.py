@@ -89,7 +89,12 @@ class Author:
             ),
             opened=tuple(_opened(activation) for activation in done if activation.started),
             seen=tuple(
-                SeenRow(workflow_id=workflow_id, message_id=f"{activation.sequence:032d}", time=activation.time)
+                SeenRow(
+                    workflow_id=workflow_id,
+                    message_id=f"{activation.sequence:032d}",
+                    type="workflow.signal",
+                    time=activation.time,
+                )
                 for activation in done
             ),
         )

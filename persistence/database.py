@@ -54,8 +54,8 @@ class Database(Protocol):
         """The parameter for `among`. Texts that the database cannot store are left out: no row has them."""
 
     def answers(self) -> sa.TextClause:
-        """workflow_id, message_id, answer: for each workflow ID of `ids` (see `keys`) at most `most` rows of
-        seen, whichever come first. No more are read, however many there are."""
+        """workflow_id, message_id, type, answer: for each workflow ID of `ids` (see `keys`) at most `most`
+        rows of seen, whichever come first. No more are read, however many there are."""
 
     def tails(self) -> sa.TextClause:
         """Rows of journal by run ID and sequence, for what `runs_after` made. No more than those are read."""

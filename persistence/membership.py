@@ -130,9 +130,9 @@ class SqlMembership:
             connection.execute(sa.delete(strikes).where(strikes.c.run_id == run_id))
 
     def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
-        key = sa.tuple_(seen.c.workflow_id, seen.c.message_id)
+        key = sa.tuple_(seen.c.workflow_id, seen.c.message_id, seen.c.type)
         old = (
-            sa.select(seen.c.workflow_id, seen.c.message_id)
+            sa.select(seen.c.workflow_id, seen.c.message_id, seen.c.type)
             .where(seen.c.time < older_than)
             .order_by(seen.c.time)
             .limit(limit)

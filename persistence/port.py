@@ -72,14 +72,21 @@ class RunChanged(Struct, frozen=True, kw_only=True):
 
 class SeenRow(Struct, frozen=True, kw_only=True):
     """A client command that has been answered: when it comes again it changes nothing and is answered alike.
+    It is known by its message ID among those of its message's `type`. "" is the type of rows from before types
+    were kept, and stands for any.
 
     `answer` is "" when it was accepted, else the error code with which it was refused.
     """
 
     workflow_id: str
     message_id: str
+    type: str
     time: int
     answer: str = ""
+
+
+MessageKey = tuple[str, str]
+"""The type and the message ID of a command that was answered."""
 
 
 class InstanceWrite(Struct, frozen=True, kw_only=True):
@@ -165,13 +172,13 @@ class LoadedInstance(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What a cold workflow ID has. `seen` maps the message IDs of its answered commands to their answers, at
+    """What a cold workflow ID has. `seen` maps its answered commands to their answers, at
     most `seen_limit` of them; `seen_partial` says that there are more. `strikes` are those of its current run:
     (cause, count)."""
 
     workflow_id: str
     instance: LoadedInstance | None
-    seen: Mapping[str, str] = {}
+    seen: Mapping[MessageKey, str] = {}
     seen_partial: bool = False
     strikes: tuple[tuple[str, int], ...] = ()
 
@@ -208,8 +215,9 @@ class Reader(Protocol):
     def load_run(self, run_id: str) -> LoadedInstance | None:
         """A run by its ID, current or not (`wake_at` None for one that is not current)."""
 
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[str, str]:
-        """Which of these were answered before, and how (for instances loaded with `seen_partial`)."""
+    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[MessageKey, str]:
+        """Which of these were answered before, of any type, and how (for instances loaded with
+        `seen_partial`)."""
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a

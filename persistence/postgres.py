@@ -91,7 +91,7 @@ in another language counts as passing."""
 _ANSWERS = """
     SELECT found.* FROM unnest(CAST(:ids AS text[])) AS asked(workflow_id)
     CROSS JOIN LATERAL (
-        SELECT seen.workflow_id, seen.message_id, seen.answer FROM seen
+        SELECT seen.workflow_id, seen.message_id, seen.type, seen.answer FROM seen
         WHERE seen.workflow_id = asked.workflow_id LIMIT :most
     ) AS found"""
 _TAILS = """

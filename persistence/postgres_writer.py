@@ -47,7 +47,8 @@ _COLUMNS: dict[Part, str] = {
     "wake_at bigint",
     Part.UPDATED: "partition bigint, workflow_id text, expected_run_id text, expected_sequence bigint, "
     "run_id text, sequence bigint, status text, wake_at bigint",
-    Part.REFUSED: "partition bigint, slot bigint, workflow_id text, message_id text, time bigint, answer text",
+    Part.REFUSED: "partition bigint, slot bigint, workflow_id text, message_id text, type text, time bigint, "
+    "answer text",
     Part.JOURNAL: "workflow_id text, run_id text, sequence bigint, round bigint, cause text, partition bigint, "
     "epoch bigint, host text, time bigint, events bytea",
     Part.SNAPSHOTS: "workflow_id text, run_id text, sequence bigint, format bigint, checksum bytea, body bytea",
@@ -55,7 +56,7 @@ _COLUMNS: dict[Part, str] = {
     Part.OPENED: "workflow_id text, run_id text, workflow_type text, task_queue text, status text, "
     "started_at bigint, closed_at bigint, reason text, result bytea, memo bytea",
     Part.CHANGED: "workflow_id text, run_id text, status text, closed_at bigint, reason text, result bytea",
-    Part.SEEN: "workflow_id text, slot bigint, message_id text, time bigint, answer text",
+    Part.SEEN: "workflow_id text, slot bigint, message_id text, type text, time bigint, answer text",
 }
 """The rows of `rows.Part`, column by column."""
 
@@ -67,8 +68,9 @@ _STATEMENTS: dict[Part, str] = {
     run_id = r.run_id, sequence = r.sequence, status = r.status, wake_at = r.wake_at
     FROM {{rows}} WHERE instances.workflow_id = r.workflow_id AND instances.run_id = r.expected_run_id
     AND instances.sequence = r.expected_sequence AND {_HELD} RETURNING instances.workflow_id""",
-    Part.REFUSED: f"""INSERT INTO seen (slot, workflow_id, message_id, time, answer)
-    SELECT slot, workflow_id, message_id, time, answer FROM {{rows}} WHERE {_HELD} ON CONFLICT DO NOTHING""",
+    Part.REFUSED: f"""INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)
+    SELECT slot, workflow_id, message_id, type, time, answer FROM {{rows}} WHERE {_HELD}
+    ON CONFLICT DO NOTHING""",
     Part.JOURNAL: f"""INSERT INTO journal
     (run_id, sequence, round, cause, partition, epoch, host, time, events)
     SELECT run_id, sequence, round, cause, partition, epoch, host, time, events
@@ -86,8 +88,8 @@ _STATEMENTS: dict[Part, str] = {
     Part.CHANGED: f"""UPDATE runs SET
     status = r.status, closed_at = r.closed_at, reason = r.reason, result = r.result
     FROM {{rows}} WHERE runs.run_id = r.run_id AND {_WRITTEN}""",
-    Part.SEEN: f"""INSERT INTO seen (workflow_id, slot, message_id, time, answer)
-    SELECT workflow_id, slot, message_id, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
+    Part.SEEN: f"""INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
+    SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }
 
 _RESULT = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,

@@ -10,7 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from dalsegno.persistence.database import Database, OwnedConnection, Role
-from dalsegno.persistence.port import Due, JournalRow, Loaded, LoadedInstance, RunRow, SnapshotRow
+from dalsegno.persistence.port import (
+    Due,
+    JournalRow,
+    Loaded,
+    LoadedInstance,
+    MessageKey,
+    RunRow,
+    SnapshotRow,
+)
 from dalsegno.persistence.tables import instances, runs, seen, snapshots, strikes
 from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, status_of
 from dalsegno.policies import WorkflowStatus
@@ -49,7 +57,7 @@ class _Statements:
             .order_by(strikes.c.run_id, strikes.c.cause)
         )
         self.answers = database.answers()
-        self.seen = sa.select(seen.c.message_id, seen.c.answer).where(
+        self.seen = sa.select(seen.c.message_id, seen.c.type, seen.c.answer).where(
             database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
         )
         in_slots = database.among(instances.c.slot, "ids")
@@ -134,14 +142,14 @@ class SqlReader:
             journal=tuple(tail),
         )
 
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> dict[str, str]:
+    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> dict[MessageKey, str]:
         asked = {
             "ids": self._database.keys([workflow_id]),
             "message_ids": self._database.keys(message_ids),
         }
         with self._owned.transaction() as connection:
             rows = connection.execute(self._statements.seen, asked).all()
-        return {row.message_id: row.answer for row in rows}
+        return {(row.type, row.message_id): row.answer for row in rows}
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         asked = {"ids": self._database.keys(slots), "before": before, "most": limit}
@@ -183,15 +191,15 @@ class SqlReader:
         self._owned.close()
 
 
-def _answers(rows: Iterable[Any]) -> dict[str, dict[str, str]]:
-    """By workflow ID, message IDs with their answers."""
-    answers: dict[str, dict[str, str]] = defaultdict(dict)
-    for workflow_id, message_id, answer in rows:
-        answers[workflow_id][message_id] = answer
+def _answers(rows: Iterable[Any]) -> dict[str, dict[MessageKey, str]]:
+    """By workflow ID, commands with their answers."""
+    answers: dict[str, dict[MessageKey, str]] = defaultdict(dict)
+    for workflow_id, message_id, type_, answer in rows:
+        answers[workflow_id][type_, message_id] = answer
     return answers
 
 
-def _at_most(limit: int, answers: dict[str, str]) -> dict[str, str]:
+def _at_most(limit: int, answers: dict[MessageKey, str]) -> dict[MessageKey, str]:
     return answers if len(answers) <= limit else dict(islice(answers.items(), limit))
 
 

@@ -23,7 +23,7 @@ class Part(StrEnum):
     UPDATED = "updated"
     """partition, workflow_id, expected_run_id, expected_sequence, run_id, sequence, status, wake_at"""
     REFUSED = "refused"
-    """partition, slot, workflow_id, message_id, time, answer"""
+    """partition, slot, workflow_id, message_id, type, time, answer"""
     JOURNAL = "journal"
     """workflow_id, run_id, sequence, round, cause, partition, epoch, host, time, events"""
     SNAPSHOTS = "snapshots"
@@ -35,7 +35,7 @@ class Part(StrEnum):
     CHANGED = "changed"
     """workflow_id, run_id, status, closed_at, reason, result"""
     SEEN = "seen"
-    """workflow_id, slot, message_id, time, answer"""
+    """workflow_id, slot, message_id, type, time, answer"""
 
 
 Rows = dict[Part, list[Row]]
@@ -53,14 +53,14 @@ def rows_of(instances: Iterable[InstanceWrite], refused: Iterable[Row] = ()) -> 
         if write.opened or write.changed:
             _add_visibility(rows, write)
         for row in write.seen:
-            answered = (write.workflow_id, write.slot, row.message_id, row.time, row.answer)
+            answered = (write.workflow_id, write.slot, row.message_id, row.type, row.time, row.answer)
             rows[Part.SEEN].append(answered)
     return {part: found for part, found in rows.items() if found}
 
 
 def refused_rows(round_: Round) -> list[Row]:
     return [
-        (partition, slot, row.workflow_id, row.message_id, row.time, row.answer)
+        (partition, slot, row.workflow_id, row.message_id, row.type, row.time, row.answer)
         for partition, slot, row in round_.seen
     ]
 

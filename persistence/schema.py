@@ -15,7 +15,7 @@ from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, schema_error
 from dalsegno.persistence.port import Namespace
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/versions`."""
 
 FIRST_GENERATION = 1

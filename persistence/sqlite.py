@@ -59,8 +59,8 @@ _MENDABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_NOTADB
 
 
 _ANSWERS = """
-    SELECT seen.workflow_id, seen.message_id, seen.answer FROM json_each(:ids) AS asked CROSS JOIN seen
-    ON seen.workflow_id = asked.value AND seen.message_id IN (
+    SELECT seen.workflow_id, seen.message_id, seen.type, seen.answer FROM json_each(:ids) AS asked
+    CROSS JOIN seen ON seen.workflow_id = asked.value AND seen.message_id IN (
         SELECT some.message_id FROM seen AS some WHERE some.workflow_id = asked.value LIMIT :most
     )"""
 _TAILS = """

@@ -22,7 +22,8 @@ _STATEMENTS: dict[Part, str] = {
     VALUES (?2, ?3, ?4, ?5, ?6, ?7)""",
     Part.UPDATED: """UPDATE instances SET run_id = ?5, sequence = ?6, status = ?7, wake_at = ?8
     WHERE workflow_id = ?2""",
-    Part.REFUSED: """INSERT INTO seen (slot, workflow_id, message_id, time, answer) VALUES (?2, ?3, ?4, ?5, ?6)
+    Part.REFUSED: """INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT DO NOTHING""",
     Part.JOURNAL: """INSERT INTO journal
     (run_id, sequence, round, cause, partition, epoch, host, time, events)
@@ -34,7 +35,8 @@ _STATEMENTS: dict[Part, str] = {
     Part.OPENED: """INSERT INTO runs (workflow_id, run_id, workflow_type, task_queue, status,
     started_at, closed_at, reason, result, memo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)""",
     Part.CHANGED: "UPDATE runs SET status = ?3, closed_at = ?4, reason = ?5, result = ?6 WHERE run_id = ?2",
-    Part.SEEN: "INSERT INTO seen (workflow_id, slot, message_id, time, answer) VALUES (?1, ?2, ?3, ?4, ?5)",
+    Part.SEEN: """INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)""",
 }
 """Parameters are numbered as the columns of `rows.Part`; the keys by which PostgreSQL filters go unused."""
 

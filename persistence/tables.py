@@ -91,6 +91,7 @@ seen = sa.Table(
     metadata,
     sa.Column("workflow_id", Key, primary_key=True),
     sa.Column("message_id", Key, primary_key=True),
+    sa.Column("type", Key, primary_key=True, server_default=""),
     sa.Column("slot", sa.Integer, nullable=False),
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("answer", sa.Text, nullable=False),

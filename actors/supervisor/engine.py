@@ -39,7 +39,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
-from dalsegno.persistence.port import Due, Loaded, RoundOutcome
+from dalsegno.persistence.port import Due, Loaded, MessageKey, RoundOutcome
 
 log = get_logger()
 
@@ -295,7 +295,9 @@ class Engine:
             cause.done()
         supervisor._discard(actor)
 
-    def seen_found(self, partition: int, workflow_id: str, message_id: str, answers: Mapping[str, str]) -> None:
+    def seen_found(
+        self, partition: int, workflow_id: str, message_id: str, answers: Mapping[MessageKey, str]
+    ) -> None:
         supervisor = self.partitions.get(partition)
         actor = supervisor.peek(workflow_id) if supervisor is not None else None
         if actor is not None and actor.is_loaded:

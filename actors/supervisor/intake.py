@@ -86,10 +86,17 @@ class Intake:
         name = f"{body.TYPE} {message.message_id}" if message.message_id else body.TYPE
         if isinstance(body, wire.AwaitResult):
             command = AwaitOutcome(run_id=body.run_id, caller=caller_of(message))
-            return ForWorkflow(workflow_id, Cause(command, name=name, message_id=message.message_id))
+            cause = Cause(command, name=name, message_id=message.message_id, message_type=body.TYPE)
+            return ForWorkflow(workflow_id, cause)
         translated = to_command(body, message)
         if translated is None:
             return Rejected(f"a message of the type {body.TYPE!r} is not a command to a workflow")
         recognisable = message.message_id is not None and isinstance(translated, CLIENT_COMMANDS)
-        cause = Cause(translated, name=name, message_id=message.message_id, recognisable=recognisable)
+        cause = Cause(
+            translated,
+            name=name,
+            message_id=message.message_id,
+            message_type=body.TYPE,
+            recognisable=recognisable,
+        )
         return ForWorkflow(workflow_id, cause)

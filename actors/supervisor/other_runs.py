@@ -125,7 +125,8 @@ class OtherRuns:
         return effect
 
     def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
-        message_id = translate.answer_message_id(caller, cause.message_id, "other run")
+        kind = f"other run {cause.message_type}"
+        message_id = translate.answer_message_id(caller, cause.message_id, kind)
         message = translate.answer_message(effect, message_id)
         self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
         cause.done()

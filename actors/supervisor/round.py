@@ -109,11 +109,17 @@ class RoundBuilder:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect) and effect.error is not None:
                     answer = effect.error[0]
-        if cause.recognisable and not actor.has_seen(cause.message_id or ""):
+        if cause.recognisable and not actor.has_seen(cause):
             assert cause.message_id is not None
-            actor.remember_seen(cause.message_id, answer)
+            actor.remember_seen(cause, answer)
             entry.seen.append(
-                SeenRow(workflow_id=actor.workflow_id, message_id=cause.message_id, time=time, answer=answer)
+                SeenRow(
+                    workflow_id=actor.workflow_id,
+                    message_id=cause.message_id,
+                    type=cause.message_type,
+                    time=time,
+                    answer=answer,
+                )
             )
 
     def add_again(self, actor: WorkflowActor, partition: int, cause: Cause, answers: Sequence[Effect]) -> None:

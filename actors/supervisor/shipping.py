@@ -154,7 +154,7 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
     match effect:
         case AnswerEffect() | ResultEffect():
             kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
-            return translate.answer_message_id(effect.caller, cause.message_id, kind)
+            return translate.answer_message_id(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
         case GrantEffect() | CancelTaskEffect():
             what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
             return translate.derived_message_id(

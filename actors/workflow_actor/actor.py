@@ -28,12 +28,15 @@ from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultE
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.actors.workflow_actor.outstanding import is_to_be_told
 
+MessageKey = tuple[str, str]
+"""The type and the message ID of a command."""
+
 SEEN_LIMIT = 10_000
 """Message IDs that an actor remembers itself; older ones are looked up."""
 
 STRIKES = "\0strikes"
 SEEN = "\0seen"
-"""What an actor may have asked for, beside a message ID."""
+"""What an actor may have asked for, beside a command by its key."""
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
@@ -105,11 +108,11 @@ class WorkflowActor(LightActor):
         self._now = now
         self._entropy = entropy
         self._instance: Instance | None = None
-        self._seen: OrderedDict[str, str] = OrderedDict()
+        self._seen: OrderedDict[MessageKey, str] = OrderedDict()
         self._seen_partial = False
         self._seen_unread = False
-        self._not_seen: set[str] = set()
-        self._asked: str | None = None
+        self._not_seen: set[MessageKey] = set()
+        self._asked: str | MessageKey | None = None
         self._strikes_known = ""
         """Of which run that is about to start they are known."""
         self.is_quarantined = False
@@ -142,7 +145,7 @@ class WorkflowActor(LightActor):
             return False
         return not (self.one_by_one and self.in_round)
 
-    def loaded(self, instance: Instance, *, seen: Mapping[str, str], seen_partial: bool) -> None:
+    def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str], seen_partial: bool) -> None:
         """The instance is there; mail may be handled."""
         self._instance = instance
         self._seen = OrderedDict(seen)
@@ -162,13 +165,16 @@ class WorkflowActor(LightActor):
             self.one_by_one = not self.actor_inbox.empty()
             self._reschedule()
 
-    def seen_found(self, answers: Mapping[str, str], asked: str) -> None:
+    def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
+        """Those with that message ID, of all types."""
         self._seen.update(answers)
-        if asked not in answers:
-            self._not_seen.add(asked)
-        self._answered(asked)
+        asked = self._asked
+        if isinstance(asked, tuple) and asked[1] == message_id:
+            if self._answer_to(asked) is None:
+                self._not_seen.add(asked)
+            self._answered(asked)
 
-    def seen_read(self, seen: Mapping[str, str], *, seen_partial: bool) -> None:
+    def seen_read(self, seen: Mapping[MessageKey, str], *, seen_partial: bool) -> None:
         """What was refused before there was such a workflow. Nothing, if that is known."""
         if self._seen_unread:
             self._seen_unread = False
@@ -176,14 +182,15 @@ class WorkflowActor(LightActor):
             self._seen_partial = seen_partial
             self._answered(SEEN)
 
-    def _answered(self, asked: str) -> None:
+    def _answered(self, asked: str | MessageKey) -> None:
         if self._asked == asked:  # else an actor before this one had asked
             self._asked = None
             self._reschedule()
 
-    def remember_seen(self, message_id: str, answer: str) -> None:
-        self._seen[message_id] = answer
-        self._not_seen.discard(message_id)
+    def remember_seen(self, cause: Cause, answer: str) -> None:
+        key = _key_of(cause)
+        self._seen[key] = answer
+        self._not_seen.discard(key)
         if len(self._seen) > SEEN_LIMIT:
             self._seen.popitem(last=False)
             self._seen_partial = True
@@ -340,13 +347,12 @@ class WorkflowActor(LightActor):
         return state is not None and not self.instance.has_program and len(state.log) > LONG_LOG
 
     def _was_seen(self, cause: Cause) -> bool:
-        message_id = cause.message_id
-        assert message_id is not None
-        answer = self._seen.get(message_id)
+        key = _key_of(cause)
+        answer = self._answer_to(key)
         if answer is None:
-            return self._must_look_up(cause, message_id)
+            return self._must_look_up(cause, key)
         if not answer and self._asks_from_elsewhere(cause.command):
-            cause.name = f"workflow.start.again {message_id}"
+            cause.name = f"workflow.start.again {cause.message_id}"
             return False
         again = self._same_answer(cause, answer)
         self._parent.came_again(self, cause, [] if again is None else [again])
@@ -361,17 +367,21 @@ class WorkflowActor(LightActor):
             return False
         return not is_to_be_told(state, command.caller)
 
-    def has_seen(self, message_id: str) -> bool:
-        return message_id in self._seen
+    def has_seen(self, cause: Cause) -> bool:
+        return self._answer_to(_key_of(cause)) is not None
 
-    def _must_look_up(self, cause: Cause, message_id: str) -> bool:
+    def _answer_to(self, key: MessageKey) -> str | None:
+        """How the command was answered before. What was stored without its type may be of any."""
+        return self._seen.get(key, self._seen.get(("", key[1])))
+
+    def _must_look_up(self, cause: Cause, key: MessageKey) -> bool:
         if self._seen_unread and not isinstance(cause.command, Start):
             # A start is never refused where there is no workflow; other commands are.
             self._asked = SEEN
             self._parent.read_seen(self)
-        elif self._seen_partial and message_id not in self._not_seen:
-            self._asked = message_id
-            self._parent.look_up_seen(self, message_id)
+        elif self._seen_partial and key not in self._not_seen:
+            self._asked = key
+            self._parent.look_up_seen(self, key[1])
         else:
             return False
         self._put_back(cause)
@@ -415,3 +425,8 @@ class WorkflowActor(LightActor):
     def _reschedule(self) -> None:
         if not self.actor_inbox.empty():
             self.dispatcher.schedule(self)
+
+
+def _key_of(cause: Cause) -> MessageKey:
+    assert cause.message_id is not None
+    return cause.message_type, cause.message_id

@@ -29,7 +29,8 @@ class Origin(Protocol):
 
 
 class Cause:
-    """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`.
+    """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`;
+    those of each `message_type` are known apart.
     `redelivered`: somebody may have been given it before, and have died of it.
 
     `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
@@ -40,6 +41,7 @@ class Cause:
         "command",
         "failures",
         "message_id",
+        "message_type",
         "name",
         "origin",
         "pending",
@@ -54,12 +56,14 @@ class Cause:
         name: str,
         origin: Origin | None = None,
         message_id: str | None = None,
+        message_type: str = "",
         recognisable: bool = False,
     ) -> None:
         self.command = command
         self.name = name
         self.origin = origin
         self.message_id = message_id
+        self.message_type = message_type
         self.recognisable = recognisable
         self.redelivered = False
         self.pending = 1

@@ -49,8 +49,15 @@ def snapshot(run_id: str, sequence: int, **changes: Any) -> SnapshotRow:
     return SnapshotRow(run_id=run_id, sequence=sequence, **(defaults | changes))
 
 
-def seen(workflow_id: str, message_id: str, *, time: int = 1_000, answer: str = "") -> SeenRow:
-    return SeenRow(workflow_id=workflow_id, message_id=message_id, time=time, answer=answer)
+def seen(
+    workflow_id: str, message_id: str, *, type_: str = "workflow.signal", time: int = 1_000, answer: str = ""
+) -> SeenRow:
+    return SeenRow(workflow_id=workflow_id, message_id=message_id, type=type_, time=time, answer=answer)
+
+
+def signals(**answers: str) -> dict[tuple[str, str], str]:
+    """As a reader tells them."""
+    return {("workflow.signal", message_id): answer for message_id, answer in answers.items()}
 
 
 def run_of(workflow_id: str) -> str:

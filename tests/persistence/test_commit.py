@@ -14,6 +14,7 @@ from tests.persistence.rounds import (
     round_of,
     run_of,
     seen,
+    signals,
     snapshot,
     step,
 )
@@ -37,7 +38,7 @@ def test_a_new_instance_is_stored_with_its_run_and_its_journal(writer: Writer, r
     assert (loaded.instance.slot, loaded.instance.run_id, loaded.instance.sequence) == (9, write.run_id, 1)
     assert (loaded.instance.status, loaded.instance.wake_at) == (WorkflowStatus.RUNNING, 5_000)
     assert loaded.instance.journal == write.journal
-    assert loaded.seen == {"m1": ""}
+    assert loaded.seen == signals(m1="")
     run = reader.run("order-1", write.run_id)
     assert run is not None
     assert (run.workflow_type, run.task_queue, run.status) == ("Order", "orders", WorkflowStatus.RUNNING)
@@ -211,7 +212,7 @@ def test_commands_refused_for_workflows_that_do_not_exist_are_remembered_with_th
 
     (loaded,) = reader.load(["nobody"])
     assert loaded.instance is None
-    assert loaded.seen == {"m1": "not_found", "m2": "closed"}
+    assert loaded.seen == signals(m1="not_found", m2="closed")
 
 
 def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Reader) -> None:
@@ -232,7 +233,7 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
     assert [sequence_of(reader, name) for name in ("order-1", "order-2", "order-3")] == [2, 1, 1]
     assert [row.sequence for row in reader.history(run_of("order-1"))] == [2]
     assert reader.suspended([7], after="", limit=10) == ["order-1"]
-    assert reader.seen("nobody", ["m1"]) == {"m1": "not_found"}
+    assert reader.seen("nobody", ["m1"]) == signals(m1="not_found")
 
 
 def test_a_round_with_nothing_to_write_checks_its_fences(writer: Writer) -> None:
@@ -252,3 +253,12 @@ def test_a_write_without_a_fence_is_a_fault_of_the_caller(writer: Writer) -> Non
     )
     with pytest.raises(AssertionError):
         writer.commit(without)
+
+
+def test_commands_of_two_types_may_have_one_message_id(writer: Writer, reader: Reader) -> None:
+    both = (seen("order-1", "m1", type_="workflow.start"), seen("order-1", "m1", answer="closed"))
+    assert writer.commit(round_of(creation("order-1", seen=both))).rejected == {}
+
+    answers = {("workflow.start", "m1"): "", ("workflow.signal", "m1"): "closed"}
+    assert reader.seen("order-1", ["m1"]) == answers
+    assert reader.load(["order-1"])[0].seen == answers

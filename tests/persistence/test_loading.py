@@ -18,6 +18,7 @@ from tests.persistence.rounds import (
     round_of,
     run_of,
     seen,
+    signals,
     snapshot,
     step,
 )
@@ -91,11 +92,13 @@ def test_no_more_answers_are_loaded_than_are_wanted_and_the_others_can_be_asked_
 
     some, none = reader.load(["order-1", "order-2"], seen_limit=3)
     assert len(some.seen) == 3
-    assert some.seen.items() <= {f"m{number}": "closed" * (number % 2) for number in range(5)}.items()
+    assert (
+        some.seen.items() <= signals(**{f"m{number}": "closed" * (number % 2) for number in range(5)}).items()
+    )
     assert (some.seen_partial, none.seen_partial) == (True, False)
     (all_,) = reader.load(["order-1"], seen_limit=5)
     assert (len(all_.seen), all_.seen_partial) == (5, False)
-    assert reader.seen("order-1", ["m1", "m4", "m9", "m\0"]) == {"m1": "closed", "m4": ""}
+    assert reader.seen("order-1", ["m1", "m4", "m9", "m\0"]) == signals(m1="closed", m4="")
     assert reader.seen("order-2", ["m1"]) == {}
 
 

@@ -10,7 +10,7 @@ import pytest
 from dalsegno.errors import FencedError
 from dalsegno.persistence.port import Fence, HostRow, LeaseRow, Membership, Reader, Store, Writer
 from tests.persistence.conftest import PARTITIONS
-from tests.persistence.rounds import HOUR, creation, round_of, seen
+from tests.persistence.rounds import HOUR, creation, round_of, seen, signals
 
 
 def owners(membership: Membership) -> list[str | None]:
@@ -155,10 +155,10 @@ def test_old_answers_are_trimmed_oldest_first_up_to_a_limit(
     writer.commit(round_of(creation("order-1", seen=answers)))
 
     assert membership.trim_seen(older_than=4, limit=3) == 3
-    assert list(reader.load(["order-1"])[0].seen) == ["m3", "m4", "m5"]
+    assert list(reader.load(["order-1"])[0].seen) == list(signals(m3="", m4="", m5=""))
     assert membership.trim_seen(older_than=4) == 1
     assert membership.trim_seen(older_than=4) == 0
-    assert list(reader.load(["order-1"])[0].seen) == ["m4", "m5"]
+    assert list(reader.load(["order-1"])[0].seen) == list(signals(m4="", m5=""))
 
 
 def test_a_row_is_deleted_only_as_it_was_seen(membership: Membership) -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from dalsegno.persistence.port import InstanceWrite, Reader, Writer
-from tests.persistence.rounds import creation, journal_row, round_of, run_of, seen, step
+from tests.persistence.rounds import creation, journal_row, round_of, run_of, seen, signals, step
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -69,7 +69,7 @@ def test_a_refused_command_that_cannot_be_stored_harms_no_other(writer: Writer, 
     outcome = writer.commit(round_of(creation("order-1"), refused=refused))
 
     assert set(outcome.rejected) == {"nobody"}
-    assert reader.seen("somebody", ["m2"]) == {"m2": ""}
+    assert reader.seen("somebody", ["m2"]) == signals(m2="")
     assert reader.load(["order-1"])[0].instance is not None
 
 

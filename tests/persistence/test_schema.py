@@ -92,6 +92,29 @@ def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_
         assert compare_metadata(context, metadata) == []
 
 
+def test_commands_that_were_known_before_types_were_kept_stay_known_for_any(store_url: str) -> None:
+    store = open_store(store_url)
+    store.migrate(partitions=1)
+    with bare_connection(store_url) as connection:
+        connection.execute(sa.text("DROP TABLE seen"))
+        connection.execute(
+            sa.text(
+                "CREATE TABLE seen (workflow_id TEXT NOT NULL, message_id TEXT NOT NULL, slot INTEGER NOT NULL,"
+                " time BIGINT NOT NULL, answer TEXT NOT NULL,"
+                " CONSTRAINT seen_pkey PRIMARY KEY (workflow_id, message_id))"
+            )
+        )
+        connection.execute(sa.text("CREATE INDEX seen_time ON seen (time)"))
+        connection.execute(sa.text("INSERT INTO seen VALUES ('order-1', 'm1', 7, 1000, 'closed')"))
+        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = '0003'"))
+
+    store.migrate()
+
+    reader = store.reader()
+    assert reader.seen("order-1", ["m1"]) == {("", "m1"): "closed"}
+    reader.close()
+
+
 def test_another_number_of_partitions_is_refused_and_changes_nothing(store_url: str) -> None:
     store = open_store(store_url)
     made = store.migrate(partitions=3)

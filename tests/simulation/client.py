@@ -41,6 +41,8 @@ class Story:
         self._client = client
         self._left = list(plan.steps)
         self._restarting = False
+        self._start_id: str | None = None
+        """The message ID of the last start, until a signal has it, too."""
 
     def begin(self) -> None:
         self._start()
@@ -49,6 +51,7 @@ class Story:
         client, plan = self._client, self.plan
         message_id = client.new_message_id(self.workflow_id)
         self.runs.append(run_id(self.workflow_id, message_id))
+        self._start_id = message_id
         body = wire.StartWorkflow(
             workflow_id=self.workflow_id,
             workflow_type=plan.workflow_type,
@@ -95,7 +98,9 @@ class Story:
             self._again(step)
             return
         body, replied = self._message(step)
-        message_id = self._client.new_message_id(self.workflow_id)
+        number = message_id = self._client.new_message_id(self.workflow_id)
+        if step.kind == "signal" and self._start_id is not None and self._client.shares_an_id():
+            message_id, self._start_id = self._start_id, None
 
         def confirmed() -> None:
             if step.kind == "signal":
@@ -105,7 +110,7 @@ class Story:
                 self.refused.append(message_id)
             self._go_on()
 
-        self._client.command(body, message_id, confirmed=confirmed, replied=replied)
+        self._client.command(body, message_id, correlation_id=number, confirmed=confirmed, replied=replied)
 
     def _again(self, step: Step) -> None:
         self._restarting = self.runs[-1] not in self.ended
@@ -189,14 +194,16 @@ class Client(Process):
         body: wire.WireMessage,
         message_id: str,
         *,
+        correlation_id: str | None = None,
         confirmed: Callable[[], None] = lambda: None,
         replied: OnReply = _ignore,
         may_stray: bool = False,
     ) -> None:
         """Publish until confirmed. `may_stray`: its order among others does not matter, so it may take a detour
         through a foreign partition."""
-        self._replied[message_id] = replied
-        message = encode(body, message_id=message_id, correlation_id=message_id, reply_to=self._queue)
+        correlation_id = correlation_id or message_id
+        self._replied[correlation_id] = replied
+        message = encode(body, message_id=message_id, correlation_id=correlation_id, reply_to=self._queue)
         workflow_id: str = body.workflow_id  # type: ignore[attr-defined]
         exchange, key = topology.COMMANDS_EXCHANGE, topology.routing_key_of(workflow_id)
         if may_stray and self._faults.happens("command to a foreign partition"):
@@ -225,6 +232,9 @@ class Client(Process):
 
         exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
         self._postbox.send(Letter(exchange, key, message, confirmed))
+
+    def shares_an_id(self) -> bool:
+        return self._faults.happens("signal with its start's message ID")
 
     def note_refused(self) -> None:
         self._faults.note("signal the database refuses")

@@ -47,6 +47,7 @@ PER_EVENT: dict[str, float] = {
     "command sent twice": 0.08,
     "command to a foreign partition": 0.02,
     "command nobody can read": 0.02,
+    "signal with its start's message ID": 0.1,
 }
 """The chance of each where it may happen."""
 

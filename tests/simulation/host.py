@@ -36,7 +36,7 @@ from dalsegno.broker.port import Delivery, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError
-from dalsegno.persistence.port import LeaseRow, Loaded, Round, RoundOutcome
+from dalsegno.persistence.port import LeaseRow, Loaded, MessageKey, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
@@ -364,7 +364,7 @@ class Host(Process):
         self.store_link.read(query, partial(self.engine.loaded, partition))
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        def found(answers: Mapping[str, str]) -> None:
+        def found(answers: Mapping[MessageKey, str]) -> None:
             self.engine.seen_found(partition, workflow_id, message_id, answers)
 
         self.store_link.read(lambda: self._store.answers(workflow_id, message_id), found)

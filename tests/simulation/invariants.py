@@ -192,7 +192,7 @@ class Invariants:
         message_id = str(letter.headers["x-dalsegno-message-id"])
         self._dead.add(message_id)
         workflow_id = message_id.partition("/")[0]
-        row = self._simulation.store.seen.get(workflow_id, {}).get(message_id)
+        row = self._simulation.store.seen.get(workflow_id, {}).get((letter.type or "", message_id))
         if row is not None and not row.answer:
             raise Violation("I8", f"{message_id} was applied, and is a dead letter, too")
 
@@ -250,7 +250,7 @@ class Invariants:
             if message_id not in self._forwarded:
                 raise Violation("I23", f"{body.TYPE} {message_id} came to {queue}, and was not forwarded")
         elif isinstance(body, CLIENT_COMMANDS):
-            if message_id not in self._simulation.store.seen.get(body.workflow_id, {}):
+            if (body.TYPE, message_id) not in self._simulation.store.seen.get(body.workflow_id, {}):
                 raise Violation("I24", f"{body.TYPE} {message_id} is acknowledged, but not stored")
         elif isinstance(body, wire.ActivityCompleted | wire.ActivityFailed) and self.history.is_current(body):
             raise Violation("I24", f"{body.TYPE} {message_id} is acknowledged, but not stored")
@@ -330,7 +330,7 @@ class Invariants:
                     "I1", f"run {run_id} of {workflow_id} has ended {closed} times, and shows {shown}"
                 )
         for message_id in refused:
-            seen = self._simulation.store.seen[workflow_id].get(message_id)
+            seen = self._simulation.store.seen[workflow_id].get(("workflow.signal", message_id))
             if message_id not in self._dead and (seen is None or not seen.answer):
                 raise Violation(
                     "I23", f"{message_id} cannot be stored, and is neither refused nor a dead letter"

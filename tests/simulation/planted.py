@@ -1,4 +1,4 @@
-"""Fourteen bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
+"""Bugs to plant in the real code, one at a time: a simulator that does not find them proves nothing.
 
 Each is a context manager that swaps one function of the engine (or, where a rule is the database's, of the
 store's model) for one that has the bug.
@@ -32,7 +32,7 @@ from dalsegno.actors.workflow_actor.instance import Activation, Probe
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.state import WorkflowState
-from dalsegno.persistence.port import Fence, LeaseRow
+from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.store_model import StoreModel
 
@@ -71,6 +71,13 @@ def published_before_the_commit() -> AbstractContextManager[Any]:
 
 def dedupe_dropped() -> AbstractContextManager[Any]:
     return patch.object(WorkflowActor, "_was_seen", lambda self, cause: False)
+
+
+def known_whatever_their_type() -> AbstractContextManager[Any]:
+    def answer_to(self: WorkflowActor, key: MessageKey) -> str | None:
+        return next((answer for (_, known), answer in self._seen.items() if known == key[1]), None)
+
+    return patch.object(WorkflowActor, "_answer_to", answer_to)
 
 
 def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
@@ -173,6 +180,7 @@ BUGS: dict[Plant, set[str]] = {
     acknowledged_before_the_commit: {"I24"},
     published_before_the_commit: {"I7"},
     dedupe_dropped: {"I8"},
+    known_whatever_their_type: {"I24"},
     # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
     snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect"},
     timer_fired_twice_after_a_takeover: {"I13"},

@@ -22,6 +22,7 @@ from dalsegno.persistence.port import (
     LeaseRow,
     Loaded,
     LoadedInstance,
+    MessageKey,
     Round,
     RoundOutcome,
     RunRow,
@@ -65,7 +66,7 @@ class StoreModel:
         self.journal: dict[str, list[JournalRow]] = defaultdict(list)
         self.snapshots: dict[str, SnapshotRow] = {}
         self.runs: dict[str, RunRow] = {}
-        self.seen: dict[str, dict[str, SeenRow]] = defaultdict(dict)
+        self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
         self._scheduler = scheduler
         self._audit = audit
         self._open: list[Transaction] = []
@@ -121,7 +122,7 @@ class StoreModel:
                 self._write(write)
         for partition, _, row in round_.seen:
             if partition in transaction.held:
-                self.seen[row.workflow_id].setdefault(row.message_id, row)
+                self.seen[row.workflow_id].setdefault((row.type, row.message_id), row)
         lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
         return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), rejected=rejected)
 
@@ -137,7 +138,7 @@ class StoreModel:
         if any(REFUSED in row.events for row in write.journal):
             return True
         seen = self.seen.get(write.workflow_id, {})
-        return any(row.message_id in seen for row in write.seen)
+        return any((row.type, row.message_id) in seen for row in write.seen)
 
     def _write(self, write: InstanceWrite) -> None:
         lease = self.leases[write.partition]
@@ -174,7 +175,7 @@ class StoreModel:
                 result=changed.result,
             )
         for answered in write.seen:
-            self.seen[answered.workflow_id][answered.message_id] = answered
+            self.seen[answered.workflow_id][answered.type, answered.message_id] = answered
         self._audit.written(write)
 
     # --- reads -----------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class StoreModel:
         return Loaded(
             workflow_id=workflow_id,
             instance=None if row is None else self._loaded(row, row.run_id),
-            seen={row.message_id: row.answer for row in rows[-seen_limit:]},
+            seen={(row.type, row.message_id): row.answer for row in rows[-seen_limit:]},
             seen_partial=len(rows) > seen_limit,
         )
 
@@ -208,9 +209,9 @@ class StoreModel:
             journal=tuple(stored for stored in self.journal.get(run_id, ()) if stored.sequence > behind),
         )
 
-    def answers(self, workflow_id: str, message_id: str) -> dict[str, str]:
-        row = self.seen.get(workflow_id, {}).get(message_id)
-        return {} if row is None else {message_id: row.answer}
+    def answers(self, workflow_id: str, message_id: str) -> dict[MessageKey, str]:
+        rows = self.seen.get(workflow_id, {})
+        return {key: row.answer for key, row in rows.items() if key[1] == message_id}
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         wanted = set(slots)

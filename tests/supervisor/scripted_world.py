@@ -46,7 +46,8 @@ class Database:
 
     def __init__(self) -> None:
         self.rows: dict[str, LoadedInstance] = {}
-        self.seen: dict[str, dict[str, str]] = {}
+        self.known: dict[str, dict[tuple[str, str], str]] = {}
+        """What was answered, by the type and the message ID."""
         self.runs: dict[str, LoadedInstance] = {}
         self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
         self.epochs: dict[int, int] = {}
@@ -71,8 +72,18 @@ class Database:
                 self._write(write, row)
         for partition, _, seen in round_.seen:
             if partition not in lost:
-                self.seen.setdefault(seen.workflow_id, {}).setdefault(seen.message_id, seen.answer)
+                self.known.setdefault(seen.workflow_id, {}).setdefault(
+                    (seen.type, seen.message_id), seen.answer
+                )
         return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), rejected=rejected)
+
+    @property
+    def seen(self) -> dict[str, dict[str, str]]:
+        """`known`, by message ID alone."""
+        return {
+            workflow_id: {message_id: answer for (_, message_id), answer in answers.items()}
+            for workflow_id, answers in self.known.items()
+        }
 
     def _write(self, write: InstanceWrite, row: LoadedInstance | None) -> None:
         same_run = row is not None and row.run_id == write.run_id
@@ -88,10 +99,11 @@ class Database:
         kept = [r for r in journal if r.run_id == write.run_id and r.sequence > behind]
         self.rows[write.workflow_id] = self._stored(write, write.run_id, snapshot, kept, write.wake_at)
         self.runs[write.run_id] = self.rows[write.workflow_id]
-        answered = self.seen.setdefault(write.workflow_id, {})
+        answered = self.known.setdefault(write.workflow_id, {})
         for seen in write.seen:
-            assert seen.message_id not in answered, "seen is a primary key"
-            answered[seen.message_id] = seen.answer
+            key = seen.type, seen.message_id
+            assert key not in answered, "seen is a primary key"
+            answered[key] = seen.answer
 
     @staticmethod
     def _stored(
@@ -117,7 +129,7 @@ class Database:
         return Loaded(
             workflow_id=workflow_id,
             instance=row,
-            seen=dict(self.seen.get(workflow_id, {})),
+            seen=dict(self.known.get(workflow_id, {})),
             strikes=() if row is None else self.strikes.get(row.run_id, ()),
         )
 
@@ -384,8 +396,8 @@ class ScriptedWorld:
                 self.engine.strikes_found(partition, workflow_id, strikes)
             elif self.seen_asked:
                 partition, workflow_id, message_id = self.seen_asked.pop()
-                known = self.database.seen.get(workflow_id, {})
-                answers = {message_id: known[message_id]} if message_id in known else {}
+                known = self.database.known.get(workflow_id, {})
+                answers = {key: answer for key, answer in known.items() if key[1] == message_id}
                 self.engine.seen_found(partition, workflow_id, message_id, answers)
             elif self.due_asked:
                 self.found_due()
