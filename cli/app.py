@@ -11,7 +11,7 @@ import typer
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
-from dalsegno.cli.logs import configure
+from dalsegno.cli.logs import configure, configure_service
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
@@ -135,7 +135,7 @@ def host(
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.cli import serving
 
-    configure(log_level, log_format)
+    configure_service(log_level, log_format)
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
@@ -178,7 +178,7 @@ def worker(
     """
     from dalsegno.cli import serving
 
-    configure(log_level, log_format)
+    configure_service(log_level, log_format)
     serving.serve_worker(
         modules,
         broker=broker,
@@ -208,7 +208,7 @@ def dev(
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
 
-    configure(log_level, log_format)
+    configure_service(log_level, log_format)
     load(modules, warn=False)  # what is wrong with them is said once, before host and worker both say it
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     initialise(broker, database)

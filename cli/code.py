@@ -10,13 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import structlog
-
+from dalsegno._log import get_logger
 from dalsegno.cli.working_folder import WorkingFolder
 from dalsegno.definition import NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def load(names: Sequence[str], *, warn: bool = True) -> list[ModuleType]:

@@ -7,8 +7,15 @@ import sys
 
 import structlog
 
+from dalsegno.cli import streams
 from dalsegno.cli.options import Format, Level
 from dalsegno.cli.output import plain
+
+
+def configure_service(level: Level, form: Format = "auto") -> None:
+    """For hosts, workers and their parents: whatever becomes of standard output and error, they go on."""
+    streams.outlive()
+    configure(level, form)
 
 
 def configure(level: Level, form: Format = "auto") -> None:
@@ -29,10 +36,12 @@ def configure(level: Level, form: Format = "auto") -> None:
             *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+    logging.basicConfig(
+        level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s", force=True
+    )
     # What these say of a lost connection is said once, and better, by our own log.
     for name in ("aiormq", "aio_pika", "pykka", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -43,3 +52,17 @@ def _without_control_characters(
 ) -> structlog.typing.EventDict:
     """What is logged may come from outside, and must not speak to a terminal. JSON escapes it by itself."""
     return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+class _Lines:
+    """What structlog writes to. Called by the log's own thread (see `dalsegno._log`), which may wait. It goes
+    beneath Python's stream, whose buffer keeps what could not be written, and whose lock a thread that is stuck
+    would hold while the interpreter ends."""
+
+    def __init__(self, *names: str) -> None:
+        """Names of loggers are not shown."""
+
+    def msg(self, line: str) -> None:
+        streams.write_all(streams.STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = critical = msg

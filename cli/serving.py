@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dalsegno._log import get_logger
+from dalsegno._outlet import exit_now
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.parent import Parent
 from dalsegno.broker.url import open_broker
@@ -231,9 +232,7 @@ def _end_without(abandoned: Sequence[str]) -> NoReturn:
         activities=list(abandoned),
         hint="they did not stop when asked; let them call heartbeat() or look at is_cancelled()",
     )
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(DONE)
+    exit_now(DONE)
 
 
 class _Stopping:

@@ -137,7 +137,7 @@ class Logger:
             shown = dict(map(_as_text, {**self._values, **values}.items()))
             Logger(self._names, {})._hand_over(method, text, (), shown)
         except Exception:  # noqa: BLE001 - the configuration of this program cannot say it at all
-            _outlet.drop()
+            outlet.drop()
 
     def _hand_over(self, method: str, event: object, args: tuple[Any, ...], values: Mapping[str, Any]) -> None:
         raw = structlog.get_config()["logger_factory"](*self._names)
@@ -159,7 +159,7 @@ class _Handing:
         def hand_over(*args: Any, **values: Any) -> None:
             # Handlers and filters of the standard library may want the caller's context.
             context = contextvars.copy_context()
-            _outlet.offer(partial(context.run, partial(attribute, *args, **values)))
+            outlet.offer(partial(context.run, partial(attribute, *args, **values)))
 
         return hand_over
 
@@ -202,11 +202,12 @@ def get_logger(*names: str) -> Logger:
 
 def flush(seconds: float = FLUSH_SECONDS) -> bool:
     """Wait until what was logged so far is written, at most that long; whether it is. Before `os._exit`."""
-    return _outlet.flush(seconds)
+    return outlet.flush(seconds)
 
 
-def _say_dropped(count: int) -> None:
+def say_dropped(count: int) -> None:
+    """That an outlet has dropped so many lines."""
     get_logger("dalsegno").warning("log_lines_dropped", count=count)
 
 
-_outlet = Outlet(_say_dropped)
+outlet = Outlet(say_dropped)

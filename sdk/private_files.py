@@ -10,9 +10,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-import structlog
+from dalsegno._log import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What SQLite may have beside a file, by the ends of the names."""
