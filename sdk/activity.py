@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast, overload
 
-import structlog
-
 from dalsegno import given
-from dalsegno._log import get_logger
+from dalsegno._log import Logger, get_logger
 from dalsegno.name_rules import why_not_name
 from dalsegno.policies import Duration
+from dalsegno.user_logger import UserLogger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -205,20 +204,16 @@ def wait_for_cancelled_sync(timeout: Duration | None = None) -> None:
     _context("wait_for_cancelled_sync").wait_for_cancelled_sync(seconds)
 
 
-class _Logger:
+def _running() -> Logger:
     """Binds the attempt at the moment of logging, so that an attempt that logs nothing pays nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        logger = get_logger("dalsegno.activity")
-        context = current_context.get(None)
-        if context is None:
-            return getattr(logger, name)
-        running = context.info
-        bound = logger.bind(
-            workflow_id=running.workflow_id, activity_id=running.activity_id, attempt=running.attempt
-        )
-        return getattr(bound, name)
+    bound = get_logger("dalsegno.activity")
+    context = current_context.get(None)
+    if context is None:
+        return bound
+    running = context.info
+    return bound.bind(workflow_id=running.workflow_id, activity_id=running.activity_id, attempt=running.attempt)
 
 
-logger = cast(structlog.typing.FilteringBoundLogger, _Logger())
-"""A structlog logger bound with the running attempt's workflow_id, activity_id and attempt."""
+logger = UserLogger("dalsegno.activity", _running, {})
+"""Bound with the running attempt's workflow_id, activity_id and attempt; called as structlog's loggers, or as
+those of the standard library."""
