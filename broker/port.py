@@ -67,6 +67,19 @@ class Outcome(Enum):
     """The channel closed before an answer: it may or may not have arrived. Publish again with the same ID."""
 
 
+class Fault(Enum):
+    """What a broker ended a publisher over."""
+
+    NONE = "none"
+    """Nothing that was sent: it is open, or was closed by us, or its connection went."""
+    MESSAGE = "message"
+    """A message that this broker will never take: it is too large for it, or malformed. Send it again, and it
+    happens again."""
+    TARGET = "target"
+    """Where a message was to go: its exchange is missing, or may not be written to, or the broker has trouble
+    of its own with it. It lasts until a person or a declaration mends that; no message is to blame."""
+
+
 OnOutcome = Callable[[Outcome], None]
 OnDelivery = Callable[[Delivery], None]
 OnClosed = Callable[[str], None]
@@ -152,6 +165,11 @@ class Publisher(Protocol):
 
     @property
     def is_open(self) -> bool: ...
+
+    @property
+    def fault(self) -> Fault:
+        """Known when `on_closed` is called. What was in flight is LOST in any case: at most one of it is at
+        fault, and a broker does not say which."""
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Send a batch in one write. Never blocks, never raises; each message's `on_outcome` is called once.

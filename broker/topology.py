@@ -84,6 +84,15 @@ def control_queue() -> Queue:
     )
 
 
+def dead_tasks() -> Topology:
+    """The queue of tasks that no worker survived, and their way into it."""
+    return Topology(
+        exchanges=[Exchange(DEAD_EXCHANGE)],
+        queues=[Queue(DEAD_TASKS_QUEUE)],
+        bindings=[Binding(DEAD_EXCHANGE, "tasks", DEAD_TASKS_QUEUE)],
+    )
+
+
 def declare_partition_queue(generation: int, partition: int) -> Queue:
     return Queue(
         partition_queue(generation, partition),

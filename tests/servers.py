@@ -227,16 +227,35 @@ class RabbitMQServer:
     def virtual_host(self) -> Iterator[str]:
         """The URL of a fresh virtual host, deleted with all that is in it."""
         name = f"test-{secrets.token_hex(6)}"
-        rights = ", ".join(['<<".*">>'] * 3)
         self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
-        self.evaluate(
-            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {rights}, <<"tests">>)'
-        )
+        self._grant(name, ".*", ".*", ".*")
         try:
             yield self.url_of(name)
         finally:
             if self._node.running():
                 self.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>)')
+
+    @contextlib.contextmanager
+    def rights(self, url: str, *, configure: str = ".*", write: str = ".*", read: str = ".*") -> Iterator[None]:
+        """Within, guest may do only this in the virtual host of `url`; all connections are closed, because a
+        channel remembers what it was allowed."""
+        self._grant(url, configure, write, read)
+        self.close_connections()
+        try:
+            yield
+        finally:
+            self._grant(url, ".*", ".*", ".*")
+
+    def _grant(self, url: str, *patterns: str) -> None:
+        virtual_host = url.rpartition("/")[2].replace("%2F", "/")
+        rights = ", ".join(f'<<"{pattern}">>' for pattern in patterns)
+        subject = f'<<"guest">>, <<"{virtual_host}">>'
+        self.evaluate(f'rabbit_auth_backend_internal:set_permissions({subject}, {rights}, <<"tests">>)')
+
+    def close_connections(self) -> None:
+        """Of all virtual hosts, as an operator does."""
+        close = 'rabbit_networking:close_connection(Connection, "closed by a test")'
+        self.evaluate(f"[catch {close} || Connection <- rabbit_networking:connections()]")
 
     def evaluate(self, expression: str) -> str:
         """Evaluate an Erlang expression in the node and return what it printed; RuntimeError if it failed.

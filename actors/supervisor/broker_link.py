@@ -14,19 +14,22 @@ from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.namespace_keeper import NamespaceKeeper
+from dalsegno.actors.supervisor.services import OnService, Service
+from dalsegno.actors.supervisor.state_log import StateLog
 from dalsegno.broker import topology
 from dalsegno.broker.port import (
     Broker,
     Consumer,
     Delivery,
+    Fault,
     Outcome,
     Outgoing,
     Publisher,
-    Queue,
     Session,
     Topology,
 )
-from dalsegno.errors import ConfigurationError, DalsegnoError
+from dalsegno.errors import ConfigurationError, DalsegnoError, TopologyError
 
 log = get_logger()
 
@@ -42,7 +45,10 @@ class LinkListener(Protocol):
 
     def publisher_opened(self) -> None: ...
 
-    def publisher_closed(self, *, by_publish: bool) -> None: ...
+    def publisher_closed(self, fault: Fault, reason: str) -> None: ...
+
+    def namespace_declared(self) -> None:
+        """Something of it was missing, and is there again."""
 
     def channel_opened(self, channel: Channel) -> None: ...
 
@@ -51,9 +57,6 @@ class LinkListener(Protocol):
     def delivered(self, channel: Channel, delivery: Delivery) -> None: ...
 
     def flush_soon(self, channel: Channel) -> None: ...
-
-
-OnService = Callable[[Delivery, Consumer], None]
 
 
 class BrokerLink:
@@ -73,28 +76,40 @@ class BrokerLink:
         self._broker = broker
         self._listener = listener
         self._name = name
-        self._declare = declare
+        self._said = StateLog()
+        self._namespace = NamespaceKeeper(
+            declare, session=lambda: self._session, declared=listener.namespace_declared, said=self._said
+        )
         self._generation = generation
         self._prefetch = prefetch
         self._session: Session | None = None
         self._publisher: Publisher | None = None
+        self._publisher_end = (Fault.NONE, "the connection was lost")
         self._wanted: dict[int, int] = {}
         self._wishes = 0
         self._consumers: dict[int, tuple[Channel, Consumer]] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
-        self._services: dict[str, tuple[Queue, OnService]] = {}
+        self._services: dict[str, Service] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
         self._stopping = False
 
-    def serve(self, queue: Queue, on_delivery: OnService) -> None:
-        """Consume a queue beside the partitions', from the next session on, or at once if there is one."""
-        self._services[queue.name] = (queue, on_delivery)
+    def serve(self, queue: str, needed: Topology, on_delivery: OnService) -> None:
+        """Consume a queue beside the partitions', from the next session on, or at once if there is one.
+        `needed` is declared before."""
+        service = self._services[queue] = Service(queue, needed, on_delivery, self._said)
         if self._session is not None:
-            self._spawn(self._open_service(self._session, queue, on_delivery))
+            self._spawn(service.serve(self._session))
 
     def stop_serving(self, queue: str) -> None:
-        self._services.pop(queue, None)
+        """The queue is deleted."""
+        service = self._services.pop(queue, None)
+        if service is not None:
+            self._spawn(self._quietly(service.stop()))
+
+    def mend_namespace(self) -> None:
+        """Something of it is missing. Answered by `namespace_declared`, if that helps."""
+        self._namespace.mend()
 
     @property
     def session(self) -> Session | None:
@@ -108,13 +123,12 @@ class BrokerLink:
         while not self._stopping:
             try:
                 await self._open()
-            except ConfigurationError:
-                if first:
-                    raise
-                log.exception("broker_refuses", retry_in_seconds=delay)
             except DalsegnoError as error:
-                log.warning("broker_unavailable", reason=str(error), retry_in_seconds=round(delay, 2))
+                if first and isinstance(error, ConfigurationError):
+                    raise
+                self._said.trouble("broker_unavailable", "broker", str(error))
             else:
+                self._said.well("broker_available", "broker")
                 if first:
                     first = False
                     ready()
@@ -129,7 +143,7 @@ class BrokerLink:
         self._lost.clear()
         session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
         try:
-            await self._declare(session)
+            await self._namespace.declare(session)
             self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
         except BaseException:
             await session.close()
@@ -137,16 +151,19 @@ class BrokerLink:
         self._session = session
         self._listener.publisher_opened()
         self._spawn(self._watch_deliveries(session))
-        for queue, on_delivery in list(self._services.values()):
-            self._spawn(self._open_service(session, queue, on_delivery))
+        for service in list(self._services.values()):
+            self._spawn(service.serve(session))
         for number in sorted(self._wanted):
             self.open_channel(number)
 
     async def _drop(self) -> None:
         """Everything of the session is gone, whatever part of it broke first."""
         session, self._session = self._session, None
+        if self._publisher is not None:
+            self._publisher_end = self._publisher.fault, "the connection was lost"
         self._publisher = None
-        self._listener.publisher_closed(by_publish=False)
+        self._listener.publisher_closed(*self._publisher_end)
+        self._publisher_end = (Fault.NONE, "the connection was lost")
         for number in list(self._consumers):
             self._channel_gone(number)
         for task in self._opening.values():
@@ -171,13 +188,16 @@ class BrokerLink:
             loop.call_soon(outgoing.on_outcome, Outcome.LOST)
 
     def _on_publisher_closed(self, reason: str) -> None:
-        session = self._session
+        session, publisher = self._session, self._publisher
         self._publisher = None
+        fault = Fault.TARGET if publisher is None else publisher.fault
         if session is None or not session.is_open or self._lost.is_set():
+            # Some messages cost the whole connection: the next session's publisher finds out which.
+            self._publisher_end = fault, reason
             self._lost.set()
             return
-        log.warning("publisher_closed", reason=reason)
-        self._listener.publisher_closed(by_publish=True)
+        log.debug("publisher_closed", reason=reason, fault=fault.value)  # the outbox says what follows
+        self._listener.publisher_closed(fault, reason)
         self._spawn(self._reopen_publisher(session))
 
     async def _reopen_publisher(self, session: Session) -> None:
@@ -220,7 +240,9 @@ class BrokerLink:
                 on_closed=partial(self._on_consumer_closed, channel),
             )
         except DalsegnoError as error:
-            log.warning("partition_not_consumed", partition=number, reason=str(error))
+            self._said.trouble("partition_not_consumed", f"partition {number}", str(error))
+            if isinstance(error, TopologyError):
+                await self._namespace.mend()  # somebody has deleted its queue
             await asyncio.sleep(1.0)
             self._open_again(session, number)
             return
@@ -230,6 +252,7 @@ class BrokerLink:
             await self._quietly(consumer.close())
             self._open_again(session, number)
             return
+        self._said.well("partition_consumed_again", f"partition {number}")
         self._consumers[number] = (channel, consumer)
         channel.attach(consumer)
         self._listener.channel_opened(channel)
@@ -282,30 +305,6 @@ class BrokerLink:
         except DalsegnoError:
             return False  # the session is ending, or the broker is too busy to tell
 
-    # --- other queues -------------------------------------------------------------------------------------
-
-    async def _open_service(self, session: Session, queue: Queue, on_delivery: OnService) -> None:
-        consumer: Consumer | None = None
-
-        def deliver(delivery: Delivery) -> None:
-            assert consumer is not None
-            on_delivery(delivery, consumer)
-
-        while self._session is session and queue.name in self._services:
-            closed = asyncio.Event()
-            try:
-                await session.declare(Topology(queues=[queue]))
-                consumer = await session.open_consumer(
-                    queue.name,
-                    prefetch=20,
-                    on_delivery=deliver,
-                    on_closed=lambda _, e=closed: e.set(),  # type: ignore[misc]
-                )
-                await closed.wait()
-            except DalsegnoError as error:
-                log.warning("queue_not_consumed", queue=queue.name, reason=str(error))
-            await asyncio.sleep(1.0)
-
     # --- lifecycle ------------------------------------------------------------------------------------------
 
     async def _quietly(self, closing: object) -> None:
@@ -324,6 +323,7 @@ class BrokerLink:
         """End the session; what is unacknowledged returns to its queues."""
         self._stopping = True
         self._lost.set()
+        self._namespace.close()
         session, self._session = self._session, None
         for task in list(self._tasks):
             task.cancel()

@@ -16,7 +16,8 @@ from msgspec import structs
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
-from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause

@@ -8,7 +8,7 @@ from uuid import uuid5
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Rejected
-from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import (
     Address,
     answer_message_id,

@@ -34,9 +34,9 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Released,
 )
 from dalsegno.actors.supervisor.other_runs import OtherRuns
-from dalsegno.actors.supervisor.outbox import Shipment
 from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.task_queues import TaskQueues
@@ -47,7 +47,7 @@ from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.namespace import declare_namespace
-from dalsegno.broker.port import Broker, Consumer, Delivery, Outgoing, Queue
+from dalsegno.broker.port import Broker, Consumer, Delivery, Fault, Outgoing, Queue, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, InvalidMessageError
@@ -227,13 +227,14 @@ class Host:
             ready()
 
     def _serve_beside(self) -> None:
-        control = topology.control_queue()
-        self._link.serve(control, self._control.on_request)
-        self._link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._control.on_dead_task)
-        self._link.serve(self._own_queue(), self._on_host_message)
+        control = Topology(queues=[topology.control_queue()])
+        self._link.serve(topology.CONTROL_QUEUE, control, self._control.on_request)
+        self._link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), self._control.on_dead_task)
+        self._serve_own_queue()
 
-    def _own_queue(self) -> Queue:
-        return Queue(topology.host_queue(self._host_id), durable=False)
+    def _serve_own_queue(self) -> None:
+        name = topology.host_queue(self._host_id)
+        self._link.serve(name, Topology(queues=[Queue(name, durable=False)]), self._on_host_message)
 
     # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
 
@@ -261,7 +262,7 @@ class Host:
         self._peers = ()
         self.engine.host_id = host_id
         self.engine.round.host_id = host_id
-        self._link.serve(self._own_queue(), self._on_host_message)
+        self._serve_own_queue()
 
     def store_time(self, now: int) -> None:
         self._clock.heard(now)
@@ -314,8 +315,11 @@ class Host:
     def publisher_opened(self) -> None:
         self.engine.outbox.publisher_opened()
 
-    def publisher_closed(self, *, by_publish: bool) -> None:
-        self.engine.outbox.publisher_closed(by_publish=by_publish)
+    def publisher_closed(self, fault: Fault, reason: str) -> None:
+        self.engine.outbox.publisher_closed(fault, reason)
+
+    def namespace_declared(self) -> None:
+        self.engine.outbox.namespace_declared()
 
     def channel_opened(self, channel: Channel) -> None:
         self.engine.channel_opened(channel)
@@ -349,6 +353,9 @@ class Host:
 
     def declare_task_queue(self, name: str) -> None:
         self._task_queues.declare(name, self.engine.outbox.task_queue_declared)
+
+    def declare_namespace(self) -> None:
+        self._link.mend_namespace()
 
     def commit(self, round_: Round) -> None:
         if not self._validity.holds(self._host_id):

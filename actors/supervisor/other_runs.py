@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import translate
-from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.workflow_actor.actor import Watch

@@ -7,8 +7,10 @@ A message's ways: sent -> confirmed. Sent -> lost (the publisher closed): sent a
 Sent -> refused (the queue is full): sent again with back-off, and *parked* when others are being confirmed
 meanwhile, so that it holds up nobody; so is what is never answered, and what waits for a queue that cannot be
 declared. Sent -> returned: a task queue is declared and the task sent again; a reply or grant whose reader is
-gone is dropped. A publish that closed the channel: the suspects are sent one by one, and the one in the air
-when it closes again is the culprit, which is given up.
+gone is dropped. A publish that closed the channel: the suspects are sent one by one (line_up), and the one in
+the air when it closes again is the culprit. If it was over the message, it is given up: its workflow is told;
+what has no owner is kept and tried again, for it may be the only trace of somebody's word; only an answer is
+forgotten. If it was over where the message was going, no message is to blame (barriers).
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.supervisor.barriers import Barriers
+from dalsegno.actors.supervisor.line_up import LineUp
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.broker.port import Message, Outcome, Outgoing
+from dalsegno.broker.port import Fault, Outcome, Outgoing
 
 log = get_logger()
 
@@ -29,67 +33,9 @@ PARK_AFTER_SECONDS = 5.0
 TELL_AGAIN_SECONDS = 5.0
 RETRY_DELAY_SECONDS = (0.2, 5.0)
 """First and longest delay before a refused message is sent again; doubles in between."""
-
-
-class Shipment:
-    """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
-    effect ID); None for transient ones. Several causes may wait for its confirm. `foreign` messages are passed
-    on as they came: their IDs are their senders', who may have given the same to different messages; `key`
-    stands for the ID of one that has none."""
-
-    __slots__ = (
-        "address",
-        "awaits_queue",
-        "causes",
-        "foreign",
-        "key",
-        "message",
-        "parking_since",
-        "refusals",
-        "refused_since",
-        "sent_at",
-        "sent_by",
-        "unsendable",
-        "workflow",
-    )
-
-    def __init__(
-        self,
-        message: Message,
-        address: Address,
-        *,
-        causes: Iterable[Cause] = (),
-        workflow: tuple[int, str, str, tuple[int, int]] | None = None,
-        foreign: bool = False,
-        key: str | None = None,
-        unsendable: str | None = None,
-    ) -> None:
-        self.message = message
-        self.foreign = foreign
-        self.key = message.message_id or key or ""
-        self.address = address
-        self.causes = list(causes)
-        self.workflow = workflow
-        self.unsendable = unsendable
-        self.sent_at = 0.0
-        self.sent_by = 0  # the number of the publisher that has it in the air; 0 if none has
-        self.awaits_queue = False
-        self.refusals = 0
-        self.refused_since: float | None = None
-        self.parking_since: float | None = None
-        for cause in self.causes:
-            cause.pending += 1
-
-    def is_same(self, other: Shipment) -> bool:
-        """Of two with one message ID: whether it would be the same message twice."""
-        if not self.foreign and not other.foreign:
-            return True
-        return (self.address, self.message) == (other.address, other.message)
-
-    @property
-    def is_answer(self) -> bool:
-        """Its reader asks again if it does not come."""
-        return self.workflow is None and self.address.exchange == "" and self.address.task_queue is None
+KEPT_SECONDS = 60.0
+"""Between two tries of a message that the broker would not take as it is, and that nobody else would send
+again. Each costs the channel."""
 
 
 class Carrier(Protocol):
@@ -99,6 +45,10 @@ class Carrier(Protocol):
 
     def declare_task_queue(self, name: str) -> None:
         """Answered by `Outbox.task_queue_declared`, after as many tries as it takes."""
+
+    def declare_namespace(self) -> None:
+        """An exchange or a binding is missing. Answered by `Outbox.namespace_declared`, if that could be
+        mended; who still misses it asks again."""
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
@@ -127,8 +77,8 @@ class Outbox:
         self._behind: dict[str, deque[Shipment]] = {}
         self._open = False
         self._publisher = 0
-        self._suspects: list[Shipment] = []
-        self._in_the_air: Shipment | None = None
+        self._line_up: LineUp[Shipment] = LineUp()
+        self._barriers = Barriers()
         self._last_confirm = 0.0
         self._confirmed_up_to = 0.0
         self.dropped = 0
@@ -189,22 +139,67 @@ class Outbox:
             shipment.sent_at = now
         for name in self._awaiting_queue:
             self._carrier.declare_task_queue(name)
-        if self._suspects:
-            self._next_suspect()
-        else:
-            self._publish(self._in_flight.values())
+        self._next_suspect()
 
-    def publisher_closed(self, *, by_publish: bool) -> None:
-        """`by_publish`: the broker closed the channel over something we sent, the connection lives."""
+    def publisher_closed(self, fault: Fault, reason: str) -> None:
+        """`fault`: what the broker closed it over; `reason` is its own text."""
         self._open = False
-        culprit, self._in_the_air = self._in_the_air, None
-        if not by_publish:
-            self._suspects = []
-        elif culprit is not None:
-            self._suspects = [suspect for suspect in self._suspects if suspect is not culprit]
-            self._give_up(culprit, "the broker closes the channel over this message: it is probably too large")
+        if fault is Fault.NONE:
+            self._line_up.begin(())
+            return
+        culprit = self._line_up.channel_closed()
+        if culprit is None:
+            suspects = [s for s in self._in_flight.values() if s.sent_by == self._publisher]
+            self._line_up.begin(suspects)
+            exchanges = {suspect.address.exchange for suspect in suspects}
+            if fault is Fault.TARGET and len(exchanges) == 1:
+                self._bar(exchanges.pop(), reason)
+        elif fault is Fault.MESSAGE:
+            self._give_up(culprit, f"the broker does not take this message, it is probably too large: {reason}")
         else:
-            self._suspects = [s for s in self._in_flight.values() if s.sent_by == self._publisher]
+            self._bar(culprit.address.exchange, reason)
+
+    # --- exchanges that are closed to us ----------------------------------------------------------------------
+
+    def _bar(self, exchange: str, reason: str) -> None:
+        is_new = self._barriers.close(exchange, reason)
+        if exchange != "":
+            self._carrier.declare_namespace()
+        if is_new:
+            self._try_later(exchange)
+
+    def _try_later(self, exchange: str) -> None:
+        self._carrier.call_later(self._barriers.pause(exchange), partial(self._try_exchange, exchange))
+
+    def _try_exchange(self, exchange: str) -> None:
+        if exchange in self._barriers:
+            self._try_later(exchange)
+            self._try_now(exchange)
+
+    def _try_now(self, exchange: str) -> None:
+        """Let one message try. It does so alone, so that the channel can close over nothing else."""
+        if self._open and not self._line_up:
+            waiting = [
+                s for s in self._in_flight.values() if s.address.exchange == exchange and self._is_ready(s)
+            ]
+            if waiting:
+                self._try_alone(waiting[0])
+            else:
+                self._barriers.open(exchange)  # who sends next finds out
+
+    def _try_alone(self, shipment: Shipment) -> None:
+        self._line_up.begin([shipment])
+        self._line_up.take_next(lambda _: True, self._carrier.monotonic())
+        self._carry([shipment])
+
+    def namespace_declared(self) -> None:
+        """What was missing is there (again): no need to wait for the next try."""
+        for exchange in {shipment.address.exchange for shipment in self._in_flight.values()}:
+            if exchange in self._barriers:
+                self._try_now(exchange)
+        self._publish(self._in_flight.values())
+
+    # --- what is not taken ------------------------------------------------------------------------------------
 
     def park_overdue(self) -> None:
         """Park what has not been taken for some seconds while others are confirmed: it holds up its cause.
@@ -212,6 +207,9 @@ class Outbox:
         When nothing is confirmed (an alarm, no broker) nothing is parked: back-pressure stands.
         """
         now = self._carrier.monotonic()
+        suspect = self._line_up.overdue(now)
+        if suspect is not None:
+            self._acquit(suspect)
         for shipment in list(self._in_flight.values()):
             if now - shipment.sent_at < PARK_AFTER_SECONDS:
                 return  # those behind it were sent later
@@ -231,7 +229,8 @@ class Outbox:
     def _park(self, shipment: Shipment, now: float) -> None:
         if shipment.workflow is None:
             # Only an answer may be lost. A command on its way to its own partition, or a dead letter, waits.
-            if shipment.is_answer and shipment.sent_by != self._publisher:
+            is_barred = shipment.address.exchange in self._barriers  # not its reader's fault, who waits for it
+            if shipment.is_answer and shipment.sent_by != self._publisher and not is_barred:
                 self._drop(shipment, "it is not taken")
             return
         since = shipment.parking_since
@@ -249,14 +248,15 @@ class Outbox:
 
     def _publish(self, shipments: Iterable[Shipment]) -> None:
         """Those of them that may be sent now and are not in the air."""
-        if self._open and not self._suspects:
+        if self._open and not self._line_up:
             self._carry(
-                [
-                    s
-                    for s in shipments
-                    if s.unsendable is None and not s.awaits_queue and s.sent_by != self._publisher
-                ]
+                [s for s in shipments if self._is_ready(s) and s.address.exchange not in self._barriers]
             )
+
+    def _is_ready(self, shipment: Shipment) -> bool:
+        """Whether nothing of its own keeps it from being sent, and it is not in the air."""
+        waits = shipment.awaits_queue or shipment.is_kept_back
+        return shipment.unsendable is None and not waits and shipment.sent_by != self._publisher
 
     def _carry(self, batch: list[Shipment]) -> None:
         for shipment in batch:
@@ -304,20 +304,20 @@ class Outbox:
 
     def _acquit(self, shipment: Shipment) -> None:
         """It did not close the channel: the next suspect's turn."""
-        if self._in_the_air is shipment:
-            self._suspects.remove(shipment)
+        if self._line_up.acquit(shipment):
+            self._barriers.open(shipment.address.exchange)
             self._next_suspect()
 
     def _next_suspect(self) -> None:
-        self._in_the_air = None
-        while self._suspects:
-            suspect = self._suspects[0]
-            if suspect.key in self._in_flight and suspect.unsendable is None:
-                self._in_the_air = suspect
-                self._carry([suspect])
-                return
-            self._suspects.pop(0)
-        self._publish(self._in_flight.values())
+        suspect = self._line_up.take_next(self._may_be_tried, self._carrier.monotonic())
+        if suspect is not None:
+            self._carry([suspect])
+        else:
+            self._publish(self._in_flight.values())
+
+    def _may_be_tried(self, suspect: Shipment) -> bool:
+        is_there = self._in_flight.get(suspect.key) is suspect
+        return is_there and self._is_ready(suspect) and suspect.address.exchange not in self._barriers
 
     def _returned(self, shipment: Shipment) -> None:
         queue = shipment.address.task_queue
@@ -328,6 +328,7 @@ class Outbox:
             self._drop(shipment, "its reader is gone")
         else:
             self._refused(shipment)
+            self._carrier.declare_namespace()
 
     def _await_queue(self, queue: str, shipment: Shipment) -> None:
         waiting = self._awaiting_queue.setdefault(queue, [])
@@ -348,18 +349,32 @@ class Outbox:
         if self._in_flight.get(shipment.key) is shipment:
             self._publish([shipment])
 
+    def _try_kept(self, shipment: Shipment) -> None:
+        """Alone, as it is known to close the channel."""
+        if self._in_flight.get(shipment.key) is not shipment:
+            return
+        if self._open and not self._line_up:
+            shipment.is_kept_back = False
+            self._try_alone(shipment)
+        else:
+            self._carrier.call_later(RETRY_DELAY_SECONDS[1], partial(self._try_kept, shipment))
+
     def _drop(self, shipment: Shipment, reason: str) -> None:
         self.dropped += 1
         log.info("message_dropped", type=shipment.message.type, to=shipment.address.routing_key, reason=reason)
         self._confirmed(shipment)
 
     def _give_up(self, shipment: Shipment, reason: str) -> None:
-        log.error("message_unsendable", type=shipment.message.type, reason=reason)
-        if shipment.workflow is None:
+        kept = shipment.workflow is None and not shipment.is_answer
+        log.error("message_unsendable", type=shipment.message.type, reason=reason, kept=kept)
+        if kept:
+            shipment.is_kept_back = True
+            self._carrier.call_later(KEPT_SECONDS, partial(self._try_kept, shipment))
+        elif shipment.workflow is None:
             self.forget(shipment.key)
-            return
-        shipment.unsendable = reason
-        self._tell_unsendable(shipment)
+        else:
+            shipment.unsendable = reason
+            self._tell_unsendable(shipment)
 
     def _tell_unsendable(self, shipment: Shipment) -> None:
         """Tell its owner, until `forget` says that what follows from it is durable; causes wait for it."""

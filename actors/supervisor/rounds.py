@@ -12,10 +12,11 @@ from typing import Protocol
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.intake import Rejected
-from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Suspend

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor import translate
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Forward
-from dalsegno.actors.supervisor.outbox import Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.round import Entry, Leaving
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.cause import Cause

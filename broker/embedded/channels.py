@@ -22,7 +22,7 @@ from dalsegno.broker.embedded.wire import (
     Publish,
     Request,
 )
-from dalsegno.broker.port import Delivery, OnClosed, OnDelivery, OnOutcome, Outcome, Outgoing
+from dalsegno.broker.port import Delivery, Fault, OnClosed, OnDelivery, OnOutcome, Outcome, Outgoing
 from dalsegno.errors import BrokerUnavailableError
 
 log = get_logger("dalsegno.broker.embedded")
@@ -49,10 +49,15 @@ class EmbeddedPublisher:
         self._pending: dict[int, OnOutcome] = {}
         self._last_tag = 0
         self._is_open = True
+        self._fault = Fault.NONE
 
     @property
     def is_open(self) -> bool:
         return self._is_open
+
+    @property
+    def fault(self) -> Fault:
+        return self._fault
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         if not self._is_open:
@@ -82,6 +87,11 @@ class EmbeddedPublisher:
             on_outcome = self._pending.pop(tag, None)
             if on_outcome is not None:
                 on_outcome(outcomes.outcome)
+
+    def refused(self, reason: str) -> None:
+        """The owner closed the channel: an exchange is missing. What it cannot carry never leaves us."""
+        self._fault = Fault.TARGET
+        self.end(reason)
 
     def end(self, reason: str | None = None) -> None:
         """The channel is gone: by our own doing, or for the reason given."""

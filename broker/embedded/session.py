@@ -176,7 +176,9 @@ class EmbeddedSession:
                     self._take_reply(request, value, error)
                 case ChannelClosed(channel=number, reason=reason):
                     channel = self._channels.pop(number, None)
-                    if channel is not None:
+                    if isinstance(channel, EmbeddedPublisher):
+                        channel.refused(reason)
+                    elif channel is not None:
                         channel.end(reason)
                 case SessionClosed(reason=reason):
                     self.lost(reason)

@@ -6,10 +6,11 @@ import asyncio
 
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
+from aiormq.exceptions import AMQPChannelError
 
-from dalsegno.broker.port import OnClosed
+from dalsegno.broker.port import Fault, OnClosed
 from dalsegno.broker.rabbitmq import wire
-from dalsegno.broker.rabbitmq.failures import text_of
+from dalsegno.broker.rabbitmq.failures import channel_fault, exception_fault, text_of
 from dalsegno.broker.rabbitmq.link import Link
 
 
@@ -33,6 +34,7 @@ class ChannelLife:
         self._on_closed: OnClosed | None = None
         self._shutting: asyncio.Task[None] | None = None
         self._is_open = True
+        self._fault = Fault.NONE
         self.end_reason: str | None = None
         siblings.add(self)
         channel.close_callbacks.add(self._library_closed)
@@ -43,7 +45,8 @@ class ChannelLife:
         method = data[start : start + wire.METHOD_SIZE] if kind == wire.METHOD else b""
         if method == wire.CHANNEL_CLOSE:
             self._tap.disown(self._number)
-            self.lose(f"RabbitMQ closed the channel: {wire.decode_close(data, start)}")
+            code, text = wire.decode_close(data, start)
+            self._lost_over(channel_fault(code), text)
         elif method == wire.CHANNEL_CLOSE_OK:
             self._tap.disown(self._number)
         return False
@@ -52,12 +55,28 @@ class ChannelLife:
     def is_open(self) -> bool:
         return self._is_open
 
+    @property
+    def fault(self) -> Fault:
+        return self._fault
+
     def announce_end_to(self, on_closed: OnClosed) -> None:
         """From now on an end that is not ours is announced. Before, whoever opens the channel looks himself."""
         self._on_closed = on_closed
 
     def lose(self, reason: str) -> None:
-        """The channel ended, and not by our close(). Only the first call counts."""
+        """The channel ended with its connection, or the broker took its consumer away; not by our close(). Only
+        the first call counts."""
+        if self._is_open:
+            self._fault = self._link.fault
+        self._end_for(reason)
+
+    def _lost_over(self, fault: Fault, text: str) -> None:
+        """The broker closed this channel, and the connection lives."""
+        if self._is_open:
+            self._fault = fault
+        self._end_for(f"RabbitMQ closed the channel: {text}")
+
+    def _end_for(self, reason: str) -> None:
         if not self.end():
             return
         self.end_reason = reason
@@ -86,4 +105,7 @@ class ChannelLife:
         """Settle what is open on this side; called once."""
 
     def _library_closed(self, _sender: object, error: BaseException | None) -> None:
-        self.lose(f"RabbitMQ closed the channel: {text_of(error)}")
+        if isinstance(error, AMQPChannelError):
+            self._lost_over(exception_fault(error), text_of(error))
+        else:
+            self.lose(f"RabbitMQ closed the channel: {text_of(error)}")

@@ -6,6 +6,7 @@ import ssl
 from asyncio import CancelledError
 
 from aiormq.exceptions import (
+    AMQPChannelError,
     AMQPError,
     AuthenticationError,
     ChannelAccessRefused,
@@ -17,11 +18,34 @@ from aiormq.exceptions import (
     ProtocolSyntaxError,
 )
 
+from dalsegno.broker.port import Fault
 from dalsegno.broker.rabbitmq.address import Address
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError, TopologyError
 
 NOT_ALLOWED = "NOT_ALLOWED"
 """How RabbitMQ begins its answer to a virtual host that is missing, forbidden, or down."""
+
+
+CONTENT_TOO_LARGE, PRECONDITION_FAILED = 311, 406
+FRAME_ERROR, SYNTAX_ERROR, UNEXPECTED_FRAME = 501, 502, 505
+CHANNEL_FAULTS = frozenset((CONTENT_TOO_LARGE, PRECONDITION_FAILED))
+"""The codes by which a broker refuses what a message is; all others are about where it goes, or the broker."""
+CONNECTION_FAULTS = frozenset((FRAME_ERROR, SYNTAX_ERROR, UNEXPECTED_FRAME))
+
+
+def channel_fault(code: int) -> Fault:
+    """What a channel was closed over, by the broker's code."""
+    return Fault.MESSAGE if code in CHANNEL_FAULTS else Fault.TARGET
+
+
+def exception_fault(error: AMQPChannelError) -> Fault:
+    """What a channel was closed over, as the library has it."""
+    return Fault.MESSAGE if isinstance(error, ChannelPreconditionFailed) else Fault.TARGET
+
+
+def connection_fault(code: int) -> Fault:
+    """What a connection was closed over, by the broker's code; 0 if it was not the broker."""
+    return Fault.MESSAGE if code in CONNECTION_FAULTS else Fault.NONE
 
 
 def text_of(error: BaseException | None) -> str:

@@ -12,8 +12,9 @@ from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.exceptions import AMQPChannelError
 
+from dalsegno.broker.port import Fault
 from dalsegno.broker.rabbitmq.address import Address
-from dalsegno.broker.rabbitmq.failures import connect_failure, text_of
+from dalsegno.broker.rabbitmq.failures import connect_failure, connection_fault, text_of
 from dalsegno.broker.rabbitmq.tap import Tap, TapFactory
 from dalsegno.errors import BrokerUnavailableError, DalsegnoError
 
@@ -95,6 +96,11 @@ class Link:
         transport = self._connection.transport
         assert transport is not None, "the connection is open"
         return transport.connection.connection_tune.frame_max or DEFAULT_FRAME_MAX
+
+    @property
+    def fault(self) -> Fault:
+        """What the broker closed this connection over, if it did."""
+        return connection_fault(self.tap.close_code)
 
     async def channel(self, *, confirms: bool) -> AbstractChannel:
         return await self.answer(self._open_channel(confirms))

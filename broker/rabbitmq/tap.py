@@ -45,6 +45,8 @@ class Tap(asyncio.StreamReaderProtocol):
         """The broker has stopped reading what we publish (memory or disk alarm)."""
         self.close_reason: str | None = None
         """The broker's text, if it was the broker that closed the connection."""
+        self.close_code = 0
+        """The broker's code for it; 0 if it was not the broker."""
 
     def has_seen(self, channel: int) -> bool:
         """Whether the opening of this channel came by: if not, the library does not work as we think."""
@@ -104,7 +106,7 @@ class Tap(asyncio.StreamReaderProtocol):
         elif method == wire.CONNECTION_UNBLOCKED:
             self.is_blocked = False
         elif method == wire.CONNECTION_CLOSE:
-            self.close_reason = wire.decode_close(data, start)
+            self.close_code, self.close_reason = wire.decode_close(data, start)
 
 
 class TapFactory(TransportFactory):

@@ -185,10 +185,12 @@ def decode_settlement(data: bytes, start: int) -> tuple[int, bool]:
     return tag, bool(bits & 1)
 
 
-def decode_close(data: bytes, start: int) -> str:
-    """The broker's text in a Channel.Close or Connection.Close."""
-    at = start + METHOD_SIZE + _U16.size
-    return data[at + 1 : at + 1 + data[at]].decode("utf-8", "replace")
+def decode_close(data: bytes, start: int) -> tuple[int, str]:
+    """The broker's code and text in a Channel.Close or Connection.Close."""
+    at = start + METHOD_SIZE
+    (code,) = _U16.unpack_from(data, at)
+    at += _U16.size
+    return code, data[at + 1 : at + 1 + data[at]].decode("utf-8", "replace")
 
 
 def decode_return(payload: bytes) -> tuple[str, str]:

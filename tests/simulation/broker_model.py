@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Protocol
 
-from dalsegno.broker.port import Message, OnDelivery, Outcome, Outgoing, Queue, Topology
+from dalsegno.broker.port import Fault, Message, OnDelivery, Outcome, Outgoing, Queue, Topology
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.faults import Faults
@@ -133,12 +133,15 @@ class BrokerModel:
 
     # --- messages --------------------------------------------------------------------------------------------
 
-    def closes_channel(self, sender: str, outgoing: Outgoing) -> bool:
-        """The broker won't have this message, or has a fit."""
+    def closes_channel(self, sender: str, outgoing: Outgoing) -> Fault:
+        """The broker won't have this message, or has a fit, or misses a right."""
         if CULPRIT in outgoing.message.body:
             self.tap.unsendable(outgoing.message.message_id or "")
-            return True
-        return self.tap.may_be_disturbed(sender) and self.faults.happens("publish closes the channel")
+            return Fault.MESSAGE
+        if self.faults.happens("publish refused for its exchange"):
+            return Fault.TARGET
+        has_fit = self.tap.may_be_disturbed(sender) and self.faults.happens("publish closes the channel")
+        return Fault.MESSAGE if has_fit else Fault.NONE
 
     def accept(self, outgoing: Outgoing) -> Outcome:
         """Store a message that has arrived in the queues that it is for."""

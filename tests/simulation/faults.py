@@ -14,6 +14,7 @@ PER_EVENT: dict[str, float] = {
     "confirm refused though stored": 0.012,
     "confirm never comes": 0.002,
     "publish closes the channel": 0.004,
+    "publish refused for its exchange": 0.004,
     "connection refused": 0.05,
     "connection cut before the last frames": 0.5,
     # the database

@@ -26,13 +26,13 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Tick,
 )
 from dalsegno.actors.supervisor.other_runs import OtherRuns
-from dalsegno.actors.supervisor.outbox import Shipment
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery, Outgoing, Queue
+from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError
@@ -276,8 +276,11 @@ class Host(Process):
     def publisher_opened(self) -> None:
         self.engine.outbox.publisher_opened()
 
-    def publisher_closed(self, *, by_publish: bool) -> None:
-        self.engine.outbox.publisher_closed(by_publish=by_publish)
+    def publisher_closed(self, fault: Fault, reason: str) -> None:
+        self.engine.outbox.publisher_closed(fault, reason)
+
+    def namespace_declared(self) -> None:
+        """Nothing of it is ever missing here."""
 
     def channel_opened(self, channel: Channel) -> None:
         self.engine.channel_opened(channel)
@@ -308,6 +311,9 @@ class Host(Process):
     def publish(self, batch: list[Outgoing]) -> None:
         self.step("publishing")
         self.link.publish(batch)
+
+    def declare_namespace(self) -> None:
+        """Nothing of it is ever missing here."""
 
     def declare_task_queue(self, name: str) -> None:
         if name in self._declaring:

@@ -8,7 +8,7 @@ from functools import partial
 from dalsegno.actors.supervisor.broker_link import LinkListener
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery, Outcome, Outgoing, Queue
+from dalsegno.broker.port import Delivery, Fault, Outcome, Outgoing, Queue
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
@@ -78,7 +78,7 @@ class Link:
 
     def _session_lost(self, reason: str) -> None:
         if self.connection is not None:
-            self._listener.publisher_closed(by_publish=False)
+            self._listener.publisher_closed(Fault.NONE, reason)
         self.connection = None
         self._publisher = None
         self._opening.clear()
@@ -96,11 +96,12 @@ class Link:
             self._process.after(0, partial(outgoing.on_outcome, Outcome.LOST))
 
     def _publisher_closed(self, reason: str) -> None:
-        connection = self.connection
+        connection, publisher = self.connection, self._publisher
         self._publisher = None
         if connection is None:
             return
-        self._listener.publisher_closed(by_publish=True)
+        fault = Fault.TARGET if publisher is None else publisher.fault
+        self._listener.publisher_closed(fault, reason)
         self._process.after(SECOND // 20, lambda: self._reopen_publisher(connection))
 
     def _reopen_publisher(self, connection: Connection) -> None:

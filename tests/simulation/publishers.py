@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dalsegno.broker.port import Outcome, Outgoing
+from dalsegno.broker.port import Fault, Outcome, Outgoing
 from tests.simulation.scheduler import SECOND
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class ModelPublisher:
     def __init__(self, connection: Connection, on_closed: Callable[[str], None]) -> None:
         self.is_open = True
         self.is_live = True
+        self.fault = Fault.NONE
         self._connection = connection
         self._on_closed = on_closed
         self._pending: dict[int, Outgoing] = {}
@@ -46,10 +47,11 @@ class ModelPublisher:
         broker, faults = connection.broker, connection.broker.faults
         sender = connection.process.name
         broker.tap.arrived(sender, outgoing)
-        if broker.closes_channel(sender, outgoing):
+        fault = broker.closes_channel(sender, outgoing)
+        if fault is not Fault.NONE:
             broker.scheduler.trace("broker", f"closes a channel of {sender} over {outgoing.message.type}")
             self.is_live = False
-            connection.to_process(lambda: self.closed_here("PRECONDITION_FAILED"), publishing=True)
+            connection.to_process(lambda: self._closed_over(fault), publishing=True)
             return
         outcome = broker.accept(outgoing)
         if outcome is Outcome.CONFIRMED:
@@ -71,6 +73,10 @@ class ModelPublisher:
         if outgoing is not None and self.is_open:
             self._connection.process.step("confirmed")
             outgoing.on_outcome(outcome)
+
+    def _closed_over(self, fault: Fault) -> None:
+        self.fault = fault
+        self.closed_here(f"closed over a {fault.value}")
 
     def closed_here(self, reason: str | None) -> None:
         """`reason` None: the whole connection goes."""

@@ -19,7 +19,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
-from dalsegno.broker.port import Delivery, Message, Outcome, Outgoing
+from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.payload import Payload
@@ -214,6 +214,9 @@ class ScriptedWorld:
         self.published.extend(batch)
         self.sent.extend(outgoing.message for outgoing in batch)
 
+    def declare_namespace(self) -> None:
+        """Nothing of it is ever missing here."""
+
     def declare_task_queue(self, name: str) -> None:
         self.declaring.append(name)
 
@@ -291,12 +294,12 @@ class ScriptedWorld:
         self.channels.pop(partition).close()
         self.engine.channel_lost(partition)
 
-    def lose_publisher(self, *, by_publish: bool) -> None:
+    def lose_publisher(self, fault: Fault) -> None:
         """It closes, and the next one opens."""
         lost, self.published = self.published, []
         for outgoing in lost:
             outgoing.on_outcome(Outcome.LOST)
-        self.engine.outbox.publisher_closed(by_publish=by_publish)
+        self.engine.outbox.publisher_closed(fault, "by the test")
         self.engine.outbox.publisher_opened()
         self.run()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dalsegno.broker import topology
+from dalsegno.broker.port import Fault
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.supervisor.scripted_world import ScriptedWorld, await_result, signal, start, terminate
@@ -142,11 +143,11 @@ def test_what_cannot_be_sent_is_forgotten_with_its_partition() -> None:
     world.own()
     world.deliver(start())
     world.go_on(confirm=False)
-    world.lose_publisher(by_publish=True)
+    world.lose_publisher(Fault.MESSAGE)
     while world.published[0].message.type != wire.ActivityTask.TYPE:
         world.answer(world.published[0])
     world.engine.lease_lost(0)
-    world.lose_publisher(by_publish=True)
+    world.lose_publisher(Fault.MESSAGE)
     world.pass_time(20)
     assert len(world.engine.outbox) == 0
 

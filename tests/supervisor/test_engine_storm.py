@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Input
-from dalsegno.broker.port import Message, Outcome
+from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.supervisor.scripted_world import (
@@ -196,11 +196,11 @@ class Storm:
         self.regain()
 
     def lose_publisher(self) -> None:
-        by_publish = bool(self.random.randrange(2))
+        fault = self.random.choice(list(Fault))
         # A real culprit closes it each time, and is given up while in the air: this storm leaves that out.
-        if self.world.engine.outbox._in_the_air is not None:
-            by_publish = False
-        self.world.lose_publisher(by_publish=by_publish)
+        if fault is Fault.MESSAGE and self.world.engine.outbox._line_up.in_the_air is not None:
+            fault = Fault.NONE
+        self.world.lose_publisher(fault)
 
     def pass_time(self) -> None:
         self.world.pass_time(self.random.choice([0.05, 0.3, 2, 12]))

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox, Shipment
+from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox
+from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import WakeUp
-from dalsegno.broker.port import Message, Outcome, Outgoing
+from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
 
 Workflow = tuple[int, str, str, tuple[int, int]]
 
@@ -35,6 +36,7 @@ class Shell:
         self.confirmed: list[Workflow] = []
         self.unsendable: list[Workflow] = []
         self.parked: list[Workflow] = []
+        self.namespaces_declared = 0
         self.time = 100.0
 
     def publish(self, batch: list[Outgoing]) -> None:
@@ -42,6 +44,9 @@ class Shell:
 
     def declare_task_queue(self, name: str) -> None:
         self.declared.append(name)
+
+    def declare_namespace(self) -> None:
+        self.namespaces_declared += 1
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self.later.append(callback)
@@ -94,6 +99,11 @@ def shipment(
     )
 
 
+def word(message_id: str, exchange: str, *, causes: list[Cause] | None = None) -> Shipment:
+    """What nothing but its cause stands behind: a dead letter, a forwarded command."""
+    return Shipment(Message(body=b"", message_id=message_id), Address(exchange, "key"), causes=causes or [])
+
+
 def cause() -> tuple[Cause, Origin]:
     origin = Origin()
     return Cause(WakeUp(), name="test", origin=origin), origin
@@ -117,7 +127,7 @@ def test_what_was_lost_is_sent_again_in_order_by_the_next_publisher(shell: Shell
     outbox.send([shipment("a"), shipment("b"), shipment("c")])
     for outgoing in shell.take()[:2]:
         outgoing.on_outcome(Outcome.LOST)
-    outbox.publisher_closed(by_publish=False)
+    outbox.publisher_closed(Fault.NONE, "the connection was lost")
     outbox.send([shipment("d")])
     assert shell.ids() == []
     outbox.publisher_opened()
@@ -199,14 +209,14 @@ def test_nothing_is_parked_while_nothing_is_confirmed(shell: Shell, outbox: Outb
 
 def test_the_one_message_that_closes_the_channel_is_found_and_given_up(shell: Shell, outbox: Outbox) -> None:
     outbox.send([shipment("a"), shipment("culprit"), shipment("c")])
-    outbox.publisher_closed(by_publish=True)
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
     shell.take()
     outbox.publisher_opened()
     assert shell.ids() == ["a"], "the suspects go one by one"
     shell.take()[0].on_outcome(Outcome.CONFIRMED)
     assert shell.ids() == ["culprit"]
     shell.take()[0].on_outcome(Outcome.LOST)
-    outbox.publisher_closed(by_publish=True)
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
     assert shell.unsendable == [workflow()]
     outbox.publisher_opened()
     assert shell.ids() == ["c"]
@@ -220,7 +230,7 @@ def test_a_suspect_that_is_refused_or_returned_does_not_hold_up_the_others(
 ) -> None:
     outbox.send([shipment("full"), shipment("task", queue="q"), shipment("c")])
     outbox.task_queue_declared("q")
-    outbox.publisher_closed(by_publish=True)
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
     shell.take()
     outbox.publisher_opened()
     shell.take()[0].on_outcome(Outcome.REFUSED)
@@ -239,7 +249,7 @@ def test_a_refused_message_is_not_sent_twice_when_the_publisher_opens_again(
 ) -> None:
     outbox.send([shipment("a")])
     shell.take()[0].on_outcome(Outcome.REFUSED)
-    outbox.publisher_closed(by_publish=False)
+    outbox.publisher_closed(Fault.NONE, "the connection was lost")
     outbox.publisher_opened()
     shell.later.pop()()
     assert shell.ids() == ["a"]
@@ -305,3 +315,126 @@ def test_who_is_to_park_is_told_again_until_the_causes_are_released(shell: Shell
     shell.take()[0].on_outcome(Outcome.CONFIRMED)
     outbox.park_overdue()
     assert len(shell.parked) == 2
+
+
+REFUSED_RIGHT = "ACCESS_REFUSED - write access refused"
+
+
+def test_a_missing_right_blames_no_message_and_holds_up_that_exchange_alone(
+    shell: Shell, outbox: Outbox
+) -> None:
+    asked, origin = cause()
+    outbox.send([shipment("task"), word("letter", "dead", causes=[asked]), shipment("other")])
+    asked.done()
+    shell.take()
+    outbox.publisher_closed(Fault.TARGET, REFUSED_RIGHT)
+    outbox.publisher_opened()
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert shell.ids() == ["letter"], "one by one, to learn which exchange it is"
+    shell.take()[0].on_outcome(Outcome.LOST)
+    outbox.publisher_closed(Fault.TARGET, REFUSED_RIGHT)
+    outbox.publisher_opened()
+    assert shell.ids() == ["other"]
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.send([word("another letter", "dead"), shipment("more", durable=False)])
+    assert shell.ids() == ["more"]
+    assert shell.unsendable == []
+    assert origin.removed == 0
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    shell.later.pop(0)()
+    assert shell.ids() == ["letter"], "one tries"
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+    assert shell.ids() == ["another letter"]
+
+
+def test_what_may_not_be_published_anywhere_waits_and_fails_nothing(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("a"), shipment("b")])
+    shell.take()
+    for _ in range(20):
+        outbox.publisher_closed(Fault.TARGET, REFUSED_RIGHT)
+        outbox.publisher_opened()
+        assert shell.ids() == [], "all of it went to one exchange: that is the one"
+        shell.later.pop(0)()
+        assert shell.ids() == ["a"]
+        shell.take()[0].on_outcome(Outcome.LOST)
+    outbox.publisher_closed(Fault.TARGET, REFUSED_RIGHT)
+    outbox.publisher_opened()
+    shell.later.pop(0)()
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert shell.ids() == ["b"]
+    assert shell.unsendable == []
+
+
+def test_an_answer_is_not_dropped_for_a_right_that_the_host_lacks(shell: Shell, outbox: Outbox) -> None:
+    asked, origin = cause()
+    outbox.send([shipment("answer", causes=[asked], durable=False)])
+    asked.done()
+    shell.take()
+    outbox.publisher_closed(Fault.TARGET, REFUSED_RIGHT)
+    outbox.publisher_opened()
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.send([word("elsewhere", "dalsegno.results")])
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    outbox.park_overdue()
+    assert origin.removed == 0
+    shell.later.pop(0)()
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+
+
+def test_a_missing_exchange_is_declared_anew_and_what_waits_for_it_leaves_at_once(
+    shell: Shell, outbox: Outbox
+) -> None:
+    outbox.send([word("a", "dalsegno.results"), word("b", "dalsegno.results")])
+    shell.take()
+    outbox.publisher_closed(Fault.TARGET, "NOT_FOUND - no exchange")
+    assert shell.namespaces_declared == 1
+    outbox.publisher_opened()
+    assert shell.ids() == []
+    outbox.namespace_declared()
+    assert shell.ids() == ["a"]
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert shell.ids() == ["b"]
+
+
+def test_what_an_exchange_has_no_queue_for_waits_until_the_queue_is_declared_anew(
+    shell: Shell, outbox: Outbox
+) -> None:
+    asked, origin = cause()
+    outbox.send([word("a", "dalsegno.results", causes=[asked])])
+    asked.done()
+    shell.take()[0].on_outcome(Outcome.RETURNED)
+    assert shell.namespaces_declared == 1
+    outbox.namespace_declared()
+    assert origin.removed == 0
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+
+
+def test_what_has_no_owner_is_kept_even_if_the_broker_finds_it_too_large(shell: Shell, outbox: Outbox) -> None:
+    asked, origin = cause()
+    outbox.send([word("letter", "dead", causes=[asked])])
+    asked.done()
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
+    shell.take()
+    outbox.publisher_opened()
+    shell.take()[0].on_outcome(Outcome.LOST)
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
+    outbox.publisher_opened()
+    assert shell.ids() == []
+    assert origin.removed == 0
+    shell.later.pop()()
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+
+
+def test_a_suspect_that_is_never_answered_does_not_keep_the_others(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([shipment("no leader"), shipment("b")])
+    outbox.publisher_closed(Fault.MESSAGE, "PRECONDITION_FAILED - message size")
+    shell.take()
+    outbox.publisher_opened()
+    assert shell.ids() == ["no leader"]
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.park_overdue()
+    assert shell.ids() == ["no leader", "b"]

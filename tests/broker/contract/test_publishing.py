@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from dalsegno.broker.port import Binding, Delivery, Exchange, Message, Outcome, Queue, Session, Topology
+from dalsegno.broker.port import Binding, Delivery, Exchange, Fault, Message, Outcome, Queue, Session, Topology
 from tests.broker.conftest import Connect
 from tests.broker.witness import Ends, Inbox, Sender, bodies, consume, fill, numbered, vanished
 
@@ -140,6 +140,7 @@ async def test_closing_a_session_settles_what_is_in_flight(connect: Connect, que
     assert not sender.publisher.is_open
     assert not session_ends.reasons
     assert not publisher_ends.reasons
+    assert sender.publisher.fault is Fault.NONE
 
 
 async def test_a_publish_to_a_missing_exchange_ends_the_publisher_alone(session: Session, queue: str) -> None:
@@ -152,6 +153,7 @@ async def test_a_publish_to_a_missing_exchange_ends_the_publisher_alone(session:
     assert "no.such.exchange" in await ends.announced()
     assert await sender.settled() == [Outcome.LOST] * 3
     assert not sender.publisher.is_open
+    assert sender.publisher.fault is Fault.TARGET, "no message is to blame"
     await fill(session, queue, numbered(1, start=3))
     await inbox.receive(1)
     assert inbox.bodies[-1] == b"3"

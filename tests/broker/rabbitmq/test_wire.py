@@ -118,7 +118,7 @@ def test_we_read_the_librarys_methods() -> None:
     returned = Basic.Return(312, "NO_ROUTE", "exchange", "key.ü")
     assert wire.decode_return(payload_of(pamqp.frame.marshal(returned, 7))) == ("exchange", "key.ü")
     close = Channel.Close(404, "NOT_FOUND - no exchange", 60, 40)
-    assert wire.decode_close(pamqp.frame.marshal(close, 7), FRAME_HEAD_SIZE) == "NOT_FOUND - no exchange"
+    assert wire.decode_close(pamqp.frame.marshal(close, 7), FRAME_HEAD_SIZE) == (404, "NOT_FOUND - no exchange")
     for settlement in (Basic.Ack(5, True), Basic.Nack(5, True, False)):
         assert wire.decode_settlement(pamqp.frame.marshal(settlement, 7), FRAME_HEAD_SIZE) == (5, True)
 
