@@ -18,7 +18,7 @@ from dalsegno.actors.workflow_actor.effects import (
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode, reply_address
+from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode, reply_address, spoken_by
 from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE, effect_message_id, run_id
 from dalsegno.errors import InvalidMessageError
 
@@ -74,6 +74,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 attempt=body.attempt,
                 token=body.token,
                 worker=body.worker,
+                content_type=_spoken_by(message),
             )
         case wire.ActivityHeartbeat():
             return core.AttemptHeartbeat(
@@ -83,6 +84,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 token=body.token,
                 worker=body.worker,
                 details=body.details,
+                content_type=_spoken_by(message),
             )
         case wire.ActivityCanceled():
             return core.AttemptCanceled(
@@ -94,6 +96,12 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
             )
         case _:
             return _client_command(body, message)
+
+
+def _spoken_by(message: Message) -> str:
+    """Nothing for CBOR, which is what most workers speak, and what is stored with each attempt."""
+    spoken = spoken_by(message)
+    return "" if spoken == CBOR else spoken
 
 
 def _client_command(body: wire.WireMessage, message: Message) -> core.Command | None:
@@ -169,7 +177,7 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
                 attempt=effect.attempt,
                 granted=effect.granted,
             )
-            return encode(grant, message_id=message_id)
+            return encode(grant, message_id=message_id, content_type=effect.content_type or CBOR)
         case CancelTaskEffect():
             cancel = wire.ActivityCancel(
                 run_id=effect.run_id,
@@ -177,7 +185,7 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
                 attempt=effect.attempt,
                 reason=effect.reason,
             )
-            return encode(cancel, message_id=message_id)
+            return encode(cancel, message_id=message_id, content_type=effect.content_type or CBOR)
         case ResultEffect():
             result = wire.Reply(
                 kind="result",

@@ -114,6 +114,7 @@ class Activity(Struct, frozen=True, array_like=True):
 
     `sends` are outstanding effects that mean nothing once this attempt is over. `resend_at` is when a task
     that nobody started is suspected to be lost, `resend_after` the delay that led to it (it doubles).
+    `content_type` is what its worker speaks ("": CBOR).
     """
 
     spec: ActivitySpec
@@ -132,6 +133,7 @@ class Activity(Struct, frozen=True, array_like=True):
     last_failure: Failure | None = None
     heartbeat_details: Payload | None = None
     cancel_requested: bool = False
+    content_type: str = ""
 
 
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:

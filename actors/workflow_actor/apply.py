@@ -168,15 +168,17 @@ def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
     sending.drop(activity.sends)
     sends: list[EffectID] = []
     if spec.is_early:
-        sends.append(sending.send(GrantDue(event.worker, spec.activity_id, attempt)))
+        sends.append(sending.send(GrantDue(event.worker, spec.activity_id, attempt, event.content_type)))
     if activity.cancel_requested:
         reason = "the workflow cancelled it"
-        sends.append(sending.send(CancelDue(event.worker, spec.activity_id, attempt, reason)))
+        stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type)
+        sends.append(sending.send(stop))
     begun = replace(
         activity,
         phase=Phase.STARTED,
         started_at=state.time,
         worker=event.worker,
+        content_type=event.content_type,
         sends=tuple(sends),
     )
     return _with(state, begun, sending)
@@ -237,7 +239,9 @@ def _closed(state: WorkflowState, event: RunClosed) -> WorkflowState:
         spec, worker = activity.spec, activity.worker
         if worker is None or activity.cancel_requested or spec.cancellation_type == "abandon":
             continue
-        sending.send(CancelDue(worker, spec.activity_id, activity.attempt, "the workflow has ended"))
+        ended = "the workflow has ended"
+        stop = CancelDue(worker, spec.activity_id, activity.attempt, ended, activity.content_type)
+        sending.send(stop)
     for caller in state.callers:
         sending.send(ResultDue(caller))
     return replace(

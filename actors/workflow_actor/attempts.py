@@ -79,7 +79,7 @@ def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
     number, spec = activity.spec.number, activity.spec
     has_it = activity.worker == word.worker
     if activity.phase is Phase.SCHEDULED or not (has_it or spec.is_early):
-        return Decision(events=(AttemptBegun(number, word.worker),))
+        return Decision(events=(AttemptBegun(number, word.worker, word.content_type),))
     answers: list[Effect] = [_grant(word, granted=has_it)] if spec.is_early else []
     if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
         answers.append(_stop(word, word.worker, CANCELLED))
@@ -93,16 +93,18 @@ def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
         activity_id=word.activity_id,
         attempt=word.attempt,
         granted=granted,
+        content_type=word.content_type,
     )
 
 
-def _stop(word: AttemptOf, worker: str, reason: str) -> CancelTaskEffect:
+def _stop(word: AttemptStarted | AttemptHeartbeat, worker: str, reason: str) -> CancelTaskEffect:
     return CancelTaskEffect(
         worker=worker,
         run_id=word.run_id,
         activity_id=word.activity_id,
         attempt=word.attempt,
         reason=reason,
+        content_type=word.content_type,
     )
 
 

@@ -102,12 +102,16 @@ class AttemptOf(Struct, frozen=True, kw_only=True):
 
 
 class AttemptStarted(AttemptOf, frozen=True, kw_only=True):
+    """`content_type` is what the worker speaks, as for Caller."""
+
     worker: str
+    content_type: str = ""
 
 
 class AttemptHeartbeat(AttemptOf, frozen=True, kw_only=True):
     worker: str | None = None
     details: Payload | None = None
+    content_type: str = ""
 
 
 class AttemptCompleted(AttemptOf, frozen=True, kw_only=True):

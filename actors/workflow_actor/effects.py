@@ -42,23 +42,25 @@ class TaskEffect(Struct, frozen=True, kw_only=True):
 
 
 class GrantEffect(Struct, frozen=True, kw_only=True):
-    """Answer an early task's `started`, to the worker's own queue."""
+    """Answer an early task's `started`, to the worker's own queue, in what it speaks ("": CBOR)."""
 
     worker: str
     run_id: str
     activity_id: str
     attempt: int
     granted: bool
+    content_type: str = ""
 
 
 class CancelTaskEffect(Struct, frozen=True, kw_only=True):
-    """Ask the worker that has the attempt to stop it."""
+    """Ask the worker that has the attempt to stop it, in what it speaks ("": CBOR)."""
 
     worker: str
     run_id: str
     activity_id: str
     attempt: int
     reason: str
+    content_type: str = ""
 
 
 class ResultEffect(Struct, frozen=True, kw_only=True):

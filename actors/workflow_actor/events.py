@@ -137,10 +137,12 @@ class Ran(Struct, frozen=True, array_like=True, tag="ran"):
 
 
 class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
-    """A worker said that it works on the current attempt; of an early one, it is granted."""
+    """A worker said that it works on the current attempt; of an early one, it is granted. `content_type` is
+    what the worker speaks ("": CBOR)."""
 
     number: int
     worker: str
+    content_type: str = ""
 
 
 class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):

@@ -41,6 +41,7 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
                 activity_id=due.activity_id,
                 attempt=due.attempt,
                 granted=True,
+                content_type=due.content_type,
             )
         case CancelDue():
             return CancelTaskEffect(
@@ -49,6 +50,7 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
                 activity_id=due.activity_id,
                 attempt=due.attempt,
                 reason=due.reason,
+                content_type=due.content_type,
             )
         case ResultDue():
             outcome = due.outcome or state.outcome

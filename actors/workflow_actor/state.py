@@ -45,6 +45,7 @@ class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
     worker: str
     activity_id: str
     attempt: int
+    content_type: str = ""
 
 
 class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
@@ -52,6 +53,7 @@ class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
     activity_id: str
     attempt: int
     reason: str
+    content_type: str = ""
 
 
 class ResultDue(Struct, frozen=True, array_like=True, tag="r"):

@@ -80,7 +80,7 @@ class _Step:
         waits = spec.cancellation_type == "wait_cancellation_completed"
         if waits and (worker is not None or (want.may_run and self._may_run(activity))):
             # A worker that has not said so yet is asked when it does.
-            asked = () if worker is None else (self._ask_to_stop(worker, spec.activity_id, activity.attempt),)
+            asked = () if worker is None else (self._ask_to_stop(worker, activity),)
             self.activities[number] = replace(activity, cancel_requested=True, sends=(*activity.sends, *asked))
             return
         del self.activities[number]
@@ -89,7 +89,7 @@ class _Step:
             failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
             self.resolved.append(ActivityResolved(number=number, failure=failure))
         elif worker is not None:
-            self._ask_to_stop(worker, spec.activity_id, activity.attempt)
+            self._ask_to_stop(worker, activity)
 
     def _may_run(self, activity: Activity) -> bool:
         """Its task has left, and whoever has it need not ask before the work."""
@@ -98,8 +98,9 @@ class _Step:
         sent_now = any(sequence == self.state.sequence for sequence, _ in activity.sends)
         return not (sent_now and activity.scheduled_at == self.state.time)
 
-    def _ask_to_stop(self, worker: str, activity_id: str, attempt: int) -> tuple[int, int]:
-        return self.sending.send(CancelDue(worker, activity_id, attempt, "the workflow cancelled it"))
+    def _ask_to_stop(self, worker: str, activity: Activity) -> tuple[int, int]:
+        reason, name = "the workflow cancelled it", activity.spec.activity_id
+        return self.sending.send(CancelDue(worker, name, activity.attempt, reason, activity.content_type))
 
     def sign(self, want: SignSet) -> None:
         """The log begins anew with an entry that stands for the beginning after the sign; inputs that have

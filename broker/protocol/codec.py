@@ -147,8 +147,12 @@ def reply_address(message: Message) -> ReplyAddress | None:
         return None
     if _why_not_reply_to(message.reply_to) or why_not_name(correlation_id):
         return None
-    content_type = CBOR if (message.content_type or CBOR).startswith(CBOR) else JSON
-    return ReplyAddress(message.reply_to, correlation_id, content_type)
+    return ReplyAddress(message.reply_to, correlation_id, spoken_by(message))
+
+
+def spoken_by(message: Message) -> str:
+    """The content type that the sender speaks, and is answered in."""
+    return CBOR if (message.content_type or CBOR).startswith(CBOR) else JSON
 
 
 # --- properties --------------------------------------------------------------------------------------------

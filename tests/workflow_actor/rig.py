@@ -300,14 +300,14 @@ def _of(effect: TaskEffect) -> dict[str, Any]:
     }
 
 
-def started(effect: TaskEffect, worker: str = "worker-1") -> AttemptStarted:
-    return AttemptStarted(**_of(effect), worker=worker)
+def started(effect: TaskEffect, worker: str = "worker-1", content_type: str = "") -> AttemptStarted:
+    return AttemptStarted(**_of(effect), worker=worker, content_type=content_type)
 
 
 def heartbeat(
-    effect: TaskEffect, details: Payload | None = None, worker: str | None = None
+    effect: TaskEffect, details: Payload | None = None, worker: str | None = None, content_type: str = ""
 ) -> AttemptHeartbeat:
-    return AttemptHeartbeat(**_of(effect), worker=worker, details=details)
+    return AttemptHeartbeat(**_of(effect), worker=worker, details=details, content_type=content_type)
 
 
 def completed(effect: TaskEffect, result: Payload | None = None) -> AttemptCompleted:

@@ -8,7 +8,8 @@ from dalsegno.actors.workflow_actor.commands import Signal, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.events import ActivityCompleted, ActivityFailed, AttemptBegun
 from dalsegno.actors.workflow_actor.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.intents import CancelActivity, RetrySchedule
+from dalsegno.broker.protocol.codec import JSON
 from tests.workflow_actor.rig import (
     DONE,
     SECOND,
@@ -152,6 +153,29 @@ def test_a_grant_outlives_a_crash_until_it_is_confirmed() -> None:
     rig.reload()
     ((grant_id, grant),) = rig.instance.outstanding()
     assert (grant_id, type(grant)) == ((2, 0), GrantEffect)
+
+
+def test_a_worker_is_answered_in_the_content_type_that_it_speaks() -> None:
+    """Grants and cancel requests, those that wait in the state as well as those that only answer."""
+    waited_for = activity(1, retry=ONCE, cancellation_type="wait_cancellation_completed")
+    rig = Rig(ScriptedCode([[waited_for], [CancelActivity(number=1)], [DONE]]))
+    sent = task(rig.start())
+    for word in (started(sent, content_type=JSON), started(sent, content_type=JSON)):
+        (grant,) = effects(rig.send(word), GrantEffect)
+        assert (grant.granted, grant.content_type) == (True, JSON)
+    rig.reload()
+    assert [effect.content_type for _, effect in rig.instance.outstanding()] == [JSON]
+    (stop,) = effects(rig.send(Signal(name="stop")), CancelTaskEffect)
+    assert stop.content_type == JSON
+    for word in (started(sent, content_type=JSON), heartbeat(sent, worker="worker-1", content_type=JSON)):
+        assert {effect.content_type for _, effect in rig.send(word).effects} == {JSON}
+
+
+def test_a_worker_is_told_in_what_it_speaks_that_the_workflow_has_ended() -> None:
+    rig = Rig(ScriptedCode([[activity(1)], [DONE]]))
+    rig.send(started(task(rig.start()), content_type=JSON))
+    (stop,) = effects(rig.send(Signal(name="finish")), CancelTaskEffect)
+    assert stop.content_type == JSON
 
 
 def test_a_late_attempt_that_another_worker_took_over_is_that_worker_s() -> None:
