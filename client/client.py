@@ -8,7 +8,7 @@ async with Client.connect("amqp://localhost") as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, Unpack, overload
 from uuid import uuid4
@@ -34,11 +34,16 @@ from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.links import Links
 from dalsegno.client.names import Target, result_type_of
 from dalsegno.client.results import await_end, outcome_of
-from dalsegno.client.start_options import StartOptions, start_message
+from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.timings import Timings
 from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
 from dalsegno.policies import WorkflowStatus
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
 R = TypeVar("R")
 
 TIMEOUT_SECONDS = 10.0
@@ -106,14 +111,59 @@ class Client:
 
     @overload
     async def start(
-        self, workflow: Callable[..., Awaitable[R]], *arguments: Any, **options: Unpack[StartOptions]
+        self, workflow: Callable[[Any], Awaitable[R]], /, **options: Unpack[StartOptions]
     ) -> WorkflowHandle[R]: ...
     @overload
     async def start(
-        self, workflow: str | type[Any], *arguments: Any, **options: Unpack[StartOptions]
+        self, workflow: Callable[[Any, A], Awaitable[R]], a: A, /, **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self, workflow: Callable[[Any, A, B], Awaitable[R]], a: A, b: B, /, **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[Any, A, B, C], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[Any, A, B, C, D], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[Any, A, B, C, D, E], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        e: E,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self, workflow: Callable[..., Awaitable[R]], /, *, args: Sequence[Any], **options: Unpack[StartOptions]
+    ) -> WorkflowHandle[R]: ...
+    @overload
+    async def start(
+        self, workflow: str | type[Any], /, *arguments: Any, **options: Unpack[StartOptionsAndArgs]
     ) -> WorkflowHandle[Any]: ...
     async def start(
-        self, workflow: Target, *arguments: Any, **options: Unpack[StartOptions]
+        self, workflow: Target, /, *arguments: Any, **options: Unpack[StartOptionsAndArgs]
     ) -> WorkflowHandle[Any]:
         """Start a workflow, given by its run method, its class or its name; returns when the start is durable.
 
@@ -136,13 +186,60 @@ class Client:
 
     @overload
     async def execute(
-        self, workflow: Callable[..., Awaitable[R]], *arguments: Any, **options: Unpack[StartOptions]
+        self, workflow: Callable[[Any], Awaitable[R]], /, **options: Unpack[StartOptions]
     ) -> R: ...
     @overload
     async def execute(
-        self, workflow: str | type[Any], *arguments: Any, **options: Unpack[StartOptions]
+        self, workflow: Callable[[Any, A], Awaitable[R]], a: A, /, **options: Unpack[StartOptions]
+    ) -> R: ...
+    @overload
+    async def execute(
+        self, workflow: Callable[[Any, A, B], Awaitable[R]], a: A, b: B, /, **options: Unpack[StartOptions]
+    ) -> R: ...
+    @overload
+    async def execute(
+        self,
+        workflow: Callable[[Any, A, B, C], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> R: ...
+    @overload
+    async def execute(
+        self,
+        workflow: Callable[[Any, A, B, C, D], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> R: ...
+    @overload
+    async def execute(
+        self,
+        workflow: Callable[[Any, A, B, C, D, E], Awaitable[R]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        e: E,
+        /,
+        **options: Unpack[StartOptions],
+    ) -> R: ...
+    @overload
+    async def execute(
+        self, workflow: Callable[..., Awaitable[R]], /, *, args: Sequence[Any], **options: Unpack[StartOptions]
+    ) -> R: ...
+    @overload
+    async def execute(
+        self, workflow: str | type[Any], /, *arguments: Any, **options: Unpack[StartOptionsAndArgs]
     ) -> Any: ...
-    async def execute(self, workflow: Target, *arguments: Any, **options: Unpack[StartOptions]) -> Any:
+    async def execute(
+        self, workflow: Target, /, *arguments: Any, **options: Unpack[StartOptionsAndArgs]
+    ) -> Any:
         """Start a workflow and wait for its result, however long it takes; see `start` and a handle's `result`.
 
         `timeout` is for the start. To limit the whole, use `asyncio.timeout`; the workflow goes on anyway.
@@ -159,7 +256,7 @@ class Client:
         return outcome_of(reply, message.workflow_id, run_id, result_type, self._engine.converter)
 
     async def _accepted(
-        self, conversation: Conversation, message: StartWorkflow, options: StartOptions
+        self, conversation: Conversation, message: StartWorkflow, options: StartOptionsAndArgs
     ) -> Reply:
         return await conversation.ask(
             Reply,

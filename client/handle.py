@@ -19,14 +19,20 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.engine import Engine
-from dalsegno.client.names import Target, name_of, result_type_of
+from dalsegno.client.names import name_of, result_type_of
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.converter import encode_args
 from dalsegno.errors import InvalidMessageError
+from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import WorkflowStatus
 
 R = TypeVar("R", covariant=True)
 Q = TypeVar("Q")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
 
 
 class WorkflowHandle(Generic[R]):
@@ -75,8 +81,81 @@ class WorkflowHandle(Generic[R]):
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result
 
+    @overload
     async def signal(
-        self, signal: Target, *args: Any, message_id: str | None = None, timeout: float | None = None
+        self,
+        signal: SignalOf[Callable[[], Any]],
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: SignalOf[Callable[[A], Any]],
+        a: A,
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: SignalOf[Callable[[A, B], Any]],
+        a: A,
+        b: B,
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: SignalOf[Callable[[A, B, C], Any]],
+        a: A,
+        b: B,
+        c: C,
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: SignalOf[Callable[[A, B, C, D], Any]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: SignalOf[Callable[[A, B, C, D, E], Any]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        e: E,
+        /,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self, signal: str, /, *args: Any, message_id: str | None = None, timeout: float | None = None
+    ) -> None: ...
+    async def signal(
+        self, signal: Any, /, *args: Any, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """Returns when the signal is durable. Signals sent one after the other keep their order."""
         name = name_of(signal)
@@ -93,18 +172,74 @@ class WorkflowHandle(Generic[R]):
 
     @overload
     async def query(
+        self, query: QueryOf[Callable[[], Q]], /, *, result_type: Any = None, timeout: float | None = None
+    ) -> Q: ...
+    @overload
+    async def query(
         self,
-        query: Callable[..., Q],
-        *args: Any,
+        query: QueryOf[Callable[[A], Q]],
+        a: A,
+        /,
+        *,
         result_type: Any = None,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
     async def query(
-        self, query: str, *args: Any, result_type: Any = None, timeout: float | None = None
+        self,
+        query: QueryOf[Callable[[A, B], Q]],
+        a: A,
+        b: B,
+        /,
+        *,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self,
+        query: QueryOf[Callable[[A, B, C], Q]],
+        a: A,
+        b: B,
+        c: C,
+        /,
+        *,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self,
+        query: QueryOf[Callable[[A, B, C, D], Q]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        /,
+        *,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self,
+        query: QueryOf[Callable[[A, B, C, D, E], Q]],
+        a: A,
+        b: B,
+        c: C,
+        d: D,
+        e: E,
+        /,
+        *,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self, query: str, /, *args: Any, result_type: Any = None, timeout: float | None = None
     ) -> Any: ...
     async def query(
-        self, query: Target, *args: Any, result_type: Any = None, timeout: float | None = None
+        self, query: Any, /, *args: Any, result_type: Any = None, timeout: float | None = None
     ) -> Any:
         """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too.
 

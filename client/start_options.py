@@ -17,8 +17,6 @@ class StartOptions(TypedDict, total=False):
 
     id: Required[str]
     """The workflow ID: 1 to 255 bytes of printable text, yours to choose; one open run has it at a time."""
-    args: Sequence[Any]
-    """The arguments, in place of giving them one by one."""
     task_queue: str
     """Where the workflow's activities go unless they say otherwise ("default")."""
     id_conflict_policy: WorkflowIDConflictPolicy
@@ -35,10 +33,17 @@ class StartOptions(TypedDict, total=False):
     """Seconds for the engine to accept the start (the client's timeout)."""
 
 
+class StartOptionsAndArgs(StartOptions, total=False):
+    """The options, with the arguments among them."""
+
+    args: Sequence[Any]
+    """The arguments, in place of giving them one by one."""
+
+
 def start_message(
     workflow: Target,
     arguments: Sequence[Any],
-    options: StartOptions,
+    options: StartOptionsAndArgs,
     replies: tuple[Literal["accepted", "result"], ...],
     converter: PayloadConverter,
 ) -> StartWorkflow:
@@ -59,8 +64,8 @@ def start_message(
     )
 
 
-def _check_options(arguments: Sequence[Any], options: StartOptions) -> None:
-    for name in options.keys() - StartOptions.__annotations__.keys():
+def _check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> None:
+    for name in options.keys() - StartOptionsAndArgs.__annotations__.keys():
         raise TypeError(f"A start has no option {name!r}.")
     if "id" not in options:
         raise TypeError("A start needs an id: the workflow ID, which names the workflow from now on.")

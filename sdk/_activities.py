@@ -11,14 +11,13 @@ from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityHandle, current_runtime
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
 class ActivityOptions(TypedDict, total=False):
     """How an activity is to be run. Durations are seconds, or timedeltas."""
 
-    args: Sequence[Any]
-    """The arguments, when there are none or several; a single one is given without this."""
     task_queue: str | None
     """Where its workers listen; default: the workflow's own."""
     start_to_close_timeout: Duration | None
@@ -37,26 +36,57 @@ class ActivityOptions(TypedDict, total=False):
     """What the result is to be restored as; default: the activity's annotation."""
 
 
+class ActivityOptionsAndArgs(ActivityOptions, total=False):
+    """The options, with the arguments among them."""
+
+    args: Sequence[Any]
+    """The arguments, when there are none or several; a single one is given without this."""
+
+
 @overload
 def execute_activity(
-    activity: Callable[..., Awaitable[T]], arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[[], Awaitable[T]], **options: Unpack[ActivityOptions]
 ) -> Coroutine[Any, Any, T]: ...
 
 
 @overload
 def execute_activity(
-    activity: Callable[..., T], arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[[A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
 ) -> Coroutine[Any, Any, T]: ...
 
 
 @overload
 def execute_activity(
-    activity: str, arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[..., Awaitable[T]], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity(
+    activity: Callable[[], T], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity(
+    activity: Callable[[A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity(
+    activity: Callable[..., T], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity(
+    activity: str, arg: Any = ..., **options: Unpack[ActivityOptionsAndArgs]
 ) -> Coroutine[Any, Any, Any]: ...
 
 
 def execute_activity(
-    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptions]
+    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptionsAndArgs]
 ) -> Coroutine[Any, Any, Any]:
     """Run an activity and return its result. It is scheduled when this is awaited (or made a task).
 
@@ -70,30 +100,195 @@ def execute_activity(
 
 @overload
 def start_activity(
-    activity: Callable[..., Awaitable[T]], arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[[], Awaitable[T]], **options: Unpack[ActivityOptions]
 ) -> ActivityHandle[T]: ...
 
 
 @overload
 def start_activity(
-    activity: Callable[..., T], arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[[A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
 ) -> ActivityHandle[T]: ...
 
 
 @overload
 def start_activity(
-    activity: str, arg: Any = ..., **options: Unpack[ActivityOptions]
+    activity: Callable[..., Awaitable[T]], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity(activity: Callable[[], T], **options: Unpack[ActivityOptions]) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity(
+    activity: Callable[[A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity(
+    activity: Callable[..., T], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity(
+    activity: str, arg: Any = ..., **options: Unpack[ActivityOptionsAndArgs]
 ) -> ActivityHandle[Any]: ...
 
 
 def start_activity(
-    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptions]
+    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptionsAndArgs]
 ) -> ActivityHandle[Any]:
     """Schedule an activity now, and return a handle to await or cancel. Arguments as for execute_activity."""
     runtime = current_runtime("start_activity")
     return runtime.start_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
 
 
-execute_activity_method = execute_activity
-"""For methods with @activity.defn, given as `Class.method` or bound; the same as execute_activity."""
-start_activity_method = start_activity
+@overload
+def execute_activity_method(
+    activity: Callable[[Any], Awaitable[T]], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[Any, A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[], Awaitable[T]], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[..., Awaitable[T]], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[Any], T], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[Any, A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[], T], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[[A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: Callable[..., T], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def execute_activity_method(
+    activity: str, arg: Any = ..., **options: Unpack[ActivityOptionsAndArgs]
+) -> Coroutine[Any, Any, Any]: ...
+
+
+def execute_activity_method(
+    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptionsAndArgs]
+) -> Coroutine[Any, Any, Any]:
+    """execute_activity, for methods with @activity.defn, given as `Class.method` or bound."""
+    runtime = current_runtime("execute_activity_method")
+    return runtime.execute_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[Any], Awaitable[T]], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[Any, A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[], Awaitable[T]], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[A], Awaitable[T]], arg: A, **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[..., Awaitable[T]], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[Any], T], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[Any, A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[], T], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[[A], T], arg: A, **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: Callable[..., T], *, args: Sequence[Any], **options: Unpack[ActivityOptions]
+) -> ActivityHandle[T]: ...
+
+
+@overload
+def start_activity_method(
+    activity: str, arg: Any = ..., **options: Unpack[ActivityOptionsAndArgs]
+) -> ActivityHandle[Any]: ...
+
+
+def start_activity_method(
+    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptionsAndArgs]
+) -> ActivityHandle[Any]:
+    """start_activity, for methods with @activity.defn, given as `Class.method` or bound."""
+    runtime = current_runtime("start_activity_method")
+    return runtime.start_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from random import Random
-from typing import Any, NoReturn, TypeVar, cast, overload
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
 from uuid import UUID
 
 from dalsegno import given
@@ -51,6 +51,7 @@ from dalsegno._runtime import (
 )
 from dalsegno.converter import from_payload
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
+from dalsegno.handler_types import QueryDecorator, QueryMethod, SignalDecorator, SignalMethod
 from dalsegno.policies import MICROSECONDS_PER_SECOND, ActivityCancellationType, Duration
 from dalsegno.workflow_logger import logger
 
@@ -100,6 +101,9 @@ __all__ = [
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+W = TypeVar("W")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSET = cast(Any, object())
@@ -163,16 +167,14 @@ def init(init_method: F) -> F:
 
 
 @overload
-def signal(method: F, /) -> F: ...
+def signal(method: Callable[Concatenate[W, P], R], /) -> SignalMethod[P, R]: ...
 
 
 @overload
-def signal(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
+def signal(*, name: str | None = None, dynamic: bool = False) -> SignalDecorator: ...
 
 
-def signal(
-    method: F | None = None, /, *, name: str | None = None, dynamic: bool = False
-) -> F | Callable[[F], F]:
+def signal(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
     """Mark a method, async or not, as the handler of the signal `name` (default: the method's name).
 
     A `dynamic` handler takes all signals without one of their own: `(self, name: str, args: Sequence[Any])`.
@@ -182,16 +184,14 @@ def signal(
 
 
 @overload
-def query(method: F, /) -> F: ...
+def query(method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R]: ...
 
 
 @overload
-def query(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
+def query(*, name: str | None = None, dynamic: bool = False) -> QueryDecorator: ...
 
 
-def query(
-    method: F | None = None, /, *, name: str | None = None, dynamic: bool = False
-) -> F | Callable[[F], F]:
+def query(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
     """Mark a method, not async, as the handler of the query `name`. It reads; it changes nothing."""
     return _handler_decorator("query", method, name, dynamic)
 

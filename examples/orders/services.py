@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class ProviderDown(Exception):  # noqa: N818
 
 
 @contextmanager
-def ledger() -> Iterator[sqlite3.Connection]:
+def ledger() -> Generator[sqlite3.Connection, None, None]:
     path = Path(os.environ.get(LEDGER_VARIABLE, ".dalsegno/orders.db"))
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=30, isolation_level=None)

@@ -111,7 +111,7 @@ class OrderWorkflow:
 
     async def compensate(self, status: OrderStatus, reason: str) -> OrderResult:
         self.status = OrderStatus.COMPENSATING
-        undone = []
+        undone: list[str] = []
         while self.undo:
             name, undo = self.undo.pop()
             await undo()
