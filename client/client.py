@@ -35,6 +35,7 @@ from dalsegno.client.links import Links
 from dalsegno.client.names import Target, result_type_of
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
+from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import Timings
 from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
 from dalsegno.policies import WorkflowStatus
@@ -70,9 +71,10 @@ class Client:
         converter: PayloadConverter = DEFAULT_CONVERTER,
         timeout: float = TIMEOUT_SECONDS,
         timings: Timings | None = None,
+        on_suspended: OnSuspended = warn,
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
-        self._engine = Engine(Links(broker, timings or Timings()), converter, timeout)
+        self._engine = Engine(Links(broker, timings or Timings()), converter, timeout, on_suspended)
 
     @classmethod
     def connect(
@@ -81,14 +83,19 @@ class Client:
         *,
         converter: PayloadConverter = DEFAULT_CONVERTER,
         timeout: float = TIMEOUT_SECONDS,
+        on_suspended: OnSuspended = warn,
     ) -> Connecting:
         """Connect to the broker: `client = await Client.connect(url)`, or `async with Client.connect(url)`.
 
         URLs are amqp://user:password@host/virtual-host, or embedded:///path/of/broker.db. Raises
         ConfigurationError for what a person must mend (URL, password, a namespace that is not there), and
         BrokerUnavailableError when the broker is not reached in time.
+
+        `on_suspended` is called with workflow ID and reason while a result is waited for and the workflow is
+        suspended, once for each reason. By default it logs a warning.
         """
-        return Connecting(cls(open_broker(broker_url), converter=converter, timeout=timeout))
+        broker = open_broker(broker_url)
+        return Connecting(cls(broker, converter=converter, timeout=timeout, on_suspended=on_suspended))
 
     async def close(self) -> None:
         """Calls that are under way end with RuntimeError. Closing twice is ordinary."""
@@ -247,8 +254,10 @@ class Client:
         message = start_message(workflow, arguments, options, ("accepted", "result"), self._engine.converter)
         result_type = result_type_of(workflow)
 
-        with Conversation(self._engine.links) as conversation:
-            run_id = (await self._accepted(conversation, message, options)).run_id
+        with self._engine.waiting() as conversation:
+            accepted = await self._accepted(conversation, message, options)
+            conversation.heard(accepted)
+            run_id = accepted.run_id
             # Sent to us when the run ends; if our link breaks before that, only asking helps.
             reply = await conversation.further(Reply, "result", conversation.timings.ask_again)
             if reply is None or reply.error is not None:

@@ -21,6 +21,7 @@ from dalsegno.client.link import Link
 from dalsegno.client.links import Links
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
+from dalsegno.client.suspensions import Suspensions
 from dalsegno.client.timings import Pauses
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 
@@ -42,8 +43,10 @@ def destination_of(question: WireMessage) -> Destination:
 class Conversation:
     """A correlation ID, the questions asked with it, and the replies that come for it; a context manager."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, links: Links, suspensions: Suspensions | None = None) -> None:
+        """`suspensions` hears of them while something else is waited for."""
         self.timings = links.timings
+        self.suspensions = suspensions
         self._links = links
         self._box: ReplyBox | None = None
         self._link: Link | None = None
@@ -151,10 +154,16 @@ class Conversation:
             while (answer := self._box.take()) is not None:
                 if isinstance(answer, answer_type) and _fits(answer, kind):
                     return answer
+                self.heard(answer)
             left = until - loop.time()
             if left <= 0 or self._link is None or not self._link.is_open:
                 return None
             await self._box.wait(left)
+
+    def heard(self, answer: Reply | ControlReply) -> None:
+        """It is not what is waited for, or not yet."""
+        if self.suspensions is not None and isinstance(answer, Reply):
+            self.suspensions.heard(answer)
 
 
 def _fits(answer: Reply | ControlReply, kind: str | None) -> bool:

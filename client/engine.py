@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dalsegno.broker.protocol.messages import ControlReply, Reply, ToWorkflow, WireMessage
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.links import Links
+from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.payload import PayloadConverter
 
 
@@ -17,6 +18,11 @@ class Engine:
     links: Links
     converter: PayloadConverter
     timeout: float
+    on_suspended: OnSuspended = warn
+
+    def waiting(self) -> Conversation:
+        """For who waits for a result: whoever uses it hears meanwhile of suspensions."""
+        return Conversation(self.links, Suspensions(self.on_suspended))
 
     async def tell(
         self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None

@@ -17,7 +17,6 @@ from dalsegno.broker.protocol.messages import (
     TerminateWorkflow,
     ToWorkflow,
 )
-from dalsegno.client.conversation import Conversation
 from dalsegno.client.engine import Engine
 from dalsegno.client.names import name_of, result_type_of
 from dalsegno.client.results import await_end, outcome_of
@@ -72,11 +71,12 @@ class WorkflowHandle(Generic[R]):
     async def result(self, *, timeout: float | None = None) -> R:
         """What the run returned, as its return annotation says if the workflow was given as a class or method.
 
-        Waits for `timeout` seconds, or for ever, through restarts of hosts and broker. Raises
+        Waits for `timeout` seconds, or for ever, through restarts of hosts and broker. While the workflow is
+        suspended, a warning says so with the reason (see `Client.connect`), and the waiting goes on. Raises
         WorkflowFailedError when the run ends otherwise, with the reason as `__cause__`, and NoAnswerError (a
         TimeoutError) when time is up.
         """
-        with Conversation(self._engine.links) as conversation:
+        with self._engine.waiting() as conversation:
             reply = await await_end(conversation, self.id, self.run_id, timeout=timeout)
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result

@@ -28,7 +28,9 @@ async def await_end(
     try:
         return await conversation.ask(
             Reply,
-            AwaitResult(workflow_id=workflow_id, run_id=run_id),
+            AwaitResult(
+                workflow_id=workflow_id, run_id=run_id, tell_suspended=conversation.suspensions is not None
+            ),
             message_id=None,
             timeout=timeout,
             resend_seconds=conversation.timings.ask_again,

@@ -57,6 +57,7 @@ def start_message(
         task_queue=options.get("task_queue", "default"),
         args=encode_args(name, arguments or options.get("args", ()), converter),
         replies=replies,
+        tell_suspended="result" in replies,
         conflict_policy=options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL),
         reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE),
         execution_timeout=None if timeout is None else to_microseconds(timeout),

@@ -32,7 +32,7 @@ from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.effects import ResultEffect
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
@@ -430,7 +430,7 @@ class Engine:
     def forward(self, forward: Forward, cause: Cause) -> None:
         self.outbox.send([self._shipping.forwarded(forward, cause)])
 
-    def answer_waiter(self, effect: ResultEffect, message_id: str) -> None:
+    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
         self.outbox.send([self._shipping.transient(effect, message_id)])
 
     def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:

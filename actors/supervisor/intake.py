@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.translate import CLIENT_COMMANDS, caller_of, to_command
+from dalsegno.actors.supervisor.translate import CLIENT_COMMANDS, caller_of, to_command, waiting
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
@@ -85,7 +85,7 @@ class Intake:
     def _cause(self, workflow_id: str, body: wire.WireMessage, message: Message) -> Taken:
         name = f"{body.TYPE} {message.message_id}" if message.message_id else body.TYPE
         if isinstance(body, wire.AwaitResult):
-            command = AwaitOutcome(run_id=body.run_id, caller=caller_of(message))
+            command = AwaitOutcome(run_id=body.run_id, caller=waiting(caller_of(message), body))
             cause = Cause(command, name=name, message_id=message.message_id, message_type=body.TYPE)
             return ForWorkflow(workflow_id, cause)
         translated = to_command(body, message)

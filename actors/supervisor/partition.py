@@ -35,7 +35,7 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
@@ -80,7 +80,7 @@ class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
 
     def forward(self, forward: Forward, cause: Cause) -> None: ...
 
-    def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
+    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
 
     def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
 
@@ -333,11 +333,11 @@ class PartitionSupervisor(LightActor):
             actor.struck = {}
             self.engine.clear_strikes(instance.run_id or "")
         actor.round_over()
+        self._outcomes.tell(entry)
         if actor.is_quarantined and actor.actor_inbox.empty():
             self._retire(actor)  # it is suspended; what is to come may see the real code again
             return
         self.alarm_clock.note(actor)
-        self._outcomes.maybe_tell(actor)
         self._settle_or_retire(actor)
 
     def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:

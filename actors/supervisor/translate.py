@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid5
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor import commands as core
 from dalsegno.actors.workflow_actor.effects import (
@@ -104,6 +105,11 @@ def _spoken_by(message: Message) -> str:
     return "" if spoken == CBOR else spoken
 
 
+def waiting(caller: core.Caller | None, body: wire.StartWorkflow | wire.AwaitResult) -> core.Caller | None:
+    """Who waits for a result, with what it wants to hear meanwhile."""
+    return caller if caller is None or not body.tell_suspended else replace(caller, tell_suspended=True)
+
+
 def _client_command(body: wire.WireMessage, message: Message) -> core.Command | None:
     caller = caller_of(message)
     match body:
@@ -118,7 +124,7 @@ def _client_command(body: wire.WireMessage, message: Message) -> core.Command | 
                 reuse_policy=body.reuse_policy,
                 execution_timeout=body.execution_timeout,
                 memo=body.memo,
-                caller=caller,
+                caller=waiting(caller, body),
                 wants_accepted="accepted" in body.replies,
                 wants_result="result" in body.replies,
             )

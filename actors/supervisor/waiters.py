@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dalsegno.actors.supervisor.round import RoundBuilder
+from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.suspensions import interim_answer, say
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller
@@ -36,6 +37,9 @@ class Waiters:
         """The same caller asking again replaces its older question."""
         others = [w for w in self._waiters.get(workflow_id, ()) if w.caller != waiter.caller]
         self._waiters[workflow_id] = [*others, waiter]
+
+    def of(self, workflow_id: str) -> list[Waiter]:
+        return self._waiters.get(workflow_id, [])
 
     def take(self, workflow_id: str) -> list[Waiter]:
         return self._waiters.pop(workflow_id, [])
@@ -67,7 +71,7 @@ class Engine(Protocol):
 
     def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
 
-    def answer_waiter(self, effect: ResultEffect, message_id: str) -> None: ...
+    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
 
 
 class Outcomes:
@@ -91,10 +95,30 @@ class Outcomes:
             until = self._engine.monotonic() + WAIT_SECONDS
             waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
             self.waiters.add(actor.workflow_id, waiter)
-            cause.done()
+            interim = interim_answer(actor.instance.state, request.caller)
+            if interim is None:
+                cause.done()
+            else:
+                self._engine.round.add_effect(actor, self._partition, cause, interim)
 
-    def maybe_tell(self, actor: WorkflowActor) -> None:
-        """What the actor did is durable: if its run has ended, whoever waits is told."""
+    def tell(self, entry: Entry) -> None:
+        """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
+        actor = entry.actor
+        if say(entry):
+            self._tell_suspended(actor)
+        self._maybe_tell(actor)
+
+    def _tell_suspended(self, actor: WorkflowActor) -> None:
+        state = actor.instance.state
+        assert state is not None
+        waiting = [
+            w.caller for w in self.waiters.of(actor.workflow_id) if w.run_id in (None, state.info.run_id)
+        ]
+        for caller in (*state.callers, *waiting):
+            if (interim := interim_answer(state, caller)) is not None:
+                self._engine.answer_waiter(interim, f"{caller.correlation_id} suspended {state.sequence}")
+
+    def _maybe_tell(self, actor: WorkflowActor) -> None:
         if actor.workflow_id not in self.waiters:
             return
         run_id = actor.instance.run_id

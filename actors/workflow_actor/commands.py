@@ -15,11 +15,13 @@ from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 class Caller(Struct, frozen=True):
     """Who waits for an answer: an AMQP queue, the ID that the caller recognises it by, and the content type
-    that it speaks ("" means CBOR)."""
+    that it speaks ("" means CBOR). `tell_suspended`: it waits for a result, and wants to know when the run is
+    suspended meanwhile."""
 
     reply_to: str
     correlation_id: str
     content_type: str = ""
+    tell_suspended: bool = False
 
 
 class Start(Struct, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
     execution_timeout: Microseconds | None = None
     memo: dict[str, Payload] = {}
+    tell_suspended: bool = False
+    """Who waits for the result is told by an `answer` with the status "suspended" whenever that is so."""
 
 
 class SignalWorkflow(ToWorkflow, frozen=True, kw_only=True):
@@ -97,9 +99,10 @@ class DescribeWorkflow(ToWorkflow, frozen=True, kw_only=True):
 
 class AwaitResult(ToWorkflow, frozen=True, kw_only=True):
     """Answered when the run has ended. Waiters live in memory: ask again every 20 s, with a new message ID,
-    and at once on a reply with the error code `moved`."""
+    and at once on a reply with the error code `moved`. `tell_suspended` as in a start."""
 
     TYPE = "workflow.result"
+    tell_suspended: bool = False
 
 
 class Marker(WireMessage, frozen=True, kw_only=True):

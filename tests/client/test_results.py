@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import AwaitResult, QueryWorkflow, Reply, SignalWorkflow, StartWorkflow
 from dalsegno.client import Client, NoAnswerError
 from dalsegno.converter import to_payload
@@ -67,12 +69,47 @@ def completed(value: Any) -> Reply:
 RECEIPT = Receipt(Decimal("1.10"))
 
 
+def suspended(reason: str) -> Reply:
+    return Reply(kind="answer", workflow_id="w-1", status=WorkflowStatus.SUSPENDED, reason=reason)
+
+
+async def test_who_waits_is_told_once_of_each_suspension_and_goes_on_waiting(
+    broker: Broker, host: FakeHost
+) -> None:
+    told: list[tuple[str, str]] = []
+    host.scripts[AwaitResult] = lambda _: [
+        suspended("ZeroDivisionError at orders.py:7"),
+        suspended("ZeroDivisionError at orders.py:7"),
+        suspended("KeyError at orders.py:9"),
+        completed(3),
+    ]
+    async with Client(broker, on_suspended=lambda *what: told.append(what)) as client:
+        assert await client.get_workflow_handle("w-1").result() == 3
+
+    assert told == [("w-1", "ZeroDivisionError at orders.py:7"), ("w-1", "KeyError at orders.py:9")]
+    assert host.of(AwaitResult)[0].tell_suspended
+
+
+async def test_who_executes_is_told_that_it_was_suspended_at_once(broker: Broker, host: FakeHost) -> None:
+    told: list[tuple[str, str]] = []
+    host.scripts[StartWorkflow] = lambda request: [
+        replace(accepted(request), status=WorkflowStatus.SUSPENDED, reason="a bug"),
+        completed(3),
+    ]
+    async with Client(broker, on_suspended=lambda *what: told.append(what)) as client:
+        assert await client.execute("Order", id="w-1") == 3
+
+    assert told == [("w-1", "a bug")]
+
+
 async def test_the_result_is_what_the_run_method_returns(client: Client, host: FakeHost) -> None:
     host.scripts[AwaitResult] = lambda request: [completed(RECEIPT)]
     handle = await client.start(OrderWorkflow.run, "A-7", id="order-1")
     assert await handle.result() == RECEIPT
     assert host.of(StartWorkflow)[0].workflow_type == "Order"
-    assert host.of(AwaitResult) == [AwaitResult(workflow_id="order-1", run_id=handle.run_id)]
+    assert host.of(AwaitResult) == [
+        AwaitResult(workflow_id="order-1", run_id=handle.run_id, tell_suspended=True)
+    ]
 
 
 async def test_the_class_stands_for_its_run_method(client: Client, host: FakeHost) -> None:

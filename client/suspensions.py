@@ -1,0 +1,35 @@
+"""Who waits for a result learns that the workflow is suspended, and goes on waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dalsegno._log import get_logger
+from dalsegno.broker.protocol.messages import Reply
+from dalsegno.policies import WorkflowStatus
+
+log = get_logger()
+
+OnSuspended = Callable[[str, str], None]
+"""Called with the workflow ID and the reason."""
+
+
+def warn(workflow_id: str, reason: str) -> None:
+    log.warning("workflow_suspended", workflow_id=workflow_id, reason=reason, result="still awaited")
+
+
+class Suspensions:
+    """Of the one workflow that a conversation is about. Each reason is told once."""
+
+    def __init__(self, tell: OnSuspended) -> None:
+        self._tell = tell
+        self._told: str | None = None
+
+    def heard(self, reply: Reply) -> None:
+        """Any reply that is not what was waited for, or that came before it."""
+        if reply.error is not None or reply.status is not WorkflowStatus.SUSPENDED:
+            return
+        reason = reply.reason or "no reason was given"
+        if reason != self._told:
+            self._told = reason
+            self._tell(reply.workflow_id or "", reason)
