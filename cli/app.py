@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from typing import Annotated, Any
 
 import typer
@@ -196,34 +194,34 @@ def dev(
         str, typer.Option("--dir", metavar="FOLDER", help="Where its files go.")
     ] = options.FOLDER,
     task_queue: options.TaskQueue = "default",
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Begin anew with each change of a Python file in this folder.")
+    ] = False,
     log_level: options.LogLevel = "warning",
     log_format: options.LogFormat = "auto",
 ) -> None:
     """A host and a worker on files of this machine, with nothing to install.
 
-    Example: dalsegno dev shop.orders
-    """
-    from dalsegno.cli import serving
-    from dalsegno.cli.code import load
-    from dalsegno.cli.namespace import initialise
-    from dalsegno.cli.output import say
+    A second one on the same files waits for the first to end. With [bold]--reload[/bold],
+    workflows that are open go on with the new code; code that cannot be
+    imported is told, and the code before goes on.
 
-    configure_service(log_level, log_format)
-    load(modules, warn=False)  # what is wrong with them is said once, before host and worker both say it
-    broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
-    initialise(broker, database)
-    expected = os.environ.get("DALSEGNO_BROKER") or options.DEFAULT_BROKER
-    where = "" if broker == expected else f" --broker {shlex.quote(broker)}"
-    say(f"dalsegno runs {' '.join(modules)} on files in {folder}. Ctrl-C stops it; nothing is lost.")
-    say("In another terminal of this folder:")
-    say(f"    dalsegno workflow start TYPE --id ID --input JSON --follow{where}")
-    say(f"    dalsegno workflow list{where}")
+    Example: dalsegno dev shop.orders --reload
+    """
+    from dalsegno.cli.development import develop
+
+    configure(log_level, log_format)
     logs = ["--log-level", log_level, "--log-format", log_format]
-    specs = [
-        serving.host_spec(modules, broker=broker, database=database, processes=1, flags=logs),
-        serving.worker_spec(modules, broker=broker, flags=["--task-queue", task_queue, *logs]),
-    ]
-    raise typer.Exit(serving.supervise(specs, database=database))
+    raise typer.Exit(develop(modules, folder=folder, task_queue=task_queue, logs=logs, reload=reload))
+
+
+@app.command(hidden=True)
+def check(modules: options.Modules) -> None:
+    """Import modules and say what is wrong with them: what `dev --reload` runs before it begins anew."""
+    from dalsegno.cli import code
+
+    configure("error")
+    code.workflows_in(code.load(modules, warn=False))
 
 
 @app.command()

@@ -125,7 +125,7 @@ def host_spec(
 
     def command(launch: Launch) -> list[str]:
         life = [launch.host_id, launch.pulse_path, str(launch.parent_pid)]
-        return [*_program("host", modules), *flags, "--child", *life]
+        return [*program("host", modules), *flags, "--child", *life]
 
     environment = {"DALSEGNO_BROKER": broker, "DALSEGNO_DATABASE": database}
     return ChildSpec(name="host", command=command, processes=processes, is_host=True, environment=environment)
@@ -134,13 +134,14 @@ def host_spec(
 def worker_spec(modules: Sequence[str], *, broker: str, flags: Sequence[str]) -> ChildSpec:
     def command(launch: Launch) -> list[str]:
         life = ["--drain-seconds", str(DEV_DRAIN_SECONDS), "--child-of", str(launch.parent_pid)]
-        return [*_program("worker", modules), *flags, *life]
+        return [*program("worker", modules), *flags, *life]
 
     return ChildSpec(name="worker", command=command, environment={"DALSEGNO_BROKER": broker})
 
 
-def _program(command: str, modules: Sequence[str]) -> list[str]:
-    """URLs go by the environment: everybody on the machine may read command lines, and so their passwords.
+def program(command: str, modules: Sequence[str]) -> list[str]:
+    """How this program is started again. URLs go by the environment: everybody on the machine may read command
+    lines, and so their passwords.
 
     With -P, for `-m` would put the working folder before the standard library.
     """

@@ -83,11 +83,15 @@ class Parent:
     def run(self) -> int:
         """Until a signal asks to stop, or a child says that its configuration is wrong; the exit code."""
         with Signals() as signals:
+            return self.supervise(signals)
+
+    def supervise(self, signals: Signals, *, until: Callable[[], bool] = lambda: False) -> int:
+        """As `run`, with signals that are handled already, and until something holds, too."""
+        exit_code = self.look()
+        while exit_code is None and not signals.stop_requests and not until():
+            signals.wait(self._settings.watchdog.look_seconds)
             exit_code = self.look()
-            while exit_code is None and not signals.stop_requests:
-                signals.wait(self._settings.watchdog.look_seconds)
-                exit_code = self.look()
-            return max(exit_code or 0, self.stop(signals))
+        return max(exit_code or 0, self.stop(signals))
 
     def look(self) -> int | None:
         """One look at all children: start those that are due, see to those that ended or are stuck.

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dalsegno.cli.failures import DONE, USAGE
+from dalsegno.cli.failures import DONE, INTERRUPTED, USAGE
 from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
 
 
@@ -39,12 +39,39 @@ def test_its_hints_name_its_broker_where_the_environment_names_another(short: Sh
         assert "    dalsegno workflow list --broker embedded:.dalsegno/broker.db" in program.out.splitlines()
 
 
-def test_a_second_one_on_the_same_files_is_refused_and_the_first_goes_on(dev: Program) -> None:
-    done = dev.shell.run("dev", "tests.cli.sample")
+def test_a_second_one_on_the_same_files_says_whom_it_waits_for_and_serves_when_that_has_ended(
+    short: Shell,
+) -> None:
+    with short.start("dev", "tests.cli.sample") as first:
+        first.wait_ready("host")
+        other = Shell(short.folder / "other", **short.environment)
+        other.folder.mkdir()
+        with other.start("dev", "tests.cli.sample", "--dir", "../.dalsegno") as second:
+            until(lambda: "waiting until it ends" in second.err, "it says so")
 
-    assert done.exit_code == USAGE
-    assert f"is owned by process {dev.host_process().pid}" in done.sentence
-    assert dev.shell.run("ping").exit_code == DONE
+            assert (
+                f"runs in {short.folder}/other/../.dalsegno (process {first.process.pid}, since 20"
+                in second.err
+            )
+            assert second.out == ""
+            assert short.run("ping").exit_code == DONE
+            assert first.stop() == DONE
+            second.wait_ready("host", "worker")
+            assert second.stop() == DONE
+
+
+def test_where_a_host_runs_on_its_files_it_waits_for_that_and_ctrl_c_gives_up(short: Shell) -> None:
+    assert short.run("init").exit_code == DONE
+    with short.start("host", "tests.cli.sample") as host:
+        host.wait_ready("host")
+        with short.start("dev", "tests.cli.sample") as waiting:
+            until(lambda: "waiting until it ends" in waiting.err, "it says so")
+
+            assert waiting.err.startswith("A host runs on ")
+            assert f"(process {host.host_process().pid}, since 20" in waiting.err
+            waiting.signal(signal.SIGINT)
+            assert waiting.wait() == INTERRUPTED
+        assert host.stop() == DONE
 
 
 def test_workflows_go_on_where_they_were_when_the_host_is_killed(dev: Program) -> None:
@@ -102,3 +129,70 @@ def test_modules_without_activities_need_no_worker(short: Shell) -> None:
         assert program.stop() == DONE
 
     assert done.document == "alone"
+
+
+FLOWS = """
+from dalsegno import workflow
+
+
+@workflow.defn
+class Waiting:
+    def __init__(self) -> None:
+        self.heard = ""
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: self.heard)
+        return f"before {self.heard}"
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        self.heard = word
+"""
+
+
+def test_with_reload_open_workflows_go_on_with_the_new_code_and_code_that_is_broken_is_told(
+    short: Shell,
+) -> None:
+    flows = short.folder / "flows.py"
+    flows.write_text(FLOWS)
+    with short.start("dev", "flows", "--reload") as program:
+        program.wait_ready("host")
+        short.run("workflow", "start", "Waiting", "--id", "w-1")
+
+        flows.write_text("x = (")
+        until(lambda: "The code before goes on until the next change" in program.out, "it says so")
+        assert "The module 'flows' cannot be imported: SyntaxError" in program.err
+        assert short.run("ping").exit_code == DONE
+
+        flows.write_text(FLOWS.replace("before", "after"))
+        program.wait_ready("host", times=2)
+        short.run("workflow", "signal", "w-1", "say", "-i", '"it"')
+        assert short.run("workflow", "result", "w-1").document == "after it"
+        assert program.out.count("changed: flows.py") >= 2
+        assert program.stop() == DONE
+
+
+def test_with_reload_it_may_begin_with_code_that_is_broken(short: Shell) -> None:
+    flows = short.folder / "flows.py"
+    flows.write_text("raise LookupError('not yet')")
+    with short.start("dev", "flows", "--reload") as program:
+        until(lambda: "Waiting for the next change" in program.out, "it says so")
+        assert "LookupError: not yet" in program.err
+
+        flows.write_text(FLOWS)
+        program.wait_ready("host")
+        assert program.stop() == DONE
+
+
+def test_with_reload_ctrl_c_ends_it_also_while_it_waits_for_a_change(short: Shell) -> None:
+    (short.folder / "flows.py").write_text("raise LookupError('not yet')")
+    with short.start("dev", "flows", "--reload") as program:
+        until(lambda: "Waiting for the next change" in program.out, "it says so")
+        program.signal(signal.SIGINT)
+        assert program.wait() == DONE
+
+
+def test_without_reload_code_that_is_broken_ends_it(short: Shell) -> None:
+    (short.folder / "flows.py").write_text("raise LookupError('not yet')")
+    assert short.run("dev", "flows").exit_code == USAGE
