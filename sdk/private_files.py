@@ -50,7 +50,8 @@ def make_private_folder(folder: Path, ours: Iterable[str]) -> None:
     own reasons to enter a folder that was not made for us. OSError if it cannot be made.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.parent.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
     except FileExistsError:
         if not folder.is_dir():

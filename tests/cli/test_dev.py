@@ -161,8 +161,8 @@ def test_with_reload_open_workflows_go_on_with_the_new_code_and_code_that_is_bro
         short.run("workflow", "start", "Waiting", "--id", "w-1")
 
         flows.write_text("x = (")
+        until(lambda: "The module 'flows' cannot be imported: SyntaxError" in program.err, "it says why")
         until(lambda: "The code before goes on until the next change" in program.out, "it says so")
-        assert "The module 'flows' cannot be imported: SyntaxError" in program.err
         assert short.run("ping").exit_code == DONE
 
         flows.write_text(FLOWS.replace("before", "after"))
