@@ -118,7 +118,7 @@ class Conversation:
                     if answer.error is None:
                         return answer
                     if answer.error.code != "moved":
-                        raise rejection(answer.error)
+                        raise rejection(answer.error, answer.failure if isinstance(answer, Reply) else None)
                 case Outcome.RETURNED:
                     patience.namespace_missing(asyncio.get_running_loop().time())
                 case Outcome.REFUSED:

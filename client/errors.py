@@ -19,6 +19,7 @@ from dalsegno.errors import (
     WorkflowClosedError,
     WorkflowNotFoundError,
 )
+from dalsegno.failure import Failure, from_failure
 
 
 class NoAnswerError(TransientError, TimeoutError):
@@ -41,12 +42,14 @@ _BY_CODE: dict[str, type[CommandRejectedError]] = {
 }
 
 
-def rejection(error: ReplyError) -> CommandRejectedError:
-    """The error of a reply as the one to raise; `code` is the reply's."""
+def rejection(error: ReplyError, failure: Failure | None = None) -> CommandRejectedError:
+    """The error of a reply as the one to raise; `code` is the reply's, and its failure is the cause."""
     if error.code == WorkflowAlreadyStartedError.code:
         return WorkflowAlreadyStartedError(
             error.message, workflow_id=error.workflow_id or "", run_id=error.run_id or ""
         )
     rejected = _BY_CODE.get(error.code, CommandRejectedError)(error.message)
     rejected.code = error.code
+    if failure is not None:
+        rejected.__cause__ = from_failure(failure)
     return rejected

@@ -244,7 +244,7 @@ class WorkflowHandle(Generic[R]):
         """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too.
 
         The answer has the query's return annotation, or `result_type` where that is given. Raises
-        QueryFailedError when the handler raises or there is none of that name.
+        QueryFailedError when the handler raises (its `cause` is what) or there is none of that name.
         """
         name = name_of(query)
         command = QueryWorkflow(

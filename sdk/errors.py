@@ -77,9 +77,14 @@ class WorkflowClosedError(CommandRejectedError):
 
 
 class QueryFailedError(CommandRejectedError):
-    """The query handler raised, or the workflow has no handler of that name."""
+    """The query handler raised, or the workflow has no handler of that name. In the first case `cause` (that is
+    `__cause__`) is what it raised, as a FailureError."""
 
     code = "query_failed"
+
+    @property
+    def cause(self) -> BaseException | None:
+        return self.__cause__
 
 
 class UnsupportedError(CommandRejectedError):

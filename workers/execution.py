@@ -107,7 +107,7 @@ class CoroutineExecution:
 class ThreadExecution:
     """A sync activity, in a thread with a copy of the context."""
 
-    __slots__ = ("_abandoned", "_awaiting", "_context", "_job", "_loop", "_on_ended", "_threads", "_work")
+    __slots__ = ("_abandoned", "_context", "_inner", "_job", "_loop", "_on_ended", "_threads", "_work")
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class ThreadExecution:
         self._loop = loop
         self._threads = threads
         self._on_ended = on_ended
-        self._awaiting: Future[Any] | None = None
+        self._inner: asyncio.Task[Any] | None = None
 
         def call() -> Payload:
             current_context.set(context)
@@ -143,25 +143,28 @@ class ThreadExecution:
         """In the thread. What a plain wrapper of async code gives back is a coroutine; it runs on the loop."""
         if not inspect.isawaitable(result):
             return result
-        if self._context.cancelled:
-            raise CanceledError("The activity was cancelled.")
-        running = self._awaiting = asyncio.run_coroutine_threadsafe(_await(result), self._loop)
         try:
-            return running.result()
+            return asyncio.run_coroutine_threadsafe(self._on_loop(result), self._loop).result()
         except concurrent.futures.CancelledError as error:
             raise CanceledError("The activity was cancelled.") from error
 
+    async def _on_loop(self, awaitable: Awaitable[Any]) -> Any:
+        self._inner = asyncio.current_task()
+        if self._context.cancelled and self._inner is not None:
+            self._inner.cancel()
+        return await awaitable
+
     def cancel(self, reason: str) -> None:
         self._context.cancel(reason)
-        if self._awaiting is not None:
-            self._awaiting.cancel()
+        if self._inner is not None:
+            self._inner.cancel(reason)
         if self._threads.withdraw(self._job):
             self._on_ended(None, CanceledError(reason))
 
     def abandon(self, reason: str) -> None:
         self._context.cancel(reason)
-        if self._awaiting is not None:
-            self._awaiting.cancel()
+        if self._inner is not None:
+            self._inner.cancel(reason)
         if self._threads.withdraw(self._job):
             return
         self._abandoned.add(self._threads.abandon(self._job), self._work)
@@ -188,10 +191,6 @@ def _of_a_person(error: BaseException) -> bool:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     return frame is not None and frame.tb_frame.f_globals.get("__name__") == asyncio.runners.__name__
-
-
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
 
 
 def _encode_result(definition: Definition, result: Any) -> Payload:

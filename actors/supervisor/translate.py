@@ -211,6 +211,8 @@ def answer_message(effect: AnswerEffect | ResultEffect, message_id: str) -> Mess
     try:
         return to_message(effect, message_id)
     except MessageTooLargeError as error:
+        if isinstance(effect, AnswerEffect) and effect.failure is not None:  # the sentence says the most
+            return answer_message(replace(effect, failure=None), message_id)
         refusal = error_reply("too_large", str(error), workflow_id=effect.workflow_id)
     except InvalidMessageError as error:
         refusal = error_reply("rejected", error.reason, workflow_id=effect.workflow_id)
@@ -249,6 +251,7 @@ def _answer(effect: AnswerEffect) -> wire.Reply:
         status=effect.status,
         reason=effect.reason,
         result=effect.result,
+        failure=effect.failure,
         description=description,
         error=error,
     )

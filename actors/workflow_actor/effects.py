@@ -75,7 +75,8 @@ class ResultEffect(Struct, frozen=True, kw_only=True):
 
 
 class AnswerEffect(Struct, frozen=True, kw_only=True):
-    """Transient: the answer to a command, query or describe. `error` is (code, message) when refused."""
+    """Transient: the answer to a command, query or describe. `error` is (code, message) when refused, `failure`
+    what a query's handler raised."""
 
     caller: Caller
     kind: Literal["accepted", "answer"]
@@ -86,6 +87,7 @@ class AnswerEffect(Struct, frozen=True, kw_only=True):
     result: Payload | None = None
     description: dict[str, Any] | None = None
     error: tuple[str, str] | None = None
+    failure: Failure | None = None
 
 
 DurableEffect = TaskEffect | GrantEffect | CancelTaskEffect | ResultEffect

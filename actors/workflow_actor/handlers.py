@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from dalsegno._runtime import HandlerKind
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.inputs import Signaled
-from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.converter import decode_args, from_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
@@ -39,6 +38,9 @@ class HandlerOwner(Protocol):
     @property
     def dropped(self) -> bool:
         """Whether what ends now is only let go of."""
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came does not fit the code."""
 
     def handler_failed(self, error: BaseException) -> None:
         """A handler ended by an exception."""
@@ -119,7 +121,8 @@ class Handlers:
             args = self.args(handler, signal.name, signal.args)
         except PayloadError as error:
             reason = f"The signal {signal.name!r} does not fit its handler. {error} {NOT_FITTING}"
-            raise WorkflowCodeError(reason) from None
+            self._owner.not_fitting(PayloadError(reason))
+            return
         try:
             outcome = handler.function(*args)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, NoReturn
 
-from dalsegno._call_site import raise_site
 from dalsegno._runtime import Handler, HandlerKind
 from dalsegno.actors.workflow_actor import passivation, waits
 from dalsegno.actors.workflow_actor.cancel_request import CancelRequest
@@ -40,14 +39,13 @@ from dalsegno.actors.workflow_actor.inputs import (
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.intents import (
     AskContinue,
-    CancelRun,
     CompleteRun,
     FailRun,
     Intent,
     SetSign,
 )
 from dalsegno.actors.workflow_actor.pending_activities import Activities
-from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program_port import QueryHandlerError, WorkflowCodeError
 from dalsegno.actors.workflow_actor.refusals import (
     SIGN_REACHED,
     ReadOnlyRefusal,
@@ -56,10 +54,11 @@ from dalsegno.actors.workflow_actor.refusals import (
 from dalsegno.actors.workflow_actor.runtime import Runtime
 from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, require_state, signed_state
 from dalsegno.actors.workflow_actor.storable import require_storable
+from dalsegno.actors.workflow_actor.verdict import verdict
 from dalsegno.converter import decode_args, to_failure, to_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
-from dalsegno.error_text import cause_of, class_name, is_a
-from dalsegno.errors import ActivityError, CanceledError, PayloadError, QueryFailedError
+from dalsegno.error_text import class_name, is_a
+from dalsegno.errors import PayloadError, QueryFailedError
 from dalsegno.payload import Payload
 from dalsegno.signed_state import restore
 
@@ -173,7 +172,7 @@ class WorkflowProgram:
         try:
             return self._context.copy().run(self._answer, handler, name, args)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            failed = code_error(error)
+            failed, failure = code_error(error), to_failure(error)
         finally:
             loop.allow(runtime)
             loop.leave(outside)
@@ -182,7 +181,7 @@ class WorkflowProgram:
             runtime.put_back_random(random_state)
             if refusal.woke:
                 self._bug = WorkflowCodeError(f"The query {name!r} woke what tasks wait for; it may only read.")
-        raise QueryFailedError(f"The query {name!r} failed: {failed.reason}")
+        raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
 
     def waiting_for(self) -> tuple[str, ...]:
         if self._phase is Phase.CLOSED:
@@ -232,19 +231,20 @@ class WorkflowProgram:
             case Begin(args=args):
                 if self._phase is not Phase.NEW:
                     raise _unknown("A second beginning")
-                if self._signed.state is None:
-                    self._args = self._decoded_start(args)
-                self._enter_or_pause()
+                self._begin(args)
             case Continue():
                 if self._phase is not Phase.PAUSED:
                     raise _unknown("A Continue")
                 self._enter()
 
-    def _decoded_start(self, args: Sequence[Payload]) -> list[Any]:
-        try:
-            return decode_args(self._definition.run_signature, args)
-        except PayloadError as error:
-            raise WorkflowCodeError(f"The workflow cannot take the arguments of its start. {error}") from None
+    def _begin(self, args: Sequence[Payload]) -> None:
+        if self._signed.state is None:
+            try:
+                self._args = decode_args(self._definition.run_signature, args)
+            except PayloadError as error:
+                self.not_fitting(PayloadError(f"The workflow cannot take the arguments of its start. {error}"))
+                return
+        self._enter_or_pause()
 
     def _enter_or_pause(self) -> None:
         if self._signed.signs and self._signed.signs % SIGNS_BETWEEN_PAUSES == 0:
@@ -320,7 +320,15 @@ class WorkflowProgram:
         try:
             self._close(CompleteRun(result=to_payload(result)))
         except PayloadError as error:
-            self._break(WorkflowCodeError(f"The result of {self._definition.name} cannot be stored. {error}"))
+            what = f"The result of {self._definition.name} cannot be stored."
+            self.not_fitting(PayloadError(f"{what} {error}"))
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""
+        if is_failure(error, self._definition.failure_exception_types):
+            self._close(FailRun(failure=to_failure(error)))
+        else:
+            self._break(WorkflowCodeError(str(error)))
 
     def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
         """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""
@@ -336,17 +344,12 @@ class WorkflowProgram:
             else:
                 self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
-        line = raise_site(error).partition(" in ")[0]
-        if is_a(error, (asyncio.CancelledError, CanceledError)) or self._is_requested_cancellation(error):
-            self._close(CancelRun(failure=to_failure(error), line=line))
-        elif is_failure(error, self._definition.failure_exception_types):
-            self._close(FailRun(failure=to_failure(error), line=line))
-        else:
+        types = self._definition.failure_exception_types
+        intent = verdict(error, types, cancel_delivered=self._cancel_request.delivered)
+        if intent is None:
             self._break(code_error(error))
-
-    def _is_requested_cancellation(self, error: BaseException) -> bool:
-        cause = cause_of(error) if self._cancel_request.delivered and is_a(error, ActivityError) else None
-        return cause is not None and is_a(cause, CanceledError)
+        else:
+            self._close(intent)
 
     def _close(self, intent: Intent) -> None:
         if self._phase is Phase.BROKEN:

@@ -8,6 +8,8 @@ from typing import Protocol
 from dalsegno.actors.workflow_actor.inputs import Input, RunInfo, SignedState
 from dalsegno.actors.workflow_actor.intents import Intent
 from dalsegno.error_text import storable
+from dalsegno.errors import QueryFailedError
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 REASON_CHARACTERS_MAX = 8_000
@@ -24,6 +26,14 @@ class WorkflowCodeError(Exception):
         self.stack = stack
 
 
+class QueryHandlerError(QueryFailedError):
+    """A query handler raised; `failure` is what."""
+
+    def __init__(self, reason: str, failure: Failure) -> None:
+        super().__init__(storable(reason, REASON_CHARACTERS_MAX))
+        self.failure = failure
+
+
 class Program(Protocol):
     """Live user code of one run since its last sign. It can't be rolled back: after any error or failed
     commit it is thrown away and built again from (RunInfo, SignedState, logged inputs)."""
@@ -35,7 +45,8 @@ class Program(Protocol):
         """
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
-        """Run a query handler: no intents, counters restored. Raises QueryFailedError."""
+        """Run a query handler: no intents, counters restored. Raises QueryFailedError, QueryHandlerError
+        where the handler raised."""
 
     def waiting_for(self) -> tuple[str, ...]:
         """For people: what the code waits for ("activity 3 charge_card", "condition at x.py:10")."""

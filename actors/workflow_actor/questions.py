@@ -7,22 +7,28 @@ from dalsegno.actors.workflow_actor.decide import refused
 from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.describe import describe
 from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.program_port import Program
+from dalsegno.actors.workflow_actor.program_port import Program, QueryHandlerError
 from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.visible import answer
 from dalsegno.errors import QueryFailedError
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 
 def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str) -> Decision:
-    """Closed runs answer too, with today's code; suspended ones don't."""
+    """Closed runs answer too, with today's code; suspended ones don't. What the handler raised goes along."""
     if query.caller is None:
         return NOTHING
-    result = _result(state, query, live, workflow_id)
+    failure: Failure | None = None
+    try:
+        result = _result(state, query, live, workflow_id)
+    except QueryFailedError as error:
+        result = "query_failed", str(error)
+        failure = error.failure if isinstance(error, QueryHandlerError) else None
     if isinstance(result, Payload):
         return Decision(effects=(answer(query.caller, workflow_id, state, result=result),))
-    return Decision(effects=(answer(query.caller, workflow_id, state, error=result),))
+    return Decision(effects=(answer(query.caller, workflow_id, state, error=result, failure=failure),))
 
 
 def _result(
@@ -37,8 +43,6 @@ def _result(
         return "rejected", f"the code of workflow {workflow_id!r} has never run"
     try:
         return live.at(state).query(query.name, query.args)
-    except QueryFailedError as error:
-        return "query_failed", str(error)
     except CodeStuckError as stuck:
         return "rejected" if stuck.kind == "unknown_type" else "query_failed", stuck.reason
 

@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.commands import (
 )
 from dalsegno.actors.workflow_actor.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
@@ -34,6 +35,7 @@ def answer(
     result: Payload | None = None,
     description: dict[str, Any] | None = None,
     error: tuple[str, str] | None = None,
+    failure: Failure | None = None,
 ) -> AnswerEffect:
     return AnswerEffect(
         caller=caller,
@@ -45,6 +47,7 @@ def answer(
         result=result,
         description=description,
         error=error,
+        failure=failure,
     )
 
 

@@ -298,7 +298,8 @@ class Reply(WireMessage, frozen=True, kw_only=True):
     """The answer to a command, sent to its `reply_to` with its `correlation_id` (or, failing that, its
     message ID). `error` set means that it was refused.
 
-    For "result": `result` when the run completed, `failure` when it did not, `status` says how it ended.
+    For "result": `result` when the run completed, `failure` when it did not, `status` says how it ended. With
+    the error `query_failed`, `failure` is what the handler raised.
     """
 
     TYPE = "reply"

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.broker.protocol.messages import (
     CancelWorkflow,
@@ -25,6 +26,7 @@ from dalsegno.broker.topology import partition_queue, slot_of
 from dalsegno.client import Client
 from dalsegno.converter import to_payload
 from dalsegno.errors import (
+    ApplicationError,
     CommandRejectedError,
     PayloadError,
     QueryFailedError,
@@ -33,6 +35,7 @@ from dalsegno.errors import (
     WorkflowClosedError,
     WorkflowNotFoundError,
 )
+from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted, refused
@@ -189,6 +192,24 @@ async def test_a_description_is_given_as_it_comes(client: Client, host: FakeHost
     )
     host.scripts[DescribeWorkflow] = lambda request: [Reply(kind="answer", description=description)]
     assert await client.get_workflow_handle("order-1").describe() == description
+
+
+async def test_a_failed_query_has_what_the_handler_raised_as_its_cause(client: Client, host: FakeHost) -> None:
+    failure = Failure(
+        message="unknown", type="Currency", details=(to_payload("XYZ"),), cause=Failure(message="k")
+    )
+    reply = refused("query_failed", "The query failed")
+    host.scripts[QueryWorkflow] = lambda request: [replace(reply, failure=failure)]
+    with pytest.raises(QueryFailedError, match="The query failed") as caught:
+        await client.get_workflow_handle("order-1").query("total", "XYZ")
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.message, cause.type, list(cause.details), str(cause.__cause__)) == (
+        "unknown",
+        "Currency",
+        ["XYZ"],
+        "k",
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from dalsegno import activity
+from dalsegno.converter import signature_of
 
 INFO = activity.Info(
     workflow_id="order-1",
@@ -78,7 +80,7 @@ def test_what_cannot_be_an_activity_is_refused() -> None:
         activity.defn(generator)
     with pytest.raises(TypeError, match=r"'amount' of .*by_keyword can only be given by keyword"):
         activity.defn(by_keyword)
-    with pytest.raises(TypeError, match="is neither"):
+    with pytest.raises(TypeError, match="is neither: an object with __call__ needs a name"):
         activity.defn(type("Callable", (), {"__call__": lambda self: None})())
 
 
@@ -151,3 +153,71 @@ def test_the_logger_works_outside_an_activity() -> None:
     with capture_logs() as logs:
         activity.logger.info("loading")
     assert logs == [{"event": "loading", "log_level": "info"}]
+
+
+# What is no plain function
+
+
+class Box:
+    @staticmethod
+    @activity.defn
+    def inside(n: int) -> int:
+        return n
+
+    @activity.defn
+    @staticmethod
+    def outside(n: int) -> int:
+        return n
+
+    @classmethod
+    @activity.defn
+    def of_class(cls, n: int) -> int:
+        return n
+
+    @activity.defn
+    @classmethod
+    def of_class_outside(cls, n: int) -> int:
+        return n
+
+
+class Adds:
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, right: Later) -> int:
+        """Add."""
+        return self.left + right
+
+
+Later = int
+
+
+def test_static_and_class_methods_carry_their_names_in_either_order() -> None:
+    for method in (Box.inside, Box.outside, Box.of_class, Box.of_class_outside):
+        assert method.__dalsegno_name__ == method.__name__  # type: ignore[attr-defined]
+        assert method(3) == 3
+
+
+def test_a_partial_becomes_a_function_of_the_name_and_the_rest_of_the_parameters() -> None:
+    def charge(amount: int, currency: str, note: str = "") -> str:
+        return f"{amount} {currency}"
+
+    in_euros = activity.defn(partial(charge, currency="EUR"))
+    assert in_euros(5) == "5 EUR"
+    assert in_euros.__dalsegno_name__ == "charge"  # type: ignore[attr-defined]
+    assert signature_of(in_euros).expected == "1 argument"
+    assert signature_of(activity.defn(name="x")(partial(charge, 5))).parameters[0].name == "currency"
+    with pytest.raises(TypeError, match="can only be given by keyword"):
+        activity.defn(partial(lambda *, amount, currency: amount, amount=1))
+
+
+def test_an_object_that_can_be_called_becomes_a_function_under_a_name() -> None:
+    add_three = activity.defn(name="add-three")(Adds(3))
+    assert add_three(4) == 7
+    assert [parameter.type_hint for parameter in signature_of(add_three).parameters] == [int]
+
+
+@pytest.mark.parametrize("target", [5, "charge", None.__class__, Adds])
+def test_what_nobody_can_call_is_no_activity(target: Any) -> None:
+    with pytest.raises(TypeError, match="is neither"):
+        activity.defn(name="x")(target)

@@ -73,6 +73,28 @@ async def give_up_by_itself() -> None:
     raise asyncio.CancelledError
 
 
+def plainly(function: Any) -> Any:
+    def wrapper(*args: Any) -> Any:  # not async: it gives back the coroutine
+        return function(*args)
+
+    return wrapper
+
+
+@plainly
+async def inner(order: Order) -> list[Any]:
+    await asyncio.sleep(0)
+    return [order["number"], activity.info().activity_type, activity.is_cancelled()]  # type: ignore[index]
+
+
+wrapped = activity.defn(name="wrapped")(inner)
+
+
+@activity.defn(name="wrapped-and-fails")
+@plainly
+async def wrapped_and_fails() -> None:
+    raise ApplicationError("no", type="Declined")
+
+
 @activity.defn
 async def raise_hostile(how: str) -> None:
     raise HOSTILE[how]()
@@ -131,6 +153,16 @@ async def test_a_system_exit_fails_its_attempt_and_not_the_worker(fake_engine: E
         failed = await fake_engine.failure(await fake_engine.schedule("leave"))
         assert failed.failure.type == "SystemExit"
         assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 1.0)))
+
+
+async def test_what_a_plain_wrapper_of_an_async_activity_gives_back_is_awaited(
+    fake_engine: Engine, fake: Broker
+) -> None:
+    async with running(fake, wrapped, wrapped_and_fails):
+        task = await fake_engine.schedule("wrapped", Order(7, 1.0))
+        assert await fake_engine.result(task) == [7, "wrapped", False]
+        failed = await fake_engine.failure(await fake_engine.schedule("wrapped-and-fails"))
+        assert failed.failure.type == "Declined"
 
 
 @pytest.mark.parametrize("function", [raise_hostile, raise_hostile_in_a_thread])

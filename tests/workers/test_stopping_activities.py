@@ -246,3 +246,29 @@ async def test_a_cancelled_attempt_that_waits_for_a_thread_never_begins(
         gate.set()
         await fake_engine.result(first)
     assert ran == ["first"]
+
+
+async def test_async_code_behind_a_plain_wrapper_is_cancelled_and_may_clean_up_first(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    steps: list[str] = []
+
+    async def wait() -> None:
+        steps.append("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned up")
+
+    @activity.defn
+    def wrapper() -> object:
+        return wait()
+
+    async with running(fake, wrapper):
+        task = await fake_engine.schedule("wrapper")
+        started = await fake_engine.expect(task, ActivityStarted)
+        await eventually(lambda: steps == ["begun"], "the code has begun")
+        await fake_engine.cancel(started)
+        await fake_engine.expect(task, ActivityCanceled)
+        assert steps == ["begun", "cleaned up"]

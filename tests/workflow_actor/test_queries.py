@@ -5,8 +5,10 @@ from __future__ import annotations
 from dalsegno.actors.workflow_actor.commands import Describe, Query, Signal, Suspend, Terminate
 from dalsegno.actors.workflow_actor.inputs import SignedState
 from dalsegno.actors.workflow_actor.intents import SetSign
+from dalsegno.actors.workflow_actor.program_port import QueryHandlerError
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import QueryFailedError
+from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,
@@ -106,6 +108,22 @@ def test_a_failing_query_handler_is_answered_and_harms_nothing() -> None:
 
     assert answer(rig.send(ASK)).error == ("query_failed", "no handler total")
     assert rig.send(Signal(name="s")).recorded
+
+
+def test_what_a_query_handler_raised_goes_with_the_answer() -> None:
+    failure = Failure(message="no", type="Closed", details=(payload("7"),))
+
+    class Failing(ScriptedProgram):
+        def query(self, name: str, args: object) -> None:  # type: ignore[override]
+            raise QueryHandlerError("the query failed: \ud800", failure)
+
+    code = ScriptedCode([[], []])
+    code.build = lambda info, signed: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
+    rig = Rig(code)
+    rig.start()
+
+    asked = answer(rig.send(ASK))
+    assert (asked.error, asked.failure) == (("query_failed", "the query failed: \\ud800"), failure)
 
 
 def test_describe_tells_what_is_pending() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -163,3 +164,62 @@ def test_a_waiter_that_is_cancelled_is_asked_no_more() -> None:
     assert not any("condition at" in wait for wait in play.program.waiting_for())
     play.fire(2)
     assert play.result == "over"
+
+
+@workflow.defn
+class Ready:
+    @workflow.run
+    async def run(self) -> list[str]:
+        got = []
+        for timeout in (0, 0.0, -1.0, timedelta(0), 0.001, 5.0, None):
+            try:
+                await workflow.wait_condition(lambda: True, timeout=timeout)
+                got.append("held")
+            except TimeoutError:
+                got.append("timeout")
+        try:
+            await workflow.wait_condition(lambda: False, timeout=0)
+        except TimeoutError:
+            got.append("timeout")
+        return got
+
+
+def test_what_is_true_already_needs_no_time() -> None:
+    assert played(Ready).result == ["held"] * 7 + ["timeout"]
+
+
+async def never() -> bool:
+    return False
+
+
+@workflow.defn
+class Misunderstands:
+    @workflow.run
+    async def run(self, how: str) -> str:
+        try:
+            if how == "async":
+                await workflow.wait_condition(never)  # type: ignore[arg-type]
+            if how == "coroutine":
+                await workflow.wait_condition(lambda: never())  # type: ignore[arg-type,return-value]
+            if how == "value":
+                await workflow.wait_condition(True)  # type: ignore[arg-type]
+            if how == "timeout":
+                await workflow.wait_condition(lambda: True, timeout="5")  # type: ignore[arg-type]
+            await workflow.wait_condition(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        except (TypeError, ZeroDivisionError) as error:
+            return str(error)
+        return "nothing"
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("async", "a plain function without arguments, which is not async"),
+        ("coroutine", "gave a coroutine: it must not be async"),
+        ("value", "must be a plain function"),
+        ("timeout", "timeout must be a duration: seconds, or a timedelta, not '5'"),
+        ("raises", "division by zero"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused_in_words(how: str, words: str) -> None:
+    assert words in played(Misunderstands, how).result

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dalsegno import QueryFailedError, workflow
-from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno import ApplicationError, QueryFailedError, workflow
+from dalsegno.actors.workflow_actor.program_port import QueryHandlerError, WorkflowCodeError
+from dalsegno.converter import from_failure
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 
@@ -73,6 +74,37 @@ def test_queries_are_answered_before_during_and_after_the_run() -> None:
     play.run()
     assert play.query("progress") == 2
     assert play.query("known-to") == ["order-7", "run-1", "2023-11-14T22:13:22+00:00", False]
+
+
+@workflow.defn
+class Refuses:
+    @workflow.run
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    @workflow.query
+    def total(self, currency: str) -> int:
+        try:
+            return {"EUR": 1}[currency]
+        except KeyError as error:
+            raise ApplicationError("unknown", currency, type="Currency", non_retryable=True) from error
+
+
+def test_a_failed_query_carries_what_the_handler_raised() -> None:
+    play = Play(Refuses)
+    play.begin()
+    with pytest.raises(
+        QueryHandlerError, match=r"The query 'total' failed: ApplicationError: unknown"
+    ) as caught:
+        play.query("total", "XYZ")
+    raised = from_failure(caught.value.failure)
+    assert isinstance(raised, ApplicationError)
+    assert (raised.type, raised.non_retryable, list(raised.details)) == ("Currency", True, ["XYZ"])
+    assert isinstance(raised.__cause__, ApplicationError)
+    assert raised.__cause__.type == "KeyError"
+    with pytest.raises(QueryHandlerError) as unfit:
+        play.query("total")
+    assert unfit.value.failure.type == "PayloadError"
 
 
 def test_an_unknown_query_names_those_there_are() -> None:
