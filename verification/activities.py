@@ -39,7 +39,7 @@ class Activities:
                     yield from self._resolved(row, event)
                 case ev.AttemptBegun() | ev.RetryPlanned() | ev.AttemptScheduled():
                     yield from self._attempt(row, event)
-                case ev.TaskOverdue() | ev.TaskResent():
+                case ev.TaskOverdue() | ev.TaskResent() | ev.HeartbeatKept():
                     yield from self._attempt(row, event)
                 case ev.RunClosed():
                     self._pending.clear()
@@ -86,7 +86,12 @@ class Activities:
     def _attempt(
         self,
         row: JournalRow,
-        event: ev.AttemptBegun | ev.RetryPlanned | ev.AttemptScheduled | ev.TaskOverdue | ev.TaskResent,
+        event: ev.AttemptBegun
+        | ev.RetryPlanned
+        | ev.AttemptScheduled
+        | ev.TaskOverdue
+        | ev.TaskResent
+        | ev.HeartbeatKept,
     ) -> Iterator[Fault]:
         pending = self._find(event.number)
         if pending is None:

@@ -19,6 +19,7 @@ from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor import alarm_clock, passivation
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.crashes import Crashes
+from dalsegno.actors.supervisor.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stored import instance_of
@@ -105,6 +106,7 @@ class PartitionSupervisor(LightActor):
         self.channel: Channel | None = None
         self.is_draining = False
         self._outcomes = Outcomes(engine, partition)
+        self._heartbeats = HeartbeatKeeping(engine)
         self.alarm_clock = alarm_clock.AlarmClock(
             engine,
             self,
@@ -292,6 +294,7 @@ class PartitionSupervisor(LightActor):
         round_.add(actor, self.fence, cause, activations)
         if isinstance(cause.command, WakeUp):
             round_.entry(actor, self.partition).resend_due = True
+        self._heartbeats.saw(actor, cause.command)
         for activation in activations:
             for probe in activation.probes:
                 self.engine.probe(self.partition, actor.workflow_id, probe)
@@ -412,6 +415,7 @@ class PartitionSupervisor(LightActor):
     def sweep(self, share: int) -> None:
         """Put idle instances away; beyond `share` at once."""
         self._outcomes.waiters.forget_overdue(self.engine.monotonic())
+        self._heartbeats.sweep()
         surplus = self.hot - share
         children = self._children.values()
         for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
@@ -428,6 +432,7 @@ class PartitionSupervisor(LightActor):
 
     def begin_draining(self) -> list[tuple[str, Waiter]]:
         """Nothing is begun any more, by message or by timer; those who wait are to ask the next owner."""
+        self._heartbeats.keep_all()
         self.is_draining = True
         self.alarm_clock.stop()
         return self._outcomes.waiters.take_all()
@@ -435,7 +440,7 @@ class PartitionSupervisor(LightActor):
     @property
     def is_drained(self) -> bool:
         """All that was begun is acknowledged."""
-        if not self.actor_inbox.empty():
+        if not (self.actor_inbox.empty() and self._heartbeats.is_done):
             return False
         return self.channel is None or self.channel.window.open == 0
 

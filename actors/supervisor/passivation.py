@@ -62,7 +62,7 @@ def _may_leave(engine: Engine, actor: WorkflowActor, partition: int) -> bool:
     instance = actor.instance
     if instance.state is None:
         return True
-    if instance.is_pinned:
+    if instance.is_pinned or instance.has_unkept_heartbeats:
         return False
     wake_at = instance.wake_at
     if wake_at is not None and wake_at <= engine.now() + SOON:

@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.commands import (
     Command,
     Describe,
     FailEffect,
+    KeepHeartbeats,
     Park,
     Query,
     ResendTask,
@@ -94,6 +95,8 @@ def _decide(workings: Workings, command: Command, moment: Moment) -> Decision:
             if state is None:
                 return Decision(refusal=refused(state, workings.workflow_id, command.run_id))
             return decide(state, command, fingerprint=workings.code.fingerprint)
+        case KeepHeartbeats():
+            return NOTHING if state is None else Decision(events=workings.heartbeats.to_keep(state))
         case Park() | ResendTask() | FailEffect():
             return NOTHING if state is None else decide_effects(state, command)
         case _:

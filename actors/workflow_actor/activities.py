@@ -114,7 +114,8 @@ class Activity(Struct, frozen=True, array_like=True):
 
     `sends` are outstanding effects that mean nothing once this attempt is over. `resend_at` is when a task
     that nobody started is suspected to be lost, `resend_after` the delay that led to it (it doubles).
-    `content_type` is what its worker speaks ("": CBOR).
+    `content_type` is what its worker speaks ("": CBOR). `heartbeat_details` are this attempt's own when
+    `beaten_at` says when they came, and those of the attempts before otherwise.
     """
 
     spec: ActivitySpec
@@ -134,6 +135,7 @@ class Activity(Struct, frozen=True, array_like=True):
     heartbeat_details: Payload | None = None
     cancel_requested: bool = False
     content_type: str = ""
+    beaten_at: int | None = None
 
 
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:

@@ -24,6 +24,7 @@ from dalsegno.actors.workflow_actor.events import (
     EffectsDropped,
     EffectsParked,
     Event,
+    HeartbeatKept,
     Ran,
     Record,
     Resumed,
@@ -115,6 +116,11 @@ def apply(state: WorkflowState, event: Event) -> WorkflowState:
             return _begun(state, event)
         case RetryPlanned():
             return _retry_planned(state, event)
+        case HeartbeatKept():
+            beaten = replace(
+                state.activities[event.number], heartbeat_details=event.details, beaten_at=event.at
+            )
+            return replace(state, activities={**state.activities, event.number: beaten})
         case AttemptScheduled():
             return _attempt_scheduled(state, event)
         case TaskOverdue():
@@ -211,6 +217,7 @@ def _attempt_scheduled(state: WorkflowState, event: AttemptScheduled) -> Workflo
         fence=state.fence + 1,
         phase=Phase.SCHEDULED,
         scheduled_at=state.time,
+        beaten_at=None,
         retry_at=None,
         resend_at=min(state.time + after, FAR_FUTURE),
         resend_after=after,

@@ -137,6 +137,10 @@ class Settle(Struct, frozen=True):
     """All effects of a wake-up (or of a parked cause) are confirmed: forget them and move `wake_at` on."""
 
 
+class KeepHeartbeats(Struct, frozen=True):
+    """Put the newest heartbeat details into the state: a while has passed, or the partition is handed over."""
+
+
 class Park(Struct, frozen=True):
     """These outstanding effects can't be sent now: keep them, and wake up for them at `retry_at`, so that
     their cause may be acknowledged. `run_id` names an earlier run when they are that run's."""
@@ -178,6 +182,7 @@ Command = (
     | AttemptCanceled
     | WakeUp
     | Settle
+    | KeepHeartbeats
     | Park
     | ResendTask
     | FailEffect

@@ -154,6 +154,14 @@ class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
     heartbeat_details: Payload | None = None
 
 
+class HeartbeatKept(Struct, frozen=True, array_like=True, tag="hb"):
+    """The details of the current attempt's heartbeat that came at `at`."""
+
+    number: int
+    details: Payload
+    at: int
+
+
 class AttemptScheduled(Struct, frozen=True, array_like=True, tag="try"):
     number: int
     token: bytes
@@ -204,6 +212,7 @@ Event = (
     | Ran
     | AttemptBegun
     | RetryPlanned
+    | HeartbeatKept
     | AttemptScheduled
     | TaskOverdue
     | TaskResent

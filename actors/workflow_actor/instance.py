@@ -141,6 +141,11 @@ class Instance:
             for activity in self.state.activities.values()
         )
 
+    @property
+    def has_unkept_heartbeats(self) -> bool:
+        """There are heartbeat details that the state does not have: `KeepHeartbeats` puts them there."""
+        return self.state is not None and self._workings.heartbeats.has_unkept(self.state)
+
     def outcome(self) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
         """How the run ended; None while it is open."""
         outcome = None if self.state is None else self.state.outcome

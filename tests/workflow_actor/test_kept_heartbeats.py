@@ -1,0 +1,132 @@
+"""Heartbeat details in the state: what the next attempt is given when the host that heard them is gone."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.commands import KeepHeartbeats, Signal, WakeUp
+from dalsegno.actors.workflow_actor.events import HeartbeatKept
+from dalsegno.actors.workflow_actor.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
+from dalsegno.actors.workflow_actor.inputs import ActivityResolved
+from dalsegno.actors.workflow_actor.intents import RetrySchedule
+from tests.workflow_actor.rig import (
+    DONE,
+    SECOND,
+    Rig,
+    ScriptedCode,
+    activity,
+    failed,
+    heartbeat,
+    payload,
+    started,
+    task,
+    tasks,
+)
+
+BEATS = {"heartbeat_timeout": 10 * SECOND}
+
+
+def beating(*texts: str) -> Rig:
+    """An activity whose worker has sent these details, the last of them five seconds ago."""
+    rig = Rig(ScriptedCode([[activity(1, **BEATS)], []]))
+    sent = task(rig.start())
+    rig.send(started(sent))
+    for text in texts:
+        rig.send(heartbeat(sent, payload(text)), after=SECOND)
+    rig.now += 5 * SECOND
+    return rig
+
+
+def keep(rig: Rig) -> bool:
+    """Whether anything was written."""
+    return rig.send(KeepHeartbeats(), held=False).recorded
+
+
+def has_unkept(rig: Rig) -> bool:
+    return rig.instance.has_unkept_heartbeats
+
+
+def test_heartbeats_cost_no_rows_until_they_are_to_be_kept_and_then_one_has_the_newest_details() -> None:
+    rig = beating("1", "2", "3")
+    assert rig.instance.sequence == 2
+    assert has_unkept(rig)
+    assert keep(rig)
+    assert [event.details for event in rig.events(HeartbeatKept)] == [payload("3")]
+    assert not has_unkept(rig)
+    assert not keep(rig)
+
+
+def test_the_next_attempt_is_given_what_was_kept_although_the_host_has_died() -> None:
+    rig = beating("1", "2")
+    keep(rig)
+    rig.reload()
+    rig.send(WakeUp(), held=False)
+    rig.send(WakeUp(), held=False, after=10 * SECOND)
+    retried = task(rig.send(WakeUp(), held=False, after=SECOND))
+    assert (retried.attempt, retried.heartbeat_details) == (2, payload("2"))
+
+
+def test_an_attempt_without_heartbeats_of_its_own_hands_on_those_of_the_one_before() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **BEATS)], []]))
+    first = task(rig.start())
+    rig.send(started(first))
+    rig.send(heartbeat(first, payload("1")))
+    keep(rig)
+    rig.reload()
+    rig.send(failed(first))
+    second = task(rig.send(WakeUp(), held=False, after=SECOND))
+    assert rig.instance.describe()["pending_activities"][0].get("last_heartbeat_at") is None
+    rig.send(started(second))
+    rig.send(failed(second))
+    third = task(rig.send(WakeUp(), held=False, after=2 * SECOND))
+    assert (third.attempt, third.heartbeat_details) == (3, payload("1"))
+
+
+def test_a_heartbeat_timeout_after_a_host_s_death_tells_the_last_details() -> None:
+    rig = Rig(ScriptedCode([[activity(1, retry=RetrySchedule(maximum_attempts=1), **BEATS)], []]))
+    sent = task(rig.start())
+    rig.send(started(sent))
+    rig.send(heartbeat(sent, payload("7")))
+    keep(rig)
+    rig.reload()
+    rig.send(WakeUp(), held=False)
+    rig.send(WakeUp(), held=False, after=10 * SECOND)
+    resolved = rig.programs_seen[-1]
+    assert isinstance(resolved, ActivityResolved)
+    assert resolved.failure is not None
+    assert resolved.failure.cause is not None
+    assert resolved.failure.cause.details == (payload("7"),)
+
+
+def test_what_is_known_of_the_last_heartbeat_is_described_after_a_host_s_death() -> None:
+    rig = beating("1")
+    beaten_at = rig.now - 5 * SECOND
+    keep(rig)
+    rig.reload()
+    assert rig.instance.describe()["pending_activities"][0]["last_heartbeat_at"] == beaten_at
+
+
+def test_details_that_are_too_long_live_in_memory_alone() -> None:
+    rig = beating("9" * (KEPT_BYTES_MAX + 1))
+    assert not has_unkept(rig)
+    assert not keep(rig)
+
+
+def test_one_row_holds_a_bounded_amount_of_details() -> None:
+    count = KEPT_AT_ONCE_BYTES_MAX // KEPT_BYTES_MAX + 3
+    rig = Rig(ScriptedCode([[activity(number, **BEATS) for number in range(1, count + 1)]]))
+    for sent in tasks(rig.start()):
+        rig.send(started(sent))
+        rig.send(heartbeat(sent, payload("9" * KEPT_BYTES_MAX)))
+    keep(rig)
+    assert len(rig.events(HeartbeatKept)) == count - 3
+    assert keep(rig)
+    assert len(rig.events(HeartbeatKept)) == count
+
+
+def test_nothing_is_kept_of_a_run_that_has_ended() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **BEATS)], [DONE]]))
+    sent = task(rig.start())
+    rig.send(started(sent))
+    rig.send(heartbeat(sent, payload("1")))
+    rig.send(Signal(name="finish"))
+    assert not has_unkept(rig)
+    assert not keep(rig)
