@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, Unpack, overload
 from uuid import uuid4
 
+from dalsegno import given
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import (
     GetHistory,
@@ -47,6 +48,8 @@ D = TypeVar("D")
 E = TypeVar("E")
 R = TypeVar("R")
 
+PAGE_SIZE_MAX = 1000
+"""What one answer may hold."""
 TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
@@ -74,7 +77,8 @@ class Client:
         on_suspended: OnSuspended = warn,
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
-        self._engine = Engine(Links(broker, timings or Timings()), converter, timeout, on_suspended)
+        patience = given.patience("timeout", timeout)
+        self._engine = Engine(Links(broker, timings or Timings()), converter, patience, on_suspended)
 
     @classmethod
     def connect(
@@ -94,7 +98,7 @@ class Client:
         `on_suspended` is called with workflow ID and reason while a result is waited for and the workflow is
         suspended, once for each reason. By default it logs a warning.
         """
-        broker = open_broker(broker_url)
+        broker = open_broker(given.plain("broker_url", broker_url))
         return Connecting(cls(broker, converter=converter, timeout=timeout, on_suspended=on_suspended))
 
     async def close(self) -> None:
@@ -270,7 +274,7 @@ class Client:
         return await conversation.ask(
             Reply,
             message,
-            message_id=options.get("message_id") or str(uuid4()),
+            message_id=_message_id(options),
             timeout=options.get("timeout", self._engine.timeout),
             kind="accepted",
         )
@@ -289,8 +293,8 @@ class Client:
         """
         return WorkflowHandle(
             self._engine,
-            workflow_id,
-            run_id=run_id,
+            given.plain("workflow_id", workflow_id),
+            run_id=None if run_id is None else given.plain("run_id", run_id),
             pinned=True,
             result_type=Any if workflow is None else result_type_of(workflow),
         )
@@ -307,18 +311,19 @@ class Client:
     ) -> AsyncIterator[WorkflowSummary]:
         """Runs, newest first, all or those that match: of several statuses or types one. They are fetched page
         by page as they are looked at."""
-        statuses = _several(status)
-        types = _several(workflow_type)
+        statuses = tuple(given.choice("status", one, WorkflowStatus) for one in _several("status", status))
+        types = tuple(given.name("workflow_type", one) for one in _several("workflow_type", workflow_type))
+        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
         cursor: str | None = None
         while True:
             page = await self._engine.control(
                 ListWorkflows(
-                    status=WorkflowStatus(statuses[0]) if len(statuses) == 1 else None,
+                    status=statuses[0] if len(statuses) == 1 else None,
                     workflow_type=types[0] if len(types) == 1 else None,
                     workflow_id=workflow_id,
-                    limit=page_size,
+                    limit=limit,
                     before=cursor,
-                    statuses=tuple(map(WorkflowStatus, statuses)) if len(statuses) > 1 else (),
+                    statuses=statuses if len(statuses) > 1 else (),
                     workflow_types=types if len(types) > 1 else (),
                 )
             )
@@ -340,8 +345,10 @@ class Client:
 
         Entries up to the sequence `after` are left out: to follow a run, ask again behind the last one seen.
         """
+        after = given.whole("after", after, least=0, most=given.MICROSECONDS_MAX)
+        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
         while True:
-            question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=page_size)
+            question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=limit)
             page = await self._engine.control(question)
             for entry in page.history:
                 yield entry
@@ -363,10 +370,19 @@ class Client:
         return (await self._engine.control(ListPartitions())).partitions
 
 
-def _several(values: str | Collection[str] | None) -> tuple[str, ...]:
+def _message_id(options: StartOptionsAndArgs) -> str:
+    drawn = options.get("message_id")
+    return str(uuid4()) if drawn is None else given.name("message_id", drawn)
+
+
+def _several(what: str, values: Any) -> tuple[Any, ...]:
     if values is None:
         return ()
-    return (values,) if isinstance(values, str) else tuple(dict.fromkeys(values))
+    if isinstance(values, str):
+        return (values,)
+    if not isinstance(values, Collection):
+        raise given.wrong_type(what, values, "one, or several in a list")
+    return tuple(dict.fromkeys(values))
 
 
 class Connecting:

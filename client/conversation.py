@@ -12,18 +12,21 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 from uuid import uuid4
 
+from msgspec.structs import replace
+
+from dalsegno import given
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol.codec import check, encode
 from dalsegno.broker.protocol.messages import ControlReply, Reply, StartWorkflow, ToWorkflow, WireMessage
 from dalsegno.broker.topology import COMMANDS_EXCHANGE, CONTROL_QUEUE, routing_key_of
-from dalsegno.client.errors import rejection
+from dalsegno.client.errors import UnsendableError, rejection
 from dalsegno.client.link import Link
 from dalsegno.client.links import Links
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.suspensions import Suspensions
 from dalsegno.client.timings import Pauses
-from dalsegno.errors import CommandRejectedError, InvalidMessageError
+from dalsegno.errors import InvalidMessageError
 
 A = TypeVar("A", Reply, ControlReply)
 
@@ -75,12 +78,16 @@ class Conversation:
 
         `message_id` None draws a new ID for each sending, for questions that change nothing. Raises the
         CommandRejectedError that the answer tells, NoAnswerError and BrokerUnavailableError when `timeout`
-        seconds are over, ConfigurationError, and CommandRejectedError for a question that cannot be sent.
+        seconds are over, ConfigurationError, and UnsendableError for a question that cannot be sent.
         """
+        timeout = given.patience("timeout", timeout)
+        question = _plain(question)
         try:
             check(question)
         except InvalidMessageError as error:
             raise _unsendable(error) from error
+        except TypeError as error:  # such as a converter's own kind of payload
+            raise UnsendableError(f"This cannot be sent: {error}.") from error
         patience = Patience(question.TYPE, self.timings)
         if resend_seconds is None:
             resend_seconds = self.timings.resend
@@ -170,7 +177,15 @@ def _fits(answer: Reply | ControlReply, kind: str | None) -> bool:
     return answer.error is not None or not isinstance(answer, Reply) or kind in (None, answer.kind)
 
 
-def _unsendable(error: InvalidMessageError) -> CommandRejectedError:
-    rejected = CommandRejectedError(f"This cannot be sent: {error.reason}.")
-    rejected.code = "invalid"
-    return rejected
+def _plain(question: WireMessage) -> WireMessage:
+    """With plain texts, whatever a subclass of str shows of itself."""
+    texts = {
+        field: str.__str__(value)
+        for field in question.__struct_fields__
+        if isinstance(value := getattr(question, field), str) and type(value) is not str
+    }
+    return replace(question, **texts) if texts else question
+
+
+def _unsendable(error: InvalidMessageError) -> UnsendableError:
+    return UnsendableError(f"This cannot be sent: {error.reason}.")

@@ -13,11 +13,11 @@ from dalsegno.payload import PayloadConverter
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`timeout` (seconds) holds where a call gives none."""
+    """`timeout` (seconds; None is without end) holds where a call gives none."""
 
     links: Links
     converter: PayloadConverter
-    timeout: float
+    timeout: float | None
     on_suspended: OnSuspended = warn
 
     def waiting(self) -> Conversation:

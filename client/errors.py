@@ -2,6 +2,8 @@
 
 TransientError
   NoAnswerError                 the request reached the broker, but no host answered in time
+CommandRejectedError
+  UnsendableError               what was given is none that a receiver would take; a ValueError
 ConfigurationError
   NamespaceMissingError         the broker has none of dalsegno's exchanges and queues
 """
@@ -24,6 +26,12 @@ from dalsegno.failure import Failure, from_failure
 
 class NoAnswerError(TransientError, TimeoutError):
     """Nobody answered in time. What was asked may still be done: repeat it with the same message ID."""
+
+
+class UnsendableError(CommandRejectedError, ValueError):
+    """A name, ID or text that no receiver would take; nothing was sent."""
+
+    code = "invalid"
 
 
 class NamespaceMissingError(ConfigurationError):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 from uuid import uuid4
 
+from dalsegno import given
 from dalsegno.broker.protocol.messages import (
     CancelWorkflow,
     DescribeWorkflow,
@@ -263,21 +264,27 @@ class WorkflowHandle(Generic[R]):
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """Ask the workflow to stop: its code sees asyncio.CancelledError and may clean up or go on."""
-        command = CancelWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        command = CancelWorkflow(
+            workflow_id=self.id, run_id=self._command_run_id, reason=given.plain("reason", reason)
+        )
         await self._tell(command, message_id, timeout)
 
     async def terminate(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """End the workflow now; its code has no say."""
-        command = TerminateWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        command = TerminateWorkflow(
+            workflow_id=self.id, run_id=self._command_run_id, reason=given.plain("reason", reason)
+        )
         await self._tell(command, message_id, timeout)
 
     async def suspend(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """Stop running the workflow's code; what is sent to it is recorded until it is resumed."""
-        command = SuspendWorkflow(workflow_id=self.id, run_id=self._command_run_id, reason=reason)
+        command = SuspendWorkflow(
+            workflow_id=self.id, run_id=self._command_run_id, reason=given.plain("reason", reason)
+        )
         await self._tell(command, message_id, timeout)
 
     async def resume(self, *, message_id: str | None = None, timeout: float | None = None) -> None:
@@ -294,7 +301,8 @@ class WorkflowHandle(Generic[R]):
         return reply.description
 
     async def _tell(self, command: ToWorkflow, message_id: str | None, timeout: float | None) -> None:
-        await self._engine.tell(command, message_id=message_id or str(uuid4()), timeout=timeout)
+        known = str(uuid4()) if message_id is None else given.name("message_id", message_id)
+        await self._engine.tell(command, message_id=known, timeout=timeout)
 
     def __repr__(self) -> str:
         return f"<WorkflowHandle id={self.id!r} run_id={self.run_id!r}>"

@@ -32,7 +32,7 @@ class Links:
         self._correlation_ids = count(1)
         self._closed = False
 
-    async def connect(self, *, timeout: float) -> None:
+    async def connect(self, *, timeout: float | None) -> None:
         """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
         patience = Patience("Connecting", self.timings)
         patience.hindered("the broker does not answer")
@@ -41,7 +41,7 @@ class Links:
                 while await self.link(patience) is None:
                     pass
         except TimeoutError:
-            raise patience.exhausted(timeout) from None
+            raise patience.exhausted(timeout or 0) from None
 
     async def link(self, patience: Patience) -> Link | None:
         """The open link, or a new one; None when this attempt to get one failed.

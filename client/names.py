@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from dalsegno import given
 from dalsegno.converter import return_type
+from dalsegno.definition import described
 
 Target = str | type[Any] | Callable[..., Any]
 
@@ -19,11 +21,11 @@ RUN = "__dalsegno_run__"
 def name_of(target: Target) -> str:
     """Raises TypeError for what has no name in dalsegno."""
     if isinstance(target, str):
-        return target
+        return given.plain("name", target)
     name = getattr(target, NAME, None)
     if not isinstance(name, str):
         raise TypeError(
-            f"{getattr(target, '__qualname__', target)!r} has no name in dalsegno: decorate it "
+            f"{described(target)!r} has no name in dalsegno: decorate it "
             "(@workflow.defn, @workflow.signal, @workflow.query), or pass the name as a string."
         )
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dalsegno import given
 from dalsegno.broker.protocol.messages import AwaitResult, Reply
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.errors import NoAnswerError
@@ -25,6 +26,7 @@ async def await_end(
     conversation: Conversation, workflow_id: str, run_id: str | None, *, timeout: float | None
 ) -> Reply:
     """The reply that says how the run ended. Raises NoAnswerError after `timeout` seconds; None waits on."""
+    timeout = given.patience("timeout", timeout)
     try:
         return await conversation.ask(
             Reply,

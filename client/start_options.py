@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
+from dalsegno import given
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.client.names import Target, name_of
 from dalsegno.converter import encode_args
 from dalsegno.payload import PayloadConverter
-from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy, to_microseconds
+from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 
 class StartOptions(TypedDict, total=False):
@@ -47,21 +48,26 @@ def start_message(
     replies: tuple[Literal["accepted", "result"], ...],
     converter: PayloadConverter,
 ) -> StartWorkflow:
-    """Raises TypeError for options that do not exist or don't go together, PayloadError for values."""
+    """Raises TypeError and ValueError, which name the option, PayloadError for arguments and notes."""
     _check_options(arguments, options)
     name = name_of(workflow)
     timeout = options.get("execution_timeout")
+    conflict = options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL)
+    reuse = options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+    notes = given.mapping("memo", options.get("memo", {}))
     return StartWorkflow(
-        workflow_id=options["id"],
+        workflow_id=given.plain("id", options["id"]),
         workflow_type=name,
-        task_queue=options.get("task_queue", "default"),
-        args=encode_args(name, arguments or options.get("args", ()), converter),
+        task_queue=given.plain("task_queue", options.get("task_queue", "default")),
+        args=encode_args(name, arguments or given.arguments("args", options.get("args", ())), converter),
         replies=replies,
         tell_suspended="result" in replies,
-        conflict_policy=options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL),
-        reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE),
-        execution_timeout=None if timeout is None else to_microseconds(timeout),
-        memo={key: converter.to_payload(value) for key, value in options.get("memo", {}).items()},
+        conflict_policy=given.choice("id_conflict_policy", conflict, WorkflowIDConflictPolicy),
+        reuse_policy=given.choice("id_reuse_policy", reuse, WorkflowIDReusePolicy),
+        execution_timeout=None
+        if timeout is None
+        else given.microseconds("execution_timeout", timeout, positive=True),
+        memo={given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
     )
 
 
@@ -70,5 +76,5 @@ def _check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> No
         raise TypeError(f"A start has no option {name!r}.")
     if "id" not in options:
         raise TypeError("A start needs an id: the workflow ID, which names the workflow from now on.")
-    if arguments and options.get("args"):
+    if arguments and given.arguments("args", options.get("args", ())):
         raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")

@@ -99,7 +99,8 @@ def _require_activity(target: Callable[..., Any]) -> None:
 
 
 def _described(target: object) -> str:
-    return getattr(target, "__qualname__", None) or repr(target)
+    name = getattr(target, "__qualname__", None)
+    return name if isinstance(name, str) and name else given.shown(target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

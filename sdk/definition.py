@@ -138,7 +138,8 @@ def definition_of(cls: type[Any]) -> WorkflowDefinition:
 
 
 def described(target: object) -> str:
-    return getattr(target, "__qualname__", None) or repr(target)
+    name = getattr(target, "__qualname__", None)
+    return name if isinstance(name, str) and name else given.shown(target)
 
 
 def _marked_methods(cls: type[Any]) -> Iterator[tuple[str, Marked]]:

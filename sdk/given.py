@@ -64,6 +64,11 @@ def text(what: str, value: object, *, characters: int | None = None) -> str:
     return plain
 
 
+def plain(what: str, value: object) -> str:
+    """Any text, which somebody else looks at."""
+    return _text(what, value, "text")
+
+
 def name(what: str, value: object) -> str:
     """A name or ID. Its rule is that of the receivers."""
     plain = _text(what, value, f"a text of 1 to {NAME_BYTES_MAX} bytes")

@@ -9,7 +9,9 @@ from typing import Any
 
 from dalsegno.activity import NAME_ATTRIBUTE
 from dalsegno.converter import Signature, signature_of
+from dalsegno.definition import described
 from dalsegno.errors import ApplicationError, ConfigurationError, PayloadError
+from dalsegno.given import shown
 
 NAMES_SHOWN_MAX = 20
 
@@ -29,6 +31,8 @@ class Registry:
 
     def __init__(self, activities: Iterable[Callable[..., Any]]) -> None:
         self._definitions: dict[str, Definition] = {}
+        if not isinstance(activities, Iterable):
+            raise ConfigurationError(f"activities must be a list of activities, not {shown(activities)}.")
         for function in activities:
             definition = _define(function)
             other = self._definitions.get(definition.name)
@@ -62,10 +66,9 @@ class Registry:
 def _define(function: Callable[..., Any]) -> Definition:
     name = getattr(function, NAME_ATTRIBUTE, None)
     if not isinstance(name, str):
-        described = getattr(function, "__qualname__", None) or repr(function)
-        raise ConfigurationError(f"{described} is not an activity: decorate it with @activity.defn.")
+        raise ConfigurationError(f"{described(function)} is not an activity: decorate it with @activity.defn.")
     try:
         signature = signature_of(function)
-    except PayloadError as error:
+    except (PayloadError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
     return Definition(name, function, signature, inspect.iscoroutinefunction(function))

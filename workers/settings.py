@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from datetime import timedelta
+from typing import cast
 
+from dalsegno import given
 from dalsegno.errors import ConfigurationError
-from dalsegno.name_rules import why_not_task_queue
 from dalsegno.policies import Duration
 
 SPARE_FRACTION = 10
+AT_ONCE_MAX = 50_000
+"""With the spare ones, what AMQP can count as a prefetch (65,535)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +50,25 @@ class WorkerSettings:
     timing: Timing = field(default_factory=Timing)
 
     def __post_init__(self) -> None:
-        _require_at_least_1("max_concurrent_activities", self.max_concurrent_activities)
-        if self.max_sync_threads is not None:
-            _require_at_least_1("max_sync_threads", self.max_sync_threads)
-        if not (0 <= self.drain_seconds < math.inf):
-            raise ConfigurationError(f"drain_timeout must be 0 seconds or more, not {self.drain_timeout!r}.")
-        name = self.task_queue
-        if why := why_not_task_queue(name):
-            raise ConfigurationError(f"The task_queue {name[:50]!r} {why}.")
+        try:
+            plain = {
+                "task_queue": given.task_queue("The task_queue", self.task_queue),
+                "max_concurrent_activities": _at_once(
+                    "max_concurrent_activities", self.max_concurrent_activities
+                ),
+                "max_sync_threads": None
+                if self.max_sync_threads is None
+                else _at_once("max_sync_threads", self.max_sync_threads),
+                "drain_timeout": given.seconds("drain_timeout", self.drain_timeout),
+            }
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(str(error)) from None
+        for field_name, value in plain.items():
+            object.__setattr__(self, field_name, value)
 
     @property
     def drain_seconds(self) -> float:
-        timeout = self.drain_timeout
-        return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return cast(float, self.drain_timeout)  # since __post_init__
 
     @property
     def sync_threads(self) -> int:
@@ -74,6 +81,5 @@ class WorkerSettings:
         return self.max_concurrent_activities // SPARE_FRACTION
 
 
-def _require_at_least_1(name: str, value: int) -> None:
-    if value < 1:
-        raise ConfigurationError(f"{name} must be 1 or more, not {value}.")
+def _at_once(name: str, value: int) -> int:
+    return given.whole(name, value, least=1, most=AT_ONCE_MAX)

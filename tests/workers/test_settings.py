@@ -29,6 +29,9 @@ async def undecorated() -> None: ...
     ("activities", "complaint"),
     [
         ([], "at least one activity"),
+        (pack, "activities must be a list of activities, not <function pack"),
+        (None, "activities must be a list of activities, not None"),
+        ([None], "None is not an activity"),
         ([undecorated], "undecorated is not an activity: decorate it"),
         ([pack, pack_again], "Two activities are called 'pack': pack and pack_again"),
         ([lost], "annotations of lost cannot be resolved"),
@@ -42,13 +45,22 @@ def test_activities_that_cannot_be_are_refused_by_name(activities: list[Any], co
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"max_concurrent_activities": 0}, "max_concurrent_activities must be 1 or more, not 0"),
-        ({"max_sync_threads": 0}, "max_sync_threads must be 1 or more, not 0"),
-        ({"drain_timeout": -1}, "drain_timeout must be 0 seconds or more, not -1"),
+        (
+            {"max_concurrent_activities": 0},
+            "max_concurrent_activities must be a whole number from 1 to 50,000, not 0",
+        ),
+        ({"max_sync_threads": 0}, "max_sync_threads must be a whole number from 1 to 50,000, not 0"),
+        ({"drain_timeout": -1}, "drain_timeout must be a finite duration of 0 seconds or more, not -1"),
         ({"task_queue": ""}, "task_queue '' must consist of letters"),
         ({"task_queue": "orders*"}, "task_queue 'orders\\*' must consist of letters"),
         ({"task_queue": "x" * 250}, "is longer than 240 bytes"),
         ({"task_queue": "dead"}, "task_queue 'dead' is taken"),
+        ({"task_queue": 7}, "task_queue must be the name of a task queue, not 7"),
+        ({"max_concurrent_activities": "10"}, "max_concurrent_activities must be a whole number.* not '10'"),
+        ({"max_concurrent_activities": 10.0}, "max_concurrent_activities must be a whole number"),
+        ({"max_concurrent_activities": 100_000}, "max_concurrent_activities must be a whole number"),
+        ({"drain_timeout": float("nan")}, "drain_timeout must be a finite duration"),
+        ({"drain_timeout": "20"}, "drain_timeout must be a duration: seconds, or a timedelta"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_key_and_value(
