@@ -21,7 +21,7 @@ from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
 from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Receipt
-from dalsegno.workers.attempt_state import NEXT, State, Stop
+from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
 from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
@@ -35,8 +35,18 @@ log = get_logger("dalsegno.worker")
 
 
 class Owner(Protocol):
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """It needs no slot any more: it neither asks nor runs. Called once."""
+    @property
+    def has_waiting_room(self) -> bool:
+        """Whether another attempt may wait for its grant without a slot."""
+
+    def attempt_unanswered(self, attempt: Attempt) -> None:
+        """It has gone to the waiting room."""
+
+    def attempt_granted(self, attempt: Attempt) -> None:
+        """It may leave the waiting room: `run_granted` or `hold` is called, and the first of them at last."""
+
+    def attempt_ended(self, attempt: Attempt, state: State) -> None:
+        """It needs no slot any more: it neither asks nor runs. It was in this state until now. Called once."""
 
     def attempt_over(self, attempt: Attempt) -> None:
         """It is SETTLED or RELEASED. Called once."""
@@ -120,13 +130,16 @@ class Attempt:
 
     def on_grant(self, granted: bool) -> None:
         """The engine's answer; a second one changes nothing."""
-        if self.state is not State.ASKING:
+        if self.state not in IS_ASKING:
             return
         self._stop_timer()
         if granted:
             self._granted = True
             self._acknowledge()
-            self._run()
+            if self.state is State.ASKING:
+                self._run()
+            else:
+                self._owner.attempt_granted(self)
         else:
             log.info("activity_not_granted", **self._described)
             self._acknowledge()
@@ -135,7 +148,7 @@ class Attempt:
 
     def on_cancel(self, reason: str) -> None:
         """The engine asks to stop this attempt."""
-        if self.state is State.ASKING:
+        if self.state in IS_ASKING or self.state is State.GRANTED:
             self._report(answers.canceled(self.task))
         elif self.state is State.RUNNING and self._execution is not None:
             first, self._stop = self._stop is None, Stop.CANCELED
@@ -144,9 +157,9 @@ class Attempt:
 
     def on_session(self) -> None:
         """A new session: notices that were under way may be lost."""
-        if self.state is State.ASKING:
+        if self.state in IS_ASKING:
             self._ask()
-        elif self.state is State.RUNNING:
+        elif self.state in (State.RUNNING, State.GRANTED):
             if self._announced:
                 self._notify()
             if self._heartbeat is not None:
@@ -157,13 +170,17 @@ class Attempt:
         if self.state is State.RUNNING and self._execution is not None and self._stop is None:
             self._stop = Stop.SHUTDOWN
             self._execution.cancel(Stop.SHUTDOWN.value)
+        elif self.state is State.GRANTED:
+            self._shut_down_ended()
 
     def give_up(self) -> None:
         """The worker ends now, whatever the code does."""
         if self.state is State.RUNNING and self._execution is not None:
             self._execution.abandon(Stop.SHUTDOWN.value)
             self._shut_down_ended()
-        elif self.state is State.ASKING:
+        elif self.state is State.GRANTED:
+            self._shut_down_ended()
+        elif self.state in IS_ASKING:
             self._stop_timer()
             self._release()
 
@@ -174,8 +191,24 @@ class Attempt:
             timing = self._bench.timing
             self._ask_again = Backoff(timing.ask_again_after, timing.ask_again_after_max)
         self._stop_timer()
-        self._timer = self._bench.loop.call_later(self._ask_again.next_seconds(), self._ask)
+        self._timer = self._bench.loop.call_later(self._ask_again.next_seconds(), self._on_no_answer)
         self._notify()
+
+    def _on_no_answer(self) -> None:
+        if self.state is State.ASKING and self._owner.has_waiting_room:
+            self._move(State.UNANSWERED)
+            self._owner.attempt_unanswered(self)
+        self._ask()
+
+    def hold(self) -> None:
+        """Granted, but there is no slot: the engine is told that it is still here, until `run_granted`."""
+        self._move(State.GRANTED)
+        self._heartbeat = self._new_heartbeat()
+        self._heartbeat.start(always=True)
+
+    def run_granted(self) -> None:
+        """There is a slot for it now."""
+        self._run()
 
     def _notify(self) -> None:
         """Send `started`, unless the last one is still under way (two of one ID must not be)."""
@@ -195,7 +228,8 @@ class Attempt:
         bench = self._bench
         definition = bench.registry.find(self.task.activity_type)
         assert definition is not None
-        self._heartbeat = Heartbeat(self.task, bench.loop, self._send_heartbeat)
+        if self._heartbeat is None:
+            self._heartbeat = self._new_heartbeat()
         context = AttemptContext(self.task, self._heartbeat.record, threaded=not definition.is_async)
         if definition.is_async:
             self._execution = CoroutineExecution(
@@ -277,6 +311,9 @@ class Attempt:
 
     # --- heartbeats --------------------------------------------------------------------------------------
 
+    def _new_heartbeat(self) -> Heartbeat:
+        return Heartbeat(self.task, self._bench.loop, self._send_heartbeat)
+
     def _send_heartbeat(self, details: Payload | None, number: int) -> None:
         message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)
         self._post(message, keep=False, on_settled=None)
@@ -307,11 +344,12 @@ class Attempt:
         self._owner.attempt_over(self)
 
     def _leave_slot(self, state: State) -> None:
+        before = self.state
         self._move(state)
         self._stop_timer()
         if self._heartbeat is not None:
             self._heartbeat.stop()
-        self._owner.attempt_ended(self)
+        self._owner.attempt_ended(self, before)
 
     def _move(self, state: State) -> None:
         if state not in NEXT[self.state]:

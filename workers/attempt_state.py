@@ -5,6 +5,13 @@ early:  NEW -> ASKING -> RUNNING -> REPORTING -> SETTLED    acknowledged when th
                  |          |
                  v          v
               SETTLED    RELEASED                           refused; given back when the worker shuts down
+
+A grant that does not come must not keep a slot, nor may an attempt run without one when it comes after all:
+
+        ASKING -> UNANSWERED -> RUNNING
+                      |            ^
+                      v            |
+                      +-> GRANTED -+
 """
 
 from __future__ import annotations
@@ -15,6 +22,8 @@ from enum import Enum
 class State(Enum):
     NEW = "delivered, and nothing has been done for it"
     ASKING = "the engine was asked whether this worker may begin"
+    UNANSWERED = "as ASKING, in the waiting room: it has given its slot back"
+    GRANTED = "it may run, is acknowledged, and waits for a slot"
     RUNNING = "the activity's code runs, or waits for a thread"
     REPORTING = "the outcome is on its way to the engine"
     SETTLED = "over: nothing is left to do"
@@ -23,12 +32,18 @@ class State(Enum):
 
 NEXT: dict[State, frozenset[State]] = {
     State.NEW: frozenset({State.ASKING, State.RUNNING, State.REPORTING}),
-    State.ASKING: frozenset({State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
+    State.ASKING: frozenset({State.UNANSWERED, State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
+    State.UNANSWERED: frozenset({State.GRANTED, State.RUNNING, State.REPORTING, State.SETTLED, State.RELEASED}),
+    State.GRANTED: frozenset({State.RUNNING, State.REPORTING}),
     State.RUNNING: frozenset({State.REPORTING, State.RELEASED}),
     State.REPORTING: frozenset({State.SETTLED}),
     State.SETTLED: frozenset(),
     State.RELEASED: frozenset(),
 }
+
+
+IS_ASKING = frozenset({State.ASKING, State.UNANSWERED})
+WITHOUT_SLOT = frozenset({State.UNANSWERED, State.GRANTED})
 
 
 class Stop(Enum):

@@ -20,13 +20,20 @@ from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE, is_slot_ke
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt, Bench
-from dalsegno.workers.attempt_state import State
+from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
 from dalsegno.workers.outbox import Letter, Outbox
 
 log = get_logger("dalsegno.worker")
 
 REASON_HEADER = "x-dalsegno-reason"
 INVALID_KEY = "invalid"
+
+UNANSWERED_HINT = (
+    "no host has answered whether this early work may begin: does the host of its workflow run, and can its "
+    "messages reach this worker's queue? The worker goes on asking, and works on other tasks meanwhile"
+)
+
+FULL_HINT = "other early tasks keep their slots until their grants come, or these are answered"
 
 AttemptName = tuple[str, str, int]
 AttemptKey = tuple[AttemptName, bytes]
@@ -41,6 +48,9 @@ class Waiting(NamedTuple):
 
 
 class Listener(Protocol):
+    def on_unanswered(self) -> None:
+        """An attempt keeps its task unacknowledged, and has no slot."""
+
     def on_room(self) -> None:
         """An attempt has ended, or is over."""
 
@@ -50,7 +60,7 @@ class Listener(Protocol):
 
 class Dispatcher:
     """At most `slots` attempts ask or run at a time, and at most `attempts_max` are here, those included whose
-    outcome is not confirmed."""
+    outcome is not confirmed. Beside them `unanswered_max` may wait for grants that do not come."""
 
     def __init__(
         self,
@@ -59,11 +69,17 @@ class Dispatcher:
         *,
         slots: int,
         attempts_max: int,
+        unanswered_max: int,
     ) -> None:
         self._bench = bench
         self._dead_letters = dead_letters
         self._slots = slots
         self._attempts_max = attempts_max
+        self._unanswered_max = unanswered_max
+        self._unanswered = 0
+        self._full = False
+        self._granted: deque[Attempt] = deque()
+        """They wait for a slot, and come before all others."""
         self.listener: Listener | None = None
         self._occupied = 0
         self._attempts: dict[AttemptKey, Attempt] = {}
@@ -128,8 +144,39 @@ class Dispatcher:
 
     # --- the owner of attempts ---------------------------------------------------------------------------
 
-    def attempt_ended(self, attempt: Attempt) -> None:
+    @property
+    def has_waiting_room(self) -> bool:
+        has_room = self._unanswered < self._unanswered_max
+        if not has_room and not self._full:
+            self._full = True
+            log.error("waiting_room_full", attempts=self._unanswered, hint=FULL_HINT)
+        return has_room
+
+    def attempt_unanswered(self, attempt: Attempt) -> None:
         self._occupied -= 1
+        self._unanswered += 1
+        if self._unanswered == 1:
+            log.warning("grants_do_not_come", workflow_id=attempt.task.workflow_id, hint=UNANSWERED_HINT)
+        self._begin_waiting()
+        if self.listener is not None:
+            self.listener.on_unanswered()
+
+    def attempt_granted(self, attempt: Attempt) -> None:
+        self._left_waiting_room()
+        if self._occupied < self._slots:
+            self._occupied += 1
+            attempt.run_granted()
+        else:
+            attempt.hold()
+            self._granted.append(attempt)
+
+    def attempt_ended(self, attempt: Attempt, state: State) -> None:
+        if state not in WITHOUT_SLOT:
+            self._occupied -= 1
+        elif state is State.UNANSWERED:
+            self._left_waiting_room()
+        else:
+            self._granted.remove(attempt)
         self._begin_waiting()
         self._tell_room()
 
@@ -140,12 +187,18 @@ class Dispatcher:
             del self._by_name[attempt.key]
         if attempt.state is State.SETTLED:
             self._settled[key] = None
-            if len(self._settled) > self._attempts_max:
+            if len(self._settled) > self._attempts_max + self._unanswered_max:
                 del self._settled[next(iter(self._settled))]
         if not self._attempts:
             self._none_left.set()
         self._begin_waiting()
         self._tell_room()
+
+    def _left_waiting_room(self) -> None:
+        self._unanswered -= 1
+        self._full = False
+        if not self._unanswered:
+            log.info("grants_come_again")
 
     def _tell_room(self) -> None:
         if self.listener is not None:
@@ -162,6 +215,11 @@ class Dispatcher:
     def early_running(self) -> int:
         """Attempts that occupy a slot although their tasks are acknowledged."""
         return sum(attempt.early and attempt.state is State.RUNNING for attempt in self._attempts.values())
+
+    @property
+    def unanswered(self) -> int:
+        """Attempts that occupy no slot although their tasks are not acknowledged."""
+        return self._unanswered
 
     @property
     def backlog_since(self) -> float | None:
@@ -188,8 +246,9 @@ class Dispatcher:
         await self._none_left.wait()
 
     def shut_down(self) -> int:
-        """Ask all running code to stop; their number is returned."""
-        running = [attempt for attempt in self._attempts.values() if attempt.state is State.RUNNING]
+        """Ask all running code to stop, and begin none; their number is returned."""
+        stopped = (State.RUNNING, State.GRANTED)
+        running = [attempt for attempt in self._attempts.values() if attempt.state in stopped]
         for attempt in running:
             attempt.shut_down()
         return len(running)
@@ -203,12 +262,17 @@ class Dispatcher:
 
     @property
     def _has_room(self) -> bool:
-        return self._occupied < self._slots and len(self._attempts) < self._attempts_max and not self._draining
+        here = len(self._attempts) - self._unanswered - len(self._granted)
+        has_slot = self._occupied < self._slots and not self._granted
+        return has_slot and here < self._attempts_max and not self._draining
 
     def _begin_waiting(self) -> None:
         if self._beginning:
             return  # an attempt that failed as it began: the loop below, further up the stack, goes on
         self._beginning = True
+        while self._granted and self._occupied < self._slots:
+            self._occupied += 1
+            self._granted.popleft().run_granted()
         while self._backlog and self._has_room:
             waiting = self._backlog.popleft()
             self._begin_or_join(waiting.task, waiting.receipt)

@@ -29,6 +29,7 @@ class Heartbeat:
 
     __slots__ = (
         "_automatic",
+        "_by_itself",
         "_interval",
         "_loop",
         "_newest",
@@ -45,7 +46,8 @@ class Heartbeat:
         self._loop = loop
         self._send = send
         self._interval = interval_seconds(task.heartbeat_timeout)
-        self._automatic = task.auto_heartbeat
+        self._by_itself = task.auto_heartbeat
+        self._automatic = self._by_itself
         self._newest: Payload | None = None
         self._unsent = False
         self._woken = False
@@ -74,8 +76,10 @@ class Heartbeat:
             self._woken = True
             self._loop.call_soon_threadsafe(self._beat_or_wait)
 
-    def start(self) -> None:
-        """The code has begun: the first automatic heartbeat is due in an interval."""
+    def start(self, *, always: bool = False) -> None:
+        """The code has begun: the first automatic heartbeat is due in an interval. `always`: it has not, and
+        until it has nobody else can send them."""
+        self._automatic = always or self._by_itself
         if self._automatic:
             self._set_timer(self._loop.time() + self._interval)
 

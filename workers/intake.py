@@ -113,6 +113,10 @@ class Intake:
         if self._impatience is None:
             self._impatience = self._loop.call_later(self._timing.backlog_patience, self._on_impatience)
 
+    def on_unanswered(self) -> None:
+        """Another task is fetched in place of one that waits for its grant."""
+        self._adjust_soon()
+
     def on_room(self) -> None:
         """An attempt ended. Only matters while the prefetch is not what it usually is."""
         if self._draining or len(self._channels) != 1 or self._channels[0].prefetch < self._slots:
@@ -129,7 +133,8 @@ class Intake:
     @property
     def _prefetch_wanted(self) -> int:
         early = self._dispatcher.early_running
-        return max(0, self._slots - early) if early else self._slots + self._spare
+        room = max(0, self._slots - early) if early else self._slots + self._spare
+        return room + self._dispatcher.unanswered
 
     @property
     def _waited_too_long(self) -> bool:
@@ -164,7 +169,8 @@ class Intake:
             await self._close_if_done(channel)
         missing = self._prefetch_wanted - self._bound
         # In few and growing steps, not one channel for each activity that ends.
-        if not self._draining and missing > 0 and missing * 2 >= self._prefetch_wanted:
+        step = min(self._prefetch_wanted, self._slots)
+        if not self._draining and missing > 0 and missing * 2 >= step:
             await self._open_channel(missing)
 
     @property

@@ -59,7 +59,11 @@ class WorkerRun:
             worker_queue=worker_queue(identity),
         )
         self._dispatcher = Dispatcher(
-            self._bench, self._dead_letters, slots=slots, attempts_max=2 * (slots + spare)
+            self._bench,
+            self._dead_letters,
+            slots=slots,
+            attempts_max=2 * (slots + spare),
+            unanswered_max=settings.waiting_room,
         )
         self._intake = Intake(
             task_queue(settings.task_queue),

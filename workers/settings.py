@@ -11,7 +11,10 @@ from dalsegno.policies import Duration
 
 SPARE_FRACTION = 10
 AT_ONCE_MAX = 50_000
-"""With the spare ones, what AMQP can count as a prefetch (65,535)."""
+"""With the spare ones, what AMQP can count as a prefetch."""
+PREFETCH_MAX = 65_535
+WAITING_ROOM_PER_SLOT = 10
+WAITING_ROOM_MIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,14 @@ class WorkerSettings:
         """Tasks fetched beyond the slots, to be at hand while outcomes are confirmed: one for ten slots. Below
         ten slots none, so that no task waits behind a long activity here while another worker idles."""
         return self.max_concurrent_activities // SPARE_FRACTION
+
+    @property
+    def waiting_room(self) -> int:
+        """Early tasks that may wait for grants which do not come, without a slot: those of hosts that are cut
+        off, which must not keep the worker from the tasks of all others."""
+        slots = self.max_concurrent_activities
+        wanted = max(WAITING_ROOM_MIN, WAITING_ROOM_PER_SLOT * slots)
+        return min(wanted, PREFETCH_MAX - slots - self.spare)
 
 
 def _at_once(name: str, value: int) -> int:

@@ -26,6 +26,7 @@ from dalsegno.actors.supervisor.line_up import LineUp
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker.port import Fault, Outcome, Outgoing
+from dalsegno.broker.protocol.messages import ActivityGrant
 
 log = get_logger()
 
@@ -36,6 +37,11 @@ RETRY_DELAY_SECONDS = (0.2, 5.0)
 KEPT_SECONDS = 60.0
 """Between two tries of a message that the broker would not take as it is, and that nobody else would send
 again. Each costs the channel."""
+GRANTS_WARNED_OF_SECONDS = 60.0
+GRANT_HINT = (
+    "the worker that asked has no queue on this broker: it has ended or lost its connection, or the node that "
+    "this host is connected to is cut off from that of its workers"
+)
 
 
 class Carrier(Protocol):
@@ -81,6 +87,7 @@ class Outbox:
         self._barriers = Barriers()
         self._last_confirm = 0.0
         self._confirmed_up_to = 0.0
+        self._warn_of_grants_at = 0.0
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -361,7 +368,12 @@ class Outbox:
 
     def _drop(self, shipment: Shipment, reason: str) -> None:
         self.dropped += 1
-        log.info("message_dropped", type=shipment.message.type, to=shipment.address.routing_key, reason=reason)
+        now, to = self._carrier.monotonic(), shipment.address.routing_key
+        if shipment.message.type == ActivityGrant.TYPE and now >= self._warn_of_grants_at:
+            self._warn_of_grants_at = now + GRANTS_WARNED_OF_SECONDS
+            log.warning("grant_undeliverable", to=to, hint=GRANT_HINT)
+        else:
+            log.info("message_dropped", type=shipment.message.type, to=to, reason=reason)
         self._confirmed(shipment)
 
     def _give_up(self, shipment: Shipment, reason: str) -> None:

@@ -53,7 +53,7 @@ class _DeadLetters:
 def worker(message: Message) -> None:
     """A worker, of a message in its task queue. Its dead letters do not say whether it is unsupported."""
     dead = _DeadLetters()
-    dispatcher = Dispatcher(cast(Bench, NOWHERE), cast(Outbox, dead), slots=1, attempts_max=1)
+    dispatcher = Dispatcher(cast(Bench, NOWHERE), cast(Outbox, dead), slots=1, attempts_max=1, unanswered_max=1)
     dispatcher.on_task(Delivery(message, 1, False, "", "q"), Acknowledgements(NOWHERE))
     (letter,) = dead.letters
     assert (letter.message.body, letter.message.type) == (message.body, message.type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.shipment import Shipment
@@ -12,6 +13,7 @@ from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import WakeUp
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
+from dalsegno.broker.protocol.messages import ActivityGrant
 
 Workflow = tuple[int, str, str, tuple[int, int]]
 
@@ -172,6 +174,18 @@ def test_a_reply_whose_reader_is_gone_is_dropped_and_counted(shell: Shell, outbo
     shell.take()[0].on_outcome(Outcome.RETURNED)
     assert origin.removed == 1
     assert outbox.dropped == 1
+
+
+def test_grants_that_reach_no_worker_are_warned_of_now_and_then(shell: Shell, outbox: Outbox) -> None:
+    with capture_logs() as logs:
+        for name in ("a", "b"):
+            grant = Message(body=b"", message_id=name, type=ActivityGrant.TYPE)
+            outbox.send([Shipment(grant, Address("", "dalsegno.worker.x"))])
+            shell.take()[0].on_outcome(Outcome.RETURNED)
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("grant_undeliverable", "warning"),
+        ("message_dropped", "info"),
+    ]
 
 
 def test_a_refused_message_is_sent_again(shell: Shell, outbox: Outbox) -> None:
