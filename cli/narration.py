@@ -55,26 +55,63 @@ class Line:
 
 
 class Narrator:
-    """Remembers what numbers mean: activities are named where they are scheduled."""
+    """Remembers what numbers mean: activities are named where they are scheduled.
+
+    Code that is suspended is tried again and again: as long as the reason is the same, that is one line, which
+    comes when something else does, or with `rest`.
+    """
 
     def __init__(self) -> None:
         self._activities: dict[int, str] = {}
         self._workflow = "workflow"
+        self._suspended: str | None = None
+        """The reason that was told, while code is suspended."""
+        self._tries = 0
+        self._tried_at = 0
 
     def tell(self, entry: HistoryEntry) -> Iterator[Line]:
-        for event in entry.events:
-            for subject, verb, detail in self._told(event):
+        events = entry.events
+        if self._is_tried_in_vain(events):
+            self._tries += 1
+            self._tried_at = entry.time
+            events = tuple(event for event in events if event.get("type") not in ("Resumed", "Suspended"))
+        if events:
+            yield from self.rest()
+        for event in events:
+            self._note(event)
+            for subject, verb, detail in self._told(event, entry.time):
                 in_full = event.get("type") == "RunClosed" or verb in REASONED
                 yield Line(entry.time, subject, verb, detail, in_full)
 
-    def _told(self, event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    def rest(self) -> Iterator[Line]:
+        """What is still to be told at the end, or before something else."""
+        tries, self._tries = self._tries, 0
+        if tries:
+            times = "once" if tries == 1 else f"{tries} times"
+            yield Line(
+                self._tried_at, self._workflow, "suspended", f"tried again {times}, the reason is the same"
+            )
+
+    def _is_tried_in_vain(self, events: tuple[dict[str, Any], ...]) -> bool:
+        types = [event.get("type") for event in events]
+        again = types[:1] == ["Resumed"] and types[-1:] == ["Suspended"] and "Ran" not in types
+        return again and events[-1].get("reason") == self._suspended
+
+    def _note(self, event: dict[str, Any]) -> None:
+        match event.get("type"):
+            case "Suspended":
+                self._suspended = str(event.get("reason", ""))
+            case "Resumed" | "Ran":
+                self._suspended = None
+
+    def _told(self, event: dict[str, Any], now: int) -> Iterator[tuple[str, str, str]]:
         activity = self._activities.get(event.get("number", 0), f"activity #{event.get('number')}")
         match event.get("type"):
             case "RunStarted":
                 self._workflow = event.get("info", {}).get("workflow_type", self._workflow)
                 yield self._workflow, "started", " ".join(map(as_json, event.get("args", ())))
             case "Ran":
-                yield from self._wanted(event.get("wants", ()))
+                yield from self._wanted(event.get("wants", ()), now)
             case "ActivityCompleted":
                 result = event.get("result")
                 yield activity, "completed", "" if result is None else as_json(result)
@@ -83,7 +120,7 @@ class Narrator:
             case "AttemptBegun":
                 yield activity, "running", f"on {event.get('worker')}"
             case "RetryPlanned":
-                again = f"(again at {clock(event.get('retry_at', 0))})"
+                again = f"(again at {clock(event.get('retry_at', 0), now)})"
                 yield activity, "retrying", f"{_reason(event.get('failure'))} {again}"
             case "TimerElapsed":
                 yield f"timer {event.get('number')}", "elapsed", ""
@@ -100,14 +137,19 @@ class Narrator:
                 shown = _reason(failure) if failure is not None else "" if result is None else as_json(result)
                 yield self._workflow, str(event.get("status")), shown
 
-    def _wanted(self, wants: Any) -> Iterator[tuple[str, str, str]]:
+    def _wanted(self, wants: Any, now: int) -> Iterator[tuple[str, str, str]]:
         for want in wants:
+            number = want.get("number", 0)
             if "spec" in want:
                 yield self._named(want["spec"]), "scheduled", _errand(want["spec"])
             elif "fire_at" in want:
-                yield f"timer {want.get('number')}", "set", f"to {clock(want['fire_at'])}"
+                yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
             elif "signed" in want:
                 yield self._workflow, "sign", "goes on from here"
+            elif want.get("type") == "ActivityUnwanted":
+                yield self._activities.get(number, f"activity #{number}"), "cancel", "asked for by the workflow"
+            elif want.get("type") == "TimerUnwanted":
+                yield f"timer {number}", "canceled", ""
 
     def _named(self, spec: dict[str, Any]) -> str:
         """An activity's type with its ID, by which it is known from now on."""
@@ -133,9 +175,12 @@ def _reason(failure: Any) -> str:
     return str(failure.get("message", "")) if isinstance(failure, dict) else ""
 
 
-def clock(microseconds: int) -> str:
-    """A time of day, UTC, to the millisecond."""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+def clock(microseconds: int, now: int | None = None) -> str:
+    """A time of day, UTC, to the millisecond; with its date where that is not the one of `now`."""
+    time_of_day = datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+    if now is None or _day(now) == _day(microseconds):
+        return time_of_day
+    return f"{_day(microseconds)} {time_of_day}"
 
 
 def _day(microseconds: int) -> str:

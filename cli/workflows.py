@@ -114,16 +114,17 @@ def history(
             async with waiting(handle, deadline):
                 await _follow(client, workflow_id, description.run_id, as_json=as_json)
             return
-        show = _shown(as_json=as_json)
+        show, end = _shown(as_json=as_json)
         async for entry in client.history(workflow_id, run_id):
             show(entry)
+        end()
 
     ask(broker, timeout, question)
 
 
 async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
     """Show a run's history as it grows, through restarts of hosts and broker, until the run is closed."""
-    show = _shown(as_json=as_json)
+    show, end = _shown(as_json=as_json)
     seen = 0
     while True:
         try:
@@ -131,6 +132,7 @@ async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_js
                 seen = entry.sequence
                 show(entry)
                 if any(event.get("type") == "RunClosed" for event in entry.events):
+                    end()
                     return
         except TransientError:
             if not seen:
@@ -138,16 +140,21 @@ async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_js
         await asyncio.sleep(FOLLOW_SECONDS)
 
 
-def _shown(*, as_json: bool) -> Callable[[HistoryEntry], None]:
+def _shown(*, as_json: bool) -> tuple[Callable[[HistoryEntry], None], Callable[[], None]]:
+    """What shows an entry, and what ends the showing."""
     if as_json:
-        return print_json
+        return print_json, lambda: None
     narrator, printer = Narrator(), Printer()
 
     def show(entry: HistoryEntry) -> None:
         for line in narrator.tell(entry):
             printer.print(line)
 
-    return show
+    def end() -> None:
+        for line in narrator.rest():
+            printer.print(line)
+
+    return show, end
 
 
 def describe(broker: str, timeout: float, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.actors.workflow_actor.events import Ran
 from dalsegno.payload import JSON_PLAIN, Payload
 
 _SECRET = frozenset({"token", "callers", "caller", "earlier"})
@@ -18,12 +19,20 @@ _SECRET = frozenset({"token", "callers", "caller", "earlier"})
 
 def events_for_people(blob: bytes) -> list[dict[str, Any]]:
     """The events of one journal row, oldest first; `type` names each. Raises UnreadableError."""
-    return [{"type": type(event).__name__, **_fields(event)} for event in decode_record(blob).events]
+    return [_named(event) for event in decode_record(blob).events]
 
 
 def event_types(blob: bytes) -> list[dict[str, Any]]:
     """The same without what they say: for a row that is too large, or too deep, for any message."""
     return [{"type": type(event).__name__, "left_out": "too large"} for event in decode_record(blob).events]
+
+
+def _named(event: msgspec.Struct) -> dict[str, Any]:
+    """Also what user code wanted is named: of two, nothing else would tell what a number means."""
+    fields = _fields(event)
+    if isinstance(event, Ran) and event.wants:
+        fields["wants"] = [_named(want) for want in event.wants]
+    return {"type": type(event).__name__, **fields}
 
 
 def _fields(value: msgspec.Struct) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dalsegno.broker.protocol.messages import HistoryEntry
 from dalsegno.cli.narration import DETAIL_COLUMN, Line, Narrator, Printer, wrapped
 
 NOON = int(datetime(2020, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC).timestamp() * 1e6)
+DAY = 86_400_000_000
 DECLINED = {"kind": "activity", "message": "activity charge failed", "cause": {"message": "card declined"}}
 
 
@@ -62,6 +63,19 @@ def told(*events: dict[str, Any]) -> list[tuple[str, str, str]]:
             {"type": "Ran", "wants": [{"spec": {"number": 3, "activity_type": "ship", "args": ["x" * 60]}}]},
             ("ship #3", "scheduled", ""),
         ),
+        (
+            {"type": "Ran", "wants": [{"type": "TimerWanted", "number": 2, "fire_at": NOON + DAY}]},
+            ("timer 2", "set", "to 2020-11-21 12:00:00.250"),
+        ),
+        (
+            {"type": "RetryPlanned", "number": 1, "failure": {"message": "no"}, "retry_at": NOON + DAY},
+            ("charge #1", "retrying", "no (again at 2020-11-21 12:00:00.250)"),
+        ),
+        (
+            {"type": "Ran", "wants": [{"type": "ActivityUnwanted", "number": 1}]},
+            ("charge #1", "cancel", "asked for by the workflow"),
+        ),
+        ({"type": "Ran", "wants": [{"type": "TimerUnwanted", "number": 2}]}, ("timer 2", "canceled", "")),
         ({"type": "TimerElapsed", "number": 2}, ("timer 2", "elapsed", "")),
         ({"type": "SignalReceived", "name": "approve", "args": [True]}, ("approve", "signal", "true")),
         ({"type": "Suspended", "reason": "a bug"}, ("Order", "suspended", "a bug")),
@@ -145,3 +159,30 @@ def test_folding_loses_nothing_whatever_the_terminal(detail: str, column: int, c
     folded = wrapped(detail, column, columns)
 
     assert "".join(folded.split()) == "".join(detail.split())
+
+
+def test_tries_of_suspended_code_with_the_same_reason_are_one_line() -> None:
+    def entry(sequence: int, *events: dict[str, Any]) -> HistoryEntry:
+        return HistoryEntry(sequence=sequence, time=NOON + sequence, cause="", events=events)
+
+    bug, other = {"type": "Suspended", "reason": "a bug"}, {"type": "Suspended", "reason": "another"}
+    resumed, signal = {"type": "Resumed"}, {"type": "SignalReceived", "name": "approve"}
+    entries = [
+        entry(1, bug),
+        entry(2, resumed, bug),
+        entry(3, resumed, bug),
+        entry(4, resumed, signal, bug),
+        entry(5, resumed, other),
+        entry(6, resumed, other),
+    ]
+    narrator = Narrator()
+    lines = [line for entry in entries for line in narrator.tell(entry)] + list(narrator.rest())
+    assert [(line.time - NOON, line.verb, line.detail) for line in lines] == [
+        (1, "suspended", "a bug"),
+        (4, "suspended", "tried again 3 times, the reason is the same"),
+        (4, "signal", ""),
+        (5, "resumed", ""),
+        (5, "suspended", "another"),
+        (6, "suspended", "tried again once, the reason is the same"),
+    ]
+    assert list(narrator.rest()) == []
