@@ -142,7 +142,10 @@ class _Capture:
         for classes, kind in _PLAIN_KINDS:
             if is_a(error, classes):
                 return Failure(kind=kind, message=message, stack=stack, cause=cause)
-        return Failure(message=message, type=class_name(error), stack=stack, cause=cause, parts=parts)
+        # To try again is of no use where it is of no use to a part.
+        final = any(part.non_retryable for part in parts)
+        name = class_name(error)
+        return Failure(message=message, type=name, non_retryable=final, stack=stack, cause=cause, parts=parts)
 
     def _details(self, details: Any) -> tuple[Payload, ...]:
         if not isinstance(details, list | tuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, cast
 
@@ -65,6 +66,10 @@ class RetryPolicy:
         )
         # In plain types: what hands on a policy hashes and compares it.
         _set = object.__setattr__
+        for name in ("initial_interval", "maximum_interval"):
+            span = getattr(self, name)
+            if span is not None and type(span) not in (int, float, timedelta):
+                _set(self, name, given.seconds(f"RetryPolicy.{name}", span))
         _set(self, "backoff_coefficient", coefficient)
         _set(self, "maximum_attempts", attempts)
         _set(self, "non_retryable_error_types", _error_types(self.non_retryable_error_types))

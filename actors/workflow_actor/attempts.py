@@ -156,13 +156,18 @@ def after_failure(
     """Another attempt, or none. `delay` replaces the schedule's."""
     spec, retry = activity.spec, activity.spec.retry
     attempts_spent = 0 < retry.maximum_attempts <= activity.attempt
-    final = failure.non_retryable or failure.type in retry.non_retryable_error_types
+    final = failure.non_retryable or _is_among(failure, retry.non_retryable_error_types)
     if attempts_spent or final or activity.cancel_requested:
         return failed_for_good(activity, failure)
     retry_at = min(now + (retry_delay(retry, activity.attempt) if delay is None else delay), FAR_FUTURE)
     if spec.schedule_to_close is not None and retry_at >= activity.first_scheduled_at + spec.schedule_to_close:
         return failed_for_good(activity, failure)
     return RetryPlanned(spec.number, failure, retry_at, heartbeat)
+
+
+def _is_among(failure: Failure, types: tuple[str, ...]) -> bool:
+    """By its type, or that of a part of a group."""
+    return bool(types) and (failure.type in types or any(_is_among(part, types) for part in failure.parts))
 
 
 def retry_delay(retry: RetrySchedule, attempt: int) -> int:

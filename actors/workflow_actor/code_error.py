@@ -10,6 +10,9 @@ from dalsegno.errors import FailureError
 REASON_CHARACTERS_MAX = 2_000
 STACK_CHARACTERS_MAX = 20_000
 """The end is kept: the innermost frames say most."""
+PARTS_MAX = 5
+LEVELS_MAX = 3
+"""Of groups, which are told in a reason."""
 GROUPS_MAX = 50
 """Groups within each other; what is further in is taken for a bug."""
 
@@ -28,8 +31,15 @@ def is_failure(error: BaseException, also: tuple[type[BaseException], ...], dept
 def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     """The bug as a reason for people: "ValueError: no such order (orders.py:42 in run)". Never raises; keeps
     nothing of the exception alive. `what` goes before, as a sentence of its own."""
-    message = message_of(error, REASON_CHARACTERS_MAX)
     site = raise_site(error)
-    reason = f"{class_name(error)}: {message}" if message else class_name(error)
-    reason = reason[:REASON_CHARACTERS_MAX] + (f" ({site})" if site else "")
+    reason = _told(error)[:REASON_CHARACTERS_MAX] + (f" ({site})" if site else "")
     return WorkflowCodeError(f"{what} {reason}" if what else reason, whole_of(error, STACK_CHARACTERS_MAX))
+
+
+def _told(error: BaseException, level: int = 0) -> str:
+    """With what a group holds: its own text does not say it."""
+    message = message_of(error, REASON_CHARACTERS_MAX)
+    told = f"{class_name(error)}: {message}" if message else class_name(error)
+    parts = parts_of_group(error) if level < LEVELS_MAX else ()
+    inner = "; ".join(_told(part, level + 1) for part in parts[:PARTS_MAX])
+    return f"{told}: {inner}" if inner else told

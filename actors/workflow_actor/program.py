@@ -322,6 +322,8 @@ class WorkflowProgram:
         except PayloadError as error:
             what = f"The result of {self._definition.name} cannot be stored."
             self.not_fitting(PayloadError(f"{what} {error}"))
+        except BaseException as error:  # noqa: BLE001 - what encodes a value runs methods of its class
+            self._ended_by(error)
 
     def not_fitting(self, error: PayloadError) -> None:
         """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""

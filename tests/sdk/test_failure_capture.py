@@ -123,6 +123,12 @@ def test_a_group_that_was_restored_and_is_raised_again_is_the_same() -> None:
     assert to_failure(from_failure(failure)) == failure
 
 
+def test_a_group_is_non_retryable_when_a_part_is() -> None:
+    inner = ExceptionGroup("in", [ApplicationError("never", non_retryable=True)])
+    assert to_failure(ExceptionGroup("several", [ValueError("a"), inner])).non_retryable
+    assert not to_failure(ExceptionGroup("several", [ValueError("a"), KeyError("b")])).non_retryable
+
+
 def test_a_group_with_a_cause_of_its_own_keeps_it() -> None:
     group = ExceptionGroup("several", [ValueError("part")])
     group.__cause__ = ValueError("cause")

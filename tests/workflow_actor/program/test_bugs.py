@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -281,3 +283,44 @@ def test_a_failed_activity_that_nobody_awaits_is_no_bug() -> None:
     play.fail(1, ActivityError("x", activity_type="work", activity_id="1", attempt=1))
     play.fire(1)
     assert play.result == "over"
+
+
+@workflow.defn
+class Grouped:
+    @workflow.run
+    async def run(self) -> None:
+        raise ExceptionGroup("found", [ApplicationError("brakes"), ExceptionGroup("in", [KeyError("lights")])])
+
+
+def test_the_reason_of_a_group_names_its_parts() -> None:
+    with pytest.raises(WorkflowCodeError) as caught:
+        Play(Grouped).begin()
+    assert (
+        "ApplicationError: brakes; ExceptionGroup: in (1 sub-exception): KeyError: 'lights'"
+        in caught.value.reason
+    )
+
+
+class OddResult(Mapping[str, int]):
+    def __getitem__(self, key: str) -> int:
+        raise SystemExit(3)
+
+    __len__ = __iter__ = __getitem__  # type: ignore[assignment]
+
+
+@dataclass
+class OddField:
+    value: Any
+
+
+@workflow.defn
+class ReturnsOddly:
+    @workflow.run
+    async def run(self, how: str) -> Any:
+        return OddResult() if how == "mapping" else OddField(OddResult())
+
+
+@pytest.mark.parametrize("how", ["mapping", "field"])
+def test_a_result_whose_own_methods_raise_is_a_bug_like_any_other(how: str) -> None:
+    with pytest.raises(WorkflowCodeError):
+        Play(ReturnsOddly).begin(how)
