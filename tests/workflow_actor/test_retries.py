@@ -94,7 +94,7 @@ def test_the_worker_s_own_delay_replaces_the_policy_s_once() -> None:
         (Failure(message="no", non_retryable=True), RetrySchedule()),
         (Failure(message="no", type="Declined"), RetrySchedule(non_retryable_error_types=("Declined",))),
         (
-            Failure(type="ExceptionGroup", parts=(Failure(type="Other"), Failure(type="Declined"))),
+            Failure(message="no", type="ExceptionGroup", parts=(Failure(), Failure(type="Declined"))),
             RetrySchedule(non_retryable_error_types=("Declined",)),
         ),
         (Failure(message="no"), RetrySchedule(maximum_attempts=1)),
