@@ -134,17 +134,23 @@ class Watched:
 
 def is_handling(method: Any, kind: type[BaseException]) -> bool:
     """Whether a coroutine that waits does so in the middle of handling such an error: in `except`, `finally` or
-    `async with`.
-
-    Python keeps that error with the coroutine, and shows it to the garbage collector alone. An error that a
-    local variable holds counts, too."""
+    `async with`."""
     while method is not None:
-        held = (it for it in gc.get_referents(method) if isinstance(it, BaseException))
-        if any(_comes_from(error, kind) for error in held):
+        handled = _handled_by(method)
+        if handled is not None and _comes_from(handled, kind):
             return True
         links = ("cr_await", "gi_yieldfrom", "ag_await")
         method = next((it for link in links if (it := getattr(method, link, None)) is not None), None)
     return False
+
+
+def _handled_by(method: Any) -> BaseException | None:
+    """Python keeps the error that a coroutine is handling with it, and shows it to the garbage collector alone,
+    last. Errors among its variables come before: one that was kept for later must not pass for one that is
+    being handled, or a request would wait for as long as the variable lives."""
+    referents = gc.get_referents(method)
+    last = referents[-1] if referents else None
+    return last if isinstance(last, BaseException) else None
 
 
 def _comes_from(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -428,6 +428,29 @@ def test_a_request_during_the_cleanup_comes_when_the_code_goes_on() -> None:
     play.replayed()
 
 
+@workflow.defn
+class Remembers:
+    @workflow.run
+    async def run(self) -> str:
+        first: asyncio.CancelledError | None = None
+        while True:
+            try:
+                await workflow.wait_condition(lambda: False)
+            except asyncio.CancelledError as error:
+                if first is not None:
+                    return f"{first}, {error}"
+                first = error
+
+
+def test_an_error_that_the_code_has_kept_does_not_hold_up_the_next_request() -> None:
+    play = Play(Remembers)
+    play.begin()
+    play.cancel("first")
+    play.cancel("second")
+    assert play.result == "first, second"
+    play.replayed()
+
+
 def test_a_request_and_a_timeout_of_asyncio_are_two_things() -> None:
     """The timeout has cancelled the task, the worker is waited for, and then the run is to be cancelled."""
     play = Play(Saga)
