@@ -8,7 +8,8 @@ actor: `start()` gives an ActorRef, `tell()` puts a message into the mailbox. Wh
 - Never `ask().get()`, `stop()` or a proxy from that thread: the answer could only come from itself.
 - They are not in pykka's registry, which is a list that is scanned, under a lock, at every start and stop.
 - A BaseException in a handler (workflow code may raise SystemExit) would stop every actor of the process in
-  pykka's loop; here any exception ends that one actor, which is told `on_failure`, and nothing else.
+  pykka's loop; here any exception ends that one actor, which is told `on_failure`, and nothing else. Memory
+  that has run out is no actor's defect: it comes out of the dispatcher.
 - pykka's ActorRef holds its actor weakly, because a ThreadingActor's thread keeps it alive. Here the
   `Dispatcher` does, from start to stop.
 """
@@ -117,6 +118,8 @@ class LightActor(pykka.Actor):
                 self._stop()
             else:
                 self.on_receive(envelope.message)
+        except MemoryError:
+            raise  # it is nobody's, and may have left anything half done
         except BaseException:  # noqa: BLE001 - the border of the actor: see the module's text
             failure = sys.exc_info()
             self._handle_failure(*failure)

@@ -18,6 +18,7 @@ from typing import TypeVar
 import pika  # type: ignore[import-untyped]
 import pytest
 
+from dalsegno._log import flush
 from dalsegno.broker.topology import NAMESPACE_QUEUE
 from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledError, fresh_database
 
@@ -43,6 +44,13 @@ def _installed(kind: type[Server]) -> Server:
     except ServerNotInstalledError as error:
         what_to_install = str(error)
     pytest.fail(what_to_install, pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """What a test has logged is written while it is that test's: a thread writes it."""
+    yield
+    flush()
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,9 @@ class LinkListener(Protocol):
 
     def flush_soon(self, channel: Channel) -> None: ...
 
+    def failed(self, error: BaseException) -> None:
+        """A task of the link met what it does not expect, and has ended: the process must end."""
+
 
 class BrokerLink:
     """`declare` makes sure of the namespace on every new session. `services` are further queues that every host
@@ -316,8 +319,14 @@ class BrokerLink:
     def _spawn(self, coroutine: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._task_ended)
         return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._listener.failed(error)
 
     async def close(self) -> None:
         """End the session; what is unacknowledged returns to its queues."""

@@ -127,6 +127,8 @@ class Control:
             reply = await self._fitting(body, caller)
         except CommandRejectedError as error:
             reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
             # Its sender asks again.
             log.warning("control_request_failed", type=delivery.message.type, reason=repr(error))

@@ -153,8 +153,8 @@ class Engine:
         )
         supervisor._start_actor_loop()
         self.partitions[partition] = supervisor
-        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.host_id)
         self._world.open_channel(partition)
+        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.host_id)
 
     def lease_lost(self, partition: int) -> None:
         """Everything of the partition is void, at once."""
@@ -263,6 +263,8 @@ class Engine:
             row = rows.popleft()
             try:
                 supervisor.loaded(row)
+            except MemoryError:
+                raise
             except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
                 self._unreadable(supervisor, row.workflow_id, error)
             if self.monotonic() > end and rows:
@@ -374,6 +376,9 @@ class Engine:
         self._work_requested = False
         if self._stopped:
             return
+        if self.partitions and not self._world.may_act():
+            self.all_leases_lost()
+            return
         partitions = self.partition_dispatcher
         while partitions.has_work:
             partitions.run_one()
@@ -429,6 +434,9 @@ class Engine:
 
     def forward(self, forward: Forward, cause: Cause) -> None:
         self.outbox.send([self._shipping.forwarded(forward, cause)])
+
+    def disown(self, causes: Sequence[Cause]) -> None:
+        self.outbox.disown(causes)
 
     def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
         self.outbox.send([self._shipping.transient(effect, message_id)])

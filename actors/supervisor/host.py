@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from uuid import uuid4
+from typing import TypeVarTuple
 
 import pykka
 
@@ -24,7 +24,9 @@ from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
 from dalsegno.actors.supervisor.control import VERSION, Control
 from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.fail_stop import Escaped, contained, end_process, guarded, watch_loop
 from dalsegno.actors.supervisor.host_id import new_host_id
+from dalsegno.actors.supervisor.host_mail import HostMail
 from dalsegno.actors.supervisor.host_supervisor import (
     HostOptions,
     HostSupervisor,
@@ -33,27 +35,27 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Offered,
     Released,
 )
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.task_queues import TaskQueues
-from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.namespace import declare_namespace
-from dalsegno.broker.port import Broker, Consumer, Delivery, Fault, Outgoing, Queue, Topology
+from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.errors import DalsegnoError, InvalidMessageError
+from dalsegno.errors import ConfigurationError, DalsegnoError
 from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, RoundOutcome, Store
 
 log = get_logger()
+
+Ts = TypeVarTuple("Ts")
 
 TICK_SECONDS = 0.1
 PULSE_SECONDS = 0.25
@@ -73,10 +75,13 @@ class Host:
         host_id: str | None = None,
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
+        escaped: Escaped = end_process,
     ) -> None:
-        """`ready` is called once: when this host has its share of the partitions, and consumes all of it."""
+        """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
+        `escaped` is told of what nobody contains (see `fail_stop`)."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
+        self._escaped = escaped
         self._store = store
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
@@ -85,13 +90,13 @@ class Host:
         self._clock = DatabaseClock()
         self._host_id = host_id or new_host_id()
         self._validity = Validity()
+        self._beat = LoopBeat(settings.lease_ttl_seconds)
         self._peers: tuple[str, ...] = ()
         self._timers: list[asyncio.TimerHandle] = []
         self._ended = asyncio.Event()
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
-        self._failure: BaseException | None = None
         namespace = store.namespace()
-        self._threads = StoreThreads(store)
+        self._threads = StoreThreads(store, escaped)
         self._membership = store.membership()
         self.engine = Engine(
             self,
@@ -102,7 +107,7 @@ class Host:
             generation=namespace.generation,
             partitions=namespace.partitions,
         )
-        self._strike_lookup = StrikeLookup(self._loop.call_soon, self._read_strikes, self.engine.strikes_found)
+        self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._link = BrokerLink(
             broker,
             self,
@@ -116,6 +121,7 @@ class Host:
             generation=namespace.generation,
             prefetch=settings.prefetch,
         )
+        self._mail = HostMail(self._link, self.engine.outbox, self._tell_supervisor, escaped)
         self._task_queues = TaskQueues(self._loop, lambda: self._link.session)
         self._control = Control(
             outbox=self.engine.outbox,
@@ -137,19 +143,30 @@ class Host:
     async def run(self) -> None:
         """Serve until `drain` is done, or the parent is gone. Raises ConfigurationError for what a person must
         mend before a host can start."""
+        try:
+            await self._serve()
+        except (ConfigurationError, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            self._escaped(error)
+            raise
+
+    async def _serve(self) -> None:
+        watch_loop(self._loop, self._escaped)
         self._serve_beside()
         link = self._loop.create_task(self._link.run(self._broker_ready))
         ended = self._loop.create_task(self._ended.wait())
         self._repeat(TICK_SECONDS, self._tick)
         self._repeat(1.0, self.engine.sweep)
         self._repeat(1.0, self._watch_parent)
-        self._repeat(PULSE_SECONDS, self._pulse.beat)
+        self._repeat(PULSE_SECONDS, self._is_alive)
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
+                error = link.exception()
+                if error is not None and not isinstance(error, ConfigurationError):
+                    self._escaped(error)
                 link.result()
-            if self._failure is not None:
-                raise self._failure
         finally:
             await self._close(link, ended)
 
@@ -160,6 +177,11 @@ class Host:
         else:
             self._tell_supervisor(Leave())
 
+    def _is_alive(self) -> None:
+        """What its parent and its own leases want to see of the loop."""
+        self._pulse.beat()
+        self._beat.beat()
+
     def _tick(self) -> None:
         if self.engine.partitions and not self._validity.holds(self._host_id):
             # Seen here too, in case the supervisor's thread is the one that hangs.
@@ -169,6 +191,9 @@ class Host:
     def _watch_parent(self) -> None:
         if self._parent_pid is not None and os.getppid() != self._parent_pid:
             self.orphaned()
+        supervisor = self._supervisor
+        if supervisor is not None and not supervisor.is_alive() and not self._ended.is_set():
+            self._escaped(RuntimeError("the host's supervisor has ended without a word"))
 
     async def _close(self, *tasks: asyncio.Task[object]) -> None:
         self.engine.stop()
@@ -196,7 +221,7 @@ class Host:
 
         def again() -> None:
             self._timers[index] = self._loop.call_later(seconds, again)
-            callback()
+            contained(self._escaped, callback)
 
         self._timers.append(self._loop.call_later(seconds, again))
 
@@ -208,8 +233,9 @@ class Host:
                 host_id=self._host_id,
                 version=VERSION,
                 listener=self,
-                deliver=self._loop.call_soon_threadsafe,
+                deliver=self._deliver,
                 validity=self._validity,
+                beat=self._beat,
                 lease_ttl_seconds=self._settings.lease_ttl_seconds,
                 seen_retention_seconds=self._settings.seen_retention_seconds,
                 parent_pid=self._parent_pid,
@@ -228,13 +254,10 @@ class Host:
 
     def _serve_beside(self) -> None:
         control = Topology(queues=[topology.control_queue()])
-        self._link.serve(topology.CONTROL_QUEUE, control, self._control.on_request)
-        self._link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), self._control.on_dead_task)
-        self._serve_own_queue()
-
-    def _serve_own_queue(self) -> None:
-        name = topology.host_queue(self._host_id)
-        self._link.serve(name, Topology(queues=[Queue(name, durable=False)]), self._on_host_message)
+        self._link.serve(topology.CONTROL_QUEUE, control, self.guarded(self._control.on_request))
+        dead = self.guarded(self._control.on_dead_task)
+        self._link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), dead)
+        self._mail.serve(self._host_id)
 
     # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
 
@@ -249,20 +272,20 @@ class Host:
         """The lease is free in the database: tell the heir, who need not look for it."""
         if heir is not None:
             message = wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,))
-            self._tell_host(heir, message)
+            self._mail.tell(heir, message)
 
     def lost(self, reason: str) -> None:
-        log.error("leases_lost", host_id=self._host_id, reason=reason)
         self.engine.all_leases_lost()
+        log.error("leases_lost", host_id=self._host_id, reason=reason)
 
     def rejoined(self, host_id: str) -> None:
-        self._link.stop_serving(topology.host_queue(self._host_id))
+        self._mail.stop_serving(self._host_id)
         self._host_id = host_id
         self._pulse.name(host_id)
         self._peers = ()
         self.engine.host_id = host_id
         self.engine.round.host_id = host_id
-        self._serve_own_queue()
+        self._mail.serve(self._host_id)
 
     def store_time(self, now: int) -> None:
         self._clock.heard(now)
@@ -272,39 +295,18 @@ class Host:
         if first:
             for host in hosts:
                 if host != self._host_id:
-                    self._tell_host(host, wire.HostJoined(host_id=self._host_id))
+                    self._mail.tell(host, wire.HostJoined(host_id=self._host_id))
         self._maybe_ready()
 
     def left(self) -> None:
         self._ended.set()
 
     def failed(self, error: BaseException) -> None:
-        log.critical("host_supervisor_failed", host_id=self._host_id, exc_info=error)
-        self._failure = error
-        self._ended.set()
+        self._escaped(error)
 
     def orphaned(self) -> None:
-        log.error("parent_gone", host_id=self._host_id)
         self._ended.set()
-
-    def _tell_host(self, host: str, message: wire.WireMessage) -> None:
-        shipment = Shipment(encode(message, message_id=str(uuid4())), Address("", topology.host_queue(host)))
-        self.engine.outbox.send([shipment])
-
-    def _on_host_message(self, delivery: Delivery, consumer: Consumer) -> None:
-        consumer.acknowledge(delivery.tag)
-        try:
-            body = decode(delivery.message)
-        except InvalidMessageError as error:
-            log.warning("host_message_invalid", reason=error.reason)
-            return
-        match body:
-            case wire.PartitionsReleased():
-                self._tell_supervisor(Offered(body.host_id, body.partitions))
-            case wire.HostJoined():
-                self._tell_supervisor(Hurry())
-            case _:
-                log.warning("host_message_invalid", reason=f"a {body.TYPE!r} is not for a host")
+        log.error("parent_gone", host_id=self._host_id)
 
     def _tell_supervisor(self, message: Hurry | Leave | Offered | Released) -> None:
         if self._supervisor is not None and self._supervisor.is_alive():
@@ -313,34 +315,41 @@ class Host:
     # --- the broker (see BrokerLink's listener) ---------------------------------------------------------------
 
     def publisher_opened(self) -> None:
-        self.engine.outbox.publisher_opened()
+        contained(self._escaped, self.engine.outbox.publisher_opened)
 
     def publisher_closed(self, fault: Fault, reason: str) -> None:
-        self.engine.outbox.publisher_closed(fault, reason)
+        contained(self._escaped, self.engine.outbox.publisher_closed, fault, reason)
 
     def namespace_declared(self) -> None:
-        self.engine.outbox.namespace_declared()
+        contained(self._escaped, self.engine.outbox.namespace_declared)
 
     def channel_opened(self, channel: Channel) -> None:
-        self.engine.channel_opened(channel)
+        contained(self._escaped, self.engine.channel_opened, channel)
         self._maybe_ready()
 
     def channel_lost(self, partition: int) -> None:
-        self.engine.channel_lost(partition)
+        contained(self._escaped, self.engine.channel_lost, partition)
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
-        self.engine.delivered(channel, delivery)
+        contained(self._escaped, self.engine.delivered, channel, delivery)
 
     def flush_soon(self, channel: Channel) -> None:
-        self.engine.flush_soon(channel)
+        contained(self._escaped, self.engine.flush_soon, channel)
 
     # --- what the engine asks (see engine.World) ----------------------------------------------------------
 
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        return guarded(self._escaped, callback)
+
+    def _deliver(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> None:
+        """From any thread to the loop."""
+        self._loop.call_soon_threadsafe(partial(contained, self._escaped, callback, *args))
+
     def call_soon(self, callback: Callable[[], None]) -> None:
-        self._loop.call_soon(callback)
+        self._loop.call_soon(contained, self._escaped, callback)
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
-        self._loop.call_later(delay_seconds, callback)
+        self._loop.call_later(delay_seconds, contained, self._escaped, callback)
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -357,10 +366,14 @@ class Host:
     def declare_namespace(self) -> None:
         self._link.mend_namespace()
 
+    def may_act(self) -> bool:
+        return self._validity.holds(self._host_id)
+
     def commit(self, round_: Round) -> None:
-        if not self._validity.holds(self._host_id):
+        if not self.may_act():
             # Frozen for longer than the lease: nothing may be written. The supervisor says `lost` by itself.
-            self._loop.call_soon(self.engine.commit_failed, DalsegnoError("the leases are no longer valid"))
+            invalid = DalsegnoError("the leases are no longer valid")
+            self.call_soon(partial(self.engine.commit_failed, invalid))
             return
         self._threads.commit(
             round_,

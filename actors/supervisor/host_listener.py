@@ -11,7 +11,8 @@ Ts = TypeVarTuple("Ts")
 
 
 class Listener(Protocol):
-    """The host's loop. All calls come on the loop's thread, in the order in which things happened."""
+    """The host's loop. All calls but `failed` come on the loop's thread, in the order in which things
+    happened."""
 
     def leases_gained(self, leases: Sequence[LeaseRow]) -> None: ...
 
@@ -42,7 +43,8 @@ class Listener(Protocol):
         """The parent process is gone: end. Told once."""
 
     def failed(self, error: BaseException) -> None:
-        """This actor has stopped by an error that it cannot mend: end. The validity is over."""
+        """This actor has stopped by an error that it cannot mend: end. The validity is over. Called on the
+        thread that has met it, because the loop may be what stands still."""
 
 
 class Deliver(Protocol):

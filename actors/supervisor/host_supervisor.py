@@ -7,6 +7,9 @@ Every message is first noted, which cannot fail, and then pursued: the database 
 noted. What the database did not take is tried again at the next tick; so no message is lost to an outage, and
 what did happen although its answer got lost (a take, a release) is found out by looking.
 
+A lease vouches for the loop: while that stands still (see `loop_beat`) nothing is joined, renewed or taken, so
+that what the loop has goes to others.
+
 A *tenure* is one life under one host ID. It ends when its validity has run out, or when the database says that
 its row is gone or one of its leases another's. Then all that was held under it is void at once, and the host
 joins anew under a new ID. Nothing of a tenure survives it.
@@ -23,8 +26,10 @@ from typing import Any, TypeVarTuple
 import pykka
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.fail_stop import contained
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.host_listener import Deliver, Listener
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.actors.supervisor.tenure import Tenure
 from dalsegno.actors.supervisor.ticker import Ticker
@@ -93,10 +98,15 @@ class HostOptions:
     listener: Listener
     deliver: Deliver
     validity: Validity
+    beat: LoopBeat
     lease_ttl_seconds: float = 10.0
     seen_retention_seconds: float = SEEN_RETENTION_SECONDS
     parent_pid: int | None = None
     clock: Callable[[], float] = time.monotonic
+
+
+class _LoopSilentError(Exception):
+    """The loop stands still: nothing is done in its name."""
 
 
 class HostSupervisor(pykka.ThreadingActor):
@@ -114,7 +124,7 @@ class HostSupervisor(pykka.ThreadingActor):
         self._interval = options.lease_ttl_seconds / RENEWALS_PER_TTL
         self._membership = options.membership()
         self._vigil = Vigil()
-        self._ticker = Ticker(self.actor_ref, Tick())
+        self._ticker = Ticker(self.actor_ref, Tick(), self._listener.failed)
         self._tenure: Tenure | None = None
         self._host_id = options.host_id
         """Of this tenure, or of the next."""
@@ -130,9 +140,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self._leaving = False
         self._has_ended = False
         self._told_orphaned = False
+        self._told_silent = False
 
     def on_start(self) -> None:
-        self._ticker.start()
+        contained(self._listener.failed, self._ticker.start)
         self._ticker.after(0)
 
     def on_stop(self) -> None:
@@ -142,16 +153,30 @@ class HostSupervisor(pykka.ThreadingActor):
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self._has_ended = True
+        self._validity.end()
+        self._listener.failed(exception_value)
         self.on_stop()
-        self._notify(self._listener.failed, exception_value)
 
     def on_receive(self, message: Message) -> None:
+        try:
+            self._receive(message)
+        except Exception:
+            raise  # pykka calls `on_failure`
+        except BaseException as error:
+            self._listener.failed(error)
+            raise
+
+    def _receive(self, message: Message) -> None:
         self._note(message)
         if self._has_ended:
             return
         try:
             self._pursue(renew=isinstance(message, Tick))
             self._failures = 0
+            self._told_silent = False
+        except _LoopSilentError:
+            self._failures += 1
+            self._loop_is_silent()
         except StoreUnavailableError as error:
             self._failures += 1
             self._store_failed(error)
@@ -176,6 +201,8 @@ class HostSupervisor(pykka.ThreadingActor):
         if self._tenure is None and self._leaving:
             self._finish()
             return
+        if self._options.beat.is_silent:
+            raise _LoopSilentError
         tenure = self._tenure or self._join()
         # Before anything else on waking up: after a freeze, what we believe in is long another's.
         self._check_validity(tenure)
@@ -197,8 +224,8 @@ class HostSupervisor(pykka.ThreadingActor):
         parent_pid = self._options.parent_pid
         if parent_pid not in (None, os.getppid()) and not self._told_orphaned:
             self._told_orphaned = True
-            log.warning("parent_gone", host_id=self._host_id, parent_pid=parent_pid)
             self._notify(self._listener.orphaned)
+            log.warning("parent_gone", host_id=self._host_id, parent_pid=parent_pid)
 
     def _join(self) -> Tenure:
         # Earlier rows may still be live, but what was held under them is void: nobody need wait for their end.
@@ -209,10 +236,10 @@ class HostSupervisor(pykka.ThreadingActor):
         now = self._membership.join(self._host_id, ttl=ttl, version=version)
         tenure = self._tenure = Tenure(self._host_id)
         self._has_joined = True
-        log.info("host_joined", host_id=self._host_id)
         if not is_first:
             self._notify(self._listener.rejoined, self._host_id)
         self._extend(sent_at, now)
+        log.info("host_joined", host_id=self._host_id)
         return tenure
 
     def _delete_rows(self) -> None:
@@ -245,10 +272,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
         released = tenure.heirs(cluster, leaving=self._leaving)
-        if released:
-            log.info("leases_released", host_id=tenure.host_id, heirs=_by_heir(released))
         for partition, heir in released.items():
             self._notify(self._listener.released, partition, heir)
+        if released:
+            log.info("leases_released", host_id=tenure.host_id, heirs=_by_heir(released))
         share = tenure.share(cluster, leaving=self._leaving, now=self._clock())
         for partition, heir in share.give.items():
             self._want_release(tenure, partition, heir)
@@ -284,8 +311,8 @@ class HostSupervisor(pykka.ThreadingActor):
     def _gain(self, tenure: Tenure, leases: Sequence[LeaseRow]) -> None:
         if leases:
             tenure.note_gained(leases)
-            log.info("leases_gained", host_id=tenure.host_id, partitions=[row.partition for row in leases])
             self._notify(self._listener.leases_gained, leases)
+            log.info("leases_gained", host_id=tenure.host_id, partitions=[row.partition for row in leases])
 
     def _want_release(self, tenure: Tenure, partition: int, heir: str | None) -> None:
         tenure.draining.add(partition)
@@ -302,8 +329,6 @@ class HostSupervisor(pykka.ThreadingActor):
     # --- ends ------------------------------------------------------------------------------------------------
 
     def _store_failed(self, error: StoreUnavailableError) -> None:
-        if self._failures == 1:
-            log.warning("store_unavailable", host_id=self._host_id, reason=str(error))
         tenure = self._tenure
         if tenure is None or not self._validity.holds(tenure.host_id):
             self._lose(f"the database could not be reached for the time of a lease: {error}")
@@ -312,15 +337,28 @@ class HostSupervisor(pykka.ThreadingActor):
                 self._want_release(tenure, partition, None)
             if tenure.held.keys() <= tenure.drained:
                 self._finish()
+        if self._failures == 1:
+            log.warning("store_unavailable", host_id=self._host_id, reason=str(error))
+
+    def _loop_is_silent(self) -> None:
+        """Nothing is renewed; when the time of the leases has run out, they are lost as after a freeze."""
+        tenure = self._tenure
+        if tenure is not None and not self._validity.holds(tenure.host_id):
+            self._lose("its loop stood still for the time of a lease")
+        elif self._leaving and tenure is None:
+            self._finish()
+        if not self._told_silent:
+            self._told_silent = True
+            log.warning("loop_silent", host_id=self._host_id, seconds=round(self._options.beat.seconds, 1))
 
     def _lose(self, reason: str) -> None:
         """The tenure is over. The next tick joins anew."""
         self._validity.end()
         if self._tenure is not None:
-            log.warning("tenure_lost", host_id=self._host_id, reason=reason)
-            self._host_id = new_host_id()
+            lost, self._host_id = self._host_id, new_host_id()
             self._tenure = None
             self._notify(self._listener.lost, reason)
+            log.warning("tenure_lost", host_id=lost, reason=reason)
         if self._leaving:
             self._finish()
 
@@ -328,13 +366,16 @@ class HostSupervisor(pykka.ThreadingActor):
         """Leave; the row is deleted if the database can be reached, else it runs out."""
         self._has_ended = True
         self._validity.end()
+        reason: str | None = None
         try:
             self._delete_rows()
         except StoreUnavailableError as error:
-            log.warning("host_row_not_deleted", host_id=self._host_id, reason=str(error))
-        log.info("host_left", host_id=self._host_id)
+            reason = str(error)
         self._notify(self._listener.left)
         self.stop()
+        if reason is not None:
+            log.warning("host_row_not_deleted", host_id=self._host_id, reason=reason)
+        log.info("host_left", host_id=self._host_id)
 
     def _pause(self) -> float:
         """Until the next tick: sooner after failures, and when the validity ends, in time to say so; and when

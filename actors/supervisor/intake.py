@@ -63,6 +63,8 @@ class Intake:
             return Rejected(error.reason, "unsupported")
         except InvalidMessageError as error:
             return Rejected(error.reason)
+        except MemoryError:
+            raise
         except Exception as error:
             # A defect of ours: it must not take the partition down each time that the message comes again.
             log.exception("message_unreadable", partition=self._partition)

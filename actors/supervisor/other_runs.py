@@ -70,6 +70,8 @@ class OtherRuns:
             return
         try:
             row, strikes = await self._store.fetch(partial(self._read, run_id))
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 - see the class; its sender asks again
             log.warning("other_run_not_read", run_id=run_id, reason=repr(error))
             cause.done()
@@ -91,6 +93,8 @@ class OtherRuns:
         self._watch.enter(row.run_id, cause.name)
         try:
             effect = self._effect(row, cause, caller)
+        except MemoryError:
+            raise
         except Exception as error:
             # Old rows, other code: whatever it is, it answers this one question, and harms nothing else.
             log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)

@@ -16,9 +16,10 @@ forgotten. If it was over where the message was going, no message is to blame (b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Protocol
+from itertools import chain
+from typing import Protocol, TypeVarTuple
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.barriers import Barriers
@@ -29,6 +30,8 @@ from dalsegno.broker.port import Fault, Outcome, Outgoing
 from dalsegno.broker.protocol.messages import ActivityGrant
 
 log = get_logger()
+
+Ts = TypeVarTuple("Ts")
 
 PARK_AFTER_SECONDS = 5.0
 TELL_AGAIN_SECONDS = 5.0
@@ -58,6 +61,9 @@ class Carrier(Protocol):
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """A callback for who would go on whatever it raises: that ends the process."""
+
     def monotonic(self) -> float: ...
 
 
@@ -77,6 +83,7 @@ class Outbox:
     def __init__(self, carrier: Carrier, owner: Owner) -> None:
         self._carrier = carrier
         self._owner = owner
+        self._outcome = carrier.guarded(self._on_outcome)
         self._in_flight: dict[str, Shipment] = {}
         self._declared: set[str] = set()
         self._awaiting_queue: dict[str, list[Shipment]] = {}
@@ -128,6 +135,14 @@ class Outbox:
         cause.pending += 1
         shipment.causes.append(cause)
         return True
+
+    def disown(self, causes: Collection[Cause]) -> None:
+        """These causes do not wait any more for what is on its way."""
+        if not causes:
+            return
+        held = set(map(id, causes))
+        for shipment in (*self._in_flight.values(), *chain.from_iterable(self._behind.values())):
+            shipment.causes = [cause for cause in shipment.causes if id(cause) not in held]
 
     def task_queue_declared(self, name: str) -> None:
         self._declared.add(name)
@@ -273,7 +288,7 @@ class Outbox:
 
     def _outgoing(self, shipment: Shipment) -> Outgoing:
         address = shipment.address
-        on_outcome = partial(self._on_outcome, shipment, self._publisher)
+        on_outcome = partial(self._outcome, shipment, self._publisher)
         return Outgoing(address.exchange, address.routing_key, shipment.message, on_outcome)
 
     def _on_outcome(self, shipment: Shipment, publisher: int, outcome: Outcome) -> None:
@@ -368,13 +383,13 @@ class Outbox:
 
     def _drop(self, shipment: Shipment, reason: str) -> None:
         self.dropped += 1
+        self._confirmed(shipment)
         now, to = self._carrier.monotonic(), shipment.address.routing_key
         if shipment.message.type == ActivityGrant.TYPE and now >= self._warn_of_grants_at:
             self._warn_of_grants_at = now + GRANTS_WARNED_OF_SECONDS
             log.warning("grant_undeliverable", to=to, hint=GRANT_HINT)
         else:
             log.info("message_dropped", type=shipment.message.type, to=to, reason=reason)
-        self._confirmed(shipment)
 
     def _give_up(self, shipment: Shipment, reason: str) -> None:
         kept = shipment.workflow is None and not shipment.is_answer

@@ -7,25 +7,25 @@ it when it crashes, puts it away when it is idle, and fires its timers. It decid
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
 from dalsegno._log import get_logger
-from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.supervisor import alarm_clock, passivation
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
+from dalsegno.actors.supervisor.partition_engine import Engine
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck, struck_causes
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
-from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import (
     FailEffect,
@@ -36,7 +36,7 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import Effect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
@@ -55,41 +55,6 @@ class Delivered(Struct, frozen=True):
 
     channel: Channel
     delivery: Delivery
-
-
-class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
-    """What a partition asks of the engine that runs it."""
-
-    code: Code
-    watch: Watch
-    entropy: Entropy
-    workflow_dispatcher: Dispatcher
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
-
-    def load(self, partition: int, workflow_id: str) -> None: ...
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None: ...
-
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None: ...
-
-    def clear_strikes(self, run_id: str) -> None: ...
-
-    def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
-
-    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
-
-    def forward(self, forward: Forward, cause: Cause) -> None: ...
-
-    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
-
-    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
-
-    def other_run(self, workflow_id: str, cause: Cause) -> None: ...
-
-    def rebuild(self, actor: WorkflowActor) -> None: ...
-
-    def partition_failed(self, partition: int, reason: str) -> None: ...
 
 
 class PartitionSupervisor(LightActor):
@@ -151,8 +116,8 @@ class PartitionSupervisor(LightActor):
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
         self.on_stop()
-        log.error("partition_failed", partition=self.partition, exc_info=exception_value)
         self.engine.call_later(0, partial(self._escalate, repr(exception_value)))
+        log.error("partition_failed", partition=self.partition, exc_info=exception_value)
 
     def _escalate(self, reason: str) -> None:
         self.engine.partition_failed(self.partition, reason)
@@ -269,11 +234,26 @@ class PartitionSupervisor(LightActor):
         self._discard(actor)
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
         successor.one_by_one = one_by_one
-        for cause in (*causes, *waiting):
-            if cause.held and not cause.is_void:
-                cause.retry()
-                successor.actor_ref.tell(cause)
+        for cause in self._anew((*causes, *waiting)):
+            successor.actor_ref.tell(cause)
         return successor
+
+    def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
+        """Have these handled anew, before the mail that waits."""
+        actor = self.child(workflow_id)
+        for cause in reversed(self._anew(causes)):
+            actor.actor_inbox.put_back(cause)
+        self.engine.workflow_dispatcher.schedule(actor)
+        self.engine.request_work()
+
+    def _anew(self, causes: Sequence[Cause]) -> list[Cause]:
+        """Those that are still there to be handled, from the start: no confirm of something sent for them
+        before counts any more, or they would be removed too early."""
+        again = [cause for cause in causes if cause.held and not cause.is_void]
+        self.engine.disown(again)
+        for cause in again:
+            cause.retry()
+        return again
 
     def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
         """A defect, met while the actor was handling `cause`."""
@@ -424,9 +404,9 @@ class PartitionSupervisor(LightActor):
     def _retire(self, actor: WorkflowActor) -> None:
         if self.engine.is_writing(actor.workflow_id):
             return  # what it gave to a round is let out only while it is there
-        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
         self._crashes.forget(actor.workflow_id)
         self._discard(actor)
+        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
 
     # --- the end ---------------------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class World(Protocol):
 
     def commit(self, round_: Round) -> None: ...
 
+    def may_act(self) -> bool: ...
+
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
     def monotonic(self) -> float: ...
@@ -52,6 +54,8 @@ class Engine(Protocol):
     def partitions(self) -> Mapping[int, PartitionSupervisor]: ...
 
     def lease_lost(self, partition: int) -> None: ...
+
+    def all_leases_lost(self) -> None: ...
 
     def reject(self, rejected: Rejected, cause: Cause) -> None: ...
 
@@ -126,7 +130,11 @@ class Rounds:
         self._epochs = {number: supervisor.epoch for number, supervisor in self._engine.partitions.items()}
         round_ = builder.build(self._epochs)
         if round_ is None:
-            self._let_out(list(builder.entries.values()))
+            # No fence stands before what nothing is written for, so that our own clock must do.
+            if self._world.may_act():
+                self._let_out(list(builder.entries.values()))
+            else:
+                self._engine.all_leases_lost()
             return
         self._committing = builder
         self._world.commit(round_)
@@ -141,11 +149,12 @@ class Rounds:
         for partition in outcome.lost:
             supervisor = self._engine.partitions.get(partition)
             if supervisor is not None and supervisor.epoch == self._epochs.get(partition):
-                log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
                 self._engine.lease_lost(partition)
+                log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
         good: list[Entry] = []
         for workflow_id, entry in builder.entries.items():
             if not self._owns(entry):
+                self._tell_successor(entry)
                 continue
             if workflow_id in outcome.missed:
                 self._restart(entry)
@@ -164,16 +173,25 @@ class Rounds:
         self._failures += 1
         delay = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS)
         self._paused_until = self._world.monotonic() + delay
-        log.warning("commit_failed", reason=str(error), host_id=self._engine.host_id, retry_in_seconds=delay)
         for entry in builder.entries.values():
             if self._owns(entry):
                 self._restart(entry)
+            else:
+                self._tell_successor(entry)
         self._world.call_later(delay + 0.001, self._engine.request_work)
+        log.warning("commit_failed", reason=str(error), host_id=self._engine.host_id, retry_in_seconds=delay)
 
     def _owns(self, entry: Entry) -> bool:
         """The actor that wrote the entry is still the one there."""
         supervisor = self._engine.partitions.get(entry.partition)
         return supervisor is not None and supervisor.peek(entry.actor.workflow_id) is entry.actor
+
+    def _tell_successor(self, entry: Entry) -> None:
+        """The actor met a defect while its entry was being written. What it was told is told to the one in its
+        place, before the mail that came later; what was committed is then recognised."""
+        supervisor = self._engine.partitions.get(entry.partition)
+        if supervisor is not None and supervisor.epoch == self._epochs.get(entry.partition):
+            supervisor.tell_first(entry.actor.workflow_id, entry.causes)
 
     def _restart(self, entry: Entry) -> None:
         self._engine.partitions[entry.partition].restart(entry.actor, entry.causes)
@@ -182,7 +200,6 @@ class Rounds:
         """The database refused the data. One input at a time finds the one at fault: it goes to the dead
         letters, and with it gone the instance goes on."""
         workflow_id = entry.actor.workflow_id
-        log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
         supervisor = self._engine.partitions[entry.partition]
         held = [cause for cause in entry.causes if cause.held]
         if held and len(entry.causes) == 1:
@@ -194,6 +211,7 @@ class Rounds:
         if not any(cause.held for cause in entry.causes):
             suspend = Suspend(reason=f"the database cannot store it: {reason}", struck=True)
             supervisor.child(workflow_id).actor_ref.tell(Cause(suspend, name="store"))
+        log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
 
     # --- effects ----------------------------------------------------------------------------------------------
 
@@ -203,7 +221,9 @@ class Rounds:
         sent: list[Entry] = []
         for entry in entries:
             try:
-                shipments.extend(self._shipping.of_entry(entry))
+                shipments += self._shipping.of_entry(entry)
+            except MemoryError:
+                raise
             except Exception as error:  # noqa: BLE001 - a defect: it must harm its own instance alone
                 self._engine.partitions[entry.partition].not_let_out(entry, error)
             else:

@@ -3,6 +3,9 @@
 Results come back to the loop as plain callbacks. A failed read is tried again here, with back-off, because
 mail waits for it; a failed commit is not: its outcome is unknown, and the engine must begin anew. What cannot
 be read holds up nothing else: a batch that fails where others succeed is halved until it stands alone.
+
+A defect in writing, and whatever interrupts either thread, escapes: what the connection is in the middle of
+then, nobody knows.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.fail_stop import Escaped, contained
 from dalsegno.errors import (
     ConfigurationError,
     DalsegnoError,
-    StoreUnavailableError,
     TransientError,
     UnreadableRowError,
 )
@@ -50,12 +53,14 @@ class _Batch(Generic[T]):
 
 
 class StoreThreads:
-    """Callbacks run on the loop that was running when this was built. It sets the process's switch interval."""
+    """Callbacks run on the loop that was running when this was built. It sets the process's switch interval.
+    `escaped` is told of what nobody contains, on whatever thread it is met."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, escaped: Escaped) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._loop = asyncio.get_running_loop()
         self._store = store
+        self._escaped = escaped
         self._writer: Writer = store.writer()
         self._reader: Reader = store.reader()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-writer")
@@ -68,8 +73,17 @@ class StoreThreads:
         self, round_: Round, done: Callable[[RoundOutcome], None], failed: Callable[[Exception], None]
     ) -> None:
         """Write one round; exactly one of the callbacks is called, on the loop, unless `close` comes first."""
-        future = self._writing.submit(self._writer.commit, round_)
+        future = self._writing.submit(self._write, round_)
         future.add_done_callback(lambda f: self._to_loop(f, done, failed))
+
+    def _write(self, round_: Round) -> RoundOutcome:
+        try:
+            return self._writer.commit(round_)
+        except DalsegnoError:
+            raise
+        except BaseException as error:
+            self._escaped(error)
+            raise
 
     def read(self, query: Callable[[Reader], T], done: Callable[[T], None], *, what: str) -> None:
         """Read until it works; `done` is called on the loop."""
@@ -152,13 +166,14 @@ class StoreThreads:
         if error is None:
             self._loop.call_soon_threadsafe(self._deliver, done, future.result())
             return
-        if not isinstance(error, Exception):
-            error = StoreUnavailableError(f"the store's thread was interrupted by {type(error).__name__}")
+        if isinstance(error, MemoryError) or not isinstance(error, Exception):
+            self._escaped(error)
+            return
         self._loop.call_soon_threadsafe(self._deliver, failed, error)
 
     def _deliver(self, callback: Callable[[T], None], value: T) -> None:
         if not self._closed:
-            callback(value)
+            contained(self._escaped, callback, value)
 
     def close(self) -> None:
         """Wait for what is being written, then close the connections."""

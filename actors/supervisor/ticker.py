@@ -9,15 +9,18 @@ from typing import Any
 
 import pykka
 
+from dalsegno.actors.supervisor.fail_stop import Escaped, contained
+
 
 class Ticker:
-    """Tells the actor `message` after each pause that it is given: never more than one is under way."""
+    """Tells the actor `message` after each pause that it is given: never more than one is under way. Without
+    ticks no lease is renewed, so whatever ends its thread escapes."""
 
-    def __init__(self, actor: pykka.ActorRef[Any], message: object) -> None:
+    def __init__(self, actor: pykka.ActorRef[Any], message: object, escaped: Escaped) -> None:
         self._actor = actor
         self._message = message
         self._pauses: SimpleQueue[float | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+        self._thread = threading.Thread(target=contained, args=(escaped, self._run), name="ticker", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -19,6 +19,9 @@ class World(Carrier, Protocol):
     def now(self) -> int:
         """The estimate of database time, in microseconds; it never goes back."""
 
+    def may_act(self) -> bool:
+        """Whether this host's leases hold, by its own clock: without them nothing is begun or answered."""
+
     def commit(self, round_: Round) -> None:
         """Answered by `committed` or `commit_failed`."""
 

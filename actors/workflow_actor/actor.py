@@ -246,6 +246,8 @@ class WorkflowActor(LightActor):
             self._rebuilding = None
             self._reschedule()
             return True
+        except MemoryError:
+            raise
         except BaseException as error:  # noqa: BLE001 - the border of the actor, as in LightActor.handle_next
             self.stop_now()
             self._parent.failed(self, None, error)

@@ -25,6 +25,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Released,
     Tick,
 )
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
@@ -74,6 +75,7 @@ class Host(Process):
         self._clock = DatabaseClock(self.monotonic)
         self._clock.heard(self._store.now())
         self._validity = Validity(self.monotonic)
+        self._beat = LoopBeat(simulation.settings.lease_ttl_seconds, self.monotonic)
         self._supervisor: HostSupervisor | None = None
         self._peers: tuple[str, ...] = ()
         self._drained = False
@@ -153,6 +155,7 @@ class Host(Process):
         self.after(microseconds, again)
 
     def _tick(self) -> None:
+        self._beat.beat()
         if self.engine.partitions and not self._validity.holds(self._host_id):
             self.lost("their time has run out")
         self.engine.tick()
@@ -171,6 +174,7 @@ class Host(Process):
                 listener=self,
                 deliver=self._deliver,
                 validity=self._validity,
+                beat=self._beat,
                 lease_ttl_seconds=self._simulation.settings.lease_ttl_seconds,
                 clock=self.monotonic,
             )
@@ -301,6 +305,12 @@ class Host(Process):
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self.after(ceil(delay_seconds * SECOND), callback)
+
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        return callback  # type: ignore[return-value]  # whatever escapes anything here ends the host
+
+    def may_act(self) -> bool:
+        return self._validity.holds(self._host_id)
 
     def monotonic(self) -> float:
         return self.scheduler.now / SECOND

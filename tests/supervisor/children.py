@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def note(notes: Path, line: str) -> None:
 def serve_until_orphaned(pulse: PulseWriter, host_id: str, parent_pid: int, store_url: str) -> None:
     """A host that has nothing but its supervisor."""
     from dalsegno.actors.supervisor.host_supervisor import HostOptions, HostSupervisor
+    from dalsegno.actors.supervisor.loop_beat import LoopBeat
     from dalsegno.actors.supervisor.validity import Validity
     from dalsegno.persistence import open_store
 
@@ -66,6 +68,7 @@ def serve_until_orphaned(pulse: PulseWriter, host_id: str, parent_pid: int, stor
             listener=Host(),  # type: ignore[arg-type]
             deliver=loop.call_soon_threadsafe,
             validity=Validity(),
+            beat=LoopBeat(inf),
             lease_ttl_seconds=2.0,
             parent_pid=parent_pid,
         )

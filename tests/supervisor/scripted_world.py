@@ -10,11 +10,13 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import TypeVarTuple
 
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.fail_stop import guarded
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
@@ -34,6 +36,8 @@ from dalsegno.persistence.port import (
 )
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import T0, ScriptedCode
+
+Ts = TypeVarTuple("Ts")
 
 REPLIES = "dalsegno.reply.client"
 WORKER = "dalsegno.worker.w1"
@@ -183,6 +187,7 @@ class ScriptedWorld:
         self.channels: dict[int, Channel] = {}
         self.consumers: dict[int, ScriptedConsumer] = {}
         self.code = code or ScriptedCode([])
+        self.leases_hold = True
         self.engine = Engine(
             self,
             host_id="host-1",
@@ -200,6 +205,12 @@ class ScriptedWorld:
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         heapq.heappush(self._later, (self.time + delay_seconds, next(self._numbers), callback))
+
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        return guarded(lambda _: None, callback)
+
+    def may_act(self) -> bool:
+        return self.leases_hold
 
     def monotonic(self) -> float:
         return self.time

@@ -12,6 +12,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Released,
     Tick,
 )
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership, Store
@@ -113,6 +114,8 @@ class Host:
     def __init__(self, store: Store, host_id: str, parent_pid: int | None = None, **options: float) -> None:
         self.clock = Clock()
         self.validity = Validity(self.clock)
+        self.loop = LoopBeat(TTL, self.clock)
+        self.loop_stands_still = False
         self.membership = Faulty(store.membership())
         self.desk = Desk()
         self.id = host_id
@@ -124,6 +127,7 @@ class Host:
                 listener=self.desk,
                 deliver=at_once,
                 validity=self.validity,
+                beat=self.loop,
                 lease_ttl_seconds=TTL,
                 parent_pid=parent_pid,
                 clock=self.clock,
@@ -132,6 +136,8 @@ class Host:
         )
 
     def tell(self, message: Message) -> None:
+        if not self.loop_stands_still:
+            self.loop.beat()
         self.actor.on_receive(message)
 
     def tick(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, TypeVarTuple
 
 from dalsegno.actors.supervisor.host_supervisor import (
@@ -11,6 +12,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Leave,
     Released,
 )
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.persistence.port import Membership, Store
 from tests.servers import wait_until
@@ -28,6 +30,7 @@ def start(membership: Callable[[], Membership], desk: Desk, validity: Validity, 
             listener=desk,
             deliver=at_once,
             validity=validity,
+            beat=LoopBeat(inf),
             lease_ttl_seconds=ttl,
         )
     )
@@ -105,6 +108,7 @@ def test_when_the_loop_is_closed_the_actor_ends(store: Store) -> None:
             listener=Desk(),
             deliver=closed,
             validity=Validity(),
+            beat=LoopBeat(inf),
         )
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVarTuple
 
 import pytest
 from structlog.testing import capture_logs
 
+from dalsegno.actors.supervisor.fail_stop import guarded
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
@@ -14,6 +16,9 @@ from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import WakeUp
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol.messages import ActivityGrant
+
+Ts = TypeVarTuple("Ts")
+
 
 Workflow = tuple[int, str, str, tuple[int, int]]
 
@@ -52,6 +57,9 @@ class Shell:
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self.later.append(callback)
+
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        return guarded(lambda _: None, callback)
 
     def monotonic(self) -> float:
         return self.time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from queue import SimpleQueue
 from typing import cast
 
 import pytest
@@ -27,6 +28,7 @@ class FakeStore:
         self.fault: Callable[[Sequence[str]], BaseException | None] = lambda keys: None
         self.written: RoundOutcome | BaseException = RoundOutcome(now=1)
         self.reads: list[Sequence[str]] = []
+        self.escaped: SimpleQueue[BaseException] = SimpleQueue()
 
     def writer(self) -> Writer:
         return cast(Writer, self)
@@ -78,7 +80,7 @@ def store() -> FakeStore:
 @pytest.fixture
 async def threads(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StoreThreads]:
     monkeypatch.setattr(store_threads, "RETRY_SECONDS", (0.001, 0.004))
-    threads = StoreThreads(cast(Store, store))
+    threads = StoreThreads(cast(Store, store), store.escaped.put_nowait)
     yield threads
     threads.close()
 
@@ -93,26 +95,50 @@ def read_each(threads: StoreThreads, keys: Sequence[str]) -> Answers:
     return answers
 
 
-@pytest.mark.parametrize("error", [Interrupt(), SystemExit(), KeyboardInterrupt(), ValueError("a bug")])
-async def test_a_commit_that_is_interrupted_has_failed(
+NO_ROUND = Round(host_id="h", fences=(), instances=())
+
+
+async def test_a_commit_that_the_store_cannot_do_has_failed_and_the_next_is_done(
+    threads: StoreThreads, store: FakeStore
+) -> None:
+    store.written = StoreUnavailableError("gone")
+    outcomes: asyncio.Queue[object] = asyncio.Queue()
+    threads.commit(NO_ROUND, outcomes.put_nowait, outcomes.put_nowait)
+    assert await asyncio.wait_for(outcomes.get(), 20) is store.written
+    store.written = RoundOutcome(now=7)
+    threads.commit(NO_ROUND, outcomes.put_nowait, outcomes.put_nowait)
+    assert await asyncio.wait_for(outcomes.get(), 20) == RoundOutcome(now=7)
+    assert outcomes.empty()
+    assert store.escaped.empty()
+
+
+@pytest.mark.parametrize("error", [Interrupt(), SystemExit(), MemoryError(), ValueError("a bug")], ids=repr)
+async def test_a_defect_in_a_commit_escapes(
     threads: StoreThreads, store: FakeStore, error: BaseException
 ) -> None:
     store.written = error
-    outcomes: asyncio.Queue[object] = asyncio.Queue()
-    threads.commit(Round(host_id="h", fences=(), instances=()), outcomes.put_nowait, outcomes.put_nowait)
-    assert isinstance(await asyncio.wait_for(outcomes.get(), 20), Exception)
-    store.written = RoundOutcome(now=7)
-    threads.commit(Round(host_id="h", fences=(), instances=()), outcomes.put_nowait, outcomes.put_nowait)
-    assert await asyncio.wait_for(outcomes.get(), 20) == RoundOutcome(now=7)
-    assert outcomes.empty()
+    threads.commit(NO_ROUND, lambda _: None, lambda _: None)
+    assert await asyncio.to_thread(store.escaped.get, timeout=20) is error
 
 
-async def test_a_read_that_is_interrupted_is_tried_again(threads: StoreThreads, store: FakeStore) -> None:
-    faults: list[BaseException] = [Interrupt(), SystemExit()]
-    store.fault = lambda keys: faults.pop() if faults else None
-    answers = Answers()
-    threads.read(lambda reader: query(reader, ["a"]), answers.done, what="seen")
-    await answers.until(lambda it: it.found == ["a"])
+@pytest.mark.parametrize("error", [Interrupt(), SystemExit(), MemoryError()], ids=repr)
+async def test_what_interrupts_a_read_escapes(
+    threads: StoreThreads, store: FakeStore, error: BaseException
+) -> None:
+    store.fault = lambda keys: error
+    threads.read(lambda reader: query(reader, ["a"]), lambda _: None, what="seen")
+    assert await asyncio.to_thread(store.escaped.get, timeout=20) is error
+
+
+async def test_what_a_callback_raises_escapes(threads: StoreThreads, store: FakeStore) -> None:
+    error = ValueError("a defect of the engine")
+
+    def done(outcome: RoundOutcome) -> None:
+        raise error
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it would be logged
+    threads.commit(NO_ROUND, done, lambda _: None)
+    assert await asyncio.to_thread(store.escaped.get, timeout=20) is error
 
 
 @pytest.mark.parametrize("error", [ValueError("not a status"), StoreUnavailableError("it took too long")])

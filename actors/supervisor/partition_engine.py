@@ -1,0 +1,54 @@
+"""What a partition's supervisor asks of the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from dalsegno.actors.entropy import Entropy
+from dalsegno.actors.light import Dispatcher
+from dalsegno.actors.supervisor import alarm_clock, passivation
+from dalsegno.actors.supervisor.intake import Forward, Rejected
+from dalsegno.actors.supervisor.waiters import Waiter
+from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.program_port import Code
+
+
+class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
+    """See the module."""
+
+    code: Code
+    watch: Watch
+    entropy: Entropy
+    workflow_dispatcher: Dispatcher
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def load(self, partition: int, workflow_id: str) -> None: ...
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None: ...
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None: ...
+
+    def clear_strikes(self, run_id: str) -> None: ...
+
+    def probe(self, partition: int, workflow_id: str, probe: Probe) -> None: ...
+
+    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
+
+    def forward(self, forward: Forward, cause: Cause) -> None: ...
+
+    def disown(self, causes: Sequence[Cause]) -> None: ...
+
+    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
+
+    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
+
+    def other_run(self, workflow_id: str, cause: Cause) -> None: ...
+
+    def rebuild(self, actor: WorkflowActor) -> None: ...
+
+    def partition_failed(self, partition: int, reason: str) -> None: ...
