@@ -107,6 +107,9 @@ def host(
             help="A task queue whose workers read JSON; repeat it for several. All hosts need the same.",
         ),
     ] = None,
+    start_seconds: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="How long a process may need to import the modules.")
+    ] = 600.0,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
     idle_seconds: Annotated[
@@ -150,7 +153,7 @@ def host(
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)
-    raise typer.Exit(serving.supervise([spec], database=database))
+    raise typer.Exit(serving.supervise([spec], database=database, start_seconds=start_seconds))
 
 
 @app.command()

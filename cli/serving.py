@@ -7,21 +7,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dalsegno._log import get_logger
 from dalsegno._outlet import exit_now
+from dalsegno.actors.supervisor import fail_stop, parent_watch
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
-from dalsegno.actors.supervisor.parent import Parent
+from dalsegno.actors.supervisor.parent import Parent, ParentSettings
+from dalsegno.actors.supervisor.watchdog import START_SECONDS, WatchdogSettings
 from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
 from dalsegno.cli.failures import DONE
 from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import say
-from dalsegno.errors import ConfigurationError, StoreUnavailableError
+from dalsegno.errors import ConfigurationError, DalsegnoError, StoreUnavailableError
 from dalsegno.persistence.port import Store
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def serve_host(
     from dalsegno.actors.supervisor.pulse import PulseWriter
     from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 
+    parent_watch.watch(launch.parent_pid)
     workflows = code.workflows_in(code.load(modules))
     registry = WorkflowRegistry([(cls, None) for cls in workflows])
     names = ", ".join(code.name_of(cls) for cls in workflows)
@@ -148,12 +151,14 @@ def program(command: str, modules: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "dalsegno.cli", command, *modules]
 
 
-def supervise(specs: Sequence[ChildSpec], *, database: str) -> int:
-    """The parent, until it is asked to stop; the exit code."""
+def supervise(specs: Sequence[ChildSpec], *, database: str, start_seconds: float = START_SECONDS) -> int:
+    """The parent, until it is asked to stop; the exit code. `start_seconds`: what children have to import their
+    modules."""
+    settings = ParentSettings(watchdog=WatchdogSettings(start_seconds=start_seconds))
     store = awaited_store(database)
     try:
         hash_seed = store.namespace().hash_seed
-        return Parent(specs, membership=store.membership, hash_seed=hash_seed).run()
+        return Parent(specs, membership=store.membership, hash_seed=hash_seed, settings=settings).run()
     finally:
         store.close()
 
@@ -184,6 +189,7 @@ def serve_worker(
     activities = code.activities_in(loaded, may_be_none=parent_pid is not None)
 
     async def main() -> None:
+        fail_stop.watch_loop(asyncio.get_running_loop(), fail_stop.end_process)
         stopping = _Stopping(parent_pid)
         if not activities:
             say("no activity in these modules: no worker runs")
@@ -215,7 +221,7 @@ def serve_worker(
                 await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 await worker.shutdown()
-            await life
+            await _unless_defect(life)
             if worker.abandoned:
                 _end_without(worker.abandoned)
         finally:
@@ -223,6 +229,16 @@ def serve_worker(
             stop.cancel()
 
     run_loop(main)
+
+
+async def _unless_defect(life: Awaitable[None]) -> None:
+    """What a worker's own machinery meets ends the process at once: Python would wait for its threads."""
+    try:
+        await life
+    except (DalsegnoError, OSError, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        fail_stop.end_process(error)
 
 
 def _end_without(abandoned: Sequence[str]) -> NoReturn:

@@ -17,6 +17,10 @@ from dalsegno.actors.supervisor.watchdog import Verdict, Watchdog, WatchdogSetti
 log = get_logger("dalsegno.parent")
 
 
+SLOW_START_SECONDS = 60.0
+"""After which the parent says, and says again, that a child still imports its modules."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What the command of one life of a child is made from; all of it is new for each life.
@@ -55,6 +59,8 @@ class Child:
         self.pulse = PulseReader()
         self._watchdog_settings = watchdog
         self._watchdog = Watchdog(watchdog, 0.0)
+        self._started_at = 0.0
+        self._tell_start_at = float("inf")
 
     def start(self, now: float, environment: Mapping[str, str]) -> None:
         """Begin a new life at monotonic time `now`, under a new host ID. OSError if it cannot be started."""
@@ -62,6 +68,8 @@ class Child:
         host_id = new_host_id()
         self.pulse = PulseReader(host_id)
         self._watchdog = Watchdog(self._watchdog_settings, now)
+        self._started_at = now
+        self._tell_start_at = now + SLOW_START_SECONDS
         launch = Launch(host_id, self.pulse.path, os.getpid())
         self.process = subprocess.Popen(
             list(self.spec.command(launch)),
@@ -81,7 +89,23 @@ class Child:
     def look(self, now: float) -> Verdict:
         if self.process is None or not self.spec.is_host:
             return Verdict.WELL
-        return self._watchdog.look(now, self.pulse.read(), process_state(self.process.pid))
+        verdict = self._watchdog.look(now, self.pulse.read(), process_state(self.process.pid))
+        if verdict is Verdict.WELL and self._watchdog.is_starting and now >= self._tell_start_at:
+            self._tell_start_at = now + SLOW_START_SECONDS
+            log.warning(
+                "child_starts_slowly",
+                child=self.name,
+                pid=self.process.pid,
+                reason=self.why(Verdict.NEVER_STARTED, now),
+                killed_after_seconds=self._watchdog_settings.start_seconds,
+            )
+        return verdict
+
+    def why(self, verdict: Verdict, now: float) -> str:
+        """The verdict for people."""
+        if verdict is not Verdict.NEVER_STARTED:
+            return str(verdict.value)
+        return f"it has been importing for {now - self._started_at:.0f} s"
 
     def stuck_at(self) -> str | None:
         """File and line of the user code that runs now, if it tells. It is to be killed then, see `stack`."""

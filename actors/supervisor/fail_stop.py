@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NoReturn, TypeVarTuple
 
@@ -59,11 +59,12 @@ def guarded(escaped: Escaped, callback: Callable[[*Ts], object]) -> Callable[[*T
 
 def watch_loop(loop: asyncio.AbstractEventLoop, escaped: Escaped) -> None:
     """Errors that a loop only tells of: those of ours escape. Those in which no code of ours took part are the
-    library's own, on the ruins of a connection whose end we hear of in another way."""
+    library's own, on the ruins of a connection whose end we hear of in another way; and what the tasks of a
+    user's activity come to is its own affair."""
 
     def on_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, MemoryError) or (error is not None and _is_ours(error.__traceback__)):
+        if error is not None and _is_ours(error):
             escaped(error)
         else:
             log.debug("loop_error", reason=context.get("message"), error=repr(error))
@@ -71,9 +72,19 @@ def watch_loop(loop: asyncio.AbstractEventLoop, escaped: Escaped) -> None:
     loop.set_exception_handler(on_error)
 
 
-def _is_ours(trace: TracebackType | None) -> bool:
+_CALLERS = frozenset(("asyncio", "uvloop", "aio_pika", "aiormq", "concurrent", "threading"))
+"""Who calls us back."""
+
+
+def _is_ours(error: BaseException) -> bool:
+    """From the outside inwards, code of ours comes before any of a user's. Memory that has run out need not
+    have reached it."""
+    packages = _packages(error.__traceback__)
+    package = next((name for name in packages if name not in _CALLERS), None)
+    return package == "dalsegno" or (package is None and isinstance(error, MemoryError))
+
+
+def _packages(trace: TracebackType | None) -> Iterator[str]:
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__", "").startswith("dalsegno."):
-            return True
+        yield str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
         trace = trace.tb_next
-    return False

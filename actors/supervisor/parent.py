@@ -106,9 +106,10 @@ class Parent:
                 if exit_code == CONFIGURATION_ERROR:
                     log.debug("child_not_configured", child=child.name)  # it has said itself what is wrong
                     return CONFIGURATION_ERROR
-                log.warning("child_died", child=child.name, pid=child.process.pid, exit_code=exit_code)
+                pid = child.process.pid
                 self._settle(child, is_crash=exit_code not in UNSUSPICIOUS)
                 self._restart_later(child)
+                log.warning("child_died", child=child.name, pid=pid, exit_code=exit_code)
             elif (verdict := child.look(self._clock())) is not Verdict.WELL:
                 self._put_down(child, verdict)
         return None
@@ -124,9 +125,9 @@ class Parent:
             self._wait_for(running, signals)
             for child in running:
                 if child.is_alive():
-                    log.warning("child_killed", child=child.name, reason="it did not stop when asked")
                     child.kill()
                     exit_code = KILLED
+                    log.warning("child_killed", child=child.name, reason="it did not stop when asked")
                 if child.exit_code != 0:
                     self._expire(child)
         for child in self.children:
@@ -151,14 +152,14 @@ class Parent:
         try:
             child.start(self._clock(), self._environment)
         except OSError as error:
-            log.error("child_not_started", child=child.name, reason=str(error))
             self._restart_later(child)
+            log.error("child_not_started", child=child.name, reason=str(error))
 
     def _put_down(self, child: Child, verdict: Verdict) -> None:
         """Code that does not yield is struck at most twice for one cause, so its death is no reason to wait."""
         at = child.stuck_at() if verdict is Verdict.STUCK else None
-        log.warning("child_killed", child=child.name, reason=verdict.value, at=at)
         child.kill()
+        log.warning("child_killed", child=child.name, reason=child.why(verdict, self._clock()), at=at)
         has_struck = self._settle(child, is_crash=True)
         if has_struck and verdict is Verdict.STUCK:
             self._start(child)
@@ -172,7 +173,9 @@ class Parent:
         delay = child.failures.failed(self._clock())
         if delay is None:
             delay = self._settings.intensity.maximum_delay_seconds
+            child.restart_at = self._clock() + delay
             log.error("restart_intensity_exceeded", child=child.name, next_start_in_seconds=delay)
+            return
         child.restart_at = self._clock() + delay
 
     def _settle(self, child: Child, *, is_crash: bool) -> bool:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from dalsegno.actors.supervisor.pulse import Pulse
 
+START_SECONDS = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class WatchdogSettings:
@@ -26,7 +28,9 @@ class WatchdogSettings:
     stuck_seconds: float = 2.0
     second_look_seconds: float = 1.0
     silent_seconds: float = 60.0
-    """What a child without a beat and without a mark is given: a start that hangs, a defect of the engine."""
+    """What a child without a further beat and without a mark is given: a defect of the engine."""
+    start_seconds: float = START_SECONDS
+    """What a child is given until its first beat: its modules may import a great deal, and may load a model."""
     loop_cpu_seconds: float = 0.5
     """Code that was always found running, never sleeping, is blamed only after it had this much CPU."""
 
@@ -58,6 +62,7 @@ class Verdict(Enum):
     WELL = "it beats, or has time left"
     STUCK = "user code does not yield: strike, kill"
     SILENT = "its loop is dead for reasons unknown: kill"
+    NEVER_STARTED = "its modules are not imported yet, for longer than a start may take: kill"
 
 
 class Watchdog:
@@ -71,6 +76,12 @@ class Watchdog:
         self._cpu_since = 0.0
         self._slept = False
         self._suspected_at: float | None = None
+        self._has_begun = False
+
+    @property
+    def is_starting(self) -> bool:
+        """It has not beaten yet: it imports its modules."""
+        return not self._has_begun
 
     def look(self, now: float, pulse: Pulse, state: ProcessState) -> Verdict:
         """Judge by one more reading; to be called every `look_seconds`."""
@@ -78,12 +89,13 @@ class Watchdog:
         has_beaten = pulse.beats != self._pulse.beats
         same_code = (pulse.run_id, pulse.cause) == (self._pulse.run_id, self._pulse.cause)
         self._looked_at, self._pulse = now, pulse
+        self._has_begun |= has_beaten
         if has_beaten or was_frozen or state.cannot_run:
             self._begin_anew(now, state.cpu_seconds)
         self._slept |= state.code == "S"
         if not pulse.in_user_code:
             self._suspected_at = None
-            return Verdict.SILENT if now - self._since >= self._settings.silent_seconds else Verdict.WELL
+            return self._judge_silence(now - self._since)
         if now - self._since < self._settings.stuck_seconds:
             return Verdict.WELL
         if self._suspected_at is None or not same_code:
@@ -91,6 +103,11 @@ class Watchdog:
         if now - self._suspected_at < self._settings.second_look_seconds or self._is_starved(state):
             return Verdict.WELL
         return Verdict.STUCK
+
+    def _judge_silence(self, seconds: float) -> Verdict:
+        if not self._has_begun:
+            return Verdict.NEVER_STARTED if seconds >= self._settings.start_seconds else Verdict.WELL
+        return Verdict.SILENT if seconds >= self._settings.silent_seconds else Verdict.WELL
 
     def _begin_anew(self, now: float, cpu_seconds: float) -> None:
         self._since = now

@@ -96,6 +96,9 @@ def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argumen
                 int("7" * 1000)
         case "block":
             time.sleep(3600)
+        case "import":
+            note(Path(argument), "ready")
+            time.sleep(3600)
         case "hang":
             pulse.beat()
             time.sleep(3600)

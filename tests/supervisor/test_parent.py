@@ -185,6 +185,28 @@ def test_a_loop_that_is_silent_without_user_code_is_killed_after_a_minute_withou
     assert live(table) == []
 
 
+def test_a_child_that_imports_for_long_is_told_of_and_killed_only_when_its_patience_is_over(
+    supervise: Supervise, notes: Path
+) -> None:
+    supervision = supervise(spec("import", str(notes)))
+    process = supervision.process
+    wait_until(notes.exists, SECONDS, "the child's start")
+
+    with capture_logs() as logs:
+        for _ in range(1198):
+            supervision.look()
+        assert supervision.child.process is process
+        for _ in range(4):
+            supervision.look()
+
+    assert process.returncode == -signal.SIGKILL
+    told = [entry["reason"] for entry in logs if entry["event"] == "child_starts_slowly"]
+    assert told[0] == "it has been importing for 60 s"
+    assert [entry["reason"] for entry in logs if entry["event"] == "child_killed"] == [
+        "it has been importing for 600 s"
+    ]
+
+
 def test_a_child_that_dies_in_user_code_is_struck_as_well(supervise: Supervise, table: Membership) -> None:
     supervision = supervise(spec("die in code"))
     join(table, supervision.child.host_id)

@@ -27,11 +27,12 @@ SLEEPS = ProcessState("S", 1.0)
 class Watched:
     """A watchdog that is looked at every half second; `cpu_share` is what the child gets of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_begun: bool = True) -> None:
         self.now = 100.0
         self.cpu = 5.0
         self.watchdog = Watchdog(SETTINGS, self.now)
-        self.look(ENGINE)
+        if has_begun:
+            self.look(ENGINE)
 
     def look(self, pulse: Pulse, code: str = "R", *, cpu_share: float = 1.0, after: float = 0.5) -> Verdict:
         self.now += after
@@ -43,7 +44,7 @@ class Watched:
     ) -> float:
         began = self.now
         while self.look(pulse, code, cpu_share=cpu_share) is not verdict:
-            assert self.now - began < 120, f"never {verdict}"
+            assert self.now - began < 1200, f"never {verdict}"
         return self.now - began
 
 
@@ -113,10 +114,19 @@ def test_a_loop_that_is_silent_outside_of_user_code_is_given_a_minute() -> None:
     assert watched.now - began == SETTINGS.silent_seconds
 
 
-def test_a_child_that_never_beats_after_its_start_is_silent_too() -> None:
-    watched = Watched()
+def test_a_child_that_never_beats_has_the_patience_of_a_start_and_a_verdict_of_its_own() -> None:
+    watched = Watched(has_begun=False)
 
-    assert watched.seconds_until(Verdict.SILENT, Pulse(0, in_user_code=False), "S") <= 61.0
+    assert watched.seconds_until(Verdict.NEVER_STARTED, Pulse(0, in_user_code=False)) == SETTINGS.start_seconds
+
+
+def test_a_child_that_has_beaten_once_has_no_more_patience_than_others() -> None:
+    watched = Watched(has_begun=False)
+    for _ in range(600):
+        assert watched.look(Pulse(0, in_user_code=False)) is Verdict.WELL
+    watched.look(Pulse(1, in_user_code=False))
+
+    assert watched.seconds_until(Verdict.SILENT, Pulse(1, in_user_code=False)) == SETTINGS.silent_seconds
 
 
 def test_the_state_of_a_process_tells_stopped_from_running() -> None:
