@@ -1,7 +1,8 @@
 """Errors of user code as failures. Never raises: whatever an error's own methods do, there is an outcome.
 
-A failure has bounds, so that it fits into a message: FAILURES_MAX of errors, causes and parts together,
-CAUSES_MAX of them within each other, and CHARACTERS_MAX of text.
+A failure has bounds, so that it fits into a message, and so does what tells of it: FAILURES_MAX of errors,
+causes and parts together, CAUSES_MAX of them within each other, TEXT_BYTES_MAX of text, DETAILS_BYTES_MAX of
+details.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from dalsegno.policies import to_microseconds
 CAUSES_MAX = 10
 """Failures within each other; what is further in is left out."""
 FAILURES_MAX = 50
-CHARACTERS_MAX = 200_000
+TEXT_BYTES_MAX = 200_000
+DETAILS_BYTES_MAX = 600_000
 STACK_CHARACTERS_MAX = 10_000
 MESSAGE_CHARACTERS_MAX = 10_000
 PART_CHARACTERS_MAX = 200
@@ -61,12 +63,13 @@ def to_failure(error: BaseException, converter: PayloadConverter = DEFAULT_CONVE
 class _Capture:
     """One failure in the making, and what room is left in it."""
 
-    __slots__ = ("_characters", "_converter", "_failures")
+    __slots__ = ("_converter", "_details_left", "_failures", "_text_left")
 
     def __init__(self, converter: PayloadConverter) -> None:
         self._converter = converter
         self._failures = FAILURES_MAX
-        self._characters = CHARACTERS_MAX
+        self._text_left = TEXT_BYTES_MAX
+        self._details_left = DETAILS_BYTES_MAX
 
     def of(self, error: BaseException, around: Errors) -> Failure:
         """`around` are the errors that this one is a cause or part of: one that comes again is left out."""
@@ -95,9 +98,9 @@ class _Capture:
         return self.of(error, within)
 
     def _room(self, text: str) -> str:
-        kept = text[: self._characters]
-        self._characters -= len(kept)
-        return kept
+        kept = text.encode()[: self._text_left]
+        self._text_left -= len(kept)
+        return kept.decode(errors="ignore")
 
     def _described(
         self,
@@ -108,11 +111,12 @@ class _Capture:
         parts: tuple[Failure, ...],
     ) -> Failure:
         if is_a(error, ApplicationError):
+            details, without = self._details(field_of(error, "details", ()))
             return Failure(
-                message=message,
+                message=message + without,
                 type=_text(field_of(error, "type", "")) or class_name(error),
                 non_retryable=field_of(error, "non_retryable", False) is True,
-                details=self._details(field_of(error, "details", ())),
+                details=details,
                 next_retry_delay=_delay(field_of(error, "next_retry_delay", None)),
                 stack=stack,
                 cause=cause,
@@ -131,11 +135,12 @@ class _Capture:
             )
         if is_a(error, TimedOutError):
             heartbeat = field_of(error, "last_heartbeat", None)
+            details, without = self._details(() if heartbeat is None else (heartbeat,))
             return Failure(
                 kind="timed_out",
-                message=message,
+                message=message + without,
                 timeout_type=_timeout_type(field_of(error, "timeout_type", "")),
-                details=() if heartbeat is None else (self._detail(heartbeat),),
+                details=details,
                 stack=stack,
                 cause=cause,
             )
@@ -147,10 +152,15 @@ class _Capture:
         name = class_name(error)
         return Failure(message=message, type=name, non_retryable=final, stack=stack, cause=cause, parts=parts)
 
-    def _details(self, details: Any) -> tuple[Payload, ...]:
-        if not isinstance(details, list | tuple):
-            return (self._detail(details),)
-        return tuple(map(self._detail, details[:DETAILS_MAX]))
+    def _details(self, values: Any) -> tuple[tuple[Payload, ...], str]:
+        """All details, or none and a sentence that says so."""
+        many = isinstance(values, list | tuple)
+        details = tuple(map(self._detail, values[:DETAILS_MAX] if many else (values,)))
+        size = sum(len(payload.data) + len(payload.encoding) for payload in details)
+        if size > self._details_left:
+            return (), f" (Its details are left out: they have {size:,} bytes.)"
+        self._details_left -= size
+        return details, ""
 
     def _detail(self, value: Any) -> Payload:
         """A detail that cannot travel must not hide the failure that does."""

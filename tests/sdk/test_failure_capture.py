@@ -15,7 +15,13 @@ from dalsegno.broker.protocol.messages import ActivityFailed
 from dalsegno.converter import from_failure, to_failure
 from dalsegno.errors import ActivityError, ApplicationError, TimedOutError
 from dalsegno.failure import Failure
-from dalsegno.failure_capture import CAUSES_MAX, CHARACTERS_MAX, FAILURES_MAX, MESSAGE_CHARACTERS_MAX
+from dalsegno.failure_capture import (
+    CAUSES_MAX,
+    DETAILS_BYTES_MAX,
+    FAILURES_MAX,
+    MESSAGE_CHARACTERS_MAX,
+    TEXT_BYTES_MAX,
+)
 from tests.protocol.strategies import failures
 from tests.sdk.hostile_errors import (
     HOSTILE,
@@ -88,6 +94,17 @@ def depth_of(failure: Failure | None) -> int:
     return 0 if failure is None else 1 + depth_of(failure.cause)
 
 
+def test_a_failure_fits_into_a_message_however_much_it_was_given() -> None:
+    sizes = (DETAILS_BYTES_MAX // 2, 3_000_000) * 30
+    errors = [ApplicationError("😀" * 20_000, "x" * size, 7) for size in sizes]
+    failure = to_failure(ExceptionGroup("much", errors))
+    assert sent(failure) == failure
+    first, second = failure.parts[:2]
+    assert [len(payload.data) for payload in first.details] == [DETAILS_BYTES_MAX // 2 + 2, 1]
+    assert not second.details
+    assert second.message.endswith(" (Its details are left out: they have 3,000,023 bytes.)")
+
+
 def test_the_delay_before_the_next_attempt_survives() -> None:
     error = ApplicationError("later", next_retry_delay=timedelta(minutes=2))
     restored = from_failure(sent(to_failure(error)))
@@ -149,7 +166,7 @@ def test_groups_within_groups_without_end_are_cut() -> None:
         group = ExceptionGroup(str(number), [group, group])
     failure = to_failure(group)
     assert sent(failure) == failure
-    assert characters_in(failure) <= CHARACTERS_MAX + FAILURES_MAX * MESSAGE_CHARACTERS_MAX
+    assert characters_in(failure) <= TEXT_BYTES_MAX + FAILURES_MAX * MESSAGE_CHARACTERS_MAX
 
 
 def characters_in(failure: Failure) -> int:
