@@ -138,6 +138,8 @@ def _float(what: str, value: object, expected: str) -> float:
     if isinstance(value, bool):
         raise wrong_type(what, value, expected)
     try:
+        if type(value) is int:
+            return float(value)
         if isinstance(value, float):
             return float.__float__(value)
         if isinstance(value, Real) and not hasattr(value, "__index__"):
@@ -166,6 +168,8 @@ def microseconds(what: str, value: object, *, positive: bool = False) -> int:
 
 def uncut_microseconds(what: str, value: object, *, positive: bool = False) -> int:
     """Rounded up, so that a deadline is never early."""
+    if type(value) is int and value > 0:
+        return value * 1_000_000
     if isinstance(value, timedelta):
         span = timedelta.__floordiv__(value, _MICROSECOND)
         _require_span(what, value, span, positive)
@@ -211,9 +215,9 @@ def _require_span(what: str, value: object, span: float, positive: bool) -> None
 
 def choice(what: str, value: object, choices: type[E]) -> E:
     """A member of an enum, or its value."""
-    expected = f"one of {', '.join(f'{choices.__name__}.{member.name}' for member in choices)}"
     if isinstance(value, choices):
         return value
+    expected = f"one of {', '.join(f'{choices.__name__}.{member.name}' for member in choices)}"
     if not isinstance(value, str):
         raise wrong_type(what, value, expected)
     try:
@@ -224,6 +228,8 @@ def choice(what: str, value: object, choices: type[E]) -> E:
 
 def arguments(what: str, value: object) -> tuple[Any, ...]:
     """Several values in order. A text is refused: args=("hello") is one without its comma."""
+    if type(value) is tuple:
+        return value
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
         raise wrong_type(what, value, "a list or tuple of arguments")
     return tuple(value)

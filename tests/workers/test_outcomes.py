@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -153,6 +154,40 @@ async def test_a_system_exit_fails_its_attempt_and_not_the_worker(fake_engine: E
         failed = await fake_engine.failure(await fake_engine.schedule("leave"))
         assert failed.failure.type == "SystemExit"
         assert await fake_engine.result(await fake_engine.schedule("double", Order(1, 1.0)))
+
+
+class Crate:
+    @staticmethod
+    @activity.defn(name="of-nothing")
+    def of_nothing(n: int) -> int:
+        return n
+
+    @classmethod
+    @activity.defn(name="of-class")
+    def of_class(cls, n: int) -> str:
+        return f"{cls.__name__} {n}"
+
+    async def __call__(self, n: int) -> int:
+        return n + 1
+
+
+async def in_currency(order: Order, currency: str) -> str:
+    return f"{order.total} {currency}"
+
+
+async def test_static_and_class_methods_partials_and_callable_objects_are_run(
+    fake_engine: Engine, fake: Broker
+) -> None:
+    in_euros = activity.defn(partial(in_currency, currency="EUR"))
+    crate = activity.defn(name="crate")(Crate())
+    async with running(fake, Crate.of_nothing, Crate.of_class, in_euros, crate):
+        for name, argument, expected in (
+            ("of-nothing", 3, 3),
+            ("of-class", 3, "Crate 3"),
+            ("in_currency", Order(1, 2.5), "2.5 EUR"),
+            ("crate", 3, 4),
+        ):
+            assert await fake_engine.result(await fake_engine.schedule(name, argument)) == expected
 
 
 async def test_what_a_plain_wrapper_of_an_async_activity_gives_back_is_awaited(
