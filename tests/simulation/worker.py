@@ -9,7 +9,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.converter import to_payload
+from dalsegno.converter import from_payload, to_payload
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from tests.simulation.activities import Work
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ASK_AGAIN = 2 * SECOND
 LASTS_LONG = SECOND
+SHORT = SECOND // 10
+PROGRESS_EVERY = SECOND // 4
 OnDelivery = Callable[[Delivery, ModelConsumer], None]
 
 FORGED = "the result of a forged token"
@@ -107,6 +109,7 @@ class Worker(Process):
         self._step("task taken")
         task = decode(delivery.message)
         assert isinstance(task, wire.ActivityTask)
+        _require_older_details(task)
         attempt = Attempt(task, consumer, delivery.tag, Work(task, self._random))
         self._attempts.append(attempt)
         if task.acknowledge == "early":
@@ -129,12 +132,20 @@ class Worker(Process):
             self.after(LASTS_LONG, lambda: None if attempt.is_over else self._tell_started(attempt))
         if attempt.task.auto_heartbeat and attempt.task.heartbeat_timeout is not None:
             self._beat(attempt, attempt.task.heartbeat_timeout // 3)
+        if attempt.work.microseconds > SHORT:
+            self._tell_progress(attempt, 1)
         self.after(attempt.work.microseconds, lambda: self._finish(attempt))
 
     def _beat(self, attempt: Attempt, microseconds: int) -> None:
         if not attempt.is_over:
             self._send(attempt.task, wire.ActivityHeartbeat, worker=self._queue)
             self.after(microseconds, lambda: self._beat(attempt, microseconds))
+
+    def _tell_progress(self, attempt: Attempt, number: int) -> None:
+        if not attempt.is_over:
+            details = to_payload([attempt.task.activity_id, attempt.task.attempt, number])
+            self._send(attempt.task, wire.ActivityHeartbeat, worker=self._queue, details=details)
+            self.after(PROGRESS_EVERY, lambda: self._tell_progress(attempt, number + 1))
 
     def _finish(self, attempt: Attempt) -> None:
         if attempt.is_over:
@@ -238,3 +249,11 @@ class Worker(Process):
     def messages_under_way(self) -> list[object]:
         """What it has not got rid of yet, and what it works on."""
         return [*map(decode, self._postbox.messages), *(attempt.task for attempt in self._attempts)]
+
+
+def _require_older_details(task: wire.ActivityTask) -> None:
+    """An attempt is given what one before it has sent, of the same activity."""
+    if task.heartbeat_details is not None:
+        activity_id, attempt, _ = from_payload(task.heartbeat_details)
+        assert activity_id == task.activity_id
+        assert attempt <= task.attempt, "details of an attempt that is still to come"
