@@ -114,8 +114,8 @@ class Activity(Struct, frozen=True, array_like=True):
 
     `sends` are outstanding effects that mean nothing once this attempt is over. `resend_at` is when a task
     that nobody started is suspected to be lost, `resend_after` the delay that led to it (it doubles).
-    `content_type` is what its worker speaks ("": CBOR). `heartbeat_details` are this attempt's own when
-    `beaten_at` says when they came, and those of the attempts before otherwise.
+    `content_type` is what its worker speaks ("": CBOR). `heartbeat_details` are those of the attempts before
+    this one, which its task carries; `kept_details` are its own, which came at `beaten_at`, for the next.
     """
 
     spec: ActivitySpec
@@ -136,6 +136,7 @@ class Activity(Struct, frozen=True, array_like=True):
     cancel_requested: bool = False
     content_type: str = ""
     beaten_at: int | None = None
+    kept_details: Payload | None = None
 
 
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:

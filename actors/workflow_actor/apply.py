@@ -117,9 +117,7 @@ def apply(state: WorkflowState, event: Event) -> WorkflowState:
         case RetryPlanned():
             return _retry_planned(state, event)
         case HeartbeatKept():
-            beaten = replace(
-                state.activities[event.number], heartbeat_details=event.details, beaten_at=event.at
-            )
+            beaten = replace(state.activities[event.number], kept_details=event.details, beaten_at=event.at)
             return replace(state, activities={**state.activities, event.number: beaten})
         case AttemptScheduled():
             return _attempt_scheduled(state, event)
@@ -199,7 +197,9 @@ def _retry_planned(state: WorkflowState, event: RetryPlanned) -> WorkflowState:
         phase=Phase.BACKING_OFF,
         retry_at=event.retry_at,
         last_failure=event.failure,
-        heartbeat_details=event.heartbeat_details or activity.heartbeat_details,
+        heartbeat_details=event.heartbeat_details or activity.kept_details or activity.heartbeat_details,
+        kept_details=None,
+        beaten_at=None,
         started_at=None,
         worker=None,
         sends=(),
@@ -217,7 +217,6 @@ def _attempt_scheduled(state: WorkflowState, event: AttemptScheduled) -> Workflo
         fence=state.fence + 1,
         phase=Phase.SCHEDULED,
         scheduled_at=state.time,
-        beaten_at=None,
         retry_at=None,
         resend_at=min(state.time + after, FAR_FUTURE),
         resend_after=after,

@@ -58,9 +58,7 @@ class Heartbeats:
         if activity is None:
             return None
         last = self._of(activity)
-        if last is not None:
-            return last.details
-        return None if activity.beaten_at is None else activity.heartbeat_details
+        return activity.kept_details if last is None else last.details
 
     def to_keep(self, state: WorkflowState) -> tuple[HeartbeatKept, ...]:
         """The details that the state does not have yet, as far as they are kept at all."""
@@ -95,4 +93,4 @@ class Heartbeats:
 def _is_unkept(activity: Activity, last: Heartbeat) -> bool:
     if last.details is None or last.attempt != activity.attempt or len(last.details.data) > KEPT_BYTES_MAX:
         return False
-    return last.details is not activity.heartbeat_details
+    return last.details is not activity.kept_details

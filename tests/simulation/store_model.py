@@ -79,6 +79,11 @@ class StoreModel:
         self._highest_offset = max(self._highest_offset, self.clock_offset)
 
     @property
+    def put_back(self) -> int:
+        """How far the clock is behind what it has shown, in microseconds."""
+        return self._highest_offset - self.clock_offset
+
+    @property
     def latest(self) -> int:
         """What the clock would say if it had never been put back: no host can believe that it is later."""
         return T0 + self._scheduler.now + self._highest_offset

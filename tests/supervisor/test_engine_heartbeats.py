@@ -50,7 +50,7 @@ def kept(world: ScriptedWorld) -> Payload | None:
     actor = world.engine.partitions[0].peek("w")
     assert actor is not None
     assert actor.instance.state is not None
-    return actor.instance.state.activities[1].heartbeat_details
+    return actor.instance.state.activities[1].kept_details
 
 
 def test_many_heartbeats_are_written_as_one_row_when_a_while_has_passed() -> None:

@@ -80,6 +80,15 @@ def test_an_attempt_without_heartbeats_of_its_own_hands_on_those_of_the_one_befo
     assert (third.attempt, third.heartbeat_details) == (3, payload("1"))
 
 
+def test_a_task_that_is_sent_again_is_the_same_message_whatever_its_attempt_has_sent() -> None:
+    rig = Rig(ScriptedCode([[activity(1, **BEATS)], []]))
+    sent = task(rig.start())
+    rig.send(heartbeat(sent, payload("1")))
+    keep(rig)
+    rig.reload()
+    assert [effect for _, effect in rig.instance.outstanding()] == [sent]
+
+
 def test_a_heartbeat_timeout_after_a_host_s_death_tells_the_last_details() -> None:
     rig = Rig(ScriptedCode([[activity(1, retry=RetrySchedule(maximum_attempts=1), **BEATS)], []]))
     sent = task(rig.start())
