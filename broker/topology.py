@@ -28,6 +28,9 @@ CONTROL_QUEUE = "dalsegno.control"
 NAMESPACE_QUEUE = "dalsegno.namespace"
 """Always empty. Its arguments say whose virtual host this is: see `broker.namespace`."""
 
+WATERMARK_QUEUE = "dalsegno.watermark"
+"""How much this broker has seen of its database: see `broker.watermark`."""
+
 PARTITION_DELIVERY_LIMIT = 1_000_000
 """Explicit, because RabbitMQ 4 counts to 20 by default and counts the whole prefetch window when a connection
 is lost: a host that crash-loops would throw away innocent neighbours. We count attempts ourselves."""
@@ -125,6 +128,10 @@ def claim(identity: str) -> Topology:
         dead_letter_routing_key=f"namespace.{identity}",
     )
     return Topology(exchanges=[Exchange(DEAD_EXCHANGE)], queues=[queue])
+
+
+def watermark() -> Topology:
+    return Topology(queues=[Queue(WATERMARK_QUEUE, single_active_consumer=True)])
 
 
 def namespace_topology(*, generation: int, partitions: int) -> Topology:

@@ -71,6 +71,13 @@ def init(
             metavar="NUMBER", help="How far hosts can scale out: 16 if not given, and fixed once it is there."
         ),
     ] = None,
+    accept_restored_database: Annotated[
+        bool,
+        typer.Option(
+            "--accept-restored-database",
+            help="Go on with a database that is older than its broker, as it is (docs/operating.md).",
+        ),
+    ] = False,
 ) -> None:
     """Create or upgrade a namespace: tables, exchanges, queues.
 
@@ -80,7 +87,7 @@ def init(
     from dalsegno.cli.output import say
 
     configure("error")
-    namespace = initialise(broker, database, partitions)
+    namespace = initialise(broker, database, partitions, accept_restored=accept_restored_database)
     say(f"The namespace is there, with {namespace.partitions} partitions.")
 
 

@@ -16,6 +16,7 @@ from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import plain
+from dalsegno.cli.watermark import raise_watermark
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError, TransientError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
@@ -44,9 +45,12 @@ def _sqlite_file(database: str) -> Path:
     return Path(database.removeprefix(SQLITE_FILE).partition("?")[0])
 
 
-def initialise(broker: str, database: str, partitions: int | None = None) -> Namespace:
+def initialise(
+    broker: str, database: str, partitions: int | None = None, *, accept_restored: bool = False
+) -> Namespace:
     """Make or upgrade the namespace; doing it again changes nothing. Without `partitions` those that it has
-    are left, and a new one has 16.
+    are left, and a new one has 16. A database that is older than its broker is refused, unless it is to be
+    accepted as it is.
 
     A database or broker that is not there is tried for PATIENCE_SECONDS; then its TransientError is raised.
     """
@@ -55,7 +59,7 @@ def initialise(broker: str, database: str, partitions: int | None = None) -> Nam
     opened = open_broker(broker)
     prepare_folders(broker, database)
     namespace = _patiently(lambda: _migrated(database, partitions))
-    _patiently(lambda: asyncio.run(_declare(opened, broker, namespace)))
+    _patiently(lambda: asyncio.run(_declare(opened, broker, database, namespace, accept_restored)))
     return namespace
 
 
@@ -83,17 +87,19 @@ def _migrated(database: str, partitions: int | None) -> Namespace:
         store.close()
 
 
-async def _declare(opened: Broker, url: str, namespace: Namespace) -> None:
+async def _declare(
+    opened: Broker, url: str, database: str, namespace: Namespace, accept_restored: bool
+) -> None:
     async with AsyncExitStack() as stack:
         if is_embedded(url):
             from dalsegno.broker.embedded import EmbeddedServer
 
             with suppress(ConfigurationError):  # another process owns the file: it serves us
                 await stack.enter_async_context(EmbeddedServer(embedded_file(url)))
-        await _declare_at(opened, namespace)
+        await _declare_at(opened, database, namespace, accept_restored)
 
 
-async def _declare_at(broker: Broker, namespace: Namespace) -> None:
+async def _declare_at(broker: Broker, database: str, namespace: Namespace, accept_restored: bool) -> None:
     lost: list[str] = []
     session = await broker.connect(on_closed=lost.append, name="dalsegno init")
     try:
@@ -103,6 +109,7 @@ async def _declare_at(broker: Broker, namespace: Namespace) -> None:
             generation=namespace.generation,
             partitions=namespace.partitions,
         )
+        await raise_watermark(session, database, namespace.identity, accept_restored=accept_restored)
     finally:
         await session.close()
     if lost:

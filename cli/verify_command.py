@@ -13,7 +13,7 @@ import typer
 
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.cli import options
-from dalsegno.errors import ConfigurationError
+from dalsegno.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from dalsegno.verification import Finding, Progress, Summary
@@ -36,8 +36,17 @@ Batch = Annotated[
 ]
 
 
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DALSEGNO_BROKER", metavar="URL", help="Asked, if it is given, whether the database is older."
+    ),
+]
+
+
 def verify(
     database: options.Database = options.DEFAULT_DATABASE,
+    broker: Broker = None,
     since: Since = None,
     workflow_id: WorkflowID = None,
     run_id: RunID = None,
@@ -78,10 +87,28 @@ def verify(
         print_json({"summary": summary, "sound": summary.is_sound and not summary.unread})
     else:
         _say_summary(summary)
-    if not summary.is_sound:
+    is_older = broker is not None and _is_older(broker, database)
+    if is_older or not summary.is_sound:
         raise typer.Exit(FAILED)
     if summary.unread:
         raise typer.Exit(UNAVAILABLE)
+
+
+def _is_older(broker: str, database: str) -> bool:
+    """Whether the broker has seen more of the database than there is; then it is said."""
+    import asyncio
+
+    from dalsegno.cli.failures import complain, sentence_of
+    from dalsegno.cli.watermark import compare_ages
+
+    try:
+        asyncio.run(compare_ages(broker, database))
+    except ConfigurationError as error:
+        complain(sentence_of(error))
+        return True
+    except TransientError as error:
+        complain(f"whether the database is older than its broker is not known: {sentence_of(error)}")
+    return False
 
 
 def moment_of(text: str, *, now: float) -> int:

@@ -155,6 +155,11 @@ class Writer(Protocol):
         A data error rolls back and is bisected down to the instances at fault; the rest is committed.
         """
 
+    def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
+        """Raise the namespace's watermark by one. None, and nothing is changed, if it is not `above` yet: then
+        this is an older database than the one that said so. With `accept` it is taken as it is, and raised
+        above that."""
+
     def close(self) -> None: ...
 
 
@@ -243,6 +248,9 @@ class Reader(Protocol):
         that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
         filter."""
 
+    def watermark(self) -> Watermark:
+        """The namespace's, see `Writer.raise_watermark`."""
+
     def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]: ...
 
     def close(self) -> None: ...
@@ -309,6 +317,13 @@ class Membership(Protocol):
     def close(self) -> None: ...
 
 
+class Watermark(Struct, frozen=True):
+    """A number that only grows; the broker is told of it. `time` is when it was raised last."""
+
+    number: int = 0
+    time: int = 0
+
+
 class Namespace(Struct, frozen=True, kw_only=True):
     """The `meta` row. `identity` is random and for ever: the broker knows by it whose virtual host it is."""
 
@@ -316,6 +331,7 @@ class Namespace(Struct, frozen=True, kw_only=True):
     partitions: int
     hash_seed: int
     identity: str
+    watermark: Watermark = Watermark()
 
 
 class Store(Protocol):

@@ -23,9 +23,10 @@ import psycopg
 
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
-from dalsegno.persistence.port import Round, RoundOutcome
+from dalsegno.persistence.port import Round, RoundOutcome, Watermark
 from dalsegno.persistence.postgres_arrays import ENCODING_ERRORS, bigint_array, bytes_array, text_array
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
+from dalsegno.persistence.watermark import raise_watermark
 
 _FENCE = """fence AS MATERIALIZED (
     SELECT leases.partition FROM leases JOIN unnest($1::bigint[], $2::bigint[]) AS f(partition, epoch)
@@ -100,6 +101,7 @@ class PostgresWriter:
     """`port.Writer` on one connection in autocommit mode."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._owned = OwnedConnection(database, Role.WRITER)
 
     def commit(self, round_: Round) -> RoundOutcome:
@@ -125,6 +127,10 @@ class PostgresWriter:
         assert answer is not None, "a SELECT without FROM has one row"
         now, held, written = answer
         return outcome_of(round_, now=now, held=held, written=written)
+
+    def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
+        with self._owned.transaction() as connection:
+            return raise_watermark(self._database, connection, above=above, accept=accept)
 
     def close(self) -> None:
         self._owned.close()

@@ -18,9 +18,11 @@ from dalsegno.persistence.port import (
     MessageKey,
     RunRow,
     SnapshotRow,
+    Watermark,
 )
 from dalsegno.persistence.tables import instances, runs, seen, snapshots, strikes
 from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, status_of
+from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
 
 _SNAPSHOT = [
@@ -182,6 +184,10 @@ class SqlReader:
         }
         with self._owned.transaction() as connection:
             return list_runs(self._database, connection, filters=filters, limit=limit, before=before)
+
+    def watermark(self) -> Watermark:
+        with self._owned.transaction() as connection:
+            return read_watermark(connection)
 
     def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]:
         with self._owned.transaction() as connection:

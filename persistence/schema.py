@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from dalsegno.errors import ConfigurationError, SchemaError
 from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, schema_error
-from dalsegno.persistence.port import Namespace
+from dalsegno.persistence.port import Namespace, Watermark
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`."""
 
 FIRST_GENERATION = 1
@@ -73,7 +73,7 @@ def _revision(connection: sa.Connection) -> str | None:
     return revision
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, to: str = "head") -> None:
     # Alembic takes a tenth of a second to import, and only `dalsegno init` needs it.
     from alembic import command
     from alembic.config import Config
@@ -84,7 +84,7 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except CommandError as error:
         raise SchemaError(f"The tables cannot be upgraded: {error}") from error
 
@@ -113,4 +113,5 @@ def _read(connection: sa.Connection) -> Namespace:
         partitions=row.partitions,
         hash_seed=row.hash_seed,
         identity=row.identity,
+        watermark=Watermark(row.watermark, row.watermark_at),
     )

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role, storable
-from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome
+from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome, Watermark
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
+from dalsegno.persistence.watermark import raise_watermark
 
 _LEASES = "SELECT partition, epoch FROM leases WHERE owner = ?"
 _CURRENT = """SELECT workflow_id, run_id, sequence FROM instances
@@ -45,6 +46,7 @@ class SqliteWriter:
     """`port.Writer` on the one connection that also checkpoints."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._owned = OwnedConnection(database, Role.WRITER)
 
     def commit(self, round_: Round) -> RoundOutcome:
@@ -59,6 +61,10 @@ class SqliteWriter:
         except (UnicodeEncodeError, OverflowError) as error:
             # Not chained: a UnicodeEncodeError carries the whole text.
             raise DataRefusedError(f"SQLite cannot hold the data: {type(error).__name__}") from None
+
+    def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
+        with self._owned.transaction() as connection:
+            return raise_watermark(self._database, connection, above=above, accept=accept)
 
     def close(self) -> None:
         self._owned.close()

@@ -23,6 +23,8 @@ meta = sa.Table(
     sa.Column("partitions", sa.Integer, nullable=False),
     sa.Column("hash_seed", sa.BigInteger, nullable=False),
     sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("watermark", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("watermark_at", sa.BigInteger, nullable=False, server_default="0"),
 )
 """One row, with the id 1."""
 

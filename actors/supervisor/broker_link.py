@@ -86,6 +86,8 @@ class BrokerLink:
         self._generation = generation
         self._prefetch = prefetch
         self._session: Session | None = None
+        self._unready: Session | None = None
+        """One that is being opened."""
         self._publisher: Publisher | None = None
         self._publisher_end = (Fault.NONE, "the connection was lost")
         self._wanted: dict[int, int] = {}
@@ -145,13 +147,14 @@ class BrokerLink:
     async def _open(self) -> None:
         self._lost.clear()
         session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
+        self._unready = session
         try:
             await self._namespace.declare(session)
             self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
         except BaseException:
             await session.close()
             raise
-        self._session = session
+        self._unready, self._session = None, session
         self._listener.publisher_opened()
         self._spawn(self._watch_deliveries(session))
         for service in list(self._services.values()):
@@ -333,9 +336,11 @@ class BrokerLink:
         self._stopping = True
         self._lost.set()
         self._namespace.close()
-        session, self._session = self._session, None
+        session, self._session = self._session or self._unready, None
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Also one that is just being opened, or given up: the library's tasks do not end when they are
+        # cancelled in the middle of a goodbye.
         if session is not None:
             await session.close()

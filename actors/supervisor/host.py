@@ -43,11 +43,11 @@ from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.task_queues import TaskQueues
 from dalsegno.actors.supervisor.validity import Validity
+from dalsegno.actors.supervisor.watermark import ADVANCE_SECONDS, WatermarkKeeper
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
-from dalsegno.broker.namespace import declare_namespace
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError
@@ -108,16 +108,12 @@ class Host:
             partitions=namespace.partitions,
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
+        self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
         self._link = BrokerLink(
             broker,
             self,
             name=f"dalsegno host {self._host_id}",
-            declare=partial(
-                declare_namespace,
-                identity=namespace.identity,
-                generation=namespace.generation,
-                partitions=namespace.partitions,
-            ),
+            declare=self._watermark.declare,
             generation=namespace.generation,
             prefetch=settings.prefetch,
         )
@@ -160,6 +156,7 @@ class Host:
         self._repeat(1.0, self.engine.sweep)
         self._repeat(1.0, self._watch_parent)
         self._repeat(PULSE_SECONDS, self._is_alive)
+        self._repeat(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
@@ -167,6 +164,7 @@ class Host:
                 if error is not None and not isinstance(error, ConfigurationError):
                     self._escaped(error)
                 link.result()
+            self._watermark.raise_if_refused()
         finally:
             await self._close(link, ended)
 
@@ -202,6 +200,7 @@ class Host:
         if self._supervisor is not None:
             await self._loop.run_in_executor(None, self._stop_supervisor, self._supervisor)
         self._task_queues.close()
+        self._watermark.close()
         await self._link.close()
         for task in tasks:
             task.cancel()
@@ -383,6 +382,7 @@ class Host:
 
     def _committed(self, outcome: RoundOutcome) -> None:
         self._clock.heard(outcome.now)
+        self._watermark.committed()
         self.engine.committed(outcome)
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:

@@ -107,6 +107,10 @@ class StoreThreads:
         """Read once, for those who can be told that it failed."""
         return await asyncio.wrap_future(self._reading.submit(query, self._reader))
 
+    async def write(self, statement: Callable[[Writer], T]) -> T:
+        """Write something beside the rounds, once."""
+        return await asyncio.wrap_future(self._writing.submit(statement, self._writer))
+
     def _read(self, query: Callable[[Reader], T], done: Callable[[T], None], what: str, delay: float) -> None:
         def failed(error: Exception) -> None:
             _tell(error, what, delay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -95,7 +96,10 @@ def _command(
     os.environ.update(environment)
     from dalsegno.cli.app import run
 
-    sys.exit(run(list(arguments)))
+    exit_code = run(list(arguments))
+    # multiprocessing ends its processes without it: what was printed is written there.
+    atexit._run_exitfuncs()
+    sys.exit(exit_code)
 
 
 class Shell:

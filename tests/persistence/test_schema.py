@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -18,7 +17,9 @@ from psycopg import sql
 
 from dalsegno import persistence
 from dalsegno.errors import ConfigurationError, SchemaError
-from dalsegno.persistence import open_store
+from dalsegno.persistence import open_database, open_store, schema
+from dalsegno.persistence.database import Role
+from dalsegno.persistence.port import Watermark
 from dalsegno.persistence.schema import HEAD
 from dalsegno.persistence.tables import VERSION_TABLE, metadata
 from tests.persistence.rounds import HOUR, creation, round_of
@@ -71,42 +72,52 @@ def test_without_a_number_of_partitions_there_are_sixteen_or_those_that_were_the
     assert open_store(store_url).migrate(partitions=16) == open_store(store_url).migrate()
 
 
+def tables_of(url: str, revision: str) -> None:
+    """Tables as an older version has made them, with a namespace of three partitions and a host."""
+    database = open_database(url)
+    engine = database.engine(Role.SCHEMA)
+    with engine.begin() as connection:
+        database.prepare_namespace(connection)
+        schema._upgrade(connection, revision)
+        connection.execute(sa.text("INSERT INTO leases (partition, epoch) VALUES (0, 1), (1, 0), (2, 5)"))
+        old = "INSERT INTO hosts (host_id, expires_at, version) VALUES ('old', 9000000000000000, '0')"
+        connection.execute(sa.text(old))
+        first = "INSERT INTO meta (id, generation, partitions, hash_seed) VALUES (1, 1, 3, 7)"
+        later = "INSERT INTO meta (id, generation, partitions, hash_seed, identity) VALUES (1, 1, 3, 7, 'x')"
+        connection.execute(sa.text(first if revision == "0001" else later))
+    engine.dispose()
+
+
 def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_url: str) -> None:
+    tables_of(store_url, "0001")
     store = open_store(store_url)
-    made = store.migrate(partitions=3)
-    store.membership().join("host-a", ttl=HOUR, version="1")
-    with bare_connection(store_url) as connection:
-        connection.execute(sa.text("ALTER TABLE hosts DROP COLUMN ttl"))
-        connection.execute(sa.text("ALTER TABLE meta DROP COLUMN identity"))
-        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = '0001'"))
     with pytest.raises(SchemaError, match=r"revision 0001.*dalsegno init"):
         store.namespace()
 
     raised = store.migrate()
 
-    assert raised == store.namespace() == msgspec.structs.replace(made, identity=raised.identity)
-    assert raised.identity not in ("", made.identity)
-    assert [host.host_id for host in store.membership().cluster().hosts] == ["host-a"]
+    assert raised == store.namespace()
+    assert (raised.generation, raised.partitions, raised.hash_seed) == (1, 3, 7)
+    assert len(raised.identity) == 32
+    assert raised.watermark == Watermark(0, 0)
+    cluster = store.membership().cluster()
+    assert [(host.host_id, host.ttl) for host in cluster.hosts] == [("old", 0)]
+    assert [lease.epoch for lease in cluster.leases] == [1, 0, 5]
     with bare_connection(store_url) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
 
 
 def test_commands_that_were_known_before_types_were_kept_stay_known_for_any(store_url: str) -> None:
-    store = open_store(store_url)
-    store.migrate(partitions=1)
+    tables_of(store_url, "0003")
     with bare_connection(store_url) as connection:
-        connection.execute(sa.text("DROP TABLE seen"))
         connection.execute(
             sa.text(
-                "CREATE TABLE seen (workflow_id TEXT NOT NULL, message_id TEXT NOT NULL, slot INTEGER NOT NULL,"
-                " time BIGINT NOT NULL, answer TEXT NOT NULL,"
-                " CONSTRAINT seen_pkey PRIMARY KEY (workflow_id, message_id))"
+                "INSERT INTO seen (workflow_id, message_id, slot, time, answer)"
+                " VALUES ('order-1', 'm1', 7, 1000, 'closed')"
             )
         )
-        connection.execute(sa.text("CREATE INDEX seen_time ON seen (time)"))
-        connection.execute(sa.text("INSERT INTO seen VALUES ('order-1', 'm1', 7, 1000, 'closed')"))
-        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = '0003'"))
+    store = open_store(store_url)
 
     store.migrate()
 
