@@ -24,7 +24,7 @@ def _bisect(round_: Round, write: Callable[[Round], RoundOutcome]) -> RoundOutco
     try:
         return write(round_)
     except DataRefusedError as refused:
-        if len(round_.instances) + len(round_.seen) == 1:
+        if len(round_.instances) + len(round_.seen) <= 1:
             return _rejected(round_, str(refused), write)
     first, second = (_bisect(half, write) for half in _halves(round_))
     return RoundOutcome(
@@ -49,7 +49,7 @@ def _halves(round_: Round) -> tuple[Round, Round]:
     middle = (len(instances) + len(refused)) // 2
     rest = max(0, middle - len(instances))
     return (
-        msgspec.structs.replace(round_, instances=instances[:middle], seen=refused[:rest]),
+        msgspec.structs.replace(round_, instances=instances[:middle], seen=refused[:rest], asides=()),
         msgspec.structs.replace(round_, instances=instances[middle:], seen=refused[rest:]),
     )
 
@@ -59,6 +59,7 @@ def check_round(round_: Round) -> None:
     workflow_ids = {write.workflow_id for write in round_.instances}
     assert len(workflow_ids) == len(round_.instances), "two writes of one round share a workflow ID"
     used = {write.partition for write in round_.instances} | {partition for partition, _, _ in round_.seen}
+    used |= {aside.partition for aside in round_.asides}
     fenced = {fence.partition for fence in round_.fences}
     assert used <= fenced, "a round writes for a partition that it does not fence"
 

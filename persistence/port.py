@@ -95,6 +95,8 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     Compare-and-set: with `expected_run_id` None the instance must not exist yet; else its row must show that
     run ID and `expected_sequence`. `run_id`, `sequence`, `status`, `wake_at` are what the row says after.
     Nothing but a moved `wake_at` may be in it (no journal rows); then `sequence` equals `expected_sequence`.
+
+    `forced`: the row is written whatever is there, because that cannot be read; the lease alone fences it.
     """
 
     workflow_id: str
@@ -111,6 +113,37 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     opened: tuple[RunOpened, ...] = ()
     changed: tuple[RunChanged, ...] = ()
     seen: tuple[SeenRow, ...] = ()
+    forced: bool = False
+
+
+class MailRow(Struct, frozen=True, kw_only=True):
+    """A message that waits until its workflow can be run again. `number` grows by one within the workflow."""
+
+    workflow_id: str
+    slot: int
+    number: int
+    time: int
+    message: bytes
+
+
+class Halt(Struct, frozen=True, kw_only=True):
+    """An instance that cannot be run for a defect is shown as suspended, in both rows that show it. What cannot
+    be read is left as it is. It is woken at `wake_at`, to be tried again. A closed run is shown as it is."""
+
+    workflow_id: str
+    run_id: str
+    reason: str
+    wake_at: int
+
+
+class Aside(Struct, frozen=True, kw_only=True):
+    """What a round writes for one partition beside what it writes for instances."""
+
+    partition: int
+    halts: tuple[Halt, ...] = ()
+    mail: tuple[MailRow, ...] = ()
+    worked_off: tuple[tuple[str, int], ...] = ()
+    """Mail to be deleted: workflow ID, number."""
 
 
 class Fence(Struct, frozen=True):
@@ -128,6 +161,7 @@ class Round(Struct, frozen=True, kw_only=True):
     instances: tuple[InstanceWrite, ...]
     seen: tuple[tuple[int, int, SeenRow], ...] = ()
     """(partition, slot, row)"""
+    asides: tuple[Aside, ...] = ()
 
 
 class RoundOutcome(Struct, frozen=True, kw_only=True):
@@ -186,6 +220,12 @@ class Loaded(Struct, frozen=True, kw_only=True):
     seen: Mapping[MessageKey, str] = {}
     seen_partial: bool = False
     strikes: tuple[tuple[str, int], ...] = ()
+    has_mail: bool = False
+
+
+class Mail(Struct, frozen=True):
+    number: int
+    message: bytes
 
 
 class Due(Struct, frozen=True):
@@ -211,6 +251,18 @@ class RunRow(Struct, frozen=True, kw_only=True):
     memo: bytes | None
 
 
+class Remains(Struct, frozen=True, kw_only=True):
+    """What can be known of an instance without reading its own row, its snapshot or its journal: its newest run
+    as the visibility table has it (None if that row is not there, or is unreadable as well), the last sequence
+    and the last number of its mail that were used."""
+
+    run: RunRow | None = None
+    last_sequence: int = 0
+    last_time: int = 0
+    """Of its journal."""
+    last_mail: int = 0
+
+
 class Reader(Protocol):
     """A reading connection of its own, so that cold loads don't wait for commits."""
 
@@ -224,13 +276,20 @@ class Reader(Protocol):
         """Which of these were answered before, of any type, and how (for instances loaded with
         `seen_partial`)."""
 
+    def remains(self, workflow_id: str) -> Remains:
+        """For an instance that cannot be loaded."""
+
+    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+        """What waits for it, behind that number, in order."""
+
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
         run that ended still has to send has a wake-up."""
 
     def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
-        """Workflow IDs of suspended instances of these slots, in one order and those behind `after` in it
-        (all, if it is ""): a host with other code tries them again. Fewer than `limit` are the last."""
+        """Workflow IDs of suspended instances of these slots, and of those that have mail, in one order and
+        those behind `after` in it (all, if it is ""): a host with other code tries them again. Fewer than
+        `limit` are the last."""
 
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         """The run named, or the workflow's newest."""

@@ -27,6 +27,7 @@ from dalsegno.persistence.port import Round, RoundOutcome, Watermark
 from dalsegno.persistence.postgres_arrays import ENCODING_ERRORS, bigint_array, bytes_array, text_array
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
 from dalsegno.persistence.watermark import raise_watermark
+from dalsegno.policies import WorkflowStatus
 
 _FENCE = """fence AS MATERIALIZED (
     SELECT leases.partition FROM leases JOIN unnest($1::bigint[], $2::bigint[]) AS f(partition, epoch)
@@ -36,6 +37,8 @@ _FENCE = """fence AS MATERIALIZED (
 
 _HELD = "(partition IN (SELECT fence.partition FROM fence)) IS TRUE"
 _WRITTEN = "(r.workflow_id IN (SELECT written.workflow_id FROM written)) IS TRUE"
+
+_CLOSED = ", ".join(f"'{status.value}'" for status in WorkflowStatus if status.closed)
 
 _ENCODERS: dict[str, Callable[[Sequence[Any]], bytes]] = {
     "text": text_array,
@@ -48,6 +51,12 @@ _COLUMNS: dict[Part, str] = {
     "wake_at bigint",
     Part.UPDATED: "partition bigint, workflow_id text, expected_run_id text, expected_sequence bigint, "
     "run_id text, sequence bigint, status text, wake_at bigint",
+    Part.FORCED: "partition bigint, workflow_id text, slot bigint, run_id text, sequence bigint, status text, "
+    "wake_at bigint",
+    Part.HALTED: "partition bigint, workflow_id text, wake_at bigint",
+    Part.HALTED_RUNS: "partition bigint, run_id text, reason text",
+    Part.MAIL: "partition bigint, workflow_id text, number bigint, slot bigint, time bigint, message bytea",
+    Part.WORKED_OFF: "partition bigint, workflow_id text, number bigint",
     Part.REFUSED: "partition bigint, slot bigint, workflow_id text, message_id text, type text, time bigint, "
     "answer text",
     Part.JOURNAL: "workflow_id text, run_id text, sequence bigint, round bigint, cause text, partition bigint, "
@@ -69,6 +78,19 @@ _STATEMENTS: dict[Part, str] = {
     run_id = r.run_id, sequence = r.sequence, status = r.status, wake_at = r.wake_at
     FROM {{rows}} WHERE instances.workflow_id = r.workflow_id AND instances.run_id = r.expected_run_id
     AND instances.sequence = r.expected_sequence AND {_HELD} RETURNING instances.workflow_id""",
+    Part.FORCED: f"""INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
+    SELECT workflow_id, slot, run_id, sequence, status, wake_at FROM {{rows}} WHERE {_HELD}
+    ON CONFLICT (workflow_id) DO UPDATE SET run_id = excluded.run_id, sequence = excluded.sequence,
+    status = excluded.status, wake_at = excluded.wake_at RETURNING workflow_id""",
+    Part.HALTED: f"""UPDATE instances SET wake_at = r.wake_at,
+    status = CASE WHEN instances.status IN ({_CLOSED}) THEN instances.status ELSE 'suspended' END
+    FROM {{rows}} WHERE instances.workflow_id = r.workflow_id AND {_HELD}""",
+    Part.HALTED_RUNS: f"""UPDATE runs SET status = 'suspended', reason = r.reason FROM {{rows}}
+    WHERE runs.run_id = r.run_id AND runs.closed_at IS NULL AND {_HELD}""",
+    Part.MAIL: f"""INSERT INTO mail (workflow_id, number, slot, time, message)
+    SELECT workflow_id, number, slot, time, message FROM {{rows}} WHERE {_HELD}""",
+    Part.WORKED_OFF: f"""DELETE FROM mail USING {{rows}}
+    WHERE mail.workflow_id = r.workflow_id AND mail.number = r.number AND {_HELD}""",
     Part.REFUSED: f"""INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)
     SELECT slot, workflow_id, message_id, type, time, answer FROM {{rows}} WHERE {_HELD}
     ON CONFLICT DO NOTHING""",
@@ -93,6 +115,8 @@ _STATEMENTS: dict[Part, str] = {
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }
 
+_OF_INSTANCES = (Part.CREATED, Part.UPDATED, Part.FORCED)
+
 _RESULT = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     ARRAY(SELECT partition FROM fence), {written}"""
 
@@ -108,7 +132,7 @@ class PostgresWriter:
         return commit_bisecting(round_, self._write)
 
     def _write(self, round_: Round) -> RoundOutcome:
-        rows = rows_of(round_.instances, refused_rows(round_))
+        rows = rows_of(round_.instances, refused_rows(round_), round_.asides)
         parameters: list[Any] = [
             bigint_array([fence.partition for fence in round_.fences]),
             bigint_array([fence.epoch for fence in round_.fences]),
@@ -155,11 +179,11 @@ def statement(parts: tuple[Part, ...]) -> str:
 
 
 def _last_of_instances(parts: tuple[Part, ...]) -> Part | None:
-    return next((part for part in (Part.UPDATED, Part.CREATED) if part in parts), None)
+    return next((part for part in reversed(_OF_INSTANCES) if part in parts), None)
 
 
 def _written(parts: tuple[Part, ...]) -> str:
-    sources = [f"SELECT workflow_id FROM {part}_rows" for part in (Part.CREATED, Part.UPDATED) if part in parts]
+    sources = [f"SELECT workflow_id FROM {part}_rows" for part in _OF_INSTANCES if part in parts]
     return f"written AS MATERIALIZED ({' UNION ALL '.join(sources)})"
 
 

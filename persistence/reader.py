@@ -9,19 +9,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dalsegno.errors import UnreadableRowError
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import (
     Due,
     JournalRow,
     Loaded,
     LoadedInstance,
+    Mail,
     MessageKey,
+    Remains,
     RunRow,
     SnapshotRow,
     Watermark,
 )
-from dalsegno.persistence.tables import instances, runs, seen, snapshots, strikes
-from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, status_of
+from dalsegno.persistence.tables import instances, journal, mail, runs, seen, snapshots, strikes
+from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, run_row, status_of
 from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
 
@@ -40,6 +43,7 @@ class _Statements:
         self.instances = (
             sa.select(instances, *_SNAPSHOT)
             .add_columns(sa.exists().where(strikes.c.run_id == instances.c.run_id).label("struck"))
+            .add_columns(sa.exists().where(mail.c.workflow_id == instances.c.workflow_id).label("has_mail"))
             .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
             .where(database.among(instances.c.workflow_id, "ids"))
         )
@@ -62,6 +66,27 @@ class _Statements:
         self.seen = sa.select(seen.c.message_id, seen.c.type, seen.c.answer).where(
             database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
         )
+        self.newest_run = (
+            sa.select(runs)
+            .where(database.among(runs.c.workflow_id, "ids"))
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+        )
+        # SQLite lets any type into any column, and sorts what is no number behind all numbers.
+        self.last_sequence = sa.select(sa.func.max(journal.c.sequence)).where(
+            database.among(journal.c.run_id, "ids"), journal.c.sequence < 2**62
+        )
+        self.last_time = sa.select(sa.func.max(journal.c.time)).where(
+            database.among(journal.c.run_id, "ids"), journal.c.time < 2**62
+        )
+        self.last_mail = sa.select(sa.func.max(mail.c.number)).where(database.among(mail.c.workflow_id, "ids"))
+        self.mail = (
+            sa.select(mail.c.number, mail.c.message)
+            .where(database.among(mail.c.workflow_id, "ids"))
+            .where(mail.c.number > sa.bindparam("after", type_=sa.BigInteger()))
+            .order_by(mail.c.number)
+            .limit(sa.bindparam("most", type_=sa.BigInteger()))
+        )
         in_slots = database.among(instances.c.slot, "ids")
         self.due = (
             sa.select(instances.c.workflow_id, instances.c.slot, instances.c.wake_at)
@@ -69,12 +94,15 @@ class _Statements:
             .order_by(instances.c.wake_at, instances.c.workflow_id)
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
+        after = sa.bindparam("after", type_=sa.Text())
+        # A literal, so that the partial index is seen to apply.
+        is_suspended = instances.c.status == sa.text("'suspended'")
+        with_mail = sa.select(mail.c.workflow_id).where(database.among(mail.c.slot, "ids"))
         self.suspended = (
             sa.select(instances.c.workflow_id)
-            # A literal, so that the partial index is seen to apply.
-            .where(in_slots, instances.c.status == sa.text("'suspended'"))
-            .where(instances.c.workflow_id > sa.bindparam("after", type_=sa.Text()))
-            .order_by(instances.c.workflow_id)
+            .where(in_slots, is_suspended, instances.c.workflow_id > after)
+            .union(with_mail.where(mail.c.workflow_id > after))
+            .order_by("workflow_id")
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
 
@@ -103,6 +131,7 @@ class SqlReader:
                 seen=_at_most(seen_limit, answers[workflow_id]),
                 seen_partial=len(answers[workflow_id]) > seen_limit,
                 strikes=tuple(struck[row.run_id]) if row else (),
+                has_mail=bool(row and row.has_mail),
             )
             for workflow_id in workflow_ids
         ]
@@ -152,6 +181,27 @@ class SqlReader:
         with self._owned.transaction() as connection:
             rows = connection.execute(self._statements.seen, asked).all()
         return {(row.type, row.message_id): row.answer for row in rows}
+
+    def remains(self, workflow_id: str) -> Remains:
+        asked = {"ids": self._database.keys([workflow_id])}
+        with self._owned.transaction() as connection:
+            last_mail = connection.scalar(self._statements.last_mail, asked) or 0
+            row = connection.execute(self._statements.newest_run, asked).one_or_none()
+            if row is None:
+                return Remains(last_mail=last_mail)
+            of_run = {"ids": self._database.keys([row.run_id])}
+            last_sequence = connection.scalar(self._statements.last_sequence, of_run) or 0
+            last_time = connection.scalar(self._statements.last_time, of_run) or 0
+        try:
+            run = run_row(row)
+        except UnreadableRowError:
+            run = run_row(row, status=WorkflowStatus.SUSPENDED)
+        return Remains(run=run, last_sequence=last_sequence, last_time=last_time, last_mail=last_mail)
+
+    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+        asked = {"ids": self._database.keys([workflow_id]), "after": after, "most": limit}
+        with self._owned.transaction() as connection:
+            return [Mail(row.number, row.message) for row in connection.execute(self._statements.mail, asked)]
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         asked = {"ids": self._database.keys(slots), "before": before, "most": limit}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from dalsegno.persistence.port import InstanceWrite, Round, RunChanged, RunOpened, SnapshotRow
+from dalsegno.persistence.port import Aside, InstanceWrite, Round, RunChanged, RunOpened, SnapshotRow
 
 Row = tuple[Any, ...]
 
@@ -22,6 +22,8 @@ class Part(StrEnum):
     """partition, workflow_id, slot, run_id, sequence, status, wake_at"""
     UPDATED = "updated"
     """partition, workflow_id, expected_run_id, expected_sequence, run_id, sequence, status, wake_at"""
+    FORCED = "forced"
+    """as CREATED"""
     REFUSED = "refused"
     """partition, slot, workflow_id, message_id, type, time, answer"""
     JOURNAL = "journal"
@@ -37,13 +39,26 @@ class Part(StrEnum):
     SEEN = "seen"
     """workflow_id, slot, message_id, type, time, answer"""
 
+    HALTED = "halted"
+    """partition, workflow_id, wake_at"""
+    HALTED_RUNS = "halted_runs"
+    """partition, run_id, reason"""
+    MAIL = "mail"
+    """partition, workflow_id, number, slot, time, message"""
+    WORKED_OFF = "worked_off"
+    """partition, workflow_id, number"""
+
 
 Rows = dict[Part, list[Row]]
 
 
-def rows_of(instances: Iterable[InstanceWrite], refused: Iterable[Row] = ()) -> Rows:
+def rows_of(
+    instances: Iterable[InstanceWrite], refused: Iterable[Row] = (), asides: Iterable[Aside] = ()
+) -> Rows:
     """All rows of these; only parts that have any are in the answer, in order."""
     rows: Rows = {part: [] for part in Part}
+    for aside in asides:
+        _add_aside(rows, aside)
     rows[Part.REFUSED].extend(refused)
     for write in instances:
         _add_instance(rows, write)
@@ -67,11 +82,25 @@ def refused_rows(round_: Round) -> list[Row]:
 
 def _add_instance(rows: Rows, write: InstanceWrite) -> None:
     after = (write.run_id, write.sequence, write.status, write.wake_at)
-    if write.expected_run_id is None:
+    if write.forced:
+        rows[Part.FORCED].append((write.partition, write.workflow_id, write.slot, *after))
+    elif write.expected_run_id is None:
         rows[Part.CREATED].append((write.partition, write.workflow_id, write.slot, *after))
     else:
         before = (write.workflow_id, write.expected_run_id, write.expected_sequence)
         rows[Part.UPDATED].append((write.partition, *before, *after))
+
+
+def _add_aside(rows: Rows, aside: Aside) -> None:
+    for halt in aside.halts:
+        rows[Part.HALTED].append((aside.partition, halt.workflow_id, halt.wake_at))
+        rows[Part.HALTED_RUNS].append((aside.partition, halt.run_id, halt.reason))
+    rows[Part.MAIL].extend(
+        (aside.partition, row.workflow_id, row.number, row.slot, row.time, row.message) for row in aside.mail
+    )
+    rows[Part.WORKED_OFF].extend(
+        (aside.partition, workflow_id, number) for workflow_id, number in aside.worked_off
+    )
 
 
 def _add_journal(rows: Rows, write: InstanceWrite) -> None:

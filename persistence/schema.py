@@ -15,7 +15,7 @@ from dalsegno.persistence import tables
 from dalsegno.persistence.database import Database, schema_error
 from dalsegno.persistence.port import Namespace, Watermark
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in `migrations/versions`."""
 
 FIRST_GENERATION = 1

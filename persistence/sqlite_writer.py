@@ -13,16 +13,29 @@ from dalsegno.persistence.database import Database, DataRefusedError, OwnedConne
 from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome, Watermark
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
 from dalsegno.persistence.watermark import raise_watermark
+from dalsegno.policies import WorkflowStatus
 
 _LEASES = "SELECT partition, epoch FROM leases WHERE owner = ?"
-_CURRENT = """SELECT workflow_id, run_id, sequence FROM instances
+_CURRENT = """SELECT workflow_id, CAST(run_id AS BLOB), sequence FROM instances
     WHERE workflow_id IN (SELECT value FROM json_each(?))"""
+"""As bytes: one run ID that is no text must not stop the round of all others."""
+
+_CLOSED = ", ".join(f"'{status.value}'" for status in WorkflowStatus if status.closed)
 
 _STATEMENTS: dict[Part, str] = {
     Part.CREATED: """INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
     VALUES (?2, ?3, ?4, ?5, ?6, ?7)""",
     Part.UPDATED: """UPDATE instances SET run_id = ?5, sequence = ?6, status = ?7, wake_at = ?8
     WHERE workflow_id = ?2""",
+    Part.FORCED: """INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (workflow_id) DO UPDATE SET run_id = excluded.run_id,
+    sequence = excluded.sequence, status = excluded.status, wake_at = excluded.wake_at""",
+    Part.HALTED: f"""UPDATE instances SET wake_at = ?3,
+    status = CASE WHEN status IN ({_CLOSED}) THEN status ELSE 'suspended' END WHERE workflow_id = ?2""",
+    Part.HALTED_RUNS: """UPDATE runs SET status = 'suspended', reason = ?3
+    WHERE run_id = ?2 AND closed_at IS NULL""",
+    Part.MAIL: """INSERT INTO mail (workflow_id, number, slot, time, message) VALUES (?2, ?3, ?4, ?5, ?6)""",
+    Part.WORKED_OFF: "DELETE FROM mail WHERE workflow_id = ?2 AND number = ?3",
     Part.REFUSED: """INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)
     VALUES (?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT DO NOTHING""",
@@ -75,7 +88,8 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     held = {fence.partition for fence in round_.fences if epochs.get(fence.partition) == fence.epoch}
     matched = _matching(driver, [write for write in round_.instances if write.partition in held])
     refused = [row for row in refused_rows(round_) if row[0] in held]
-    for part, rows in rows_of(matched, refused).items():
+    asides = [aside for aside in round_.asides if aside.partition in held]
+    for part, rows in rows_of(matched, refused, asides).items():
         driver.executemany(_STATEMENTS[part], rows)
     written = [write.workflow_id for write in matched]
     return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written)
@@ -93,6 +107,7 @@ def _matching(driver: sqlite3.Connection, writes: Sequence[InstanceWrite]) -> li
     return [
         write
         for write in writes
-        if current.get(write.workflow_id)
-        == (write.expected_run_id and (write.expected_run_id, write.expected_sequence))
+        if write.forced
+        or current.get(write.workflow_id)
+        == (write.expected_run_id and (write.expected_run_id.encode(), write.expected_sequence))
     ]

@@ -100,6 +100,19 @@ seen = sa.Table(
     sa.Index("seen_time", "time"),
 )
 
+mail = sa.Table(
+    "mail",
+    metadata,
+    sa.Column("workflow_id", Key, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.LargeBinary, nullable=False),
+    sa.Index("mail_slot", "slot", "workflow_id"),
+)
+"""Messages that came while their workflow could not be run for a defect, in order. They are worked off, and
+deleted, when it can be run again."""
+
 journal = sa.Table(
     "journal",
     metadata,

@@ -79,14 +79,14 @@ def _readable(rows: Iterable[sa.Row[Any]]) -> list[RunRow]:
     return readable
 
 
-def run_row(row: sa.Row[Any]) -> RunRow:
-    """Raises UnreadableRowError."""
+def run_row(row: sa.Row[Any], *, status: WorkflowStatus | None = None) -> RunRow:
+    """`status` is shown instead of the row's. Raises UnreadableRowError."""
     return RunRow(
         run_id=row.run_id,
         workflow_id=row.workflow_id,
         workflow_type=row.workflow_type,
         task_queue=row.task_queue,
-        status=status_of("runs", row),
+        status=status or status_of("runs", row),
         started_at=row.started_at,
         closed_at=row.closed_at,
         reason=row.reason,

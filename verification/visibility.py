@@ -46,6 +46,9 @@ def _never_changing(head: Head, state: WorkflowState) -> Iterator[str]:
 
 
 def _ever_changing(head: Head, state: WorkflowState) -> Iterator[str]:
+    if head.status is WorkflowStatus.SUSPENDED and state.status is WorkflowStatus.RUNNING:
+        yield f"it is suspended, because it cannot be run: {head.reason}"
+        return
     if head.status != state.status:
         yield f"its row says {head.status}, its journal {state.status}"
     closed_at = None if state.outcome is None else state.outcome.closed_at

@@ -1,25 +1,26 @@
 """Defects of the engine met by one instance: its actor is thrown away, and what it was told is told to another.
 
-A message that crashes its actor again and again goes to the dead letters. An instance whose actors crash beyond
-the restart intensity, whatever they are told, is suspended. User code's own errors never come here.
+An instance that a message crashes again and again, or whose actors crash beyond the restart intensity whatever
+they are told, is shown as suspended: a stand-in takes its mail, of which nothing is lost. It is tried again.
+User code's own errors never come here.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.intake import Rejected
+from dalsegno.actors.supervisor.mail import is_in_the_database
 from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.commands import Suspend
 
 log = get_logger()
 
 CAUSE_FAILURES_LIMIT = 3
-"""A message that crashes its actor this often goes to the dead letters."""
+"""An instance that a message crashes this often is not tried with it for a while."""
 
 INTENSITY = Intensity()
 
@@ -28,8 +29,6 @@ class Engine(Protocol):
     """What is used of the engine here."""
 
     def monotonic(self) -> float: ...
-
-    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
 
 
 class Wards(Protocol):
@@ -46,6 +45,8 @@ class Wards(Protocol):
         delay_seconds: float = 0.0,
         one_by_one: bool = False,
     ) -> WorkflowActor: ...
+
+    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None: ...
 
 
 class Crashes:
@@ -68,28 +69,29 @@ class Crashes:
             epoch=wards.epoch,
             exc_info=error,
         )
-        causes = [*others, *(cause for cause in suspects if self._may_try_again(cause, error))]
+        causes = [*others, *suspects]
+        for cause in suspects:
+            cause.failures += 1
         delay = self._histories.setdefault(actor.workflow_id, RestartHistory(INTENSITY)).failed(
             self._engine.monotonic()
         )
-        successor = wards.restart(
-            actor,
-            causes,
-            delay_seconds=INTENSITY.maximum_delay_seconds if delay is None else delay,
-            one_by_one=len(suspects) > 1,
-        )
-        if delay is None:
-            reason = f"the engine crashed over it {INTENSITY.restarts + 1} times in short time: {error!r}"
-            successor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="crashes"))
-
-    def _may_try_again(self, cause: Cause, error: BaseException) -> bool:
-        cause.failures += 1
-        if cause.failures < CAUSE_FAILURES_LIMIT or not cause.held:
-            return True
-        cause.retry()
-        self._engine.reject(Rejected(f"it crashes its actor: {error!r}", "rejected"), cause)
-        cause.done()
-        return False
+        if delay is None or any(_is_hopeless(cause) for cause in suspects):
+            self.forget(actor.workflow_id)
+            wards.halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
+        else:
+            wards.restart(actor, causes, delay_seconds=delay, one_by_one=len(suspects) > 1)
 
     def forget(self, workflow_id: str) -> None:
         self._histories.pop(workflow_id, None)
+
+
+def _is_hopeless(cause: Cause) -> bool:
+    """It has been tried often enough. What waits in the database has been before."""
+    return cause.held and (cause.failures >= CAUSE_FAILURES_LIMIT or is_in_the_database(cause))
+
+
+def _shown(error: BaseException) -> str:
+    """With the line of ours where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {str(error)[:500]}{where}"

@@ -6,8 +6,8 @@ import hashlib
 from uuid import uuid5
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.intake import Rejected
+from dalsegno.actors.supervisor.mail import delivery_of
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import (
     Address,
@@ -32,10 +32,9 @@ def shipments(rejected: Rejected, cause: Cause) -> list[Shipment]:
 
     A cause that is no message (a wake-up) leaves nothing behind; it was logged.
     """
-    origin = cause.origin
-    if not isinstance(origin, DeliveryOrigin):
+    delivery = delivery_of(cause)
+    if delivery is None:
         return []
-    delivery = origin.delivery
     log.warning(
         "message_dead_lettered",
         reason=rejected.reason,

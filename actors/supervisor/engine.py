@@ -39,7 +39,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
-from dalsegno.persistence.port import Due, Loaded, MessageKey, RoundOutcome
+from dalsegno.persistence.port import Due, Loaded, Mail, MessageKey, Remains, RoundOutcome
 
 log = get_logger()
 
@@ -107,6 +107,12 @@ class Engine:
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self._world.look_up_strikes(partition, workflow_id, run_id)
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        self._world.read_remains(partition, workflow_id)
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self._world.read_mail(partition, workflow_id, after)
 
     def clear_strikes(self, run_id: str) -> None:
         self._world.clear_strikes(run_id)
@@ -280,22 +286,20 @@ class Engine:
             self.request_work()
 
     def _unreadable(self, supervisor: PartitionSupervisor, workflow_id: str, error: Exception) -> None:
-        """Stored state that can't be read: what is sent to the instance is kept among the dead letters."""
-        log.error(
-            "instance_unreadable",
-            workflow_id=workflow_id,
-            partition=supervisor.partition,
-            epoch=supervisor.epoch,
-            reason=str(error),
-        )
+        """Stored state that can't be read: its mail is kept until it can."""
         actor = supervisor.peek(workflow_id)
-        if actor is None:
-            return
-        for cause in actor.unhandled():
-            reason = f"the stored state of its workflow cannot be read: {error}"
-            self.reject(Rejected(reason, "rejected"), cause)
-            cause.done()
-        supervisor._discard(actor)
+        if actor is not None:
+            supervisor.halt(actor, [], f"its stored state cannot be read: {error}")
+
+    def remains_found(self, partition: int, workflow_id: str, remains: Remains) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.standing_in.remains_found(workflow_id, remains)
+
+    def mail_found(self, partition: int, workflow_id: str, after: int, found: Sequence[Mail]) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.standing_in.mail_found(workflow_id, after, found)
 
     def seen_found(
         self, partition: int, workflow_id: str, message_id: str, answers: Mapping[MessageKey, str]

@@ -36,6 +36,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Released,
 )
 from dalsegno.actors.supervisor.loop_beat import LoopBeat
+from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
@@ -51,7 +52,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError
-from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Round, RoundOutcome, Store
+from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Remains, Round, RoundOutcome, Store
 
 log = get_logger()
 
@@ -398,6 +399,19 @@ class Host:
             lambda reader: reader.seen(workflow_id, [message_id]),
             partial(self.engine.seen_found, partition, workflow_id, message_id),
             what="seen",
+        )
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        found = partial(self.engine.remains_found, partition, workflow_id)
+        unreadable = partial(found, Remains())
+        read, keys = self._threads.read_each, [workflow_id]
+        read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self._threads.read(
+            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
+            partial(self.engine.mail_found, partition, workflow_id, after),
+            what="mail",
         )
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:

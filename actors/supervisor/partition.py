@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher, LightActor
-from dalsegno.actors.supervisor import alarm_clock, passivation
+from dalsegno.actors.supervisor import alarm_clock, passivation, standing_in
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
 from dalsegno.actors.supervisor.partition_engine import Engine
 from dalsegno.actors.supervisor.round import Entry
+from dalsegno.actors.supervisor.stand_in import StandIn
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck, struck_causes
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
@@ -38,13 +39,14 @@ from dalsegno.actors.workflow_actor.commands import (
 )
 from dalsegno.actors.workflow_actor.effects import Effect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
-from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
+
+A = TypeVar("A", bound=WorkflowActor)
 
 PARKED_FOR = 10_000_000
 """Microseconds after which a parked effect is looked at again."""
@@ -81,6 +83,8 @@ class PartitionSupervisor(LightActor):
         self._intake = Intake(partition, partitions)
         self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
         self._crashes = Crashes(engine, self)
+        stand_in = partial(self._new_actor, StandIn)
+        self.standing_in = standing_in.StandingIn(engine, self, self._intake, self._outcomes, stand_in)
         self._loading: set[str] = set()
         self._marker_is_back = False
 
@@ -144,12 +148,16 @@ class PartitionSupervisor(LightActor):
             return actor
         if not isinstance(cause.command, Start) or cause.redelivered:
             return self._start(workflow_id)
-        actor = self._new_actor(workflow_id)
-        actor.guessed(self._blank_instance(workflow_id, self.engine.code))
+        actor = self._new_actor(WorkflowActor, workflow_id)
+        engine = self.engine
+        actor.guessed(Instance(workflow_id, engine.code, history_limit=engine.settings.history_limit))
         return actor
 
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
-        actor = self._new_actor(workflow_id)
+        stand_in = self.standing_in.instead_of(workflow_id)
+        if stand_in is not None:
+            return stand_in
+        actor = self._new_actor(WorkflowActor, workflow_id)
         self._loading.add(workflow_id)
         if delay_seconds:
             self.engine.call_later(delay_seconds, partial(self.engine.load, self.partition, workflow_id))
@@ -157,9 +165,9 @@ class PartitionSupervisor(LightActor):
             self.engine.load(self.partition, workflow_id)
         return actor
 
-    def _new_actor(self, workflow_id: str) -> WorkflowActor:
+    def _new_actor(self, kind: type[A], workflow_id: str) -> A:
         engine = self.engine
-        actor = WorkflowActor(
+        actor = kind(
             engine.workflow_dispatcher,
             workflow_id=workflow_id,
             slot=topology.slot_of(workflow_id),
@@ -173,9 +181,6 @@ class PartitionSupervisor(LightActor):
         self._children[workflow_id] = actor
         return actor
 
-    def _blank_instance(self, workflow_id: str, code: Code) -> Instance:
-        return Instance(workflow_id, code, history_limit=self.engine.settings.history_limit)
-
     def loaded(self, loaded: Loaded) -> None:
         """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
         actor = self._children.get(loaded.workflow_id)
@@ -186,10 +191,11 @@ class PartitionSupervisor(LightActor):
             return
         row, code = loaded.instance, self.engine.code
         reason = struck(loaded.strikes, code.fingerprint)
+        history_limit = self.engine.settings.history_limit
         if row is None:
-            instance = self._blank_instance(loaded.workflow_id, code)
+            instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
         else:
-            instance = instance_of(row, code, history_limit=self.engine.settings.history_limit)
+            instance = instance_of(row, code, history_limit=history_limit)
             instance.still_sent(self.engine.has_in_flight)
             if reason is not None and row.status.closed:
                 instance.quarantine(reason)  # its queries killed hosts
@@ -200,6 +206,8 @@ class PartitionSupervisor(LightActor):
         self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
+        is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
+        self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
         if reason is not None and row is not None and not row.status.closed:
             actor.struck = struck_causes(loaded.strikes, code.fingerprint)
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
@@ -214,11 +222,19 @@ class PartitionSupervisor(LightActor):
         actor.strikes_found(struck(strikes, self.engine.code.fingerprint))
         self.engine.request_work()
 
-    def _discard(self, actor: WorkflowActor) -> None:
+    def discard(self, actor: WorkflowActor) -> None:
+        """Let it go; what it had not given to a round that is durable is void."""
         if self._children.get(actor.workflow_id) is actor:
             del self._children[actor.workflow_id]
             self._loading.discard(actor.workflow_id)
+            self.standing_in.forget_mail(actor.workflow_id)
         actor.stop_now()
+
+    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None:
+        """It cannot be run: a stand-in takes its mail."""
+        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        others = [] if entry is None else [cause for cause in entry.causes if cause not in causes]
+        self.standing_in.halt(actor, [*others, *causes], reason)
 
     def restart(
         self,
@@ -231,22 +247,22 @@ class PartitionSupervisor(LightActor):
         """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
         that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
         waiting = actor.unhandled()
-        self._discard(actor)
+        self.discard(actor)
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
         successor.one_by_one = one_by_one
-        for cause in self._anew((*causes, *waiting)):
+        for cause in self.anew((*causes, *waiting)):
             successor.actor_ref.tell(cause)
         return successor
 
     def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
         """Have these handled anew, before the mail that waits."""
         actor = self.child(workflow_id)
-        for cause in reversed(self._anew(causes)):
+        for cause in reversed(self.anew(causes)):
             actor.actor_inbox.put_back(cause)
         self.engine.workflow_dispatcher.schedule(actor)
         self.engine.request_work()
 
-    def _anew(self, causes: Sequence[Cause]) -> list[Cause]:
+    def anew(self, causes: Sequence[Cause]) -> list[Cause]:
         """Those that are still there to be handled, from the start: no confirm of something sent for them
         before counts any more, or they would be removed too early."""
         again = [cause for cause in causes if cause.held and not cause.is_void]
@@ -286,6 +302,9 @@ class PartitionSupervisor(LightActor):
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
 
+    def read_mail(self, actor: WorkflowActor, after: int) -> None:
+        self.engine.read_mail(self.partition, actor.workflow_id, after)
+
     def read_seen(self, actor: WorkflowActor) -> None:
         self.engine.load(self.partition, actor.workflow_id)
 
@@ -317,6 +336,9 @@ class PartitionSupervisor(LightActor):
             self.engine.clear_strikes(instance.run_id or "")
         actor.round_over()
         self._outcomes.tell(entry)
+        self.standing_in.committed(actor)
+        if self._children.get(actor.workflow_id) is not actor:
+            return
         if actor.is_quarantined and actor.actor_inbox.empty():
             self._retire(actor)  # it is suspended; what is to come may see the real code again
             return
@@ -345,18 +367,18 @@ class PartitionSupervisor(LightActor):
 
     def effect_parked(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
         park = Park(effects=(effect_id,), retry_at=self.engine.now() + PARKED_FOR, run_id=run_id)
-        self.child(workflow_id).actor_ref.tell(Cause(park, name="park"))
-        self.engine.request_work()
+        self._tell(workflow_id, Cause(park, name="park"))
 
     def effect_unsendable(self, workflow_id: str, run_id: str, effect_id: tuple[int, int], reason: str) -> None:
-        actor = self.child(workflow_id)
         command = FailEffect(effect=effect_id, reason=reason, run_id=run_id)
-        actor.actor_ref.tell(Cause(command, name="unsendable"))
-        self.engine.request_work()
+        self._tell(workflow_id, Cause(command, name="unsendable"))
 
     def task_queue_found_empty(self, workflow_id: str, probe: Probe) -> None:
         command = ResendTask(activity_id=probe.activity_id, attempt=probe.attempt)
-        self.child(workflow_id).actor_ref.tell(Cause(command, name="lost task"))
+        self._tell(workflow_id, Cause(command, name="lost task"))
+
+    def _tell(self, workflow_id: str, cause: Cause) -> None:
+        self.child(workflow_id).actor_ref.tell(cause)
         self.engine.request_work()
 
     # --- the channel -----------------------------------------------------------------------------------------
@@ -373,7 +395,7 @@ class PartitionSupervisor(LightActor):
         whose start has gone with the channel."""
         for actor in [a for a in self._children.values() if a.is_guess]:
             if not self.engine.is_writing(actor.workflow_id):
-                self._discard(actor)
+                self.discard(actor)
         if self.channel is not None:
             self.channel.close()
             self.channel = None
@@ -405,7 +427,7 @@ class PartitionSupervisor(LightActor):
         if self.engine.is_writing(actor.workflow_id):
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
-        self._discard(actor)
+        self.discard(actor)
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
 
     # --- the end ---------------------------------------------------------------------------------------------
@@ -427,4 +449,4 @@ class PartitionSupervisor(LightActor):
     def on_stop(self) -> None:
         self.channel_lost()
         for actor in list(self._children.values()):
-            self._discard(actor)
+            self.discard(actor)

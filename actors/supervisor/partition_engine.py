@@ -7,20 +7,18 @@ from typing import Protocol
 
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor import alarm_clock, passivation
+from dalsegno.actors.supervisor import alarm_clock, passivation, standing_in
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
-from dalsegno.actors.workflow_actor.program_port import Code
 
 
-class Engine(alarm_clock.Engine, passivation.Engine, Protocol):
+class Engine(alarm_clock.Engine, passivation.Engine, standing_in.Engine, Protocol):
     """See the module."""
 
-    code: Code
     watch: Watch
     entropy: Entropy
     workflow_dispatcher: Dispatcher

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, EffectID
-from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.actors.workflow_actor.instance import Activation, SnapshotDue
+from dalsegno.actors.workflow_actor.visible import shown_reason
 from dalsegno.persistence.port import (
+    Aside,
     Fence,
+    Halt,
     InstanceWrite,
     JournalRow,
+    MailRow,
     Round,
     RunChanged,
     RunOpened,
@@ -49,10 +53,28 @@ class Entry:
     changed: list[RunChanged] = field(default_factory=list)
     seen: list[SeenRow] = field(default_factory=list)
     move_wake_up: bool = False
+    forced: bool = False
+    halt: Halt | None = None
+    mail: list[MailRow] = field(default_factory=list)
 
     @property
     def writes_instance(self) -> bool:
-        return bool(self.journal) or self.move_wake_up
+        return bool(self.journal) or self.move_wake_up or self.forced
+
+    def shows_status(self) -> None:
+        """The rows that people see say something else than the state: they are written anew."""
+        state = self.actor.instance.state
+        assert state is not None
+        self.move_wake_up = True
+        self.changed.append(
+            RunChanged(run_id=state.info.run_id, status=state.status, reason=shown_reason(state))
+        )
+
+    def seals(self, due: SnapshotDue) -> None:
+        """The state is written whatever is there."""
+        self.forced = True
+        self.halt = None
+        self.snapshot = _snapshot_row(due)
 
 
 class RoundBuilder:
@@ -62,10 +84,12 @@ class RoundBuilder:
         self.number = number
         self.host_id = host_id
         self.entries: dict[str, Entry] = {}
+        self.worked_off: list[tuple[int, str, int]] = []
+        """Mail: partition, workflow ID, number."""
         self.activations = 0
 
     def __bool__(self) -> bool:
-        return bool(self.entries)
+        return bool(self.entries) or bool(self.worked_off)
 
     def entry(self, actor: WorkflowActor, partition: int) -> Entry:
         entry = self.entries.get(actor.workflow_id)
@@ -159,15 +183,8 @@ class RoundBuilder:
                     result=changed.outcome,
                 )
             )
-        if (due := activation.snapshot) is not None:
-            entry.snapshot = SnapshotRow(
-                run_id=due.run_id,
-                sequence=due.sequence,
-                format=due.format,
-                checksum=due.checksum,
-                body=due.body,
-                trim_to=due.trim_to,
-            )
+        if activation.snapshot is not None:
+            entry.snapshot = _snapshot_row(activation.snapshot)
 
     def build(self, epochs: dict[int, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""
@@ -181,6 +198,8 @@ class RoundBuilder:
             elif entry.seen:
                 seen.extend((entry.partition, entry.actor.slot, row) for row in entry.seen)
                 partitions.add(entry.partition)
+        asides = self._asides(epochs)
+        partitions.update(aside.partition for aside in asides)
         if not partitions:
             return None
         return Round(
@@ -188,7 +207,37 @@ class RoundBuilder:
             fences=tuple(Fence(partition, epochs[partition]) for partition in sorted(partitions)),
             instances=tuple(instances),
             seen=tuple(seen),
+            asides=asides,
         )
+
+    def _asides(self, owned: Container[int]) -> tuple[Aside, ...]:
+        by_partition: dict[int, list[Entry]] = {}
+        for entry in self.entries.values():
+            if entry.halt is not None or entry.mail:
+                by_partition.setdefault(entry.partition, []).append(entry)
+        for partition, _, _ in self.worked_off:
+            if partition in owned:
+                by_partition.setdefault(partition, [])
+        return tuple(
+            Aside(
+                partition=partition,
+                halts=tuple(entry.halt for entry in entries if entry.halt is not None),
+                mail=tuple(row for entry in entries for row in entry.mail),
+                worked_off=tuple((row[1], row[2]) for row in self.worked_off if row[0] == partition),
+            )
+            for partition, entries in by_partition.items()
+        )
+
+
+def _snapshot_row(due: SnapshotDue) -> SnapshotRow:
+    return SnapshotRow(
+        run_id=due.run_id,
+        sequence=due.sequence,
+        format=due.format,
+        checksum=due.checksum,
+        body=due.body,
+        trim_to=due.trim_to,
+    )
 
 
 def _instance_write(entry: Entry) -> InstanceWrite:
@@ -211,4 +260,5 @@ def _instance_write(entry: Entry) -> InstanceWrite:
         opened=tuple(entry.opened),
         changed=tuple(entry.changed),
         seen=tuple(entry.seen),
+        forced=entry.forced,
     )

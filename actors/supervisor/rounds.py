@@ -102,6 +102,8 @@ class Rounds:
         for workflow_id, entry in list(self.current.entries.items()):
             if entry.partition == partition:
                 del self.current.entries[workflow_id]
+        worked_off = self.current.worked_off
+        self.current.worked_off = [row for row in worked_off if row[0] != partition]
 
     def advance(self) -> None:
         """Gather and commit a round, unless one is being committed."""
@@ -171,6 +173,7 @@ class Rounds:
         builder, self._committing = self._committing, None
         assert builder is not None
         self._failures += 1
+        self.current.worked_off.extend(builder.worked_off)  # deleting it twice is harmless
         delay = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS)
         self._paused_until = self._world.monotonic() + delay
         for entry in builder.entries.values():

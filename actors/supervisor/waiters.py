@@ -105,10 +105,11 @@ class Outcomes:
         """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
         actor = entry.actor
         if say(entry):
-            self._tell_suspended(actor)
+            self.tell_suspended(actor)
         self._maybe_tell(actor)
 
-    def _tell_suspended(self, actor: WorkflowActor) -> None:
+    def tell_suspended(self, actor: WorkflowActor) -> None:
+        """Its run is: who waits for its result is told."""
         state = actor.instance.state
         assert state is not None
         waiting = [

@@ -35,6 +35,12 @@ class World(Carrier, Protocol):
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        """Answered by `remains_found`, whatever can be read."""
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        """A page of `mail.PAGE`. Answered by `mail_found`."""
+
     def clear_strikes(self, run_id: str) -> None:
         """It runs again by somebody's word, or with other code. Not answered."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
-from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause, MoreMail
 from dalsegno.actors.workflow_actor.commands import (
     Caller,
     Command,
@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.commands import (
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.actors.workflow_actor.outstanding import is_to_be_told
+from dalsegno.actors.workflow_actor.visible import answer
 
 MessageKey = tuple[str, str]
 """The type and the message ID of a command."""
@@ -36,6 +37,7 @@ SEEN_LIMIT = 10_000
 
 STRIKES = "\0strikes"
 SEEN = "\0seen"
+MAIL = "\0mail"
 """What an actor may have asked for, beside a command by its key."""
 
 LONG_LOG = 500
@@ -53,6 +55,9 @@ class Parent(Protocol):
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
         """Find out whether this command was answered before; answered by `actor.seen_found`."""
+
+    def read_mail(self, actor: WorkflowActor, after: int) -> None:
+        """Read what the database keeps for it, behind that number; answered by `actor.mail_read`."""
 
     def read_seen(self, actor: WorkflowActor) -> None:
         """Load what was answered before it was known; answered by `actor.seen_read`."""
@@ -116,6 +121,8 @@ class WorkflowActor(LightActor):
         self._strikes_known = ""
         """Of which run that is about to start they are known."""
         self.is_quarantined = False
+        self.is_shown_halted = False
+        """Its rows still show that it could not be run."""
         self.struck: Mapping[str, str] = {}
         """Causes at which its code has killed hosts too often, and the reason for people."""
         self._rebuilding: Iterator[None] | None = None
@@ -195,6 +202,19 @@ class WorkflowActor(LightActor):
             self._seen.popitem(last=False)
             self._seen_partial = True
 
+    def mail_is_behind(self, number: int) -> None:
+        """There is mail in the database that comes before what has been told since."""
+        self._put_back(MoreMail(number))
+        self._reschedule()
+
+    def mail_read(self, causes: Sequence[Cause], *, more_behind: int | None) -> None:
+        """In order."""
+        if more_behind is not None:
+            self._put_back(MoreMail(more_behind))
+        for cause in reversed(causes):
+            self._put_back(cause)
+        self._answered(MAIL)
+
     def unhandled(self) -> list[Cause]:
         """Empty the mailbox: what a successor has to handle."""
         causes = []
@@ -207,6 +227,10 @@ class WorkflowActor(LightActor):
         if cause.is_void:
             return
         self._current = cause
+        if isinstance(cause, MoreMail):
+            self._asked = MAIL
+            self._parent.read_mail(self, cause.after)
+            return
         if cause.recognisable and self._was_seen(cause):
             return
         command = cause.command
@@ -309,17 +333,8 @@ class WorkflowActor(LightActor):
     def _stays_suspended(self, caller: Caller | None, reason: str) -> list[Effect]:
         if caller is None:
             return []
-        instance = self.instance
-        return [
-            AnswerEffect(
-                caller=caller,
-                kind="answer",
-                workflow_id=self.workflow_id,
-                run_id=instance.run_id,
-                status=instance.status,
-                error=("rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}"),
-            )
-        ]
+        error = ("rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}")
+        return [answer(caller, self.workflow_id, self.instance.state, error=error)]
 
     def strikes_found(self, reason: str | None) -> None:
         """Go on; if the start has struck, for that reason, it is recorded without running its code, and then
@@ -350,13 +365,13 @@ class WorkflowActor(LightActor):
 
     def _was_seen(self, cause: Cause) -> bool:
         key = _key_of(cause)
-        answer = self._answer_to(key)
-        if answer is None:
+        before = self._answer_to(key)
+        if before is None:
             return self._must_look_up(cause, key)
-        if not answer and self._asks_from_elsewhere(cause.command):
+        if not before and self._asks_from_elsewhere(cause.command):
             cause.name = f"workflow.start.again {cause.message_id}"
             return False
-        again = self._same_answer(cause, answer)
+        again = self._same_answer(cause, before)
         self._parent.came_again(self, cause, [] if again is None else [again])
         return True
 
@@ -389,13 +404,13 @@ class WorkflowActor(LightActor):
         self._put_back(cause)
         return True
 
-    def _same_answer(self, cause: Cause, answer: str) -> AnswerEffect | None:
+    def _same_answer(self, cause: Cause, before: str) -> AnswerEffect | None:
         command = cause.command
         caller = command.caller if hasattr(command, "caller") else None
-        if caller is None or (isinstance(command, Start) and not answer and not command.wants_accepted):
+        if caller is None or (isinstance(command, Start) and not before and not command.wants_accepted):
             return None
-        run_id = command.run_id if isinstance(command, Start) and not answer else self.instance.run_id
-        error = (answer, "this command came before and was refused then") if answer else None
+        run_id = command.run_id if isinstance(command, Start) and not before else self.instance.run_id
+        error = (before, "this command came before and was refused then") if before else None
         status = self.instance.status if run_id == self.instance.run_id else None
         return AnswerEffect(
             caller=caller,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.commands import Caller, Command
+from dalsegno.actors.workflow_actor.commands import Caller, Command, WakeUp
 
 
 class AwaitOutcome(Struct, frozen=True, kw_only=True):
@@ -87,3 +87,13 @@ class Cause:
     def retry(self) -> None:
         """It is handled anew from the start, after its actor was thrown away."""
         self.pending = 1
+
+
+class MoreMail(Cause):
+    """Not mail itself: behind it, more of what the database keeps is to be read."""
+
+    __slots__ = ("after",)
+
+    def __init__(self, after: int) -> None:
+        super().__init__(WakeUp(), name="mail")
+        self.after = after

@@ -29,6 +29,7 @@ from dalsegno.actors.workflow_actor.describe import describe
 from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.turn import Moment
 from dalsegno.actors.workflow_actor.workings import Workings
@@ -59,6 +60,8 @@ class Instance:
         self, workflow_id: str, code: Code, *, history_limit: int = 10_000, python: str = PYTHON
     ) -> None:
         self.workflow_id = workflow_id
+        self.stands_in = False
+        """For one that cannot be run: little is known of it."""
         self._workings = Workings(workflow_id, code, history_limit=history_limit, python=python)
 
     @classmethod
@@ -79,6 +82,26 @@ class Instance:
         """
         instance = cls(workflow_id, code, history_limit=history_limit, python=python)
         instance._workings.load(run_id, snapshot, journal)
+        return instance
+
+    @classmethod
+    def standing_in(
+        cls, workflow_id: str, code: Code, run: KnownRun, *, reason: str, now: int, retry_at: int
+    ) -> Instance:
+        """For one that cannot be run: see `stand_in`."""
+        instance = cls(workflow_id, code)
+        instance.stands_in = True
+        instance._workings.stand_in(
+            stand_in(
+                workflow_id,
+                run,
+                reason=reason,
+                now=now,
+                retry_at=retry_at,
+                fingerprint=code.fingerprint,
+                python=PYTHON,
+            )
+        )
         return instance
 
     # --- what is so --------------------------------------------------------------------------------------

@@ -100,6 +100,10 @@ def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) ->
     )
 
 
+def shown_reason(state: WorkflowState) -> str | None:
+    return _short(state.reason)
+
+
 def _short(reason: str | None) -> str | None:
     # A database takes no NUL in a text.
     return None if reason is None else reason[:REASON_LIMIT].replace("\0", "\ufffd")

@@ -56,6 +56,12 @@ class Workings:
         for _, _, _, events in journal:
             self._snapshots.row_written(len(events))
 
+    def stand_in(self, state: WorkflowState) -> None:
+        """Nothing more is known of it."""
+        self.state = state
+        self.agenda.reset(state)
+        self.confirmations.loaded(state)
+
     def quarantine(self, reason: str) -> None:
         self.live.forget()
         self.code = QuarantinedCode(self.code, reason)

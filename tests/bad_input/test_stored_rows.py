@@ -74,6 +74,20 @@ async def refusal_of(client: Client, workflow_id: str) -> str:
     return f"it is taken, and answers {answer}"
 
 
+async def an_operator_ends_and_begins_anew(client: Client) -> None:
+    """Whatever the damage: what is sent is taken and not thrown away, and the workflow ID is of use again."""
+
+    async def one(workflow_id: str) -> None:
+        handle = client.get_workflow_handle(workflow_id)
+        await handle.signal("coda", message_id="kept", timeout=ANSWER_SECONDS)
+        await handle.terminate("its rows are damaged", timeout=ANSWER_SECONDS)
+        anew = await client.start(DalSegno.run, Score(wanted=1), id=workflow_id, timeout=ANSWER_SECONDS)
+        await anew.signal(DalSegno.fine, timeout=ANSWER_SECONDS)
+        assert await anew.result(timeout=ANSWER_SECONDS) == 1
+
+    await asyncio.gather(*(one(workflow_id) for workflow_id in WOUNDS))
+
+
 async def test_damaged_rows_harm_their_own_instances_alone(stack: Stack) -> None:
     await begin(stack)
     (host,) = stack.hosts
@@ -93,6 +107,8 @@ async def test_damaged_rows_harm_their_own_instances_alone(stack: Stack) -> None
         assert await asyncio.gather(*(handle.result(timeout=ANSWER_SECONDS) for handle in whole)) == [1] * len(
             whole
         )
+
+        await an_operator_ends_and_begins_anew(client)
 
     unnamed = {
         WOUNDS[workflow_id].name: text

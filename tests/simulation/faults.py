@@ -69,6 +69,8 @@ AT_RANDOM: dict[str, float] = {
     "task queue purged": 12.0,
     "task queue deleted": 15.0,
     "clock steps": 8.0,
+    "rows damaged": 4.0,
+    "actor crashes": 6.0,
     "host killed as the clock goes back": 15.0,
 }
 """Seconds between two of a kind, on average."""

@@ -26,6 +26,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Tick,
 )
 from dalsegno.actors.supervisor.loop_beat import LoopBeat
+from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
@@ -36,7 +37,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.errors import DalsegnoError
+from dalsegno.errors import DalsegnoError, UnreadableRowError
 from dalsegno.persistence.port import LeaseRow, Loaded, MessageKey, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
@@ -374,10 +375,31 @@ class Host(Process):
         self.step("loading")
         limit = self._simulation.seen_limit
 
-        def query() -> list[Loaded]:
-            return [self._store.load(workflow_id, seen_limit=limit) for workflow_id in workflow_ids]
+        def query() -> list[Loaded | str]:
+            return [
+                workflow_id
+                if workflow_id in self._store.unreadable
+                else self._store.load(workflow_id, seen_limit=limit)
+                for workflow_id in workflow_ids
+            ]
 
-        self.store_link.read(query, partial(self.engine.loaded, partition))
+        def done(found: list[Loaded | str]) -> None:
+            for workflow_id in found:
+                if isinstance(workflow_id, str):
+                    self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
+            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)])
+
+        self.store_link.read(query, done)
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        found = partial(self.engine.remains_found, partition, workflow_id)
+        self.store_link.read(lambda: self._store.remains(workflow_id), found)
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self.store_link.read(
+            lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
+            partial(self.engine.mail_found, partition, workflow_id, after),
+        )
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         def found(answers: Mapping[MessageKey, str]) -> None:

@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.events import EffectsDropped, Record
 from dalsegno.actors.workflow_actor.loading import load_state
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.broker import topology
+from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
@@ -61,6 +62,8 @@ class Invariants:
         self._effects: dict[tuple[str, int], list[tuple[str, Effect]]] = {}
         self._forwarded: set[str] = set()
         self._dead: set[str] = set()
+        self._ended_unread: set[str] = set()
+        """Runs whose last state owes nothing to those before."""
         self._commits = 0
 
     # --- what becomes durable (the store's audit) ------------------------------------------------------------
@@ -69,6 +72,8 @@ class Invariants:
         raise Violation("I3", f"{write.workflow_id} is written in an old epoch of {lease}")
 
     def written(self, write: InstanceWrite) -> None:
+        if write.forced:
+            self._ended_unread.add(write.run_id)
         for row in write.journal:
             self._placed(write, row)
             record = self.history.add(row)
@@ -249,7 +254,22 @@ class Invariants:
         if queue != topology.partition_queue(GENERATION, home):
             if message_id not in self._forwarded:
                 raise Violation("I23", f"{body.TYPE} {message_id} came to {queue}, and was not forwarded")
-        elif isinstance(body, CLIENT_COMMANDS):
+        elif self._is_kept(workflow_id, message):
+            return  # it is to be as good as done when that is worked off
+        else:
+            self._is_done(body, message_id)
+
+    def _is_kept(self, workflow_id: str, message: Message) -> bool:
+        mail = map(decode_message, self._simulation.store.mail.get(workflow_id, {}).values())
+        return any((kept.type, kept.message_id) == (message.type, message.message_id) for kept in mail)
+
+    def worked_off(self, message: Message) -> None:
+        """Mail of a workflow that could not be run is deleted."""
+        if message.message_id not in self._dead:
+            self._is_done(decode(message), message.message_id or "")
+
+    def _is_done(self, body: wire.WireMessage, message_id: str) -> None:
+        if isinstance(body, CLIENT_COMMANDS):
             if (body.TYPE, message_id) not in self._simulation.store.seen.get(body.workflow_id, {}):
                 raise Violation("I24", f"{body.TYPE} {message_id} is acknowledged, but not stored")
         elif isinstance(body, wire.ActivityCompleted | wire.ActivityFailed) and self.history.is_current(body):
@@ -309,7 +329,7 @@ class Invariants:
         for workflow_id in simulation.store.instances:
             stored, whole = self.stored_state(workflow_id), self.stored_state(workflow_id, from_the_first=True)
             assert stored is not None
-            if stored != whole:
+            if stored != whole and stored.info.run_id not in self._ended_unread:
                 raise Violation(
                     "I16", f"{workflow_id}: its journal says otherwise: {_difference(stored, whole)}"
                 )

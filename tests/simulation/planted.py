@@ -17,6 +17,8 @@ from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
+from dalsegno.actors.supervisor.stand_in import StandIn
+from dalsegno.actors.supervisor.standing_in import StandingIn
 from dalsegno.actors.supervisor.vigil import Vigil
 from dalsegno.actors.workflow_actor import attempts, loading, workings
 from dalsegno.actors.workflow_actor.activation import SnapshotDue
@@ -26,7 +28,7 @@ from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.codec import decode_record
 from dalsegno.actors.workflow_actor.commands import AttemptOf
 from dalsegno.actors.workflow_actor.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.effects import EffectID
+from dalsegno.actors.workflow_actor.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.events import TimerElapsed
 from dalsegno.actors.workflow_actor.instance import Activation, Probe
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
@@ -78,6 +80,13 @@ def known_whatever_their_type() -> AbstractContextManager[Any]:
         return next((answer for (_, known), answer in self._seen.items() if known == key[1]), None)
 
     return patch.object(WorkflowActor, "_answer_to", answer_to)
+
+
+def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:
+    def keep(self: StandingIn, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
+        cause.done()
+
+    return patch.object(StandingIn, "keep", keep)
 
 
 def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
@@ -181,6 +190,7 @@ BUGS: dict[Plant, set[str]] = {
     published_before_the_commit: {"I7"},
     dedupe_dropped: {"I8"},
     known_whatever_their_type: {"I24"},
+    mail_dropped_for_what_cannot_be_run: {"I24"},
     # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
     snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect"},
     timer_fired_twice_after_a_takeover: {"I13"},

@@ -50,3 +50,7 @@ class Ticker:
 
     def stop(self) -> None:
         self._stopped = True
+
+
+class PlantedDefectError(Exception):
+    """A defect of the engine, for a time and for one instance: it is contained, and no finding."""

@@ -13,8 +13,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from dalsegno.broker.embedded.payload import decode_message
+from dalsegno.broker.port import Message
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence.port import (
+    Aside,
     Due,
     Fence,
     InstanceWrite,
@@ -22,7 +25,9 @@ from dalsegno.persistence.port import (
     LeaseRow,
     Loaded,
     LoadedInstance,
+    Mail,
     MessageKey,
+    Remains,
     Round,
     RoundOutcome,
     RunRow,
@@ -41,6 +46,8 @@ REFUSED = b"the database refuses this"
 
 class Audit(Protocol):
     def written(self, write: InstanceWrite) -> None: ...
+
+    def worked_off(self, message: Message) -> None: ...
 
     def stale_epoch(self, write: InstanceWrite, lease: LeaseRow) -> None: ...
 
@@ -67,6 +74,9 @@ class StoreModel:
         self.snapshots: dict[str, SnapshotRow] = {}
         self.runs: dict[str, RunRow] = {}
         self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
+        self.mail: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self.unreadable: set[str] = set()
+        """Workflow IDs whose rows are damaged, for a time."""
         self._scheduler = scheduler
         self._audit = audit
         self._open: list[Transaction] = []
@@ -128,10 +138,31 @@ class StoreModel:
         for partition, _, row in round_.seen:
             if partition in transaction.held:
                 self.seen[row.workflow_id].setdefault((row.type, row.message_id), row)
+        for aside in round_.asides:
+            if aside.partition in transaction.held:
+                self._set_aside(aside)
         lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
         return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), rejected=rejected)
 
+    def _set_aside(self, aside: Aside) -> None:
+        for halt in aside.halts:
+            row, run = self.instances.get(halt.workflow_id), self.runs.get(halt.run_id)
+            if row is not None:
+                status = row.status if row.status.closed else WorkflowStatus.SUSPENDED
+                self.instances[halt.workflow_id] = replace(row, status=status, wake_at=halt.wake_at)
+            if run is not None and run.closed_at is None:
+                self.runs[halt.run_id] = replace(run, status=WorkflowStatus.SUSPENDED, reason=halt.reason)
+        for mail in aside.mail:
+            assert mail.number not in self.mail[mail.workflow_id], "a number is used once"
+            self.mail[mail.workflow_id][mail.number] = mail.message
+        for workflow_id, number in aside.worked_off:
+            message = self.mail[workflow_id].pop(number, None)
+            if message is not None:
+                self._audit.worked_off(decode_message(message))
+
     def _is_as_expected(self, write: InstanceWrite) -> bool:
+        if write.forced:
+            return True
         row = self.instances.get(write.workflow_id)
         if row is None or write.expected_run_id is None:
             return row is None and write.expected_run_id is None
@@ -193,7 +224,20 @@ class StoreModel:
             instance=None if row is None else self._loaded(row, row.run_id),
             seen={(row.type, row.message_id): row.answer for row in rows[-seen_limit:]},
             seen_partial=len(rows) > seen_limit,
+            has_mail=bool(self.mail.get(workflow_id)),
         )
+
+    def remains(self, workflow_id: str) -> Remains:
+        row, last = self.instances.get(workflow_id), max(self.mail.get(workflow_id, {0: b""}), default=0)
+        if row is None:
+            return Remains(last_mail=last)
+        last_time = max((stored.time for stored in self.journal.get(row.run_id, ())), default=0)
+        run = self.runs[row.run_id]
+        return Remains(run=run, last_sequence=row.sequence, last_time=last_time, last_mail=last)
+
+    def mail_of(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+        rows = sorted(self.mail.get(workflow_id, {}).items())
+        return [Mail(number, message) for number, message in rows if number > after][:limit]
 
     def load_run(self, run_id: str) -> LoadedInstance | None:
         run = self.runs.get(run_id)
@@ -229,12 +273,16 @@ class StoreModel:
 
     def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
         wanted, status = set(slots), WorkflowStatus.SUSPENDED
-        rows = [row for row in self.instances.values() if row.slot in wanted and row.status is status]
+        rows = [
+            row
+            for row in self.instances.values()
+            if row.slot in wanted and (row.status is status or self.mail.get(row.workflow_id))
+        ]
         return sorted(row.workflow_id for row in rows if row.workflow_id > after)[:limit]
 
     def is_settled(self) -> bool:
-        """No run is open."""
-        return all(row.status.closed for row in self.instances.values())
+        """No run is open, and no mail is kept."""
+        return all(row.status.closed for row in self.instances.values()) and not any(self.mail.values())
 
     def open_runs(self) -> list[InstanceWrite]:
         return [row for row in self.instances.values() if not row.status.closed]

@@ -39,6 +39,8 @@ class Storm:
             "task queue purged": lambda: self._purge(delete=False),
             "task queue deleted": lambda: self._purge(delete=True),
             "clock steps": self._step_clock,
+            "rows damaged": lambda: self._afflict(self._simulation.store.unreadable),
+            "actor crashes": lambda: self._afflict(self._simulation.crashing),
             "host killed as the clock goes back": self._kill_as_the_clock_goes_back,
         }
 
@@ -60,6 +62,16 @@ class Storm:
 
     def _length(self) -> int:
         return self._stream.choice(LENGTHS)
+
+    def _afflict(self, afflicted: set[str]) -> bool:
+        """An instance cannot be run for a while."""
+        workflow_ids = sorted(self._simulation.store.instances)
+        if not workflow_ids:
+            return False
+        workflow_id = self._stream.choice(workflow_ids)
+        afflicted.add(workflow_id)
+        self._simulation.scheduler.after(self._length(), lambda: afflicted.discard(workflow_id))
+        return True
 
     # --- processes -------------------------------------------------------------------------------------------
 

@@ -15,6 +15,9 @@ from dalsegno.actors.supervisor import engine as engine_module
 from dalsegno.actors.supervisor import host_supervisor
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor import actor, snapshots
+from dalsegno.actors.workflow_actor.activation import Activation
+from dalsegno.actors.workflow_actor.commands import Command
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.broker import topology
 from tests.simulation import stories
@@ -27,6 +30,7 @@ from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
 from tests.simulation.link import GENERATION
 from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
+from tests.simulation.stand_ins import PlantedDefectError
 from tests.simulation.store_model import StoreModel
 from tests.simulation.storm import Storm
 from tests.simulation.worker import Worker
@@ -61,6 +65,8 @@ class Simulation:
         self.code = CODE
         self.partitions = random.choice((1, 2, 4, 6))
         self.settings = _settings(random)
+        self.crashing: set[str] = set()
+        """Workflow IDs whose actors meet a defect, for a time."""
         self.seen_limit = random.choice((2, 10_000))
         self._rows_per_snapshot = random.choice((1, 3, 64))
         self._long_log = random.choice((2, 500))
@@ -134,6 +140,7 @@ class Simulation:
                 patch.object(engine_module, "uuid4", lambda: f"{nonces.getrandbits(128):032x}"),
                 patch.object(snapshots, "ACTIVATIONS_MIN", self._rows_per_snapshot),
                 patch.object(actor, "LONG_LOG", self._long_log),
+                patch.object(Instance, "activate", self._activate),
                 patch.object(actor, "SEEN_LIMIT", self.seen_limit),
                 patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
             ):
@@ -141,9 +148,24 @@ class Simulation:
         finally:
             structlog.configure(**config)
 
+    @property
+    def _activate(self) -> Callable[..., list[Activation]]:
+        real, crashing = Instance.activate, self.crashing
+
+        def activate(
+            instance: Instance, command: Command, *, now: int, entropy: bytes, held: bool
+        ) -> list[Activation]:
+            if instance.workflow_id in crashing and not instance.stands_in:
+                raise PlantedDefectError
+            return real(instance, command, now=now, entropy=entropy, held=held)
+
+        return activate
+
     def _hear(self, _: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         name = event["event"]
         error = event.get("exc_info")
+        if isinstance(error, PlantedDefectError):
+            error = None
         if isinstance(error, BaseException):
             # So it logs errors of its own.
             if isinstance(error, ProcessKilled):

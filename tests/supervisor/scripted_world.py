@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.fail_stop import guarded
+from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
@@ -26,12 +27,16 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.payload import Payload
 from dalsegno.persistence.port import (
+    Aside,
     Due,
     InstanceWrite,
     Loaded,
     LoadedInstance,
+    Mail,
+    Remains,
     Round,
     RoundOutcome,
+    RunRow,
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
@@ -53,6 +58,11 @@ class Database:
         self.known: dict[str, dict[tuple[str, str], str]] = {}
         """What was answered, by the type and the message ID."""
         self.runs: dict[str, LoadedInstance] = {}
+        self.mail: dict[tuple[str, int], bytes] = {}
+        self.shown: dict[str, tuple[WorkflowStatus, str | None]] = {}
+        """Status and reason that were written for runs."""
+        self.unreadable: set[str] = set()
+        """Workflow IDs."""
         self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
         self.epochs: dict[int, int] = {}
         """Of the leases; those that are not here are what the round says."""
@@ -68,7 +78,7 @@ class Database:
                 continue
             row = self.rows.get(write.workflow_id)
             found = (None, write.expected_sequence) if row is None else (row.run_id, row.sequence)
-            if found != (write.expected_run_id, write.expected_sequence):
+            if not write.forced and found != (write.expected_run_id, write.expected_sequence):
                 missed.add(write.workflow_id)
             elif (reason := self.rejects(write)) is not None:
                 rejected[write.workflow_id] = reason
@@ -79,7 +89,48 @@ class Database:
                 self.known.setdefault(seen.workflow_id, {}).setdefault(
                     (seen.type, seen.message_id), seen.answer
                 )
+        for aside in round_.asides:
+            if aside.partition not in lost:
+                self._set_aside(aside)
         return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), rejected=rejected)
+
+    def _set_aside(self, aside: Aside) -> None:
+        for halt in aside.halts:
+            row = self.rows.get(halt.workflow_id)
+            if row is None:
+                continue
+            status = row.status if row.status.closed else WorkflowStatus.SUSPENDED
+            self.rows[halt.workflow_id] = replace(row, status=status, wake_at=halt.wake_at)
+            if status is WorkflowStatus.SUSPENDED:
+                self.shown[halt.run_id] = (status, halt.reason)
+        for row_ in aside.mail:
+            assert (row_.workflow_id, row_.number) not in self.mail, "a number is used once"
+            self.mail[row_.workflow_id, row_.number] = row_.message
+        for key in aside.worked_off:
+            self.mail.pop(key, None)
+
+    def remains(self, workflow_id: str) -> Remains:
+        row = self.rows.get(workflow_id)
+        last = max((number for name, number in self.mail if name == workflow_id), default=0)
+        if row is None:
+            return Remains(last_mail=last)
+        run = RunRow(
+            run_id=row.run_id,
+            workflow_id=workflow_id,
+            workflow_type="order",
+            task_queue="default",
+            status=row.status,
+            started_at=0,
+            closed_at=None,
+            reason=None,
+            result=None,
+            memo=None,
+        )
+        return Remains(run=run, last_sequence=row.sequence, last_mail=last)
+
+    def mail_of(self, workflow_id: str, after: int = 0) -> list[Mail]:
+        found = sorted(number for name, number in self.mail if name == workflow_id and number > after)
+        return [Mail(number, self.mail[workflow_id, number]) for number in found[:PAGE]]
 
     @property
     def seen(self) -> dict[str, dict[str, str]]:
@@ -103,6 +154,8 @@ class Database:
         kept = [r for r in journal if r.run_id == write.run_id and r.sequence > behind]
         self.rows[write.workflow_id] = self._stored(write, write.run_id, snapshot, kept, write.wake_at)
         self.runs[write.run_id] = self.rows[write.workflow_id]
+        for change in write.changed:
+            self.shown[change.run_id] = (change.status, change.reason)
         answered = self.known.setdefault(write.workflow_id, {})
         for seen in write.seen:
             key = seen.type, seen.message_id
@@ -135,6 +188,7 @@ class Database:
             instance=row,
             seen=dict(self.known.get(workflow_id, {})),
             strikes=() if row is None else self.strikes.get(row.run_id, ()),
+            has_mail=any(name == workflow_id for name, _ in self.mail),
         )
 
 
@@ -169,6 +223,8 @@ class ScriptedWorld:
         self.loads: list[tuple[int, str]] = []
         self.seen_asked: list[tuple[int, str, str]] = []
         self.strikes_asked: list[tuple[int, str, str]] = []
+        self.remains_asked: list[tuple[int, str]] = []
+        self.mail_asked: list[tuple[int, str, int]] = []
         self.due_asked: list[tuple[int, int]] = []
         self.suspended_asked: list[int] = []
         self.probes: list[tuple[str, Probe]] = []
@@ -243,6 +299,12 @@ class ScriptedWorld:
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        self.remains_asked.append((partition, workflow_id))
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self.mail_asked.append((partition, workflow_id, after))
 
     def clear_strikes(self, run_id: str) -> None:
         self.database.strikes.pop(run_id, None)
@@ -366,7 +428,10 @@ class ScriptedWorld:
         self.run()
         wanted, self.loads = self.loads, []
         for partition, workflow_id in wanted:
-            self.engine.loaded(partition, [self.database.load(workflow_id)])
+            if workflow_id in self.database.unreadable:
+                self.engine.unreadable(partition, workflow_id, ValueError("'odd' is not a status"))
+            else:
+                self.engine.loaded(partition, [self.database.load(workflow_id)])
         self.run()
 
     def answer(self, outgoing: Outgoing, outcome: Outcome = Outcome.CONFIRMED) -> None:
@@ -413,6 +478,13 @@ class ScriptedWorld:
                 known = self.database.known.get(workflow_id, {})
                 answers = {key: answer for key, answer in known.items() if key[1] == message_id}
                 self.engine.seen_found(partition, workflow_id, message_id, answers)
+            elif self.remains_asked:
+                partition, workflow_id = self.remains_asked.pop(0)
+                self.engine.remains_found(partition, workflow_id, self.database.remains(workflow_id))
+            elif self.mail_asked:
+                partition, workflow_id, after = self.mail_asked.pop(0)
+                found = self.database.mail_of(workflow_id, after)
+                self.engine.mail_found(partition, workflow_id, after, found)
             elif self.due_asked:
                 self.found_due()
             elif self.declaring:

@@ -32,42 +32,6 @@ def test_an_instance_whose_wake_up_crashes_its_actor_each_time_is_suspended() ->
     assert world.status() is WorkflowStatus.SUSPENDED
 
 
-def test_a_message_that_crashes_its_actor_becomes_a_dead_letter_and_its_neighbours_go_on() -> None:
-    world = ScriptedWorld(ScriptedCode([[activity(1)], [], ZeroDivisionError(), []]))
-    world.own()
-    world.deliver(start())
-    world.deliver(signal("good"))
-    world.deliver(signal("bad"))
-    tag = world.deliver(signal("late"))
-    world.live_through(30)
-    assert world.acknowledged() == tag
-    dead = [message for message in world.sent if "x-dalsegno-reason" in message.headers]
-    assert len(dead) >= 1
-
-
-def test_what_is_sent_to_an_instance_that_cannot_be_read_becomes_a_dead_letter_until_it_can() -> None:
-    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
-    world.own()
-    world.deliver(start())
-    world.go_on()
-    world.lose_channel()
-    world.engine.lease_lost(0)
-    world.own(epoch=2)
-    tag = world.deliver(query("q"))
-    world.run()
-    world.loads.clear()
-    world.engine.unreadable(0, "w", ValueError("'odd' is not a status"))
-    world.go_on()
-    assert world.acknowledged() == tag
-    (dead,) = (message for message in world.sent if "x-dalsegno-reason" in message.headers)
-    assert "cannot be read: 'odd' is not a status" in str(dead.headers["x-dalsegno-reason"])
-    assert [reply.error.code for reply in world.replies() if reply.error] == ["rejected"]
-    tag = world.deliver(query("again"))
-    world.go_on()
-    assert world.acknowledged() == tag
-    assert [reply.error.code for reply in world.replies() if reply.error] == ["rejected"]
-
-
 def test_the_database_refuses_one_of_two_inputs_and_only_that_is_given_up() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()
