@@ -232,8 +232,9 @@ class _Known:
         for fields, why_not in ((self._names, why_not_name), (self._task_queues, why_not_task_queue)):
             for field in fields:
                 value = getattr(message, field)
-                if isinstance(value, str) and (why := why_not(value)):
-                    raise _invalid(message, f"{field} {why}")
+                for name in value if isinstance(value, tuple) else (value,):
+                    if isinstance(name, str) and (why := why_not(name)):
+                        raise _invalid(message, f"{field} {why}")
 
     def check(self, message: WireMessage) -> None:
         self.check_names(message)

@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+import structlog
+
 from dalsegno.broker.protocol.codec import UnsupportedMessageError
 from dalsegno.errors import InvalidMessageError
 from tests.bad_input.corpus import CANARY, Case, Refusal, corpus
@@ -27,6 +29,8 @@ REASON_CHARACTERS_MAX = 400
 
 
 def main(reader: str, progress: Path) -> None:
+    # Standard output is for the findings alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     read = {**READERS, **PLANTED}[reader]
     cases = corpus()
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
