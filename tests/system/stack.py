@@ -66,12 +66,13 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         self._log.touch()
 
-    def start(self) -> Self:
-        """Begin a life (again); `until_ready` waits for what it takes."""
+    def start(self, *, streams: Path | None = None) -> Self:
+        """Begin a life (again); `until_ready` waits for what it takes. `streams`: a file or device for what it
+        says instead of its log, and then nobody hears that it is ready."""
         setpriv = shutil.which("setpriv")
         guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         self._ready_before = self._count_ready()
-        with self._log.open("ab") as log:
+        with (streams or self._log).open("ab") as log:
             self._process = subprocess.Popen(
                 [*guard, sys.executable, "-m", "dalsegno.cli", *self._arguments],
                 stdin=subprocess.DEVNULL,
