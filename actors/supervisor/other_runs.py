@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.workflow_actor.actor import Watch
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
@@ -79,8 +81,8 @@ class OtherRuns:
         if row is None or row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
             self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
-        elif isinstance(command, Query) and (reason := struck(strikes, self._code.fingerprint)) is not None:
-            self._send(_refusal(caller, workflow_id, "rejected", reason), caller, cause)
+        elif isinstance(command, Query) and (why := self._must_not_run(command, row, strikes)) is not None:
+            self._send(_refusal(caller, workflow_id, *why), caller, cause)
         else:
             # User code must not run inside a task of this loop.
             asyncio.get_running_loop().call_soon(self._run, row, cause, caller)
@@ -89,8 +91,16 @@ class OtherRuns:
         strikes = [(name, count) for (_, name), count in self._strikes([run_id]).items()]
         return reader.load_run(run_id), strikes
 
+    def _must_not_run(
+        self, query: Query, row: LoadedInstance, strikes: Sequence[tuple[str, int]]
+    ) -> tuple[str, str] | None:
+        """The query, or the run's code, has killed hosts."""
+        found = struck(strikes, self._code.fingerprint).of(row.run_id)
+        if found.reason is not None:
+            return "rejected", found.reason
+        return found.refusal(query, row.workflow_id, row.run_id)
+
     def _run(self, row: LoadedInstance, cause: Cause, caller: Caller) -> None:
-        self._watch.enter(row.run_id, cause.name)
         try:
             effect = self._effect(row, cause, caller)
         except MemoryError:
@@ -99,8 +109,6 @@ class OtherRuns:
             # Old rows, other code: whatever it is, it answers this one question, and harms nothing else.
             log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)
             effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
-        finally:
-            self._watch.leave()
         self._send(effect, caller, cause)
 
     def _effect(self, row: LoadedInstance, cause: Cause, caller: Caller) -> AnswerEffect | ResultEffect:
@@ -123,11 +131,26 @@ class OtherRuns:
             )
         state = instance.state
         assert state is not None
-        (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
+        if isinstance(command, Query) and instance.must_rebuild_for(command):
+            with self._marked(row.run_id, replay_mark_of(cause, instance)):
+                for _ in instance.rebuild():
+                    continue
+        with self._marked(row.run_id, mark_of(cause, instance)):
+            (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
+        with self._marked(row.run_id, LETTING_GO):
+            instance.discard_program()
         ((_, effect),) = activation.effects
         assert isinstance(effect, AnswerEffect)
-        instance.discard_program()
         return effect
+
+    @contextmanager
+    def _marked(self, run_id: str, mark: str) -> Iterator[None]:
+        """Strikes are counted by this mark meanwhile."""
+        self._watch.enter(run_id, mark)
+        try:
+            yield
+        finally:
+            self._watch.leave()
 
     def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
         kind = f"other run {cause.message_type}"

@@ -24,7 +24,7 @@ from dalsegno.actors.supervisor.partition_engine import Engine
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stand_in import StandIn
 from dalsegno.actors.supervisor.stored import instance_of
-from dalsegno.actors.supervisor.strikes import struck, struck_causes
+from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
@@ -190,7 +190,8 @@ class PartitionSupervisor(LightActor):
             actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
             return
         row, code = loaded.instance, self.engine.code
-        reason = struck(loaded.strikes, code.fingerprint)
+        found = struck(loaded.strikes, code.fingerprint)
+        reason = found.reason
         history_limit = self.engine.settings.history_limit
         if row is None:
             instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
@@ -198,8 +199,9 @@ class PartitionSupervisor(LightActor):
             instance = instance_of(row, code, history_limit=history_limit)
             instance.still_sent(self.engine.has_in_flight)
             if reason is not None and row.status.closed:
-                instance.quarantine(reason)  # its queries killed hosts
+                instance.quarantine(reason)  # to bring its code back for a query killed hosts
                 actor.is_quarantined = True
+            actor.struck = found.of(row.run_id)
             actor.stored_run_id = row.run_id
             actor.stored_sequence = row.sequence
             actor.stored_wake_at = row.wake_at
@@ -209,7 +211,6 @@ class PartitionSupervisor(LightActor):
         is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
         self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
         if reason is not None and row is not None and not row.status.closed:
-            actor.struck = struck_causes(loaded.strikes, code.fingerprint)
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
             self.engine.workflow_dispatcher.schedule(actor)
         self.engine.request_work()
@@ -311,6 +312,9 @@ class PartitionSupervisor(LightActor):
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         self.engine.look_up_strikes(self.partition, actor.workflow_id, run_id)
 
+    def clear_strikes(self, run_id: str) -> None:
+        self.engine.clear_strikes(run_id)
+
     def rebuild_later(self, actor: WorkflowActor) -> None:
         self.engine.rebuild(actor)
 
@@ -330,10 +334,8 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
-        if actor.struck and instance.status is WorkflowStatus.RUNNING:
-            # Somebody, or other code, has resumed it: it begins with a clean record.
-            actor.struck = {}
-            self.engine.clear_strikes(instance.run_id or "")
+        if actor.struck.causes and instance.status is WorkflowStatus.RUNNING:
+            actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
         actor.round_over()
         self._outcomes.tell(entry)
         self.standing_in.committed(actor)

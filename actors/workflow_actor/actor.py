@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, same_answer
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause, MoreMail
 from dalsegno.actors.workflow_actor.commands import (
     Caller,
-    Command,
     Describe,
     Query,
     Resume,
@@ -24,9 +25,8 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
-from dalsegno.actors.workflow_actor.outstanding import is_to_be_told
 from dalsegno.actors.workflow_actor.visible import answer
 
 MessageKey = tuple[str, str]
@@ -64,6 +64,8 @@ class Parent(Protocol):
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         """Whether this start has killed hosts; answered by `actor.strikes_found`."""
+
+    def clear_strikes(self, run_id: str) -> None: ...
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
         """Answer from the database: a run that is not the current one is closed."""
@@ -123,8 +125,7 @@ class WorkflowActor(LightActor):
         self.is_quarantined = False
         self.is_shown_halted = False
         """Its rows still show that it could not be run."""
-        self.struck: Mapping[str, str] = {}
-        """Causes at which its code has killed hosts too often, and the reason for people."""
+        self.struck: Struck = NOBODY
         self._rebuilding: Iterator[None] | None = None
         self._rebuilding_for = ""
         self._current: Cause | None = None
@@ -241,15 +242,16 @@ class WorkflowActor(LightActor):
         if isinstance(command, AwaitOutcome):
             self._parent.wait_for_outcome(self, cause, command)
             return
-        if self._may_have_struck(cause) or self._is_resumed_in_vain(cause):
+        if self._may_have_struck(cause) or self._is_refused_for_strikes(cause):
             return
         if self._must_rebuild_in_slices(cause):
             self._put_back(cause)
             self._rebuilding = instance.rebuild()
-            self._rebuilding_for = self._mark_of(cause)
+            self._rebuilding_for = replay_mark_of(cause, instance)
             self._parent.rebuild_later(self)
             return
-        self._watch.enter(self._run_id_of(cause), self._mark_of(cause))
+        self._prepare(cause)
+        self._watch.enter(self._run_id_of(cause), mark_of(cause, instance))
         try:
             activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
         finally:
@@ -288,8 +290,17 @@ class WorkflowActor(LightActor):
         # The mailbox is what makes a cycle. Without it, what thousands of idle instances have held is free at
         # once, and not when the collector of cycles comes by.
         self.actor_inbox.owner = None
-        if self._instance is not None:
-            self._instance.discard_program()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of its code, which may have something to do on its way out."""
+        instance = self._instance
+        if instance is not None and instance.runs_code:
+            self._watch.enter(instance.run_id or "", LETTING_GO)
+            try:
+                instance.discard_program()
+            finally:
+                self._watch.leave()
 
     def _run_id_of(self, cause: Cause) -> str:
         """The run whose code may run now."""
@@ -298,16 +309,24 @@ class WorkflowActor(LightActor):
             return command.run_id
         return self.instance.run_id or ""
 
-    def _mark_of(self, cause: Cause) -> str:
-        """What strikes are counted by: the same when the same is tried again, and never something else. What is
-        still to be run has a place of its own: it is the same whatever comes first to try it, and however often
-        hosts that cannot run it have recorded something since."""
+    def _prepare(self, cause: Cause) -> None:
+        """What user code does for it that is not to be blamed on it."""
         command, instance = cause.command, self.instance
-        if isinstance(command, Start) and instance.is_opened_by(command):
-            return cause.name
-        if cause.held and (not instance.is_behind or isinstance(command, Resume | Query)):
-            return cause.name
-        return instance.next_input
+        if isinstance(command, Query) and instance.must_rebuild_for(command):
+            self._rebuild_at_once(replay_mark_of(cause, instance))
+        elif isinstance(command, Start) and instance.is_opened_by(command):
+            self._let_go()  # of the run whose place it takes
+        elif isinstance(command, Resume) and self.struck.queries and not self.struck.causes:
+            self.begin_with_a_clean_record()
+
+    def _rebuild_at_once(self, mark: str) -> None:
+        """What fails is told by the activation."""
+        self._watch.enter(self.instance.run_id or "", mark)
+        try:
+            for _ in self.instance.rebuild():
+                continue
+        finally:
+            self._watch.leave()
 
     def _may_have_struck(self, cause: Cause) -> bool:
         """A start that comes again may have killed a host in its first step. There is no run yet, so its
@@ -322,29 +341,31 @@ class WorkflowActor(LightActor):
         self._parent.look_up_strikes(self, command.run_id)
         return True
 
-    def _is_resumed_in_vain(self, cause: Cause) -> bool:
-        """This very request to run the code again has killed hosts, and would kill this one, too."""
-        command, reason = cause.command, self.struck.get(cause.name)
-        if not isinstance(command, Resume) or reason is None:
+    def _is_refused_for_strikes(self, cause: Cause) -> bool:
+        """This very request has killed hosts, and would kill this one, too."""
+        command = cause.command
+        error: tuple[str, str] | None = None
+        if isinstance(command, Resume) and (reason := self.struck.causes.get(cause.name)) is not None:
+            error = "rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}"
+        elif isinstance(command, Query):
+            error = self.struck.refusal(command, self.workflow_id, self.instance.run_id)
+        if error is None or not isinstance(command, Resume | Query):
             return False
-        self._parent.came_again(self, cause, self._stays_suspended(command.caller, reason))
+        self._parent.came_again(self, cause, self._refused(command.caller, error))
         return True
 
-    def _stays_suspended(self, caller: Caller | None, reason: str) -> list[Effect]:
-        if caller is None:
-            return []
-        error = ("rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}")
-        return [answer(caller, self.workflow_id, self.instance.state, error=error)]
+    def _refused(self, caller: Caller | None, error: tuple[str, str]) -> list[Effect]:
+        return [] if caller is None else [answer(caller, self.workflow_id, self.instance.state, error=error)]
 
-    def strikes_found(self, reason: str | None) -> None:
-        """Go on; if the start has struck, for that reason, it is recorded without running its code, and then
-        its run is suspended."""
+    def strikes_found(self, struck: Struck) -> None:
+        """Go on; a start that has struck is recorded without running its code, and its run suspended then."""
         if self._asked != STRIKES:
             return
         start: Cause = self.actor_inbox.get().message
         command = start.command
         assert isinstance(command, Start)
         self._strikes_known = command.run_id
+        self.struck, reason = struck.of(command.run_id), struck.reason
         if reason is not None:
             self.instance.quarantine(reason)
             self.is_quarantined = True
@@ -353,13 +374,18 @@ class WorkflowActor(LightActor):
         self._put_back(start)
         self._answered(STRIKES)
 
+    def begin_with_a_clean_record(self) -> None:
+        """What has killed hosts is tried again."""
+        self.struck = NOBODY
+        self._parent.clear_strikes(self.instance.run_id or "")
+
     def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:
         current = self.instance.run_id
         return command.run_id is not None and current is not None and command.run_id != current
 
     def _must_rebuild_in_slices(self, cause: Cause) -> bool:
-        if isinstance(cause.command, Suspend | Terminate):
-            return False  # they are there to keep the code from running
+        if isinstance(cause.command, Suspend | Terminate):  # they keep the code from running
+            return False
         state = self.instance.state
         return state is not None and not self.instance.has_program and len(state.log) > LONG_LOG
 
@@ -368,21 +394,12 @@ class WorkflowActor(LightActor):
         before = self._answer_to(key)
         if before is None:
             return self._must_look_up(cause, key)
-        if not before and self._asks_from_elsewhere(cause.command):
+        if not before and asks_from_elsewhere(cause.command, self.instance.state):
             cause.name = f"workflow.start.again {cause.message_id}"
             return False
-        again = self._same_answer(cause, before)
+        again = same_answer(cause.command, before, self.instance)
         self._parent.came_again(self, cause, [] if again is None else [again])
         return True
-
-    def _asks_from_elsewhere(self, command: Command | AwaitOutcome) -> bool:
-        """A start that comes again with a reply address that is not on record: its client has a new queue."""
-        state = self.instance.state
-        if not isinstance(command, Start) or not command.wants_result or command.caller is None:
-            return False
-        if state is None or state.info.run_id != command.run_id:
-            return False
-        return not is_to_be_told(state, command.caller)
 
     def has_seen(self, cause: Cause) -> bool:
         return self._answer_to(_key_of(cause)) is not None
@@ -403,23 +420,6 @@ class WorkflowActor(LightActor):
             return False
         self._put_back(cause)
         return True
-
-    def _same_answer(self, cause: Cause, before: str) -> AnswerEffect | None:
-        command = cause.command
-        caller = command.caller if hasattr(command, "caller") else None
-        if caller is None or (isinstance(command, Start) and not before and not command.wants_accepted):
-            return None
-        run_id = command.run_id if isinstance(command, Start) and not before else self.instance.run_id
-        error = (before, "this command came before and was refused then") if before else None
-        status = self.instance.status if run_id == self.instance.run_id else None
-        return AnswerEffect(
-            caller=caller,
-            kind="accepted" if isinstance(command, Start) else "answer",
-            workflow_id=self.workflow_id,
-            run_id=run_id,
-            status=status,
-            error=error,
-        )
 
     def result_effect(self, caller: Caller) -> ResultEffect | None:
         """The outcome of the closed run as an answer; None while it is open."""

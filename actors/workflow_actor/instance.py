@@ -23,12 +23,13 @@ from dalsegno.actors.workflow_actor.activating import activate
 from dalsegno.actors.workflow_actor.activation import Activation, Probe, RunChange, RunStart, SnapshotDue
 from dalsegno.actors.workflow_actor.activities import Phase
 from dalsegno.actors.workflow_actor.codec import CorruptStateError
-from dalsegno.actors.workflow_actor.commands import Command, Start
+from dalsegno.actors.workflow_actor.commands import Command, Query, Start
 from dalsegno.actors.workflow_actor.decide import decide_start
 from dalsegno.actors.workflow_actor.describe import describe
 from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.questions import needs_code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.turn import Moment
@@ -221,6 +222,15 @@ class Instance:
             may_run = suspension.retry_at is not None or self._workings.has_other_code(state)
             return not may_run or self._workings.live.is_settled
         return self._workings.live.is_settled
+
+    @property
+    def runs_code(self) -> bool:
+        """The program is in memory."""
+        return self._workings.live.program is not None
+
+    def must_rebuild_for(self, query: Query) -> bool:
+        """The query's handler can only be asked once the program is back."""
+        return needs_code(self.state, query) and not self._workings.live.is_settled
 
     def rebuild(self) -> Iterator[None]:
         """Bring the program back from the log, one input between two yields. Activations do it at once if

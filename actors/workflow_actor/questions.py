@@ -31,6 +31,13 @@ def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workf
     return Decision(effects=(answer(query.caller, workflow_id, state, error=result, failure=failure),))
 
 
+def needs_code(state: WorkflowState | None, query: Query) -> bool:
+    """Whether the query is put to the run's code, and not refused before."""
+    if query.caller is None or state is None or query.run_id not in (None, state.info.run_id):
+        return False
+    return state.suspension is None and state.processed > 0
+
+
 def _result(
     state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str
 ) -> Payload | tuple[str, str]:

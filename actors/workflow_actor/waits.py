@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 from dalsegno._call_site import call_site
@@ -73,10 +74,14 @@ def _at(what: str, coroutine: Any) -> str:
 
 
 def _suspended_at(awaited: Any) -> str:
-    """The innermost line of user code in a chain of suspended coroutines."""
+    """The innermost line of user code in a chain of suspended coroutines. Objects of other types are not asked:
+    their attributes may be anything, without end."""
     where = ""
-    while awaited is not None:
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+    while True:
+        if isinstance(awaited, CoroutineType):
+            frame, awaited = awaited.cr_frame, awaited.cr_await
+        elif isinstance(awaited, GeneratorType):
+            frame, awaited = awaited.gi_frame, awaited.gi_yieldfrom
+        else:
+            return where
         where = call_site(frame) or where
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
-    return where

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from dalsegno.actors.supervisor.strikes import STRIKES_LIMIT, struck_point
-from dalsegno.actors.workflow_actor.inputs import Begin, Input, Signaled, TimerFired
+from dalsegno.actors.workflow_actor.inputs import Begin, Input, RunInfo, Signaled, SignedState, TimerFired
+from dalsegno.actors.workflow_actor.program_port import Program
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
+from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.supervisor.scripted_world import Database, ScriptedWorld, command, signal, start
-from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, Step, timer
+from tests.workflow_actor.rig import SECOND, T0, Script, ScriptedCode, ScriptedProgram, Step, timer
 
 MANY = 10
 """More lives than any of these needs."""
@@ -32,24 +34,61 @@ class Mark:
     def leave(self) -> None: ...
 
 
+class AskedProgram(ScriptedProgram):
+    """Tells which query is asked."""
+
+    on_query: Callable[[str], None]
+
+    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+        self.on_query(name)
+        return super().query(name, args)
+
+
+class AskedCode(ScriptedCode):
+    def __init__(self, script: Script, on_query: Callable[[str], None], *, fingerprint: str) -> None:
+        super().__init__(script, fingerprint=fingerprint)
+        self._on_query = on_query
+
+    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+        if info.workflow_type not in self.types:
+            return None
+        program = AskedProgram(self.script, self.signs[signed.signs])
+        program.on_query = self._on_query
+        return program
+
+
 class Life:
     """That of one host: until all is done, or until its code kills it. Then it writes nothing any more, and its
     parent strikes."""
 
     def __init__(
-        self, database: Database, fingerprint: str, deadly: Deadly, *, knows_type: bool = True
+        self,
+        database: Database,
+        fingerprint: str,
+        deadly: Deadly,
+        *,
+        knows_type: bool = True,
+        deadly_queries: Container[str] = (),
     ) -> None:
         self.mark = Mark()
         self.died_at: str | None = None
         self._deadly = deadly
-        self.world = ScriptedWorld(ScriptedCode(self._step, fingerprint=fingerprint))
+        self._deadly_queries = deadly_queries
+        self.world = ScriptedWorld(AskedCode(self._step, self._asked, fingerprint=fingerprint))
         if not knows_type:
             self.world.code.types.clear()  # type: ignore[attr-defined]
         self.world.engine.watch = self.mark
         self.world.database = database
 
     def _step(self, index: int, input_: Input) -> Step:
-        if self.died_at is None and self._deadly(input_):
+        self._may_die(deadly=self._deadly(input_))
+        return [timer(1, T0 + 5 * SECOND)] if isinstance(input_, Begin) else []
+
+    def _asked(self, name: str) -> None:
+        self._may_die(deadly=name in self._deadly_queries)
+
+    def _may_die(self, *, deadly: bool) -> None:
+        if self.died_at is None and deadly:
             self.died_at = self.mark.cause
             self.world.commit = lambda round_: None  # type: ignore[method-assign]
             point = struck_point(self.mark.cause, self.world.code.fingerprint)
@@ -58,7 +97,6 @@ class Life:
             self.world.database.strikes[self.mark.run_id] = tuple(strikes.items())
         if self.died_at is not None:
             raise RuntimeError("this host is dead")
-        return [timer(1, T0 + 5 * SECOND)] if isinstance(input_, Begin) else []
 
     def live(self, mail: Sequence[Message]) -> bool:
         """True if it survives."""

@@ -10,6 +10,7 @@ import pytest
 
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.workflow_actor.blame import LETTING_GO
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Query
 from dalsegno.broker.port import Outcome
@@ -58,6 +59,7 @@ class Asked:
         *,
         code: Any = None,
         strikes: dict[tuple[str, str], int] | None = None,
+        watch: NoWatch | None = None,
     ) -> None:
         self.shell = Shell()
         outbox = Outbox(self.shell, self.shell)
@@ -69,7 +71,7 @@ class Asked:
             Store(row),
             code or ScriptedCode([[activity(1)]]),
             10_000,
-            watch=NoWatch(),
+            watch=watch or NoWatch(),
             strikes=lambda _: strikes or {},
         )
 
@@ -118,8 +120,39 @@ async def test_a_row_that_cannot_be_read_holds_up_nobody() -> None:
 async def test_a_query_that_has_killed_hosts_is_not_run_again(open_run: LoadedInstance) -> None:
     query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
     code = ScriptedCode([[activity(1)]])
-    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, "query m"): 2}).answer()
+    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, "query q"): 2}).answer()
     assert reply is not None
     assert reply.error is not None
     assert "2 times" in reply.error.message
     assert code.built == []
+
+
+async def test_another_query_of_that_run_is_answered(open_run: LoadedInstance) -> None:
+    query = Query(name="r", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, strikes={(open_run.run_id, "query q"): 2}).answer()
+    assert reply is not None
+    assert reply.error is None
+
+
+async def test_a_run_whose_code_killed_hosts_answers_no_query_at_all(open_run: LoadedInstance) -> None:
+    query = Query(name="r", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, strikes={(open_run.run_id, "input 2 since 2023"): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times at: input 2" in reply.error.message
+
+
+async def test_what_runs_again_for_a_query_is_not_under_the_mark_of_the_query(open_run: LoadedInstance) -> None:
+    marks = []
+
+    class Marks(NoWatch):
+        def enter(self, run_id: str, cause: str) -> None:
+            assert run_id == open_run.run_id
+            marks.append(cause)
+
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    assert await Asked(query, open_run, watch=Marks()).answer() is not None
+    replay, handler, end = marks
+    assert replay.startswith("input ")
+    assert handler == "query q"
+    assert end == LETTING_GO

@@ -70,3 +70,7 @@ class Rogue:
         if way in WAYS:
             WAYS[way]()
         return self.told
+
+    @workflow.query
+    def count(self) -> int:
+        return len(self.told)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dalsegno import CommandRejectedError, WorkflowStatus
+from dalsegno import CommandRejectedError, QueryFailedError, WorkflowStatus
 from dalsegno.broker.protocol.messages import Description
 from dalsegno.client import WorkflowHandle
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
@@ -111,12 +111,29 @@ async def test_code_that_does_not_yield_in_its_first_step_is_suspended_and_runs_
         assert await handle.result(timeout=60) == ["loops", "end"]
 
 
-async def test_a_query_that_does_not_yield_suspends_its_workflow_too(stack: Stack, trap: None) -> None:
+@pytest.mark.parametrize("stack", ["embedded_stack", "servers_stack"], indirect=True)
+async def test_a_query_that_does_not_yield_is_refused_and_its_workflow_goes_on(
+    stack: Stack, trap: None
+) -> None:
     async with orders_going_on(stack, at_once=3) as (client, load):
         handle = await client.start(Rogue.run, None, id="loops-when-asked")
-        with pytest.raises(CommandRejectedError, match=r"2 times at: workflow\.query"):
+        with pytest.raises(QueryFailedError, match=r"'asked' is not run .* 2 times\. Deploy code"):
             await handle.query(Rogue.asked, "loops", timeout=SUSPENDED_SECONDS)
+        assert (await handle.describe()).status is WorkflowStatus.RUNNING
+        assert await handle.query(Rogue.count) == 0
         await load.more(3)
+        await handle.signal(Rogue.go, "end")
+        assert await handle.result(timeout=60) == ["end"]
+        assert await handle.query(Rogue.count) == 1
+        with pytest.raises(QueryFailedError, match=r"'asked' is not run"):
+            await handle.query(Rogue.asked, "loops", timeout=SUSPENDED_SECONDS)
+
+
+async def test_a_query_is_asked_again_when_its_workflow_is_resumed(stack: Stack, trap: None) -> None:
+    async with orders_going_on(stack, at_once=3) as (client, _):
+        handle = await client.start(Rogue.run, None, id="loops-until-mended")
+        with pytest.raises(QueryFailedError, match=r"'asked' is not run"):
+            await handle.query(Rogue.asked, "loops", timeout=SUSPENDED_SECONDS)
         stack.trap.unlink()
         await handle.resume()
         assert await handle.query(Rogue.asked, "loops") == []

@@ -202,6 +202,41 @@ class Waiting:
         await workflow.wait_condition(lambda: False)
 
 
+class Endless:
+    """Awaited, it has whatever attribute it is asked for: itself."""
+
+    def __init__(self) -> None:
+        self.steps: Any = asyncio.Event().wait().__await__()
+        self.close = self.steps.close
+        self.throw = self.steps.throw
+
+    def __getattr__(self, name: str) -> Endless:
+        return self
+
+    def __await__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Endless:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.steps)
+
+
+@workflow.defn
+class WaitsForTheEndless:
+    @workflow.run
+    async def run(self) -> None:
+        await Endless()
+
+
+def test_where_code_stands_is_not_asked_of_objects_that_answer_without_end() -> None:
+    play = Play(WaitsForTheEndless)
+    play.begin()
+    [where] = play.program.waiting_for()
+    assert where.startswith("the run method at test_event_loop.py:")
+
+
 def test_what_it_waits_for_is_told_to_people() -> None:
     play = Play(Waiting)
     play.begin("both")

@@ -1,0 +1,84 @@
+"""Whose fault it is when a host dies in user code: what strikes are counted by, and what is not run for them.
+
+Only what a mark names may be at fault. A query's handler harms nobody but who asks it, so it has a mark of its
+own, and what has to run before it can be asked (the replay) is not under that mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.commands import Describe, Query, Resume, Start
+from dalsegno.actors.workflow_actor.instance import Instance
+
+QUERY = "query "
+"""No other mark begins so: those of messages begin with their type, which has a dot."""
+
+LETTING_GO = "letting go of its coroutines"
+"""The mark of code that is put away: its `finally` and `except` blocks run then."""
+
+
+class Struck(Struct, frozen=True):
+    """What has killed hosts too often in one run, with the code that this host has: mark to reason, for people.
+    `causes` keep the run's code from running at all, `queries` only what they name."""
+
+    run_id: str = ""
+    causes: Mapping[str, str] = {}
+    queries: Mapping[str, str] = {}
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run's code must not run any more; None if it may."""
+        return next(iter(self.causes.values()), None)
+
+    def of(self, run_id: str) -> Struck:
+        """The same, said of that run."""
+        return replace(self, run_id=run_id)
+
+    def refusal(self, query: Query, workflow_id: str, run_id: str | None) -> tuple[str, str] | None:
+        """Why this query is not run; None if it may be."""
+        reason = self.queries.get(query_mark(query)) if run_id == self.run_id else None
+        if reason is None:
+            return None
+        text = (
+            f"the query {query.name!r} is not run for workflow {workflow_id!r} any more: {reason}. Deploy code "
+            f"in which its handler is mended, or `dalsegno workflow resume {workflow_id}` to have it tried "
+            "again; the workflow itself and its other queries go on"
+        )
+        return "query_failed", text
+
+
+NOBODY = Struck()
+
+
+def query_mark(query: Query) -> str:
+    return QUERY + query.name
+
+
+def is_query_mark(mark: str) -> bool:
+    return mark.startswith(QUERY)
+
+
+def mark_of(cause: Cause, instance: Instance) -> str:
+    """The same when the same is tried again, and never something else. What is still to be run has a place of
+    its own: it is the same whatever comes first to try it, and however often hosts that cannot run it have
+    recorded something since."""
+    command = cause.command
+    if isinstance(command, Query):
+        return query_mark(command)
+    if isinstance(command, Start) and instance.is_opened_by(command):
+        return cause.name
+    if isinstance(command, Describe):
+        return instance.next_input
+    if cause.held and (not instance.is_behind or isinstance(command, Resume)):
+        return cause.name
+    return instance.next_input
+
+
+def replay_mark_of(cause: Cause, instance: Instance) -> str:
+    """As `mark_of`, while what the run has had before is run again for the cause."""
+    return instance.next_input if isinstance(cause.command, Query) else mark_of(cause, instance)
