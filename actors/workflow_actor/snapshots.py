@@ -40,5 +40,6 @@ class SnapshotSchedule:
             format=SNAPSHOT_FORMAT,
             checksum=checksum(body, run_id, sequence),
             body=body,
-            trim_to=max(0, sequence - self._history_limit),
+            # The newest row stays: it tells the time and the number of what can no longer be read.
+            trim_to=max(0, sequence - max(1, self._history_limit)),
         )

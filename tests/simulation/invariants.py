@@ -264,9 +264,12 @@ class Invariants:
         return any((kept.type, kept.message_id) == (message.type, message.message_id) for kept in mail)
 
     def worked_off(self, message: Message) -> None:
-        """Mail of a workflow that could not be run is deleted."""
-        if message.message_id not in self._dead:
-            self._is_done(decode(message), message.message_id or "")
+        """Mail of a workflow that could not be run is deleted. A message that was kept twice is done when the
+        last of them is."""
+        body = decode(message)
+        workflow_id = getattr(body, "workflow_id", "")
+        if message.message_id not in self._dead and not self._is_kept(workflow_id, message):
+            self._is_done(body, message.message_id or "")
 
     def _is_done(self, body: wire.WireMessage, message_id: str) -> None:
         if isinstance(body, CLIENT_COMMANDS):
