@@ -1,5 +1,5 @@
-"""A module for hosts whose import plants a defect in the engine: when the trap is set, the next commit is durable,
-and what nobody contains is raised before the engine has taken note of all of it."""
+"""A module for hosts whose import plants a defect in the engine: when the trap is set, the next commit is
+durable, and what nobody contains is raised before the engine has taken note of all of it."""
 
 from __future__ import annotations
 
