@@ -123,6 +123,7 @@ def host(
         float, typer.Option(hidden=True, help="After this time an idle workflow leaves memory; for tests.")
     ] = 10.0,
     child: Annotated[tuple[str, str, int] | None, typer.Option(hidden=True)] = None,
+    tell_news: Annotated[bool, typer.Option("--tell-news", hidden=True)] = False,
 ) -> None:
     """Run workflows: a parent process that watches one host process per core.
 
@@ -143,7 +144,7 @@ def host(
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.cli import serving
 
-    configure_service(log_level, log_format)
+    configure_service(log_level, log_format, tells_news=tell_news)
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
@@ -220,7 +221,7 @@ def dev(
     """
     from dalsegno.cli.development import develop
 
-    configure(log_level, log_format)
+    configure_service(log_level, log_format)
     logs = ["--log-level", log_level, "--log-format", log_format]
     raise typer.Exit(develop(modules, folder=folder, task_queue=task_queue, logs=logs, reload=reload))
 

@@ -36,7 +36,7 @@ def develop(modules: Sequence[str], *, folder: str, task_queue: str, logs: Seque
     initialise(broker, database)
     _say_hello(modules, folder, broker)
     specs = [
-        serving.host_spec(modules, broker=broker, database=database, processes=1, flags=logs),
+        serving.host_spec(modules, broker=broker, database=database, processes=1, flags=[*logs, "--tell-news"]),
         serving.worker_spec(modules, broker=broker, flags=["--task-queue", task_queue, *logs]),
     ]
     if not reload:

@@ -7,19 +7,20 @@ import sys
 
 import structlog
 
-from dalsegno.cli import streams
+from dalsegno.cli import news, streams
 from dalsegno.cli.options import Format, Level
 from dalsegno.cli.output import plain
 
 
-def configure_service(level: Level, form: Format = "auto") -> None:
+def configure_service(level: Level, form: Format = "auto", *, tells_news: bool = False) -> None:
     """For hosts, workers and their parents: whatever becomes of standard output and error, they go on."""
     streams.outlive()
-    configure(level, form)
+    configure(level, form, tells_news=tells_news)
 
 
-def configure(level: Level, form: Format = "auto") -> None:
-    """Libraries that log by themselves are heard from warnings on."""
+def configure(level: Level, form: Format = "auto", *, tells_news: bool = False) -> None:
+    """Libraries that log by themselves are heard from warnings on. With `tells_news` what `news` knows of is
+    said in sentences."""
     number = logging.getLevelNamesMapping()[level.upper()]
     for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
     rendering: list[structlog.typing.Processor] = (
@@ -27,15 +28,20 @@ def configure(level: Level, form: Format = "auto") -> None:
         if for_people
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
+    filtering: list[structlog.typing.Processor] = []
+    if tells_news and form != "json":
+        filtering = [news.unless_news(number)]
+        rendering = [*rendering[:-1], news.rendered(rendering[-1])]
     structlog.configure(
         processors=[
+            *filtering,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
             *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(min(number, logging.INFO) if filtering else number),
         logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )

@@ -14,11 +14,10 @@ import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from dalsegno.broker.protocol.messages import HistoryEntry
-from dalsegno.cli.output import as_json, plain
+from dalsegno.cli.output import as_json, plain, utc
 
 COLOURS = {
     "completed": "green",
@@ -177,14 +176,14 @@ def _reason(failure: Any) -> str:
 
 def clock(microseconds: int, now: int | None = None) -> str:
     """A time of day, UTC, to the millisecond; with its date where that is not the one of `now`."""
-    time_of_day = datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+    time_of_day = utc(microseconds).strftime("%H:%M:%S.%f")[:-3]
     if now is None or _day(now) == _day(microseconds):
         return time_of_day
     return f"{_day(microseconds)} {time_of_day}"
 
 
 def _day(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d")
+    return utc(microseconds).strftime("%Y-%m-%d")
 
 
 class Printer:

@@ -7,7 +7,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from dalsegno.payload import JSON_PLAIN, Payload
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 STATUS_COLOURS = {
@@ -26,8 +27,12 @@ STATUS_COLOURS = {
     "terminated": "red",
     "timed_out": "red",
 }
+LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 GAP_COLUMNS = 2
 FOLDED_COLUMNS_MIN = 20
+NOTES = frozenset({"reason"})
+"""Columns that may stand beneath their rows."""
+NOTE_INDENT = 4
 WIDTH_OF_FILES = 100_000
 """Tables are folded for a terminal, never in a file."""
 
@@ -42,11 +47,23 @@ def plain(text: object) -> str:
     )
 
 
+def utc(microseconds: int) -> datetime:
+    """A time since 1970; the year 9999 stands for all that come later."""
+    return datetime.fromtimestamp(min(microseconds // 1_000_000, LAST_SECOND), UTC) + timedelta(
+        microseconds=microseconds % 1_000_000
+    )
+
+
 def moment(microseconds: int | None) -> str:
     """A time for people: UTC, to the second."""
-    if microseconds is None:
-        return ""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if microseconds is None else utc(microseconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_after(microseconds: int | None, earlier: int) -> str:
+    """As `moment`; of the same day as an earlier one it is the time alone."""
+    shown, before = moment(microseconds), moment(earlier)
+    day = len("2026-11-20 ")
+    return shown[day:] if shown[:day] == before[:day] else shown
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -91,27 +108,52 @@ def print_json(value: Any) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
     """For people. Statuses are coloured where the terminal can; without `columns` there is no header.
 
-    The last column is folded to fit a terminal, no other is: IDs, times and statuses stay whole. Where that
-    leaves too little room, each row is a block of lines.
+    On a terminal, IDs, times and statuses stay whole, and columns without any value are left out. The last
+    column is folded to fit, or put beneath its row where it does not fit beside it; where that leaves too
+    little room, too, each row is a block of lines.
     """
     from rich.console import Console
 
     lines = [["" if cell is None else plain(cell) for cell in row] for row in rows]
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
-    stacked = bool(columns) and _width_needed([columns, *lines]) > console.width
+    is_terminal = sys.stdout.isatty()
+    console = Console(width=None if is_terminal else WIDTH_OF_FILES, highlight=False)
+    if is_terminal and columns and lines:
+        used = [number for number in range(len(columns)) if any(line[number] for line in lines)]
+        columns, lines = [columns[n] for n in used], [[line[n] for n in used] for line in lines]
     if title:
         say(title)
     with console.capture() as drawn:
-        if stacked:
-            for number, cells in enumerate(lines):
-                if number:
-                    console.print()
-                facts = [fact for fact in zip(columns, cells, strict=True) if fact[1]]
-                console.print(_drawn([], facts))
-        else:
+        beside_notes = [columns[:-1], *(line[:-1] for line in lines)]
+        if not columns or _width_needed([columns, *lines]) <= console.width:
             console.print(_drawn(columns, lines))
+        elif columns[-1] in NOTES and _width_needed(beside_notes) <= console.width:
+            _print_with_notes(console, columns, lines)
+        else:
+            _print_blocks(console, columns, lines)
     for line in drawn.get().splitlines():
         print(line.rstrip())
+
+
+def _print_with_notes(console: Console, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    with console.capture() as whole:
+        console.print(_drawn(columns[:-1], [line[:-1] for line in lines]))
+    header, *drawn = whole.get().splitlines()
+    console.out(header)
+    for row, line in zip(drawn, lines, strict=True):
+        console.out(row)
+        if line[-1]:
+            console.print(Padding(Text(line[-1]), (0, 0, 0, NOTE_INDENT)))
+
+
+def _print_blocks(console: Console, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    for number, cells in enumerate(lines):
+        if number:
+            console.print()
+        facts = [fact for fact in zip(columns, cells, strict=True) if fact[1]]
+        console.print(_drawn([], facts))
 
 
 def _width_needed(lines: Sequence[Sequence[str]]) -> int:

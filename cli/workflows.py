@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from dalsegno.broker.protocol.messages import Description, HistoryEntry
+from dalsegno.broker.protocol.messages import HistoryEntry
+from dalsegno.cli import descriptions
 from dalsegno.cli.asking import ask, values
 from dalsegno.cli.narration import Narrator, Printer
-from dalsegno.cli.output import moment, print_json, say, table
+from dalsegno.cli.output import moment, moment_after, print_json, say, table
 from dalsegno.cli.waiting import Deadline, waiting
 from dalsegno.client import Client, WorkflowHandle
 from dalsegno.errors import TransientError, WorkflowFailedError
@@ -161,56 +162,8 @@ def describe(broker: str, timeout: float, workflow_id: str, run_id: str | None, 
     told = ask(broker, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe())
     if as_json:
         print_json(told)
-        return
-    table([], [(name, value) for name, value in _facts(told) if value not in (None, "", 0)])
-    if told.pending_activities:
-        say("")
-        table(
-            ["ID", "type", "queue", "state", "attempt", "last failure"],
-            [
-                (
-                    activity.activity_id,
-                    activity.activity_type,
-                    activity.task_queue,
-                    activity.state,
-                    activity.attempt,
-                    activity.last_failure.message if activity.last_failure else "",
-                )
-                for activity in told.pending_activities
-            ],
-            title="pending activities",
-        )
-
-
-def _facts(told: Description) -> list[tuple[str, Any]]:
-    return [
-        ("workflow ID", told.workflow_id),
-        ("run ID", told.run_id),
-        ("type", told.workflow_type),
-        ("task queue", told.task_queue),
-        ("status", told.status),
-        ("reason", told.suspended_reason),
-        ("cancel requested", "yes" if told.cancel_requested else None),
-        ("waiting for", "; ".join(told.waiting_for)),
-        ("timers", told.pending_timers),
-        ("buffered signals", _buffered(told)),
-        ("started (UTC)", moment(told.started_at)),
-        ("closed (UTC)", moment(told.closed_at)),
-        ("next wake-up (UTC)", moment(told.next_wake_up_at)),
-        ("partition", str(told.partition) if told.partition is not None else None),
-        ("host", told.host_id),
-        ("sequence", told.sequence),
-    ]
-
-
-def _buffered(told: Description) -> str:
-    """What was sent and no handler has taken: 3 (approve 2, note 1)."""
-    names = [f"{name} {count}" for name, count in told.buffered_signal_names.items()]
-    others = told.buffered_signals - sum(told.buffered_signal_names.values())
-    if names and others > 0:
-        names.append(f"others {others}")
-    named = f" ({', '.join(names)})" if names else ""
-    return f"{told.buffered_signals}{named}" if told.buffered_signals else ""
+    else:
+        descriptions.show(told)
 
 
 def list_workflows(
@@ -240,8 +193,15 @@ def list_workflows(
     table(
         ["workflow ID", "type", "status", "started (UTC)", "closed (UTC)", "reason"],
         [
-            (r.workflow_id, r.workflow_type, r.status, moment(r.started_at), moment(r.closed_at), r.reason)
-            for r in rows
+            (
+                run.workflow_id,
+                run.workflow_type,
+                run.status,
+                moment(run.started_at),
+                moment_after(run.closed_at, run.started_at),
+                run.reason,
+            )
+            for run in rows
         ],
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -171,6 +173,38 @@ def test_with_reload_open_workflows_go_on_with_the_new_code_and_code_that_is_bro
         assert short.run("workflow", "result", "w-1").document == "after it"
         assert program.out.count("changed: flows.py") >= 2
         assert program.stop() == DONE
+
+
+def test_a_bug_in_workflow_code_is_said_at_once_and_once_and_so_is_that_it_is_mended(short: Shell) -> None:
+    flows = short.folder / "flows.py"
+    flows.write_text(FLOWS.replace("await workflow", "nothing.here()  #"))
+    line = 1 + FLOWS[: FLOWS.index("await workflow")].count("\n")
+    with short.start("dev", "flows", "--reload", "--log-level", "error") as program:
+        program.wait_ready("host")
+        short.run("workflow", "start", "Waiting", "--id", "w-1")
+        until(lambda: "is tried again at" in program.err, "it says so")
+
+        first, second = program.err.splitlines()
+        assert first == (
+            "Workflow 'w-1' (Waiting) is suspended: NameError: name 'nothing' is not defined "
+            f"(flows.py:{line} in run)."
+        )
+        assert re.fullmatch(r"    It is tried again at \d\d:\d\d:\d\d UTC, and whenever .*", second)
+        flows.write_text(FLOWS)
+        until(lambda: "goes on." in program.err, "it says that it is mended")
+        assert program.err.count("is suspended") == 1
+        assert "Workflow 'w-1' (Waiting) goes on." in program.err.splitlines()
+
+
+def test_for_machines_a_bug_in_workflow_code_stays_a_log_line(short: Shell) -> None:
+    (short.folder / "flows.py").write_text(FLOWS.replace("await workflow", "nothing.here()  #"))
+    with short.start("dev", "flows", "--log-format", "json") as program:
+        program.wait_ready("host")
+        short.run("workflow", "start", "Waiting", "--id", "w-1")
+        until(lambda: "workflow_suspended" in program.err, "it says so")
+
+        (told,) = [json.loads(line) for line in program.err.splitlines() if "workflow_suspended" in line]
+        assert (told["level"], told["workflow_id"]) == ("error", "w-1")
 
 
 def test_with_reload_it_may_begin_with_code_that_is_broken(short: Shell) -> None:

@@ -46,6 +46,14 @@ def told(*events: dict[str, Any]) -> list[tuple[str, str, str]]:
             {"type": "RetryPlanned", "number": 1, "failure": {"message": "no answer"}, "retry_at": NOON},
             ("charge #1", "retrying", "no answer (again at 12:00:00.250)"),
         ),
+        (
+            {"type": "Ran", "wants": [{"number": 2, "fire_at": NOON + 86_400_000_000}]},
+            ("timer 2", "set", "to 2020-11-21 12:00:00.250"),
+        ),
+        (
+            {"type": "RetryPlanned", "number": 1, "failure": {"message": "no"}, "retry_at": 2**62},
+            ("charge #1", "retrying", "no (again at 9999-12-31 23:59:59.387)"),
+        ),
         ({"type": "AttemptBegun", "number": 1, "worker": "w"}, ("charge #1", "running", "on w")),
         (
             {"type": "Ran", "wants": [{"number": 2, "fire_at": NOON}]},

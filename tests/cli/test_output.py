@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.cli.output import as_json, moment, plain, ranges, table
+from dalsegno.cli.output import as_json, moment, moment_after, plain, ranges, table
 from dalsegno.payload import Payload
 
 
@@ -63,6 +63,18 @@ def test_moments_are_utc() -> None:
 
     assert moment(int(noon.timestamp() * 1e6)) == "2026-11-20 12:00:00"
     assert moment(None) == ""
+
+
+def test_a_time_of_the_same_day_is_shown_without_it() -> None:
+    noon = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp() * 1e6)
+
+    assert moment_after(noon + 61_000_000, noon) == "12:01:01"
+    assert moment_after(noon + 86_400_000_000, noon) == "2026-11-21 12:00:00"
+    assert moment_after(None, noon) == ""
+
+
+def test_no_time_is_too_late_to_be_shown() -> None:
+    assert moment(2**62) == "9999-12-31 23:59:59"
 
 
 def test_a_table_in_a_file_is_aligned_and_never_folded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +133,25 @@ def test_what_is_empty_takes_no_line_where_rows_are_blocks(
     table(RUNS, [("order-1", "OrderWorkflow", "running", "2026-11-21 04:43:35", None)])
 
     assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == RUNS[:-1]
+
+
+def test_a_reason_that_does_not_fit_beside_its_row_stands_beneath_it(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(80)
+
+    table(RUNS, [RUN, (*RUN[:-1], "")])
+
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["workflow ID", RUN[0], "", RUN[0]]
+    assert lines[2] == f"    {RUN[-1]}"
+
+
+def test_on_a_terminal_a_column_without_values_is_left_out(
+    terminal: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal(200)
+
+    table(RUNS, [(*RUN[:-1], "")])
+
+    assert "reason" not in capsys.readouterr().out

@@ -1,0 +1,88 @@
+"""What `workflow describe` shows people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dalsegno.broker.protocol.messages import Description, PendingActivity
+from dalsegno.cli.output import as_json, moment, say, table
+
+VALUE_CHARACTERS_MAX = 300
+"""Of input and result; --json has them in full."""
+
+
+def show(told: Description) -> None:
+    """Facts, and a table of the activities that are under way; what is not known or nought is left out."""
+    table([], [(name, value) for name, value in _facts(told) if value not in (None, "", 0)])
+    if not told.pending_activities:
+        return
+    say("")
+    rows = [_activity(activity) for activity in told.pending_activities]
+    # A column that is empty throughout would only take room.
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    table(names, [[row[name] for name in names] for row in rows], title="pending activities")
+
+
+def _facts(told: Description) -> list[tuple[str, Any]]:
+    return [
+        ("workflow ID", told.workflow_id),
+        ("run ID", told.run_id),
+        ("type", told.workflow_type),
+        ("task queue", told.task_queue),
+        ("status", told.status),
+        ("reason", told.suspended_reason),
+        ("input", " ".join(map(_cut, told.input)) if told.input else None),
+        ("result", None if told.result is None else _cut(told.result)),
+        ("failure", _failure(told.failure)),
+        ("cancel requested", "yes" if told.cancel_requested else None),
+        ("waiting for", "; ".join(told.waiting_for)),
+        ("timers", told.pending_timers),
+        ("buffered signals", _buffered(told)),
+        ("started (UTC)", moment(told.started_at)),
+        ("closed (UTC)", moment(told.closed_at)),
+        ("next wake-up (UTC)", moment(told.next_wake_up_at)),
+        ("partition", str(told.partition) if told.partition is not None else None),
+        ("host", told.host_id),
+        ("sequence", told.sequence),
+    ]
+
+
+def _activity(activity: PendingActivity) -> dict[str, str]:
+    """By the names of columns. The last is the one that may be folded."""
+    return {
+        "ID": activity.activity_id,
+        "type": activity.activity_type,
+        "queue": activity.task_queue,
+        "state": activity.state.replace("_", " ") + (", asked to stop" if activity.cancel_requested else ""),
+        "attempt": str(activity.attempt),
+        "scheduled (UTC)": moment(activity.scheduled_at),
+        "started (UTC)": moment(activity.started_at),
+        "last heartbeat (UTC)": moment(activity.last_heartbeat_at),
+        "next attempt (UTC)": moment(activity.next_attempt_at),
+        "worker": (activity.worker or "").removeprefix("dalsegno.worker."),
+        "last failure": _failure(activity.last_failure),
+    }
+
+
+def _failure(failure: Any) -> str:
+    """Its type, where it has one, and its message; of one that only wraps another, that one's."""
+    if failure is None:
+        return ""
+    while not failure.type and failure.cause is not None:
+        failure = failure.cause
+    return f"{failure.type}: {failure.message}" if failure.type else failure.message
+
+
+def _cut(value: Any) -> str:
+    text = as_json(value)
+    return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 3]}..."
+
+
+def _buffered(told: Description) -> str:
+    """What was sent and no handler has taken: 3 (approve 2, note 1)."""
+    names = [f"{name} {count}" for name, count in told.buffered_signal_names.items()]
+    others = told.buffered_signals - sum(told.buffered_signal_names.values())
+    if names and others > 0:
+        names.append(f"others {others}")
+    named = f" ({', '.join(names)})" if names else ""
+    return f"{told.buffered_signals}{named}" if told.buffered_signals else ""
