@@ -15,7 +15,7 @@ import sys
 from functools import partial
 
 from dalsegno import _log
-from dalsegno._outlet import Outlet
+from dalsegno._outlet import Outlet, flush_all
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
@@ -69,9 +69,11 @@ def _text(raw: io.RawIOBase, like: object) -> io.TextIOWrapper:
 
 
 def _flush_texts() -> None:
-    """What was printed without the end of its line. Called before the outlets are flushed."""
+    """What was printed without the end of its line, and then all that waits: a process that was forked from one
+    with outlets has not registered that they are to be flushed."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    flush_all()
 
 
 def open_missing() -> None:

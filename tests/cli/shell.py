@@ -122,14 +122,17 @@ class Shell:
             raise TimeoutError(f"dalsegno {' '.join(arguments)} did not end: {err.read_text()}")
         return Done(process.exitcode, out.read_text(), err.read_text())
 
-    def start(self, *arguments: str, **settings: str) -> Program:
-        return Program(self, arguments, settings)
+    def start(self, *arguments: str, err: int | None = None, **settings: str) -> Program:
+        """One command that goes on; `err` is a descriptor for what it says there, instead of a file."""
+        return Program(self, arguments, settings, err)
 
 
 class Program:
     """A command that goes on until it is stopped: host, worker, dev. A context manager that leaves nothing."""
 
-    def __init__(self, shell: Shell, arguments: Sequence[str], settings: dict[str, str]) -> None:
+    def __init__(
+        self, shell: Shell, arguments: Sequence[str], settings: dict[str, str], error: int | None = None
+    ) -> None:
         self.shell = shell
         self._out = shell.folder / f"{arguments[0]}.out"
         self._err = shell.folder / f"{arguments[0]}.err"
@@ -142,7 +145,7 @@ class Program:
                 env={**shell.environment, **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=err,
+                stderr=err if error is None else error,
             )
 
     def __enter__(self) -> Self:

@@ -91,6 +91,20 @@ def test_workflows_go_on_where_they_were_when_the_host_is_killed(dev: Program) -
     assert greeted.document == "Hello, Ann!"
 
 
+def test_its_parent_outlives_a_standard_error_that_nobody_reads_any_more(short: Shell) -> None:
+    """The parent has a warning to say when a host dies."""
+    readable, writable = os.pipe()
+    with short.start("dev", "tests.cli.sample", err=writable) as program:
+        os.close(writable)
+        program.wait_ready("host")
+        os.close(readable)
+
+        program.host_process().kill()
+
+        program.wait_ready("host", times=2)
+        assert program.stop() == DONE
+
+
 def test_no_password_stands_on_the_command_lines_of_its_children(dev: Program) -> None:
     lines = [" ".join(child.cmdline()) for child in dev.children()]
 
