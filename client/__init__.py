@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from dalsegno.client.client import Client, Pong
-from dalsegno.client.errors import NamespaceMissingError, NoAnswerError
+from dalsegno.client.client import Client, Connecting, Pong
+from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
-from dalsegno.client.start_options import StartOptions
+from dalsegno.client.names import Target
+from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
+from dalsegno.client.suspensions import OnSuspended
+from dalsegno.client.timings import ClientTimings
 
-__all__ = ["Client", "NamespaceMissingError", "NoAnswerError", "Pong", "StartOptions", "WorkflowHandle"]
+__all__ = [
+    "Client",
+    "ClientTimings",
+    "Connecting",
+    "NamespaceMissingError",
+    "NoAnswerError",
+    "OnSuspended",
+    "Pong",
+    "StartOptions",
+    "StartOptionsAndArgs",
+    "Target",
+    "UnsendableError",
+    "WorkflowHandle",
+]

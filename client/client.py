@@ -37,7 +37,7 @@ from dalsegno.client.names import Target, result_type_of
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
-from dalsegno.client.timings import Timings
+from dalsegno.client.timings import ClientTimings
 from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
 from dalsegno.policies import WorkflowStatus
 
@@ -73,12 +73,12 @@ class Client:
         *,
         converter: PayloadConverter = DEFAULT_CONVERTER,
         timeout: float = TIMEOUT_SECONDS,
-        timings: Timings | None = None,
+        timings: ClientTimings | None = None,
         on_suspended: OnSuspended = warn,
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
         patience = given.patience("timeout", timeout)
-        self._engine = Engine(Links(broker, timings or Timings()), converter, patience, on_suspended)
+        self._engine = Engine(Links(broker, timings or ClientTimings()), converter, patience, on_suspended)
 
     @classmethod
     def connect(

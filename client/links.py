@@ -13,14 +13,14 @@ from dalsegno.client.errors import NamespaceMissingError
 from dalsegno.client.link import Link
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
-from dalsegno.client.timings import Pauses, Timings
+from dalsegno.client.timings import ClientTimings, Pauses
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, InvalidMessageError
 
 
 class Links:
     """At most one link at a time; a new one is opened when it is asked for, with growing pauses."""
 
-    def __init__(self, broker: Broker, timings: Timings) -> None:
+    def __init__(self, broker: Broker, timings: ClientTimings) -> None:
         self.timings = timings
         self._broker = broker
         self._link: Link | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError
-from dalsegno.client.timings import Timings
+from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import BrokerUnavailableError, DalsegnoError
 
 
 class Patience:
     """What has stood in the way of one request so far."""
 
-    def __init__(self, what: str, timings: Timings) -> None:
+    def __init__(self, what: str, timings: ClientTimings) -> None:
         self._what = what
         self._grace = timings.namespace_grace
         self._reason = "the broker has not confirmed it"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
+class ClientTimings:
     """All in seconds."""
 
     resend: float = 3.0
@@ -24,7 +24,7 @@ class Timings:
 class Pauses:
     """How long to wait between attempts: doubling, with jitter, so that clients don't all come back at once."""
 
-    def __init__(self, timings: Timings) -> None:
+    def __init__(self, timings: ClientTimings) -> None:
         self._timings = timings
         self._longest = timings.pause_min
 

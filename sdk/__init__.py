@@ -2,8 +2,9 @@
 
     from dalsegno import Client, Worker, activity, workflow
 
-Importing this loads what workflow and activity code needs and no more; `Client` and `Worker` are loaded when
-they are first asked for.
+Whatever a public signature mentions or raises can be had from here, but for what `workflow` and `activity` have
+of their own. Importing this loads what workflow and activity code needs and no more; what belongs to `Client`
+and `Worker` is loaded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -12,19 +13,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dalsegno import activity, workflow
+from dalsegno._activities import (
+    ActivityOptions,
+    ActivityOptionsAndArgs,
+)
+from dalsegno._runtime import (
+    ActivityHandle,
+    NotInWorkflowError,
+    ReadOnlyError,
+)
 from dalsegno.errors import (
     ActivityError,
     ApplicationError,
+    BrokerUnavailableError,
     CanceledError,
     CommandRejectedError,
+    ConfigurationError,
     DalsegnoError,
     FailureError,
+    FencedError,
+    InvalidMessageError,
+    NondeterminismError,
     PayloadError,
     QueryFailedError,
+    SchemaError,
+    StoreUnavailableError,
     TerminatedError,
     TimedOutError,
     TimeoutType,
+    TopologyError,
     TransientError,
+    UnreadableRowError,
     UnsupportedError,
     WorkerLostError,
     WorkflowAlreadyStartedError,
@@ -32,7 +51,24 @@ from dalsegno.errors import (
     WorkflowFailedError,
     WorkflowNotFoundError,
 )
+from dalsegno.failure import (
+    Failure,
+    FailureKind,
+)
+from dalsegno.handler_types import (
+    QueryDecorator,
+    QueryMethod,
+    QueryOf,
+    SignalDecorator,
+    SignalMethod,
+    SignalOf,
+)
+from dalsegno.payload import (
+    Payload,
+    PayloadConverter,
+)
 from dalsegno.policies import (
+    ActivityCancellationType,
     Duration,
     RetryPolicy,
     WorkflowIDConflictPolicy,
@@ -41,44 +77,142 @@ from dalsegno.policies import (
 )
 
 if TYPE_CHECKING:
-    from dalsegno.client import Client
-    from dalsegno.workers import Worker
+    from dalsegno.broker.port import (
+        Broker,
+    )
+    from dalsegno.broker.protocol.messages import (
+        Description,
+        HistoryEntry,
+        HostInfo,
+        PartitionInfo,
+        PendingActivity,
+        WorkflowSummary,
+    )
+    from dalsegno.client import (
+        Client,
+        ClientTimings,
+        Connecting,
+        NamespaceMissingError,
+        NoAnswerError,
+        OnSuspended,
+        Pong,
+        StartOptions,
+        StartOptionsAndArgs,
+        Target,
+        UnsendableError,
+        WorkflowHandle,
+    )
+    from dalsegno.workers import (
+        Worker,
+        WorkerTiming,
+    )
 
 __all__ = [
+    "ActivityCancellationType",
     "ActivityError",
+    "ActivityHandle",
+    "ActivityOptions",
+    "ActivityOptionsAndArgs",
     "ApplicationError",
+    "Broker",
+    "BrokerUnavailableError",
     "CanceledError",
     "Client",
+    "ClientTimings",
     "CommandRejectedError",
+    "ConfigurationError",
+    "Connecting",
     "DalsegnoError",
+    "Description",
     "Duration",
+    "Failure",
     "FailureError",
+    "FailureKind",
+    "FencedError",
+    "HistoryEntry",
+    "HostInfo",
+    "InvalidMessageError",
+    "NamespaceMissingError",
+    "NoAnswerError",
+    "NondeterminismError",
+    "NotInWorkflowError",
+    "OnSuspended",
+    "PartitionInfo",
+    "Payload",
+    "PayloadConverter",
     "PayloadError",
+    "PendingActivity",
+    "Pong",
+    "QueryDecorator",
     "QueryFailedError",
+    "QueryMethod",
+    "QueryOf",
+    "ReadOnlyError",
     "RetryPolicy",
+    "SchemaError",
+    "SignalDecorator",
+    "SignalMethod",
+    "SignalOf",
+    "StartOptions",
+    "StartOptionsAndArgs",
+    "StoreUnavailableError",
+    "Target",
     "TerminatedError",
     "TimedOutError",
     "TimeoutType",
+    "TopologyError",
     "TransientError",
+    "UnreadableRowError",
+    "UnsendableError",
     "UnsupportedError",
     "Worker",
     "WorkerLostError",
+    "WorkerTiming",
     "WorkflowAlreadyStartedError",
     "WorkflowClosedError",
     "WorkflowFailedError",
+    "WorkflowHandle",
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
     "WorkflowNotFoundError",
     "WorkflowStatus",
+    "WorkflowSummary",
     "activity",
     "workflow",
 ]
 
-_LAZY = {"Client": "dalsegno.client", "Worker": "dalsegno.workers"}
+_LAZY = {
+    "Broker": "dalsegno.broker.port",
+    "Description": "dalsegno.broker.protocol.messages",
+    "HistoryEntry": "dalsegno.broker.protocol.messages",
+    "HostInfo": "dalsegno.broker.protocol.messages",
+    "PartitionInfo": "dalsegno.broker.protocol.messages",
+    "PendingActivity": "dalsegno.broker.protocol.messages",
+    "WorkflowSummary": "dalsegno.broker.protocol.messages",
+    "Client": "dalsegno.client",
+    "ClientTimings": "dalsegno.client",
+    "Connecting": "dalsegno.client",
+    "NamespaceMissingError": "dalsegno.client",
+    "NoAnswerError": "dalsegno.client",
+    "OnSuspended": "dalsegno.client",
+    "Pong": "dalsegno.client",
+    "StartOptions": "dalsegno.client",
+    "StartOptionsAndArgs": "dalsegno.client",
+    "Target": "dalsegno.client",
+    "UnsendableError": "dalsegno.client",
+    "WorkflowHandle": "dalsegno.client",
+    "Worker": "dalsegno.workers",
+    "WorkerTiming": "dalsegno.workers",
+}
+
+if not TYPE_CHECKING:  # type checkers see what is imported above, and that there is nothing else
+
+    def __getattr__(name: str) -> Any:
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module 'dalsegno' has no attribute {name!r}")
+        return getattr(import_module(module), name)
 
 
-def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module 'dalsegno' has no attribute {name!r}")
-    return getattr(import_module(module), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

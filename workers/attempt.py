@@ -28,7 +28,7 @@ from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExec
 from dalsegno.workers.heartbeat import Heartbeat
 from dalsegno.workers.outbox import Letter, OnSettled, Outbox
 from dalsegno.workers.registry import Registry
-from dalsegno.workers.settings import Timing
+from dalsegno.workers.settings import WorkerTiming
 from dalsegno.workers.threads import Threads
 
 log = get_logger("dalsegno.worker")
@@ -61,7 +61,7 @@ class Bench:
     outcomes: Outbox
     threads: Threads[Payload]
     abandoned: Abandoned
-    timing: Timing
+    timing: WorkerTiming
     worker_queue: str
     """Where grants and cancel requests come in; it may get another name with a new session."""
 

@@ -17,7 +17,7 @@ from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.dispatcher import Dispatcher
-from dalsegno.workers.settings import Timing
+from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
 
@@ -49,7 +49,7 @@ class Intake:
         slots: int,
         spare: int,
         loop: asyncio.AbstractEventLoop,
-        timing: Timing,
+        timing: WorkerTiming,
     ) -> None:
         self._queue = queue
         self._dispatcher = dispatcher

@@ -18,7 +18,7 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.backoff import Backoff
-from dalsegno.workers.settings import Timing
+from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
 
@@ -47,7 +47,7 @@ class Letter:
 class Outbox:
     """Runs on the loop. `post` works at any time, `open` and `close` go with the sessions."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, timing: Timing) -> None:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, timing: WorkerTiming) -> None:
         self._name = name
         self._loop = loop
         self._timing = timing

@@ -12,7 +12,7 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Broker, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 from dalsegno.workers.backoff import Backoff
-from dalsegno.workers.settings import Timing
+from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
 
@@ -31,7 +31,7 @@ class Tenant(Protocol):
 
 
 class SessionKeeper:
-    def __init__(self, broker: Broker, tenant: Tenant, *, name: str, timing: Timing) -> None:
+    def __init__(self, broker: Broker, tenant: Tenant, *, name: str, timing: WorkerTiming) -> None:
         self._broker = broker
         self._tenant = tenant
         self._name = name

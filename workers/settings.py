@@ -18,7 +18,7 @@ WAITING_ROOM_MIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class WorkerTiming:
     """All in seconds. The defaults are for production; tests shorten them."""
 
     started_after: float = 1.0
@@ -50,7 +50,7 @@ class WorkerSettings:
     max_sync_threads: int | None = None
     """How many of them may be sync; None is all."""
     drain_timeout: Duration = 20.0
-    timing: Timing = field(default_factory=Timing)
+    timing: WorkerTiming = field(default_factory=WorkerTiming)
 
     def __post_init__(self) -> None:
         try:

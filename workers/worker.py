@@ -27,7 +27,7 @@ from dalsegno.broker.url import open_broker
 from dalsegno.policies import Duration
 from dalsegno.workers.registry import Registry
 from dalsegno.workers.run import WorkerRun
-from dalsegno.workers.settings import Timing, WorkerSettings
+from dalsegno.workers.settings import WorkerSettings, WorkerTiming
 
 HOST_NAME_CHARACTERS_MAX = 100
 
@@ -49,7 +49,7 @@ class Worker:
         max_concurrent_activities: int = 100,
         max_sync_threads: int | None = None,
         drain_timeout: Duration = 20.0,
-        timing: Timing | None = None,
+        timing: WorkerTiming | None = None,
     ) -> None:
         self._registry = Registry(activities)
         self._settings = WorkerSettings(
@@ -57,7 +57,7 @@ class Worker:
             max_concurrent_activities=max_concurrent_activities,
             max_sync_threads=max_sync_threads,
             drain_timeout=drain_timeout,
-            timing=timing or Timing(),
+            timing=timing or WorkerTiming(),
         )
         self._broker = open_broker(broker) if isinstance(broker, str) else broker
         self.identity = (

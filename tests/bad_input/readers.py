@@ -12,7 +12,7 @@ from dalsegno.actors.supervisor.intake import Intake, Rejected
 from dalsegno.broker.port import Broker, Delivery, Message
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, reply_address
 from dalsegno.client.links import Links
-from dalsegno.client.timings import Timings
+from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Bench
@@ -62,7 +62,7 @@ def worker(message: Message) -> None:
 
 def client(message: Message) -> None:
     """A client, of a message in its reply queue that comes for somebody who waits."""
-    links = Links(cast(Broker, NOWHERE), Timings())
+    links = Links(cast(Broker, NOWHERE), ClientTimings())
     box = links.open_box()
     links._boxes[message.correlation_id or ""] = box
     links._deliver(message)

@@ -11,11 +11,11 @@ from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
 from dalsegno.client import Client
-from dalsegno.client.timings import Timings
+from dalsegno.client.timings import ClientTimings
 from tests.client.fake_host import FakeHost
 from tests.client.flaky_broker import FlakyBroker
 
-IN_HASTE = Timings(resend=0.1, ask_again=0.1, namespace_grace=0.1, pause_min=0.005, pause_max=0.05)
+IN_HASTE = ClientTimings(resend=0.1, ask_again=0.1, namespace_grace=0.1, pause_min=0.005, pause_max=0.05)
 """What is done again after seconds is done again after milliseconds."""
 
 

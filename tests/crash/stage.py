@@ -22,7 +22,7 @@ from dalsegno.broker.embedded import EmbeddedServer
 from dalsegno.broker.topology import DEFAULT_PARTITIONS
 from dalsegno.broker.url import open_broker
 from dalsegno.cli.options import embedded_file, is_embedded
-from dalsegno.client.timings import Timings
+from dalsegno.client.timings import ClientTimings
 from dalsegno.persistence import open_store
 from tests.crash import checks, programs
 from tests.crash.crossing import Page
@@ -41,7 +41,7 @@ HOST_FLAGS = ["--lease-ttl", "2", "--idle-seconds", "0.2", "--history-limit", "3
 """Leases run out soon, workflows leave memory soon, journals are trimmed at once."""
 QUIET_SECONDS = 20.0
 """For all queues to be empty once everything has ended."""
-IMPATIENT = Timings(ask_again=1.0)
+IMPATIENT = ClientTimings(ask_again=1.0)
 """Hosts know in memory alone who waits for a result: whoever waits asks the next one sooner than in 20 s."""
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from dalsegno.broker.port import Broker
-from dalsegno.workers import Timing, Worker
+from dalsegno.workers import Worker, WorkerTiming
 from tests.workers.engine import Engine
 from tests.workers.fake_broker import FakeBroker
 
-QUICK = Timing(
+QUICK = WorkerTiming(
     started_after=0.05,
     ask_again_after=0.05,
     reconnect_after=0.01,

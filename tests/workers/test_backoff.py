@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dalsegno.client.timings import Pauses
-from dalsegno.client.timings import Timings as ClientTimings
+from dalsegno.client.timings import ClientTimings, Pauses
 from dalsegno.workers.backoff import Backoff
-from dalsegno.workers.settings import Timing
+from dalsegno.workers.settings import WorkerTiming
 
 LONGEST_SECONDS = 2.0
 TRIES = 50
 
 
 def test_a_worker_tries_to_reach_its_broker_every_two_seconds_however_long_it_was_away() -> None:
-    timing = Timing()
+    timing = WorkerTiming()
     backoff = Backoff(timing.reconnect_after, timing.reconnect_after_max)
 
     waits = [backoff.next_seconds() for _ in range(TRIES)]
