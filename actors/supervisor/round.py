@@ -52,6 +52,8 @@ class Entry:
     opened: list[RunOpened] = field(default_factory=list)
     changed: list[RunChanged] = field(default_factory=list)
     seen: list[SeenRow] = field(default_factory=list)
+    is_news: bool = False
+    """What `opened` and `changed` say is more than what was said before, in other words."""
     move_wake_up: bool = False
     forced: bool = False
     halt: Halt | None = None
@@ -66,6 +68,7 @@ class Entry:
         state = self.actor.instance.state
         assert state is not None
         self.move_wake_up = True
+        self.is_news = True
         self.changed.append(
             RunChanged(run_id=state.info.run_id, status=state.status, reason=shown_reason(state))
         )
@@ -174,6 +177,7 @@ class RoundBuilder:
                 )
             )
         if (changed := activation.changed) is not None:
+            entry.is_news |= changed.is_news
             entry.changed.append(
                 RunChanged(
                     run_id=changed.run_id,

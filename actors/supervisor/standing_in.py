@@ -97,9 +97,9 @@ class StandingIn:
         reason = reason[:REASON_LIMIT].replace("\0", "\ufffd")
         halted = self._halts.met(workflow_id, reason, now=self._engine.now())
         if before is None or before.reason != reason:
-            log.error(
-                "workflow_halted", workflow_id=workflow_id, partition=self._wards.partition, reason=reason
-            )
+            # The text may be another at each try.
+            tell = log.error if before is None else log.info
+            tell("workflow_halted", workflow_id=workflow_id, partition=self._wards.partition, reason=reason)
         # A stand-in that fails as well is not tried at once.
         pause = (halted.retry_at - self._engine.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)

@@ -22,13 +22,15 @@ class RunStart(Struct, frozen=True, kw_only=True):
 
 
 class RunChange(Struct, frozen=True, kw_only=True):
-    """The run's visible status changed. `outcome` is CBOR (see `codec.decode_outcome`), once it has ended."""
+    """The run's visible status changed. `outcome` is CBOR (see `codec.decode_outcome`), once it has ended.
+    `is_news`: not merely that a try at suspended code has failed as the one before, in other words."""
 
     run_id: str
     status: WorkflowStatus
     closed_at: int | None
     reason: str | None
     outcome: bytes | None
+    is_news: bool = True
 
 
 class SnapshotDue(Struct, frozen=True, kw_only=True):

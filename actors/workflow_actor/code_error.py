@@ -36,6 +36,12 @@ def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     return WorkflowCodeError(f"{what} {reason}" if what else reason, whole_of(error, STACK_CHARACTERS_MAX))
 
 
+def place_of_bug(reason: str) -> tuple[str, str]:
+    """Type and line of what `code_error` has told, without the text in between."""
+    _, _, site = reason.rpartition("(")
+    return reason.partition(":")[0], site if reason.endswith(")") else ""
+
+
 def _told(error: BaseException, level: int = 0) -> str:
     """With what a group holds: its own text does not say it."""
     message = message_of(error, REASON_CHARACTERS_MAX)

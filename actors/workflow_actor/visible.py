@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from dalsegno.actors.workflow_actor.activation import RunChange, RunStart
+from dalsegno.actors.workflow_actor.code_error import place_of_bug
 from dalsegno.actors.workflow_actor.codec import encode_memo, encode_outcome
 from dalsegno.actors.workflow_actor.commands import (
     Caller,
@@ -17,7 +18,7 @@ from dalsegno.actors.workflow_actor.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.effects import AnswerEffect
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.state import Suspension, WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -97,7 +98,17 @@ def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) ->
         closed_at=None if outcome is None else outcome.closed_at,
         reason=_short(after.reason),
         outcome=None if outcome is None else encode_outcome(outcome),
+        is_news=not _is_stuck_alike(before.suspension, after.suspension),
     )
+
+
+def _is_stuck_alike(before: Suspension | None, after: Suspension | None) -> bool:
+    """Reasons may hold what is another at each try: the address of an object, a time."""
+    if before is None or after is None or (before.kind, before.fingerprint) != (after.kind, after.fingerprint):
+        return False
+    if after.kind == "bug":
+        return place_of_bug(before.reason) == place_of_bug(after.reason)
+    return after.kind in ("nondeterminism", "corrupt")
 
 
 def shown_reason(state: WorkflowState) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dalsegno.actors.supervisor import suspensions
 from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
 from tests.supervisor.scripted_world import ScriptedWorld, await_result, command, signal, start
 from tests.workflow_actor.rig import DONE, ScriptedCode, timer
@@ -53,6 +55,40 @@ def test_a_bug_in_workflow_code_is_an_error_in_the_log_once_however_often_it_is_
     assert (values["workflow_id"], values["workflow_type"]) == ("w", "order")
     assert BUG in values["reason"]
     assert values["next_try_at"] is not None
+
+
+def told_anew(text: str = "ValueError: {} is not an order (orders.py:7 in run)") -> ScriptedCode:
+    """Each try at it fails with another text."""
+    tries = count()
+    return ScriptedCode(
+        lambda index, _: [timer(1, LATER)] if index == 0 else WorkflowCodeError(text.format(next(tries)))
+    )
+
+
+def test_a_bug_whose_text_is_another_at_each_try_is_said_once(
+    said: list[tuple[str, str, dict[str, Any]]],
+) -> None:
+    world = ScriptedWorld(told_anew())
+    world.own()
+    world.deliver(start(replies=("accepted", "result"), tell_suspended=True))
+    world.deliver(signal("s"))
+    world.go_on()
+    world.live_through(40)
+
+    ((level, event, _),) = said
+    assert (level, event) == ("error", "workflow_suspended")
+    assert len([m for m in world.sent if m.correlation_id == "call start-1"]) == 2, "accepted, and suspended"
+    assert "0 is not an order" not in (world.database.shown[run_id("w", "start-1")][1] or "")
+
+
+def test_a_bug_at_another_line_is_said_again(said: list[tuple[str, str, dict[str, Any]]]) -> None:
+    world = ScriptedWorld(told_anew("ValueError: no such order (orders.py:{} in run)"))
+    world.own()
+    world.deliver(start())
+    world.deliver(signal("s"))
+    world.go_on()
+    world.live_through(5)
+    assert len(said) > 1
 
 
 def test_code_that_was_mended_is_said_to_go_on(said: list[tuple[str, str, dict[str, Any]]]) -> None:
