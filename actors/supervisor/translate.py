@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid5
 
 from msgspec import Struct
@@ -243,7 +245,7 @@ def _answer(effect: AnswerEffect) -> wire.Reply:
             workflow_id=effect.workflow_id,
             run_id=effect.run_id,
         )
-    description = None if effect.description is None else wire.Description(**effect.description)
+    description = None if effect.description is None else _description(effect.description)
     return wire.Reply(
         kind=effect.kind,
         workflow_id=effect.workflow_id,
@@ -255,6 +257,12 @@ def _answer(effect: AnswerEffect) -> wire.Reply:
         description=description,
         error=error,
     )
+
+
+def _description(fields: Mapping[str, Any]) -> wire.Description:
+    """Of the wire's own kinds in all its parts, which leave out what there is nothing to say for."""
+    pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
+    return wire.Description(**{**fields, "pending_activities": pending})
 
 
 def _task_message(effect: TaskEffect, message_id: str, content_type: str | None) -> Message:
