@@ -190,6 +190,9 @@ def list_workflows(
         for row in rows:
             print_json(row)
         return
+    if not rows:
+        say("No runs." if not status and not workflow_type else "No runs that fit.")
+        return
     table(
         ["workflow ID", "type", "status", "started (UTC)", "closed (UTC)", "reason"],
         [

@@ -52,6 +52,15 @@ def test_flags_are_not_shown_as_if_they_took_a_value(shell: Shell, command: list
     assert "bool" not in out
 
 
+def test_a_shell_is_told_how_a_command_goes_on(shell: Shell) -> None:
+    done = shell.run(_DALSEGNO_COMPLETE="complete_bash", COMP_WORDS="dalsegno workflow l", COMP_CWORD="2")
+    offered = shell.run("--help").out
+
+    assert (done.exit_code, done.out.split()) == (DONE, ["list"])
+    assert "--install-completion" in offered
+    assert "--show-completion" in offered
+
+
 def test_help_does_not_quote_urls_of_the_environment(shell: Shell) -> None:
     done = shell.run("host", "--help", DALSEGNO_BROKER="amqp://user:secret@localhost/")
 

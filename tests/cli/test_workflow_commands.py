@@ -263,6 +263,14 @@ def test_machines_get_a_history_with_every_event(dev: Program, greeted: Done) ->
     assert [event["type"] for entry in entries for event in entry["events"]][-1] == "RunClosed"
 
 
+def test_a_list_of_nothing_says_that_there_is_nothing(dev: Program) -> None:
+    told = dev.shell.run("workflow", "list", "--type", "Unheard")
+    document = dev.shell.run("workflow", "list", "--type", "Unheard", "--json")
+
+    assert (told.exit_code, told.out) == (DONE, "No runs that fit.\n")
+    assert (document.exit_code, document.out) == (DONE, "")
+
+
 def test_runs_are_listed_newest_first(dev: Program, greeted: Done) -> None:
     dev.shell.run("workflow", "start", "Greeting", "--id", "g-2", "--input", '"Bob"', "--wait")
 
