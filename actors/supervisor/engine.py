@@ -19,7 +19,7 @@ from uuid import uuid4
 from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor import dead_letters
+from dalsegno.actors.supervisor import dead_letters, word_of_effects
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.outbox import Outbox
@@ -328,7 +328,7 @@ class Engine:
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.task_queue_found_empty(workflow_id, probe)
+            supervisor.tell(workflow_id, word_of_effects.lost(probe))
 
     def tick(self) -> None:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
@@ -418,7 +418,7 @@ class Engine:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.effect_unsendable(workflow_id, run_id, effect_id, reason)
+            supervisor.tell(workflow_id, word_of_effects.unsendable(run_id, effect_id, reason))
         else:
             # Its new owner will find out by itself.
             self.outbox.forget(self._shipping.durable_id(run_id, effect_id))
@@ -427,7 +427,7 @@ class Engine:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.effect_parked(workflow_id, run_id, effect_id)
+            supervisor.tell(workflow_id, word_of_effects.parked(run_id, effect_id, now=self.now()))
 
     # --- messages that are no workflow's ----------------------------------------------------------------------
 

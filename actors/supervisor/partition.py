@@ -28,17 +28,9 @@ from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import (
-    FailEffect,
-    Park,
-    ResendTask,
-    Settle,
-    Start,
-    Suspend,
-    WakeUp,
-)
+from dalsegno.actors.workflow_actor.commands import Settle, Start, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.effects import Effect
-from dalsegno.actors.workflow_actor.instance import Activation, Instance, Probe
+from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
@@ -47,9 +39,6 @@ from dalsegno.policies import WorkflowStatus
 log = get_logger()
 
 A = TypeVar("A", bound=WorkflowActor)
-
-PARKED_FOR = 10_000_000
-"""Microseconds after which a parked effect is looked at again."""
 
 
 class Delivered(Struct, frozen=True):
@@ -367,19 +356,7 @@ class PartitionSupervisor(LightActor):
         if status is not None and status.closed and actor.actor_inbox.empty() and not instance.has_outstanding:
             self._retire(actor)
 
-    def effect_parked(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
-        park = Park(effects=(effect_id,), retry_at=self.engine.now() + PARKED_FOR, run_id=run_id)
-        self._tell(workflow_id, Cause(park, name="park"))
-
-    def effect_unsendable(self, workflow_id: str, run_id: str, effect_id: tuple[int, int], reason: str) -> None:
-        command = FailEffect(effect=effect_id, reason=reason, run_id=run_id)
-        self._tell(workflow_id, Cause(command, name="unsendable"))
-
-    def task_queue_found_empty(self, workflow_id: str, probe: Probe) -> None:
-        command = ResendTask(activity_id=probe.activity_id, attempt=probe.attempt)
-        self._tell(workflow_id, Cause(command, name="lost task"))
-
-    def _tell(self, workflow_id: str, cause: Cause) -> None:
+    def tell(self, workflow_id: str, cause: Cause) -> None:
         self.child(workflow_id).actor_ref.tell(cause)
         self.engine.request_work()
 

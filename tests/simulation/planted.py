@@ -14,7 +14,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
-from dalsegno.actors.supervisor.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.stand_in import StandIn
@@ -126,10 +126,10 @@ def result_accepted_without_its_token() -> AbstractContextManager[Any]:
 
 
 def lost_activity_not_sent_again() -> AbstractContextManager[Any]:
-    def nothing(self: PartitionSupervisor, workflow_id: str, probe: Probe) -> None:
+    def nothing(self: Engine, partition: int, workflow_id: str, probe: Probe) -> None:
         """The probe is not answered."""
 
-    return patch.object(PartitionSupervisor, "task_queue_found_empty", nothing)
+    return patch.object(Engine, "task_queue_found_empty", nothing)
 
 
 def stale_actor_kept_after_a_failed_commit() -> AbstractContextManager[Any]:
