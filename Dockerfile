@@ -3,7 +3,7 @@ FROM python:3.13-slim AS build
 COPY --from=ghcr.io/astral-sh/uv:0.13 /uv /bin/uv
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project
+RUN uv sync --locked --no-dev --all-extras --no-install-project
 COPY sdk sdk
 COPY actors actors
 COPY broker broker
@@ -12,7 +12,7 @@ COPY client client
 COPY persistence persistence
 COPY verification verification
 COPY workers workers
-RUN uv sync --locked --no-dev --no-editable
+RUN uv sync --locked --no-dev --all-extras --no-editable
 
 FROM python:3.13-slim
 RUN useradd --create-home dalsegno

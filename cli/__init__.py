@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def main() -> int:
@@ -13,6 +14,19 @@ def main() -> int:
     from dalsegno.cli.streams import open_missing
 
     open_missing()
-    from dalsegno.cli.app import run
-
+    try:
+        from dalsegno.cli.app import run
+    except ModuleNotFoundError as error:
+        return _without(error)
     return run()
+
+
+def _without(error: ModuleNotFoundError) -> int:
+    """The exit code for a person who must install something, who is told what; else the error goes on."""
+    from dalsegno.extras import missing_extra
+
+    missing = missing_extra(error)
+    if missing is None:
+        raise error
+    print(f"dalsegno: {missing}", file=sys.stderr)
+    return 2

@@ -29,6 +29,7 @@ from dalsegno.errors import (
     TransientError,
     WorkflowFailedError,
 )
+from dalsegno.extras import missing_extra
 
 DONE = 0
 FAILED = 1
@@ -119,6 +120,10 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
         complain(sentence_of(error))
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the edge of the program: what comes here is a defect of ours
+        missing = missing_extra(error) if isinstance(error, ImportError) else None
+        if missing is not None:
+            complain(str(missing))
+            return USAGE
         if os.environ.get("DALSEGNO_LOG_LEVEL") == "debug":
             traceback.print_exc()
         complain(

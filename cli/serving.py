@@ -1,4 +1,7 @@
-"""Hosts and workers as processes: what `host`, `worker` and `dev` start."""
+"""Hosts and workers as processes: what `host`, `worker` and `dev` start.
+
+What only hosts need is imported where a host begins: a worker runs without the extra `host`.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,17 @@ from dalsegno._log import get_logger
 from dalsegno._outlet import exit_now
 from dalsegno.actors.supervisor import fail_stop, parent_watch
 from dalsegno.actors.supervisor.child import ChildSpec, Launch
-from dalsegno.actors.supervisor.parent import Parent, ParentSettings
 from dalsegno.actors.supervisor.watchdog import START_SECONDS, WatchdogSettings
 from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
 from dalsegno.cli.failures import DONE
-from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import say
 from dalsegno.errors import ConfigurationError, DalsegnoError, StoreUnavailableError
-from dalsegno.persistence.port import Store
 
 if TYPE_CHECKING:
     from dalsegno.actors.supervisor.settings import HostSettings
+    from dalsegno.persistence.port import Store
 
 log = get_logger()
 
@@ -54,6 +55,8 @@ def awaited_store(database: str, *, beat: Callable[[], None] = lambda: None) -> 
 
     One log line per try; `beat` is called as often, to show that we live. Raises ConfigurationError.
     """
+    from dalsegno.cli.namespace import checked_store
+
     delay, longest = STORE_RETRY_SECONDS
     while True:
         beat()
@@ -154,6 +157,8 @@ def program(command: str, modules: Sequence[str]) -> list[str]:
 def supervise(specs: Sequence[ChildSpec], *, database: str, start_seconds: float = START_SECONDS) -> int:
     """The parent, until it is asked to stop; the exit code. `start_seconds`: what children have to import their
     modules."""
+    from dalsegno.actors.supervisor.parent import Parent, ParentSettings
+
     settings = ParentSettings(watchdog=WatchdogSettings(start_seconds=start_seconds))
     store = awaited_store(database)
     try:

@@ -16,6 +16,7 @@ DalsegnoError
   ConfigurationError            a URL, setting or schema is wrong; a person must change it
     TopologyError                 the broker holds a queue or exchange with other arguments
     SchemaError                   the tables are missing, too old or too new
+    MissingExtraError             what was used comes with an extra that is not installed
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
   FailureError                  what workflow and activity code raises and catches on purpose
@@ -135,6 +136,10 @@ class TopologyError(ConfigurationError):
 
 class SchemaError(ConfigurationError):
     """The database's tables are missing, too old or too new for this version."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """What was used comes with an extra of the installation that is not there; the sentence names it."""
 
 
 class NondeterminismError(DalsegnoError):

@@ -38,6 +38,7 @@ _processes.set_forkserver_preload(
         "typer._adapters",
         "alembic.command",
         "dalsegno.cli.serving",
+        "dalsegno.cli.namespace",
         "dalsegno.cli.app",
         "dalsegno.cli.cluster",
         "dalsegno.cli.workflows",
