@@ -191,6 +191,14 @@ class Session(Protocol):
     @property
     def is_open(self) -> bool: ...
 
+    @property
+    def is_blocked(self) -> bool:
+        """The broker has an alarm and says so: what is published waits until it is over."""
+
+    @property
+    def channel_max(self) -> int | None:
+        """How many publishers or consumers it can have open at a time; None where nobody counts."""
+
     async def declare(self, topology: Topology) -> None:
         """Declare exchanges, queues, bindings. Raises TopologyError where one exists with other arguments,
         naming it, the difference as far as the broker tells it, and what to do."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.hearing import Hearing
 from dalsegno.actors.supervisor.namespace_keeper import NamespaceKeeper
 from dalsegno.actors.supervisor.services import OnService, Service
 from dalsegno.actors.supervisor.state_log import StateLog
@@ -38,6 +39,13 @@ RETRY_SECONDS = (0.2, 1.5)
 
 WATCH_SECONDS = 10.0
 """Between two looks at consumers that may be starved; the second look decides."""
+
+CHANNELS_BESIDE = 8
+"""What a session's connection needs beside one channel for each partition, which a host may all have: the
+queues that every host serves, questions, declarations, and what is closing while its successor opens."""
+
+SETTLED_SECONDS = 10.0
+"""A session that lasted so long was a good one: if it is lost, the next is opened without a pause."""
 
 
 class LinkListener(Protocol):
@@ -74,6 +82,7 @@ class BrokerLink:
         name: str,
         declare: Callable[[Session], Awaitable[None]],
         generation: int,
+        partitions: int,
         prefetch: int,
     ) -> None:
         self._broker = broker
@@ -83,7 +92,13 @@ class BrokerLink:
         self._namespace = NamespaceKeeper(
             declare, session=lambda: self._session, declared=listener.namespace_declared, said=self._said
         )
+        self.hearing = Hearing(
+            partitions=partitions,
+            name=name,
+            mend=self.mend_namespace,
+        )
         self._generation = generation
+        self._channels_needed = partitions + CHANNELS_BESIDE
         self._prefetch = prefetch
         self._session: Session | None = None
         self._unready: Session | None = None
@@ -137,10 +152,12 @@ class BrokerLink:
                 if first:
                     first = False
                     ready()
-                delay = RETRY_SECONDS[0]
+                opened_at = asyncio.get_running_loop().time()
                 await self._lost.wait()
                 await self._drop()
-                continue
+                if asyncio.get_running_loop().time() - opened_at >= SETTLED_SECONDS:
+                    delay = RETRY_SECONDS[0]
+                    continue
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
             delay = min(delay * 2, RETRY_SECONDS[1])
 
@@ -149,18 +166,44 @@ class BrokerLink:
         session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
         self._unready = session
         try:
+            self._check_channels(session)
             await self._namespace.declare(session)
+            await self.hearing.prove(session)
             self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
         except BaseException:
             await session.close()
             raise
         self._unready, self._session = None, session
         self._listener.publisher_opened()
+        self._spawn(self._watch_hearing(session))
         self._spawn(self._watch_deliveries(session))
         for service in list(self._services.values()):
             self._spawn(service.serve(session))
         for number in sorted(self._wanted):
             self.open_channel(number)
+
+    def _check_channels(self, session: Session) -> None:
+        allowed = session.channel_max
+        if allowed is not None and allowed < self._channels_needed:
+            partitions = self._channels_needed - CHANNELS_BESIDE
+            raise ConfigurationError(
+                f"RabbitMQ allows {allowed} channels a connection (its channel_max), and a host of "
+                f"{partitions} partitions needs {self._channels_needed}: set channel_max to that at least "
+                "(its default is 2047), or make the namespace with fewer partitions"
+            )
+
+    async def _watch_hearing(self, session: Session) -> None:
+        try:
+            await self.hearing.keep_proving(session)
+        except DalsegnoError as error:
+            log.debug("probe_failed", reason=str(error))  # the session is ending
+        if self._session is session and session.is_open:
+            log.error(
+                "cut_off",
+                reason="the broker answers, but has taken no message for "
+                f"{self.hearing.silent_seconds:.0f} s: its node may be cut off from its cluster",
+            )
+            self._lost.set()
 
     async def _drop(self) -> None:
         """Everything of the session is gone, whatever part of it broke first."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVarTuple
 
@@ -23,11 +23,13 @@ from dalsegno.actors.supervisor.broker_link import BrokerLink
 from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
 from dalsegno.actors.supervisor.control import VERSION, Control
+from dalsegno.actors.supervisor.cut_off import CutOffWatch
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.fail_stop import Escaped, contained, end_process, guarded, watch_loop
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.host_mail import HostMail
 from dalsegno.actors.supervisor.host_supervisor import (
+    CutOff,
     HostOptions,
     HostSupervisor,
     Hurry,
@@ -35,8 +37,8 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Offered,
     Released,
 )
+from dalsegno.actors.supervisor.lookups import Lookups
 from dalsegno.actors.supervisor.loop_beat import LoopBeat
-from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
@@ -52,7 +54,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError
-from dalsegno.persistence.port import LeaseRow, Loaded, Reader, Remains, Round, RoundOutcome, Store
+from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
 
 log = get_logger()
 
@@ -62,7 +64,7 @@ TICK_SECONDS = 0.1
 PULSE_SECONDS = 0.25
 
 
-class Host:
+class Host(Lookups):
     """One host process's life. Build it inside a running loop, then `await run()`."""
 
     def __init__(
@@ -116,9 +118,11 @@ class Host:
             name=f"dalsegno host {self._host_id}",
             declare=self._watermark.declare,
             generation=namespace.generation,
+            partitions=namespace.partitions,
             prefetch=settings.prefetch,
         )
         self._mail = HostMail(self._link, self.engine.outbox, self._tell_supervisor, escaped)
+        self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._task_queues = TaskQueues(self._loop, lambda: self._link.session)
         self._control = Control(
             outbox=self.engine.outbox,
@@ -185,6 +189,7 @@ class Host:
         if self.engine.partitions and not self._validity.holds(self._host_id):
             # Seen here too, in case the supervisor's thread is the one that hangs.
             self.lost("their time has run out")
+        self._cut_off.look(has_others=len(self._peers) > 1)
         self.engine.tick()
 
     def _watch_parent(self) -> None:
@@ -308,7 +313,7 @@ class Host:
         self._ended.set()
         log.error("parent_gone", host_id=self._host_id)
 
-    def _tell_supervisor(self, message: Hurry | Leave | Offered | Released) -> None:
+    def _tell_supervisor(self, message: CutOff | Hurry | Leave | Offered | Released) -> None:
         if self._supervisor is not None and self._supervisor.is_alive():
             self._supervisor.tell(message)
 
@@ -385,66 +390,6 @@ class Host:
         self._clock.heard(outcome.now)
         self._watermark.committed()
         self.engine.committed(outcome)
-
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
-            return reader.load(keys)
-
-        done = partial(self.engine.loaded, partition)
-        unreadable = partial(self.engine.unreadable, partition)
-        self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        self._threads.read(
-            lambda reader: reader.seen(workflow_id, [message_id]),
-            partial(self.engine.seen_found, partition, workflow_id, message_id),
-            what="seen",
-        )
-
-    def read_remains(self, partition: int, workflow_id: str) -> None:
-        found = partial(self.engine.remains_found, partition, workflow_id)
-        unreadable = partial(found, Remains())
-        read, keys = self._threads.read_each, [workflow_id]
-        read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
-
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
-        self._threads.read(
-            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
-            partial(self.engine.mail_found, partition, workflow_id, after),
-            what="mail",
-        )
-
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        self._strike_lookup.ask(partition, workflow_id, run_id)
-
-    def _read_strikes(
-        self, run_ids: Sequence[str], then: Callable[[Mapping[tuple[str, str], int]], None]
-    ) -> None:
-        self._threads.read(lambda _: self._membership.strikes(run_ids), then, what="strikes")
-
-    def clear_strikes(self, run_id: str) -> None:
-        self._threads.read(
-            lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
-        )
-
-    def find_due(self, partition: int, before: int, limit: int) -> None:
-        slots = self._slots(partition)
-        self._threads.read(
-            lambda reader: reader.due(slots, before=before, limit=limit),
-            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
-            what="due",
-        )
-
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
-        slots = self._slots(partition)
-        self._threads.read(
-            lambda reader: reader.suspended(slots, after=after, limit=limit),
-            partial(self.engine.suspended_found, partition, after),
-            what="suspended",
-        )
-
-    def _slots(self, partition: int) -> range:
-        return range(partition, topology.SLOTS, self.engine.partition_count)
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         found_empty = partial(self.engine.task_queue_found_empty, partition, workflow_id, probe)

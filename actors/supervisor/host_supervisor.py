@@ -85,7 +85,15 @@ class Leave:
     """Give everything up, then go. Said twice it is the same."""
 
 
-Message = Tick | Hurry | Offered | Released | Leave
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """The broker takes nothing from us: give everything up at once, so that others take it, and hold nothing
+    until `reason` is None again."""
+
+    reason: str | None
+
+
+Message = Tick | Hurry | Offered | Released | Leave | CutOff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,7 @@ class HostSupervisor(pykka.ThreadingActor):
         """When the first of the other hosts will be found dead, unless it renews its row."""
         self._failures = 0
         self._leaving = False
+        self._cut_off: str | None = None
         self._has_ended = False
         self._told_orphaned = False
         self._told_silent = False
@@ -189,6 +198,8 @@ class HostSupervisor(pykka.ThreadingActor):
     def _note(self, message: Message) -> None:
         if isinstance(message, Leave):
             self._leaving = True
+        elif isinstance(message, CutOff):
+            self._cut_off = message.reason
         elif self._tenure is not None:
             one_lease_from_now = self._clock() + self._ttl
             if isinstance(message, Released):
@@ -200,6 +211,10 @@ class HostSupervisor(pykka.ThreadingActor):
         self._watch_parent()
         if self._tenure is None and self._leaving:
             self._finish()
+            return
+        if self._cut_off is not None:
+            self._lose(self._cut_off)
+            self._delete_rows()
             return
         if self._options.beat.is_silent:
             raise _LoopSilentError

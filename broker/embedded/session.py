@@ -81,6 +81,14 @@ class EmbeddedSession:
             raise
         self._is_ours_to_end = False
 
+    @property
+    def is_blocked(self) -> bool:
+        return False
+
+    @property
+    def channel_max(self) -> int | None:
+        return None
+
     async def declare(self, topology: Topology) -> None:
         await self.request(lambda number: Declare(number, topology))
 

@@ -6,10 +6,12 @@ to live on.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from aio_pika.abc import AbstractChannel as AbstractAioChannel
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity
 
@@ -47,6 +49,8 @@ class Declarations:
     def __init__(self, link: Link, *, seconds: float) -> None:
         self._link = link
         self._seconds = seconds
+        self._asking = asyncio.Lock()
+        self._questions: AbstractAioChannel | None = None
 
     async def declare(self, topology: Topology) -> None:
         async with self._channel() as channel:
@@ -99,14 +103,28 @@ class Declarations:
             return answer.message_count or 0
 
     async def queue_depth(self, name: str) -> int | None:
-        async with self._channel() as channel:
+        """Questions share a channel, one after the other. A refusal costs it, and the next opens another."""
+        async with self._asking:
             try:
-                answer = await self._link.answer(channel.queue_declare(name, passive=True))
+                if self._questions is None:
+                    self._questions = await self._link.channel(confirms=False)
+                underlay = await self._link.underlay(self._questions)
+                answer = await self._link.answer(underlay.queue_declare(name, passive=True))
             except ChannelNotFoundEntity:
+                await self._close_questions()
                 return None
             except AMQPChannelError as error:
+                await self._close_questions()
                 raise topology_failure(f"queue {name!r}", error) from error
+            except BaseException:
+                await self._close_questions()
+                raise
             return answer.message_count or 0
+
+    async def _close_questions(self) -> None:
+        questions, self._questions = self._questions, None
+        if questions is not None:
+            await self._link.shut(questions)
 
     async def _ask(self, call: Awaitable[T], subject: str) -> T:
         try:

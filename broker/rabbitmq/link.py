@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.exceptions import AMQPChannelError
+from pamqp import commands as spec
 
 from dalsegno.broker.port import Fault
 from dalsegno.broker.rabbitmq.address import Address
@@ -25,6 +27,8 @@ PROBED_EXCHANGE = "amq.direct"
 
 DEFAULT_FRAME_MAX = 131_072
 """Where the broker names no limit."""
+CHANNEL_MAX = 65_535
+"""What fits into a frame's head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Link:
         self._on_lost: Callable[[str], None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self.tap = tap
+        self._numbers: set[int] = set()
+        """Of channels that are being opened; the library knows the others."""
         self.is_tapped = False
         """Known once watched: frames do come by the tap, under the numbers of their channels."""
 
@@ -93,9 +99,18 @@ class Link:
     @property
     def frame_max(self) -> int:
         """The largest frame in bytes, head and end included."""
+        return self._tune.frame_max or DEFAULT_FRAME_MAX
+
+    @property
+    def _tune(self) -> spec.Connection.Tune:
         transport = self._connection.transport
         assert transport is not None, "the connection is open"
-        return transport.connection.connection_tune.frame_max or DEFAULT_FRAME_MAX
+        return transport.connection.connection_tune
+
+    @property
+    def channel_max(self) -> int:
+        """How many channels the broker allows this connection."""
+        return self._tune.channel_max or CHANNEL_MAX
 
     @property
     def fault(self) -> Fault:
@@ -106,9 +121,21 @@ class Link:
         return await self.answer(self._open_channel(confirms))
 
     async def _open_channel(self, confirms: bool) -> AbstractChannel:
-        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-        await channel.initialize()
+        number = self._free_number()
+        self._numbers.add(number)
+        try:
+            channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+            await channel.initialize()
+        finally:
+            self._numbers.discard(number)
         return channel
+
+    def _free_number(self) -> int:
+        """The lowest: the library's choice grows with every channel, up to the broker's limit, which costs the
+        connection."""
+        transport = self._connection.transport
+        used = self._numbers if transport is None else self._numbers | transport.connection.channels.keys()
+        return next(number for number in count(1) if number not in used)
 
     async def underlay(self, channel: AbstractChannel) -> UnderlayChannel:
         return await channel.get_underlay_channel()

@@ -97,6 +97,14 @@ class RabbitMQSession:
     def is_open(self) -> bool:
         return self._is_open
 
+    @property
+    def is_blocked(self) -> bool:
+        return self._publishing.tap.is_blocked
+
+    @property
+    def channel_max(self) -> int | None:
+        return self._consuming.channel_max
+
     async def declare(self, topology: Topology) -> None:
         self._check_open()
         await self._declarations.declare(topology)

@@ -9,7 +9,9 @@ import pytest
 
 from dalsegno.actors.supervisor.host_supervisor import (
     TRIM_LIMIT,
+    CutOff,
     Hurry,
+    Leave,
     Offered,
     Released,
 )
@@ -271,3 +273,28 @@ def test_a_trim_that_left_something_goes_on_at_the_next_tick(host: Host) -> None
     host.tick()
 
     assert len(trims(host)) == 1
+
+
+def test_a_host_that_is_cut_off_from_the_broker_leaves_all_to_others_until_it_is_over(
+    store: Store, host: Host, outside: Membership
+) -> None:
+    other = Host(store, "host-b")
+    other.tick()
+
+    host.tell(CutOff("The broker takes nothing."))
+
+    assert len(host.desk.heard("lost")) == 1
+    assert live(outside.cluster()) == ["host-b"]
+    host.tick()
+    other.tick()
+    assert owners(outside) == ["host-b"] * PARTITIONS
+    host.tell(CutOff(None))
+    name = host.rejoined_as()
+    assert live(outside.cluster()) == sorted(["host-b", name])
+
+
+def test_a_host_that_is_cut_off_can_leave(host: Host, outside: Membership) -> None:
+    host.tell(CutOff("The broker takes nothing."))
+    host.tell(Leave())
+    assert live(outside.cluster()) == []
+    assert host.desk.heard("left")

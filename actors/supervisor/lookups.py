@@ -1,0 +1,82 @@
+"""What the engine asks of the database beside rounds: the part of `engine.World` that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.mail import PAGE
+from dalsegno.actors.supervisor.store_threads import StoreThreads
+from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
+from dalsegno.broker import topology
+from dalsegno.persistence.port import Loaded, Membership, Reader, Remains
+
+
+class Lookups:
+    """Each is answered by a call of the engine, on the loop."""
+
+    engine: Engine
+    _threads: StoreThreads
+    _membership: Membership
+    _strike_lookup: StrikeLookup
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
+            return reader.load(keys)
+
+        done = partial(self.engine.loaded, partition)
+        unreadable = partial(self.engine.unreadable, partition)
+        self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        self._threads.read(
+            lambda reader: reader.seen(workflow_id, [message_id]),
+            partial(self.engine.seen_found, partition, workflow_id, message_id),
+            what="seen",
+        )
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        found = partial(self.engine.remains_found, partition, workflow_id)
+        unreadable = partial(found, Remains())
+        read, keys = self._threads.read_each, [workflow_id]
+        read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self._threads.read(
+            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
+            partial(self.engine.mail_found, partition, workflow_id, after),
+            what="mail",
+        )
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self._strike_lookup.ask(partition, workflow_id, run_id)
+
+    def _read_strikes(
+        self, run_ids: Sequence[str], then: Callable[[Mapping[tuple[str, str], int]], None]
+    ) -> None:
+        self._threads.read(lambda _: self._membership.strikes(run_ids), then, what="strikes")
+
+    def clear_strikes(self, run_id: str) -> None:
+        self._threads.read(
+            lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
+        )
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.due(slots, before=before, limit=limit),
+            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+            what="due",
+        )
+
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.suspended(slots, after=after, limit=limit),
+            partial(self.engine.suspended_found, partition, after),
+            what="suspended",
+        )
+
+    def _slots(self, partition: int) -> range:
+        return range(partition, topology.SLOTS, self.engine.partition_count)
