@@ -90,7 +90,7 @@ class BrokerLink:
         self._name = name
         self._said = StateLog()
         self._namespace = NamespaceKeeper(
-            declare, session=lambda: self._session, declared=listener.namespace_declared, said=self._said
+            declare, session=lambda: self._session, declared=self._namespace_declared, said=self._said
         )
         self.hearing = Hearing(
             partitions=partitions,
@@ -130,6 +130,17 @@ class BrokerLink:
     def mend_namespace(self) -> None:
         """Something of it is missing. Answered by `namespace_declared`, if that helps."""
         self._namespace.mend()
+
+    def _namespace_declared(self) -> None:
+        """A queue that is deleted and declared again at once may keep a consumer that is never given anything,
+        and never told so: every consumer is rebuilt."""
+        for channel, consumer in list(self._consumers.values()):
+            self._spawn(self._rebuild(channel, consumer, "the namespace was declared anew"))
+        self._listener.namespace_declared()
+
+    async def _rebuild(self, channel: Channel, consumer: Consumer, reason: str) -> None:
+        await self._quietly(consumer.close())
+        self._on_consumer_closed(channel, reason)
 
     @property
     def session(self) -> Session | None:
@@ -343,8 +354,9 @@ class BrokerLink:
                 if channel.window.open or not await self._has_messages(session, channel.partition):
                     continue
                 if before.get(channel) == channel.window.last_delivered:
-                    await self._quietly(consumer.close())
-                    self._on_consumer_closed(channel, "it was given nothing although its queue has messages")
+                    await self._rebuild(
+                        channel, consumer, "it was given nothing although its queue has messages"
+                    )
                 else:
                     suspects[channel] = channel.window.last_delivered
 
