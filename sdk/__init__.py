@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from dalsegno.broker.port import (
         Broker,
     )
+    from dalsegno.broker.protocol.codec import MessageTooLargeError
     from dalsegno.broker.protocol.messages import (
         Description,
         HistoryEntry,
@@ -132,6 +133,7 @@ __all__ = [
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
+    "MessageTooLargeError",
     "NamespaceMissingError",
     "NoAnswerError",
     "NondeterminismError",
@@ -183,6 +185,7 @@ __all__ = [
 
 _LAZY = {
     "Broker": "dalsegno.broker.port",
+    "MessageTooLargeError": "dalsegno.broker.protocol.codec",
     "Description": "dalsegno.broker.protocol.messages",
     "HistoryEntry": "dalsegno.broker.protocol.messages",
     "HostInfo": "dalsegno.broker.protocol.messages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import dalsegno
 from tests.cli.shell import ROOT, Shell
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -20,7 +22,7 @@ def program(page: str) -> str:
     return "\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 
 
-@pytest.mark.parametrize("page", ["workers.md", "writing-workflows.md"])
+@pytest.mark.parametrize("page", ["client.md", "workers.md", "writing-workflows.md"])
 def test_no_name_in_a_pages_code_is_left_to_the_reader(page: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F704,F706", "-"],
@@ -59,6 +61,30 @@ def test_the_worker_of_the_page_takes_tasks(folder: Path) -> None:
     receipt, number = paid.document
     assert receipt.startswith("receipt ")
     assert number == 4711
+
+
+def test_the_client_of_the_page_approves_an_order(folder: Path) -> None:
+    (folder / "approval.py").write_text(program("client.md"))
+    shell = Shell(folder, DALSEGNO_TIMEOUT="60")
+    with shell.start("dev", "approval") as dev:
+        dev.wait_ready("host")
+        client = subprocess.run(
+            [sys.executable, "approval.py"],
+            cwd=folder,
+            env=shell.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert (client.stdout, client.stderr) == ("approved: False\norder 7 approved by ann\n", "")
+
+
+def test_every_error_that_the_page_of_the_client_names_is_one_of_ours() -> None:
+    named = set(re.findall(r"\b[A-Z]\w+Error\b", (ROOT / "docs" / "client.md").read_text()))
+
+    assert {name for name in named if not hasattr(dalsegno, name) and not hasattr(builtins, name)} == set()
 
 
 TILL = """
