@@ -19,9 +19,8 @@ from dalsegno.broker.protocol.messages import (
     ToWorkflow,
 )
 from dalsegno.client.engine import Engine
-from dalsegno.client.names import name_of, result_type_of
+from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import await_end, outcome_of
-from dalsegno.converter import encode_args
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import WorkflowStatus
@@ -165,7 +164,7 @@ class WorkflowHandle(Generic[R]):
                 workflow_id=self.id,
                 run_id=self._command_run_id,
                 name=name,
-                args=encode_args(name, args, self._engine.converter),
+                args=encode_arguments(signal, args, self._engine.converter),
             ),
             message_id,
             timeout,
@@ -252,7 +251,7 @@ class WorkflowHandle(Generic[R]):
             workflow_id=self.id,
             run_id=self._command_run_id,
             name=name,
-            args=encode_args(name, args, self._engine.converter),
+            args=encode_arguments(query, args, self._engine.converter),
         )
         reply = await self._engine.tell(command, timeout=timeout)
         if reply.result is None:

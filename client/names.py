@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from dalsegno import given
-from dalsegno.converter import return_type
+from dalsegno.converter import Signature, encode_args, return_type, signature_of
 from dalsegno.definition import described
+from dalsegno.payload import Payload, PayloadConverter
 
 Target = str | type[Any] | Callable[..., Any]
 
@@ -36,6 +37,21 @@ def result_type_of(target: Target) -> Any:
     if isinstance(target, str):
         return Any
     return return_type(_run_method(target) if isinstance(target, type) else target)
+
+
+def encode_arguments(target: Target, args: Sequence[Any], converter: PayloadConverter) -> tuple[Payload, ...]:
+    """The arguments as `target` takes them, so far as it is more than a name.
+
+    Raises TypeError for a wrong number, PayloadError for what it would not be given as it is.
+    """
+    signature = None if isinstance(target, str) else _signature(getattr(target, "__func__", target))
+    if signature is not None and not signature.accepts(len(args)):
+        raise TypeError(f"{signature.name} takes {signature.expected}, but is given {len(args)}.")
+    return encode_args(name_of(target), args, converter, signature)
+
+
+def _signature(target: type[Any] | Callable[..., Any]) -> Signature:
+    return signature_of(_run_method(target) if isinstance(target, type) else target, method=True)
 
 
 @lru_cache(maxsize=1024)

@@ -7,8 +7,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import StartWorkflow
-from dalsegno.client.names import Target, name_of
-from dalsegno.converter import encode_args
+from dalsegno.client.names import Target, encode_arguments, name_of
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -54,12 +53,13 @@ def start_message(
     timeout = options.get("execution_timeout")
     conflict = options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL)
     reuse = options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+    values = arguments or given.arguments("args", options.get("args", ()))
     notes = given.mapping("memo", options.get("memo", {}))
     return StartWorkflow(
         workflow_id=given.plain("id", options["id"]),
         workflow_type=name,
         task_queue=given.plain("task_queue", options.get("task_queue", "default")),
-        args=encode_args(name, arguments or given.arguments("args", options.get("args", ())), converter),
+        args=encode_arguments(workflow, values, converter),
         replies=replies,
         tell_suspended="result" in replies,
         conflict_policy=given.choice("id_conflict_policy", conflict, WorkflowIDConflictPolicy),

@@ -28,6 +28,8 @@ class _Known(NamedTuple):
     result_hint: Any
     signature: Signature | None
     """None for an activity that is known by its name alone."""
+    taken: Signature | None
+    """What its arguments are restored as."""
 
 
 def activity_call(
@@ -61,7 +63,7 @@ def activity_call(
     _require_fitting(known.signature, len(values))
     return ActivityCall(
         known.activity_type,
-        encode_args(known.activity_type, values),
+        encode_args(known.activity_type, values, signature=known.taken),
         known.result_hint if result_type is UNSET else result_type,
         None if task_queue is None else given.task_queue("task_queue", task_queue),
         _limit("start_to_close_timeout", start_to_close_timeout),
@@ -77,7 +79,7 @@ def activity_call(
 
 def _activity(target: Any) -> _Known:
     if isinstance(target, str):
-        return _Known(given.name("The name of an activity", target), Any, None)
+        return _Known(given.name("The name of an activity", target), Any, None, None)
     function = getattr(target, "__func__", target)
     try:
         return _decorated(function)
@@ -96,9 +98,12 @@ def _decorated(function: Callable[..., Any]) -> _Known:
     if not isinstance(activity_type, str):
         raise TypeError
     signature = signature_of(function)
-    # Of a method that is given as `Class.method`, nobody can tell whether its first parameter is to be given.
+    # Of a method that is given as `Class.method`, nobody can tell for sure whether its first parameter is to be
+    # given, so that they are not counted.
     first = signature.parameters[0].name if signature.parameters else ""
-    return _Known(activity_type, signature.returns, None if first in ("self", "cls") else signature)
+    if first not in ("self", "cls"):
+        return _Known(activity_type, signature.returns, signature, signature)
+    return _Known(activity_type, signature.returns, None, signature_of(function, method=True))
 
 
 def _require_fitting(signature: Signature | None, count: int) -> None:

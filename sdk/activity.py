@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from typing import Any, Protocol, TypeVar, cast, overload
 
 from dalsegno import given
 from dalsegno._log import Logger, get_logger
+from dalsegno.codecs.annotations import local_names
+from dalsegno.converter import require_restorable
 from dalsegno.name_rules import why_not_name
 from dalsegno.policies import Duration
 from dalsegno.user_logger import UserLogger
@@ -46,6 +49,7 @@ def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F]
     A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
     travel by position. Raises TypeError for what cannot be an activity, ValueError for a bad name.
     """
+    names = local_names(sys._getframe(1))
     if name is not None:
         name = given.name("The name of an activity", name)
 
@@ -54,6 +58,7 @@ def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F]
         # Of a static or class method, what `Class.method` gives is the function inside.
         inner: Callable[..., Any] = getattr(function, "__func__", function)
         _require_activity(inner)
+        require_restorable(inner, names)
         activity_type = inner.__name__ if name is None else name
         if name is None and ("<" in activity_type or why_not_name(activity_type)):
             raise ValueError(f"{_described(target)} has no name of its own: use @activity.defn(name=...).")

@@ -8,11 +8,14 @@ everywhere. The converter for single values is in `dalsegno.payload`, those for 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any
 
+from dalsegno.codecs import Loss, UnsupportedError, codec_of, shown_type
+from dalsegno.codecs.annotations import hints_of, remember_locals
+from dalsegno.codecs.likeness import says_the_same
 from dalsegno.errors import PayloadError
 from dalsegno.failure import from_failure
 from dalsegno.failure_capture import to_failure
@@ -25,14 +28,17 @@ __all__ = [
     "Signature",
     "decode_args",
     "encode_args",
+    "encode_result",
     "from_failure",
     "from_payload",
+    "require_restorable",
     "return_type",
     "signature_of",
     "to_failure",
     "to_payload",
 ]
 
+_JSON = JSONConverter()
 to_payload = DEFAULT_CONVERTER.to_payload
 from_payload = DEFAULT_CONVERTER.from_payload
 
@@ -58,6 +64,10 @@ class Signature:
     def accepts(self, count: int) -> bool:
         return self.required <= count and (self.rest is not None or count <= len(self.parameters))
 
+    def parameter(self, index: int) -> Parameter | None:
+        """The one that takes the argument at `index`, from 0."""
+        return self.parameters[index] if index < len(self.parameters) else self.rest
+
     @property
     def expected(self) -> str:
         """How many arguments there may be, in words."""
@@ -82,7 +92,7 @@ def signature_of(target: Callable[..., Any], *, method: bool = False) -> Signatu
 def _signature_of(target: Callable[..., Any], method: bool) -> Signature:
     name = getattr(target, "__qualname__", repr(target))
     try:
-        hints = get_type_hints(target, include_extras=True)
+        hints = hints_of(target)
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise PayloadError(
             f"The annotations of {name} cannot be resolved: {error}. Import what they name at run time, not "
@@ -104,7 +114,41 @@ def _signature_of(target: Callable[..., Any], method: bool) -> Signature:
                 f"Parameter {parameter.name!r} of {name} can only be given by keyword, but arguments travel "
                 "by position. Give it a default, or take the * out of the signature."
             )
-    return Signature(name, tuple(positional), required, rest, hints.get("return", Any))
+    # What can be given by keyword only is never sent, and may be anything.
+    for sent in (*positional, *(() if rest is None else (rest,))):
+        _require_restorable(name, sent.name, sent.type_hint)
+    returns = hints.get("return", Any)
+    _require_restorable(name, "return", returns)
+    return Signature(name, tuple(positional), required, rest, returns)
+
+
+def _require_restorable(name: str, parameter: str, hint: Any) -> None:
+    what = f"The result of {name}" if parameter == "return" else f"Parameter {parameter!r} of {name}"
+    try:
+        codec_of(hint)
+    except UnsupportedError as error:
+        raise PayloadError(
+            f"{what} is annotated {shown_type(hint)}, which cannot be restored: {error}."
+        ) from error
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise PayloadError(
+            f"{what} is annotated {shown_type(hint)}, whose own annotations cannot be resolved: {error}. "
+            "Import what they name at run time, not only for type checkers."
+        ) from error
+
+
+def require_restorable(target: Callable[..., Any], names: Mapping[str, Any], *, method: bool = False) -> None:
+    """Look at the annotations of what is being decorated; `names` are the local variables where that is done.
+
+    Raises TypeError where a value cannot be restored as one of them. What is not defined yet is looked at again
+    when a host or worker starts.
+    """
+    remember_locals(target, names)
+    try:
+        _signature_of(target, method)
+    except PayloadError as error:
+        if isinstance(error.__cause__, UnsupportedError):
+            raise TypeError(str(error)) from None
 
 
 def return_type(target: Callable[..., Any]) -> Any:
@@ -113,16 +157,45 @@ def return_type(target: Callable[..., Any]) -> Any:
 
 
 def encode_args(
-    name: str, args: Sequence[Any], converter: PayloadConverter = DEFAULT_CONVERTER
+    name: str,
+    args: Sequence[Any],
+    converter: PayloadConverter = DEFAULT_CONVERTER,
+    signature: Signature | None = None,
 ) -> tuple[Payload, ...]:
-    """The arguments for what is called `name`. Raises PayloadError that says which of them cannot be sent."""
+    """The arguments for what is called `name`; its `signature`, unless it is known by its name alone.
+
+    Raises PayloadError that says which of them cannot be sent, or would not arrive as what it is.
+    """
     payloads: list[Payload] = []
-    for position, value in enumerate(args, start=1):
+    for index, value in enumerate(args):
+        parameter = None if signature is None else signature.parameter(index)
         try:
-            payloads.append(converter.to_payload(value))
+            if parameter is None or converter is not DEFAULT_CONVERTER:
+                payloads.append(converter.to_payload(value))
+            else:
+                payloads.append(encode_result(value, parameter.type_hint))
         except PayloadError as error:
-            raise PayloadError(f"Argument {position} of {name}: {error}") from error
+            called = "" if parameter is None else f" ({parameter.name!r})"
+            raise PayloadError(f"Argument {index + 1}{called} of {name}: {error}") from error
     return tuple(payloads)
+
+
+def encode_result(value: Any, type_hint: Any) -> Payload:
+    """A value for the one who restores it as `type_hint`: a result, an answer, a signed state, an argument.
+
+    What says the same in another type (a tuple for a list, an IntEnum for an int, a dict for a dataclass)
+    arrives as annotated. Raises PayloadError where something would be lost or changed.
+    """
+    try:
+        return _JSON.to_payload(value, type_hint)
+    except PayloadError as refused:
+        if isinstance(refused.__cause__, Loss):
+            raise
+        payload = to_payload(value)
+        again = _JSON.to_payload(from_payload(payload, type_hint), type_hint)
+        if not says_the_same(from_payload(payload), from_payload(again)):
+            raise refused
+        return payload
 
 
 def decode_args(
@@ -141,7 +214,7 @@ def decode_args(
         raise PayloadError(f"{signature.name} takes {signature.expected}, but was sent {len(payloads)}.")
     values: list[Any] = []
     for index, payload in enumerate(payloads):
-        parameter = signature.parameters[index] if index < len(signature.parameters) else signature.rest
+        parameter = signature.parameter(index)
         assert parameter is not None
         try:
             values.append(converter.from_payload(payload, parameter.type_hint))

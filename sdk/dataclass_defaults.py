@@ -17,8 +17,6 @@ from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec.inspect
-
 _LEAVES: frozenset[type] = frozenset(
     {str, int, float, bool, NoneType, bytes, datetime, date, time, timedelta, Decimal, UUID}
 )
@@ -34,21 +32,9 @@ class _Shape(NamedTuple):
     """The fields that an instance may lack because its class answers for them, with the default_factory."""
 
 
-@lru_cache(maxsize=4096)
-def may_lack_defaults(type_hint: Any) -> bool:
-    """Whether a value that msgspec decoded for this annotation may lack fields."""
-    pending: list[Any] = [msgspec.inspect.type_info(type_hint)]
-    seen = set[int]()  # msgspec describes a type that holds itself by a knot
-    while pending:
-        part = pending.pop()
-        if isinstance(part, msgspec.inspect.DataclassType) and _shape(part.cls).defaulted:
-            return True
-        if isinstance(part, tuple):
-            pending.extend(part)
-        elif isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field) and id(part) not in seen:
-            seen.add(id(part))
-            pending.extend([getattr(part, name) for name in part.__struct_fields__])
-    return False
+def lacks_defaults(cls: type) -> bool:
+    """Whether an instance that msgspec decoded may lack fields."""
+    return bool(_shape(cls).defaulted)
 
 
 def fill_defaults(value: Any) -> bool:

@@ -13,13 +13,15 @@ refused. A Payload is passed on as it is, and is what an annotation `Payload` ge
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
 
-from dalsegno.dataclass_defaults import fill_defaults, may_lack_defaults
+from dalsegno.codecs import Codec, Loss, Misfit, UnsupportedError, codec_of, shown_type, write_any
+from dalsegno.dataclass_defaults import fill_defaults
 from dalsegno.errors import PayloadError
 
 
@@ -48,40 +50,45 @@ class PayloadConverter(Protocol):
 class JSONConverter:
     """The default converter, as the module describes it. It has no state: one serves every thread."""
 
-    def to_payload(self, value: Any) -> Payload:
+    def to_payload(self, value: Any, type_hint: Any = Any) -> Payload:
+        """`type_hint` is what the reader restores it as: what would not come back as it is, is refused."""
         if isinstance(value, Payload):
             return value
-        if isinstance(value, _BINARY):
-            return Payload(BINARY_PLAIN, bytes(value))
+        if type_hint is Any:
+            return _untyped(value)
+        codec = _codec(type_hint)
         try:
-            data = _encode(value)
-            # Only what was decoded by other means than ours can lack something, and only objects have fields.
-            if b"{" in data and fill_defaults(value):
-                data = _encode(value)
+            if isinstance(value, _BINARY) and _is_restored(codec, value):
+                return Payload(BINARY_PLAIN, bytes(value))
+            return _typed(value, codec)
+        except Misfit as misfit:
+            lost = misfit if isinstance(misfit, Loss) else None
+            raise PayloadError(f"The value does not fit its annotation: {misfit}.") from lost
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _not_sendable(value, _why(error)) from error
-        # msgspec silently writes NaN and the infinities as null; only then is it worth looking for them.
-        if b"null" in data and _holds_non_finite(value):
-            raise _not_sendable(value, "it holds NaN or an infinity, which JSON does not have")
-        return Payload(JSON_PLAIN, data)
 
     def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
         if type_hint is Payload:
             return payload
+        codec = _codec(type_hint)
         try:
             if payload.encoding == JSON_PLAIN:
-                value = _decoder(type_hint).decode(payload.data)
-                if b"{" in payload.data and may_lack_defaults(type_hint):
+                if not codec.native:
+                    return codec.read(msgspec.json.decode(payload.data))
+                value = _decoder(codec).decode(payload.data)
+                if codec.may_lack and b"{" in payload.data:
                     fill_defaults(value)
                 return value
             if payload.encoding == BINARY_PLAIN:
+                if not codec.native:
+                    return codec.read(payload.data)
                 return msgspec.convert(payload.data, type_hint, builtin_types=_BINARY)
+        except Misfit as misfit:
+            raise PayloadError(f"The value does not fit its annotation: {misfit}.") from None
         except msgspec.ValidationError as error:
             raise PayloadError(f"The value does not fit its annotation: {mismatch(error)}.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise PayloadError(f"The payload is not valid JSON ({type(error).__name__}).") from None
-        except TypeError as error:  # the annotation is one that msgspec has no decoder for
-            raise PayloadError(f"No value can be restored as {type_hint!r}: {error}.") from error
         raise PayloadError(f"Nothing here can read payloads of the encoding {payload.encoding[:100]!r}.")
 
 
@@ -89,6 +96,56 @@ DEFAULT_CONVERTER: PayloadConverter = JSONConverter()
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 _BINARY = (bytes, bytearray, memoryview)
+_BUILTINS = frozenset({str, int, float, bool, type(None), list, dict, tuple, set, frozenset})
+
+
+def _untyped(value: Any) -> Payload:
+    """By what the value is itself: nobody says here what it will be read as."""
+    if isinstance(value, _BINARY):
+        return Payload(BINARY_PLAIN, bytes(value))
+    try:
+        if type(value) not in _BUILTINS:
+            with suppress(Misfit, PayloadError):
+                return _typed(value, _codec(type(value)))
+        return _encoded(value, write_any, may_lack=True)
+    except Misfit as misfit:
+        raise _not_sendable(value, str(misfit)) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _not_sendable(value, _why(error)) from error
+
+
+def _typed(value: Any, codec: Codec) -> Payload:
+    if codec.exact(value):
+        return _encoded(value, codec.write, may_lack=codec.may_lack)
+    written = codec.write(value)
+    return _finite(value, _ENCODER.encode(written), written)
+
+
+def _encoded(value: Any, write: Callable[[Any], Any], *, may_lack: bool) -> Payload:
+    """What msgspec writes, and where it cannot, what `write` makes of the value. Raises msgspec's own error."""
+    try:
+        data = _encode(value)
+        # Only what was decoded by other means than ours can lack something, and only objects have fields.
+        if may_lack and b"{" in data and fill_defaults(value):
+            data = _encode(value)
+    except TypeError as error:
+        try:
+            data = _ENCODER.encode(write(value))
+        except (Misfit, TypeError):
+            raise error from None
+    return _finite(value, data, value)
+
+
+def _finite(value: Any, data: bytes, written: Any) -> Payload:
+    # msgspec silently writes NaN and the infinities as null; only then is it worth looking for them.
+    if b"null" in data and _holds_non_finite(written):
+        raise _not_sendable(value, "it holds NaN or an infinity, which JSON does not have")
+    return Payload(JSON_PLAIN, data)
+
+
+def _is_restored(codec: Codec, value: Any) -> bool:
+    """Whether bytes come back as the same type when nothing but the bytes is sent."""
+    return type(codec.read(bytes(value))) is type(value) if codec.suits(value) else False
 
 
 def _encode(value: Any) -> bytes:
@@ -98,9 +155,18 @@ def _encode(value: Any) -> bytes:
         return _ENCODER.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic"))
 
 
+def _codec(type_hint: Any) -> Codec:
+    try:
+        return codec_of(type_hint)
+    except UnsupportedError as error:
+        raise PayloadError(f"No value can be restored as {shown_type(type_hint)}: {error}.") from error
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise PayloadError(f"No value can be restored as {shown_type(type_hint)}: {error}.") from error
+
+
 @lru_cache(maxsize=4096)
-def _decoder(type_hint: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_hint)
+def _decoder(codec: Codec) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(codec.hint)
 
 
 def mismatch(error: msgspec.ValidationError) -> str:
@@ -126,7 +192,11 @@ def _not_sendable(value: Any, why: str) -> PayloadError:
 
 
 def _holds_non_finite(value: Any) -> bool:
-    return not all(map(math.isfinite, _floats(msgspec.to_builtins(value, str_keys=True))))
+    try:
+        plain = msgspec.to_builtins(value, str_keys=True)
+    except TypeError:
+        plain = write_any(value)
+    return not all(map(math.isfinite, _floats(plain)))
 
 
 def _floats(value: Any) -> Iterator[float]:

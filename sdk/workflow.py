@@ -49,7 +49,8 @@ from dalsegno._runtime import (
     current_runtime,
     runtime_or_none,
 )
-from dalsegno.converter import from_payload
+from dalsegno.codecs.annotations import local_names
+from dalsegno.converter import from_payload, require_restorable
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
 from dalsegno.handler_types import QueryDecorator, QueryMethod, SignalDecorator, SignalMethod
 from dalsegno.policies import MICROSECONDS_PER_SECOND, ActivityCancellationType, Duration
@@ -135,8 +136,13 @@ def defn(
     it as a bug. Raises TypeError or ValueError for a class that cannot be a workflow.
     """
 
+    names = local_names(sys._getframe(1))
+
     def decorate(target: C) -> C:
-        define(target, name, _exception_types(failure_exception_types))
+        definition = define(target, name, _exception_types(failure_exception_types))
+        handlers = (*definition.signals.values(), *definition.queries.values())
+        for method in (definition.run, *(handler.function for handler in handlers)):
+            require_restorable(method, names, method=True)
         return target
 
     return decorate if cls is None else decorate(cls)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.converter import decode_args, to_payload
+from dalsegno.converter import decode_args, encode_result
 from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
 from dalsegno.payload import Payload
@@ -195,7 +195,7 @@ def _of_a_person(error: BaseException) -> bool:
 
 def _encode_result(definition: Definition, result: Any) -> Payload:
     try:
-        return to_payload(result)
+        return encode_result(result, definition.signature.returns)
     except PayloadError as error:
         raise ApplicationError(
             f"The result of {definition.name} cannot be sent: {error}", type="PayloadError", non_retryable=True

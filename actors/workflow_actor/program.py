@@ -55,7 +55,7 @@ from dalsegno.actors.workflow_actor.runtime import Runtime
 from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, require_state, signed_state
 from dalsegno.actors.workflow_actor.storable import require_storable
 from dalsegno.actors.workflow_actor.verdict import verdict
-from dalsegno.converter import decode_args, to_failure, to_payload
+from dalsegno.converter import decode_args, encode_result, to_failure
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
@@ -318,7 +318,7 @@ class WorkflowProgram:
             self._break(WorkflowCodeError(self._asked_sign.not_left("it returned")))
             return
         try:
-            self._close(CompleteRun(result=to_payload(result)))
+            self._close(CompleteRun(result=encode_result(result, self._definition.run_signature.returns)))
         except PayloadError as error:
             what = f"The result of {self._definition.name} cannot be stored."
             self.not_fitting(PayloadError(f"{what} {error}"))
@@ -433,7 +433,8 @@ class WorkflowProgram:
         return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
 
     def _answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
-        return to_payload(handler.function(*self._handlers.args(handler, name, args)))
+        answer = handler.function(*self._handlers.args(handler, name, args))
+        return encode_result(answer, handler.signature.returns)
 
 
 def _unknown(what: str) -> WorkflowCodeError:

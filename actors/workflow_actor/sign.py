@@ -9,7 +9,7 @@ from dalsegno.actors.workflow_actor.inputs import Signaled, SignedState
 from dalsegno.actors.workflow_actor.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.refusals import SignReachedError
-from dalsegno.converter import to_payload
+from dalsegno.converter import encode_result
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
@@ -54,7 +54,7 @@ def signed_state(
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
     try:
-        payload = to_payload(asked.state)
+        payload = encode_result(asked.state, definition.state_hint or Any)
         version = version_of(definition.state_hint)
     except PayloadError as error:
         reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"
