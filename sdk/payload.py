@@ -56,6 +56,9 @@ class JSONConverter:
             return value
         if type_hint is Any:
             return _untyped(value)
+        if type(value) is type_hint and type_hint in _PLAIN:
+            with suppress(ValueError, OverflowError):  # which are told of below
+                return Payload(JSON_PLAIN, _ENCODER.encode(value))
         codec = _codec(type_hint)
         try:
             if isinstance(value, _BINARY) and _is_restored(codec, value):
@@ -95,6 +98,7 @@ class JSONConverter:
 DEFAULT_CONVERTER: PayloadConverter = JSONConverter()
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+_PLAIN = (str, int)
 _BINARY = (bytes, bytearray, memoryview)
 _BUILTINS = frozenset({str, int, float, bool, type(None), list, dict, tuple, set, frozenset})
 
