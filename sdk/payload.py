@@ -1,9 +1,8 @@
 """Payloads: values as bytes with a label that says how to read them. The engine never looks inside.
 
-A value travels as JSON (`json/plain`), but for one that is itself bytes (`binary/plain`). JSON carries what
-msgspec carries: numbers, strings, None, lists, dicts, tuples, sets, dataclasses, msgspec Structs, TypedDicts,
-NamedTuples, enums, datetimes, UUIDs, Decimals, and bytes inside of these as base64. The reader's annotation
-decides what comes out; without one it is plain JSON (dict, list, str, int, float, bool, None).
+A value travels as JSON (`json/plain`), but for one that is itself bytes (`binary/plain`). docs/payloads.md has
+the JSON of each type. The reader's annotation decides what comes out; without one it is plain JSON (dict, list,
+str, int, float, bool, None). A writer who knows the annotation refuses what would not be restored as it.
 
 The same value gives the same bytes in every process, however it was made: sets and dicts are sorted, and
 fields that were left at their default are written, too. NaN and the infinities have no JSON form and are
