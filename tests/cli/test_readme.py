@@ -121,7 +121,7 @@ def test_setting_up_changes_the_path_of_a_shell_and_nothing_else(clone: Path, fl
 
     assert told == ["status 0", "unchanged", f"on the PATH: {clone}/.venv/bin"]
     (call,) = (clone.parent / "calls").read_text().splitlines()
-    assert call == f"{clone}: sync --quiet --locked{groups} --reinstall-package dalsegno"
+    assert call == f"{clone}: sync --quiet --locked --all-extras{groups} --reinstall-package dalsegno"
 
 
 def test_a_set_up_that_fails_leaves_the_shell_as_it_is(clone: Path) -> None:

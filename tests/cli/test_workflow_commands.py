@@ -264,8 +264,8 @@ def test_machines_get_a_history_with_every_event(dev: Program, greeted: Done) ->
 
 
 def test_a_list_of_nothing_says_that_there_is_nothing(dev: Program) -> None:
-    told = dev.shell.run("workflow", "list", "--type", "Unheard")
-    document = dev.shell.run("workflow", "list", "--type", "Unheard", "--json")
+    told = dev.shell.run("workflow", "list", "--type", "NeverStarted")
+    document = dev.shell.run("workflow", "list", "--type", "NeverStarted", "--json")
 
     assert (told.exit_code, told.out) == (DONE, "No runs that fit.\n")
     assert (document.exit_code, document.out) == (DONE, "")

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[0] == "caller":
         return caller.main(arguments[1:])
     # The children of `dalsegno host` are launched as their parent was.
-    serving._program = lambda command, modules: [sys.executable, "-m", __spec__.name, command, *modules]
+    serving.program = lambda command, modules: [sys.executable, "-m", __spec__.name, command, *modules]
     return run_command_line(list(arguments))
 
 

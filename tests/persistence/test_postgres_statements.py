@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import psycopg
@@ -74,7 +75,7 @@ def test_plans_made_on_empty_tables_read_by_index_alone(postgres_schema_url: str
     driver: Any = writer.connection.driver_connection
     for parts in combinations:
         text = statement(parts)
-        count = max(number for number in range(1, 80) if f"${number}" in text)
+        count = max(map(int, re.findall(r"\$(\d+)", text)))
         nulls = ", ".join(["NULL"] * count)
         driver.execute("DEALLOCATE ALL")
         driver.execute(f"PREPARE hot AS {text}")
