@@ -237,6 +237,11 @@ class PartitionSupervisor(LightActor):
         """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
         that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
         waiting = actor.unhandled()
+        entry = self.engine.round.entries.get(actor.workflow_id)
+        if entry is not None and entry.actor is actor:
+            # Written by who is gone, it would move the instance's row past its journal.
+            del self.engine.round.entries[actor.workflow_id]
+            causes = [*causes, *(cause for cause in entry.causes if cause not in causes)]
         self.discard(actor)
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
         successor.one_by_one = one_by_one

@@ -281,6 +281,8 @@ class StandingIn:
         state = actor.instance.state
         if not actor.is_shown_halted or state is None or state.is_closed:
             return
+        if actor.in_round:
+            return  # its state may come to nothing; once that is durable, `committed` says it
         actor.is_shown_halted = False
         self._engine.round.entry(actor, self._wards.partition).shows_status()
         log.info("workflow_goes_on", workflow_id=workflow_id, status=state.status)
