@@ -36,6 +36,9 @@ PER_EVENT: dict[str, float] = {
     "host killed: loading": 0.003,
     "host killed: leases gained": 0.01,
     "host killed: membership call": 0.002,
+    # what the process itself lacks
+    "memory runs out": 3e-4,
+    "log raises": 0.2,
     "worker killed: task taken": 0.01,
     "worker killed: work done": 0.01,
     "worker killed: result published": 0.01,
@@ -56,6 +59,7 @@ AT_RANDOM: dict[str, float] = {
     "host killed": 6.0,
     "host frozen": 6.0,
     "host drained": 10.0,
+    "loop blocked": 8.0,
     "worker killed": 5.0,
     "worker frozen": 8.0,
     "broker restarted": 12.0,

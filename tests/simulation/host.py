@@ -28,6 +28,7 @@ from dalsegno.actors.supervisor.host_supervisor import (
 from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.other_runs import OtherRuns
+from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.actors.supervisor.validity import Validity
@@ -43,8 +44,8 @@ from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
 from tests.simulation.membership_model import MembershipModel
-from tests.simulation.scheduler import SECOND, Process, ProcessKilled
-from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, Ticker
+from tests.simulation.scheduler import SECOND, Beside, Process, ProcessKilled
+from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, StrainedWorld, Ticker
 from tests.simulation.store_link import StoreLink
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Host(Process):
         self._declaring: set[str] = set()
         self._told_at = 0
         self.engine = Engine(
-            self,
+            StrainedWorld(self, self._strain),  # type: ignore[arg-type]
             host_id=self._host_id,
             code=simulation.code,
             settings=simulation.settings,
@@ -91,6 +92,8 @@ class Host(Process):
             generation=GENERATION,
             partitions=simulation.partitions,
         )
+        self._is_fenced = False
+        self._watch_what_is_let_out()
         self.engine.entropy = SeededEntropy(f"{simulation.seed} {self._host_id}")  # type: ignore[assignment]
         self.link = Link(
             simulation.broker,
@@ -141,6 +144,15 @@ class Host(Process):
             self.kill(f"killed: {what}")
             raise ProcessKilled
 
+    def _strain(self, what: str) -> None:
+        """A call to the world may raise; what comes from elsewhere than the process's own events may not."""
+        if self.scheduler.running is self and self._faults.happens("memory runs out"):
+            raise MemoryError(what)
+
+    def escaped(self, error: BaseException) -> None:
+        """Fail-stop: its parent starts it again."""
+        self.kill(f"fail-stop: {error!r}")
+
     def drain(self) -> None:
         self._drained = True
         if self._supervisor is None:
@@ -167,6 +179,7 @@ class Host(Process):
         membership = MembershipModel(
             self._store, self._faults, self.store_link.answers_in_time, lambda: self.step("membership call")
         )
+        membership.on_renewal = lambda: self._simulation.invariants.renewed(self, self._beat.seconds)
         self._supervisor = HostSupervisor(
             HostOptions(
                 membership=lambda: membership,
@@ -198,7 +211,7 @@ class Host(Process):
         """It runs beside the loop; what it is told, it handles at once, whole."""
         supervisor = self._supervisor
         if supervisor is not None:
-            self.after(0, lambda: self._supervise(supervisor, message))
+            self.after(0, Beside(lambda: self._supervise(supervisor, message)))
 
     def _supervise(
         self, supervisor: HostSupervisor, message: Hurry | Leave | Offered | Released | Tick
@@ -369,7 +382,19 @@ class Host(Process):
 
     def _committed(self, outcome: RoundOutcome) -> None:
         self._clock.heard(outcome.now)
+        self._is_fenced = True
         self.engine.committed(outcome)
+        self._is_fenced = False
+
+    def _watch_what_is_let_out(self) -> None:
+        rounds, let_out = self.engine.rounds, self.engine.rounds._let_out
+
+        def watched(entries: list[Entry]) -> None:
+            if entries and not self._is_fenced:
+                self._simulation.invariants.unfenced(self, holds=self._validity.holds(self._host_id))
+            let_out(entries)
+
+        rounds._let_out = watched  # type: ignore[assignment,method-assign]
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
         self.step("loading")

@@ -315,6 +315,16 @@ class Invariants:
         if len(items) > run.signals:
             raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
 
+    def renewed(self, host: Host, silent_seconds: float) -> None:
+        """A lease vouches for the loop."""
+        if silent_seconds > self._simulation.settings.lease_ttl_seconds:
+            raise Violation("blocked", f"{host.name} renews; its loop was silent for {silent_seconds} s")
+
+    def unfenced(self, host: Host, *, holds: bool) -> None:
+        """A round that writes nothing is let out."""
+        if not holds:
+            raise Violation("unfenced", f"{host.name} answers although its leases do not hold")
+
     def nothing_stands_still(self) -> None:
         """Who owns a partition lives, whatever the database's clock makes of it."""
         alive = {host.engine.host_id for host in self._simulation.hosts.values() if host.is_alive}

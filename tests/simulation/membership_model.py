@@ -24,6 +24,8 @@ class MembershipModel:
         self._faults = faults
         self._is_reachable = is_reachable
         self._step = step
+        self.on_renewal: Callable[[], None] = lambda: None
+        """A row has been renewed."""
 
     def _call(self, statement: Callable[[], T]) -> T:
         self._step()
@@ -56,6 +58,7 @@ class MembershipModel:
             if self._store.hosts.get(host_id, 0) <= now:
                 raise FencedError(f"The row of host {host_id} is gone or expired.")
             self._store.hosts[host_id] = now + ttl
+            self.on_renewal()
             return now
 
         return self._call(statement)

@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
+import structlog
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.stand_in import StandIn
@@ -35,6 +37,7 @@ from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
+from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.store_model import StoreModel
 
@@ -43,6 +46,7 @@ Plant = Callable[[], AbstractContextManager[Any]]
 _load_state = loading.load_state
 _add = RoundBuilder.add
 _commit = Rounds._commit
+_commit_failed = Rounds.commit_failed
 _snapshot_if_due = SnapshotSchedule.snapshot_if_due
 _take = MembershipModel.take
 
@@ -184,6 +188,41 @@ def rows_believed() -> AbstractContextManager[Any]:
     return patch.object(Vigil, "look", lambda self, rows, asked_at, answered_at: [])
 
 
+def words_before_state() -> AbstractContextManager[Any]:
+    """A log that may raise is told before the actors are thrown away, and what it raises is ignored."""
+    raw = structlog.get_logger()
+
+    def commit_failed(self: Rounds, error: Exception) -> None:
+        try:
+            raw.warning("commit_failed", reason=str(error))
+        except OSError:
+            self._committing = None
+            self._engine.request_work()
+        else:
+            _commit_failed(self, error)
+
+    return patch.object(Rounds, "commit_failed", commit_failed)
+
+
+def escape_ignored() -> AbstractContextManager[Any]:
+    """A host goes on after what nobody contained."""
+    return patch.object(Host, "escaped", lambda self, error: None)
+
+
+def lease_renewed_though_the_loop_stands_still() -> AbstractContextManager[Any]:
+    return patch.object(LoopBeat, "is_silent", False)
+
+
+def empty_round_answered_without_validity() -> AbstractContextManager[Any]:
+    """Neither is it looked at by the timer, which mostly comes first."""
+
+    def tick(self: Host) -> None:
+        self._beat.beat()
+        self.engine.tick()
+
+    return patch.multiple(Host, may_act=lambda self: True, _tick=tick)
+
+
 BUGS: dict[Plant, set[str]] = {
     leases_read_without_a_lock: {"I3"},
     acknowledged_before_the_commit: {"I24"},
@@ -192,7 +231,7 @@ BUGS: dict[Plant, set[str]] = {
     known_whatever_their_type: {"I24"},
     mail_dropped_for_what_cannot_be_run: {"I24"},
     # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
-    snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect"},
+    snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect", "CorruptStateError"},
     timer_fired_twice_after_a_takeover: {"I13"},
     result_accepted_without_its_token: {"I10"},
     lost_activity_not_sent_again: {"I29"},
@@ -202,5 +241,9 @@ BUGS: dict[Plant, set[str]] = {
     prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
     effect_forgotten_before_its_confirm: {"I7"},
     rows_believed: {"standstill"},
+    words_before_state: {"I4", "I7", "I24", "I29"},
+    escape_ignored: {"I4", "I7", "I24", "I29"},
+    lease_renewed_though_the_loop_stands_still: {"blocked"},
+    empty_round_answered_without_validity: {"unfenced"},
 }
 """Each with the invariants that may find it."""

@@ -20,6 +20,18 @@ class ProcessKilled(BaseException):
     """Raised inside a process that is killed in the middle of what it does. Caught by the scheduler alone."""
 
 
+class Beside:
+    """A callback of a thread of its own: it happens also while the process's loop stands still."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+
+    def __call__(self) -> None:
+        self._callback()
+
+
 class Process:
     """What an OS process is to the others: it can die at any time, and it can stand still for any time.
 
@@ -32,6 +44,7 @@ class Process:
         self.life = 0
         self.is_alive = False
         self.is_paused = False
+        self.is_blocked = False
         self.held: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -47,7 +60,7 @@ class Process:
         if self.is_alive:
             self.trace(f"ends: {reason}")
         self.is_alive = False
-        self.is_paused = False
+        self.is_paused = self.is_blocked = False
         self.held.clear()
         self.life += 1
 
@@ -64,9 +77,36 @@ class Process:
             return
         self.trace("thaws")
         self.is_paused = False
+        self._go_on()
+
+    def block(self, microseconds: int) -> None:
+        """The loop stands still, and other threads go on."""
+        self.trace(f"has its loop blocked for {microseconds / SECOND:.2f} s")
+        self.is_blocked = True
+        life = self.life
+        self.scheduler.after(microseconds, lambda: self._unblock(life))
+
+    def _unblock(self, life: int) -> None:
+        if self.life == life:
+            self.trace("has its loop back")
+            self.is_blocked = False
+            self._go_on()
+
+    def _go_on(self) -> None:
         held, self.held = self.held, []
         for callback in held:
             self.scheduler.after(0, callback, self)
+
+    @property
+    def is_still(self) -> bool:
+        return self.is_paused or self.is_blocked
+
+    def holds(self, callback: Callable[[], None]) -> bool:
+        return self.is_paused or (self.is_blocked and not isinstance(callback, Beside))
+
+    def escaped(self, error: BaseException) -> None:
+        """Nobody has contained it."""
+        raise error
 
     def after(self, microseconds: int, callback: Callable[[], None]) -> None:
         """Do this later, if this life still goes on then."""
@@ -89,6 +129,10 @@ class Scheduler:
         self.lines: deque[tuple[int, str, str]] = deque(maxlen=None if keep_all else TRACE_LENGTH)
         self._events: list[tuple[int, int, Callable[[], None], Process | None, int]] = []
         self._serial = 0
+        self.running: Process | None = None
+        """In whose name something happens now."""
+        self.found: Exception | None = None
+        """What is wrong, where to raise it would be of no use; raised when this event is over."""
 
     def after(self, microseconds: int, callback: Callable[[], None], process: Process | None = None) -> None:
         self._serial += 1
@@ -107,15 +151,22 @@ class Scheduler:
             if process is not None:
                 if process.life != life or not process.is_alive:
                     continue
-                if process.is_paused:
+                if process.holds(callback):
                     process.held.append(callback)
                     continue
             self.steps += 1
+            self.running = process
             try:
                 callback()
             except ProcessKilled:
                 assert process is not None
                 assert process.life != life
+            except MemoryError as error:
+                if process is None:
+                    raise
+                process.escaped(error)
+            if self.found is not None:
+                raise self.found
             if done():
                 return True
         self.now = max(self.now, until)

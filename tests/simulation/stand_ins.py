@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 from math import ceil
+from typing import Any
 
-from tests.simulation.scheduler import SECOND, Process
+from tests.simulation.scheduler import SECOND, Beside, Process
 
 
 class SeededEntropy:
@@ -42,7 +43,7 @@ class Ticker:
 
     def after(self, seconds: float) -> None:
         if not self._stopped:
-            self._process.after(ceil(seconds * SECOND), self._tick)
+            self._process.after(ceil(seconds * SECOND), Beside(self._tick))
 
     def _tick(self) -> None:
         if not self._stopped:
@@ -50,6 +51,24 @@ class Ticker:
 
     def stop(self) -> None:
         self._stopped = True
+
+
+class StrainedWorld:
+    """The host as the engine's world, any call of which may raise MemoryError."""
+
+    def __init__(self, world: object, strain: Callable[[str], None]) -> None:
+        self._world = world
+        self._strain = strain
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._world, name)
+
+        def call(*args: Any) -> Any:
+            self._strain(name)
+            return method(*args)
+
+        setattr(self, name, call)
+        return call
 
 
 class PlantedDefectError(Exception):

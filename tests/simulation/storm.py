@@ -26,6 +26,7 @@ class Storm:
             "host killed": self._kill_host,
             "host frozen": self._freeze_host,
             "host drained": self._drain_host,
+            "loop blocked": self._block_loop,
             "worker killed": self._kill_worker,
             "worker frozen": self._freeze_worker,
             "broker restarted": self._restart_broker,
@@ -76,7 +77,7 @@ class Storm:
     # --- processes -------------------------------------------------------------------------------------------
 
     def _some_host(self) -> Host | None:
-        alive = [host for host in self._simulation.hosts.values() if host.is_alive and not host.is_paused]
+        alive = [host for host in self._simulation.hosts.values() if host.is_alive and not host.is_still]
         return self._stream.choice(alive) if alive else None
 
     def _kill_host(self) -> bool:
@@ -90,6 +91,15 @@ class Storm:
         if host is not None:
             length = self._length()
             host.pause(length)
+            if host.link.connection is not None:
+                host.link.connection.unread_for(length)
+        return host is not None
+
+    def _block_loop(self) -> bool:
+        host = self._some_host()
+        if host is not None:
+            length = self._length()
+            host.block(length)
             if host.link.connection is not None:
                 host.link.connection.unread_for(length)
         return host is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, MutableMapping
 from contextlib import contextmanager
+from errno import ENOSPC
 from functools import partial
 from random import Random
 from typing import Any
@@ -163,6 +164,9 @@ class Simulation:
 
     def _hear(self, _: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         name = event["event"]
+        running = self.scheduler.running
+        if isinstance(running, Host) and self.faults.happens("log raises"):
+            raise OSError(ENOSPC, "no space is left for the log")
         error = event.get("exc_info")
         if isinstance(error, PlantedDefectError):
             error = None
@@ -170,7 +174,8 @@ class Simulation:
             # So it logs errors of its own.
             if isinstance(error, ProcessKilled):
                 raise error  # an actor contains it, but the process is no more
-            raise Violation("defect", f"{name}: {error!r}") from error
+            # No log call raises, so that it is kept until whoever logs is done.
+            self.scheduler.found = Violation("defect", f"{name}: {error!r}")
         about = " ".join(
             f"{key}={event[key]}" for key in ("workflow_id", "partition", "reason") if key in event
         )
