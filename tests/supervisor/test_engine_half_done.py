@@ -99,3 +99,19 @@ def test_a_confirm_that_belongs_to_an_earlier_try_removes_no_cause(monkeypatch: 
     assert world.acknowledged() < again, "what came again is to be handled once more"
     world.live_through(10)
     assert world.acknowledged() == again
+
+
+def test_who_is_replaced_while_it_is_written_does_not_move_its_row_past_its_journal() -> None:
+    world = shop()
+    world.go_on()
+    world.deliver(signal("first"))
+    world.loaded()
+    assert world.rounds, "its entry is being written"
+    actor = world.engine.partitions[0].peek("w")
+    assert actor is not None
+    world.engine.round.entry(actor, 0).shows_status()  # as for one that was halted and is well again
+    world.commit_fails()
+    world.live_through(10)
+    row = world.database.rows["w"]
+    assert row.sequence == row.journal[-1].sequence
+    assert "first" in row.journal[-1].cause
