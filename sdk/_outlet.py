@@ -22,6 +22,10 @@ CAPACITY = 10_000
 """Lines that may wait. A host that stumbles says some hundreds a second."""
 FLUSH_SECONDS = 2.0
 """How long the end of a process waits for a stream that is slow, or takes nothing at all."""
+FORK_SECONDS = 0.5
+"""How long a fork waits for a line that is being written."""
+_LAST = -100
+"""multiprocessing's own are at -5 and above."""
 
 _outlets: WeakSet[Outlet] = WeakSet()
 
@@ -43,6 +47,7 @@ class Outlet:
         self._jobs: queue.SimpleQueue[Callable[[], object] | threading.Event] = queue.SimpleQueue()
         self._lock = threading.RLock()  # a signal handler may log while its own thread is in here
         self._thread: threading.Thread | None = None
+        self._writing = threading.RLock()  # (a job may fork, too)
         self._dropped = 0
 
     @property
@@ -76,6 +81,7 @@ class Outlet:
                 except RuntimeError:  # no more threads, or the interpreter is ending
                     return False
                 self._thread = thread
+                _flush_with_multiprocessing()
         return True
 
     def _run(self) -> None:
@@ -85,13 +91,19 @@ class Outlet:
                 job.set()
                 continue
             try:
-                job()
+                with self._writing:
+                    job()
                 if self._dropped:
                     with self._lock:
                         dropped, self._dropped = self._dropped, 0
                     self._on_recovered(dropped)
             except BaseException:  # noqa: BLE001 - whatever a stream has to say, nobody can be told
                 self.drop()
+
+    def hold(self, seconds: float) -> Callable[[], None] | None:
+        """Let no job begin until what this gives is called; None if one has not ended in that time."""
+        writing = self._writing
+        return writing.release if writing.acquire(timeout=seconds) else None
 
     def drop(self) -> None:
         """Count what could not even be offered."""
@@ -117,12 +129,39 @@ def exit_now(code: int) -> NoReturn:
         os._exit(code)
 
 
+def _flush_with_multiprocessing() -> None:
+    """A process that multiprocessing has forked ends without what is registered with atexit. What is
+    registered with multiprocessing itself is done, if that was after the fork; ours last, because others may
+    have words to say."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        sys.modules["multiprocessing.util"].Finalize(None, flush_all, exitpriority=_LAST)
+
+
+_held = threading.local()
+"""What the thread that forks lets go when it has."""
+
+
+def _hold_still() -> None:
+    """A lock of a stream or a logger that is held while a line is written is held in the child for ever."""
+    deadline = time.monotonic() + FORK_SECONDS
+    releases = [outlet.hold(max(0.0, deadline - time.monotonic())) for outlet in list(_outlets)]
+    _held.releases = [release for release in releases if release is not None]
+
+
+def _go_on() -> None:
+    for release in _held.releases:
+        release()
+    _held.releases = []
+
+
 def _begin_anew() -> None:
     """The child of a fork has none of the threads, and must not write a second time what its parent will."""
+    _held.releases = []
     for outlet in list(_outlets):
         outlet._begin()
 
 
 atexit.register(flush_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_begin_anew)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -320,3 +321,65 @@ def test_a_forked_child_logs_and_repeats_nothing_of_its_parent() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert [told.count(word) for word in ("before", "child", "parent")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_what_a_process_of_multiprocessing_logs_last_is_written_however_it_ends(
+    method: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            f"""
+            import multiprocessing
+            from dalsegno._log import get_logger
+
+            def work(error):
+                for number in range(500):
+                    get_logger().info("line", number=number)
+                if error is not None:
+                    raise error
+
+            if __name__ == "__main__":
+                for error in (None, SystemExit(0), ValueError()):
+                    get_logger().info("parent")
+                    process = multiprocessing.get_context("{method}").Process(target=work, args=(error,))
+                    process.start()
+                    process.join()
+            """
+        )
+    )
+    told = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True).stdout
+    assert (told.count("line"), told.count("parent")) == (1500, 3)
+
+
+def test_a_fork_in_the_middle_of_a_line_leaves_no_lock_held_in_the_child() -> None:
+    lock = threading.Lock()
+    begun, go_on = threading.Event(), threading.Event()
+    outlet = Outlet(lambda dropped: None)
+
+    def write() -> None:
+        with lock:
+            begun.set()
+            assert go_on.wait(10)
+
+    outlet.offer(write)
+    assert begun.wait(10)
+    threading.Timer(0.05, go_on.set).start()
+    child = os.fork()
+    if child == 0:
+        os._exit(lock.locked())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert outlet.flush()
+
+
+def test_a_fork_goes_on_when_a_stream_takes_nothing() -> None:
+    go_on = threading.Event()
+    outlet = Outlet(lambda dropped: None)
+    outlet.offer(lambda: go_on.wait(10))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if outlet.flush() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go_on.set()
+    assert outlet.flush()
