@@ -9,9 +9,12 @@ embedded:relative/path/of/broker.db
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from dalsegno.broker.port import Broker
 from dalsegno.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dalsegno.broker.port import Broker
 
 _PASSWORD = re.compile(r"(://[^:/?#@]*):.*@", re.DOTALL)
 """Up to the last "@": a password may hold anything when its owner forgot to quote it."""

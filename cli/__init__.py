@@ -11,7 +11,7 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # While modules load, Ctrl-C ends the process without a word; `command_line` takes it from there.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from dalsegno.cli.streams import open_missing
+    from dalsegno.cli.descriptors import open_missing
 
     open_missing()
     try:

@@ -9,7 +9,6 @@ import typer
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
-from dalsegno.cli.logs import configure, configure_service
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
@@ -82,6 +81,7 @@ def init(
 
     Doing it again changes nothing. Do it after each upgrade of dalsegno.
     """
+    from dalsegno.cli.logs import configure
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
 
@@ -142,6 +142,7 @@ def host(
     from dalsegno.actors.supervisor.child import Launch
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.cli import serving
+    from dalsegno.cli.logs import configure_service
 
     configure_service(log_level, log_format, tells_news=tell_news)
     settings = HostSettings(
@@ -185,6 +186,7 @@ def worker(
     Example: dalsegno worker shop.orders --task-queue billing --concurrency 20
     """
     from dalsegno.cli import serving
+    from dalsegno.cli.logs import configure_service
 
     configure_service(log_level, log_format)
     serving.serve_worker(
@@ -219,6 +221,7 @@ def dev(
     Example: dalsegno dev shop.orders --reload
     """
     from dalsegno.cli.development import develop
+    from dalsegno.cli.logs import configure_service
 
     configure_service(log_level, log_format)
     logs = ["--log-level", log_level, "--log-format", log_format]
@@ -229,6 +232,7 @@ def dev(
 def check(modules: options.Modules) -> None:
     """Import modules and say what is wrong with them: what `dev --reload` runs before it begins anew."""
     from dalsegno.cli import code
+    from dalsegno.cli.logs import configure
 
     configure("error")
     code.workflows_in(code.load(modules, warn=False))

@@ -10,10 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from dalsegno.payload import JSON_PLAIN, Payload
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -79,6 +75,10 @@ def ranges(numbers: Sequence[int]) -> str:
 
 def simple(value: Any) -> Any:
     """As JSON has it: payloads become their values where they are JSON, else their encoding and size."""
+    import msgspec
+
+    from dalsegno.payload import JSON_PLAIN, Payload
+
     match value:
         case Payload():
             if value.encoding == JSON_PLAIN:

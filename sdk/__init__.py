@@ -12,76 +12,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dalsegno import activity, workflow
-from dalsegno._activities import (
-    ActivityOptions,
-    ActivityOptionsAndArgs,
-)
-from dalsegno._runtime import (
-    ActivityHandle,
-    NotInWorkflowError,
-    ReadOnlyError,
-)
-from dalsegno.errors import (
-    ActivityError,
-    ApplicationError,
-    BrokerUnavailableError,
-    CanceledError,
-    CommandRejectedError,
-    ConfigurationError,
-    DalsegnoError,
-    FailureError,
-    FencedError,
-    InvalidMessageError,
-    MissingExtraError,
-    NondeterminismError,
-    PayloadError,
-    QueryFailedError,
-    SchemaError,
-    StoreUnavailableError,
-    TerminatedError,
-    TimedOutError,
-    TimeoutType,
-    TopologyError,
-    TransientError,
-    UnreadableRowError,
-    UnsupportedError,
-    WorkerLostError,
-    WorkflowAlreadyStartedError,
-    WorkflowClosedError,
-    WorkflowFailedError,
-    WorkflowNotFoundError,
-)
-from dalsegno.failure import (
-    Failure,
-    FailureKind,
-)
-from dalsegno.handler_types import (
-    QueryDecorator,
-    QueryMethod,
-    QueryOf,
-    SignalDecorator,
-    SignalMethod,
-    SignalOf,
-)
-from dalsegno.payload import (
-    Payload,
-    PayloadConverter,
-)
-from dalsegno.policies import (
-    ActivityCancellationType,
-    Duration,
-    RetryPolicy,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-    WorkflowStatus,
-)
-
 if TYPE_CHECKING:
+    from dalsegno import activity, workflow
+    from dalsegno._activities import (
+        ActivityOptions,
+        ActivityOptionsAndArgs,
+    )
+    from dalsegno._runtime import (
+        ActivityHandle,
+        NotInWorkflowError,
+        ReadOnlyError,
+    )
     from dalsegno.broker.port import (
         Broker,
     )
-    from dalsegno.broker.protocol.codec import MessageTooLargeError
+    from dalsegno.broker.protocol.codec import (
+        MessageTooLargeError,
+    )
     from dalsegno.broker.protocol.messages import (
         Description,
         HistoryEntry,
@@ -103,6 +50,60 @@ if TYPE_CHECKING:
         Target,
         UnsendableError,
         WorkflowHandle,
+    )
+    from dalsegno.errors import (
+        ActivityError,
+        ApplicationError,
+        BrokerUnavailableError,
+        CanceledError,
+        CommandRejectedError,
+        ConfigurationError,
+        DalsegnoError,
+        FailureError,
+        FencedError,
+        InvalidMessageError,
+        MissingExtraError,
+        NondeterminismError,
+        PayloadError,
+        QueryFailedError,
+        SchemaError,
+        StoreUnavailableError,
+        TerminatedError,
+        TimedOutError,
+        TimeoutType,
+        TopologyError,
+        TransientError,
+        UnreadableRowError,
+        UnsupportedError,
+        WorkerLostError,
+        WorkflowAlreadyStartedError,
+        WorkflowClosedError,
+        WorkflowFailedError,
+        WorkflowNotFoundError,
+    )
+    from dalsegno.failure import (
+        Failure,
+        FailureKind,
+    )
+    from dalsegno.handler_types import (
+        QueryDecorator,
+        QueryMethod,
+        QueryOf,
+        SignalDecorator,
+        SignalMethod,
+        SignalOf,
+    )
+    from dalsegno.payload import (
+        Payload,
+        PayloadConverter,
+    )
+    from dalsegno.policies import (
+        ActivityCancellationType,
+        Duration,
+        RetryPolicy,
+        WorkflowIDConflictPolicy,
+        WorkflowIDReusePolicy,
+        WorkflowStatus,
     )
     from dalsegno.workers import (
         Worker,
@@ -185,38 +186,49 @@ __all__ = [
     "workflow",
 ]
 
-_LAZY = {
-    "Broker": "dalsegno.broker.port",
-    "MessageTooLargeError": "dalsegno.broker.protocol.codec",
-    "Description": "dalsegno.broker.protocol.messages",
-    "HistoryEntry": "dalsegno.broker.protocol.messages",
-    "HostInfo": "dalsegno.broker.protocol.messages",
-    "PartitionInfo": "dalsegno.broker.protocol.messages",
-    "PendingActivity": "dalsegno.broker.protocol.messages",
-    "WorkflowSummary": "dalsegno.broker.protocol.messages",
-    "Client": "dalsegno.client",
-    "ClientTimings": "dalsegno.client",
-    "Connecting": "dalsegno.client",
-    "NamespaceMissingError": "dalsegno.client",
-    "NoAnswerError": "dalsegno.client",
-    "OnSuspended": "dalsegno.client",
-    "Pong": "dalsegno.client",
-    "StartOptions": "dalsegno.client",
-    "StartOptionsAndArgs": "dalsegno.client",
-    "Target": "dalsegno.client",
-    "UnsendableError": "dalsegno.client",
-    "WorkflowHandle": "dalsegno.client",
-    "Worker": "dalsegno.workers",
-    "WorkerTiming": "dalsegno.workers",
+_HOMES = {
+    "dalsegno._activities": "ActivityOptions ActivityOptionsAndArgs",
+    "dalsegno._runtime": "ActivityHandle NotInWorkflowError ReadOnlyError",
+    "dalsegno.broker.port": "Broker",
+    "dalsegno.broker.protocol.codec": "MessageTooLargeError",
+    "dalsegno.broker.protocol.messages": (
+        "Description HistoryEntry HostInfo PartitionInfo PendingActivity WorkflowSummary"
+    ),
+    "dalsegno.client": (
+        "Client ClientTimings Connecting NamespaceMissingError NoAnswerError OnSuspended Pong "
+        "StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle"
+    ),
+    "dalsegno.errors": (
+        "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
+        "ConfigurationError DalsegnoError FailureError FencedError InvalidMessageError "
+        "MissingExtraError NondeterminismError PayloadError QueryFailedError SchemaError "
+        "StoreUnavailableError TerminatedError TimedOutError TimeoutType TopologyError "
+        "TransientError UnreadableRowError UnsupportedError WorkerLostError "
+        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError"
+    ),
+    "dalsegno.failure": "Failure FailureKind",
+    "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
+    "dalsegno.payload": "Payload PayloadConverter",
+    "dalsegno.policies": (
+        "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "
+        "WorkflowIDReusePolicy WorkflowStatus"
+    ),
+    "dalsegno.workers": "Worker WorkerTiming",
 }
+"""Where a name comes from, as above: it is loaded when it is first asked for."""
+_LAZY = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if not TYPE_CHECKING:  # type checkers see what is imported above, and that there is nothing else
 
     def __getattr__(name: str) -> Any:
+        if name in ("activity", "workflow"):
+            return import_module(f"dalsegno.{name}")
         module = _LAZY.get(name)
         if module is None:
             raise AttributeError(f"module 'dalsegno' has no attribute {name!r}")
-        return getattr(import_module(module), name)
+        found = getattr(import_module(module), name)
+        globals()[name] = found  # found without asking from now on
+        return found
 
 
 def __dir__() -> list[str]:

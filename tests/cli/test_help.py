@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,22 @@ from dalsegno.cli.failures import DONE, USAGE
 from tests.cli.shell import Shell
 
 HEAVY = ["sqlalchemy", "alembic", "psycopg", "aio_pika", "aiormq", "uvloop", "pykka"]
+FOR_WORK = [
+    *HEAVY,
+    "asyncio",
+    "structlog",
+    "msgspec",
+    "dalsegno.payload",
+    "dalsegno.client",
+    "dalsegno.workflow",
+]
+"""What no command needs that only says something of itself."""
+LOADED = """
+import atexit, sys
+atexit.register(lambda: print("loaded:", *sorted(sys.modules), file=sys.stderr))
+from dalsegno.cli import main
+sys.exit(main())
+"""
 
 
 def test_help_names_the_commands_and_the_exit_codes(shell: Shell) -> None:
@@ -105,6 +122,29 @@ def test_starting_up_loads_neither_database_nor_broker(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["workflow", "--help"], ["workflow", "start", "--help"]]
+)
+def test_what_a_command_says_of_itself_loads_nothing_that_works(arguments: list[str]) -> None:
+    assert loaded_by(arguments) & set(FOR_WORK) == set()
+
+
+def test_a_shell_that_completes_waits_for_nothing_that_works_nor_for_what_draws() -> None:
+    asking = {"_DALSEGNO_COMPLETE": "complete_bash", "COMP_WORDS": "dalsegno workflow l", "COMP_CWORD": "2"}
+
+    assert loaded_by([], **asking) & {*FOR_WORK, "rich.console"} == set()
+
+
+def loaded_by(arguments: list[str], **settings: str) -> set[str]:
+    """All modules in a process that has run this command."""
+    command = [sys.executable, "-c", LOADED, *arguments]
+    environment = {**os.environ, **settings}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    label, *names = done.stderr.split()
+    assert (done.returncode, label) == (DONE, "loaded:"), done.stderr
+    return set(names)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import textwrap
 SERVICE = textwrap.dedent(
     """
     import logging, os, sys, warnings
-    from dalsegno.cli import streams
+    from dalsegno.cli.descriptors import open_missing
     from dalsegno.cli.logs import configure_service
     from dalsegno._log import get_logger
 
-    streams.open_missing()
+    open_missing()
     done = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
     configure_service("info")
     for number in range(20_000):  # more than a pipe holds
