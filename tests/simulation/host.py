@@ -6,8 +6,7 @@ the loop there is an event of its own here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -26,7 +25,6 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Tick,
 )
 from dalsegno.actors.supervisor.loop_beat import LoopBeat
-from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.shipment import Shipment
@@ -38,11 +36,12 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.errors import DalsegnoError, UnreadableRowError
-from dalsegno.persistence.port import LeaseRow, Loaded, MessageKey, Round, RoundOutcome
+from dalsegno.errors import DalsegnoError
+from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
+from tests.simulation.lookups import Lookups
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.scheduler import SECOND, Beside, Process, ProcessKilled
 from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, StrainedWorld, Ticker
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 Ts = TypeVarTuple("Ts")
 
 
-class Host(Process):
+class Host(Lookups, Process):
     """`name` is the machine's; each life of a host, and each tenure in it, has a host ID of its own."""
 
     def __init__(self, simulation: Simulation, name: str) -> None:
@@ -395,63 +394,6 @@ class Host(Process):
             let_out(entries)
 
         rounds._let_out = watched  # type: ignore[assignment,method-assign]
-
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        self.step("loading")
-        limit = self._simulation.seen_limit
-
-        def query() -> list[Loaded | str]:
-            return [
-                workflow_id
-                if workflow_id in self._store.unreadable
-                else self._store.load(workflow_id, seen_limit=limit)
-                for workflow_id in workflow_ids
-            ]
-
-        def done(found: list[Loaded | str]) -> None:
-            for workflow_id in found:
-                if isinstance(workflow_id, str):
-                    self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
-            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)])
-
-        self.store_link.read(query, done)
-
-    def read_remains(self, partition: int, workflow_id: str) -> None:
-        found = partial(self.engine.remains_found, partition, workflow_id)
-        self.store_link.read(lambda: self._store.remains(workflow_id), found)
-
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
-        self.store_link.read(
-            lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
-            partial(self.engine.mail_found, partition, workflow_id, after),
-        )
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        def found(answers: Mapping[MessageKey, str]) -> None:
-            self.engine.seen_found(partition, workflow_id, message_id, answers)
-
-        self.store_link.read(lambda: self._store.answers(workflow_id, message_id), found)
-
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        self.store_link.read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
-
-    def clear_strikes(self, run_id: str) -> None:
-        """There are none."""
-
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
-        self.store_link.read(
-            lambda: self._store.suspended(self._slots(partition), after=after, limit=limit),
-            partial(self.engine.suspended_found, partition, after),
-        )
-
-    def _slots(self, partition: int) -> range:
-        return range(partition, topology.SLOTS, self.engine.partition_count)
-
-    def find_due(self, partition: int, before: int, limit: int) -> None:
-        self.store_link.read(
-            lambda: self._store.due(self._slots(partition), before=before, limit=limit),
-            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
-        )
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         connection = self.link.connection

@@ -145,6 +145,10 @@ class Play:
         return [intent.digest for intent in self.intents]
 
     @property
+    def signs(self) -> list[SignedState]:
+        return [intent.signed for intent in self.intents if isinstance(intent, SetSign)]
+
+    @property
     def closed(self) -> bool:
         return bool(self.intents) and isinstance(self.intents[-1], CompleteRun | FailRun | CancelRun)
 

@@ -1,0 +1,87 @@
+"""What the engine asks of the database beside rounds, as actors.supervisor.lookups, of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.mail import PAGE
+from dalsegno.broker import topology
+from dalsegno.errors import UnreadableRowError
+from dalsegno.persistence.port import Loaded, MessageKey
+from tests.simulation.store_link import StoreLink
+from tests.simulation.store_model import StoreModel
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+
+class Lookups:
+    """Each is answered by a call of the engine, an event later."""
+
+    engine: Engine
+    store_link: StoreLink
+    _simulation: Simulation
+    _store: StoreModel
+
+    def step(self, what: str) -> None:
+        raise NotImplementedError
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        self.step("loading")
+        limit = self._simulation.seen_limit
+
+        def query() -> list[Loaded | str]:
+            return [
+                workflow_id
+                if workflow_id in self._store.unreadable
+                else self._store.load(workflow_id, seen_limit=limit)
+                for workflow_id in workflow_ids
+            ]
+
+        def done(found: list[Loaded | str]) -> None:
+            for workflow_id in found:
+                if isinstance(workflow_id, str):
+                    self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
+            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)])
+
+        self.store_link.read(query, done)
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        found = partial(self.engine.remains_found, partition, workflow_id)
+        self.store_link.read(lambda: self._store.remains(workflow_id), found)
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self.store_link.read(
+            lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
+            partial(self.engine.mail_found, partition, workflow_id, after),
+        )
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        def found(answers: Mapping[MessageKey, str]) -> None:
+            self.engine.seen_found(partition, workflow_id, message_id, answers)
+
+        self.store_link.read(lambda: self._store.answers(workflow_id, message_id), found)
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self.store_link.read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
+
+    def clear_strikes(self, run_id: str) -> None:
+        """There are none."""
+
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        self.store_link.read(
+            lambda: self._store.suspended(self._slots(partition), after=after, limit=limit),
+            partial(self.engine.suspended_found, partition, after),
+        )
+
+    def _slots(self, partition: int) -> range:
+        return range(partition, topology.SLOTS, self.engine.partition_count)
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        self.store_link.read(
+            lambda: self._store.due(self._slots(partition), before=before, limit=limit),
+            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+        )
