@@ -1,4 +1,4 @@
-"""A real SQLite store, and a host that has joined it."""
+"""A real SQLite store, a host that has joined it, and an outbox in a shell that writes down its calls."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
+from tests.supervisor.carrier import Shell
 from tests.supervisor.seat import PARTITIONS, Host
 
 
@@ -31,3 +33,15 @@ def host(store: Store) -> Host:
     host = Host(store, "host-a")
     host.tick()
     return host
+
+
+@pytest.fixture
+def shell() -> Shell:
+    return Shell()
+
+
+@pytest.fixture
+def outbox(shell: Shell) -> Outbox:
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    return outbox

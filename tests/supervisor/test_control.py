@@ -21,8 +21,8 @@ from dalsegno.broker.topology import routing_key_of
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
+from tests.supervisor.carrier import Shell
 from tests.supervisor.scripted_world import command
-from tests.supervisor.test_outbox import Shell
 
 
 class Consumer:
