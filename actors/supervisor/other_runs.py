@@ -16,10 +16,10 @@ from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.workflow_actor.actor import Watch
-from dalsegno.actors.workflow_actor.blame import LETTING_GO, mark_of, replay_mark_of
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.persistence.port import LoadedInstance, Reader
 
@@ -81,28 +81,22 @@ class OtherRuns:
         if row is None or row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
             self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
-        elif isinstance(command, Query) and (why := self._must_not_run(command, row, strikes)) is not None:
-            self._send(_refusal(caller, workflow_id, *why), caller, cause)
+            return
+        found = struck(strikes, self._code.fingerprint).of(run_id)
+        if isinstance(command, Query) and found.reason is not None:
+            self._send(_refusal(caller, workflow_id, "rejected", found.reason), caller, cause)
         else:
             # User code must not run inside a task of this loop.
-            asyncio.get_running_loop().call_soon(self._run, row, cause, caller)
+            asyncio.get_running_loop().call_soon(self._run, row, cause, caller, found)
 
     def _read(self, run_id: str, reader: Reader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
         strikes = [(name, count) for (_, name), count in self._strikes([run_id]).items()]
         return reader.load_run(run_id), strikes
 
-    def _must_not_run(
-        self, query: Query, row: LoadedInstance, strikes: Sequence[tuple[str, int]]
-    ) -> tuple[str, str] | None:
-        """The query, or the run's code, has killed hosts."""
-        found = struck(strikes, self._code.fingerprint).of(row.run_id)
-        if found.reason is not None:
-            return "rejected", found.reason
-        return found.refusal(query, row.workflow_id, row.run_id)
-
-    def _run(self, row: LoadedInstance, cause: Cause, caller: Caller) -> None:
+    def _run(self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck = NOBODY) -> None:
+        """`found`: what has killed hosts in that run."""
         try:
-            effect = self._effect(row, cause, caller)
+            effect = self._effect(row, cause, caller, found)
         except MemoryError:
             raise
         except Exception as error:
@@ -111,7 +105,9 @@ class OtherRuns:
             effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
         self._send(effect, caller, cause)
 
-    def _effect(self, row: LoadedInstance, cause: Cause, caller: Caller) -> AnswerEffect | ResultEffect:
+    def _effect(
+        self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck
+    ) -> AnswerEffect | ResultEffect:
         instance = instance_of(row, self._code, history_limit=self._history_limit)
         command = cause.command
         if isinstance(command, AwaitOutcome):
@@ -131,15 +127,20 @@ class OtherRuns:
             )
         state = instance.state
         assert state is not None
-        if isinstance(command, Query) and instance.must_rebuild_for(command):
+        why = found.refusal(command, instance) if isinstance(command, Query) else None
+        if why is None and isinstance(command, Query) and instance.must_rebuild_for(command):
             with self._marked(row.run_id, replay_mark_of(cause, instance)):
                 for _ in instance.rebuild():
                     continue
-        with self._marked(row.run_id, mark_of(cause, instance)):
-            (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
+            why = found.refusal(command, instance)
+        if why is not None:
+            effect: Effect = _refusal(caller, row.workflow_id, *why)
+        else:
+            with self._marked(row.run_id, mark_of(cause, instance)):
+                (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
+            ((_, effect),) = activation.effects
         with self._marked(row.run_id, LETTING_GO):
             instance.discard_program()
-        ((_, effect),) = activation.effects
         assert isinstance(effect, AnswerEffect)
         return effect
 

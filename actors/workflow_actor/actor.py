@@ -251,6 +251,8 @@ class WorkflowActor(LightActor):
             self._parent.rebuild_later(self)
             return
         self._prepare(cause)
+        if isinstance(command, Query) and self._is_refused_for_strikes(cause):
+            return  # now that it is known whose query it is
         self._watch.enter(self._run_id_of(cause), mark_of(cause, instance))
         try:
             activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
@@ -348,7 +350,7 @@ class WorkflowActor(LightActor):
         if isinstance(command, Resume) and (reason := self.struck.causes.get(cause.name)) is not None:
             error = "rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}"
         elif isinstance(command, Query):
-            error = self.struck.refusal(command, self.workflow_id, self.instance.run_id)
+            error = self.struck.refusal(command, self.instance)
         if error is None or not isinstance(command, Resume | Query):
             return False
         self._parent.came_again(self, cause, self._refused(command.caller, error))

@@ -18,6 +18,9 @@ from dalsegno.actors.workflow_actor.instance import Instance
 QUERY = "query "
 """No other mark begins so: those of messages begin with their type, which has a dot."""
 
+DYNAMIC_QUERY = "the handler of all other queries"
+"""Its mark, whatever name it is asked by."""
+
 LETTING_GO = "letting go of its coroutines"
 """The mark of code that is put away: its `finally` and `except` blocks run then."""
 
@@ -39,14 +42,16 @@ class Struck(Struct, frozen=True):
         """The same, said of that run."""
         return replace(self, run_id=run_id)
 
-    def refusal(self, query: Query, workflow_id: str, run_id: str | None) -> tuple[str, str] | None:
-        """Why this query is not run; None if it may be."""
-        reason = self.queries.get(query_mark(query)) if run_id == self.run_id else None
+    def refusal(self, query: Query, instance: Instance) -> tuple[str, str] | None:
+        """Why this query is not run; None if it may be. To be asked again once the program is back, which says
+        whose query it is."""
+        reason = self.queries.get(query_mark(query, instance)) if instance.run_id == self.run_id else None
         if reason is None:
             return None
+        whose = instance.workflow_id
         text = (
-            f"the query {query.name!r} is not run for workflow {workflow_id!r} any more: {reason}. Deploy code "
-            f"in which its handler is mended, or `dalsegno workflow resume {workflow_id}` to have it tried "
+            f"the query {query.name!r} is not run for workflow {whose!r} any more: {reason}. Deploy code "
+            f"in which its handler is mended, or `dalsegno workflow resume {whose}` to have it tried "
             "again; the workflow itself and its other queries go on"
         )
         return "query_failed", text
@@ -55,12 +60,14 @@ class Struck(Struct, frozen=True):
 NOBODY = Struck()
 
 
-def query_mark(query: Query) -> str:
-    return QUERY + query.name
+def query_mark(query: Query, instance: Instance) -> str:
+    """It is the handler that is at fault, and one may take many names."""
+    handler = instance.query_handler(query)
+    return DYNAMIC_QUERY if handler is None else QUERY + handler
 
 
 def is_query_mark(mark: str) -> bool:
-    return mark.startswith(QUERY)
+    return mark.startswith(QUERY) or mark == DYNAMIC_QUERY
 
 
 def mark_of(cause: Cause, instance: Instance) -> str:
@@ -69,7 +76,7 @@ def mark_of(cause: Cause, instance: Instance) -> str:
     recorded something since."""
     command = cause.command
     if isinstance(command, Query):
-        return query_mark(command)
+        return query_mark(command, instance)
     if isinstance(command, Start) and instance.is_opened_by(command):
         return cause.name
     if isinstance(command, Describe):

@@ -161,6 +161,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.refusal = None
         self.dalsegno_runtime = runtime
 
+    def require_may_act(self, what: str) -> None:
+        """Raises for code that may only read."""
+        if self.refusal is not None and self.refusal.soon == "refuse":
+            self.refusal.refuse(what)
+
     def run_ready(self) -> None:
         """Run callbacks until there are none, or until `interrupted`. What they raise comes out."""
         ready = self._ready
@@ -273,9 +278,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         return timer
 
     def _timer_handle_cancelled(self, timer: WorkflowTimer) -> None:
-        """asyncio's hook in TimerHandle.cancel."""
-        if self.timers.pop(timer.number, None) is None:
+        """asyncio's hook in TimerHandle.cancel, before it is cancelled."""
+        if timer.number not in self.timers:
             return
+        self.require_may_act("TimerHandle.cancel")
+        del self.timers[timer.number]
         if self._dropped:
             return
         if not self._ledger.take_back(timer.position):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from dalsegno._runtime import HandlerKind
 from dalsegno.actors.workflow_actor.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.inputs import Signaled
-from dalsegno.converter import decode_args, from_payload
+from dalsegno.converter import decode_args, encode_result, from_payload
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
 from dalsegno.given import shown
@@ -141,6 +141,12 @@ class Handlers:
             self._owner.handler_failed(error)
         finally:
             self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
+
+    # Queries
+
+    def answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
+        """What a query's handler gives. Whatever it raises comes out."""
+        return encode_result(handler.function(*self.args(handler, name, args)), handler.signature.returns)
 
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
         """What to call a handler with. Raises PayloadError."""

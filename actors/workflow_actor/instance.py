@@ -232,6 +232,12 @@ class Instance:
         """The query's handler can only be asked once the program is back."""
         return needs_code(self.state, query) and not self._workings.live.is_settled
 
+    def query_handler(self, query: Query) -> str | None:
+        """The name of the handler that it is put to; None for the one that takes all names that have none of
+        their own. Only the program knows; while that is not in memory, a name is taken to have its own."""
+        program = self._workings.live.program
+        return query.name if program is None else program.query_handler(query.name)
+
     def rebuild(self) -> Iterator[None]:
         """Bring the program back from the log, one input between two yields. Activations do it at once if
         this was not done before."""

@@ -156,6 +156,7 @@ class Activities:
         pending = self._pending.get(number)
         if pending is None:
             return False
+        self._loop.require_may_act("The cancel of an activity's handle")
         kind = pending.call.cancellation_type
         if kind == "abandon":
             del self._pending[pending.number]

@@ -56,7 +56,7 @@ from dalsegno.actors.workflow_actor.sign import AskedSign, is_sign_reached, requ
 from dalsegno.actors.workflow_actor.storable import require_storable
 from dalsegno.actors.workflow_actor.verdict import verdict
 from dalsegno.converter import decode_args, encode_result, to_failure
-from dalsegno.definition import HandlerDefinition, WorkflowDefinition
+from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
 from dalsegno.payload import Payload
@@ -170,7 +170,7 @@ class WorkflowProgram:
         outside = loop.enter()
         loop.refuse(refusal)
         try:
-            return self._context.copy().run(self._answer, handler, name, args)
+            return self._context.copy().run(self._handlers.answer, handler, name, args)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
             failed, failure = code_error(error), to_failure(error)
         finally:
@@ -180,8 +180,16 @@ class WorkflowProgram:
             self._ledger.restore(counters)
             runtime.put_back_random(random_state)
             if refusal.woke:
-                self._bug = WorkflowCodeError(f"The query {name!r} woke what tasks wait for; it may only read.")
+                self._phase = Phase.BROKEN
         raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
+
+    @property
+    def is_spoiled(self) -> bool:
+        return self._phase is Phase.BROKEN
+
+    def query_handler(self, name: str) -> str | None:
+        handler = self._handlers.find("query", name)
+        return name if handler is None else handler.name
 
     def waiting_for(self) -> tuple[str, ...]:
         if self._phase is Phase.CLOSED:
@@ -431,10 +439,6 @@ class WorkflowProgram:
     def _unseen_cancel(self) -> str | None:
         """The reason of the request that the run method has not seen."""
         return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
-
-    def _answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
-        answer = handler.function(*self._handlers.args(handler, name, args))
-        return encode_result(answer, handler.signature.returns)
 
 
 def _unknown(what: str) -> WorkflowCodeError:

@@ -48,6 +48,15 @@ class Program(Protocol):
         """Run a query handler: no intents, counters restored. Raises QueryFailedError, QueryHandlerError
         where the handler raised."""
 
+    def query_handler(self, name: str) -> str | None:
+        """The name of the handler that a query of that name is put to; None for the one that takes all other
+        names. Where there is none, the name itself."""
+
+    @property
+    def is_spoiled(self) -> bool:
+        """A query has done more than read: this is not the program that the log leads to any more, and it is
+        to be given nothing."""
+
     def waiting_for(self) -> tuple[str, ...]:
         """For people: what the code waits for ("activity 3 charge_card", "condition at x.py:10")."""
 

@@ -49,7 +49,7 @@ def _result(
     if state.processed == 0:
         return "rejected", f"the code of workflow {workflow_id!r} has never run"
     try:
-        return live.at(state).query(query.name, query.args)
+        return live.query(state, query.name, query.args)
     except CodeStuckError as stuck:
         return "rejected" if stuck.kind == "unknown_type" else "query_failed", stuck.reason
 

@@ -3,7 +3,7 @@ what it wanted then. What it wants is compared by digests and done no second tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dalsegno.actors.workflow_actor.inputs import (
     ActivityResolved,
@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.inputs import (
 from dalsegno.actors.workflow_actor.intents import Intent
 from dalsegno.actors.workflow_actor.program_port import Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.state import SuspensionKind, WorkflowState
+from dalsegno.payload import Payload
 
 
 class CodeStuckError(Exception):
@@ -62,6 +63,16 @@ class LiveProgram:
             raise
         self._position += 1
         return intents
+
+    def query(self, state: WorkflowState, name: str, args: Sequence[Payload]) -> Payload:
+        """Ask its code. A program that the handler has changed is let go of, and built anew when it is needed.
+        Raises CodeStuckError, QueryFailedError."""
+        program = self.at(state)
+        try:
+            return program.query(name, args)
+        finally:
+            if program.is_spoiled:
+                self.drop()
 
     def signed(self) -> None:
         """The step has set a sign: its log begins anew, with one entry that has been run."""

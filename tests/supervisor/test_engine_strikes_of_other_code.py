@@ -44,6 +44,9 @@ class AskedProgram(ScriptedProgram):
         self.on_query(name)
         return super().query(name, args)
 
+    def query_handler(self, name: str) -> str | None:
+        return None if name.startswith("any") else name
+
 
 class AskedCode(ScriptedCode):
     def __init__(self, script: Script, on_query: Callable[[str], None], *, fingerprint: str) -> None:

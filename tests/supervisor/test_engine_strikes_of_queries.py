@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dalsegno.actors.supervisor.strikes import STRIKES_LIMIT
-from dalsegno.actors.workflow_actor.blame import LETTING_GO
+from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
 from dalsegno.actors.workflow_actor.inputs import Begin, Input
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
@@ -66,6 +66,20 @@ def test_a_query_that_kills_its_hosts_is_refused_and_its_workflow_goes_on() -> N
     assert "workflow resume w" in refusal
     answered = {reply.result for reply in life.world.replies() if reply.result is not None}
     assert len(answered) == 1, "the other one"
+
+
+def test_a_handler_of_all_names_that_kills_its_hosts_is_refused_by_whatever_name_it_is_asked() -> None:
+    database = running()
+    for number in range(STRIKES_LIMIT):
+        life = Life(database, "code-1", never, deadly_queries={f"any {number}"})
+        assert not life.live([ask(f"any {number}", f"q{number}")])
+        assert life.died_at == DYNAMIC_QUERY
+    life = Life(database, "code-1", never, deadly_queries={"any other"})
+    assert life.live([ask("any other", "again"), ask("r", "of its own")])
+    (refusal,) = refusals(life.world)
+    assert "'any other' is not run for workflow 'w' any more" in refusal
+    assert len([reply for reply in life.world.replies() if reply.result is not None]) == 1
+    assert database.rows["w"].status is WorkflowStatus.RUNNING
 
 
 def test_it_stays_refused_however_often_its_instance_is_put_away() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dalsegno.actors.supervisor.other_runs import OtherRuns
 from dalsegno.actors.supervisor.outbox import Outbox
-from dalsegno.actors.workflow_actor.blame import LETTING_GO
+from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Query
 from dalsegno.broker.port import Outcome
@@ -19,7 +19,7 @@ from dalsegno.broker.protocol.messages import Reply
 from dalsegno.persistence.port import LoadedInstance
 from tests.supervisor.carrier import Origin, Shell
 from tests.supervisor.scripted_world import NoWatch, ScriptedWorld, start
-from tests.workflow_actor.rig import ScriptedCode, activity
+from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 
 class Reader:
@@ -125,6 +125,20 @@ async def test_a_query_that_has_killed_hosts_is_not_run_again(open_run: LoadedIn
     assert reply.error is not None
     assert "2 times" in reply.error.message
     assert code.built == []
+
+
+async def test_a_handler_of_all_names_that_has_killed_hosts_is_not_run_again(open_run: LoadedInstance) -> None:
+    class Dynamic(ScriptedProgram):
+        def query_handler(self, name: str) -> str | None:
+            return None
+
+    code = ScriptedCode([[activity(1)]])
+    code.build = lambda info, signed: Dynamic(code.script, 0)  # type: ignore[method-assign]
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, DYNAMIC_QUERY): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times" in reply.error.message
 
 
 async def test_another_query_of_that_run_is_answered(open_run: LoadedInstance) -> None:

@@ -84,6 +84,7 @@ class ScriptedProgram:
         self._first = first
         self.seen: list[tuple[Input, int, bool]] = []
         self.dropped = False
+        self.is_spoiled = False
 
     def step(self, input_: Input, *, now: int, replaying: bool) -> list[Intent]:
         assert not self.dropped
@@ -99,6 +100,9 @@ class ScriptedProgram:
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         return payload(f'["{name}", {len(self.seen)}]')
+
+    def query_handler(self, name: str) -> str | None:
+        return name
 
     def waiting_for(self) -> tuple[str, ...]:
         return ("what the script says",)

@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
 from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.policies import WorkflowStatus
-from tests.workflow_actor.rig import CALLER, T0, answer, task
+from tests.workflow_actor.rig import CALLER, T0, Rig, answer, completed, task
 from tests.workflow_actor.town import Activity, NeverDone, Town
 
 
@@ -128,6 +128,46 @@ def test_a_closed_run_answers_its_queries() -> None:
     result = answer(town.rig.send(Query(name="waiting", caller=CALLER))).result
     assert result is not None
     assert from_payload(result, int) == 0
+
+
+@workflow.defn
+class Gate:
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.steps = 0
+
+    @workflow.run
+    async def run(self) -> int:
+        self.counting = asyncio.create_task(self.count())
+        await workflow.execute_activity("knock")
+        return self.steps
+
+    async def count(self) -> None:
+        await self.opened.wait()
+        self.steps += 1
+
+    @workflow.query
+    def peep(self) -> int:
+        self.opened.set()
+        return self.steps
+
+    @workflow.query
+    def stepped(self) -> int:
+        return self.steps
+
+
+def test_a_query_that_woke_a_task_fails_alone_and_the_run_is_as_it_was() -> None:
+    rig = Rig(WorkflowRegistry([(Gate, None)]))
+    knock = task(rig.start(workflow_type="Gate"))
+    peeped = answer(rig.send(Query(name="peep", caller=CALLER)))
+    assert peeped.error is not None
+    assert "may only read" in peeped.error[1]
+    assert not rig.has_program(), "it is built anew"
+
+    assert answer(rig.send(Query(name="stepped", caller=CALLER))).result == to_payload(0)
+    rig.send(Query(name="peep", caller=CALLER))
+    rig.send(completed(knock, to_payload("who is there")))
+    assert rig.instance.outcome() == (WorkflowStatus.COMPLETED, to_payload(0), None)
 
 
 @workflow.defn

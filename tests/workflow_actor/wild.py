@@ -176,6 +176,13 @@ class WildProgram:
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         return payload(str(self._count))
 
+    def query_handler(self, name: str) -> str | None:
+        return name
+
+    @property
+    def is_spoiled(self) -> bool:
+        return False
+
     def waiting_for(self) -> tuple[str, ...]:
         return tuple(f"activity {number}" for number in self._activities)
 

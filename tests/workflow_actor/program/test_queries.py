@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, QueryFailedError, workflow
-from dalsegno.actors.workflow_actor.program_port import QueryHandlerError, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program_port import QueryHandlerError
 from dalsegno.converter import from_failure
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
@@ -167,18 +167,59 @@ def test_a_query_before_the_first_random_number_leaves_no_trace() -> None:
     assert play.result == drawn
 
 
-def test_a_query_that_wakes_a_task_has_spoilt_the_program_which_is_made_anew() -> None:
+def test_a_query_that_wakes_a_task_has_spoiled_the_program_and_one_that_acts_has_not() -> None:
     play = Play(Asked)
     play.begin()
     play.fire(1)
     play.fire(2)
+    for how in ("raise", "activity", "timer", "task"):
+        with pytest.raises(QueryFailedError):
+            play.query("bad", how)
+    assert not play.program.is_spoiled
     with pytest.raises(QueryFailedError, match="may only read"):
         play.query("bad", "wake")
-    with pytest.raises(WorkflowCodeError, match="The query 'bad' woke what tasks wait for"):
-        play.resolve(1, "x")
+    assert play.program.is_spoiled
     again = play.replayed()
-    again.activities = dict(enumerate(play.activities.values(), 1))
     assert again.query("progress") == 2
+    assert not again.program.is_spoiled
+
+
+@workflow.defn
+class Holds:
+    """Keeps what can be cancelled."""
+
+    @workflow.run
+    async def run(self) -> str:
+        self.timer = asyncio.get_running_loop().call_later(5, self.ring)
+        self.waits = self.start("wait_cancellation_completed")
+        self.tries = self.start("try_cancel")
+        self.leaves = self.start("abandon")
+        self.rang = False
+        await workflow.wait_condition(lambda: self.rang)
+        return ",".join([await self.waits, await self.tries, await self.leaves])
+
+    def start(self, cancellation_type: Any) -> Any:
+        kind = workflow.ActivityCancellationType(cancellation_type)
+        return workflow.start_activity(echo, "done", cancellation_type=kind)
+
+    def ring(self) -> None:
+        self.rang = True
+
+    @workflow.query
+    def cancel(self, what: str) -> bool:
+        return bool(getattr(self, what).cancel())
+
+
+@pytest.mark.parametrize("what", ["timer", "waits", "tries", "leaves"])
+def test_a_query_can_cancel_nothing_that_the_run_has_begun(what: str) -> None:
+    play = Play(Holds)
+    play.begin()
+    with pytest.raises(QueryFailedError, match=r"in the query handler .cancel., which may only read"):
+        play.query("cancel", what)
+    assert not play.program.is_spoiled
+    assert play.fire(1) == []
+    assert play.run() == "done,done,done"
+    play.replayed()
 
 
 @workflow.defn
@@ -194,6 +235,17 @@ class Dynamic:
 
     def any_query(self, name: str, args: Sequence[Any]) -> list[Any]:
         return [name, args]
+
+
+def test_which_handler_a_query_is_put_to_does_not_follow_from_its_name_alone() -> None:
+    play = Play(Dynamic)
+    play.begin()
+    assert play.program.query_handler("draw") == "draw"
+    assert play.program.query_handler("whatever") is None
+    alone = Play(Asked)
+    alone.begin()
+    assert alone.program.query_handler("known-to") == "known-to"
+    assert alone.program.query_handler("nope") == "nope"
 
 
 def test_query_handlers_can_be_set_at_run_time() -> None:
