@@ -214,6 +214,14 @@ class Session(Protocol):
     async def queue_depth(self, name: str) -> int | None:
         """Messages ready in a queue (without unacknowledged ones); None when there is no such queue."""
 
+    async def mark_queue(self, name: str) -> None:
+        """Leave a mark on a durable queue, which goes with it. Twice is ordinary. Raises TopologyError where it
+        cannot be left."""
+
+    async def has_mark(self, name: str) -> bool:
+        """Whether the queue is there, and is still the one that was marked: one that was deleted is not, though
+        somebody has declared it again since."""
+
     async def open_publisher(self, *, on_closed: OnClosed) -> Publisher: ...
 
     async def open_consumer(

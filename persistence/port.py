@@ -291,6 +291,11 @@ class Reader(Protocol):
         those behind `after` in it (all, if it is ""): a host with other code tries them again. Fewer than
         `limit` are the last."""
 
+    def waiting(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        """Workflow IDs of open instances of these slots that have a wake-up, as all have that wait for more
+        than messages from clients; in one order and those behind `after` in it (all, if it is ""). Fewer than
+        `limit` are the last."""
+
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         """The run named, or the workflow's newest."""
 

@@ -105,6 +105,13 @@ class _Statements:
             .order_by("workflow_id")
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
+        is_open = instances.c.status.in_([status.value for status in WorkflowStatus if not status.closed])
+        self.waiting = (
+            sa.select(instances.c.workflow_id)
+            .where(in_slots, is_open, instances.c.wake_at.is_not(None), instances.c.workflow_id > after)
+            .order_by("workflow_id")
+            .limit(sa.bindparam("most", type_=sa.BigInteger()))
+        )
 
 
 class SqlReader:
@@ -213,6 +220,11 @@ class SqlReader:
         asked = {"ids": self._database.keys(slots), "after": after, "most": limit}
         with self._owned.transaction() as connection:
             return list(connection.scalars(self._statements.suspended, asked))
+
+    def waiting(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        asked = {"ids": self._database.keys(slots), "after": after, "most": limit}
+        with self._owned.transaction() as connection:
+            return list(connection.scalars(self._statements.waiting, asked))
 
     def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
         with self._owned.transaction() as connection:

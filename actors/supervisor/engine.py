@@ -21,6 +21,7 @@ from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import dead_letters, word_of_effects
 from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.inquiries import Inquiries
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.partition import Delivered, PartitionSupervisor
@@ -47,7 +48,7 @@ SLICE_SECONDS = 0.005
 """How long instances are loaded or rebuilt before others have the loop."""
 
 
-class Engine:
+class Engine(Inquiries):
     """See the module."""
 
     def __init__(
@@ -101,33 +102,6 @@ class Engine:
     def load(self, partition: int, workflow_id: str) -> None:
         self._to_load.setdefault(partition, []).append(workflow_id)
         self.request_work()
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        self._world.look_up_seen(partition, workflow_id, message_id)
-
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
-        self._world.look_up_strikes(partition, workflow_id, run_id)
-
-    def read_remains(self, partition: int, workflow_id: str) -> None:
-        self._world.read_remains(partition, workflow_id)
-
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
-        self._world.read_mail(partition, workflow_id, after)
-
-    def clear_strikes(self, run_id: str) -> None:
-        self._world.clear_strikes(run_id)
-
-    def find_due(self, partition: int, before: int, limit: int) -> None:
-        self._world.find_due(partition, before, limit)
-
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
-        self._world.find_suspended(partition, after, limit)
-
-    def probe(self, partition: int, workflow_id: str, probe: Probe) -> None:
-        self._world.probe_task_queue(partition, workflow_id, probe)
-
-    def other_run(self, workflow_id: str, cause: Cause) -> None:
-        self._world.answer_other_run(workflow_id, cause)
 
     def rebuild(self, actor: WorkflowActor) -> None:
         self._rebuilding.append(actor)
@@ -325,6 +299,16 @@ class Engine:
         if supervisor is not None:
             supervisor.alarm_clock.suspended_found(after, workflow_ids)
 
+    def waiting_found(self, partition: int, after: str, workflow_ids: Sequence[str]) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.lost_tasks.found(after, workflow_ids)
+
+    def task_queue_lost(self, name: str) -> None:
+        """It was deleted with all that lay in it, and is there again."""
+        for supervisor in list(self.partitions.values()):
+            supervisor.lost_tasks.queue_lost(name)
+
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
@@ -334,6 +318,8 @@ class Engine:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
         self.outbox.park_overdue()
         self._fire_due()
+        for supervisor in list(self.partitions.values()):
+            supervisor.lost_tasks.look()
         hot = sum(supervisor.hot for supervisor in self.partitions.values())
         if hot > self.settings.max_idle_instances:
             self.sweep()

@@ -44,7 +44,7 @@ from dalsegno.actors.supervisor.pulse import PulseWriter
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.strike_lookup import StrikeLookup
-from dalsegno.actors.supervisor.task_queues import TaskQueues
+from dalsegno.actors.supervisor.task_queues import LOOK_SECONDS, TaskQueues
 from dalsegno.actors.supervisor.validity import Validity
 from dalsegno.actors.supervisor.watermark import ADVANCE_SECONDS, WatermarkKeeper
 from dalsegno.actors.workflow_actor.cause import Cause
@@ -121,9 +121,20 @@ class Host(Lookups):
             partitions=namespace.partitions,
             prefetch=settings.prefetch,
         )
-        self._mail = HostMail(self._link, self.engine.outbox, self._tell_supervisor, escaped)
+        self._task_queues = TaskQueues(
+            self._loop,
+            lambda: self._link.session,
+            lost=self.engine.task_queue_lost,
+            tell_others=lambda name: self._tell_peers(wire.TaskQueueLost(task_queue=name)),
+        )
+        self._mail = HostMail(
+            self._link,
+            self.engine.outbox,
+            heard=self._tell_supervisor,
+            task_queue_lost=self._task_queues.heard_lost,
+            escaped=escaped,
+        )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
-        self._task_queues = TaskQueues(self._loop, lambda: self._link.session)
         self._control = Control(
             outbox=self.engine.outbox,
             store=self._threads,
@@ -161,6 +172,7 @@ class Host(Lookups):
         self._repeat(1.0, self.engine.sweep)
         self._repeat(1.0, self._watch_parent)
         self._repeat(PULSE_SECONDS, self._is_alive)
+        self._repeat(LOOK_SECONDS, self._task_queues.look_soon)
         self._repeat(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -298,10 +310,13 @@ class Host(Lookups):
     def peers(self, hosts: tuple[str, ...]) -> None:
         first, self._peers = not self._peers, hosts
         if first:
-            for host in hosts:
-                if host != self._host_id:
-                    self._mail.tell(host, wire.HostJoined(host_id=self._host_id))
+            self._tell_peers(wire.HostJoined(host_id=self._host_id))
         self._maybe_ready()
+
+    def _tell_peers(self, message: wire.WireMessage) -> None:
+        for host in self._peers:
+            if host != self._host_id:
+                self._mail.tell(host, message)
 
     def left(self) -> None:
         self._ended.set()
@@ -394,6 +409,9 @@ class Host(Lookups):
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         found_empty = partial(self.engine.task_queue_found_empty, partition, workflow_id, probe)
         self._task_queues.probe(probe.task_queue, found_empty)
+
+    def heed_task_queue(self, name: str) -> None:
+        self._task_queues.heed(name)
 
     def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
         self._other_runs.answer(workflow_id, cause)

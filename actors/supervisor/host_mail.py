@@ -1,4 +1,5 @@
-"""What hosts tell one another, by a queue for each: that one has joined, or has released partitions."""
+"""What hosts tell one another, by a queue for each: that one has joined, has released partitions, or has found
+a task queue deleted."""
 
 from __future__ import annotations
 
@@ -22,14 +23,21 @@ log = get_logger()
 
 
 class HostMail:
-    """`heard` is told what the HostSupervisor should know."""
+    """`heard` is told what the HostSupervisor should know, `task_queue_lost` which queue was deleted."""
 
     def __init__(
-        self, link: BrokerLink, outbox: Outbox, heard: Callable[[Hurry | Offered], None], escaped: Escaped
+        self,
+        link: BrokerLink,
+        outbox: Outbox,
+        *,
+        heard: Callable[[Hurry | Offered], None],
+        task_queue_lost: Callable[[str], None],
+        escaped: Escaped,
     ) -> None:
         self._link = link
         self._outbox = outbox
         self._heard = heard
+        self._task_queue_lost = task_queue_lost
         self._on_delivery = guarded(escaped, self._on_message)
 
     def serve(self, host_id: str) -> None:
@@ -57,5 +65,7 @@ class HostMail:
                 self._heard(Offered(body.host_id, body.partitions))
             case wire.HostJoined():
                 self._heard(Hurry())
+            case wire.TaskQueueLost():
+                self._task_queue_lost(body.task_queue)
             case _:
                 log.warning("host_message_invalid", reason=f"a {body.TYPE!r} is not for a host")

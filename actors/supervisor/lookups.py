@@ -78,5 +78,13 @@ class Lookups:
             what="suspended",
         )
 
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.waiting(slots, after=after, limit=limit),
+            partial(self.engine.waiting_found, partition, after),
+            what="waiting",
+        )
+
     def _slots(self, partition: int) -> range:
         return range(partition, topology.SLOTS, self.engine.partition_count)

@@ -20,6 +20,7 @@ from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
+from dalsegno.actors.supervisor.lost_tasks import LostTasks
 from dalsegno.actors.supervisor.partition_engine import Engine
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stand_in import StandIn
@@ -74,6 +75,7 @@ class PartitionSupervisor(LightActor):
         self._crashes = Crashes(engine, self)
         stand_in = partial(self._new_actor, StandIn)
         self.standing_in = standing_in.StandingIn(engine, self, self._intake, self._outcomes, stand_in)
+        self.lost_tasks = LostTasks(engine, self)
         self._loading: set[str] = set()
         self._marker_is_back = False
 
@@ -128,6 +130,9 @@ class PartitionSupervisor(LightActor):
 
     def peek(self, workflow_id: str) -> WorkflowActor | None:
         return self._children.get(workflow_id)
+
+    def in_memory(self) -> list[WorkflowActor]:
+        return list(self._children.values())
 
     def _child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
         """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
@@ -197,6 +202,7 @@ class PartitionSupervisor(LightActor):
         self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
+        self.lost_tasks.loaded(actor)
         is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
         self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
         if reason is not None and row is not None and not row.status.closed:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor import alarm_clock, passivation, standing_in
+from dalsegno.actors.supervisor import alarm_clock, lost_tasks, passivation, standing_in
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
 
 
-class Engine(alarm_clock.Engine, passivation.Engine, standing_in.Engine, Protocol):
+class Engine(alarm_clock.Engine, lost_tasks.Engine, passivation.Engine, standing_in.Engine, Protocol):
     """See the module."""
 
     watch: Watch

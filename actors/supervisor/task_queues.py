@@ -1,9 +1,11 @@
-"""What a host does with task queues beside publishing: it declares them, and looks whether they are empty."""
+"""What a host does with task queues beside publishing: it declares them, looks whether they are empty, and
+whether they are still those that were declared. What lay in one that was deleted is lost, whoever declares it
+again: a worker does so at once, and unasked."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from dalsegno._log import get_logger
 from dalsegno.broker import topology
@@ -13,48 +15,132 @@ from dalsegno.errors import DalsegnoError
 log = get_logger()
 
 RETRY_SECONDS = 0.5
+LOOK_SECONDS = 3.0
+"""Between two looks at all of them, one after the other."""
+NEWS_SECONDS = 10.0
+"""Hosts find the same loss within that time, and tell one another."""
 
 
 class TaskQueues:
-    """`session` is that of the moment, None while there is none."""
+    """`session` is that of the moment, None while there is none. `lost` is told of a task queue that was
+    deleted and is there again, empty; `tell_others` of one that we have found to be gone ourselves."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, session: Callable[[], Session | None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        session: Callable[[], Session | None],
+        *,
+        lost: Callable[[str], None],
+        tell_others: Callable[[str], None],
+    ) -> None:
         self._loop = loop
         self._session = session
+        self._lost = lost
+        self._tell_others = tell_others
+        self._heeded: set[str] = set()
+        """Tasks of ours may lie in them."""
+        self._marked: set[str] = set()
+        """Those of them that were seen with their mark, which is gone once they were deleted."""
+        self._found_lost_at: dict[str, float] = {}
+        self._heard_lost: set[str] = set()
+        """While they were being declared."""
         self._declaring: dict[str, asyncio.Task[None]] = {}
-        self._probes: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
 
-    def declare(self, name: str, declared: Callable[[str], None]) -> None:
+    def declare(self, name: str, declared: Callable[[str], None] | None = None) -> None:
         """After as many tries as it takes; nothing, if that is under way."""
         if name not in self._declaring:
             self._declaring[name] = self._loop.create_task(self._declare(name, declared))
 
-    async def _declare(self, name: str, declared: Callable[[str], None]) -> None:
+    async def _declare(self, name: str, declared: Callable[[str], None] | None) -> None:
+        is_lost = False
         try:
             while True:
-                if await self._is_declared(name):
-                    break
+                session = self._session()
+                if session is not None:
+                    try:
+                        is_lost = is_lost or await self._is_gone(session, name)
+                        await session.declare(topology.declare_task_queue(name))
+                        break
+                    except DalsegnoError as error:
+                        log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+            await self._mark(session, name)
         finally:
             del self._declaring[name]
-        declared(name)
+        self._heeded.add(name)
+        if declared is not None:
+            declared(name)
+        if is_lost:
+            self._found_lost_at[name] = self._loop.time()
+            log.warning(
+                "task_queue_lost", task_queue=name, reason="it was deleted: what lay in it is sent again"
+            )
+            self._tell_others(name)
+        if is_lost or name in self._heard_lost:
+            self._heard_lost.discard(name)
+            self._lost(name)
 
-    async def _is_declared(self, name: str) -> bool:
-        session = self._session()
-        if session is None:
+    # --- whether it is still there ------------------------------------------------------------------------
+
+    def heed(self, name: str) -> None:
+        """Tasks of ours may lie in it."""
+        self._heeded.add(name)
+
+    def look_soon(self) -> None:
+        """At all that are heeded, beside the loop's work."""
+        if self._looking is None or self._looking.done():
+            self._looking = self._spawn(self._look())
+
+    async def _look(self) -> None:
+        for name in sorted(self._heeded):
+            session = self._session()
+            if session is None:
+                return
+            if name in self._declaring:
+                continue
+            try:
+                is_gone = await self._is_gone(session, name)
+                if not is_gone and name not in self._marked:
+                    await self._mark(session, name)
+            except DalsegnoError as error:
+                log.debug("task_queue_not_looked_at", task_queue=name, reason=str(error))
+                return  # the session is ending, or the broker is busy
+            if is_gone:
+                self.declare(name)
+
+    async def _is_gone(self, session: Session, name: str) -> bool:
+        """Tasks of ours lay in it, and it was deleted. One that was never seen marked may be an old one."""
+        if name not in self._heeded:
             return False
+        queue = topology.task_queue(name)
+        if name in self._marked:
+            return not await session.has_mark(queue)
+        return await session.queue_depth(queue) is None
+
+    async def _mark(self, session: Session, name: str) -> None:
+        self._marked.discard(name)
         try:
-            await session.declare(topology.declare_task_queue(name))
+            await session.mark_queue(topology.task_queue(name))
         except DalsegnoError as error:
-            log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
-            return False
-        return True
+            log.warning("task_queue_not_marked", task_queue=name, reason=str(error))
+        else:
+            self._marked.add(name)
+
+    def heard_lost(self, name: str) -> None:
+        """Another host has found it gone, and has declared it anew."""
+        found_at = self._found_lost_at.get(name)
+        if name in self._declaring:
+            self._heard_lost.add(name)
+        elif found_at is None or self._loop.time() - found_at > NEWS_SECONDS:
+            self._lost(name)
+
+    # --- whether it is empty ------------------------------------------------------------------------------
 
     def probe(self, name: str, found_empty: Callable[[], None]) -> None:
         """Look once; who cannot look now asks again later."""
-        task = self._loop.create_task(self._probe(name, found_empty))
-        self._probes.add(task)
-        task.add_done_callback(self._probes.discard)
+        self._spawn(self._probe(name, found_empty))
 
     async def _probe(self, name: str, found_empty: Callable[[], None]) -> None:
         session = self._session()
@@ -68,6 +154,12 @@ class TaskQueues:
         if not depth:
             found_empty()
 
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def close(self) -> None:
-        for task in (*self._declaring.values(), *self._probes):
+        for task in (*self._declaring.values(), *self._tasks):
             task.cancel()

@@ -50,6 +50,13 @@ class World(Carrier, Protocol):
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         """Answered by `suspended_found`."""
 
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        """Answered by `waiting_found`."""
+
+    def heed_task_queue(self, name: str) -> None:
+        """Tasks lie in it: look now and then whether it is still there. Not answered, but by `task_queue_lost`
+        if it is not."""
+
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         """Answered by `task_queue_found_empty`, if it is."""
 

@@ -151,10 +151,12 @@ class Park(Struct, frozen=True):
 
 
 class ResendTask(Struct, frozen=True):
-    """The task queue was found empty although this attempt should be in it: send it again."""
+    """The task queue was found empty although this attempt should be in it, or was lost with what lay in it:
+    send it again. `task` is the effect that was lost, None for whatever was sent last."""
 
     activity_id: str
     attempt: int
+    task: tuple[int, int] | None = None
 
 
 class FailEffect(Struct, frozen=True):

@@ -148,7 +148,7 @@ def outstanding_of(state: WorkflowState, run_id: str) -> set[tuple[int, int]]:
 def _resend(state: WorkflowState, command: ResendTask) -> Decision:
     for activity in state.activities.values():
         if activity.spec.activity_id == command.activity_id and activity.attempt == command.attempt:
-            waiting = activity.phase is Phase.SCHEDULED
+            waiting = activity.phase is Phase.SCHEDULED and command.task in (None, *activity.sends)
             return Decision(events=(TaskResent(activity.spec.number),)) if waiting else STALE
     return STALE
 

@@ -33,6 +33,7 @@ from dalsegno.actors.workflow_actor.questions import needs_code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.turn import Moment
+from dalsegno.actors.workflow_actor.waiting_tasks import WaitingTask, waiting_tasks
 from dalsegno.actors.workflow_actor.workings import Workings
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -205,6 +206,11 @@ class Instance:
     def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
         """Those of them that no message holds and whose time has come: what a wake-up sends."""
         return [] if self.state is None else self._workings.confirmations.unheld_due(self.state, now)
+
+    def waiting_tasks(self) -> list[WaitingTask]:
+        """Of attempts that nobody is known to have begun."""
+        state = self.state
+        return [] if state is None else waiting_tasks(state, self._workings.confirmations)
 
     @property
     def needs_settle(self) -> bool:

@@ -104,6 +104,13 @@ class EmbeddedSession:
     async def queue_depth(self, name: str) -> int | None:
         return await self.request(lambda number: QueueDepth(number, name))
 
+    async def mark_queue(self, name: str) -> None:
+        """Nothing is left: nobody but hosts and workers speaks to this broker, and they delete no durable
+        queue."""
+
+    async def has_mark(self, name: str) -> bool:
+        return await self.queue_depth(name) is not None
+
     async def open_publisher(self, *, on_closed: OnClosed) -> EmbeddedPublisher:
         channel = next(self._channel_numbers)
         await self.request(lambda number: OpenPublisher(number, channel))

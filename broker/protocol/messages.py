@@ -421,3 +421,10 @@ class HostJoined(WireMessage, frozen=True, kw_only=True):
 
     TYPE = "host.joined"
     host_id: Name
+
+
+class TaskQueueLost(WireMessage, frozen=True, kw_only=True):
+    """A host to the others: this task queue was deleted with what lay in it. It is there again."""
+
+    TYPE = "host.task_queue_lost"
+    task_queue: Name

@@ -7,13 +7,14 @@ to live on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from aio_pika.abc import AbstractChannel as AbstractAioChannel
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity
+from pamqp import commands as spec
 
 from dalsegno.broker.port import Binding, Queue, Topology
 from dalsegno.broker.rabbitmq.failures import topology_failure
@@ -103,23 +104,44 @@ class Declarations:
             return answer.message_count or 0
 
     async def queue_depth(self, name: str) -> int | None:
-        """Questions share a channel, one after the other. A refusal costs it, and the next opens another."""
+        def question(channel: AbstractChannel) -> Awaitable[spec.Queue.DeclareOk]:
+            return channel.queue_declare(name, passive=True)
+
+        answer = await self._answer_to(question, f"queue {name!r}")
+        return None if answer is None else answer.message_count or 0
+
+    async def mark_queue(self, name: str) -> None:
+        """The mark is an exchange of the same name that has the queue alone, and that the broker deletes as
+        soon as it has none. Nothing is published to it."""
+        async with self._channel() as channel:
+            marking = channel.exchange_declare(name, exchange_type="fanout", durable=True, auto_delete=True)
+            await self._ask(marking, f"exchange {name!r}")
+            await self._ask(channel.queue_bind(name, name), f"queue {name!r}")
+
+    async def has_mark(self, name: str) -> bool:
+        def question(channel: AbstractChannel) -> Awaitable[spec.Exchange.DeclareOk]:
+            return channel.exchange_declare(name, passive=True)
+
+        return await self._answer_to(question, f"exchange {name!r}") is not None
+
+    async def _answer_to(self, question: Callable[[AbstractChannel], Awaitable[T]], subject: str) -> T | None:
+        """None if what it asks for does not exist. Questions share a channel, one after the other. A refusal
+        costs it, and the next opens another."""
         async with self._asking:
             try:
                 if self._questions is None:
                     self._questions = await self._link.channel(confirms=False)
                 underlay = await self._link.underlay(self._questions)
-                answer = await self._link.answer(underlay.queue_declare(name, passive=True))
+                return await self._link.answer(question(underlay))
             except ChannelNotFoundEntity:
                 await self._close_questions()
                 return None
             except AMQPChannelError as error:
                 await self._close_questions()
-                raise topology_failure(f"queue {name!r}", error) from error
+                raise topology_failure(subject, error) from error
             except BaseException:
                 await self._close_questions()
                 raise
-            return answer.message_count or 0
 
     async def _close_questions(self) -> None:
         questions, self._questions = self._questions, None

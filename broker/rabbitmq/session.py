@@ -125,6 +125,14 @@ class RabbitMQSession:
         self._check_open()
         return await self._declarations.queue_depth(name)
 
+    async def mark_queue(self, name: str) -> None:
+        self._check_open()
+        await self._declarations.mark_queue(name)
+
+    async def has_mark(self, name: str) -> bool:
+        self._check_open()
+        return await self._declarations.has_mark(name)
+
     async def open_publisher(self, *, on_closed: OnClosed) -> BatchPublisher | PlainPublisher:
         self._check_open()
         link = self._publishing

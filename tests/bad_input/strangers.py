@@ -48,7 +48,7 @@ def _wanted(queue: str) -> frozenset[str]:
     return {
         "partition": FOR_WORKFLOWS | {"partition.marker"},
         "worker": frozenset(("activity.grant", "activity.cancel")),
-        "host": frozenset(("host.released", "host.joined")),
+        "host": frozenset(("host.released", "host.joined", "host.task_queue_lost")),
     }[kind]
 
 

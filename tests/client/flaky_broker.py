@@ -78,6 +78,12 @@ class FlakySession:
     async def queue_depth(self, name: str) -> int | None:
         return await self._session.queue_depth(name)
 
+    async def mark_queue(self, name: str) -> None:
+        await self._session.mark_queue(name)
+
+    async def has_mark(self, name: str) -> bool:
+        return await self._session.has_mark(name)
+
     async def open_publisher(self, *, on_closed: OnClosed) -> Publisher:
         return FlakyPublisher(self._broker, await self._session.open_publisher(on_closed=on_closed))
 

@@ -187,6 +187,23 @@ def test_the_suspended_of_the_slots_asked_for_are_found(writer: Writer, reader: 
     assert reader.suspended([1], after="", limit=10) == ["d"]
 
 
+def test_the_open_ones_with_a_wake_up_are_found_page_by_page(writer: Writer, reader: Reader) -> None:
+    writer.commit(
+        round_of(
+            creation("a", slot=1, wake_at=2**50),
+            creation("b", slot=2, wake_at=5),
+            creation("c", slot=1),
+            creation("d", slot=1, wake_at=5, status=WorkflowStatus.SUSPENDED),
+            creation("e", slot=1, wake_at=5, status=WorkflowStatus.COMPLETED),
+            creation("f", slot=3, wake_at=5),
+        )
+    )
+    assert reader.waiting([1, 2], after="", limit=10) == ["a", "b", "d"]
+    assert reader.waiting([1, 2], after="", limit=2) == ["a", "b"]
+    assert reader.waiting([1, 2], after="b", limit=2) == ["d"]
+    assert reader.waiting([1, 2], after="d", limit=2) == []
+
+
 def test_all_suspended_are_found_page_by_page_whatever_their_names(writer: Writer, reader: Reader) -> None:
     names = ["B", "a", "\u00e4", "b-1", "b1", "Z", "z", "\U0001f3bc", "_", " "]
     suspended = {"status": WorkflowStatus.SUSPENDED}

@@ -395,6 +395,9 @@ class Host(Lookups, Process):
 
         rounds._let_out = watched  # type: ignore[assignment,method-assign]
 
+    def heed_task_queue(self, name: str) -> None:
+        """None is ever missing here."""
+
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         connection = self.link.connection
         if connection is None:

@@ -80,6 +80,12 @@ class Lookups:
     def _slots(self, partition: int) -> range:
         return range(partition, topology.SLOTS, self.engine.partition_count)
 
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        self.store_link.read(
+            lambda: self._store.waiting(self._slots(partition), after=after, limit=limit),
+            partial(self.engine.waiting_found, partition, after),
+        )
+
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.due(self._slots(partition), before=before, limit=limit),

@@ -271,6 +271,15 @@ class StoreModel:
         ]
         return sorted(rows, key=lambda due: (due.wake_at, due.workflow_id))[:limit]
 
+    def waiting(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        wanted = set(slots)
+        rows = [
+            row
+            for row in self.instances.values()
+            if row.slot in wanted and row.wake_at is not None and not row.status.closed
+        ]
+        return sorted(row.workflow_id for row in rows if row.workflow_id > after)[:limit]
+
     def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
         wanted, status = set(slots), WorkflowStatus.SUSPENDED
         rows = [

@@ -77,6 +77,9 @@ class ScriptedWorld:
         self.mail_asked: list[tuple[int, str, int]] = []
         self.due_asked: list[tuple[int, int]] = []
         self.suspended_asked: list[int] = []
+        self.waiting_asked: list[tuple[int, str, int]] = []
+        self.heeded: set[str] = set()
+        """Task queues."""
         self.probes: list[tuple[str, Probe]] = []
         self.other_runs: list[tuple[str, Cause]] = []
         self.declaring: list[str] = []
@@ -164,6 +167,12 @@ class ScriptedWorld:
 
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.suspended_asked.append(partition)
+
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        self.waiting_asked.append((partition, after, limit))
+
+    def heed_task_queue(self, name: str) -> None:
+        self.heeded.add(name)
 
     def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
         self.probes.append((workflow_id, probe))
@@ -311,6 +320,17 @@ class ScriptedWorld:
             self.engine.due_found(partition, due, complete=True)
         self.run()
 
+    def found_waiting(self) -> None:
+        """A page of instances with a wake-up is found."""
+        partition, after, limit = self.waiting_asked.pop(0)
+        waiting = sorted(
+            row.workflow_id
+            for row in self.database.rows.values()
+            if row.wake_at is not None and not row.status.closed and row.workflow_id > after
+        )
+        self.engine.waiting_found(partition, after, waiting[:limit])
+        self.run()
+
     def go_on(self, *, confirm: bool = True) -> None:
         """Answer everything until nothing is left to do."""
         for _ in range(HORIZON):
@@ -337,6 +357,8 @@ class ScriptedWorld:
                 self.engine.mail_found(partition, workflow_id, after, found)
             elif self.due_asked:
                 self.found_due()
+            elif self.waiting_asked:
+                self.found_waiting()
             elif self.declaring:
                 self.declared()
             elif confirm and self.published:

@@ -34,6 +34,10 @@ class Bare:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    def fresh_channel(self) -> BlockingChannel:
+        """For what may close it."""
+        return self._connection.channel()
+
     def _on_reply(self, _channel: object, _method: object, properties: Any, body: bytes) -> None:
         reply = json.loads(body) if properties.content_type == "application/json" else cbor2.loads(body)
         self._replies.setdefault(properties.correlation_id, []).append(reply)

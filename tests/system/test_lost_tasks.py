@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pika  # type: ignore[import-untyped]
+import pika.exceptions  # type: ignore[import-untyped]
 import pytest
 
 from tests.servers import wait_until
@@ -18,12 +20,22 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres]
 
 QUEUE = f"dalsegno.tasks.{NOBODYS_QUEUE}"
 DELIVERY_LIMIT = 20
+TASK_QUEUE_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": DELIVERY_LIMIT,
+    "x-dead-letter-exchange": "dalsegno.dead",
+    "x-dead-letter-routing-key": "tasks",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+PASSIVATING = ["--idle-seconds", "0.5", "--log-level", "debug"]
 
 
 @pytest.fixture(scope="module")
 def stack(stack_on: StackFactory) -> Iterator[Stack]:
     """Whose task queue is there, and its worker gone."""
-    with stack_on(SERVERS, modules=["tests.system.odd_workflows"], workers=0) as stack:
+    modules = ["tests.system.odd_workflows"]
+    with stack_on(SERVERS, modules=modules, workers=0, host_flags=PASSIVATING) as stack:
         stack.worker(task_queue=NOBODYS_QUEUE).wait_ready().kill()
         yield stack
 
@@ -51,6 +63,26 @@ def take_and_die(broker: str) -> None:
     while not taken:
         connection.process_data_events(time_limit=10)
     connection.close()
+
+
+def depth(bare: Bare) -> int:
+    """Of the task queue, which may be missing for a moment."""
+    session = bare.fresh_channel()
+    try:
+        count: int = session.queue_declare(QUEUE, passive=True).method.message_count
+    except pika.exceptions.ChannelClosedByBroker:
+        return -1
+    session.close()
+    return count
+
+
+def has_left_memory(stack: Stack, names: list[str]) -> bool:
+    passivated: set[str] = set()
+    for host in stack.hosts:
+        for line in host.log.splitlines():
+            if '"passivated"' in line:
+                passivated.add(json.loads(line)["workflow_id"])
+    return passivated >= set(names)
 
 
 def attempt_of(bare: Bare, workflow_id: str) -> dict[str, Any]:
@@ -98,3 +130,36 @@ def test_a_task_that_the_broker_has_lost_is_sent_again(stack: Stack, bare: Bare,
     assert attempt_of(bare, "lost")["attempt"] == 1
     stack.worker(task_queue=NOBODYS_QUEUE).wait_ready()
     assert bare.reply(message_id, "result")["result"] == "true"
+
+
+@pytest.mark.parametrize("declared_again", [False, True], ids=["gone", "declared again at once"])
+def test_tasks_of_a_deleted_queue_come_again_at_once_though_nothing_else_is_sent_to_it(
+    stack: Stack, bare: Bare, served: None, declared_again: bool
+) -> None:
+    """A worker whose consumer was cancelled declares it before any host can look."""
+    names = [f"deleted {number} {declared_again}" for number in range(5)]
+    started = [bare.start("Waits", name, 600.0) for name in names]
+    wait_until(lambda: depth(bare) == len(names), 30, "the tasks in their queue")
+    bare.channel.queue_delete(QUEUE)
+    if declared_again:
+        bare.channel.queue_declare(QUEUE, durable=True, arguments=TASK_QUEUE_ARGUMENTS)
+    wait_until(lambda: depth(bare) == len(names), 30, "the tasks in their queue again")
+    assert [attempt_of(bare, name)["attempt"] for name in names] == [1] * len(names)
+    stack.worker(task_queue=NOBODYS_QUEUE).wait_ready()
+    assert [bare.reply(message_id, "result")["result"] for message_id in started] == ["true"] * len(names)
+
+
+@pytest.mark.slow
+def test_tasks_of_workflows_that_have_left_memory_on_any_host_come_again_when_their_queue_was_deleted(
+    stack: Stack, bare: Bare, served: None
+) -> None:
+    second = stack.host().wait_ready()
+    names = [f"cold {number}" for number in range(16)]
+    started = [bare.start("Waits", name, 600.0) for name in names]
+    wait_until(lambda: depth(bare) == len(names), 30, "the tasks in their queue")
+    wait_until(lambda: has_left_memory(stack, names), 60, "the workflows have left memory")
+    bare.channel.queue_delete(QUEUE)
+    wait_until(lambda: depth(bare) == len(names), 30, "the tasks in their queue again")
+    stack.worker(task_queue=NOBODYS_QUEUE).wait_ready()
+    assert [bare.reply(message_id, "result")["result"] for message_id in started] == ["true"] * len(names)
+    second.terminate()

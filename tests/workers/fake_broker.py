@@ -165,6 +165,12 @@ class FakeSession:
         queue = self.broker.queues.get(name)
         return None if queue is None else len(queue.ready)
 
+    async def mark_queue(self, name: str) -> None:
+        self._require_open()
+
+    async def has_mark(self, name: str) -> bool:
+        return await self.queue_depth(name) is not None
+
     async def open_publisher(self, *, on_closed: OnClosed) -> FakePublisher:
         self._require_open()
         publisher = FakePublisher(self.broker, on_closed)

@@ -132,6 +132,19 @@ async def test_a_deleted_queue_is_gone_with_its_messages_and_bindings(session: S
     assert await session.queue_depth(name) == 0
 
 
+async def test_a_marked_queue_has_its_mark_until_it_is_deleted(session: Session, name: str) -> None:
+    assert not await session.has_mark(name)
+    await session.declare(Topology(queues=[Queue(name)]))
+    await session.mark_queue(name)
+    await session.mark_queue(name)
+    assert await session.has_mark(name)
+    await fill(session, name, numbered(3))
+    await session.declare(Topology(queues=[Queue(name)]))
+    assert await session.has_mark(name)
+    await session.delete_queue(name)
+    assert not await session.has_mark(name)
+
+
 async def test_unbinding_stops_the_routing_and_may_be_repeated(session: Session, name: str) -> None:
     topology = Topology(
         exchanges=[Exchange(name)],

@@ -1,0 +1,149 @@
+"""Tasks that lay in a task queue that was deleted are sent again at once, each once, with the token it had."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from dalsegno.actors.supervisor import lost_tasks
+from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Begin, Input
+from dalsegno.broker.port import Outcome
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.policies import WorkflowStatus
+from tests.supervisor.scripted_world import ScriptedWorld, completed, start, started
+from tests.workflow_actor.rig import DONE, ScriptedCode, Step, activity
+
+QUEUE = "default"
+IDLE_SECONDS = 15.0
+"""After so long an instance has left memory."""
+
+
+def one_activity(_: int, input_: Input) -> Step:
+    match input_:
+        case Begin():
+            return [activity(1)]
+        case ActivityResolved():
+            return [DONE]
+        case _:
+            return []
+
+
+@pytest.fixture
+def world() -> ScriptedWorld:
+    world = ScriptedWorld(ScriptedCode(one_activity))
+    world.own()
+    return world
+
+
+def begin(world: ScriptedWorld, *names: str) -> None:
+    """Each sends a task, and the broker has it."""
+    for name in names:
+        world.deliver(start(f"start {name}", name))
+    world.go_on()
+
+
+def tasks(world: ScriptedWorld) -> list[wire.ActivityTask]:
+    """All that were ever sent."""
+    bodies = [decode(sent) for sent in world.sent if sent.type == wire.ActivityTask.TYPE]
+    return [body for body in bodies if isinstance(body, wire.ActivityTask)]
+
+
+def times_sent(world: ScriptedWorld) -> Counter[str]:
+    return Counter(task.workflow_id for task in tasks(world))
+
+
+def in_memory(world: ScriptedWorld) -> int:
+    return world.engine.partitions[0].hot
+
+
+def test_the_task_of_an_instance_in_memory_is_sent_again_as_the_same_attempt(world: ScriptedWorld) -> None:
+    begin(world, "w")
+    world.engine.task_queue_lost(QUEUE)
+    world.go_on()
+    lost, again = tasks(world)
+    assert again == lost
+    world.deliver(completed(again))
+    world.go_on()
+    assert world.status() is WorkflowStatus.COMPLETED
+    world.deliver(completed(lost))
+    world.go_on()
+    assert world.status() is WorkflowStatus.COMPLETED
+
+
+def test_the_tasks_of_instances_that_have_left_memory_are_sent_again_page_by_page(
+    world: ScriptedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_tasks, "PAGE", 2)
+    names = [f"w{number}" for number in range(5)]
+    begin(world, *names)
+    world.live_through(IDLE_SECONDS)
+    assert in_memory(world) == 0
+    world.engine.task_queue_lost(QUEUE)
+    world.live_through(5)
+    assert times_sent(world) == dict.fromkeys(names, 2)
+    world.live_through(IDLE_SECONDS)
+    assert in_memory(world) == 0
+    assert times_sent(world) == dict.fromkeys(names, 2)
+
+
+def test_what_is_of_another_queue_or_begun_or_over_is_left_alone(world: ScriptedWorld) -> None:
+    begin(world, "begun", "over")
+    for task in tasks(world):
+        world.deliver((completed if task.workflow_id == "over" else started)(task))
+    world.go_on()
+    begin(world, "waiting")
+    world.engine.task_queue_lost("another")
+    world.live_through(1)
+    assert times_sent(world) == {"begun": 1, "over": 1, "waiting": 1}
+    world.engine.task_queue_lost(QUEUE)
+    world.live_through(1)
+    assert times_sent(world) == {"begun": 1, "over": 1, "waiting": 2}
+
+
+def test_a_task_that_is_on_its_way_or_about_to_be_comes_to_the_new_queue_once(world: ScriptedWorld) -> None:
+    world.deliver(start("start on its way", "on its way"))
+    world.go_on(confirm=False)
+    world.declared()
+    (sent,) = world.published_of(wire.ActivityTask)
+    world.deliver(start("start being written", "being written"))
+    world.run()
+    assert world.rounds
+    world.engine.task_queue_lost(QUEUE)
+    world.answer(sent, Outcome.RETURNED)
+    world.live_through(3)
+    returned, *others = tasks(world)
+    assert sorted(task.workflow_id for task in others) == ["being written", "on its way"]
+    assert returned in others
+
+
+def test_a_queue_that_is_lost_twice_has_its_tasks_sent_twice_and_told_twice_once(world: ScriptedWorld) -> None:
+    begin(world, "w")
+    world.engine.task_queue_lost(QUEUE)
+    world.engine.task_queue_lost(QUEUE)
+    world.live_through(1)
+    assert times_sent(world) == {"w": 2}
+    world.engine.task_queue_lost(QUEUE)
+    world.live_through(1)
+    assert times_sent(world) == {"w": 3}
+
+
+def test_what_is_begun_while_lost_tasks_are_looked_for_is_not_taken_for_lost(world: ScriptedWorld) -> None:
+    world.engine.task_queue_lost(QUEUE)
+    world.pass_time(0.05)
+    begin(world, "w")
+    supervisor = world.engine.partitions[0]
+    supervisor.discard(supervisor.child("w"))
+    supervisor.child("w")
+    world.live_through(3)
+    assert times_sent(world) == {"w": 1}
+
+
+def test_queues_are_heeded_that_an_earlier_process_has_sent_tasks_to(world: ScriptedWorld) -> None:
+    begin(world, "w")
+    assert not world.heeded
+    world.live_through(IDLE_SECONDS)
+    world.engine.partitions[0].child("w")
+    world.go_on()
+    assert world.heeded == {QUEUE}
