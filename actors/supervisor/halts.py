@@ -4,16 +4,19 @@ why, and when each is tried again."""
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.decide import SUSPENSION_DELAYS
 
 
 class Halted(Struct, frozen=True):
-    """`retry_at` in microseconds; `tries` that have failed in a row."""
+    """`retry_at` in microseconds; `tries` that have failed in a row. `is_sealed`: what could not be run was
+    ended, and nothing has gone well since."""
 
     reason: str
     retry_at: int
     tries: int
+    is_sealed: bool = False
 
 
 class Halts:
@@ -27,7 +30,8 @@ class Halts:
         before = self._halted.get(workflow_id)
         tries = 0 if before is None else before.tries
         first, longest = SUSPENSION_DELAYS
-        halted = Halted(reason, now + min(first * 2 ** min(tries, 30), longest), tries + 1)
+        retry_at = now + min(first * 2 ** min(tries, 30), longest)
+        halted = Halted(reason, retry_at, tries + 1, before is not None and before.is_sealed)
         self._halted[workflow_id] = halted
         return halted
 
@@ -43,7 +47,13 @@ class Halts:
         """It is to be tried at once, by somebody's word."""
         halted = self._halted.get(workflow_id)
         if halted is not None:
-            self._halted[workflow_id] = Halted(halted.reason, 0, halted.tries)
+            self._halted[workflow_id] = replace(halted, retry_at=0)
+
+    def sealed(self, workflow_id: str) -> None:
+        """As `hasten`: a state of ours has taken its place. Mail that is left may fail again all the same."""
+        halted = self._halted.get(workflow_id)
+        if halted is not None:
+            self._halted[workflow_id] = replace(halted, retry_at=0, is_sealed=True)
 
     def over(self, workflow_id: str) -> None:
         self._halted.pop(workflow_id, None)

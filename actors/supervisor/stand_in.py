@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import (
+    Caller,
     Cancel,
     Describe,
     Query,
@@ -23,7 +24,7 @@ from dalsegno.actors.workflow_actor.commands import (
     WakeUp,
 )
 from dalsegno.actors.workflow_actor.decide import decide_start, refused_unless_open
-from dalsegno.actors.workflow_actor.effects import Effect
+from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.visible import answer, answer_to
@@ -41,6 +42,9 @@ class Keeper(Protocol):
     def seal(self, stand_in: StandIn) -> None:
         """Write its state, which is closed, in the place of what cannot be read, with the round."""
 
+    def was_sealed(self, stand_in: StandIn) -> bool:
+        """That was done before, and it cannot be run all the same."""
+
     def try_again(self, stand_in: StandIn, *, at_once: bool) -> None:
         """Load the instance itself, if its time has come."""
 
@@ -54,6 +58,8 @@ class StandIn(WorkflowActor):
     is_sealed = False
     is_to_be_tried = False
     run_is_listed = True
+    knows_outcome = False
+    """How the run has ended, as far as it has."""
 
     def take_over(self, instance: Instance, *, reason: str, last_mail: int) -> None:
         self.reason = reason
@@ -82,7 +88,7 @@ class StandIn(WorkflowActor):
         match command:
             case AwaitOutcome() | Describe() | Query() if self._is_about_another_run(command):
                 self._parent.about_another_run(self, cause)
-            case AwaitOutcome() if self._state.is_closed:
+            case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
                 self._refuse(cause, command)
             case AwaitOutcome():
                 self._parent.wait_for_outcome(self, cause, command)
@@ -126,6 +132,9 @@ class StandIn(WorkflowActor):
         effect = answer(command.caller, self.workflow_id, self._state, error=("rejected", text))
         self._parent.came_again(self, cause, [effect])
 
+    def result_effect(self, caller: Caller) -> ResultEffect | None:
+        return super().result_effect(caller) if self.knows_outcome else None
+
     # --- what changes something ------------------------------------------------------------------------------
 
     def _keep(self, cause: Cause, *, silent: bool = False) -> None:
@@ -147,7 +156,9 @@ class StandIn(WorkflowActor):
             self._keep(cause)
             return
         decision = decide_start(state, command)
-        if decision is None:
+        if decision is None and self.keeper.was_sealed(self):
+            self._keep(cause, silent=True)  # it is answered when it can be begun
+        elif decision is None:
             self._put_back(cause)  # for the actor that comes after the end
             reason = f"its place was taken by run {command.run_id}"
             self._end(Cause(Terminate(reason=reason), name=cause.name), Terminate(reason=reason))
@@ -166,5 +177,6 @@ class StandIn(WorkflowActor):
                 command, now=self._now(), entropy=self._entropy(), held=cause.held
             )
             self._parent.activated(self, cause, activations)
+            self.knows_outcome = True
         self.is_sealed = True
         self.keeper.seal(self)

@@ -16,14 +16,16 @@ from dalsegno.actors.supervisor.stand_in import StandIn
 from dalsegno.actors.supervisor.waiters import Outcomes
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.codec import UnreadableError, decode_memo
+from dalsegno.actors.workflow_actor.codec import UnreadableError, decode_memo, decode_outcome
 from dalsegno.actors.workflow_actor.effects import Effect
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, seal
 from dalsegno.broker.protocol.ids import run_id
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.persistence.port import Halt, Mail, Remains, RunOpened, RunRow
+from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
 
@@ -127,15 +129,17 @@ class StandingIn:
         stand_in, halted = self._wards.peek(workflow_id), self._halts.of(workflow_id)
         if not isinstance(stand_in, StandIn) or stand_in.is_loaded or halted is None:
             return
+        known = _known(workflow_id, remains)
         instance = Instance.standing_in(
             workflow_id,
             self._engine.code,
-            _known(workflow_id, remains),
+            known,
             reason=halted.reason,
             now=max(self._engine.now(), remains.last_time),
             retry_at=halted.retry_at,
         )
         stand_in.run_is_listed = remains.run is not None
+        stand_in.knows_outcome = known.outcome is not None
         stand_in.take_over(instance, reason=halted.reason, last_mail=remains.last_mail)
         self._show(stand_in, halted)
         self._wards.alarm_clock.note(stand_in)
@@ -190,6 +194,10 @@ class StandingIn:
                 )
             )
 
+    def was_sealed(self, stand_in: StandIn) -> bool:
+        halted = self._halts.of(stand_in.workflow_id)
+        return halted is not None and halted.is_sealed
+
     def try_again(self, stand_in: StandIn, *, at_once: bool) -> None:
         workflow_id = stand_in.workflow_id
         if at_once:
@@ -205,13 +213,16 @@ class StandingIn:
         """What it did is durable."""
         if isinstance(actor, StandIn):
             self._kept(actor)
-        elif actor.is_shown_halted and actor.workflow_id not in self._mail_left:
+        elif self._is_called_halted(actor) and actor.workflow_id not in self._mail_left:
             self._well(actor)
+
+    def _is_called_halted(self, actor: WorkflowActor) -> bool:
+        return actor.is_shown_halted or self._halts.of(actor.workflow_id) is not None
 
     def _kept(self, stand_in: StandIn) -> None:
         stand_in.stored_wake_at = stand_in.instance.wake_at
         if stand_in.is_sealed:
-            self._halts.over(stand_in.workflow_id)
+            self._halts.sealed(stand_in.workflow_id)
         if stand_in.is_sealed or stand_in.is_to_be_tried:
             self._wards.restart(stand_in, [])
 
@@ -303,9 +314,17 @@ def _known(workflow_id: str, remains: Remains) -> KnownRun:
         status=run.status,
         started_at=run.started_at,
         closed_at=run.closed_at,
+        outcome=_outcome(run),
         sequence=remains.last_sequence,
         memo=_memo(run),
     )
+
+
+def _outcome(run: RunRow) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
+    try:
+        return decode_outcome(run.result) if run.status.closed and run.result is not None else None
+    except UnreadableError:
+        return None
 
 
 def _memo(run: RunRow) -> dict[str, Payload]:

@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.codec import SNAPSHOT_FORMAT, checksum, encode_state
 from dalsegno.actors.workflow_actor.inputs import RunInfo
 from dalsegno.actors.workflow_actor.state import Outcome, Suspension, WorkflowState, blank
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
@@ -18,7 +19,8 @@ UNKNOWN = "unknown"
 
 
 class KnownRun(Struct, frozen=True, kw_only=True):
-    """As the visibility table shows it. `sequence` is the last one used."""
+    """As the visibility table shows it. `sequence` is the last one used. `outcome` is None while the run is
+    open, and where it cannot be read."""
 
     run_id: str
     workflow_type: str = UNKNOWN
@@ -26,6 +28,7 @@ class KnownRun(Struct, frozen=True, kw_only=True):
     status: WorkflowStatus = WorkflowStatus.SUSPENDED
     started_at: int = 0
     closed_at: int | None = None
+    outcome: tuple[WorkflowStatus, Payload | None, Failure | None] | None = None
     sequence: int = 0
     memo: dict[str, Payload] = {}
 
@@ -44,7 +47,8 @@ def stand_in(
     )
     state = replace(blank(info, python=python), sequence=run.sequence, time=now)
     if run.status.closed:
-        return replace(state, outcome=Outcome(run.status, None, None, run.closed_at or now))
+        _, result, failure = run.outcome or (run.status, None, None)
+        return replace(state, outcome=Outcome(run.status, result, failure, run.closed_at or now))
     return replace(state, suspension=Suspension("corrupt", reason, now, retry_at, fingerprint))
 
 

@@ -33,6 +33,8 @@ class Database:
         self.mail: dict[tuple[str, int], bytes] = {}
         self.shown: dict[str, tuple[WorkflowStatus, str | None]] = {}
         """Status and reason that were written for runs."""
+        self.outcomes: dict[str, bytes | None] = {}
+        """Of runs, as they were written."""
         self.unreadable: set[str] = set()
         """Workflow IDs."""
         self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -95,7 +97,7 @@ class Database:
             started_at=0,
             closed_at=None,
             reason=None,
-            result=None,
+            result=self.outcomes.get(row.run_id),
             memo=None,
         )
         return Remains(run=run, last_sequence=row.sequence, last_mail=last)
@@ -128,6 +130,7 @@ class Database:
         self.runs[write.run_id] = self.rows[write.workflow_id]
         for change in write.changed:
             self.shown[change.run_id] = (change.status, change.reason)
+            self.outcomes[change.run_id] = change.result
         answered = self.known.setdefault(write.workflow_id, {})
         for seen in write.seen:
             key = seen.type, seen.message_id

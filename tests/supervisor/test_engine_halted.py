@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from dalsegno.actors.supervisor.stored import instance_of
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.persistence.port import Round
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.supervisor.scripted_world import (
     ScriptedWorld,
+    await_result,
     command,
     query,
     signal,
     start,
     terminate,
 )
-from tests.workflow_actor.rig import ScriptedCode, activity, payload, timer
+from tests.workflow_actor.rig import DONE, ScriptedCode, activity, payload, timer
 
 LATER = 2**52
 
@@ -343,3 +348,93 @@ def test_a_closed_run_that_cannot_be_read_stays_closed_and_another_may_begin() -
 
     assert world.status() is WorkflowStatus.RUNNING
     assert world.database.rows["w"].run_id != first
+
+
+def ended(code: ScriptedCode | None = None) -> ScriptedWorld:
+    world = begun(code or ScriptedCode([[timer(1, LATER)], [DONE]]))
+    world.deliver(signal("s"))
+    world.go_on()
+    assert world.status() is WorkflowStatus.COMPLETED
+    return world
+
+
+def test_how_a_run_has_ended_is_told_also_while_it_cannot_be_read() -> None:
+    world = ended()
+    unreadable(world)
+    world.deliver(await_result("asks"))
+    world.go_on()
+    told = world.replies()[-1]
+    assert (told.kind, told.status, told.result) == ("result", WorkflowStatus.COMPLETED, DONE.result)
+
+
+def test_who_waits_is_told_nothing_about_a_result_of_which_nothing_is_known() -> None:
+    world = ended()
+    world.database.outcomes.clear()
+    unreadable(world)
+    world.deliver(await_result("asks"))
+    world.go_on()
+    assert refusals(world) == ["rejected"]
+
+    world.database.unreadable.clear()
+    world.live_through(5)
+    world.deliver(await_result("asks again"))
+    world.live_through(5)
+    assert world.replies()[-1].result == DONE.result
+
+
+def test_a_result_outlives_the_end_of_a_run_that_cannot_be_read() -> None:
+    world = ended()
+    first = world.database.rows["w"].run_id
+    unreadable(world)
+    world.deliver(start("start-2"), redelivered=True)
+    world.run()
+    world.loaded()
+    world.database.unreadable.clear()
+    world.go_on()
+    assert world.status() is WorkflowStatus.RUNNING
+
+    row = world.database.runs[first]
+    assert instance_of(row, world.code, history_limit=10).outcome() == (
+        WorkflowStatus.COMPLETED,
+        DONE.result,
+        None,
+    )
+
+
+def test_what_fails_again_in_the_place_of_what_was_ended_is_tried_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = ended()
+    first = world.database.rows["w"].run_id
+    is_broken = True
+    activate = Instance.activate
+
+    def broken(instance: Instance, *args: Any, **options: Any) -> Any:
+        if is_broken and not instance.stands_in:
+            raise ZeroDivisionError
+        return activate(instance, *args, **options)
+
+    monkeypatch.setattr(Instance, "activate", broken)
+    world.deliver(signal("late"))
+    world.live_through(1)
+    commits = 0
+    commit = world.commit
+
+    def counted(round_: Round) -> None:
+        nonlocal commits
+        commits += 1
+        commit(round_)
+
+    monkeypatch.setattr(world, "commit", counted)
+    world.deliver(start("start-2"))
+    world.live_through(60)
+    assert commits < 30, "it does not go round in circles"
+    assert world.status() is WorkflowStatus.COMPLETED
+
+    is_broken = False
+    world.live_through(120)
+    assert world.status() is WorkflowStatus.RUNNING
+    assert world.database.rows["w"].run_id != first
+    assert world.database.mail == {}
+    accepted = [reply.run_id for reply in world.replies() if reply.kind == "accepted"]
+    assert accepted == [first, world.database.rows["w"].run_id]
