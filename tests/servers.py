@@ -17,6 +17,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -59,12 +60,31 @@ def wait_until(state: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody uses, outside the range that outgoing connections draw from."""
-    ports: list[int] = []
-    while len(ports) < count:
-        ports.append(port_for.select_random(exclude_ports=ports))
-    return ports
+class _Ports:
+    """Ports that nobody uses, outside the range that outgoing connections draw from.
+
+    A server opens its ports long after they were chosen, and again after a restart. Until `free`, other processes
+    that choose in this way leave them alone: the UDP port of the same number is the reservation.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._reservations: list[socket.socket] = []
+        while len(self._reservations) < count:
+            reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                reservation.bind(("127.0.0.1", port_for.select_random()))
+            except OSError:
+                reservation.close()
+            else:
+                self._reservations.append(reservation)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [reservation.getsockname()[1] for reservation in self._reservations]
+
+    def free(self) -> None:
+        for reservation in self._reservations:
+            reservation.close()
 
 
 def _ends_with_parent(signal_name: str) -> list[str]:
@@ -109,7 +129,8 @@ class RabbitMQServer:
             hint = INSTALL_HINT.format(variable="DALSEGNO_TEST_BROKER_URL")
             raise ServerNotInstalledError(f"RabbitMQ is not installed: {hint}.")
         self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-rabbitmq-"))
-        self.port, distribution_port, self._epmd_port = _free_ports(3)
+        self._ports = _Ports(3)
+        self.port, distribution_port, self._epmd_port = self._ports.numbers
         self._cookie = secrets.token_hex(16)
         self._write_configuration()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -203,6 +224,7 @@ class RabbitMQServer:
             self._epmd.kill()
             self._epmd.wait()
             self._epmd = None
+        self._ports.free()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop_app(self) -> None:
@@ -296,7 +318,8 @@ class PostgresServer:
         self._bin = _postgres_bin()
         self._primary = standby_of
         self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-postgres-"))
-        (self.port,) = _free_ports(1)
+        self._ports = _Ports(1)
+        (self.port,) = self._ports.numbers
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -381,6 +404,7 @@ class PostgresServer:
     def close(self) -> None:
         """End the server and delete the folder. Closing twice is ordinary."""
         self.stop(signal.SIGQUIT)
+        self._ports.free()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def terminate_backends(self, database_url: str) -> int:

@@ -11,7 +11,8 @@ from dalsegno import activity as act
 
 SPEAKS_TO_TERMINALS = "it\x1b]0;gotcha\x07 failed\u202e!"
 NOTES_VARIABLE = "CLI_NOTES"
-"""A file to which the slow activity writes when it begins and when it ends."""
+"""A file to which the slow activity writes when it begins and when it ends; it ends when told so there."""
+MAY_END = "may end"
 
 
 @act.defn
@@ -25,15 +26,17 @@ async def decline() -> None:
 
 
 @act.defn
-def dawdle(seconds: float) -> None:
-    _note("begun")
-    time.sleep(seconds)
-    _note("done")
+def dawdle() -> None:
+    notes = Path(os.environ[NOTES_VARIABLE])
+    note(notes, "begun")
+    while MAY_END not in notes.read_text():
+        time.sleep(0.05)
+    note(notes, "done")
 
 
-def _note(text: str) -> None:
-    with Path(os.environ[NOTES_VARIABLE]).open("a") as notes:
-        notes.write(f"{text}\n")
+def note(notes: Path, text: str) -> None:
+    with notes.open("a") as file:
+        file.write(f"{text}\n")
 
 
 @workflow.defn
@@ -53,8 +56,8 @@ class Declined:
 @workflow.defn
 class Slow:
     @workflow.run
-    async def run(self, seconds: float) -> str:
-        await workflow.execute_activity(dawdle, seconds)
+    async def run(self) -> str:
+        await workflow.execute_activity(dawdle)
         return "done"
 
 

@@ -171,6 +171,11 @@ class Program:
     def err(self) -> str:
         return self._err.read_text()
 
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """What it has logged as JSON; a line that is being written is left out."""
+        return [json.loads(line) for line in self.err.splitlines(keepends=True) if line.endswith("\n")]
+
     def ready(self, what: str = "") -> list[str]:
         """The lines that say that something serves, in their order."""
         return re.findall(rf"^ready: {what}.*$", self.out, re.MULTILINE)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -215,9 +215,11 @@ def test_for_machines_a_bug_in_workflow_code_stays_a_log_line(short: Shell) -> N
     with short.start("dev", "flows", "--log-format", "json") as program:
         program.wait_ready("host")
         short.run("workflow", "start", "Waiting", "--id", "w-1")
-        until(lambda: "workflow_suspended" in program.err, "it says so")
 
-        (told,) = [json.loads(line) for line in program.err.splitlines() if "workflow_suspended" in line]
+        def suspensions() -> list[dict[str, Any]]:
+            return [line for line in program.logged if line["event"] == "workflow_suspended"]
+
+        (told,) = until(suspensions, "it says so")
         assert (told["level"], told["workflow_id"]) == ("error", "w-1")
 
 

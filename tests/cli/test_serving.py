@@ -17,7 +17,7 @@ from pika.adapters.blocking_connection import BlockingChannel  # type: ignore[im
 from dalsegno.broker import topology
 from dalsegno.cli.failures import DONE
 from dalsegno.persistence import open_store
-from tests.cli.sample import NOTES_VARIABLE
+from tests.cli.sample import MAY_END, NOTES_VARIABLE, note
 from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
 from tests.system.audit import Rows
 
@@ -40,13 +40,12 @@ def short() -> Iterator[Shell]:
 
 def notes(shell: Shell) -> list[str]:
     path = shell.folder / "notes"
-    return path.read_text().split() if path.exists() else []
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def tries(program: Program, event: str) -> int:
     """How often it has logged that something is not there."""
-    logged = [json.loads(line) for line in program.err.splitlines()]
-    return sum(line["event"] == event and "127.0.0.1:1" in line["reason"] for line in logged)
+    return sum(line["event"] == event and "127.0.0.1:1" in line["reason"] for line in program.logged)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +75,14 @@ def test_a_worker_finishes_its_activities_before_it_ends(short: Shell) -> None:
     with short.start("host", "tests.cli.sample") as host, short.start("worker", "tests.cli.sample") as worker:
         host.wait_ready("host")
         worker.wait_ready("worker")
-        short.run("workflow", "start", "Slow", "--id", "s-1", "-i", "1.5")
+        short.run("workflow", "start", "Slow", "--id", "s-1")
         until(lambda: notes(short) == ["begun"], "the activity has begun")
 
         worker.signal(signal.SIGTERM)
+        note(short.folder / "notes", MAY_END)
 
         assert worker.wait() == DONE
-        assert notes(short) == ["begun", "done"]
+        assert notes(short) == ["begun", MAY_END, "done"]
         assert short.run("workflow", "result", "s-1").document == "done"
         assert host.stop() == DONE
 
@@ -101,7 +101,7 @@ def test_a_worker_ends_without_an_activity_that_will_not_stop_and_another_does_i
             worker.signal(signal.SIGTERM)
 
             assert worker.wait(seconds=TOGETHER_SECONDS) == DONE
-            last = json.loads(worker.err.splitlines()[-1])
+            last = worker.logged[-1]
             assert last["event"] == "activities_abandoned"
             assert last["activities"] == [f"{activity} of s-1, attempt 1"]
         with short.start("worker", "tests.cli.stubborn"):
@@ -113,7 +113,7 @@ def test_a_worker_that_is_told_twice_ends_at_once_and_another_does_its_work(shor
         host.wait_ready("host")
         with short.start("worker", "tests.cli.sample") as worker:
             worker.wait_ready("worker")
-            short.run("workflow", "start", "Slow", "--id", "s-1", "-i", "1000")
+            short.run("workflow", "start", "Slow", "--id", "s-1")
             until(lambda: notes(short) == ["begun"], "the activity has begun")
 
             # Of another kind, because two of one kind may arrive as one.

@@ -79,8 +79,9 @@ def test_the_leases_of_a_dead_host_can_be_taken_at_once(membership: Membership, 
 
 def test_a_lease_expires_by_itself(membership: Membership) -> None:
     membership.join("host-b", ttl=HOUR, version="1")
-    membership.join("host-a", ttl=200_000, version="1")
+    membership.join("host-a", ttl=HOUR, version="1")
     membership.take([0], "host-a")
+    membership.renew("host-a", ttl=200_000)
     deadline = time.monotonic() + 20
     while not (taken := membership.take([0], "host-b")):
         assert time.monotonic() < deadline

@@ -195,11 +195,11 @@ def test_a_user_without_rights_is_told_so(password_user: str) -> None:
 @pytest.mark.parametrize("attributes", ["", "read-write", "primary"])
 @pytest.mark.parametrize("dead_first", [True, False])
 def test_of_several_hosts_every_connection_finds_the_one_that_takes_writes(
-    private_postgres: PostgresServer, unused_tcp_port: int, attributes: str, dead_first: bool
+    private_postgres: PostgresServer, closed_port: int, attributes: str, dead_first: bool
 ) -> None:
     with private_postgres.database() as one, PostgresServer(standby_of=private_postgres) as standby:
         alive = f"127.0.0.1:{private_postgres.port}"
-        others = [f"127.0.0.1:{unused_tcp_port}", f"127.0.0.1:{standby.port}"]
+        others = [f"127.0.0.1:{closed_port}", f"127.0.0.1:{standby.port}"]
         hosts = [*others, alive] if dead_first else [alive, *others]
         url = one.replace(alive, ",".join(hosts))
         url += f"?target_session_attrs={attributes}" if attributes else ""
@@ -255,8 +255,8 @@ def test_a_refused_connection_is_understood_by_its_text_and_waited_out_if_it_is_
     assert SECRET not in str(error)
 
 
-def test_a_server_that_does_not_answer_may_come_back(unused_tcp_port: int) -> None:
-    url = f"postgresql://user:{SECRET}@127.0.0.1:{unused_tcp_port}/db"
+def test_a_server_that_does_not_answer_may_come_back(closed_port: int) -> None:
+    url = f"postgresql://user:{SECRET}@127.0.0.1:{closed_port}/db"
     with pytest.raises(StoreUnavailableError) as failure:
         open_store(url).namespace()
     assert SECRET not in str(failure.value)

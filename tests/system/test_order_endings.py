@@ -43,7 +43,7 @@ FULFILLED = ["payment", "reservation", "shipment", "mail"]
 )
 def stack(request: pytest.FixtureRequest, stack_on: StackFactory) -> Iterator[Stack]:
     with stack_on(request.param, modules=["examples.orders"]) as stack:
-        stack.worker(task_queue=SLOW, env={"ORDERS_PACE": "0.4"}).wait_ready()
+        stack.worker(task_queue=SLOW, env={"ORDERS_PACE": "0.8"}).wait_ready()
         yield stack
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from dataclasses import replace
 
 from structlog.testing import capture_logs
 
@@ -13,7 +14,7 @@ from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityCompleted, ActivityStarted
 from dalsegno.errors import CanceledError
 from tests.broker.witness import eventually
-from tests.workers.conftest import running
+from tests.workers.conftest import QUICK, running
 from tests.workers.engine import Engine
 from tests.workers.fake_broker import FakeBroker
 
@@ -85,7 +86,7 @@ async def test_a_sync_activity_over_its_timeout_is_abandoned_with_a_warning_and_
 
     with capture_logs() as logs:
         async with running(fake, hang, next_one, max_concurrent_activities=1):
-            task = await fake_engine.schedule("hang", start_to_close=30_000)
+            task = await fake_engine.schedule("hang", start_to_close=300_000)
             assert (await fake_engine.failure(task)).failure.kind == "timed_out"
             assert await fake_engine.result(await fake_engine.schedule("next_one")) == "done"
             gate.set()
@@ -113,7 +114,7 @@ async def test_late_work_that_lasts_is_announced_once_with_the_workers_queue(
 
 
 async def test_short_work_is_not_announced(fake: FakeBroker, fake_engine: Engine) -> None:
-    async with running(fake, quick):
+    async with running(fake, quick, timing=replace(QUICK, started_after=60)):
         task = await fake_engine.schedule("quick")
         await fake_engine.result(task)
     assert not fake_engine.messages(task, ActivityStarted)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import port_for
 import pytest
 import structlog
 from yarl import URL
@@ -18,7 +17,6 @@ from dalsegno.broker.rabbitmq import RabbitMQBroker, Timings
 from dalsegno.broker.rabbitmq.tap import Tap
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError
 from tests.broker.conftest import Connect
-from tests.broker.rabbitmq.conftest import SWIFT
 from tests.broker.witness import Ends, Inbox, consume, fill, numbered
 from tests.servers import RabbitMQServer
 
@@ -63,7 +61,7 @@ async def speak_another_amqp(reader: asyncio.StreamReader, writer: asyncio.Strea
     await writer.drain()
 
 
-async def refusal(url: str, timings: Timings = SWIFT) -> DalsegnoError:
+async def refusal(url: str, timings: Timings | None = None) -> DalsegnoError:
     with pytest.raises(DalsegnoError) as refused:
         await RabbitMQBroker(url, timings=timings).connect(on_closed=Ends())
     assert SECRET not in str(refused.value)
@@ -71,11 +69,10 @@ async def refusal(url: str, timings: Timings = SWIFT) -> DalsegnoError:
     return refused.value
 
 
-async def test_a_closed_port_may_open_later() -> None:
-    port = port_for.select_random()
-    error = await refusal(f"amqp://user:{SECRET}@127.0.0.1:{port}/")
+async def test_a_closed_port_may_open_later(closed_port: int) -> None:
+    error = await refusal(f"amqp://user:{SECRET}@127.0.0.1:{closed_port}/")
     assert isinstance(error, BrokerUnavailableError)
-    assert f"cannot reach RabbitMQ at 127.0.0.1:{port}" in str(error)
+    assert f"cannot reach RabbitMQ at 127.0.0.1:{closed_port}" in str(error)
 
 
 async def test_a_host_without_an_address_may_get_one() -> None:

@@ -127,8 +127,7 @@ async def test_a_memory_alarm_delays_publishes_and_leaves_acknowledgements_alone
     private_rabbitmq: RabbitMQServer, url: str, connect_to: Connect, hot_path: bool
 ) -> None:
     party = Party()
-    impatient = Timings(probe_interval=0.1, probe_answer=1.0)
-    await party.join(connect_to, url, hot_path=hot_path, timings=impatient)
+    await party.join(connect_to, url, hot_path=hot_path, timings=SWIFT)
     party.sender.send("", QUEUE, *numbered(5))
     await party.inbox.receive(5)
     assert await party.sender.settled() == [Outcome.CONFIRMED] * 5
@@ -138,7 +137,7 @@ async def test_a_memory_alarm_delays_publishes_and_leaves_acknowledgements_alone
         await party.consumer.close()
         await depth_reached(party.session, QUEUE, 0)
         # Longer than two probes may take: a broker that does not read a connection is not one that is gone.
-        await asyncio.sleep(2.5 * impatient.probe_answer)
+        await asyncio.sleep(2.5 * SWIFT.probe_answer)
         assert not any(party.sender.outcomes[5:])
         assert party.session.is_open
     assert await party.sender.settled() == [Outcome.CONFIRMED] * 15
