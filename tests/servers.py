@@ -63,8 +63,8 @@ def wait_until(state: Callable[[], bool], seconds: float, what: str) -> None:
 class _Ports:
     """Ports that nobody uses, outside the range that outgoing connections draw from.
 
-    A server opens its ports long after they were chosen, and again after a restart. Until `free`, other processes
-    that choose in this way leave them alone: the UDP port of the same number is the reservation.
+    A server opens its ports long after they were chosen, and again after a restart. Until `free`, others that
+    choose in this way leave them alone: the UDP port of the same number is the reservation.
     """
 
     def __init__(self, count: int) -> None:

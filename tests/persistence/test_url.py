@@ -121,7 +121,7 @@ def test_what_is_percent_encoded_is_read_as_it_was_meant_and_shown_without_the_p
     again = parse_url(read.shown)
     assert again.parameters == {**read.parameters, "password": "***"}
     assert (again.shown, again.schema) == (read.shown, read.schema)
-    assert password not in repr(read) or password in read.shown
+    assert repr(read) == repr(parse_url("postgresql://" + url.format("another")))
 
 
 @given(st.text(max_size=60).map(lambda text: f"postgresql://user:{SECRET}{text}"))
