@@ -222,7 +222,8 @@ class Control:
     # --- dead tasks ---------------------------------------------------------------------------------------
 
     def on_dead_task(self, delivery: Delivery, consumer: Consumer) -> None:
-        """A task that came back more often than the broker hands one out: its attempt has failed.
+        """A task that came back more often than the broker hands one out: its workflow decides whether the
+        attempt has failed (workers that died), or not (a network that flapped).
 
         An early one has not: it was never granted, or it would be acknowledged. Workers that find no host to
         ask keep one for as long as the broker lets them (30 minutes), again and again. It is sent once more,
@@ -258,6 +259,7 @@ class Control:
             attempt=task.attempt,
             token=task.token,
             failure=failure,
+            returned=True,
         )
         message = encode(failed, message_id=_derived_id(task, "lost"))
         address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))

@@ -69,6 +69,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 token=body.token,
                 failure=body.failure,
                 next_retry_delay=body.next_retry_delay,
+                returned=body.returned,
             )
         case wire.ActivityStarted():
             return core.AttemptStarted(
@@ -78,6 +79,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 token=body.token,
                 worker=body.worker,
                 content_type=_spoken_by(message),
+                alone=body.alone,
             )
         case wire.ActivityHeartbeat():
             return core.AttemptHeartbeat(

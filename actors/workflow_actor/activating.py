@@ -86,7 +86,8 @@ def _decide(workings: Workings, command: Command, moment: Moment) -> Decision:
             heartbeat = workings.heartbeats.details(current(state, command))
             return on_outcome(state, command, now=moment.time, heartbeat=heartbeat)
         case AttemptStarted():
-            return on_started(state, command)
+            heartbeat = workings.heartbeats.details(current(state, command))
+            return on_started(state, command, now=moment.time, heartbeat=heartbeat)
         case AttemptHeartbeat():
             if (activity := current(state, command)) is not None:
                 workings.heartbeats.beat(activity, now=moment.time, details=command.details)

@@ -35,6 +35,7 @@ from dalsegno.actors.workflow_actor.events import (
     Suspended,
     TaskOverdue,
     TaskResent,
+    TaskReturned,
     TimerElapsed,
 )
 from dalsegno.actors.workflow_actor.inputs import (
@@ -58,6 +59,7 @@ from dalsegno.actors.workflow_actor.state import (
     blank,
 )
 from dalsegno.actors.workflow_actor.wants import apply_wants
+from dalsegno.actors.workflow_actor.worker_deaths import is_same_process, taken_over
 
 
 class IllegalEventError(Exception):
@@ -125,6 +127,8 @@ def apply(state: WorkflowState, event: Event) -> WorkflowState:
             return _task_overdue(state, event)
         case TaskResent():
             return _task_sent(state, event.number, state.activities[event.number])
+        case TaskReturned():
+            return _task_returned(state, event.number)
         case RunStarted():
             if state.sequence != 1:
                 raise IllegalEventError("a run starts only once")
@@ -171,17 +175,19 @@ def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
     # The worker has the task, so the broker had it: nothing is left to send but the answers to this worker.
     sending.drop(activity.sends)
     sends: list[EffectID] = []
-    if spec.is_early:
+    if spec.is_early or event.alone:
         sends.append(sending.send(GrantDue(event.worker, spec.activity_id, attempt, event.content_type)))
     if activity.cancel_requested:
         reason = "the workflow cancelled it"
         stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type)
         sends.append(sending.send(stop))
+    same = is_same_process(activity.worker, event.worker)
     begun = replace(
-        activity,
+        taken_over(activity, event.worker),
         phase=Phase.STARTED,
-        started_at=state.time,
+        started_at=activity.started_at if same else state.time,
         worker=event.worker,
+        alone=event.alone,
         content_type=event.content_type,
         sends=tuple(sends),
     )
@@ -202,6 +208,10 @@ def _retry_planned(state: WorkflowState, event: RetryPlanned) -> WorkflowState:
         beaten_at=None,
         started_at=None,
         worker=None,
+        alone=False,
+        deaths=0,
+        workers_lost=0,
+        returns=0,
         sends=(),
     )
     return _with(state, waiting, sending)
@@ -229,6 +239,21 @@ def _task_sent(state: WorkflowState, number: int, activity: Activity) -> Workflo
     sending.drop(activity.sends)
     task = sending.send(TaskDue(number))
     return _with(state, replace(activity, sends=(task,)), sending)
+
+
+def _task_returned(state: WorkflowState, number: int) -> WorkflowState:
+    """A worker may have it all the same, so what that one is to be told stays."""
+    activity = state.activities[number]
+    sending = Sending(state)
+    old = [effect for effect in activity.sends if _is_task(state, effect)]
+    sending.drop(old)
+    kept = (effect for effect in activity.sends if effect not in old)
+    sends = (*kept, sending.send(TaskDue(number)))
+    return _with(state, replace(activity, sends=sends, returns=activity.returns + 1), sending)
+
+
+def _is_task(state: WorkflowState, effect: EffectID) -> bool:
+    return effect in state.outstanding and isinstance(state.outstanding[effect].due, TaskDue)
 
 
 def _task_overdue(state: WorkflowState, event: TaskOverdue) -> WorkflowState:

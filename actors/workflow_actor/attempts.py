@@ -37,9 +37,11 @@ from dalsegno.actors.workflow_actor.events import (
     AttemptScheduled,
     RetryPlanned,
     TaskOverdue,
+    TaskReturned,
 )
 from dalsegno.actors.workflow_actor.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.worker_deaths import fatal, given_up
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -67,10 +69,13 @@ def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
     return activity
 
 
-def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
+def on_started(
+    state: WorkflowState | None, word: AttemptStarted, *, now: int, heartbeat: Payload | None
+) -> Decision:
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
-    may be handed to another worker, which is then the one to be asked to stop. Of one that is over nothing is
-    known any more: who waits for a grant is refused it, and who works already is asked to stop.
+    may be handed to another worker, which is then the one to be asked to stop, unless too many have died of it.
+    Of one that is over nothing is known any more: who waits for a grant is refused it, and who works already is
+    asked to stop.
 
     Any word but the first may be one that was applied before, and waits for what it led to then."""
     activity = current(state, word)
@@ -78,9 +83,15 @@ def on_started(state: WorkflowState | None, word: AttemptStarted) -> Decision:
         return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker, OVER)), stale=True)
     number, spec = activity.spec.number, activity.spec
     has_it = activity.worker == word.worker
-    if activity.phase is Phase.SCHEDULED or not (has_it or spec.is_early):
-        return Decision(events=(AttemptBegun(number, word.worker, word.content_type),))
-    answers: list[Effect] = [_grant(word, granted=has_it)] if spec.is_early else []
+    is_new = activity.phase is Phase.SCHEDULED or (not spec.is_early and word.alone != activity.alone)
+    if is_new or not (has_it or spec.is_early):
+        if not spec.is_early and (failure := fatal(activity, word.worker)) is not None:
+            event = after_failure(activity, failure, now=now, heartbeat=heartbeat)
+            return Decision(
+                events=(event,), effects=(_grant(word, granted=False), _stop(word, word.worker, OVER))
+            )
+        return Decision(events=(AttemptBegun(number, word.worker, word.content_type, word.alone),))
+    answers: list[Effect] = [_grant(word, granted=has_it)] if spec.is_early or word.alone else []
     if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
         answers.append(_stop(word, word.worker, CANCELLED))
     return Decision(effects=tuple(answers), stale=True)
@@ -134,12 +145,13 @@ def on_outcome(
             return Decision(events=(ActivityCompleted(activity.spec.number, word.result),))
         case AttemptCanceled():
             details = () if word.details is None else (word.details,)
-            failure = Failure(kind="canceled", message="the activity was cancelled", details=details)
-            return Decision(events=(ActivityFailed(activity.spec.number, failure),))
+            stopped = Failure(kind="canceled", message="the activity was cancelled", details=details)
+            return Decision(events=(ActivityFailed(activity.spec.number, stopped),))
         case AttemptFailed():
-            event = after_failure(
-                activity, word.failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat
-            )
+            failure = given_up(activity, word.failure) if word.returned else word.failure
+            if failure is None:
+                return Decision(events=(TaskReturned(activity.spec.number),))
+            event = after_failure(activity, failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat)
             return Decision(events=(event,))
         case _:
             assert_never(word)

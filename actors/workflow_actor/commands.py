@@ -104,10 +104,11 @@ class AttemptOf(Struct, frozen=True, kw_only=True):
 
 
 class AttemptStarted(AttemptOf, frozen=True, kw_only=True):
-    """`content_type` is what the worker speaks, as for Caller."""
+    """`content_type` is what the worker speaks, as for Caller. `alone`: if the worker dies, it is of this."""
 
     worker: str
     content_type: str = ""
+    alone: bool = False
 
 
 class AttemptHeartbeat(AttemptOf, frozen=True, kw_only=True):
@@ -121,8 +122,11 @@ class AttemptCompleted(AttemptOf, frozen=True, kw_only=True):
 
 
 class AttemptFailed(AttemptOf, frozen=True, kw_only=True):
+    """`returned`: the broker gave the task up; whether the attempt has failed is to be decided."""
+
     failure: Failure
     next_retry_delay: int | None = None
+    returned: bool = False
 
 
 class AttemptCanceled(AttemptOf, frozen=True, kw_only=True):

@@ -137,12 +137,13 @@ class Ran(Struct, frozen=True, array_like=True, tag="ran"):
 
 
 class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
-    """A worker said that it works on the current attempt; of an early one, it is granted. `content_type` is
-    what the worker speaks ("": CBOR)."""
+    """A worker said that it works on the current attempt; of an early one, it is granted, and of one that runs
+    `alone`. `content_type` is what the worker speaks ("": CBOR)."""
 
     number: int
     worker: str
     content_type: str = ""
+    alone: bool = False
 
 
 class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
@@ -175,6 +176,12 @@ class TaskOverdue(Struct, frozen=True, array_like=True, tag="due"):
 
 class TaskResent(Struct, frozen=True, array_like=True, tag="snd"):
     """It was not, so it is sent again."""
+
+    number: int
+
+
+class TaskReturned(Struct, frozen=True, array_like=True, tag="bak"):
+    """The broker gave the task up, having delivered it too often. It is sent again."""
 
     number: int
 
@@ -216,6 +223,7 @@ Event = (
     | AttemptScheduled
     | TaskOverdue
     | TaskResent
+    | TaskReturned
     | EffectsParked
     | EffectsDropped
 )

@@ -130,11 +130,14 @@ class FromActivity(WireMessage, frozen=True, kw_only=True):
 class ActivityStarted(FromActivity, frozen=True, kw_only=True):
     """Work has begun (late tasks: it has lasted 1 s; early tasks: asks for the grant).
 
-    `worker` is the queue to which grant and cancel go.
+    `worker` is the queue to which grant and cancel go; what follows a "~" in it tells names of one process
+    apart. `alone`: of a late task that came back, and that would be to blame if the worker died now; it asks
+    for a grant, as early work does.
     """
 
     TYPE = "activity.started"
     worker: Name
+    alone: bool = False
 
 
 class ActivityHeartbeat(FromActivity, frozen=True, kw_only=True):
@@ -149,11 +152,13 @@ class ActivityCompleted(FromActivity, frozen=True, kw_only=True):
 
 
 class ActivityFailed(FromActivity, frozen=True, kw_only=True):
-    """The attempt failed. `next_retry_delay` replaces the policy's delay once."""
+    """The attempt failed. `next_retry_delay` replaces the policy's delay once. `returned` is a host's word: the
+    task came back more often than the broker hands one out, which a worker need not have died of."""
 
     TYPE = "activity.failed"
     failure: Failure
     next_retry_delay: Microseconds | None = None
+    returned: bool = False
 
 
 class ActivityCanceled(FromActivity, frozen=True, kw_only=True):

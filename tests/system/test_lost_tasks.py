@@ -10,6 +10,7 @@ import pika  # type: ignore[import-untyped]
 import pika.exceptions  # type: ignore[import-untyped]
 import pytest
 
+from dalsegno.actors.workflow_actor.worker_deaths import RETURNS_UNSEEN_MAX
 from tests.servers import wait_until
 from tests.system.bare import Bare
 from tests.system.conftest import SERVERS, StackFactory
@@ -95,8 +96,9 @@ def attempt_of(bare: Bare, workflow_id: str) -> dict[str, Any]:
 def test_a_task_that_kills_every_worker_fails_its_attempt_and_is_tried_again(
     stack: Stack, bare: Bare, served: None
 ) -> None:
+    """The broker gives it up several times: nobody has said that he works on it, so it may be the network."""
     message_id = bare.start("Waits", "poisonous")
-    for _ in range(DELIVERY_LIMIT + 1):
+    for _ in range((RETURNS_UNSEEN_MAX + 1) * (DELIVERY_LIMIT + 1)):
         take_and_die(stack.broker)
     wait_until(lambda: attempt_of(bare, "poisonous")["attempt"] == 2, 30, "a second attempt")
     failure = attempt_of(bare, "poisonous")["last_failure"]

@@ -304,8 +304,10 @@ def _of(effect: TaskEffect) -> dict[str, Any]:
     }
 
 
-def started(effect: TaskEffect, worker: str = "worker-1", content_type: str = "") -> AttemptStarted:
-    return AttemptStarted(**_of(effect), worker=worker, content_type=content_type)
+def started(
+    effect: TaskEffect, worker: str = "worker-1", content_type: str = "", *, alone: bool = False
+) -> AttemptStarted:
+    return AttemptStarted(**_of(effect), worker=worker, content_type=content_type, alone=alone)
 
 
 def heartbeat(

@@ -1,0 +1,123 @@
+"""Late tasks whose workers die of them, and late tasks that come back for other reasons."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.activation import Activation
+from dalsegno.actors.workflow_actor.activities import Phase
+from dalsegno.actors.workflow_actor.commands import AttemptFailed, WakeUp
+from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.worker_deaths import DEATHS_ALONE_MAX, RETURNS_UNSEEN_MAX, WORKERS_LOST_MAX
+from dalsegno.failure import Failure
+from tests.workflow_actor.rig import (
+    SECOND,
+    Rig,
+    ScriptedCode,
+    activity,
+    completed,
+    effects,
+    failed,
+    started,
+    task,
+    tasks,
+)
+
+
+def begun() -> tuple[Rig, TaskEffect]:
+    rig = Rig(ScriptedCode([[activity(1)], []]))
+    return rig, task(rig.start())
+
+
+def returned(effect: TaskEffect) -> AttemptFailed:
+    """The broker gave the task up."""
+    failure = Failure(kind="worker_lost", type="WorkerLost", message="it came back more than 20 times")
+    return replace(failed(effect, failure), returned=True)
+
+
+def granted(activation: Activation) -> list[bool]:
+    return [effect.granted for effect in effects(activation, GrantEffect)]
+
+
+def test_an_attempt_that_runs_alone_is_granted_and_granted_again_to_the_one_who_asks_again() -> None:
+    rig, sent = begun()
+    assert granted(rig.send(started(sent, alone=True))) == [True]
+    rig.settle()
+    again = rig.send(started(sent, alone=True))
+    assert again.stale
+    assert granted(again) == [True]
+
+
+def test_an_attempt_fails_when_too_many_workers_died_while_it_ran_alone_and_the_next_is_refused() -> None:
+    rig, sent = begun()
+    for number in range(DEATHS_ALONE_MAX):
+        assert granted(rig.send(started(sent, f"worker-{number}", alone=True))) == [True]
+    last = rig.send(started(sent, "worker-last", alone=True))
+    assert granted(last) == [False]
+    assert [stop.worker for stop in effects(last, CancelTaskEffect)] == ["worker-last"]
+    (pending,) = rig.state.activities.values()
+    assert pending.phase is Phase.BACKING_OFF
+    assert pending.last_failure is not None
+    assert (pending.last_failure.kind, pending.last_failure.type) == ("worker_lost", "WorkerLost")
+
+    second = task(rig.send(WakeUp(), held=False, after=SECOND))
+    assert second.attempt == 2
+    assert granted(rig.send(started(second, "worker-last", alone=True))) == [True]
+    rig.check_replay_identity()
+
+
+def test_workers_that_die_while_an_attempt_runs_beside_others_do_not_fail_it() -> None:
+    rig, sent = begun()
+    for number in range(3 * WORKERS_LOST_MAX):
+        rig.send(started(sent, f"worker-{number}"))
+    assert rig.send(completed(sent)).recorded
+
+
+def test_an_attempt_that_has_lived_on_alone_for_a_while_is_not_blamed_for_what_happens_then() -> None:
+    rig, sent = begun()
+    for number in range(2 * DEATHS_ALONE_MAX):
+        rig.send(started(sent, f"worker-{number}", alone=True))
+        assert granted(rig.send(started(sent, f"worker-{number}"))) == []
+    assert rig.send(completed(sent)).recorded
+
+
+def test_a_worker_that_comes_back_under_another_name_of_its_own_has_not_died() -> None:
+    rig, sent = begun()
+    begun_at = None
+    for suffix in ("", "~1", "~2", "", "~3"):
+        rig.send(started(sent, f"worker-1{suffix}", alone=True), after=SECOND)
+        (pending,) = rig.state.activities.values()
+        begun_at = begun_at or pending.started_at
+        assert (pending.worker, pending.started_at) == (f"worker-1{suffix}", begun_at)
+    assert rig.send(completed(sent)).recorded
+
+
+def test_a_task_that_the_broker_gave_up_while_a_worker_may_have_it_is_sent_again_however_often() -> None:
+    rig, sent = begun()
+    rig.send(started(sent))
+    for _ in range(3 * RETURNS_UNSEEN_MAX):
+        again = task(rig.send(returned(sent)))
+        assert (again.attempt, again.token) == (sent.attempt, sent.token)
+    assert rig.send(completed(sent)).recorded
+    assert rig.send(returned(sent)).stale
+    rig.check_replay_identity()
+
+
+def test_a_task_that_the_broker_gave_up_unseen_is_sent_again_and_lost_in_the_end() -> None:
+    rig, sent = begun()
+    for _ in range(RETURNS_UNSEEN_MAX):
+        assert task(rig.send(returned(sent))).attempt == 1
+    assert tasks(rig.send(returned(sent))) == []
+    (pending,) = rig.state.activities.values()
+    assert pending.phase is Phase.BACKING_OFF
+    assert task(rig.send(WakeUp(), held=False, after=SECOND)).attempt == 2
+    rig.check_replay_identity()
+
+
+def test_a_task_that_the_broker_gave_up_after_many_workers_were_lost_has_failed() -> None:
+    rig, sent = begun()
+    for number in range(WORKERS_LOST_MAX + 1):
+        rig.send(started(sent, f"worker-{number}"))
+    assert tasks(rig.send(returned(sent))) == []
+    (pending,) = rig.state.activities.values()
+    assert pending.phase is Phase.BACKING_OFF
