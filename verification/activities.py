@@ -39,7 +39,7 @@ class Activities:
                     yield from self._resolved(row, event)
                 case ev.AttemptBegun() | ev.RetryPlanned() | ev.AttemptScheduled():
                     yield from self._attempt(row, event)
-                case ev.TaskOverdue() | ev.TaskResent() | ev.HeartbeatKept():
+                case ev.TaskOverdue() | ev.TaskResent() | ev.TaskReturned() | ev.HeartbeatKept():
                     yield from self._attempt(row, event)
                 case ev.RunClosed():
                     self._pending.clear()
@@ -91,6 +91,7 @@ class Activities:
         | ev.AttemptScheduled
         | ev.TaskOverdue
         | ev.TaskResent
+        | ev.TaskReturned
         | ev.HeartbeatKept,
     ) -> Iterator[Fault]:
         pending = self._find(event.number)

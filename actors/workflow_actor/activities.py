@@ -116,8 +116,9 @@ class Activity(Struct, frozen=True, array_like=True):
     that nobody started is suspected to be lost, `resend_after` the delay that led to it (it doubles).
     `content_type` is what its worker speaks ("": CBOR). `heartbeat_details` are those of the attempts before
     this one, which its task carries; `kept_details` are its own, which came at `beaten_at`, for the next.
-    Of this attempt, too: `alone` is what its worker said last, `deaths` and `workers_lost` count the workers
-    that another took over from, `returns` how often the broker gave its task up (see `worker_deaths`).
+    Of this attempt, too (see `worker_deaths`): `alone` is what its worker said last, `workers_before` are the
+    processes that said it before that worker, the newest few, `died` those of them that seem to have died of
+    it; `returns` is how often the broker gave its task up.
     """
 
     spec: ActivitySpec
@@ -140,8 +141,8 @@ class Activity(Struct, frozen=True, array_like=True):
     beaten_at: int | None = None
     kept_details: Payload | None = None
     alone: bool = False
-    deaths: int = 0
-    workers_lost: int = 0
+    workers_before: tuple[str, ...] = ()
+    died: tuple[str, ...] = ()
     returns: int = 0
 
 

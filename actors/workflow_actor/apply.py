@@ -59,7 +59,7 @@ from dalsegno.actors.workflow_actor.state import (
     blank,
 )
 from dalsegno.actors.workflow_actor.wants import apply_wants
-from dalsegno.actors.workflow_actor.worker_deaths import is_same_process, taken_over
+from dalsegno.actors.workflow_actor.worker_deaths import heard_of, is_known
 
 
 class IllegalEventError(Exception):
@@ -181,11 +181,10 @@ def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
         reason = "the workflow cancelled it"
         stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type)
         sends.append(sending.send(stop))
-    same = is_same_process(activity.worker, event.worker)
     begun = replace(
-        taken_over(activity, event.worker),
+        heard_of(activity, event.worker),
         phase=Phase.STARTED,
-        started_at=activity.started_at if same else state.time,
+        started_at=activity.started_at if is_known(activity, event.worker) else state.time,
         worker=event.worker,
         alone=event.alone,
         content_type=event.content_type,
@@ -209,8 +208,8 @@ def _retry_planned(state: WorkflowState, event: RetryPlanned) -> WorkflowState:
         started_at=None,
         worker=None,
         alone=False,
-        deaths=0,
-        workers_lost=0,
+        workers_before=(),
+        died=(),
         returns=0,
         sends=(),
     )

@@ -4,6 +4,9 @@ The broker gives such a task to another worker. A task that came back more than 
 begins nothing beside it, asks before it begins, and says so (`alone`), until it has lived on for a while. So a
 worker that dies then dies of this task. What ran beside others is counted, too, but only matters when the
 broker gives the task up: it may be innocent, and so may each that a flapping network brought back.
+
+That another worker takes over does not prove that the one before it is dead: it may have been cut off for a
+moment. So a worker that speaks of the attempt again is not counted among the dead any more.
 """
 
 from __future__ import annotations
@@ -24,22 +27,36 @@ WORKERS_LOST_MAX = 10
 """Workers of an attempt that others may have taken over from when the broker gives its task up."""
 
 
-def is_same_process(worker: str | None, other: str) -> bool:
-    """Whether two queues are names of one process, which takes another while the broker still holds the old."""
-    return worker is not None and worker.partition("~")[0] == other.partition("~")[0]
+def process_of(worker: str) -> str:
+    """What the queues of one process have in common: it takes another name while the broker holds the old."""
+    return worker.partition("~")[0]
 
 
-def taken_over(activity: Activity, worker: str) -> Activity:
+def is_known(activity: Activity, worker: str) -> bool:
+    """Whether the process has said before that it works on the current attempt."""
+    process = process_of(worker)
+    speaking = None if activity.worker is None else process_of(activity.worker)
+    return process == speaking or process in activity.workers_before
+
+
+def heard_of(activity: Activity, worker: str) -> Activity:
     """The activity when `worker` says that it works on the current attempt."""
-    if activity.phase is not Phase.STARTED or is_same_process(activity.worker, worker):
+    if activity.worker is None:
         return activity
-    deaths = activity.deaths + activity.alone
-    return replace(activity, deaths=deaths, workers_lost=activity.workers_lost + 1)
+    process, previous = process_of(worker), process_of(activity.worker)
+    if is_known(activity, worker):
+        died = tuple(dead for dead in activity.died if dead != process)
+    else:
+        died = (*activity.died, previous) if activity.alone else activity.died
+    before = activity.workers_before
+    if process != previous and previous not in before:
+        before = (*before, previous)[-WORKERS_LOST_MAX:]
+    return replace(activity, workers_before=before, died=died)
 
 
 def fatal(activity: Activity, worker: str) -> Failure | None:
     """Why the attempt has failed, if it has, now that `worker` wants to go on with it."""
-    deaths = taken_over(activity, worker).deaths
+    deaths = len(heard_of(activity, worker).died)
     if deaths < DEATHS_ALONE_MAX:
         return None
     return _lost(
@@ -51,8 +68,9 @@ def fatal(activity: Activity, worker: str) -> Failure | None:
 def given_up(activity: Activity, failure: Failure) -> Failure | None:
     """Why the attempt has failed, if it has, now that the broker has given its task up: `failure`, unless a
     worker may have it and only the network is to blame."""
-    if activity.workers_lost >= WORKERS_LOST_MAX:
-        return _lost(f"{activity.workers_lost} workers were lost while they worked on it")
+    lost = len(activity.workers_before)
+    if lost >= WORKERS_LOST_MAX:
+        return _lost(f"{lost} workers were lost while they worked on {activity.spec.activity_type}")
     unseen = activity.phase is Phase.SCHEDULED
     return failure if unseen and activity.returns >= RETURNS_UNSEEN_MAX else None
 

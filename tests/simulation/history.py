@@ -80,7 +80,7 @@ class History:
                 self.tokens.add(token)
             case e.AttemptBegun(number):
                 run.activities[number].began = True
-            case e.TaskResent(number):
+            case e.TaskResent(number) | e.TaskReturned(number):
                 run.activities[number].resent_at = row.sequence
             case e.RetryPlanned(number):
                 run.activities[number].is_resting = True

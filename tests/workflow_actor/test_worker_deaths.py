@@ -92,6 +92,28 @@ def test_a_worker_that_comes_back_under_another_name_of_its_own_has_not_died() -
     assert rig.send(completed(sent)).recorded
 
 
+def test_workers_that_were_only_cut_off_and_speak_again_are_not_counted_among_the_dead() -> None:
+    """The broker gives the task of each to the next, and all of them go on."""
+    rig, sent = begun()
+    rig.send(started(sent, "worker-0", alone=True))
+    for number in range(1, 4 * DEATHS_ALONE_MAX):
+        began = rig.send(started(sent, f"worker-{number}", alone=True), after=SECOND)
+        assert granted(began) == [True]
+        (pending,) = rig.state.activities.values()
+        for older in range(number):
+            rig.send(started(sent, f"worker-{older}", alone=True), after=SECOND)
+            assert rig.state.activities[pending.spec.number].started_at == pending.started_at
+    assert rig.send(completed(sent)).recorded
+    rig.check_replay_identity()
+
+
+def test_a_word_that_is_delivered_again_is_no_death() -> None:
+    rig, sent = begun()
+    words = [started(sent, f"worker-{number}", alone=True) for number in range(DEATHS_ALONE_MAX)]
+    for word in (*words, *words, *words):
+        assert granted(rig.send(word)) == [True]
+
+
 def test_a_task_that_the_broker_gave_up_while_a_worker_may_have_it_is_sent_again_however_often() -> None:
     rig, sent = begun()
     rig.send(started(sent))
