@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 Ts = TypeVarTuple("Ts")
 
+CALM_TICKS = 8
+
 
 class Host(Lookups, Process):
     """`name` is the machine's; each life of a host, and each tenure in it, has a host ID of its own."""
@@ -123,8 +125,8 @@ class Host(Lookups, Process):
         self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)
         self.link.serve(self._own_queue(), self._on_host_message)
         self.link.connect()
-        self._repeat(round(TICK_SECONDS * SECOND), self._tick)
-        self._repeat(SECOND, self.engine.sweep)
+        self._repeat(self._tick_length, self._tick)
+        self._repeat(lambda: SECOND, self.engine.sweep)
 
     def kill(self, reason: str) -> None:
         """At any time, also from within: then ProcessKilled is to be raised."""
@@ -159,12 +161,16 @@ class Host(Lookups, Process):
         else:
             self.tell_supervisor(Leave())
 
-    def _repeat(self, microseconds: int, callback: Callable[[], None]) -> None:
+    def _repeat(self, microseconds: Callable[[], int], callback: Callable[[], None]) -> None:
         def again() -> None:
-            self.after(microseconds, again)
+            self.after(microseconds(), again)
             callback()
 
-        self.after(microseconds, again)
+        self.after(microseconds(), again)
+
+    def _tick_length(self) -> int:
+        """In the calm little happens, and most of a simulation would be ticks."""
+        return round(TICK_SECONDS * SECOND) * (1 if self._faults.active else CALM_TICKS)
 
     def _tick(self) -> None:
         self._beat.beat()
