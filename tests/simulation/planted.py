@@ -237,7 +237,7 @@ BUGS: dict[Plant, set[str]] = {
     lost_activity_not_sent_again: {"I29"},
     stale_actor_kept_after_a_failed_commit: {"I4", "I7", "I24"},
     epoch_not_raised: {"I3"},
-    wakeup_removed_at_its_commit: {"I11"},
+    wakeup_removed_at_its_commit: {"I11", "defect"},
     prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
     effect_forgotten_before_its_confirm: {"I7"},
     rows_believed: {"standstill"},
