@@ -252,26 +252,30 @@ def ping(
 
 @app.command()
 def hosts(
+    context: typer.Context,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """The live hosts and what they own."""
     from dalsegno.cli import cluster
 
-    cluster.hosts(broker, timeout, as_json=as_json)
+    cluster.hosts(options.source(context), timeout, as_json=as_json)
 
 
 @app.command()
 def partitions(
+    context: typer.Context,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Who owns which partition, and in which epoch."""
     from dalsegno.cli import cluster
 
-    cluster.partitions(broker, timeout, as_json=as_json)
+    cluster.partitions(options.source(context), timeout, as_json=as_json)
 
 
 app.command()(verify)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from dalsegno.broker.url import redact
 from dalsegno.cli.logs import configure
-from dalsegno.cli.options import embedded_file, is_embedded
+from dalsegno.cli.options import DEFAULT_BROKER, DEFAULT_DATABASE, Source, embedded_file, is_embedded
 from dalsegno.cli.output import plain
-from dalsegno.client import Client
+from dalsegno.client import Client, Looking, NoAnswerError
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 
 T = TypeVar("T")
@@ -41,9 +41,52 @@ def ask(broker: str, timeout: float, question: Callable[[Client], Awaitable[T]])
         raise
 
 
+class NotEndedError(NoAnswerError):
+    """There are answers, but not the end that was waited for."""
+
+
+def look(source: Source, timeout: float, question: Callable[[Looking], Awaitable[T]]) -> T:
+    """As `ask`, for questions that rows can answer, too."""
+    if source.database is not None:
+        return _look_at_rows(source.database, timeout, question)
+    try:
+        return ask(source.broker, timeout, question)
+    except NotEndedError:
+        raise
+    except (NoAnswerError, BrokerUnavailableError) as error:
+        if is_embedded(source.broker) and not embedded_file(source.broker).exists():
+            raise
+        url = DEFAULT_DATABASE if source.broker == DEFAULT_BROKER else "URL"
+        hint = f"What is stored can be read without a host: --database {url}."
+        raise type(error)(f"{error} {hint}") from error
+
+
+def _look_at_rows(database: str, timeout: float, question: Callable[[Looking], Awaitable[T]]) -> T:
+    from dalsegno.cli.stored import StoredEngine
+
+    configure("error")
+
+    async def main() -> T:
+        hint = asyncio.get_running_loop().call_later(
+            QUIET_SECONDS, _tell_of_waiting_for, "the database", timeout
+        )
+        engine = StoredEngine(database, timeout)
+        try:
+            return await question(Looking(engine))
+        finally:
+            hint.cancel()
+            engine.close()
+
+    return asyncio.run(main())
+
+
 def _tell_of_waiting(broker: str, seconds: float) -> None:
+    what = f"a host on {plain(redact(broker))}" if is_embedded(broker) else "the broker"
+    _tell_of_waiting_for(what, seconds)
+
+
+def _tell_of_waiting_for(what: str, seconds: float) -> None:
     if sys.stderr.isatty():
-        what = f"a host on {plain(redact(broker))}" if is_embedded(broker) else "the broker"
         print(f"Waiting for {what}, {seconds:g} s at most ...", file=sys.stderr)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dalsegno.cli.asking import ask
+from dalsegno.cli.asking import ask, look
+from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, print_json, ranges, say, table
 from dalsegno.client import Client, NoAnswerError, Pong
 from dalsegno.errors import StoreUnavailableError
@@ -30,8 +31,8 @@ async def probe(client: Client) -> tuple[Pong, bool]:
     return pong, True
 
 
-def hosts(broker: str, timeout: float, *, as_json: bool) -> None:
-    rows = ask(broker, timeout, lambda client: client.hosts())
+def hosts(source: Source, timeout: float, *, as_json: bool) -> None:
+    rows = look(source, timeout, lambda client: client.hosts())
     if as_json:
         for row in rows:
             print_json(row)
@@ -42,8 +43,8 @@ def hosts(broker: str, timeout: float, *, as_json: bool) -> None:
     )
 
 
-def partitions(broker: str, timeout: float, *, as_json: bool) -> None:
-    rows = ask(broker, timeout, lambda client: client.partitions())
+def partitions(source: Source, timeout: float, *, as_json: bool) -> None:
+    rows = look(source, timeout, lambda client: client.partitions())
     if as_json:
         for row in rows:
             print_json(row)

@@ -27,8 +27,9 @@ COLOURS = {
     "canceled": "magenta",
     "terminated": "red",
     "timed_out": "red",
+    "unreadable": "red",
 }
-REASONED = frozenset({"failed", "retrying", "suspended", "cancel"})
+REASONED = frozenset({"failed", "retrying", "suspended", "cancel", "unreadable"})
 """Whose detail is a reason."""
 SUBJECT_WIDTH = 16
 VERB_WIDTH = 10
@@ -129,6 +130,8 @@ class Narrator:
                 yield self._workflow, "cancel", f"requested {event.get('reason', '')}"
             case "Suspended":
                 yield self._workflow, "suspended", str(event.get("reason", ""))
+            case "Unreadable":
+                yield self._workflow, "unreadable", str(event.get("reason", ""))
             case "Resumed":
                 yield self._workflow, "resumed", ""
             case "RunClosed":

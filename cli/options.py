@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MIN
 from dalsegno.broker.url import embedded_path
+from dalsegno.errors import ConfigurationError
 
 FOLDER = ".dalsegno"
 DEFAULT_BROKER = f"embedded:{FOLDER}/broker.db"
@@ -43,6 +44,17 @@ Database = Annotated[
         envvar="DALSEGNO_DATABASE",
         metavar="URL",
         help="postgresql://user:pass@host/db, or sqlite:///file",
+    ),
+]
+StoredIn = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="DALSEGNO_DATABASE",
+        metavar="URL",
+        help="Read this database instead of asking a host. Of the environment it counts where no broker is "
+        "given.",
+        show_default=False,
     ),
 ]
 Modules = Annotated[
@@ -106,6 +118,29 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+
+
+class Source(NamedTuple):
+    """Whom a command asks that only looks: the hosts at a broker, or a database itself."""
+
+    broker: str
+    database: str | None
+
+
+def source(context: typer.Context) -> Source:
+    """For a command with Broker and StoredIn: a flag before the environment, and that before the default; in
+    the environment the broker. ConfigurationError if both are flags."""
+    ranks = {"COMMANDLINE": 2, "ENVIRONMENT": 1}
+    given = {
+        name: ranks.get(where.name, 0) if (where := context.get_parameter_source(name)) is not None else 0
+        for name in ("broker", "database")
+    }
+    if given["broker"] == given["database"] == ranks["COMMANDLINE"]:
+        raise ConfigurationError(
+            "Give --broker, to ask a host, or --database, to read what is stored, but not both."
+        )
+    is_stored = given["database"] > given["broker"]
+    return Source(context.params["broker"], context.params["database"] if is_stored else None)
 
 
 def seconds_to_wait(context: typer.Context) -> float | None:

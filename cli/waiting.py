@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from dalsegno.broker.protocol.messages import Description
+from dalsegno.cli.asking import NotEndedError
 from dalsegno.cli.output import plain
-from dalsegno.client import NoAnswerError, WorkflowHandle
+from dalsegno.client import WorkflowHandle
 from dalsegno.errors import CommandRejectedError, TransientError
 from dalsegno.policies import WorkflowStatus
 
@@ -35,7 +36,7 @@ class Deadline:
 
 @asynccontextmanager
 async def waiting(handle: WorkflowHandle[Any], deadline: Deadline) -> AsyncIterator[None]:
-    """Wait inside of it. Raises NoAnswerError, which says what the workflow does instead of ending, when the
+    """Wait inside of it. Raises NotEndedError, which says what the workflow does instead of ending, when the
     deadline is over; meanwhile people are told, once for each reason, why it does not end."""
     watch = _Watch(handle)
     watching = asyncio.create_task(watch.run())
@@ -45,7 +46,7 @@ async def waiting(handle: WorkflowHandle[Any], deadline: Deadline) -> AsyncItera
     except TimeoutError as error:
         if not scope.expired():
             raise
-        raise NoAnswerError(await watch.at_the_end(deadline)) from error
+        raise NotEndedError(await watch.at_the_end(deadline)) from error
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dalsegno.cli import options
+from dalsegno.errors import ConfigurationError
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 
 app = typer.Typer(
@@ -90,12 +91,14 @@ def start(
 
 @app.command()
 def result(
+    context: typer.Context,
     workflow_id: options.WorkflowID,
     run_id: options.RunID = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait; for ever if not given.")
     ] = None,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Wait for a workflow to end and print its result as JSON.
@@ -105,25 +108,28 @@ def result(
     """
     from dalsegno.cli import workflows
 
-    workflows.result(broker, timeout, workflow_id, run_id, as_json=as_json)
+    workflows.result(options.source(context), timeout, workflow_id, run_id, as_json=as_json)
 
 
 @app.command()
 def describe(
+    context: typer.Context,
     workflow_id: options.WorkflowID,
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Status, activities, timers, and what it waits for."""
     from dalsegno.cli import workflows
 
-    workflows.describe(broker, timeout, workflow_id, run_id, as_json=as_json)
+    workflows.describe(options.source(context), timeout, workflow_id, run_id, as_json=as_json)
 
 
 @app.command(name="list")
 def list_(
+    context: typer.Context,
     status: Annotated[
         list[WorkflowStatus],
         typer.Option(metavar="STATUS", help=f"{', '.join(WorkflowStatus)}; repeat it for several."),
@@ -133,6 +139,7 @@ def list_(
     ] = [],  # noqa: B006
     limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -143,7 +150,12 @@ def list_(
     from dalsegno.cli import workflows
 
     workflows.list_workflows(
-        broker, timeout, status=status, workflow_type=workflow_type, limit=limit, as_json=as_json
+        options.source(context),
+        timeout,
+        status=status,
+        workflow_type=workflow_type,
+        limit=limit,
+        as_json=as_json,
     )
 
 
@@ -154,6 +166,7 @@ def history(
     run_id: options.RunID = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
     timeout: options.WaitTimeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -161,7 +174,7 @@ def history(
     from dalsegno.cli import workflows
 
     workflows.history(
-        broker,
+        options.source(context),
         timeout,
         workflow_id,
         run_id,
@@ -178,6 +191,7 @@ def query(
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
+    database: Annotated[str | None, typer.Option("--database", hidden=True)] = None,
     timeout: options.Timeout = 10.0,
 ) -> None:
     """Ask a workflow's code, running or ended; prints JSON.
@@ -186,6 +200,10 @@ def query(
     """
     from dalsegno.cli import workflows
 
+    if database is not None:
+        raise ConfigurationError(
+            "A query is answered by the workflow's code, which only hosts have: ask without --database."
+        )
     workflows.query(broker, timeout, workflow_id, run_id, name, inputs)
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from dalsegno.broker.protocol.messages import HistoryEntry
 from dalsegno.cli import descriptions
-from dalsegno.cli.asking import ask, values
+from dalsegno.cli.asking import ask, look, values
 from dalsegno.cli.narration import Narrator, Printer
+from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, moment_after, print_json, say, table
 from dalsegno.cli.waiting import Deadline, waiting
-from dalsegno.client import Client, WorkflowHandle
+from dalsegno.client import Client, Looking, WorkflowHandle
 from dalsegno.errors import TransientError, WorkflowFailedError
 from dalsegno.policies import WorkflowStatus
 
+ROWS_ONLY = "(From the database alone: what else its code waits for, only a host knows.)"
 FOLLOW_SECONDS = 0.2
 """Between looks at a history that is followed."""
 
@@ -68,16 +70,18 @@ def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
         say(f"{handle.id} is {status}, run {handle.run_id}")
 
 
-def result(broker: str, timeout: float | None, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+def result(
+    source: Source, timeout: float | None, workflow_id: str, run_id: str | None, *, as_json: bool
+) -> None:
     deadline = Deadline(timeout)
 
-    async def question(client: Client) -> None:
+    async def question(client: Looking) -> None:
         handle = client.get_workflow_handle(workflow_id, run_id)
         async with waiting(handle, deadline):
             value = await _result(handle, as_json=as_json)
         _show_result(handle, value, as_json=as_json)
 
-    ask(broker, 10.0 if timeout is None else timeout, question)
+    look(source, 10.0 if timeout is None else timeout, question)
 
 
 async def _result(handle: WorkflowHandle[Any], *, as_json: bool) -> Any:
@@ -97,7 +101,7 @@ def _show_result(handle: WorkflowHandle[Any], value: Any, *, as_json: bool) -> N
 
 
 def history(
-    broker: str,
+    source: Source,
     timeout: float,
     workflow_id: str,
     run_id: str | None,
@@ -108,7 +112,7 @@ def history(
 ) -> None:
     deadline = Deadline(wait_seconds)
 
-    async def question(client: Client) -> None:
+    async def question(client: Looking) -> None:
         if follow:
             handle = client.get_workflow_handle(workflow_id, run_id)
             description = await handle.describe()
@@ -120,10 +124,10 @@ def history(
             show(entry)
         end()
 
-    ask(broker, timeout, question)
+    look(source, timeout, question)
 
 
-async def _follow(client: Client, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+async def _follow(client: Looking, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
     """Show a run's history as it grows, through restarts of hosts and broker, until the run is closed."""
     show, end = _shown(as_json=as_json)
     seen = 0
@@ -158,16 +162,18 @@ def _shown(*, as_json: bool) -> tuple[Callable[[HistoryEntry], None], Callable[[
     return show, end
 
 
-def describe(broker: str, timeout: float, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
-    told = ask(broker, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe())
+def describe(source: Source, timeout: float, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
+    told = look(source, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe())
     if as_json:
         print_json(told)
-    else:
-        descriptions.show(told)
+        return
+    descriptions.show(told)
+    if source.database is not None and not told.status.closed:
+        say(ROWS_ONLY)
 
 
 def list_workflows(
-    broker: str,
+    source: Source,
     timeout: float,
     *,
     status: Sequence[WorkflowStatus],
@@ -175,7 +181,7 @@ def list_workflows(
     limit: int,
     as_json: bool,
 ) -> None:
-    async def question(client: Client) -> list[Any]:
+    async def question(client: Looking) -> list[Any]:
         found: list[Any] = []
         page_size = min(limit, 1000)
         runs = client.list_workflows(status=status, workflow_type=workflow_type, page_size=page_size)
@@ -185,7 +191,7 @@ def list_workflows(
                 break
         return found
 
-    rows = ask(broker, timeout, question)
+    rows = look(source, timeout, question)
     if as_json:
         for row in rows:
             print_json(row)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dalsegno.client.client import Client, Connecting, Pong
+from dalsegno.client.client import Client, Connecting
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.looking import Looking, Pong
 from dalsegno.client.names import Target
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
@@ -14,6 +15,7 @@ __all__ = [
     "Client",
     "ClientTimings",
     "Connecting",
+    "Looking",
     "NamespaceMissingError",
     "NoAnswerError",
     "OnSuspended",

@@ -8,38 +8,26 @@ async with Client.connect("amqp://localhost") as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import uuid4
 
 from dalsegno import given
 from dalsegno.broker.port import Broker
-from dalsegno.broker.protocol.messages import (
-    GetHistory,
-    HistoryEntry,
-    HostInfo,
-    ListHosts,
-    ListPartitions,
-    ListWorkflows,
-    PartitionInfo,
-    Ping,
-    Reply,
-    StartWorkflow,
-    WorkflowSummary,
-)
+from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.url import open_broker
 from dalsegno.client.conversation import Conversation
-from dalsegno.client.engine import Engine
+from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.links import Links
+from dalsegno.client.looking import Looking
 from dalsegno.client.names import Target, result_type_of
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
 from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
-from dalsegno.policies import WorkflowStatus
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -48,20 +36,11 @@ D = TypeVar("D")
 E = TypeVar("E")
 R = TypeVar("R")
 
-PAGE_SIZE_MAX = 1000
-"""What one answer may hold."""
 TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
 
-class Pong(NamedTuple):
-    """Which host answered a ping, and its version of dalsegno."""
-
-    host_id: str
-    version: str
-
-
-class Client:
+class Client(Looking):
     """One connection to a namespace, for any number of tasks of one event loop.
 
     It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.
@@ -78,7 +57,9 @@ class Client:
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
         patience = given.patience("timeout", timeout)
-        self._engine = Engine(Links(broker, timings or ClientTimings()), converter, patience, on_suspended)
+        links = Links(broker, timings or ClientTimings())
+        self._engine = BrokerEngine(links, converter, patience, on_suspended)
+        super().__init__(self._engine)
 
     @classmethod
     def connect(
@@ -117,8 +98,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    # --- starting ------------------------------------------------------------------------------------------
 
     @overload
     async def start(
@@ -283,106 +262,10 @@ class Client:
     execute_workflow = execute
     """Temporal's names for the same."""
 
-    def get_workflow_handle(
-        self, workflow_id: str, run_id: str | None = None, *, workflow: Target | None = None
-    ) -> WorkflowHandle[Any]:
-        """A handle to a workflow that may or may not exist: nothing is asked yet.
-
-        Without `run_id` it means the current run, whichever that is at the time. `workflow` (its class or run
-        method) tells the type of the result.
-        """
-        return WorkflowHandle(
-            self._engine,
-            given.plain("workflow_id", workflow_id),
-            run_id=None if run_id is None else given.plain("run_id", run_id),
-            pinned=True,
-            result_type=Any if workflow is None else result_type_of(workflow),
-        )
-
-    # --- looking -------------------------------------------------------------------------------------------
-
-    async def list_workflows(
-        self,
-        *,
-        status: WorkflowStatus | Collection[WorkflowStatus] | None = None,
-        workflow_type: str | Collection[str] | None = None,
-        workflow_id: str | None = None,
-        page_size: int = 100,
-    ) -> AsyncIterator[WorkflowSummary]:
-        """Runs, newest first, all or those that match: of several statuses or types one. They are fetched page
-        by page as they are looked at."""
-        statuses = tuple(given.choice("status", one, WorkflowStatus) for one in _several("status", status))
-        types = tuple(given.name("workflow_type", one) for one in _several("workflow_type", workflow_type))
-        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
-        cursor: str | None = None
-        while True:
-            page = await self._engine.control(
-                ListWorkflows(
-                    status=statuses[0] if len(statuses) == 1 else None,
-                    workflow_type=types[0] if len(types) == 1 else None,
-                    workflow_id=workflow_id,
-                    limit=limit,
-                    before=cursor,
-                    statuses=statuses if len(statuses) > 1 else (),
-                    workflow_types=types if len(types) > 1 else (),
-                )
-            )
-            for summary in page.workflows:
-                # Hosts of earlier versions do not look at several.
-                has_status = not statuses or summary.status in statuses
-                if has_status and (not types or summary.workflow_type in types):
-                    yield summary
-            cursor = page.cursor
-            if cursor is None or not page.workflows:
-                return
-
-    list = list_workflows
-
-    async def history(
-        self, workflow_id: str, run_id: str | None = None, *, after: int = 0, page_size: int = 200
-    ) -> AsyncIterator[HistoryEntry]:
-        """A run's journal, oldest first, as far as the namespace keeps it; of the current run by default.
-
-        Entries up to the sequence `after` are left out: to follow a run, ask again behind the last one seen.
-        """
-        after = given.whole("after", after, least=0, most=given.MICROSECONDS_MAX)
-        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
-        while True:
-            question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=limit)
-            page = await self._engine.control(question)
-            for entry in page.history:
-                yield entry
-            if page.cursor is None or not page.history:
-                return
-            after = page.history[-1].sequence
-
-    async def ping(self) -> Pong:
-        """Whether a host is there."""
-        answer = await self._engine.control(Ping())
-        return Pong(answer.host_id, answer.version)
-
-    async def hosts(self) -> tuple[HostInfo, ...]:
-        """The hosts whose leases are valid."""
-        return (await self._engine.control(ListHosts())).hosts
-
-    async def partitions(self) -> tuple[PartitionInfo, ...]:
-        """Who owns which partition."""
-        return (await self._engine.control(ListPartitions())).partitions
-
 
 def _message_id(options: StartOptionsAndArgs) -> str:
     drawn = options.get("message_id")
     return str(uuid4()) if drawn is None else given.name("message_id", drawn)
-
-
-def _several(what: str, values: Any) -> tuple[Any, ...]:
-    if values is None:
-        return ()
-    if isinstance(values, str):
-        return (values,)
-    if not isinstance(values, Collection):
-        raise given.wrong_type(what, values, "one, or several in a list")
-    return tuple(dict.fromkeys(values))
 
 
 class Connecting:

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from dalsegno.broker.protocol.messages import ControlReply, Reply, ToWorkflow, WireMessage
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.links import Links
+from dalsegno.client.results import await_end
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.payload import PayloadConverter
 
 
+class Engine(Protocol):
+    """Whoever answers. Errors as of Conversation.ask."""
+
+    @property
+    def converter(self) -> PayloadConverter: ...
+
+    async def tell(
+        self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
+    ) -> Reply:
+        """Send a command or question to a workflow; its answer."""
+
+    async def control(self, question: WireMessage) -> ControlReply:
+        """Ask what needs no workflow but the database."""
+
+    async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+        """The reply that says how a run has ended. Raises NoAnswerError after `timeout` seconds; None waits
+        on."""
+
+
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """`timeout` (seconds; None is without end) holds where a call gives none."""
+class BrokerEngine:
+    """Hosts, by way of their broker. `timeout` (seconds; None is without end) holds where a call gives none."""
 
     links: Links
     converter: PayloadConverter
@@ -27,7 +48,6 @@ class Engine:
     async def tell(
         self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
     ) -> Reply:
-        """Send a command or question to a workflow; its answer. Errors as of Conversation.ask."""
         with Conversation(self.links) as conversation:
             return await conversation.ask(
                 Reply,
@@ -38,6 +58,10 @@ class Engine:
             )
 
     async def control(self, question: WireMessage) -> ControlReply:
-        """Ask what needs no workflow but the database; whichever host is first answers."""
+        """Whichever host is first answers."""
         with Conversation(self.links) as conversation:
             return await conversation.ask(ControlReply, question, message_id=None, timeout=self.timeout)
+
+    async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+        with self.waiting() as conversation:
+            return await await_end(conversation, workflow_id, run_id, timeout=timeout)

@@ -20,7 +20,7 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.engine import Engine
 from dalsegno.client.names import encode_arguments, name_of, result_type_of
-from dalsegno.client.results import await_end, outcome_of
+from dalsegno.client.results import outcome_of
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import WorkflowStatus
@@ -76,8 +76,7 @@ class WorkflowHandle(Generic[R]):
         WorkflowFailedError when the run ends otherwise, with the reason as `__cause__`, and NoAnswerError (a
         TimeoutError) when time is up.
         """
-        with self._engine.waiting() as conversation:
-            reply = await await_end(conversation, self.id, self.run_id, timeout=timeout)
+        reply = await self._engine.end(self.id, self.run_id, timeout=timeout)
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result
 

@@ -39,7 +39,11 @@ async def await_end(
             kind="result",
         )
     except NoAnswerError:
-        raise NoAnswerError(f"Workflow {workflow_id!r} has not ended within {timeout:g} s.") from None
+        raise not_ended(workflow_id, timeout) from None
+
+
+def not_ended(workflow_id: str, timeout: float | None) -> NoAnswerError:
+    return NoAnswerError(f"Workflow {workflow_id!r} has not ended within {timeout:g} s.")
 
 
 def outcome_of(

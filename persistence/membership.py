@@ -58,18 +58,8 @@ class SqlMembership:
             connection.execute(statement if at is None else statement.where(hosts.c.expires_at == at))
 
     def cluster(self) -> Cluster:
-        now = self._database.now()
-        live = sa.select(hosts).where(hosts.c.expires_at > now).order_by(hosts.c.host_id)
         with self._owned.transaction() as connection:
-            time: int = connection.execute(sa.select(now)).scalar_one()
-            # Leases before hosts: an owner that joins in between is not taken for a dead one.
-            owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
-            found = connection.execute(live).all()
-        return Cluster(
-            now=time,
-            hosts=tuple(HostRow(row.host_id, row.expires_at, row.version, row.ttl) for row in found),
-            leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
-        )
+            return read_cluster(self._database, connection)
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         now = self._database.now()
@@ -146,3 +136,17 @@ class SqlMembership:
 
 def _gone(host_id: str) -> FencedError:
     return FencedError(f"The row of host {host_id} is gone or expired; others may own its leases by now.")
+
+
+def read_cluster(database: Database, connection: sa.Connection) -> Cluster:
+    now = database.now()
+    live = sa.select(hosts).where(hosts.c.expires_at > now).order_by(hosts.c.host_id)
+    time: int = connection.execute(sa.select(now)).scalar_one()
+    # Leases before hosts: an owner that joins in between is not taken for a dead one.
+    owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
+    found = connection.execute(live).all()
+    return Cluster(
+        now=time,
+        hosts=tuple(HostRow(row.host_id, row.expires_at, row.version, row.ttl) for row in found),
+        leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
+    )

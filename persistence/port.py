@@ -312,6 +312,9 @@ class Reader(Protocol):
         that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
         filter."""
 
+    def cluster(self) -> Cluster:
+        """As `Membership.cluster`, for those who have no part in it."""
+
     def watermark(self) -> Watermark:
         """The namespace's, see `Writer.raise_watermark`."""
 

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from dalsegno.errors import UnreadableRowError
 from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.membership import read_cluster
 from dalsegno.persistence.port import (
+    Cluster,
     Due,
     JournalRow,
     Loaded,
@@ -246,6 +248,10 @@ class SqlReader:
         }
         with self._owned.transaction() as connection:
             return list_runs(self._database, connection, filters=filters, limit=limit, before=before)
+
+    def cluster(self) -> Cluster:
+        with self._owned.transaction() as connection:
+            return read_cluster(self._database, connection)
 
     def watermark(self) -> Watermark:
         with self._owned.transaction() as connection:

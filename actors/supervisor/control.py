@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
 
 from msgspec import structs
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor import translate
+from dalsegno.actors.supervisor import stored_answers, translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.shipment import Shipment
@@ -29,14 +28,11 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
-from dalsegno.persistence.port import Membership, Reader, RunRow
+from dalsegno.persistence.port import Cluster, Membership
 
 log = get_logger()
 
 VERSION = version("dalsegno")
-
-Shown = Callable[[bytes], list[dict[str, Any]]]
-"""What is shown of the events of one journal row."""
 
 
 class ServiceOrigin:
@@ -152,72 +148,20 @@ class Control:
         match body:
             case wire.Ping():
                 return wire.ControlReply(version=VERSION, host_id=host_id)
-            case wire.ListHosts() | wire.ListPartitions():
-                return await self._cluster(body)
+            case wire.ListHosts():
+                return stored_answers.hosts_of(await self._cluster())
+            case wire.ListPartitions():
+                return stored_answers.partitions_of(await self._cluster())
             case wire.ListWorkflows():
-                rows, cursor = await self._store.fetch(
-                    lambda reader: reader.runs(
-                        statuses=[*body.statuses, *([body.status] if body.status else [])],
-                        workflow_types=[
-                            *body.workflow_types,
-                            *([body.workflow_type] if body.workflow_type is not None else []),
-                        ],
-                        workflow_id=body.workflow_id,
-                        limit=body.limit,
-                        before=body.before,
-                    )
-                )
-                return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+                return await self._store.fetch(lambda reader: stored_answers.runs_page(reader, body))
             case wire.GetHistory():
-                return await self._history(body, event_types if briefly else events_for_people)
+                shown = event_types if briefly else events_for_people
+                return await self._store.fetch(lambda reader: stored_answers.history_page(reader, body, shown))
             case _:
                 raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
 
-    async def _cluster(self, body: wire.WireMessage) -> wire.ControlReply:
-        cluster = await self._store.fetch(lambda _: self._membership.cluster())
-        if isinstance(body, wire.ListPartitions):
-            return wire.ControlReply(
-                partitions=tuple(
-                    wire.PartitionInfo(partition=lease.partition, owner=lease.owner, epoch=lease.epoch)
-                    for lease in cluster.leases
-                )
-            )
-        return wire.ControlReply(
-            hosts=tuple(
-                wire.HostInfo(
-                    host_id=host.host_id,
-                    expires_at=host.expires_at,
-                    version=host.version,
-                    partitions=tuple(
-                        lease.partition for lease in cluster.leases if lease.owner == host.host_id
-                    ),
-                )
-                for host in cluster.hosts
-            )
-        )
-
-    async def _history(self, body: wire.GetHistory, shown: Shown) -> wire.ControlReply:
-        def read(reader: Reader) -> tuple[wire.HistoryEntry, ...] | None:
-            run = reader.run(body.workflow_id, body.run_id)
-            if run is None:
-                return None
-            rows = reader.history(run.run_id, after=body.after, limit=body.limit)
-            return tuple(
-                wire.HistoryEntry(
-                    sequence=row.sequence,
-                    time=row.time,
-                    cause=row.cause,
-                    events=tuple(shown(row.events)),
-                )
-                for row in rows
-            )
-
-        entries = await self._store.fetch(read)
-        if entries is None:
-            error = wire.ReplyError(code="not_found", message=f"no workflow has the ID {body.workflow_id!r}")
-            return wire.ControlReply(error=error)
-        cursor = str(entries[-1].sequence) if len(entries) == body.limit else None
-        return wire.ControlReply(history=entries, cursor=cursor)
+    async def _cluster(self) -> Cluster:
+        return await self._store.fetch(lambda _: self._membership.cluster())
 
     # --- dead tasks ---------------------------------------------------------------------------------------
 
@@ -283,16 +227,3 @@ def _fits(reply: wire.ControlReply, caller: Caller) -> bool:
 def _code(error: CommandRejectedError) -> wire.ErrorCode:
     code: wire.ErrorCode = error.code  # type: ignore[assignment]  # each class's code is of the closed list
     return code
-
-
-def _summary(row: RunRow) -> wire.WorkflowSummary:
-    return wire.WorkflowSummary(
-        workflow_id=row.workflow_id,
-        run_id=row.run_id,
-        workflow_type=row.workflow_type,
-        task_queue=row.task_queue,
-        status=row.status,
-        started_at=row.started_at,
-        closed_at=row.closed_at,
-        reason=row.reason,
-    )

@@ -247,7 +247,7 @@ def _answer(effect: AnswerEffect) -> wire.Reply:
             workflow_id=effect.workflow_id,
             run_id=effect.run_id,
         )
-    description = None if effect.description is None else _description(effect.description)
+    description = None if effect.description is None else to_description(effect.description)
     return wire.Reply(
         kind=effect.kind,
         workflow_id=effect.workflow_id,
@@ -261,7 +261,7 @@ def _answer(effect: AnswerEffect) -> wire.Reply:
     )
 
 
-def _description(fields: Mapping[str, Any]) -> wire.Description:
+def to_description(fields: Mapping[str, Any]) -> wire.Description:
     """Of the wire's own kinds in all its parts, which leave out what there is nothing to say for."""
     pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
     return wire.Description(**{**fields, "pending_activities": pending})

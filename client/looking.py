@@ -1,0 +1,134 @@
+"""What can be asked about a namespace without changing anything in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from typing import Any, NamedTuple
+
+from dalsegno import given
+from dalsegno.broker.protocol.messages import (
+    GetHistory,
+    HistoryEntry,
+    HostInfo,
+    ListHosts,
+    ListPartitions,
+    ListWorkflows,
+    PartitionInfo,
+    Ping,
+    WorkflowSummary,
+)
+from dalsegno.client.engine import Engine
+from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.names import Target, result_type_of
+from dalsegno.policies import WorkflowStatus
+
+PAGE_SIZE_MAX = 1000
+"""What one answer may hold."""
+
+
+class Pong(NamedTuple):
+    """Which host answered a ping, and its version of dalsegno."""
+
+    host_id: str
+    version: str
+
+
+class Looking:
+    """The part of a client that looks, whoever it is that answers."""
+
+    def __init__(self, answers: Engine) -> None:
+        self._answers = answers
+
+    def get_workflow_handle(
+        self, workflow_id: str, run_id: str | None = None, *, workflow: Target | None = None
+    ) -> WorkflowHandle[Any]:
+        """A handle to a workflow that may or may not exist: nothing is asked yet.
+
+        Without `run_id` it means the current run, whichever that is at the time. `workflow` (its class or run
+        method) tells the type of the result.
+        """
+        return WorkflowHandle(
+            self._answers,
+            given.plain("workflow_id", workflow_id),
+            run_id=None if run_id is None else given.plain("run_id", run_id),
+            pinned=True,
+            result_type=Any if workflow is None else result_type_of(workflow),
+        )
+
+    async def list_workflows(
+        self,
+        *,
+        status: WorkflowStatus | Collection[WorkflowStatus] | None = None,
+        workflow_type: str | Collection[str] | None = None,
+        workflow_id: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[WorkflowSummary]:
+        """Runs, newest first, all or those that match: of several statuses or types one. They are fetched page
+        by page as they are looked at."""
+        statuses = tuple(given.choice("status", one, WorkflowStatus) for one in _several("status", status))
+        types = tuple(given.name("workflow_type", one) for one in _several("workflow_type", workflow_type))
+        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
+        cursor: str | None = None
+        while True:
+            page = await self._answers.control(
+                ListWorkflows(
+                    status=statuses[0] if len(statuses) == 1 else None,
+                    workflow_type=types[0] if len(types) == 1 else None,
+                    workflow_id=workflow_id,
+                    limit=limit,
+                    before=cursor,
+                    statuses=statuses if len(statuses) > 1 else (),
+                    workflow_types=types if len(types) > 1 else (),
+                )
+            )
+            for summary in page.workflows:
+                # Hosts of earlier versions do not look at several.
+                has_status = not statuses or summary.status in statuses
+                if has_status and (not types or summary.workflow_type in types):
+                    yield summary
+            cursor = page.cursor
+            if cursor is None or not page.workflows:
+                return
+
+    list = list_workflows
+
+    async def history(
+        self, workflow_id: str, run_id: str | None = None, *, after: int = 0, page_size: int = 200
+    ) -> AsyncIterator[HistoryEntry]:
+        """A run's journal, oldest first, as far as the namespace keeps it; of the current run by default.
+
+        Entries up to the sequence `after` are left out: to follow a run, ask again behind the last one seen.
+        """
+        after = given.whole("after", after, least=0, most=given.MICROSECONDS_MAX)
+        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
+        while True:
+            question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=limit)
+            page = await self._answers.control(question)
+            for entry in page.history:
+                yield entry
+            if page.cursor is None or not page.history:
+                return
+            after = page.history[-1].sequence
+
+    async def ping(self) -> Pong:
+        """Whether a host is there."""
+        answer = await self._answers.control(Ping())
+        return Pong(answer.host_id, answer.version)
+
+    async def hosts(self) -> tuple[HostInfo, ...]:
+        """The hosts whose leases are valid."""
+        return (await self._answers.control(ListHosts())).hosts
+
+    async def partitions(self) -> tuple[PartitionInfo, ...]:
+        """Who owns which partition."""
+        return (await self._answers.control(ListPartitions())).partitions
+
+
+def _several(what: str, values: Any) -> tuple[Any, ...]:
+    if values is None:
+        return ()
+    if isinstance(values, str):
+        return (values,)
+    if not isinstance(values, Collection):
+        raise given.wrong_type(what, values, "one, or several in a list")
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,242 @@
+"""Commands that only look answer from the database alone, where no host nor broker is."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE, USAGE
+from tests.cli.sample import NOTES_VARIABLE
+from tests.cli.shell import ANSWER_SECONDS, Done, Program, Shell, until
+
+FILES = "sqlite:///.dalsegno/dalsegno.db"
+STORED = ("--database", FILES)
+LOOKS = {
+    "list": ("workflow", "list"),
+    "completed": ("workflow", "describe", "g-1"),
+    "failed": ("workflow", "describe", "d-1"),
+    "suspended": ("workflow", "describe", "u-1"),
+    "busy": ("workflow", "describe", "s-1"),
+    "history": ("workflow", "history", "s-1"),
+    "followed": ("workflow", "history", "g-1", "--follow"),
+    "result": ("workflow", "result", "g-1"),
+    "failure": ("workflow", "result", "d-1"),
+    "hosts": ("hosts",),
+    "partitions": ("partitions",),
+}
+DIFFERS = {"waiting_for", "sequence", "next_wake_up_at", "expires_at"}
+"""What only code knows, and what goes on by itself while it is looked at."""
+
+
+def begin(shell: Shell) -> None:
+    """One run of each kind."""
+    for id_, type_, *rest in (
+        ("g-1", "Greeting", "--input", '"Ann"', "--wait"),
+        ("d-1", "Declined", "--wait"),
+        ("u-1", "Unheard"),
+        ("p-1", "Patient"),
+        ("s-1", "Slow", "--input", "3600"),
+    ):
+        shell.run("workflow", "start", type_, "--id", id_, *rest)
+    until(lambda: "worker" in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work")
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> dict[str, tuple[Done, Done]]:
+    """By what was looked at: what hosts said and what rows said while they lived. Then they were killed."""
+    shell = Shell(folder, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **{NOTES_VARIABLE: str(folder / "notes")})
+    with shell.start("dev", "tests.cli.sample") as dev:
+        dev.wait_ready("host", "worker")
+        begin(shell)
+        said = {
+            name: (shell.run(*look, "--json"), shell.run(*look, "--json", *STORED))
+            for name, look in LOOKS.items()
+        }
+        kill(dev)
+    return said
+
+
+def kill(program: Program) -> None:
+    for child in program.children():
+        child.kill()
+    program.process.kill()
+    program.process.wait()
+
+
+@pytest.fixture
+def left(served: object, folder: Path) -> Shell:
+    """Where they were: nobody serves there, and no answer is waited for long."""
+    return Shell(folder, DALSEGNO_TIMEOUT="20")
+
+
+def still(document: Any) -> Any:
+    if not isinstance(document, dict):
+        return document
+    return {name: value for name, value in document.items() if name not in DIFFERS}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_rows_say_what_hosts_say(served: dict[str, tuple[Done, Done]], look: str) -> None:
+    host, rows = served[look]
+
+    assert host.exit_code == rows.exit_code == (FAILED if look == "failure" else DONE)
+    assert host.err == rows.err
+    assert list(map(still, rows.documents)) == list(map(still, host.documents))
+
+
+def test_without_a_host_what_is_stored_is_shown_and_what_only_code_knows_is_said(left: Shell) -> None:
+    listed = left.run("workflow", "list", *STORED)
+    completed = left.run("workflow", "describe", "g-1", *STORED)
+    patient = left.run("workflow", "describe", "p-1", *STORED)
+
+    assert [line.split()[:3] for line in listed.out.splitlines()[1:]] == [
+        ["s-1", "Slow", "running"],
+        ["p-1", "Patient", "running"],
+        ["u-1", "Unheard", "suspended"],
+        ["d-1", "Declined", "failed"],
+        ["g-1", "Greeting", "completed"],
+    ]
+    assert 'result         "Hello, Ann!"' in completed.out
+    assert "only a host knows" in patient.out
+    assert "only a host knows" not in completed.out
+    assert {done.err for done in (listed, completed, patient)} == {""}
+
+
+def test_it_is_found_by_the_environment_where_no_broker_is_given(left: Shell) -> None:
+    shown = left.run("workflow", "list", *STORED).out
+
+    assert left.run("workflow", "list", DALSEGNO_DATABASE=FILES).out == shown
+    assert left.run("workflow", "list", DALSEGNO_DATABASE=FILES, DALSEGNO_BROKER="").out == shown
+    assert left.run("workflow", "list", *STORED, DALSEGNO_BROKER="amqp://localhost:1/").out == shown
+    asked = left.run("workflow", "list", DALSEGNO_DATABASE=FILES, DALSEGNO_BROKER="foo://x")
+    assert (asked.exit_code, "foo://x" in asked.sentence) == (USAGE, True)
+    both = left.run("workflow", "list", *STORED, "--broker", "amqp://localhost:1/")
+    assert (both.exit_code, "not both" in both.sentence) == (USAGE, True)
+
+
+def test_who_asks_a_host_where_none_is_learns_of_it(left: Shell) -> None:
+    there = left.run("workflow", "list", "--timeout", "0.3")
+    elsewhere = left.run("hosts", "--timeout", "0.3", "--broker", "amqp://localhost:1/")
+
+    assert there.exit_code == elsewhere.exit_code == UNAVAILABLE
+    assert there.sentence.endswith(f"What is stored can be read without a host: --database {FILES}.")
+    assert elsewhere.sentence.endswith("What is stored can be read without a host: --database URL.")
+
+
+@pytest.mark.parametrize(
+    "command", [("describe",), ("result",), ("history",), ("history", "--follow")], ids=str
+)
+def test_an_unknown_workflow_or_run_is_said_as_by_a_host(left: Shell, command: tuple[str, ...]) -> None:
+    name, *flags = command
+    unknown = left.run("workflow", name, "nobody", *flags, *STORED)
+    other_run = left.run("workflow", name, "g-1", "--run-id", "r", *flags, *STORED)
+
+    assert (unknown.exit_code, unknown.sentence) == (FAILED, "no workflow has the ID 'nobody'")
+    assert (other_run.exit_code, other_run.sentence) == (FAILED, "workflow 'g-1' has no run 'r'")
+
+
+def test_a_query_says_that_it_needs_a_host(left: Shell) -> None:
+    done = left.run("workflow", "query", "p-1", "heard", *STORED)
+
+    assert (done.exit_code, done.out) == (USAGE, "")
+    assert "only hosts have" in done.sentence
+
+
+def test_a_result_that_is_not_there_is_waited_for_as_long_as_is_said(left: Shell) -> None:
+    done = left.run("workflow", "result", "u-1", "--timeout", "3", *STORED)
+
+    assert done.exit_code == UNAVAILABLE
+    *told, sentence = done.err.splitlines()
+    assert sentence == (
+        "dalsegno: Workflow 'u-1' has not ended within 3 s: it is suspended: "
+        "this host has no workflow 'Unheard' for the task queue 'default'."
+    )
+    assert all(line.endswith("(still waiting)") for line in told)
+
+
+def test_a_result_that_comes_while_it_is_waited_for_is_shown(left: Shell, folder: Path) -> None:
+    with left.start("dev", "tests.cli.sample") as dev:
+        dev.wait_ready("host")
+        with left.start("workflow", "result", "p-1", *STORED) as waiting:
+            assert left.run("workflow", "signal", "p-1", "say", "--input", '"done"').exit_code == DONE
+            assert (waiting.wait(), waiting.out) == (DONE, '["done"]\n')
+        kill(dev)
+
+
+def test_rows_that_cannot_be_read_are_said_and_hide_no_others(left: Shell, folder: Path) -> None:
+    for end in ("", "-wal"):
+        shutil.copy(folder / ".dalsegno" / f"dalsegno.db{end}", folder / f"damaged.db{end}")
+    with closing(sqlite3.connect(folder / "damaged.db")) as database, database:
+        (run_id,) = database.execute("SELECT run_id FROM runs WHERE workflow_id = 's-1'").fetchone()
+        database.execute("UPDATE journal SET events = x'00' WHERE run_id = ? AND sequence = 1", [run_id])
+    damaged = ("--database", "sqlite:///damaged.db")
+
+    described = left.run("workflow", "describe", "s-1", *damaged)
+    history = left.run("workflow", "history", "s-1", *damaged)
+    entries = left.run("workflow", "history", "s-1", "--json", *damaged).documents
+
+    assert [described.exit_code, history.exit_code] == [DONE, DONE]
+    assert f"run {run_id}, sequence 1: the journal row cannot be read" in " ".join(described.out.split())
+    assert "unreadable" in history.out.splitlines()[0]
+    assert [event["type"] for event in entries[0]["events"]] == ["Unreadable"]
+    assert len(entries) > 1
+    assert len(left.run("workflow", "list", *damaged).out.splitlines()) == 6
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgres
+def test_on_servers_a_role_that_may_only_select_is_enough(
+    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+) -> None:
+    shell = Shell(tmp_path, DALSEGNO_TIMEOUT=ANSWER_SECONDS)
+    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
+    assert shell.run("init", **where).exit_code == DONE
+    with (
+        shell.start("host", "tests.cli.sample", **where) as host,
+        shell.start("worker", "tests.cli.sample", **where) as worker,
+    ):
+        host.wait_ready("host")
+        worker.wait_ready("worker")
+        shell.run("workflow", "start", "Greeting", "--id", "g-1", "--input", '"Ann"', "--wait", **where)
+        shell.run("workflow", "start", "Patient", "--id", "p-1", **where)
+        assert [host.stop(), worker.stop()] == [DONE, DONE]
+
+    with looking_only(postgres_url) as stored:
+        listed = shell.run("workflow", "list", DALSEGNO_DATABASE=stored)
+        looks = [
+            shell.run(*look, DALSEGNO_DATABASE=stored)
+            for look in (
+                ("workflow", "describe", "p-1"),
+                ("workflow", "history", "p-1"),
+                ("workflow", "result", "g-1"),
+                ("hosts",),
+                ("partitions",),
+                ("verify",),
+            )
+        ]
+
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["p-1", "g-1"]
+    assert [(done.exit_code, done.err) for done in looks] == [(DONE, "")] * len(looks)
+    assert looks[2].document == "Hello, Ann!"
+
+
+@contextmanager
+def looking_only(postgres_url: str) -> Iterator[str]:
+    """The URL of a role that may select, and nothing else."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS onlooker")
+        connection.execute("CREATE ROLE onlooker LOGIN PASSWORD 'onlooker'")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker")
+        server = urlsplit(postgres_url)
+        place = server.netloc.rpartition("@")[2]
+        yield server._replace(netloc=f"onlooker:onlooker@{place}").geturl()
+        connection.execute("DROP OWNED BY onlooker")
+        connection.execute("DROP ROLE onlooker")
