@@ -68,6 +68,10 @@ class ActivitySpec(Struct, frozen=True, array_like=True):
         return SIGN_OF_LIFE if self.is_early else None
 
     @property
+    def outlives_run(self) -> bool:
+        return self.cancellation_type == "abandon"
+
+    @property
     def resend_after(self) -> int:
         limit = self.start_to_close
         return RESEND_AFTER_DEFAULT if limit is None else max(limit, RESEND_AFTER_MIN)
@@ -151,10 +155,19 @@ def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, tas
     return Activity(spec, 1, token, fence, now, now, min(now + after, FAR_FUTURE), after, (task,))
 
 
-def task_token(entropy: bytes, number: int, attempt: int) -> bytes:
-    """The number says which activity it is for, the rest cannot be guessed."""
+_OUTLIVES = b"outlives its run"
+
+
+def task_token(entropy: bytes, number: int, attempt: int, *, outlives: bool = False) -> bytes:
+    """The number says which activity it is for, the rest cannot be guessed. `outlives`: the activity is left
+    alone also when its run has ended. The run forgets its activities then, so the token says it."""
     name = b"%d %d" % (number, attempt)
-    return number.to_bytes(8, "big") + blake2b(name, key=entropy, digest_size=16).digest()
+    token = number.to_bytes(8, "big") + blake2b(name, key=entropy, digest_size=16).digest()
+    return token + _OUTLIVES if outlives else token
+
+
+def outlives_run(token: bytes) -> bool:
+    return token.endswith(_OUTLIVES)
 
 
 def number_in(token: bytes) -> int:

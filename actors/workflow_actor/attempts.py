@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities import (
     Obligation,
     Phase,
     number_in,
+    outlives_run,
     task_token,
 )
 from dalsegno.actors.workflow_actor.commands import (
@@ -75,12 +76,15 @@ def on_started(
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
     may be handed to another worker, which is then the one to be asked to stop, unless too many have died of it.
     Of one that is over nothing is known any more: who waits for a grant is refused it, and who works already is
-    asked to stop.
+    asked to stop, unless its activity is one to be left alone, and the run has ended meanwhile.
 
     Any word but the first may be one that was applied before, and waits for what it led to then."""
     activity = current(state, word)
     if activity is None:
-        return Decision(effects=(_grant(word, granted=False), _stop(word, word.worker, OVER)), stale=True)
+        refusal = _grant(word, granted=False)
+        left_alone = _outlives_its_run(state, word)
+        effects = (refusal,) if left_alone else (refusal, _stop(word, word.worker, OVER))
+        return Decision(effects=effects, stale=True)
     number, spec = activity.spec.number, activity.spec
     has_it = activity.worker == word.worker
     is_new = activity.phase is Phase.SCHEDULED or (not spec.is_early and word.alone != activity.alone)
@@ -95,6 +99,12 @@ def on_started(
     if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
         answers.append(_stop(word, word.worker, CANCELLED))
     return Decision(effects=tuple(answers), stale=True)
+
+
+def _outlives_its_run(state: WorkflowState | None, word: AttemptOf) -> bool:
+    """Whether nobody asks this attempt to stop, although its run is over."""
+    is_over = state is None or state.is_closed or state.info.run_id != word.run_id
+    return is_over and outlives_run(word.token)
 
 
 def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
@@ -124,7 +134,7 @@ def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decisio
     activity = current(state, word)
     if activity is not None and (word.worker is None or not activity.cancel_requested):
         return NOTHING
-    if word.worker is None:
+    if word.worker is None or (activity is None and _outlives_its_run(state, word)):
         return STALE
     return Decision(effects=(_stop(word, word.worker, OVER if activity is None else CANCELLED),))
 
@@ -217,7 +227,8 @@ def on_obligation(
     number = activity.spec.number
     match obligation:
         case Obligation.RETRY:
-            token = task_token(entropy, number, activity.attempt + 1)
+            outlives = activity.spec.outlives_run
+            token = task_token(entropy, number, activity.attempt + 1, outlives=outlives)
             return Decision(events=(AttemptScheduled(number, token),))
         case Obligation.RESEND:
             return Decision(events=(TaskOverdue(number),), probes=(_probe(activity),))

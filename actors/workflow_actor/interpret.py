@@ -41,8 +41,9 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
     for index, intent in enumerate(intents):
         match intent:
             case ScheduleActivity():
-                token = task_token(entropy, intent.number, 1)
-                wants.append(ActivityWanted(spec_of(intent), token))
+                spec = spec_of(intent)
+                token = task_token(entropy, intent.number, 1, outlives=spec.outlives_run)
+                wants.append(ActivityWanted(spec, token))
             case CancelActivity():
                 wants.append(ActivityUnwanted(intent.number, may_run=True))
             case StartTimer():

@@ -29,6 +29,7 @@ from tests.workflow_actor.rig import (
     heartbeat,
     started,
     task,
+    tasks,
     timer,
 )
 
@@ -74,6 +75,40 @@ def test_an_abandoned_activity_goes_on() -> None:
 
     assert rig.send(STOP).effects == ()
     assert rig.send(completed(sent)).recorded
+
+
+def test_an_abandoned_activity_that_shows_itself_when_its_run_has_ended_is_left_alone() -> None:
+    abandoned = activity(1, cancellation_type="abandon")
+    rig = Rig(ScriptedCode([[abandoned, activity(2)], [CANCEL, DONE]]))
+    alone, other = tasks(rig.start())
+    rig.send(STOP)
+    assert rig.state.is_closed
+
+    assert effects(rig.send(started(alone, "worker-7")), CancelTaskEffect) == []
+    assert rig.send(heartbeat(alone, worker="worker-7")).effects == ()
+    (stop,) = effects(rig.send(started(other, "worker-8")), CancelTaskEffect)
+    assert (stop.worker, stop.activity_id) == ("worker-8", "2")
+    (stop,) = effects(rig.send(heartbeat(other, worker="worker-8")), CancelTaskEffect)
+    assert (stop.worker, stop.activity_id) == ("worker-8", "2")
+
+
+def test_a_later_attempt_of_an_abandoned_activity_is_left_alone_too() -> None:
+    rig = Rig(ScriptedCode([[activity(1, cancellation_type="abandon")], [CANCEL, DONE]]))
+    rig.send(failed(task(rig.start())))
+    again = task(rig.send(WakeUp(), after=SECOND))
+    rig.send(STOP)
+
+    assert again.attempt == 2
+    assert effects(rig.send(started(again, "worker-7")), CancelTaskEffect) == []
+
+
+def test_an_attempt_of_an_abandoned_activity_that_was_given_up_is_asked_to_stop_while_its_run_goes_on() -> None:
+    rig = Rig(ScriptedCode([[activity(1, cancellation_type="abandon")], [CANCEL], []]))
+    given_up = task(rig.start())
+    rig.send(STOP)
+    rig.send(failed(given_up))
+
+    assert len(effects(rig.send(started(given_up, "worker-7")), CancelTaskEffect)) == 1
 
 
 WAIT = {"cancellation_type": "wait_cancellation_completed"}
