@@ -31,11 +31,12 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.supervisor.world import World
-from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire

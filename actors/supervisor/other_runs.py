@@ -15,12 +15,12 @@ from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
-from dalsegno.actors.workflow_actor.actor import Watch
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.persistence.port import LoadedInstance, Reader
 
 log = get_logger()

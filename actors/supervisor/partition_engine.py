@@ -10,10 +10,11 @@ from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor import alarm_clock, lost_tasks, passivation, standing_in
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.waiters import Waiter
-from dalsegno.actors.workflow_actor.actor import Watch, WorkflowActor
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.surroundings import Watch
 
 
 class Engine(alarm_clock.Engine, lost_tasks.Engine, passivation.Engine, standing_in.Engine, Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, same_answer
@@ -26,7 +26,8 @@ from dalsegno.actors.workflow_actor.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
-from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.surroundings import Parent, Watch
 from dalsegno.actors.workflow_actor.visible import answer
 
 MessageKey = tuple[str, str]
@@ -42,48 +43,6 @@ MAIL = "\0mail"
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
-
-
-class Parent(Protocol):
-    """What a workflow actor asks of its partition's supervisor."""
-
-    def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
-        """Commit this with the round in progress."""
-
-    def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
-        """Send what is outstanding, and the answers; then the cause may go."""
-
-    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
-        """Find out whether this command was answered before; answered by `actor.seen_found`."""
-
-    def read_mail(self, actor: WorkflowActor, after: int) -> None:
-        """Read what the database keeps for it, behind that number; answered by `actor.mail_read`."""
-
-    def read_seen(self, actor: WorkflowActor) -> None:
-        """Load what was answered before it was known; answered by `actor.seen_read`."""
-
-    def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
-        """Whether this start has killed hosts; answered by `actor.strikes_found`."""
-
-    def clear_strikes(self, run_id: str) -> None: ...
-
-    def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
-        """Answer from the database: a run that is not the current one is closed."""
-
-    def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None: ...
-
-    def rebuild_later(self, actor: WorkflowActor) -> None:
-        """Call `actor.advance_rebuild` from time to time until it says that it is done."""
-
-    def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None: ...
-
-
-class Watch(Protocol):
-    """Marks for the watchdog in the parent process: whose user code is running."""
-
-    def enter(self, run_id: str, cause: str) -> None: ...
-
-    def leave(self) -> None: ...
 
 
 class WorkflowActor(LightActor):

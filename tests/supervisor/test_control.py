@@ -22,7 +22,7 @@ from dalsegno.errors import StoreUnavailableError
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
 from tests.supervisor.carrier import Shell
-from tests.supervisor.scripted_world import command
+from tests.supervisor.mail import command
 
 
 class Consumer:

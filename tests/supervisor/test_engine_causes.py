@@ -18,7 +18,8 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.errors import QueryFailedError
 from dalsegno.payload import Payload
-from tests.supervisor.scripted_world import REPLIES, ScriptedWorld, query, signal, start, terminate
+from tests.supervisor.mail import REPLIES, query, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 

@@ -13,7 +13,8 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import InstanceWrite
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, await_result, query, signal, start
+from tests.supervisor.mail import await_result, query, signal, start
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
 
 

@@ -11,7 +11,8 @@ from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.broker.protocol import messages as wire
-from tests.supervisor.scripted_world import ScriptedWorld, query, signal, start
+from tests.supervisor.mail import query, signal, start
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
 

@@ -15,15 +15,8 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.persistence.port import Round
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
-from tests.supervisor.scripted_world import (
-    ScriptedWorld,
-    await_result,
-    command,
-    query,
-    signal,
-    start,
-    terminate,
-)
+from tests.supervisor.mail import await_result, command, query, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, activity, payload, timer
 
 LATER = 2**52

@@ -6,7 +6,8 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Fault
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, await_result, signal, start, terminate
+from tests.supervisor.mail import await_result, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
 

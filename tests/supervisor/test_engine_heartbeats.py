@@ -5,7 +5,8 @@ from __future__ import annotations
 from dalsegno.actors.supervisor.heartbeat_keeping import KEPT_WITHIN_SECONDS
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
-from tests.supervisor.scripted_world import ScriptedWorld, command, start, started, task_in
+from tests.supervisor.mail import command, start, started, task_in
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, ScriptedCode, activity
 
 

@@ -7,7 +7,8 @@ import pytest
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import Loaded
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, command, signal, start, terminate
+from tests.supervisor.mail import command, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity, timer
 
 LATER = 2**52

@@ -12,7 +12,8 @@ from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, completed, start, started
+from tests.supervisor.mail import completed, start, started
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, Step, activity
 
 QUEUE = "default"

@@ -13,17 +13,8 @@ from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Input
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy
-from tests.supervisor.scripted_world import (
-    ScriptedWorld,
-    await_result,
-    completed,
-    query,
-    signal,
-    start,
-    started,
-    task_in,
-    terminate,
-)
+from tests.supervisor.mail import await_result, completed, query, signal, start, started, task_in, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
 
 IDS = [f"w{number}" for number in range(4)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, command, query, signal, start, terminate
+from tests.supervisor.mail import command, query, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
 
 RUN = run_id("w", "start-1")

@@ -12,8 +12,9 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.supervisor.mail import command, signal, start
 from tests.supervisor.scripted_database import Database
-from tests.supervisor.scripted_world import ScriptedWorld, command, signal, start
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, Script, ScriptedCode, ScriptedProgram, Step, timer
 
 MANY = 10

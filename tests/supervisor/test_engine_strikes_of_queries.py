@@ -11,8 +11,9 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
+from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_database import Database
-from tests.supervisor.scripted_world import ScriptedWorld, command, query, signal, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_engine_strikes_of_other_code import Life, Mark, at_once, never
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, Step, activity, timer
 

@@ -13,7 +13,8 @@ from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, await_result, command, signal, start
+from tests.supervisor.mail import await_result, command, signal, start
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, timer
 
 LATER = 2**52

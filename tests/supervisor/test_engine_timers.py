@@ -6,7 +6,8 @@ from dalsegno.actors.workflow_actor.inputs import Begin, Input, Signaled, TimerF
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.scripted_world import ScriptedWorld, query, signal, start, started, task_in
+from tests.supervisor.mail import query, signal, start, started, task_in
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
 
 

@@ -18,7 +18,8 @@ from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.messages import Reply
 from dalsegno.persistence.port import LoadedInstance
 from tests.supervisor.carrier import Origin, Shell
-from tests.supervisor.scripted_world import NoWatch, ScriptedWorld, start
+from tests.supervisor.mail import start
+from tests.supervisor.scripted_world import NoWatch, ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.workflow_actor.instance import CorruptStateError
-from tests.supervisor.scripted_world import ScriptedWorld, start
+from tests.supervisor.mail import start
+from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
 

@@ -1,0 +1,55 @@
+"""What a workflow actor asks of those around it: its partition, and who watches over its process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.effects import Effect
+from dalsegno.actors.workflow_actor.instance import Activation
+
+if TYPE_CHECKING:
+    from dalsegno.actors.workflow_actor.actor import WorkflowActor
+
+
+class Parent(Protocol):
+    """What a workflow actor asks of its partition's supervisor."""
+
+    def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
+        """Commit this with the round in progress."""
+
+    def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
+        """Send what is outstanding, and the answers; then the cause may go."""
+
+    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
+        """Find out whether this command was answered before; answered by `actor.seen_found`."""
+
+    def read_mail(self, actor: WorkflowActor, after: int) -> None:
+        """Read what the database keeps for it, behind that number; answered by `actor.mail_read`."""
+
+    def read_seen(self, actor: WorkflowActor) -> None:
+        """Load what was answered before it was known; answered by `actor.seen_read`."""
+
+    def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
+        """Whether this start has killed hosts; answered by `actor.strikes_found`."""
+
+    def clear_strikes(self, run_id: str) -> None: ...
+
+    def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
+        """Answer from the database: a run that is not the current one is closed."""
+
+    def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None: ...
+
+    def rebuild_later(self, actor: WorkflowActor) -> None:
+        """Call `actor.advance_rebuild` from time to time until it says that it is done."""
+
+    def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None: ...
+
+
+class Watch(Protocol):
+    """Marks for the watchdog in the parent process: whose user code is running."""
+
+    def enter(self, run_id: str, cause: str) -> None: ...
+
+    def leave(self) -> None: ...
