@@ -81,11 +81,12 @@ class Agenda:
 
     def next_at(self, state: WorkflowState) -> int | None:
         """When the next thing is due."""
-        first = self._first(state)
-        times = [at for at in (state.continue_at, state.execution_deadline) if at is not None]
-        if first is not None:
-            times.append(first[0])
-        return min(times, default=None)
+        first = self._first(state) if self._heap else None
+        at = None if first is None else first[0]
+        for other in (state.continue_at, state.execution_deadline):
+            if other is not None and (at is None or other < at):
+                at = other
+        return at
 
     def take_due(self, state: WorkflowState, now: int) -> list[Entry]:
         """What is due at `now`, in order. Each is to be looked at with `is_due` when its turn comes: what was
@@ -137,7 +138,7 @@ class Agenda:
             at, due, number = heap[0]
             actual = self._actual(state, due, number)
             if actual == at:
-                return heap[0]
+                return at, due, number
             heapq.heappop(heap)
             if actual is not None and actual > at:
                 heapq.heappush(heap, (actual, due, number))

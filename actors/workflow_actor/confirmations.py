@@ -37,18 +37,25 @@ class Confirmations:
         self._quiet = frozenset(key for key in self._quiet if not is_sent(*key))
 
     def confirm(self, state: WorkflowState, run_id: str, effect: EffectID) -> None:
-        own = run_id == state.info.run_id
-        if effect in state.outstanding if own else any(key == (run_id, effect) for key, _ in _earlier(state)):
+        if run_id == state.info.run_id:
+            is_known = effect in state.outstanding
+        else:
+            is_known = any(key == (run_id, effect) for key, _ in _earlier(state))
+        if is_known:
             self.seen.add((run_id, effect))
 
     def to_forget(self, state: WorkflowState) -> tuple[EffectID, ...]:
         """What the next recorded activation forgets of the current run's effects."""
+        if not self.seen:
+            return ()
         run_id = state.info.run_id
         seen = [key[1] for key in self.seen if key[0] == run_id and key[1] in state.outstanding]
         return tuple(sorted(seen))
 
     def to_drop(self, state: WorkflowState) -> list[EffectsDropped]:
         """The same for earlier runs."""
+        if not state.earlier:
+            return []
         dropped: dict[str, list[EffectID]] = {}
         for (run_id, effect), _ in _earlier(state):
             if (run_id, effect) in self.seen:
@@ -79,6 +86,8 @@ class Confirmations:
         return min((entry.resend_at for _, entry in _all(state) if not entry.held), default=None)
 
     def has_unconfirmed(self, state: WorkflowState) -> bool:
+        if not state.outstanding and not state.earlier:
+            return False
         return any(key not in self.seen for key, _ in _all(state))
 
     def unconfirmed(self, state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:

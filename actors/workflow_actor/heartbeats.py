@@ -45,7 +45,7 @@ class Heartbeats:
 
     def alive_at(self, activity: Activity) -> int:
         """When the activity was last known to be alive, apart from when its attempt was started."""
-        last = self._of(activity)
+        last = self._of(activity) if self._last else None
         return (self._clock_began_at or 0) if last is None else last.at
 
     def last_at(self, activity: Activity) -> int | None:
@@ -57,7 +57,7 @@ class Heartbeats:
         """The newest of the current attempt."""
         if activity is None:
             return None
-        last = self._of(activity)
+        last = self._of(activity) if self._last else None
         return activity.kept_details if last is None else last.details
 
     def to_keep(self, state: WorkflowState) -> tuple[HeartbeatKept, ...]:

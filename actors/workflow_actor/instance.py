@@ -64,6 +64,8 @@ class Instance:
         self.workflow_id = workflow_id
         self.stands_in = False
         """For one that cannot be run: little is known of it."""
+        self._knows_wake_at = False
+        self._wake_at: int | None = None
         self._workings = Workings(workflow_id, code, history_limit=history_limit, python=python)
 
     @classmethod
@@ -114,21 +116,27 @@ class Instance:
 
     @property
     def run_id(self) -> str | None:
-        return None if self.state is None else self.state.info.run_id
+        state = self._workings.state
+        return None if state is None else state.info.run_id
 
     @property
     def sequence(self) -> int:
-        return 0 if self.state is None else self.state.sequence
+        state = self._workings.state
+        return 0 if state is None else state.sequence
 
     @property
     def status(self) -> WorkflowStatus | None:
-        return None if self.state is None else self.state.status
+        state = self._workings.state
+        return None if state is None else state.status
 
     @property
     def wake_at(self) -> int | None:
         """When the instance has to be woken: the least of what is due for the run, of the next try of
         suspended code, and of effects that no message holds."""
-        return self._workings.wake_at
+        if not self._knows_wake_at:  # several ask for it after each activation, and nothing else moves it
+            self._wake_at = self._workings.wake_at
+            self._knows_wake_at = True
+        return self._wake_at
 
     @property
     def due_at(self) -> int | None:
@@ -137,7 +145,7 @@ class Instance:
 
     def is_opened_by(self, start: Start) -> bool:
         """The start may begin a new run here, and run its code."""
-        state = self.state
+        state = self._workings.state
         if state is None:
             return True
         return state.info.run_id != start.run_id and decide_start(state, start) is None
@@ -145,7 +153,7 @@ class Instance:
     @property
     def is_behind(self) -> bool:
         """There is code to run for what was recorded before, if it may run."""
-        state = self.state
+        state = self._workings.state
         return state is not None and (state.suspension is not None or state.has_backlog)
 
     @property
@@ -190,8 +198,9 @@ class Instance:
 
     def confirm(self, run_id: str, effect: EffectID) -> None:
         """This process has seen its confirm; the next recorded activation forgets it."""
-        if self.state is not None:
-            self._workings.confirmations.confirm(self.state, run_id, effect)
+        state = self._workings.state
+        if state is not None:
+            self._workings.confirmations.confirm(state, run_id, effect)
 
     def outstanding(self) -> list[tuple[EffectID, DurableEffect]]:
         """Unconfirmed effects, in order: what a cause that comes again sends. Those of earlier runs come
@@ -201,7 +210,8 @@ class Instance:
     @property
     def has_outstanding(self) -> bool:
         """Whether `outstanding` would give any. Unlike that, to ask does not mean to send."""
-        return self.state is not None and self._workings.confirmations.has_unconfirmed(self.state)
+        state = self._workings.state
+        return state is not None and self._workings.confirmations.has_unconfirmed(state)
 
     def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
         """Those of them that no message holds and whose time has come: what a wake-up sends."""
@@ -223,7 +233,7 @@ class Instance:
     def has_program(self) -> bool:
         """Nothing needs to be rebuilt before the next activation: the program is in memory, or it must not
         run, or it was tried and that activation will say why it could not be."""
-        state = self.state
+        state = self._workings.state
         if state is not None and (suspension := state.suspension) is not None:
             may_run = suspension.retry_at is not None or self._workings.has_other_code(state)
             return not may_run or self._workings.live.is_settled
@@ -252,6 +262,7 @@ class Instance:
 
     def quarantine(self, reason: str) -> None:
         """From now on no code is run here, whatever comes."""
+        self._knows_wake_at = False
         self._workings.quarantine(reason)
 
     def discard_program(self) -> None:
@@ -269,7 +280,9 @@ class Instance:
         code can bring about.
         """
         workings = self._workings
-        time = now if self.state is None else max(now, self.state.time)
+        self._knows_wake_at = False
+        state = workings.state
+        time = now if state is None else max(now, state.time)
         workings.heartbeats.tell_time(time)
         try:
             return activate(workings, command, Moment(time, entropy, held))

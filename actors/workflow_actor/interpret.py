@@ -35,7 +35,10 @@ from dalsegno.policies import WorkflowStatus
 
 def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tuple[Ran] | tuple[Ran, RunClosed]:
     """The events of one step; what follows an intent that ends the run is not done."""
-    last_sign = max((i for i, intent in enumerate(intents) if isinstance(intent, SetSign)), default=-1)
+    last_sign = -1
+    for index, intent in enumerate(intents):
+        if type(intent) is SetSign:
+            last_sign = index
     wants: list[Want] = []
     closed: RunClosed | None = None
     for index, intent in enumerate(intents):

@@ -8,7 +8,7 @@ from dalsegno.actors.workflow_actor.activation import Probe
 from dalsegno.actors.workflow_actor.apply import apply, opened
 from dalsegno.actors.workflow_actor.decide import code_stuck
 from dalsegno.actors.workflow_actor.effects import EffectID
-from dalsegno.actors.workflow_actor.events import Event, Ran, Record, SignSet
+from dalsegno.actors.workflow_actor.events import Event, Record, SignSet
 from dalsegno.actors.workflow_actor.interpret import interpret
 from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.state import WorkflowState
@@ -60,14 +60,10 @@ class Turn:
                 return
             ran, *closed = interpret(intents, entropy=self.moment.entropy, python=python)
             self.record(ran, *closed)
-            if _sets_sign(ran):
+            if SignSet in map(type, ran.wants):
                 self.signed = True
                 live.signed()
 
     def to_record(self) -> Record:
         state = self.state
         return Record(state.sequence, state.time, state.held, self.forgets, tuple(self.events))
-
-
-def _sets_sign(event: Event) -> bool:
-    return isinstance(event, Ran) and any(isinstance(want, SignSet) for want in event.wants)

@@ -28,6 +28,9 @@ from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
 from dalsegno.actors.workflow_actor.visible import answer_to, run_change, run_start
 
+_LET_GO = frozenset((RunStarted, EffectsParked))
+"""Events by which there may be effects that no message holds, though a message holds their activation."""
+
 
 class Workings:
     """`python` is the minor version that runs user code."""
@@ -79,10 +82,13 @@ class Workings:
     @property
     def wake_at(self) -> int | None:
         """See Instance."""
-        if self.state is None:
+        state = self.state
+        if state is None:
             return None
-        times = (self.due_at, self.confirmations.unheld_at(self.state))
-        return min((at for at in times if at is not None), default=None)
+        due_at, unheld_at = self.due_at, self.confirmations.unheld_at(state)
+        if due_at is None or unheld_at is None:
+            return unheld_at if due_at is None else due_at
+        return min(due_at, unheld_at)
 
     @property
     def due_at(self) -> int | None:
@@ -90,12 +96,16 @@ class Workings:
         state = self.state
         if state is None:
             return None
-        times = [state.time if state.has_backlog else None]
-        if not state.is_closed:
-            times.append(self.agenda.next_at(state))
+        times: list[int] = []
+        if state.has_backlog:
+            times.append(state.time)
+        if state.outcome is None and (next_at := self.agenda.next_at(state)) is not None:
+            times.append(next_at)
         if (suspension := state.suspension) is not None:
-            times.append(state.time if self.has_other_code(state) else suspension.retry_at)
-        return min((at for at in times if at is not None), default=None)
+            retry_at = state.time if self.has_other_code(state) else suspension.retry_at
+            if retry_at is not None:
+                times.append(retry_at)
+        return min(times, default=None)
 
     # --- the parts of an activation, in order --------------------------------------------------------------
 
@@ -154,11 +164,9 @@ class Workings:
             self.agenda.reset(state)
         else:
             self.agenda.note(state, turn.events)
-        unheld = not turn.moment.held or any(
-            isinstance(event, RunStarted | EffectsParked) for event in turn.events
-        )
+        unheld = not turn.moment.held or not _LET_GO.isdisjoint(map(type, turn.events))
         self.confirmations.recorded(state, changed=unheld)
-        if state.is_closed:
+        if state.outcome is not None:
             self.live.forget()
 
     def unrecorded(self, command: Command | None, decision: Decision, moment: Moment) -> Activation:
