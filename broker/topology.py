@@ -51,11 +51,12 @@ def is_slot_key(key: str) -> bool:
     return _SLOT_KEY.fullmatch(key) is not None and int(key.removeprefix("slot.")) < SLOTS
 
 
+_SLOT_KEYS = tuple(slot_key(slot) for slot in range(SLOTS))
 _SLOT_KEY = re.compile(r"slot\.(0|[1-9][0-9]{0,3})")
 
 
 def routing_key_of(workflow_id: str) -> str:
-    return slot_key(slot_of(workflow_id))
+    return _SLOT_KEYS[zlib.crc32(workflow_id.encode()) % SLOTS]
 
 
 def partition_queue(generation: int, partition: int) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import uuid5
-
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.codec import MessageTooLargeError
-from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE
+from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.broker.protocol.messages import (
     ActivityCanceled,
     ActivityCompleted,
@@ -121,5 +119,5 @@ def heartbeat(task: ActivityTask, worker_queue: str, details: Payload | None, nu
 
 def _encode(body: FromActivity, *distinct: str) -> Message:
     """`distinct` is what tells apart messages of one kind about one attempt."""
-    name = "\0".join((body.run_id, body.activity_id, str(body.attempt), body.token.hex(), body.TYPE, *distinct))
-    return codec.encode(body, message_id=str(uuid5(MESSAGE_NAMESPACE, name)))
+    about = body.run_id, body.activity_id, str(body.attempt), body.token.hex(), body.TYPE
+    return codec.encode(body, message_id=derived_message_id(*about, *distinct))

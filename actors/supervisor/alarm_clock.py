@@ -137,10 +137,11 @@ class AlarmClock:
 
     def note(self, actor: WorkflowActor) -> None:
         """An instance's `wake_at` may have changed."""
-        self._set(actor.workflow_id, self._look_at(actor))
+        now = self._engine.now()
+        self._set(actor.workflow_id, self._look_at(actor, now), now)
 
-    def _set(self, workflow_id: str, at: int | None) -> None:
-        if at is None or at > self._engine.now() + HORIZON:
+    def _set(self, workflow_id: str, at: int | None, now: int) -> None:
+        if at is None or at > now + HORIZON:
             self._wakeups.clear(workflow_id)  # a scan finds it when its time is nearer
         else:
             self._wakeups.set(workflow_id, at)
@@ -180,17 +181,17 @@ class AlarmClock:
     def _wake(self, workflow_id: str, now: int) -> None:
         actor = self._wards.peek(workflow_id)
         if actor is not None and actor.is_loaded:
-            at = self._look_at(actor)
+            at = self._look_at(actor, now)
             if at is None or at > now:
-                self._set(workflow_id, at)
+                self._set(workflow_id, at, now)
                 return
-        self._wards.child(workflow_id).actor_ref.tell(Alarm(self))
+        self._wards.child(workflow_id).post(Alarm(self))
         self._engine.request_work()
 
-    def _look_at(self, actor: WorkflowActor) -> int | None:
+    def _look_at(self, actor: WorkflowActor, now: int) -> int | None:
         """When it is due. For nothing but effects that no message holds and that are on their way already, or
         confirmed and not forgotten yet, that is a little later."""
-        instance, now = actor.instance, self._engine.now()
+        instance = actor.instance
         wake_at = instance.wake_at
         if wake_at is None or wake_at > now:
             return wake_at

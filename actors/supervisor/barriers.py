@@ -19,18 +19,15 @@ DEFAULT_EXCHANGE = "amq.default"
 
 
 class Barriers:
-    """How often each closed exchange was tried in vain."""
+    """`closed` says how often each closed exchange was tried in vain."""
 
     def __init__(self) -> None:
-        self._tries: dict[str, int] = {}
-
-    def __contains__(self, exchange: str) -> bool:
-        return exchange in self._tries
+        self.closed: dict[str, int] = {}
 
     def close(self, exchange: str, reason: str) -> bool:
         """The broker refuses it; whether that is news. Said once, however often it is tried."""
-        tries = self._tries.get(exchange)
-        self._tries[exchange] = 0 if tries is None else tries + 1
+        tries = self.closed.get(exchange)
+        self.closed[exchange] = 0 if tries is None else tries + 1
         if tries is None:
             log.error(
                 "publishing_refused",
@@ -43,10 +40,10 @@ class Barriers:
 
     def open(self, exchange: str) -> None:
         """The broker takes what is for it (again)."""
-        if self._tries.pop(exchange, None) is not None:
+        if self.closed.pop(exchange, None) is not None:
             log.info("publishing_resumed", exchange=exchange or DEFAULT_EXCHANGE)
 
     def pause(self, exchange: str) -> float:
         """Seconds until one message is to try."""
         first, longest = TRY_AGAIN_SECONDS
-        return min(first * 2.0 ** min(self._tries[exchange], 10), longest)
+        return min(first * 2.0 ** min(self.closed[exchange], 10), longest)

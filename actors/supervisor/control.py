@@ -26,6 +26,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Consumer, Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
+from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.persistence.port import Cluster, Membership
@@ -212,7 +213,7 @@ class Control:
 
 
 def _derived_id(task: wire.ActivityTask, what: str) -> str:
-    return translate.derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), what)
+    return derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), what)
 
 
 def _fits(reply: wire.ControlReply, caller: Caller) -> bool:

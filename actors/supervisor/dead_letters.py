@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from uuid import uuid5
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.intake import Rejected
@@ -19,7 +18,7 @@ from dalsegno.actors.supervisor.translate import (
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
-from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE
+from dalsegno.broker.protocol.ids import derived_message_id
 
 log = get_logger()
 
@@ -57,7 +56,7 @@ def dead_letter(delivery: Delivery, reason: str) -> Message:
     message = delivery.message
     digest = hashlib.blake2b(message.body, digest_size=16).hexdigest()
     what = (message.message_id, message.type, delivery.routing_key, digest, "dead")
-    message_id = str(uuid5(MESSAGE_NAMESPACE, "\0".join(map(str, what))))
+    message_id = derived_message_id(*map(str, what))
     headers = {
         REASON_HEADER: reason[:1000],
         FROM_HEADER: delivery.routing_key[:255],

@@ -41,6 +41,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.persistence.port import Due, Loaded, Mail, MessageKey, Remains, RoundOutcome
 
 log = get_logger()
@@ -75,6 +76,8 @@ class Engine(Inquiries):
         self.workflow_dispatcher = Dispatcher()
         self.outbox = Outbox(world, self)
         self._world = world
+        self.now: Callable[[], int] = world.now
+        self.monotonic: Callable[[], float] = world.monotonic
         self._shipping = Shipping(self, settings.json_task_queues)
         self.rounds = Rounds(self, world, self._shipping, self.workflow_dispatcher)
         self._work_requested = False
@@ -85,12 +88,6 @@ class Engine(Inquiries):
         self._stopped = False
 
     # --- what the parts ask -----------------------------------------------------------------------------
-
-    def now(self) -> int:
-        return self._world.now()
-
-    def monotonic(self) -> float:
-        return self._world.monotonic()
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self._world.call_later(delay_seconds, callback)
@@ -110,7 +107,7 @@ class Engine(Inquiries):
             self._world.call_soon(self._rebuild_slice)
 
     def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool:
-        return self.outbox.is_in_flight(self._shipping.durable_id(run_id, effect_id))
+        return self.outbox.is_in_flight(effect_message_id(run_id, *effect_id))
 
     def wake_at_changed(self, wake_at: int) -> None:
         """Fire at that time, not at the next tick."""
@@ -226,10 +223,10 @@ class Engine(Inquiries):
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
         supervisor = self.partitions.get(channel.partition)
-        if supervisor is None or supervisor.is_draining:
+        if supervisor is None or supervisor.is_draining or supervisor.is_stopped:
             return  # it returns to its queue when the channel closes
-        if not supervisor.actor_stopped.is_set():
-            supervisor.actor_ref.tell(Delivered(channel, delivery))
+        supervisor.post(Delivered(channel, delivery))
+        if not self._work_requested:
             self.request_work()
 
     def loaded(self, partition: int, rows: Sequence[Loaded]) -> None:
@@ -240,7 +237,7 @@ class Engine(Inquiries):
     def _take_in(self, supervisor: PartitionSupervisor, rows: deque[Loaded]) -> None:
         """Read as many as there is time for, then let others have the loop."""
         end = self.monotonic() + SLICE_SECONDS
-        while rows and not supervisor.actor_stopped.is_set():
+        while rows and not supervisor.is_stopped:
             row = rows.popleft()
             try:
                 supervisor.loaded(row)
@@ -350,7 +347,7 @@ class Engine(Inquiries):
         end = self.monotonic() + SLICE_SECONDS
         while self._rebuilding and self.monotonic() < end:
             actor = self._rebuilding[0]
-            if actor.actor_stopped.is_set() or actor.advance_rebuild():
+            if actor.is_stopped or actor.advance_rebuild():
                 self._rebuilding.popleft()
         if self._rebuilding:
             self._world.call_soon(self._rebuild_slice)
@@ -371,7 +368,7 @@ class Engine(Inquiries):
             self.all_leases_lost()
             return
         partitions = self.partition_dispatcher
-        while partitions.has_work:
+        while partitions.ready:
             partitions.run_one()
         if self._to_load and not self.rounds.is_paused:
             loads, self._to_load = self._to_load, {}
@@ -408,7 +405,7 @@ class Engine(Inquiries):
             supervisor.tell(workflow_id, word_of_effects.unsendable(run_id, effect_id, reason))
         else:
             # Its new owner will find out by itself.
-            self.outbox.forget(self._shipping.durable_id(run_id, effect_id))
+            self.outbox.forget(effect_message_id(run_id, *effect_id))
 
     def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
         partition, workflow_id, run_id, effect_id = workflow

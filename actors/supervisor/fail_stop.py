@@ -52,7 +52,11 @@ def guarded(escaped: Escaped, callback: Callable[[*Ts], object]) -> Callable[[*T
     """A callback for such a caller."""
 
     def call(*args: *Ts) -> None:
-        contained(escaped, callback, *args)
+        try:  # as `contained`, without one call more for each message
+            callback(*args)
+        except BaseException as error:
+            escaped(error)
+            raise
 
     return call
 

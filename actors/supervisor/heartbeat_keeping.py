@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import AttemptHeartbeat, Command, KeepHeartbeats
+from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.workflow_actor.commands import KeepHeartbeats
 
 KEPT_WITHIN_SECONDS = 20.0
 """One row per workflow in this time, whatever the number of its activities."""
@@ -33,10 +33,8 @@ class HeartbeatKeeping:
         """Oldest first, with the time of the first of them."""
         self._asked: list[WorkflowActor] = []
 
-    def saw(self, actor: WorkflowActor, command: Command | AwaitOutcome) -> None:
-        """This command, which may be a heartbeat, has come to it."""
-        if not isinstance(command, AttemptHeartbeat):
-            return
+    def heard(self, actor: WorkflowActor) -> None:
+        """A heartbeat has come to it."""
         known = self._unkept.get(actor.workflow_id)
         if (known is None or known[0] is not actor) and actor.instance.has_unkept_heartbeats:
             self._unkept.pop(actor.workflow_id, None)
@@ -60,11 +58,11 @@ class HeartbeatKeeping:
     @property
     def is_done(self) -> bool:
         """What `keep_all` asked for is part of a round, or lost with its actor."""
-        return all(actor.actor_stopped.is_set() or actor.actor_inbox.empty() for actor in self._asked)
+        return all(actor.is_stopped or not actor.actor_inbox for actor in self._asked)
 
     def _ask(self, actors: Iterable[WorkflowActor]) -> None:
         for actor in actors:
             del self._unkept[actor.workflow_id]
-            if not actor.actor_stopped.is_set():
-                actor.actor_ref.tell(Cause(KeepHeartbeats(), name="heartbeats"))
+            if not actor.is_stopped:
+                actor.post(Cause(KeepHeartbeats(), name="heartbeats"))
                 self._engine.request_work()

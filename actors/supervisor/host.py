@@ -91,6 +91,8 @@ class Host(Lookups):
         pulse.has_code(code.fingerprint)
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
+        self.now: Callable[[], int] = self._clock.now
+        self.monotonic: Callable[[], float] = time.monotonic
         self._host_id = host_id or new_host_id()
         self._validity = Validity()
         self._beat = LoopBeat(settings.lease_ttl_seconds)
@@ -370,12 +372,6 @@ class Host(Lookups):
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self._loop.call_later(delay_seconds, contained, self._escaped, callback)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def now(self) -> int:
-        return self._clock.now()
 
     def publish(self, batch: list[Outgoing]) -> None:
         self._link.publish(batch)

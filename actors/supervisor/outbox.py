@@ -194,7 +194,7 @@ class Outbox:
         self._carrier.call_later(self._barriers.pause(exchange), partial(self._try_exchange, exchange))
 
     def _try_exchange(self, exchange: str) -> None:
-        if exchange in self._barriers:
+        if exchange in self._barriers.closed:
             self._try_later(exchange)
             self._try_now(exchange)
 
@@ -217,7 +217,7 @@ class Outbox:
     def namespace_declared(self) -> None:
         """What was missing is there (again): no need to wait for the next try."""
         for exchange in {shipment.address.exchange for shipment in self._in_flight.values()}:
-            if exchange in self._barriers:
+            if exchange in self._barriers.closed:
                 self._try_now(exchange)
         self._publish(self._in_flight.values())
 
@@ -251,7 +251,9 @@ class Outbox:
     def _park(self, shipment: Shipment, now: float) -> None:
         if shipment.workflow is None:
             # Only an answer may be lost. A command on its way to its own partition, or a dead letter, waits.
-            is_barred = shipment.address.exchange in self._barriers  # not its reader's fault, who waits for it
+            is_barred = (
+                shipment.address.exchange in self._barriers.closed
+            )  # not its reader's fault, who waits for it
             if shipment.is_answer and shipment.sent_by != self._publisher and not is_barred:
                 self._drop(shipment, "it is not taken")
             return
@@ -271,9 +273,8 @@ class Outbox:
     def _publish(self, shipments: Iterable[Shipment]) -> None:
         """Those of them that may be sent now and are not in the air."""
         if self._open and not self._line_up:
-            self._carry(
-                [s for s in shipments if self._is_ready(s) and s.address.exchange not in self._barriers]
-            )
+            barred = self._barriers.closed
+            self._carry([s for s in shipments if s.address.exchange not in barred and self._is_ready(s)])
 
     def _is_ready(self, shipment: Shipment) -> bool:
         """Whether nothing of its own keeps it from being sent, and it is not in the air."""
@@ -281,15 +282,14 @@ class Outbox:
         return shipment.unsendable is None and not waits and shipment.sent_by != self._publisher
 
     def _carry(self, batch: list[Shipment]) -> None:
+        publisher, on_outcome = self._publisher, self._outcome
+        outgoing: list[Outgoing] = []
         for shipment in batch:
-            shipment.sent_by = self._publisher
-        if batch:
-            self._carrier.publish([self._outgoing(shipment) for shipment in batch])
-
-    def _outgoing(self, shipment: Shipment) -> Outgoing:
-        address = shipment.address
-        on_outcome = partial(self._outcome, shipment, self._publisher)
-        return Outgoing(address.exchange, address.routing_key, shipment.message, on_outcome)
+            shipment.sent_by = publisher
+            to, told = shipment.address, partial(on_outcome, shipment, publisher)
+            outgoing.append(Outgoing(to.exchange, to.routing_key, shipment.message, told))
+        if outgoing:
+            self._carrier.publish(outgoing)
 
     def _on_outcome(self, shipment: Shipment, publisher: int, outcome: Outcome) -> None:
         if outcome is Outcome.CONFIRMED:
@@ -315,8 +315,10 @@ class Outbox:
             self._owner.effect_confirmed(shipment.workflow)
         for cause in shipment.causes:
             cause.done()
-        self._acquit(shipment)
-        self._send_behind(shipment.key)
+        if self._line_up.in_the_air is not None:
+            self._acquit(shipment)
+        if self._behind:
+            self._send_behind(shipment.key)
 
     def _send_behind(self, key: str) -> None:
         """The message ID is free again."""
@@ -339,7 +341,7 @@ class Outbox:
 
     def _may_be_tried(self, suspect: Shipment) -> bool:
         is_there = self._in_flight.get(suspect.key) is suspect
-        return is_there and self._is_ready(suspect) and suspect.address.exchange not in self._barriers
+        return is_there and self._is_ready(suspect) and suspect.address.exchange not in self._barriers.closed
 
     def _returned(self, shipment: Shipment) -> None:
         queue = shipment.address.task_queue

@@ -29,7 +29,7 @@ from dalsegno.actors.supervisor.strikes import struck
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.commands import Settle, Start, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.effects import Effect
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.broker import topology
@@ -94,7 +94,7 @@ class PartitionSupervisor(LightActor):
                 # What was queued before us may have killed the host before us, whatever the broker says: the
                 # embedded one died with it, and a client may have sent it again meanwhile.
                 cause.redelivered = delivery.redelivered or not self._marker_is_back
-                self._child_for(workflow_id, cause).actor_ref.tell(cause)
+                self._child_for(workflow_id, cause).post(cause)
             case MarkerSeen(nonce):
                 if nonce == self._intake.nonce:
                     self.go_live()
@@ -252,7 +252,7 @@ class PartitionSupervisor(LightActor):
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
         successor.one_by_one = one_by_one
         for cause in self.anew((*causes, *waiting)):
-            successor.actor_ref.tell(cause)
+            successor.post(cause)
         return successor
 
     def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
@@ -289,9 +289,11 @@ class PartitionSupervisor(LightActor):
         actor.last_used = self.engine.monotonic()
         round_ = self.engine.round
         round_.add(actor, self.fence, cause, activations)
-        if isinstance(cause.command, WakeUp):
+        command = cause.command
+        if isinstance(command, WakeUp):
             round_.entry(actor, self.partition).resend_due = True
-        self._heartbeats.saw(actor, cause.command)
+        elif isinstance(command, AttemptHeartbeat):
+            self._heartbeats.heard(actor)
         for activation in activations:
             for probe in activation.probes:
                 self.engine.probe(self.partition, actor.workflow_id, probe)
@@ -329,19 +331,19 @@ class PartitionSupervisor(LightActor):
     def committed(self, entry: Entry) -> None:
         """The entry's writes are durable and its effects are on their way."""
         actor = entry.actor
-        instance = actor.instance
         if entry.writes_instance:
+            instance = actor.instance
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
-        if actor.struck.causes and instance.status is WorkflowStatus.RUNNING:
+        if actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING:
             actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
         actor.round_over()
         self._outcomes.tell(entry)
         self.standing_in.committed(actor)
         if self._children.get(actor.workflow_id) is not actor:
             return
-        if actor.is_quarantined and actor.actor_inbox.empty():
+        if actor.is_quarantined and not actor.actor_inbox:
             self._retire(actor)  # it is suspended; what is to come may see the real code again
             return
         self.alarm_clock.note(actor)
@@ -359,16 +361,15 @@ class PartitionSupervisor(LightActor):
         if instance.needs_settle:
             if not actor.settling:
                 actor.settling = True
-                actor.actor_ref.tell(Cause(Settle(), name="settle"))
+                actor.post(Cause(Settle(), name="settle"))
                 self.engine.request_work()
             return
         actor.settling = False
-        status = instance.status
-        if status is not None and status.closed and actor.actor_inbox.empty() and not instance.has_outstanding:
+        if not actor.actor_inbox and instance.is_over:
             self._retire(actor)
 
     def tell(self, workflow_id: str, cause: Cause) -> None:
-        self.child(workflow_id).actor_ref.tell(cause)
+        self.child(workflow_id).post(cause)
         self.engine.request_work()
 
     # --- the channel -----------------------------------------------------------------------------------------
@@ -432,7 +433,7 @@ class PartitionSupervisor(LightActor):
     @property
     def is_drained(self) -> bool:
         """All that was begun is acknowledged."""
-        if not (self.actor_inbox.empty() and self._heartbeats.is_done):
+        if self.actor_inbox or not self._heartbeats.is_done:
             return False
         return self.channel is None or self.channel.window.open == 0
 

@@ -55,7 +55,7 @@ def _is_served(actor: WorkflowActor) -> bool:
 
 
 def _may_leave(engine: Engine, actor: WorkflowActor, partition: int) -> bool:
-    if not actor.is_loaded or actor.is_busy or not actor.actor_inbox.empty():
+    if not actor.is_loaded or actor.is_busy or actor.actor_inbox:
         return False
     if engine.is_writing(actor.workflow_id):
         return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
@@ -25,8 +26,7 @@ from dalsegno.persistence.port import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Struct, frozen=True):
     """An effect that leaves once the round is durable."""
 
     cause: Cause
@@ -35,8 +35,7 @@ class Leaving:
     effect: Effect
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct, eq=False):
     """What one workflow ID adds to the round."""
 
     actor: WorkflowActor
@@ -246,18 +245,17 @@ def _snapshot_row(due: SnapshotDue) -> SnapshotRow:
 
 def _instance_write(entry: Entry) -> InstanceWrite:
     instance = entry.actor.instance
-    status, run_id = instance.status, instance.run_id
-    assert status is not None
-    assert run_id is not None
+    state = instance.state
+    assert state is not None
     return InstanceWrite(
         workflow_id=entry.actor.workflow_id,
         slot=entry.actor.slot,
         partition=entry.partition,
         expected_run_id=entry.expected_run_id,
         expected_sequence=entry.expected_sequence,
-        run_id=run_id,
-        sequence=instance.sequence,
-        status=status,
+        run_id=state.info.run_id,
+        sequence=state.sequence,
+        status=state.status,
         wake_at=instance.wake_at,
         journal=tuple(entry.journal),
         snapshot=entry.snapshot,

@@ -20,6 +20,7 @@ from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.shipping import Shipping
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Suspend
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.persistence.port import Round, RoundOutcome
 
 log = get_logger()
@@ -112,14 +113,14 @@ class Rounds:
         self._drain()
         if self.current:
             self._commit()
-        if self._dispatcher.has_work and self._committing is None:
+        if self._dispatcher.ready and self._committing is None:
             self._engine.request_work()
 
     def _drain(self) -> None:
         settings, dispatcher = self._engine.settings, self._dispatcher
         end = self._world.monotonic() + settings.round_seconds
         steps = 0
-        while dispatcher.has_work and self.current.activations < settings.round_activations:
+        while dispatcher.ready and self.current.activations < settings.round_activations:
             dispatcher.run_one()
             steps += 1
             if steps % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._world.monotonic() > end:
@@ -213,7 +214,7 @@ class Rounds:
         supervisor.restart(entry.actor, held, delay_seconds=delay, one_by_one=True)
         if not any(cause.held for cause in entry.causes):
             suspend = Suspend(reason=f"the database cannot store it: {reason}", struck=True)
-            supervisor.child(workflow_id).actor_ref.tell(Cause(suspend, name="store"))
+            supervisor.child(workflow_id).post(Cause(suspend, name="store"))
         log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
 
     # --- effects ----------------------------------------------------------------------------------------------
@@ -235,14 +236,16 @@ class Rounds:
         for entry in sent:
             self._engine.partitions[entry.partition].committed(entry)
             for cause in entry.causes:
-                self._finish(cause)
+                if isinstance(cause.command, Park | FailEffect):
+                    self._finish(cause.command)
+                cause.done()
 
-    def _finish(self, cause: Cause) -> None:
-        match cause.command:
+    def _finish(self, command: Park | FailEffect) -> None:
+        """What was said of effects on their way is durable."""
+        match command:
             case Park(effects, _, run_id):
                 # The wake-up for these effects is durable: their causes may be acknowledged.
                 for effect_id in effects:
-                    self._engine.outbox.release_causes(self._shipping.durable_id(run_id or "", effect_id))
+                    self._engine.outbox.release_causes(effect_message_id(run_id or "", *effect_id))
             case FailEffect(effect_id, _, run_id):
-                self._engine.outbox.forget(self._shipping.durable_id(run_id or "", effect_id))
-        cause.done()
+                self._engine.outbox.forget(effect_message_id(run_id or "", *effect_id))

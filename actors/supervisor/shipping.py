@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -26,8 +27,11 @@ from dalsegno.actors.workflow_actor.effects import (
 )
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
+from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
+
+_why_not = lru_cache(maxsize=1024)(why_not_task_queue)
 
 
 class Engine(Protocol):
@@ -46,9 +50,6 @@ class Shipping:
     def __init__(self, engine: Engine, json_task_queues: frozenset[str]) -> None:
         self._engine = engine
         self._json_task_queues = json_task_queues
-
-    def durable_id(self, run_id: str, effect_id: EffectID) -> str:
-        return translate.durable_message_id(run_id, effect_id)
 
     def of_entry(self, entry: Entry) -> list[Shipment]:
         """What may leave now that the entry is durable."""
@@ -74,9 +75,9 @@ class Shipping:
         content_type = None
         if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
             content_type = JSON
-        message_id = self.durable_id(run_id, effect_id)
+        message_id = effect_message_id(run_id, *effect_id)
         unsendable = None
-        why_not = why_not_task_queue(effect.task_queue) if isinstance(effect, TaskEffect) else None
+        why_not = _why_not(effect.task_queue) if isinstance(effect, TaskEffect) else None
         try:
             if why_not is not None:
                 raise InvalidMessageError(f"the name of its task queue {why_not}")
@@ -98,7 +99,7 @@ class Shipping:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
         leaving_now = {shipment.key for shipment in shipments}
         for effect_id, effect in entry.actor.instance.outstanding():
-            message_id = self.durable_id(effect.run_id, effect_id)
+            message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id in leaving_now:
                 continue
             waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
@@ -109,7 +110,7 @@ class Shipping:
         """A wake-up sends what no message holds and nobody has confirmed."""
         leaving_now = {shipment.key for shipment in shipments}
         for effect_id, effect in entry.actor.instance.unheld_due(self._engine.now()):
-            message_id = self.durable_id(effect.run_id, effect_id)
+            message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
                 continue
             shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
@@ -158,7 +159,7 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
             return translate.answer_message_id(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
         case GrantEffect() | CancelTaskEffect():
             what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
-            return translate.derived_message_id(
+            return derived_message_id(
                 effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), what
             )
         case TaskEffect():

@@ -106,7 +106,7 @@ class StandingIn:
         pause = (halted.retry_at - self._engine.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)
         for cause in self._wards.anew((*causes, *waiting)):
-            stand_in.actor_ref.tell(cause)
+            stand_in.post(cause)
 
     def instead_of(self, workflow_id: str) -> StandIn | None:
         """Who is to be asked for while it is not tried; None if it may be."""
@@ -211,7 +211,7 @@ class StandingIn:
 
     def committed(self, actor: WorkflowActor) -> None:
         """What it did is durable."""
-        if isinstance(actor, StandIn):
+        if type(actor) is StandIn:  # isinstance would go through the ABC that all actors are, for each commit
             self._kept(actor)
         elif self._is_called_halted(actor) and actor.workflow_id not in self._mail_left:
             self._well(actor)

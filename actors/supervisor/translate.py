@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
-from uuid import uuid5
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +22,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode, reply_address, spoken_by
-from dalsegno.broker.protocol.ids import MESSAGE_NAMESPACE, effect_message_id, run_id
+from dalsegno.broker.protocol.ids import derived_message_id, run_id
 from dalsegno.errors import InvalidMessageError
 
 CLIENT_COMMANDS = (
@@ -150,23 +150,19 @@ def _client_command(body: wire.WireMessage, message: Message) -> core.Command | 
             return None
 
 
+@lru_cache(maxsize=1024)
+def _to_task_queue(name: str) -> Address:
+    return Address("", topology.task_queue(name), name)
+
+
 def address_of(effect: Effect) -> Address:
     match effect:
         case TaskEffect():
-            return Address("", topology.task_queue(effect.task_queue), effect.task_queue)
+            return _to_task_queue(effect.task_queue)
         case GrantEffect() | CancelTaskEffect():
             return Address("", effect.worker)
         case ResultEffect() | AnswerEffect():
             return Address("", effect.caller.reply_to)
-
-
-def durable_message_id(run: str, effect_id: tuple[int, int]) -> str:
-    return effect_message_id(run, *effect_id)
-
-
-def derived_message_id(*parts: str) -> str:
-    """The same parts give the same ID: whatever is sent again is the same message."""
-    return str(uuid5(MESSAGE_NAMESPACE, "\0".join(parts)))
 
 
 def answer_message_id(caller: core.Caller, message_id: str | None, kind: str) -> str:

@@ -38,6 +38,10 @@ class Waiters:
         others = [w for w in self._waiters.get(workflow_id, ()) if w.caller != waiter.caller]
         self._waiters[workflow_id] = [*others, waiter]
 
+    @property
+    def any(self) -> bool:
+        return bool(self._waiters)
+
     def of(self, workflow_id: str) -> list[Waiter]:
         return self._waiters.get(workflow_id, [])
 
@@ -104,9 +108,10 @@ class Outcomes:
     def tell(self, entry: Entry) -> None:
         """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
         actor = entry.actor
-        if say(entry):
+        if (entry.opened or entry.changed) and say(entry):
             self.tell_suspended(actor)
-        self._maybe_tell(actor)
+        if self.waiters.any:
+            self._maybe_tell(actor)
 
     def tell_suspended(self, actor: WorkflowActor) -> None:
         """Its run is: who waits for its result is told."""

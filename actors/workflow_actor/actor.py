@@ -108,7 +108,7 @@ class WorkflowActor(LightActor):
         return self._seen_unread and self.stored_run_id is None
 
     def is_ready(self) -> bool:
-        if self._instance is None or self.is_busy:
+        if self._instance is None or self._asked is not None or self._rebuilding is not None:
             return False
         return not (self.one_by_one and self.in_round)
 
@@ -129,7 +129,7 @@ class WorkflowActor(LightActor):
         self.in_round = False
         self._current = None
         if self.one_by_one:
-            self.one_by_one = not self.actor_inbox.empty()
+            self.one_by_one = bool(self.actor_inbox)
             self._reschedule()
 
     def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
@@ -178,8 +178,8 @@ class WorkflowActor(LightActor):
     def unhandled(self) -> list[Cause]:
         """Empty the mailbox: what a successor has to handle."""
         causes = []
-        while not self.actor_inbox.empty():
-            causes.append(self.actor_inbox.get().message)
+        while self.actor_inbox:
+            causes.append(self.actor_inbox.popleft())
         return causes
 
     def on_receive(self, message: Any) -> None:
@@ -201,7 +201,8 @@ class WorkflowActor(LightActor):
         if isinstance(command, AwaitOutcome):
             self._parent.wait_for_outcome(self, cause, command)
             return
-        if self._may_have_struck(cause) or self._is_refused_for_strikes(cause):
+        concerns_strikes = isinstance(command, Start | Query | Resume)
+        if concerns_strikes and (self._may_have_struck(cause) or self._is_refused_for_strikes(cause)):
             return
         if self._must_rebuild_in_slices(cause):
             self._put_back(cause)
@@ -209,17 +210,19 @@ class WorkflowActor(LightActor):
             self._rebuilding_for = replay_mark_of(cause, instance)
             self._parent.rebuild_later(self)
             return
-        self._prepare(cause)
-        if isinstance(command, Query) and self._is_refused_for_strikes(cause):
-            return  # now that it is known whose query it is
-        self._watch.enter(self._run_id_of(cause), mark_of(cause, instance))
+        run_id = instance.run_id or ""
+        if concerns_strikes:
+            run_id = self._prepare(cause) or run_id
+            if isinstance(command, Query) and self._is_refused_for_strikes(cause):
+                return  # now that it is known whose query it is
+        held = cause.held
+        self._watch.enter(run_id, mark_of(cause, instance))
         try:
-            activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
+            activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=held)
         finally:
             self._watch.leave()
-        if cause.held and any(activation.stale for activation in activations):
-            answers = [effect for activation in activations for _, effect in activation.effects]
-            self._parent.came_again(self, cause, answers)
+        if held and len(activations) == 1 and activations[0].stale:  # several are a start's
+            self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
             self._parent.activated(self, cause, activations)
 
@@ -263,22 +266,17 @@ class WorkflowActor(LightActor):
             finally:
                 self._watch.leave()
 
-    def _run_id_of(self, cause: Cause) -> str:
-        """The run whose code may run now."""
-        command = cause.command
-        if isinstance(command, Start) and self.instance.is_opened_by(command):
-            return command.run_id
-        return self.instance.run_id or ""
-
-    def _prepare(self, cause: Cause) -> None:
-        """What user code does for it that is not to be blamed on it."""
+    def _prepare(self, cause: Cause) -> str | None:
+        """What user code does for it that is not to be blamed on it. The run that it begins, if it may."""
         command, instance = cause.command, self.instance
         if isinstance(command, Query) and instance.must_rebuild_for(command):
             self._rebuild_at_once(replay_mark_of(cause, instance))
         elif isinstance(command, Start) and instance.is_opened_by(command):
             self._let_go()  # of the run whose place it takes
+            return command.run_id
         elif isinstance(command, Resume) and self.struck.queries and not self.struck.causes:
             self.begin_with_a_clean_record()
+        return None
 
     def _rebuild_at_once(self, mark: str) -> None:
         """What fails is told by the activation."""
@@ -322,7 +320,7 @@ class WorkflowActor(LightActor):
         """Go on; a start that has struck is recorded without running its code, and its run suspended then."""
         if self._asked != STRIKES:
             return
-        start: Cause = self.actor_inbox.get().message
+        start: Cause = self.actor_inbox.popleft()
         command = start.command
         assert isinstance(command, Start)
         self._strikes_known = command.run_id
@@ -347,8 +345,9 @@ class WorkflowActor(LightActor):
     def _must_rebuild_in_slices(self, cause: Cause) -> bool:
         if isinstance(cause.command, Suspend | Terminate):  # they keep the code from running
             return False
-        state = self.instance.state
-        return state is not None and not self.instance.has_program and len(state.log) > LONG_LOG
+        instance = self.instance
+        state = instance.state
+        return state is not None and len(state.log) > LONG_LOG and not instance.has_program
 
     def _was_seen(self, cause: Cause) -> bool:
         key = _key_of(cause)
@@ -401,7 +400,7 @@ class WorkflowActor(LightActor):
         self.actor_inbox.put_back(cause)
 
     def _reschedule(self) -> None:
-        if not self.actor_inbox.empty():
+        if self.actor_inbox:
             self.dispatcher.schedule(self)
 
 

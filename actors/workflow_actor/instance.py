@@ -213,6 +213,14 @@ class Instance:
         state = self._workings.state
         return state is not None and self._workings.confirmations.has_unconfirmed(state)
 
+    @property
+    def is_over(self) -> bool:
+        """The last run has ended, and all that it let out is confirmed."""
+        state = self._workings.state
+        if state is None or state.outcome is None:
+            return False
+        return not self._workings.confirmations.has_unconfirmed(state)
+
     def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
         """Those of them that no message holds and whose time has come: what a wake-up sends."""
         return [] if self.state is None else self._workings.confirmations.unheld_due(self.state, now)

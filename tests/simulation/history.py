@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from dalsegno.actors.supervisor.translate import durable_message_id
 from dalsegno.actors.workflow_actor import events as e
 from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
 
@@ -97,7 +97,7 @@ class History:
             case e.SignalReceived():
                 run.signals += 1
             case e.EffectsParked(run_id, effects) | e.EffectsDropped(run_id, effects):
-                self.let_go.update(durable_message_id(run_id, effect) for effect in effects)
+                self.let_go.update(effect_message_id(run_id, *effect) for effect in effects)
             case e.RunClosed():
                 run.closed += 1
                 if run.closed > 1:

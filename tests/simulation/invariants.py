@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dalsegno.actors.supervisor.translate import durable_message_id
 from dalsegno.actors.workflow_actor.effects import (
     CancelTaskEffect,
     Effect,
@@ -22,6 +21,7 @@ from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.persistence.port import InstanceWrite, JournalRow, LeaseRow
 from tests.simulation.history import History, Violation
@@ -110,7 +110,7 @@ class Invariants:
             if isinstance(event, EffectsDropped):
                 forgotten.extend((event.run_id, effect) for effect in event.effects)
         for run_id, effect in forgotten:
-            message_id = durable_message_id(run_id, effect)
+            message_id = effect_message_id(run_id, *effect)
             if message_id not in self._settled and message_id not in self._unsendable:
                 raise Violation("I7", f"effect {effect} of run {run_id} is forgotten, but was never confirmed")
 
@@ -149,7 +149,7 @@ class Invariants:
             raise Violation("I11", f"{cause} of {workflow_id} made an effect that nothing will send again")
 
     def _note_effect(self, run_id: str, effect_id: EffectID, effect: Effect) -> None:
-        message_id = durable_message_id(run_id, effect_id)
+        message_id = effect_message_id(run_id, *effect_id)
         self._effects.setdefault((run_id, effect_id[0]), []).append((message_id, effect))
 
     def stored_state(self, workflow_id: str, *, from_the_first: bool = False) -> WorkflowState | None:

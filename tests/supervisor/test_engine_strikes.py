@@ -67,7 +67,7 @@ def test_it_stays_suspended_if_the_host_dies_before_it_has_said_so() -> None:
     world.engine.strikes_found(0, "w", world.database.strikes[RUN])
     actor = world.engine.partitions[0].peek("w")
     assert actor is not None
-    actor.actor_inbox._envelopes.pop()  # the second word, lost with the host
+    actor.actor_inbox.pop()  # the second word, lost with the host
     world.run()
     world.committed()
     world.lose_channel()
