@@ -43,9 +43,10 @@ def begin(shell: Shell) -> None:
         ("d-1", "Declined", "--wait"),
         ("u-1", "Unheard"),
         ("p-1", "Patient"),
-        ("s-1", "Slow", "--input", "3600"),
+        ("s-1", "Slow"),
     ):
-        shell.run("workflow", "start", type_, "--id", id_, *rest)
+        done = shell.run("workflow", "start", type_, "--id", id_, *rest)
+        assert done.exit_code == (FAILED if id_ == "d-1" else DONE), done.err
     until(lambda: "worker" in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work")
 
 
