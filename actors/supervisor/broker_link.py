@@ -40,6 +40,9 @@ RETRY_SECONDS = (0.2, 1.5)
 WATCH_SECONDS = 10.0
 """Between two looks at consumers that may be starved; the second look decides."""
 
+REBUILD_SECONDS = 0.3
+"""Between the news that the namespace was declared anew and the rebuilding of all consumers."""
+
 CHANNELS_BESIDE = 8
 """What a session's connection needs beside one channel for each partition, which a host may all have: the
 queues that every host serves, questions, declarations, and what is closing while its successor opens."""
@@ -110,6 +113,7 @@ class BrokerLink:
         self._consumers: dict[int, tuple[Channel, Consumer]] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._services: dict[str, Service] = {}
+        self._rebuilding: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
         self._stopping = False
@@ -132,11 +136,23 @@ class BrokerLink:
         self._namespace.mend()
 
     def _namespace_declared(self) -> None:
-        """A queue that is deleted and declared again at once may keep a consumer that is never given anything,
-        and never told so: every consumer is rebuilt."""
-        for channel, consumer in list(self._consumers.values()):
-            self._spawn(self._rebuild(channel, consumer, "the namespace was declared anew"))
+        self.rebuild_consumers()
         self._listener.namespace_declared()
+
+    def rebuild_consumers(self) -> None:
+        """The namespace was declared anew, here or by another host. A queue that is deleted and declared again
+        at once may keep a consumer that is never given anything, and never told so: all are rebuilt, once for
+        all hosts that say so within a moment."""
+        if self._rebuilding is None or self._rebuilding.done():
+            self._rebuilding = self._spawn(self._rebuild_all())
+
+    async def _rebuild_all(self) -> None:
+        await asyncio.sleep(REBUILD_SECONDS)
+        reason = "the namespace was declared anew"
+        for channel, consumer in list(self._consumers.values()):
+            await self._rebuild(channel, consumer, reason)
+        for service in list(self._services.values()):
+            await self._quietly(service.rebuild(reason))
 
     async def _rebuild(self, channel: Channel, consumer: Consumer, reason: str) -> None:
         await self._quietly(consumer.close())
@@ -346,23 +362,31 @@ class BrokerLink:
     async def _watch_deliveries(self, session: Session) -> None:
         """Rebuild a consumer that is given nothing although its queue has messages. It happens that a broker
         forgets whom it was to deliver to (a lost cancellation, a defect of single active consumers)."""
-        suspects: dict[Channel, int] = {}
+        reason = "it was given nothing although its queue has messages"
+        suspects: dict[Channel | Service, int] = {}
         while self._session is session:
             await asyncio.sleep(WATCH_SECONDS)
             before, suspects = suspects, {}
             for channel, consumer in list(self._consumers.values()):
-                if channel.window.open or not await self._has_messages(session, channel.partition):
+                queue = topology.partition_queue(self._generation, channel.partition)
+                if channel.window.open or not await self._has_messages(session, queue):
                     continue
                 if before.get(channel) == channel.window.last_delivered:
-                    await self._rebuild(
-                        channel, consumer, "it was given nothing although its queue has messages"
-                    )
+                    await self._rebuild(channel, consumer, reason)
                 else:
                     suspects[channel] = channel.window.last_delivered
+            for service in list(self._services.values()):
+                last = service.last_delivered
+                if last is None or not await self._has_messages(session, service.name):
+                    continue
+                if before.get(service) == last == service.last_delivered:
+                    await self._quietly(service.rebuild(reason))
+                else:
+                    suspects[service] = last
 
-    async def _has_messages(self, session: Session, number: int) -> bool:
+    async def _has_messages(self, session: Session, queue: str) -> bool:
         try:
-            return bool(await session.queue_depth(topology.partition_queue(self._generation, number)))
+            return bool(await session.queue_depth(queue))
         except DalsegnoError:
             return False  # the session is ending, or the broker is too busy to tell
 

@@ -16,6 +16,7 @@ from dalsegno._log import get_logger
 from dalsegno.actors.supervisor import stored_answers, translate
 from dalsegno.actors.supervisor.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.supervisor.services import Acknowledger
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
@@ -23,7 +24,7 @@ from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import Caller, WakeUp
 from dalsegno.actors.workflow_actor.history import event_types, events_for_people
 from dalsegno.broker import topology
-from dalsegno.broker.port import Consumer, Delivery
+from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
 from dalsegno.broker.protocol.ids import derived_message_id
@@ -41,7 +42,7 @@ class ServiceOrigin:
 
     __slots__ = ("_consumer", "_tag")
 
-    def __init__(self, consumer: Consumer, tag: int) -> None:
+    def __init__(self, consumer: Acknowledger, tag: int) -> None:
         self._consumer = consumer
         self._tag = tag
 
@@ -72,7 +73,7 @@ class Control:
 
     # --- the control queue ----------------------------------------------------------------------------------
 
-    def on_request(self, delivery: Delivery, consumer: Consumer) -> None:
+    def on_request(self, delivery: Delivery, consumer: Acknowledger) -> None:
         cause = Cause(WakeUp(), name="control", origin=ServiceOrigin(consumer, delivery.tag))
         message = delivery.message
         try:
@@ -166,7 +167,7 @@ class Control:
 
     # --- dead tasks ---------------------------------------------------------------------------------------
 
-    def on_dead_task(self, delivery: Delivery, consumer: Consumer) -> None:
+    def on_dead_task(self, delivery: Delivery, consumer: Acknowledger) -> None:
         """A task that came back more often than the broker hands one out: its workflow decides whether the
         attempt has failed (workers that died), or not (a network that flapped).
 

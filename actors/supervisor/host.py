@@ -344,6 +344,7 @@ class Host(Lookups):
 
     def namespace_declared(self) -> None:
         contained(self._escaped, self.engine.outbox.namespace_declared)
+        self._tell_peers(wire.NamespaceDeclared(host_id=self._host_id))
 
     def channel_opened(self, channel: Channel) -> None:
         contained(self._escaped, self.engine.channel_opened, channel)

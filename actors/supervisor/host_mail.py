@@ -1,5 +1,5 @@
 """What hosts tell one another, by a queue for each: that one has joined, has released partitions, or has found
-a task queue deleted."""
+something deleted at the broker."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from dalsegno.actors.supervisor.broker_link import BrokerLink
 from dalsegno.actors.supervisor.fail_stop import Escaped, guarded
 from dalsegno.actors.supervisor.host_supervisor import Hurry, Offered
 from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.supervisor.services import Acknowledger
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.translate import Address
 from dalsegno.broker import topology
-from dalsegno.broker.port import Consumer, Delivery, Queue, Topology
+from dalsegno.broker.port import Delivery, Queue, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import InvalidMessageError
@@ -53,7 +54,7 @@ class HostMail:
         address = Address("", topology.host_queue(host_id))
         self._outbox.send([Shipment(encode(message, message_id=str(uuid4())), address)])
 
-    def _on_message(self, delivery: Delivery, consumer: Consumer) -> None:
+    def _on_message(self, delivery: Delivery, consumer: Acknowledger) -> None:
         consumer.acknowledge(delivery.tag)
         try:
             body = decode(delivery.message)
@@ -65,6 +66,8 @@ class HostMail:
                 self._heard(Offered(body.host_id, body.partitions))
             case wire.HostJoined():
                 self._heard(Hurry())
+            case wire.NamespaceDeclared():
+                self._link.rebuild_consumers()
             case wire.TaskQueueLost():
                 self._task_queue_lost(body.task_queue)
             case _:

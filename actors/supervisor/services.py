@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.state_log import StateLog
 from dalsegno.broker.port import Consumer, Delivery, Session, Topology
 from dalsegno.errors import DalsegnoError
 
-OnService = Callable[[Delivery, Consumer], None]
+log = get_logger()
 
 PREFETCH = 20
 AGAIN_SECONDS = 1.0
+
+
+class Acknowledger(Protocol):
+    """The part of broker.port.Consumer that whoever takes deliveries needs."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def acknowledge(self, tag: int) -> None: ...
+
+
+OnService = Callable[[Delivery, Acknowledger], None]
 
 
 class Service:
@@ -24,7 +38,7 @@ class Service:
         self._topology = topology
         self._on_delivery = on_delivery
         self._said = said
-        self._consumer: Consumer | None = None
+        self._sitting: _Sitting | None = None
         self._session: Session | None = None
 
     async def serve(self, session: Session) -> None:
@@ -32,27 +46,67 @@ class Service:
         declared anew."""
         self._session = session
         while self._session is session and session.is_open:
-            closed = asyncio.Event()
+            sitting = _Sitting(self._on_delivery)
             try:
                 await session.declare(self._topology)
-                self._consumer = await session.open_consumer(
+                sitting.consumer = await session.open_consumer(
                     self.name,
                     prefetch=PREFETCH,
-                    on_delivery=self._deliver,
-                    on_closed=lambda _, e=closed: e.set(),  # type: ignore[misc]
+                    on_delivery=sitting.deliver,
+                    on_closed=lambda _, s=sitting: s.closed.set(),  # type: ignore[misc]
                 )
+                self._sitting = sitting
                 self._said.well("queue_consumed_again", self.name)
-                await closed.wait()
+                await sitting.closed.wait()
             except DalsegnoError as error:
                 self._said.trouble("queue_not_consumed", self.name, str(error))
             await asyncio.sleep(AGAIN_SECONDS)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        assert self._consumer is not None, "no callback comes before the consumer is returned"
-        self._on_delivery(delivery, self._consumer)
+    @property
+    def last_delivered(self) -> int | None:
+        """The number of what was delivered last, when nothing is unacknowledged; None when it does not wait for
+        anything."""
+        sitting = self._sitting
+        return None if sitting is None or not sitting.is_idle else sitting.delivered
+
+    async def rebuild(self, reason: str) -> None:
+        """The consumer may be deaf: another takes its place."""
+        sitting = self._sitting
+        if sitting is not None and sitting.consumer is not None and not sitting.closed.is_set():
+            log.warning("consumer_rebuilt", queue=self.name, reason=reason)
+            await sitting.consumer.close()
+            sitting.closed.set()
 
     async def stop(self) -> None:
         """Consume it no more, and delete it: nobody else ever reads it."""
         session, self._session = self._session, None
         if session is not None and session.is_open:
             await session.delete_queue(self.name)
+
+
+class _Sitting:
+    """One consumer, from its opening to its end."""
+
+    def __init__(self, on_delivery: OnService) -> None:
+        self._on_delivery = on_delivery
+        self.consumer: Consumer | None = None
+        self.closed = asyncio.Event()
+        self.delivered = 0
+        self._acknowledged = 0
+
+    def deliver(self, delivery: Delivery) -> None:
+        self.delivered += 1
+        self._on_delivery(delivery, self)
+
+    @property
+    def is_open(self) -> bool:
+        return self.consumer is not None and self.consumer.is_open
+
+    @property
+    def is_idle(self) -> bool:
+        return self.is_open and self.delivered == self._acknowledged
+
+    def acknowledge(self, tag: int) -> None:
+        if self.consumer is not None:
+            self._acknowledged += 1
+            self.consumer.acknowledge(tag)

@@ -433,3 +433,10 @@ class TaskQueueLost(WireMessage, frozen=True, kw_only=True):
 
     TYPE = "host.task_queue_lost"
     task_queue: Name
+
+
+class NamespaceDeclared(WireMessage, frozen=True, kw_only=True):
+    """A host to the others: something of the namespace was deleted. It is there again."""
+
+    TYPE = "host.namespace_declared"
+    host_id: Name

@@ -28,6 +28,7 @@ KNOWN = frozenset(vector["type"] for vector in vectors.MESSAGES)
 FOR_WORKFLOWS = frozenset(
     kind for kind in KNOWN if kind.startswith(("workflow.", "activity.")) and kind != "activity.task"
 ) - {"activity.grant", "activity.cancel"}
+HOST_NEWS = frozenset(("host.released", "host.joined", "host.task_queue_lost", "host.namespace_declared"))
 FORWARDED = frozenset(("workflow.describe", "workflow.query"))
 
 
@@ -48,7 +49,7 @@ def _wanted(queue: str) -> frozenset[str]:
     return {
         "partition": FOR_WORKFLOWS | {"partition.marker"},
         "worker": frozenset(("activity.grant", "activity.cancel")),
-        "host": frozenset(("host.released", "host.joined", "host.task_queue_lost")),
+        "host": HOST_NEWS,
     }[kind]
 
 

@@ -49,7 +49,7 @@ async def test_a_request_that_cannot_be_answered_now_is_not_held(error: Exceptio
     outbox = Outbox(shell, shell)
     store: Any = BrokenStore(error)
     control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
-    control.on_request(_delivery(1, wire.ListWorkflows()), consumer)  # type: ignore[arg-type]
+    control.on_request(_delivery(1, wire.ListWorkflows()), consumer)
     for _ in range(10):
         await asyncio.sleep(0)
     assert consumer.acknowledged == [1]
@@ -63,7 +63,7 @@ async def test_two_clients_with_the_same_message_id_are_both_answered() -> None:
     store: Any = BrokenStore(ZeroDivisionError())
     control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
     for tag, workflow_id in enumerate(("w", "other", "w"), 1):
-        control.on_request(_delivery(tag, wire.QueryWorkflow(workflow_id=workflow_id, name="q")), consumer)  # type: ignore[arg-type]
+        control.on_request(_delivery(tag, wire.QueryWorkflow(workflow_id=workflow_id, name="q")), consumer)
     passed_on = []
     while shell.published:
         batch = shell.take()
@@ -86,7 +86,7 @@ async def test_a_dead_task_is_a_failed_attempt_unless_it_was_never_granted(
     control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
     task = replace(TASK, acknowledge=acknowledge)
     dead = replace(encode(task, message_id="t"), headers={"x-delivery-count": 21, "x-death": "[...]"})
-    control.on_dead_task(Delivery(dead, 1, False, "dalsegno.dead", "tasks"), consumer)  # type: ignore[arg-type]
+    control.on_dead_task(Delivery(dead, 1, False, "dalsegno.dead", "tasks"), consumer)
     for queue in shell.declared:
         outbox.task_queue_declared(queue)
     (outgoing,) = shell.take()
@@ -180,7 +180,7 @@ async def test_a_history_comes_in_pages_that_a_message_can_carry(
             _delivery(tag, body).message, body=encode(body, message_id="m", content_type=content_type).body
         )
         asked = replace(asked, content_type=content_type, message_id=f"m{tag}")
-        control.on_request(Delivery(asked, tag, False, "", "dalsegno.control"), consumer)  # type: ignore[arg-type]
+        control.on_request(Delivery(asked, tag, False, "", "dalsegno.control"), consumer)
         for _ in range(10):
             await asyncio.sleep(0)
         (outgoing,) = shell.take()

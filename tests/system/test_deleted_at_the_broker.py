@@ -10,6 +10,8 @@ import pika.exceptions  # type: ignore[import-untyped]
 import pytest
 
 from dalsegno import Client
+from dalsegno.broker.rabbitmq.declare import queue_arguments
+from dalsegno.broker.topology import control_queue
 from examples.orders import OrderWorkflow
 from examples.orders.models import OrderStatus
 from tests.system.conftest import SERVERS, StackFactory
@@ -19,11 +21,12 @@ from tests.system.stack import Stack, until
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.postgres]
 
 PARTITIONS = 16
+CONTROL_ARGUMENTS = queue_arguments(control_queue())
 
 
 @pytest.fixture(scope="module")
 def stack(stack_on: StackFactory) -> Iterator[Stack]:
-    with stack_on(SERVERS, modules=["examples.orders"]) as stack:
+    with stack_on(SERVERS, modules=["examples.orders"], hosts=2) as stack:
         yield stack
 
 
@@ -47,6 +50,12 @@ def exists(stack: Stack, *, queue: str | None = None, exchange: str | None = Non
         return False
 
 
+def consumers(stack: Stack, queue: str) -> int:
+    with pika.BlockingConnection(pika.URLParameters(stack.broker)) as connection:
+        count: int = connection.channel().queue_declare(queue, passive=True).method.consumer_count
+        return count
+
+
 async def orders_complete(client: Client, name: str) -> None:
     """One for each partition, most likely."""
     for number in range(2 * PARTITIONS):
@@ -60,7 +69,8 @@ async def test_a_deleted_exchange_is_declared_anew_with_all_its_bindings(stack: 
     delete(stack, exchange=exchange)
     await until(lambda: exists(stack, exchange=exchange), f"{exchange} is there again")
     await until(
-        lambda: stack.hosts[0].log.count("namespace_declared_anew") > 0, "the host has mended all of it"
+        lambda: any("namespace_declared_anew" in host.log for host in stack.hosts),
+        "a host has mended all of it",
     )
     async with stack.client() as client:
         await orders_complete(client, exchange)
@@ -83,4 +93,13 @@ async def test_deleted_control_and_dead_letter_queues_are_declared_anew_and_cons
     for queue in queues:
         await until(lambda queue=queue: exists(stack, queue=queue), f"{queue} is there again")
     async with stack.client() as client:
-        assert [host.host_id for host in await client.hosts()] == [stack.hosts[0].host_id]
+        assert {host.host_id for host in await client.hosts()} == {host.host_id for host in stack.hosts}
+
+
+async def test_both_hosts_consume_a_control_queue_that_was_deleted_and_declared_again_at_once(
+    stack: Stack,
+) -> None:
+    delete(stack, queue="dalsegno.control")
+    with pika.BlockingConnection(pika.URLParameters(stack.broker)) as connection:
+        connection.channel().queue_declare("dalsegno.control", durable=True, arguments=CONTROL_ARGUMENTS)
+    await until(lambda: consumers(stack, "dalsegno.control") == len(stack.hosts), "both consume it")

@@ -113,6 +113,8 @@ class FakeSession:
         self.broker = broker
         self.name = name
         self.is_open = True
+        self.is_blocked = False
+        self.channel_max = None
         self._on_closed = on_closed
         self._channels: list[FakeConsumer | FakePublisher] = []
         self._own_queues: list[str] = []
