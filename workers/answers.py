@@ -86,7 +86,7 @@ def canceled(task: ActivityTask) -> Message:
     )
 
 
-def started(task: ActivityTask, worker_queue: str) -> Message:
+def started(task: ActivityTask, worker_queue: str, *, alone: bool = False) -> Message:
     return _encode(
         ActivityStarted(
             workflow_id=task.workflow_id,
@@ -95,8 +95,10 @@ def started(task: ActivityTask, worker_queue: str) -> Message:
             attempt=task.attempt,
             token=task.token,
             worker=worker_queue,
+            alone=alone,
         ),
         worker_queue,
+        *(["alone"] if alone else []),
     )
 
 

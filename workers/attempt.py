@@ -70,6 +70,7 @@ class Attempt:
     """Everything runs on the loop, but for the heartbeats of sync activities."""
 
     __slots__ = (
+        "_alone",
         "_announced",
         "_ask_again",
         "_bench",
@@ -81,13 +82,17 @@ class Attempt:
         "_receipts",
         "_stop",
         "_timer",
+        "running_since",
         "state",
         "task",
     )
 
-    def __init__(self, task: ActivityTask, bench: Bench, owner: Owner) -> None:
+    def __init__(self, task: ActivityTask, bench: Bench, owner: Owner, *, alone: bool = False) -> None:
+        """`alone`: late work beside which nothing else begins until `end_alone`."""
         self.task = task
         self.state = State.NEW
+        self.running_since: float | None = None
+        """Since when its code runs, on the loop's clock."""
         self._bench = bench
         self._owner = owner
         self._receipts: list[Receipt] = []
@@ -98,7 +103,8 @@ class Attempt:
         self._ask_again: Backoff | None = None
         self._stop: Stop | None = None
         self._granted = False
-        self._announced = False
+        self._alone = alone
+        self._announced = alone
         self._notice_in_flight = False
 
     @property
@@ -118,6 +124,10 @@ class Attempt:
         elif self.early:
             self._move(State.ASKING)
             self._ask()
+        elif self._alone:
+            self._move(State.ASKING)
+            self._timer = self._bench.loop.call_later(self._bench.timing.alone_patience, self._run_alone)
+            self._notify()
         else:
             self._run()
 
@@ -134,14 +144,15 @@ class Attempt:
             return
         self._stop_timer()
         if granted:
-            self._granted = True
-            self._acknowledge()
+            if self.early:
+                self._granted = True
+                self._acknowledge()
             if self.state is State.ASKING:
                 self._run()
             else:
                 self._owner.attempt_granted(self)
         else:
-            log.info("activity_not_granted", **self._described)
+            log.info("activity_not_granted", **self.described)
             self._acknowledge()
             self._leave_slot(State.SETTLED)
             self._owner.attempt_over(self)
@@ -164,6 +175,20 @@ class Attempt:
                 self._notify()
             if self._heartbeat is not None:
                 self._heartbeat.send_again()
+
+    def on_session_lost(self) -> None:
+        """The tasks are delivered again, to whomever: this one stays here unless it was not begun."""
+        if self.state is State.ASKING and not self.early:
+            self._release()
+
+    def say_again(self) -> None:
+        """It asks to run alone, or does: nobody is to take it for dead."""
+        self._notify()
+
+    def end_alone(self) -> None:
+        """Others may begin beside it: from now on it need not be what the worker dies of."""
+        self._alone = False
+        self._post(answers.started(self.task, self._bench.worker_queue), keep=False, on_settled=None)
 
     def shut_down(self) -> None:
         """The worker does not want to wait any longer: ask the code to stop."""
@@ -215,13 +240,20 @@ class Attempt:
         if not self._notice_in_flight:
             self._notice_in_flight = True
             self._post(
-                answers.started(self.task, self._bench.worker_queue), keep=False, on_settled=self._on_noticed
+                answers.started(self.task, self._bench.worker_queue, alone=self._alone),
+                keep=False,
+                on_settled=self._on_noticed,
             )
 
     def _on_noticed(self, confirmed: bool) -> None:
         self._notice_in_flight = False
 
     # --- running -----------------------------------------------------------------------------------------
+
+    def _run_alone(self) -> None:
+        """Late work may run without the engine's leave."""
+        self._timer = None
+        self._run()
 
     def _run(self) -> None:
         self._move(State.RUNNING)
@@ -249,6 +281,7 @@ class Attempt:
         self._execution.start()
 
     def _on_begun(self) -> None:
+        self.running_since = self._bench.loop.time()
         timeout = self.task.start_to_close
         deadline = None if timeout is None else timeout / MICROSECONDS_PER_SECOND
         loop, started_after = self._bench.loop, self._bench.timing.started_after
@@ -327,7 +360,7 @@ class Attempt:
     def _fail(self, error: BaseException) -> None:
         self._flush_heartbeat()
         failure = to_failure(error)
-        log.warning("activity_failed", error=class_name(error), reason=failure.message[:500], **self._described)
+        log.warning("activity_failed", error=class_name(error), reason=failure.message[:500], **self.described)
         self._report(answers.failed(self.task, failure))
 
     def _report(self, outcome: Message) -> None:
@@ -373,7 +406,7 @@ class Attempt:
             self._timer = None
 
     @property
-    def _described(self) -> dict[str, str | int]:
+    def described(self) -> dict[str, str | int]:
         task = self.task
         return {
             "workflow_id": task.workflow_id,

@@ -6,6 +6,9 @@ early:  NEW -> ASKING -> RUNNING -> REPORTING -> SETTLED    acknowledged when th
                  v          v
               SETTLED    RELEASED                           refused; given back when the worker shuts down
 
+Late work that runs alone (`suspects`) asks, too; it is acknowledged as other late work, and given back when the
+session is lost before it began.
+
 A grant that does not come must not keep a slot, nor may an attempt run without one when it comes after all:
 
         ASKING -> UNANSWERED -> RUNNING

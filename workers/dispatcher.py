@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple, Protocol
+from itertools import chain
+from typing import Protocol
 
 import msgspec
 
@@ -22,6 +23,7 @@ from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt, Bench
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
 from dalsegno.workers.outbox import Letter, Outbox
+from dalsegno.workers.suspects import Suspects, Waiting, is_suspect
 
 log = get_logger("dalsegno.worker")
 
@@ -37,14 +39,6 @@ FULL_HINT = "other early tasks keep their slots until their grants come, or thes
 
 AttemptName = tuple[str, str, int]
 AttemptKey = tuple[AttemptName, bytes]
-
-
-class Waiting(NamedTuple):
-    """A task that was delivered and not begun."""
-
-    task: ActivityTask
-    receipt: Receipt
-    since: float
 
 
 class Listener(Protocol):
@@ -89,6 +83,7 @@ class Dispatcher:
         delivered again. No more can come back than were unacknowledged at once."""
         self._unreadable: dict[tuple[str | None, bytes], list[Receipt]] = {}
         self._backlog: deque[Waiting] = deque()
+        self._suspects = Suspects(bench.loop, bench.timing, self._begin_waiting)
         self._beginning = False
         self._draining = False
         self._none_left = asyncio.Event()
@@ -103,11 +98,17 @@ class Dispatcher:
         except InvalidMessageError as error:
             self._dead_letter(delivery, receipt, error.reason)
             return
-        key = (task.run_id, task.activity_id, task.attempt), task.token
-        if delivery.redelivered and key in self._settled:
+        if self._joins(task, receipt):
+            return
+        settled = (_name_of(task), task.token) in self._settled
+        if settled and delivery.redelivered:
             receipt.acknowledge()
-        elif self._has_room or key in self._attempts:
-            self._begin_or_join(task, receipt)
+        elif is_suspect(task, delivery.delivery_count, settled=settled):
+            since = self._bench.loop.time()
+            self._suspects.waiting.append(Waiting(task, receipt, since, delivery.delivery_count))
+            self._begin_waiting()
+        elif self._has_room and not self._suspects.keep_others_waiting:
+            self._begin(Attempt(task, self._bench, self), receipt)
         else:
             self._backlog.append(Waiting(task, receipt, self._bench.loop.time()))
             if self.listener is not None:
@@ -141,6 +142,9 @@ class Dispatcher:
     def on_session_lost(self) -> None:
         """What was not begun is delivered again, to whomever."""
         self._backlog.clear()
+        self._suspects.forget_waiting()
+        for attempt in list(self._attempts.values()):
+            attempt.on_session_lost()
 
     # --- the owner of attempts ---------------------------------------------------------------------------
 
@@ -171,6 +175,7 @@ class Dispatcher:
             self._granted.append(attempt)
 
     def attempt_ended(self, attempt: Attempt, state: State) -> None:
+        self._suspects.ended(attempt)
         if state not in WITHOUT_SLOT:
             self._occupied -= 1
         elif state is State.UNANSWERED:
@@ -209,7 +214,8 @@ class Dispatcher:
     @property
     def idle(self) -> bool:
         """Nothing is here that a delivery belongs to."""
-        return not self._attempts and not self._backlog and not self._unreadable
+        waiting = self._backlog or self._suspects.waiting
+        return not self._attempts and not waiting and not self._unreadable
 
     @property
     def early_running(self) -> int:
@@ -228,13 +234,15 @@ class Dispatcher:
 
     def waiting(self, acknowledgements: Acknowledgements) -> int:
         """How many of a channel's deliveries wait to begin."""
-        return sum(waiting.receipt.acknowledgements is acknowledgements for waiting in self._backlog)
+        all_waiting = chain(self._backlog, self._suspects.waiting)
+        return sum(waiting.receipt.acknowledgements is acknowledgements for waiting in all_waiting)
 
     def forget_waiting(self, acknowledgements: Acknowledgements) -> None:
         """The channel is about to be closed, which gives these back."""
         self._backlog = deque(
             waiting for waiting in self._backlog if waiting.receipt.acknowledgements is not acknowledgements
         )
+        self._suspects.forget_waiting(acknowledgements)
 
     # --- draining ----------------------------------------------------------------------------------------
 
@@ -273,20 +281,29 @@ class Dispatcher:
         while self._granted and self._occupied < self._slots:
             self._occupied += 1
             self._granted.popleft().run_granted()
-        while self._backlog and self._has_room:
+        while self._suspects.waiting and self._has_room:
+            suspect = self._suspects.next(self._attempts.values())
+            if suspect is None:
+                break
+            if not self._joins(suspect.task, suspect.receipt):
+                attempt = Attempt(suspect.task, self._bench, self, alone=True)
+                self._suspects.begin(attempt, suspect.returns)
+                self._begin(attempt, suspect.receipt)
+        while self._backlog and self._has_room and not self._suspects.keep_others_waiting:
             waiting = self._backlog.popleft()
-            self._begin_or_join(waiting.task, waiting.receipt)
+            if not self._joins(waiting.task, waiting.receipt):
+                self._begin(Attempt(waiting.task, self._bench, self), waiting.receipt)
         self._beginning = False
 
-    def _begin_or_join(self, task: ActivityTask, receipt: Receipt) -> None:
-        name = task.run_id, task.activity_id, task.attempt
-        key = name, task.token
-        known = self._attempts.get(key)
-        if known is not None:
-            known.attach(receipt)
-            return
-        attempt = Attempt(task, self._bench, self)
-        self._attempts[key] = self._by_name[name] = attempt
+    def _joins(self, task: ActivityTask, receipt: Receipt) -> bool:
+        """Whether the attempt is here, so that nothing is to be begun."""
+        attempt = self._attempts.get((_name_of(task), task.token))
+        if attempt is not None:
+            attempt.attach(receipt)
+        return attempt is not None
+
+    def _begin(self, attempt: Attempt, receipt: Receipt) -> None:
+        self._attempts[attempt.key, attempt.task.token] = self._by_name[attempt.key] = attempt
         self._none_left.clear()
         self._occupied += 1
         attempt.attach(receipt)
@@ -310,6 +327,10 @@ class Dispatcher:
         # Without its own headers: with one more, there might be too many of them for any message.
         labelled = msgspec.structs.replace(message, headers={REASON_HEADER: reason})
         self._dead_letters.post(Letter(DEAD_EXCHANGE, INVALID_KEY, labelled, keep=True, on_settled=on_settled))
+
+
+def _name_of(task: ActivityTask) -> AttemptName:
+    return task.run_id, task.activity_id, task.attempt
 
 
 def _read_task(delivery: Delivery) -> ActivityTask:

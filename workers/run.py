@@ -24,6 +24,8 @@ from dalsegno.workers.threads import Threads
 log = get_logger("dalsegno.worker")
 
 DIRECTIVES_PREFETCH = 200
+SAME_PROCESS = "~"
+"""What follows it in the name of a worker's queue is no part of the process's name, by the protocol."""
 
 
 class WorkerRun:
@@ -135,7 +137,7 @@ class WorkerRun:
         name. Until the broker has noticed that an old connection is dead, though, the queue is locked for us;
         then it is better to work under another name than to wait.
         """
-        suffix = f".{self._worker_queue_number}" if self._worker_queue_number else ""
+        suffix = f"{SAME_PROCESS}{self._worker_queue_number}" if self._worker_queue_number else ""
         name = worker_queue(self._identity + suffix)
         try:
             await session.declare(Topology(queues=[Queue(name, durable=False)]))

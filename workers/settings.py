@@ -26,6 +26,18 @@ class WorkerTiming:
     ask_again_after: float = 5.0
     """No grant for an early task: ask again, then with doubled waits up to `ask_again_after_max`."""
     ask_again_after_max: float = 60.0
+    suspect_after: float = 5.0
+    """A late task that came back again and again waits for so long before it asks to run alone: longer than
+    `reconnect_after_max`, so that another worker that has it still can say so before."""
+    alone_patience: float = 10.0
+    """Then it begins without the engine's answer."""
+    alone_for: float = 3.0
+    """Late work that has lived for so long is not what killed the workers before. What runs alone has to live
+    fourfold with each further time that it came back, up to `alone_for_max`: what kills quickly is found soon,
+    and what is innocent keeps others waiting for a moment only."""
+    alone_for_max: float = 160.0
+    alone_again_after: float = 2.0
+    """How often it repeats meanwhile that it runs; less than `suspect_after`."""
     reconnect_after: float = 0.1
     """The first wait after a broken session; doubled up to `reconnect_after_max`, which is short: whoever mends
     a broker, or restarts the host of an embedded one, waits for its workers."""

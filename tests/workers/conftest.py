@@ -21,6 +21,10 @@ from tests.workers.fake_broker import FakeBroker
 QUICK = WorkerTiming(
     started_after=0.05,
     ask_again_after=0.05,
+    suspect_after=0.05,
+    alone_patience=0.2,
+    alone_for=0.2,
+    alone_again_after=0.02,
     reconnect_after=0.01,
     reconnect_after_max=0.1,
     publish_again_after=0.01,

@@ -65,8 +65,9 @@ class FakeBroker:
             if session.name != "engine":
                 session.close_publishers(reason)
 
-    def put(self, queue: str, message: Message, *, redelivered: bool = False) -> None:
-        self.queues[queue].put(message, redelivered)
+    def put(self, queue: str, message: Message, *, returns: int = 0) -> None:
+        """`returns`: as often it came back before."""
+        self.queues[queue].put(message, returns)
 
     def idle(self, queue: str) -> bool:
         """Nothing is ready and nothing unacknowledged."""
@@ -84,16 +85,17 @@ class FakeBroker:
 
 class FakeQueue:
     def __init__(self) -> None:
-        self.ready: deque[tuple[Message, bool]] = deque()
+        self.ready: deque[tuple[Message, int]] = deque()
+        """Each with how often it came back."""
         self.consumers: list[FakeConsumer] = []
         self._due = False
 
-    def put(self, message: Message, redelivered: bool) -> None:
-        self.ready.append((message, redelivered))
+    def put(self, message: Message, returns: int = 0) -> None:
+        self.ready.append((message, returns))
         self.deliver_soon()
 
-    def give_back(self, messages: Sequence[Message]) -> None:
-        self.ready.extendleft((message, True) for message in reversed(messages))
+    def give_back(self, messages: Sequence[tuple[Message, int]]) -> None:
+        self.ready.extendleft((message, returns + 1) for message, returns in reversed(messages))
         self.deliver_soon()
 
     def deliver_soon(self) -> None:
@@ -236,7 +238,7 @@ class FakeConsumer:
     ) -> None:
         self.is_open = True
         self.prefetch = prefetch
-        self.unacknowledged: dict[int, Message] = {}
+        self.unacknowledged: dict[int, tuple[Message, int]] = {}
         self._journal = broker.journal
         self._queue = broker.queues[name]
         self._name = name
@@ -246,17 +248,18 @@ class FakeConsumer:
         self._queue.consumers.append(self)
         self._queue.deliver_soon()
 
-    def deliver(self, message: Message, redelivered: bool) -> None:
+    def deliver(self, message: Message, returns: int) -> None:
         self._tag += 1
-        self.unacknowledged[self._tag] = message
-        self._on_delivery(Delivery(message, self._tag, redelivered, "", self._name, int(redelivered)))
+        self.unacknowledged[self._tag] = message, returns
+        self._on_delivery(Delivery(message, self._tag, returns > 0, "", self._name, returns))
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
         if not self.is_open:
             return
         assert tag in self.unacknowledged, f"a broker closes the channel for the unknown tag {tag}"
         for known in [known for known in self.unacknowledged if known <= tag] if multiple else [tag]:
-            self._journal.append(("acknowledged", self.unacknowledged.pop(known)))
+            message, _ = self.unacknowledged.pop(known)
+            self._journal.append(("acknowledged", message))
         self._queue.deliver_soon()
 
     def dead_letter(self, tag: int) -> None:

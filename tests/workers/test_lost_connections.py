@@ -109,7 +109,7 @@ async def test_a_task_whose_acknowledgement_was_lost_is_acknowledged_again_and_n
         await fake_engine.result(task)
         await eventually(lambda: fake.idle(TASKS), "the acknowledgement")
         message = next(outgoing.message for outgoing in fake.published if outgoing.routing_key == TASKS)
-        fake.put(TASKS, message, redelivered=True)
+        fake.put(TASKS, message, returns=1)
         await eventually(lambda: not fake.queues[TASKS].ready and fake.idle(TASKS), "the acknowledgement")
     assert counted.runs == 1
 
