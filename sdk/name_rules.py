@@ -18,10 +18,13 @@ _FORBIDDEN = re.compile(
 """Control characters, line separators, direction marks, surrogates: they forge log lines and terminals."""
 _TASK_QUEUE = re.compile(r"[A-Za-z0-9_.:@#,/+ -]+")
 
+PLAIN = re.compile(f"[ -~]{{1,{NAME_BYTES_MAX}}}")
+"""Fully matched by nearly every name that there is. Whatever is not may be one all the same."""
+
 
 def why_not_name(value: str) -> str | None:
     """Why a value is no name; None if it is one."""
-    if value.isascii() and value.isprintable() and 0 < len(value) <= NAME_BYTES_MAX:
+    if PLAIN.fullmatch(value):
         return None
     if not value:
         return "is empty"

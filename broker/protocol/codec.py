@@ -11,7 +11,8 @@ A message that cannot be decoded is dead-lettered by whoever received it, and an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -28,7 +29,7 @@ from dalsegno.broker.protocol.limits import (
 from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, WireMessage
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
-from dalsegno.name_rules import why_not_name, why_not_task_queue
+from dalsegno.name_rules import PLAIN, why_not_name, why_not_task_queue
 from dalsegno.payload import mismatch
 
 CBOR = "application/cbor"
@@ -164,7 +165,7 @@ def _check_properties(message: Message) -> None:
     if message.headers and (size := _size(message.headers)) > MAX_HEADER_BYTES:
         raise InvalidMessageError(f"its headers have {size} bytes together; the limit is {MAX_HEADER_BYTES}")
     for what, value in (("message ID", message.message_id), ("correlation ID", message.correlation_id)):
-        if value is not None and (why := why_not_name(value)):
+        if value is not None and not _is_plain(value) and (why := why_not_name(value)):
             raise InvalidMessageError(f"the {what} {why}")
     if message.reply_to is not None and (why := _why_not_reply_to(message.reply_to)):
         raise InvalidMessageError(f"the reply_to {why}")
@@ -222,6 +223,7 @@ class _Known:
         )
         fields = msgspec.structs.fields(cls)
         self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
+        self._names_of = _values_of(self._names)
         self._queues = tuple(field.name for field in fields if field.name == "worker")
         self._task_queues = tuple(field.name for field in fields if field.type == TaskQueue)
         self._texts = tuple(field.name for field in fields if field.type == Text)
@@ -229,6 +231,12 @@ class _Known:
 
     def check_names(self, message: WireMessage) -> None:
         """Names alone; whatever is of another type than it should be is left alone."""
+        for value in self._names_of(message):
+            if value is not None and not (isinstance(value, str) and _is_plain(value)):
+                break
+        else:
+            if not self._task_queues:
+                return
         for fields, why_not in ((self._names, why_not_name), (self._task_queues, why_not_task_queue)):
             for field in fields:
                 value = getattr(message, field)
@@ -248,6 +256,13 @@ class _Known:
         for field in self._failures:
             if why := _why_not_failure(getattr(message, field)):
                 raise _invalid(message, f"{field} has {why}")
+
+
+def _values_of(fields: Sequence[str]) -> Callable[[WireMessage], tuple[Any, ...]]:
+    """All of them at once."""
+    if len(fields) < 2:  # of one, attrgetter gives no tuple
+        return lambda message: tuple(getattr(message, field) for field in fields)
+    return attrgetter(*fields)
 
 
 def _invalid(message: WireMessage, why: str) -> InvalidMessageError:
@@ -276,6 +291,7 @@ def _message_types(base: type[WireMessage] = WireMessage) -> Iterator[type[WireM
 
 
 _BYTES: Any = (bytes,)
+_is_plain = PLAIN.fullmatch
 _KNOWN: dict[str, _Known] = {cls.TYPE: _Known(cls) for cls in _message_types()}
 
 MESSAGE_TYPES: Mapping[str, type[WireMessage]] = {name: known.cls for name, known in _KNOWN.items()}
