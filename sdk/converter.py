@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dalsegno.codecs import Loss, UnsupportedError, codec_of, shown_type
+from dalsegno.codecs import UnsupportedError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
-from dalsegno.codecs.likeness import says_the_same
 from dalsegno.errors import PayloadError
 from dalsegno.failure import from_failure
 from dalsegno.failure_capture import to_failure
@@ -186,16 +185,7 @@ def encode_result(value: Any, type_hint: Any) -> Payload:
     What says the same in another type (a tuple for a list, an IntEnum for an int, a dict for a dataclass)
     arrives as annotated. Raises PayloadError where something would be lost or changed.
     """
-    try:
-        return _JSON.to_payload(value, type_hint)
-    except PayloadError as refused:
-        if isinstance(refused.__cause__, Loss):
-            raise
-        payload = to_payload(value)
-        again = _JSON.to_payload(from_payload(payload, type_hint), type_hint)
-        if not says_the_same(from_payload(payload), from_payload(again)):
-            raise refused
-        return payload
+    return _JSON.to_payload(value, type_hint)
 
 
 def decode_args(

@@ -12,7 +12,7 @@ refused. A Payload is passed on as it is, and is what an annotation `Payload` ge
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Protocol
@@ -50,7 +50,11 @@ class JSONConverter:
     """The default converter, as the module describes it. It has no state: one serves every thread."""
 
     def to_payload(self, value: Any, type_hint: Any = Any) -> Payload:
-        """`type_hint` is what the reader restores it as: what would not come back as it is, is refused."""
+        """`type_hint` is what the reader restores it as: what would not come back as it is, is refused.
+
+        What says the same in another type (a tuple for a list, an IntEnum for an int, a dict for a dataclass)
+        comes back as annotated.
+        """
         if isinstance(value, Payload):
             return value
         if type_hint is Any:
@@ -60,12 +64,14 @@ class JSONConverter:
                 return Payload(JSON_PLAIN, _ENCODER.encode(value))
         codec = _codec(type_hint)
         try:
-            if isinstance(value, _BINARY) and _is_restored(codec, value):
-                return Payload(BINARY_PLAIN, bytes(value))
-            return _typed(value, codec)
+            try:
+                return _typed(value, codec)
+            except Loss:
+                raise
+            except Misfit:
+                return _typed(codec.coerce(value), codec)
         except Misfit as misfit:
-            lost = misfit if isinstance(misfit, Loss) else None
-            raise PayloadError(f"The value does not fit its annotation: {misfit}.") from lost
+            raise PayloadError(f"The value does not fit its annotation: {misfit}.") from None
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise _not_sendable(value, _why(error)) from error
 
@@ -99,6 +105,7 @@ DEFAULT_CONVERTER: PayloadConverter = JSONConverter()
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 _PLAIN = (str, int)
 _BINARY = (bytes, bytearray, memoryview)
+_ANY = codec_of(Any)
 _BUILTINS = frozenset({str, int, float, bool, type(None), list, dict, tuple, set, frozenset})
 
 
@@ -108,9 +115,10 @@ def _untyped(value: Any) -> Payload:
         return Payload(BINARY_PLAIN, bytes(value))
     try:
         if type(value) not in _BUILTINS:
+            # What is not as its class says is still the values that it has.
             with suppress(Misfit, PayloadError):
                 return _typed(value, _codec(type(value)))
-        return _encoded(value, write_any, may_lack=True)
+        return _typed(value, _ANY)
     except Misfit as misfit:
         raise _not_sendable(value, str(misfit)) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -118,31 +126,26 @@ def _untyped(value: Any) -> Payload:
 
 
 def _typed(value: Any, codec: Codec) -> Payload:
-    if codec.exact(value):
-        return _encoded(value, codec.write, may_lack=codec.may_lack)
-    written = codec.write(value)
-    return _finite(value, _ENCODER.encode(written), written)
-
-
-def _encoded(value: Any, write: Callable[[Any], Any], *, may_lack: bool) -> Payload:
-    """What msgspec writes, and where it cannot, what `write` makes of the value. Raises msgspec's own error."""
+    if isinstance(value, _BINARY) and _is_restored(codec, value):
+        return Payload(BINARY_PLAIN, bytes(value))
+    if not codec.exact(value):
+        written = codec.write(value)
+        return _finite(written, _ENCODER.encode(written), codec)
     try:
         data = _encode(value)
         # Only what was decoded by other means than ours can lack something, and only objects have fields.
-        if may_lack and b"{" in data and fill_defaults(value):
+        if codec.may_lack and b"{" in data and fill_defaults(value):
             data = _encode(value)
-    except TypeError as error:
-        try:
-            data = _ENCODER.encode(write(value))
-        except (Misfit, TypeError):
-            raise error from None
-    return _finite(value, data, value)
+    except (TypeError, ValueError, OverflowError):
+        data = _ENCODER.encode(codec.write(value))  # it may know where in the value that is
+    return _finite(value, data, codec)
 
 
-def _finite(value: Any, data: bytes, written: Any) -> Payload:
+def _finite(value: Any, data: bytes, codec: Codec) -> Payload:
     # msgspec silently writes NaN and the infinities as null; only then is it worth looking for them.
-    if b"null" in data and _holds_non_finite(written):
-        raise _not_sendable(value, "it holds NaN or an infinity, which JSON does not have")
+    if b"null" in data and _holds_non_finite(value):
+        codec.write(value)
+        raise Misfit("NaN or an infinity, which JSON does not have")
     return Payload(JSON_PLAIN, data)
 
 

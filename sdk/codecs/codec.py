@@ -8,7 +8,8 @@ by way of the builtin types that JSON has.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import Enum
 from functools import cached_property
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -104,11 +105,29 @@ class Codec(ABC):
         """The value in the types of JSON. Raises Misfit."""
 
     @abstractmethod
+    def coerce(self, value: Any) -> Any:
+        """One of its values that says the same as what was handed in, itself where it is one: a list for a
+        tuple, a member for its value. Nothing is lost or changed by it, but the type. Raises Misfit."""
+
+    @abstractmethod
     def read(self, data: Any) -> Any:
         """The value from the types of JSON. Raises Misfit."""
 
     def refuse(self, value: Any) -> Misfit:
         return Misfit(f"Expected `{self.name}`, got `{shown_type(type(value))}`")
+
+
+def has_more(value: Any) -> bool:
+    """Whether an instance of a subclass has attributes, which its base would not have."""
+    return bool(getattr(value, "__dict__", None)) and not isinstance(value, Enum)
+
+
+def at(step: str, convert: Callable[[Any], Any], part: Any) -> Any:
+    """A part of a value, converted; a Misfit says where it was."""
+    try:
+        return convert(part)
+    except Misfit as misfit:
+        raise misfit.below(step) from None
 
 
 def shown_type(hint: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 from types import UnionType
@@ -13,13 +14,13 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from dalsegno.codecs.annotations import field_hints, unwrapped
-from dalsegno.codecs.codec import Codec, Misfit, UnsupportedError, shown_type
-from dalsegno.codecs.containers import ArrayCodec, DictCodec, TupleCodec, array_types, mapping_types
+from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, shown_type
+from dalsegno.codecs.containers import ArrayCodec, DictCodec, TupleCodec, array_types, key_texts, mapping_types
 from dalsegno.codecs.enums import EnumCodec, LiteralCodec
 from dalsegno.codecs.limits import LimitedCodec
 from dalsegno.codecs.objects import NamedTupleCodec, ObjectCodec, TypedDictCodec, has_fields, slots_of
 from dalsegno.codecs.pydantic_models import ModelCodec, is_model
-from dalsegno.codecs.scalars import AnyCodec, scalar_codec
+from dalsegno.codecs.scalars import AnyCodec, ScalarCodec, scalar_codec
 from dalsegno.codecs.unions import union_codec
 
 _ANYTHING = (Any, object, typing.Never, typing.NoReturn, typing.Hashable)
@@ -46,20 +47,33 @@ def _kept(hint: Any) -> Codec:
 def write_any(value: Any) -> Any:
     """A value that nothing is annotated for, by what it is itself. Raises Misfit, and what msgspec raises."""
     kind = type(value)
-    if kind in (str, int, float, bool, type(None)):
+    if kind in (bool, type(None)):
         return value
     if kind in (list, tuple):
-        return [write_any(part) for part in value]
+        return [at(f"[{index}]", write_any, part) for index, part in enumerate(value)]
     if kind in (set, frozenset):
-        return sorted((write_any(part) for part in value), key=msgspec.json.encode)
+        return sorted((at("[...]", write_any, part) for part in value), key=msgspec.json.encode)
     if kind is dict:
-        keys = [write_any(key) for key in value]
-        return msgspec.to_builtins(dict(zip(keys, map(write_any, value.values()), strict=True)), str_keys=True)
-    try:
+        texts = key_texts(at("[key]", write_any, key) for key in value)
+        if texts is None:
+            raise Misfit("Keys of an object in JSON are texts or numbers, which differ as texts, too")
+        return {text: at("[...]", write_any, part) for text, part in zip(texts, value.values(), strict=True)}
+    with suppress(UnsupportedError, NameError):
         codec = codec_of(_own_hint(kind))
-    except (UnsupportedError, NameError):
-        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
-    return codec.write(value)
+        try:
+            return codec.write(value)
+        except Loss:
+            raise
+        except Misfit:
+            if isinstance(codec, ScalarCodec):
+                raise
+    for base in (dict, list, tuple, set, frozenset):
+        if isinstance(value, base) and not hasattr(kind, "_fields"):
+            if has_more(value):
+                raise Loss(f"A {shown_type(kind)} has attributes that a {base.__name__} does not have")
+            return write_any(base(value))
+    # Objects whose fields hold other values than their annotations say.
+    return msgspec.to_builtins(value, str_keys=True, order="deterministic")
 
 
 def _own_hint(kind: type) -> Any:

@@ -7,12 +7,13 @@ list, set or dict.
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from dalsegno.codecs.codec import Codec, Loss, Misfit, same
+from dalsegno.codecs.codec import Codec, Loss, Misfit, at, has_more, same
 from dalsegno.codecs.unions import UnionCodec
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -30,6 +31,8 @@ class ArrayCodec(Codec):
         self._taken = taken
         self._item = item
         self._is_set = made in _SETS
+        # A set has no order, which a list would have; and a deque has a length that others have not.
+        self._given = (*taken, list, tuple, *(_SETS if self._is_set else ()))
         self.rank = 61 if self._is_set else 60
         self.by_msgspec = made is not collections.deque
 
@@ -49,12 +52,25 @@ class ArrayCodec(Codec):
     def write(self, value: Any) -> Any:
         if not self.suits(value):
             raise self.refuse(value)
-        written = [_at(f"[{index}]", self._item.write, one) for index, one in enumerate(value)]
+        written = [at(f"[{index}]", self._item.write, one) for index, one in enumerate(value)]
         if type(value) in _SETS:
             written.sort(key=msgspec.json.encode)  # not every type has an order; its JSON has one
         if self._made is collections.deque and value.maxlen is not None:
             return {"maxlen": value.maxlen, "items": written}
         return written
+
+    def coerce(self, value: Any) -> Any:
+        if not isinstance(value, self._given) or has_more(value):
+            raise self.refuse(value)
+        parts = [at(f"[{index}]", self._item.coerce, one) for index, one in enumerate(value)]
+        if isinstance(value, collections.deque):
+            return collections.deque(parts, value.maxlen)
+        if isinstance(value, _SETS):
+            parts.sort(key=lambda one: _ENCODER.encode(self._item.write(one)))
+        made = self._of(parts)
+        if len(made) != len(parts):
+            raise Misfit(f"Expected `{self.name}`, got a value twice")
+        return made
 
     def read(self, data: Any) -> Any:
         longest = None
@@ -62,9 +78,12 @@ class ArrayCodec(Codec):
             longest, data = data["maxlen"], data["items"]
         if type(data) is not list or not (longest is None or type(longest) is int):
             raise self.refuse(data)
-        parts = [_at(f"[{index}]", self._item.read, one) for index, one in enumerate(data)]
+        parts = [at(f"[{index}]", self._item.read, one) for index, one in enumerate(data)]
         if self._made is collections.deque:
             return collections.deque(parts, longest)
+        return self._of(parts)
+
+    def _of(self, parts: list[Any]) -> Any:
         try:
             return self._made(parts)
         except TypeError:
@@ -99,13 +118,19 @@ class TupleCodec(Codec):
         if type(value) is not tuple:
             raise self.refuse(value)
         self._require_length(value)
-        return [_at(f"[{i}]", item.write, value[i]) for i, item in enumerate(self._items)]
+        return [at(f"[{i}]", item.write, value[i]) for i, item in enumerate(self._items)]
+
+    def coerce(self, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or has_more(value):
+            raise self.refuse(value)
+        self._require_length(value)
+        return tuple(at(f"[{i}]", item.coerce, value[i]) for i, item in enumerate(self._items))
 
     def read(self, data: Any) -> Any:
         if type(data) is not list:
             raise self.refuse(data)
         self._require_length(data)
-        return tuple(_at(f"[{i}]", item.read, data[i]) for i, item in enumerate(self._items))
+        return tuple(at(f"[{i}]", item.read, data[i]) for i, item in enumerate(self._items))
 
     def _require_length(self, value: Sequence[Any]) -> None:
         if len(value) != len(self._items):
@@ -143,6 +168,10 @@ class DictCodec(Codec):
             map(key.exact, value)
         ):
             return False
+        if self._open_keys and not all(type(one) is str for one in value):
+            return False
+        if key.key_form == "float" and not all(map(math.isfinite, value)):
+            return False
         if part.plain is not None and not set(map(type, value.values())) - {part.plain}:
             return True
         return all(map(part.exact, value.values()))
@@ -153,11 +182,11 @@ class DictCodec(Codec):
         if self._made is collections.defaultdict:
             self._require_factory(value)
         pairs = [
-            [_at("[key]", self._key.write, key), _at("[...]", self._value.write, part)]
+            [at("[key]", self._key.write, key), at("[...]", self._value.write, part)]
             for key, part in value.items()
         ]
-        if self._open_keys and all(isinstance(key, str | int | float) for key, _ in pairs):
-            return msgspec.to_builtins(dict(pairs), str_keys=True)
+        if self._open_keys and (texts := key_texts(key for key, _ in pairs)) is not None:
+            return dict(zip(texts, (part for _, part in pairs), strict=True))
         if not self._as_object and self._made is not collections.OrderedDict:
             named = self._named(value, pairs)
             if named is not None:
@@ -170,15 +199,31 @@ class DictCodec(Codec):
 
     def read(self, data: Any) -> Any:
         if type(data) is dict:
-            pairs = [[_at("[key]", self._read_key, key), part] for key, part in data.items()]
+            pairs = [[at("[key]", self._read_key, key), part] for key, part in data.items()]
         elif type(data) is list and all(type(pair) is list and len(pair) == 2 for pair in data):
-            pairs = [[_at("[key]", self._key.read, key), part] for key, part in data]
+            pairs = [[at("[key]", self._key.read, key), part] for key, part in data]
         else:
             raise self.refuse(data)
+        return self._of([key, at("[...]", self._value.read, part)] for key, part in pairs)
+
+    def coerce(self, value: Any) -> Any:
+        if not isinstance(value, dict) or has_more(value):
+            raise self.refuse(value)
+        if isinstance(value, collections.defaultdict) and self._made is collections.defaultdict:
+            self._require_factory(value)
+        made = self._of(
+            [at("[key]", self._key.coerce, key), at("[...]", self._value.coerce, part)]
+            for key, part in value.items()
+        )
+        if len(made) != len(value):
+            raise Misfit(f"Two keys are the same in a {self.name}")
+        return made
+
+    def _of(self, pairs: Iterable[list[Any]]) -> Any:
         made = collections.defaultdict(self._empty) if self._made is collections.defaultdict else self._made()
         for key, part in pairs:
             try:
-                made[key] = _at("[...]", self._value.read, part)
+                made[key] = part
             except TypeError:
                 raise Misfit(f"A key of {self.name} has no hash") from None
         return made
@@ -231,6 +276,16 @@ class DictCodec(Codec):
         )
 
 
+def key_texts(keys: Iterable[Any]) -> list[str] | None:
+    """Keys as JSON has them; None if one is no text or number, or two have the same text."""
+    texts: list[str] = []
+    for key in keys:
+        if type(key) not in (str, int, float):
+            return None
+        texts.append(key if type(key) is str else msgspec.json.encode(key).decode())
+    return texts if len(set(texts)) == len(texts) else None
+
+
 def _nested(value: Codec) -> bool:
     return isinstance(value, DictCodec) and value._made is collections.defaultdict
 
@@ -243,13 +298,6 @@ def _factory_of(value: Codec) -> Callable[[], Any] | None:
     if isinstance(value, ArrayCodec):
         return cast("Callable[[], Any]", value._made)
     return value.plain if value.plain in (int, str, float, bool, bytes) else None
-
-
-def _at(step: str, convert: Callable[[Any], Any], part: Any) -> Any:
-    try:
-        return convert(part)
-    except Misfit as misfit:
-        raise misfit.below(step) from None
 
 
 def array_types(origin: Any) -> tuple[type, tuple[type, ...]] | None:

@@ -4,13 +4,14 @@ other by the name of its member."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from enum import Enum
 from types import NoneType
 from typing import Any
 
 import msgspec
 
-from dalsegno.codecs.codec import Codec, KeyForm, Misfit, UnsupportedError, builds
+from dalsegno.codecs.codec import Codec, KeyForm, Misfit, UnsupportedError, builds, same
 
 
 class EnumCodec(Codec):
@@ -38,6 +39,16 @@ class EnumCodec(Codec):
         if self.native:
             return msgspec.to_builtins(value.value)
         return value.name
+
+    def coerce(self, value: Any) -> Any:
+        if isinstance(value, self._kind):
+            return value
+        for member in self._kind.__members__.values():
+            if type(member.value) is type(value) and member.value == value:
+                return member
+        if type(value) is int or (type(value) is str and not self.native):
+            return self.read(value)  # several flags together; the name of a member
+        raise self.refuse(value)
 
     def read(self, data: Any) -> Any:
         if self.native:
@@ -92,6 +103,16 @@ class LiteralCodec(Codec):
         if index is None:
             raise Misfit(f"Expected `{self.name}`, got another value, of type {type(value).__qualname__}")
         return self._written[index]
+
+    def coerce(self, value: Any) -> Any:
+        index = self._index(value)
+        if index is not None:
+            return value
+        for member, codec in self._members:
+            with suppress(Misfit):
+                if same(codec.coerce(value), member):
+                    return member
+        raise Misfit(f"Expected `{self.name}`, got another value, of type {type(value).__qualname__}")
 
     def read(self, data: Any) -> Any:
         for (member, _), written in zip(self._members, self._written, strict=True):

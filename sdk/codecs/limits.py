@@ -34,6 +34,9 @@ class LimitedCodec(Codec):
         self._require(data)
         return data
 
+    def coerce(self, value: Any) -> Any:
+        return self._inner.coerce(value)
+
     def read(self, data: Any) -> Any:
         self._require(data)
         return self._inner.read(data)

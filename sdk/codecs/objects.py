@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import getattr_static
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import Any
 
 import msgspec
 
 from dalsegno.codecs.annotations import CodecOf, field_hints
-from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, same
+from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, same
 from dalsegno.dataclass_defaults import lacks_defaults
 
 NOTHING: Any = object()
@@ -53,8 +54,6 @@ class ObjectCodec(Codec):
         self._known = frozenset(slot.name for slot in slots)
         self._names = [slot.name for slot in slots]
         self._get = attrgetter(*self._names) if slots else None
-        # A frozen class refuses to be set in any other way; a Struct knows this one only.
-        self._set = msgspec.structs.force_setattr if issubclass(cls, msgspec.Struct) else object.__setattr__
 
     def parts(self) -> Iterable[Codec]:
         return [slot.codec for slot in self.slots]
@@ -96,9 +95,7 @@ class ObjectCodec(Codec):
     def write(self, value: Any) -> Any:
         if type(value) is not self._cls:
             raise self.refuse(value)
-        extra = getattr(value, "__dict__", {}).keys() - self._known - self._cached
-        if extra:
-            raise Loss(f"A {self.name} has the attribute {min(extra)!r}, which is not one of its fields")
+        self._require_no_more(value)
         data: dict[str, Any] = {}
         for slot in self.slots:
             part = getattr(value, slot.name, NOTHING)
@@ -106,28 +103,62 @@ class ObjectCodec(Codec):
                 if slot.required:
                     raise Misfit(f"A {self.name} has no value in its field {slot.name!r}")
                 continue
-            try:
-                data[slot.key] = slot.codec.write(part)
-            except Misfit as misfit:
-                raise misfit.below(f".{slot.name}") from None
-        if self._ran and not self._same_fields(value, self.read(data)):
+            data[slot.key] = at(f".{slot.name}", slot.codec.write, part)
+        if (self._ran or self._described) and not self._same_fields(value, self.read(data)):
             raise self._changes()
         return data
 
     def read(self, data: Any) -> Any:
         if type(data) is not dict:
             raise self.refuse(data)
-        cls: Any = self._cls
-        made = cls.__new__(cls)
-        for slot in self.slots:
-            if (part := _read(slot, data)) is not NOTHING:
-                self._set(made, slot.name, part)
-        if self._ran:
-            try:
-                getattr(made, self._after)()
-            except (ValueError, TypeError) as error:
-                raise Misfit(f"{self.name}.{self._after} refuses the values ({type(error).__name__})") from None
+        return self._made((slot, _field(slot, data, slot.codec.read)) for slot in self.slots)
+
+    def coerce(self, value: Any) -> Any:
+        if type(value) is self._cls:
+            self._require_no_more(value)
+            return self._filled(
+                (slot, at(f".{slot.name}", slot.codec.coerce, getattr(value, slot.name)))
+                for slot in self.slots
+                if hasattr(value, slot.name)
+            )
+        if not isinstance(value, dict) or has_more(value):
+            raise self.refuse(value)
+        if more := value.keys() - {slot.key for slot in self.slots}:
+            raise Misfit(f"{self.name} has no field {min(map(str, more))[:40]!r}")
+        return self._made((slot, _field(slot, value, slot.codec.coerce)) for slot in self.slots)
+
+    def _made(self, parts: Iterable[tuple[Slot, Any]]) -> Any:
+        made = self._filled(parts)
+        if self._ran and not issubclass(self._cls, msgspec.Struct):
+            self._refused_by_class(getattr(made, self._after))
         return made
+
+    def _filled(self, parts: Iterable[tuple[Slot, Any]]) -> Any:
+        cls: Any = self._cls
+        values = {slot.name: part for slot, part in parts if part is not NOTHING}
+        if issubclass(cls, msgspec.Struct):  # which can be made in no other way
+            return self._refused_by_class(partial(cls, **values))
+        made = cls.__new__(cls)
+        for name, value in values.items():
+            object.__setattr__(made, name, value)  # a frozen class refuses any other way
+        return made
+
+    def _refused_by_class(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except (ValueError, TypeError) as error:
+            raise Misfit(f"{self.name}.{self._after} refuses the values ({type(error).__name__})") from None
+
+    @cached_property
+    def _described(self) -> bool:
+        """Whether a field is behind a descriptor of the user's, which keeps its value where it likes."""
+        found = (getattr_static(self._cls, name, None) for name in self._names)
+        return any(hasattr(type(one), "__set__") and not isinstance(one, MemberDescriptorType) for one in found)
+
+    def _require_no_more(self, value: Any) -> None:
+        extra = getattr(value, "__dict__", {}).keys() - self._known - self._cached
+        if extra and not self._described:
+            raise Loss(f"A {self.name} has the attribute {min(extra)!r}, which is not one of its fields")
 
     def _survives(self, value: Any) -> bool:
         """Whether what `__post_init__` does to the fields when the value is read leaves them as they are."""
@@ -141,8 +172,9 @@ class ObjectCodec(Codec):
         pairs = ((getattr(one, name, NOTHING), getattr(other, name, NOTHING)) for name in self._names)
         return all(same_deep(*pair) for pair in pairs)
 
-    def _changes(self) -> Loss:
-        return Loss(f"{self.name}.{self._after} runs again when the value is read, and changes it")
+    def _changes(self) -> Misfit:
+        runs = f"{self.name}.{self._after}" if self._ran else f"A descriptor of {self.name}"
+        return Misfit(f"{runs} runs again when the value is read, and changes it")
 
 
 def same_deep(one: Any, other: Any) -> bool:
@@ -154,12 +186,9 @@ def same_deep(one: Any, other: Any) -> bool:
     return same(one, other)
 
 
-def _read(slot: Slot, data: Mapping[str, Any]) -> Any:
+def _field(slot: Slot, data: Mapping[str, Any], convert: Callable[[Any], Any]) -> Any:
     if slot.key in data:
-        try:
-            return slot.codec.read(data[slot.key])
-        except Misfit as misfit:
-            raise misfit.below(f".{slot.key}") from None
+        return at(f".{slot.key}", convert, data[slot.key])
     if slot.default is not None:
         return slot.default()
     if slot.required:
@@ -204,11 +233,13 @@ class NamedTupleCodec(Codec):
             raise self.refuse(data)
         return self._cls(*(self._part(self._items[i].read, i, data) for i in range(len(data))))
 
+    def coerce(self, value: Any) -> Any:
+        if type(value) not in (self._cls, tuple, list) or not self._required <= len(value) <= len(self._items):
+            raise self.refuse(value)
+        return self._cls(*(self._part(self._items[i].coerce, i, value) for i in range(len(value))))
+
     def _part(self, convert: Callable[[Any], Any], index: int, whole: Any) -> Any:
-        try:
-            return convert(whole[index])
-        except Misfit as misfit:
-            raise misfit.below(f".{self._cls._fields[index]}") from None
+        return at(f".{self._cls._fields[index]}", convert, whole[index])
 
 
 class TypedDictCodec(Codec):
@@ -241,9 +272,14 @@ class TypedDictCodec(Codec):
     def write(self, value: Any) -> Any:
         if type(value) is not dict:
             raise self.refuse(value)
-        if more := value.keys() - self._parts.keys():
-            raise Misfit(f"{self.name} has no key {min(map(str, more))[:40]!r}")
+        self._require_no_more(value)
         return self._converted(value, "write")
+
+    def coerce(self, value: Any) -> Any:
+        if not isinstance(value, dict) or has_more(value):
+            raise self.refuse(value)
+        self._require_no_more(value)
+        return self._converted(value, "coerce")
 
     def read(self, data: Any) -> Any:
         if type(data) is not dict:
@@ -255,11 +291,12 @@ class TypedDictCodec(Codec):
             raise Misfit(f"Object missing required field `{key}`")
         made: dict[str, Any] = {}
         for key, part in given.items():
-            try:
-                made[key] = getattr(self._parts[key], how)(part)
-            except Misfit as misfit:
-                raise misfit.below(f".{key}") from None
+            made[key] = at(f".{key}", getattr(self._parts[key], how), part)
         return made
+
+    def _require_no_more(self, value: Mapping[Any, Any]) -> None:
+        if more := value.keys() - self._parts.keys():
+            raise Misfit(f"{self.name} has no key {min(map(str, more))[:40]!r}")
 
 
 def has_fields(kind: Any) -> bool:

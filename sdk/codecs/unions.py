@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dalsegno.codecs.codec import Codec, Misfit
+from dalsegno.codecs.codec import Codec, Misfit, UnsupportedError, same
 
 TAG = "$type"
 VALUE = "value"
+_NUMBERS = (int, float)
 
 
 class UnionCodec(Codec):
@@ -34,6 +35,8 @@ class UnionCodec(Codec):
             member: member.name if counts[member.name] == 1 else _long_name(member) for member in self._members
         }
         self._tagged = {tag: member for member, tag in self._tags.items()}
+        if len(self._tagged) < len(self._members):
+            raise UnsupportedError("two of its members have the same name, so that no tag tells them apart")
         self._classes_differ_by_tag = sum(member.of_class for member in members) > 1
         self.rank = max(member.rank for member in members)
 
@@ -64,25 +67,51 @@ class UnionCodec(Codec):
             return {TAG: self._tags[member], VALUE: data}
         raise refused or self.refuse(value)
 
+    def coerce(self, value: Any) -> Any:
+        """The value itself, where it is of one of the members; else as the only one that it can be."""
+        refused: Misfit | None = None
+        for member in self._members:
+            if not member.suits(value):
+                continue
+            try:
+                member.write(value)
+            except Misfit as misfit:
+                refused = refused or misfit
+                continue
+            return value
+        if type(value) is dict and (tagged := self._untagged(value)) is not None:
+            member, data = tagged
+            return member.coerce(data)
+        found: list[tuple[Codec, Any]] = []
+        for member in self._members:
+            try:
+                found.append((member, member.coerce(value)))
+            except Misfit as misfit:
+                refused = refused or misfit
+        if not found:
+            raise refused or self.refuse(value)
+        of_its_kind = [one for one in found if one[0].suits(value)] or found
+        if len(of_its_kind) > 1 and not all(member.plain in _NUMBERS for member, _ in of_its_kind):
+            raise Misfit(f"It may be {' or '.join(sorted(self._tags[member] for member, _ in of_its_kind))}")
+        return of_its_kind[0][1]
+
     def _needs_tag(self, member: Codec, data: Any) -> bool:
         if self.native:
             return False
         if member.of_class and self._classes_differ_by_tag:
             return True
         try:
-            found, _ = self._find(data)
+            found, again = self._find(data)
+            return found is not member or not same(member.write(again), data)
         except Misfit:
             return True
-        return found is not member
 
     def read(self, data: Any) -> Any:
         return self._find(data)[1]
 
     def _find(self, data: Any) -> tuple[Codec, Any]:
-        if type(data) is dict and type(tag := data.get(TAG)) is str and (member := self._tagged.get(tag)):
-            rest = {key: part for key, part in data.items() if key != TAG}
-            wrapped = rest.keys() == {VALUE} and not (member.of_class and _has_field(member, VALUE))
-            return member, member.read(rest[VALUE] if wrapped else rest)
+        if type(data) is dict and (tagged := self._untagged(data)) is not None:
+            return tagged[0], tagged[0].read(tagged[1])
         fitting = list(self._fitting(data))
         exact = [one for one in fitting if one[2]]
         for found in (exact, fitting):
@@ -93,6 +122,15 @@ class UnionCodec(Codec):
                 raise Misfit(f'It may be {names}: give it a "{TAG}" with that name')
             return found[0][0], found[0][1]
         raise Misfit(f"Expected `{self.name}`, got something else")
+
+    def _untagged(self, data: dict[Any, Any]) -> tuple[Codec, Any] | None:
+        tag = data.get(TAG)
+        member = self._tagged.get(tag) if type(tag) is str else None
+        if member is None:
+            return None
+        rest = {key: part for key, part in data.items() if key != TAG}
+        wrapped = rest.keys() == {VALUE} and not (member.of_class and _has_field(member, VALUE))
+        return member, rest[VALUE] if wrapped else rest
 
     def _fitting(self, data: Any) -> Iterator[tuple[Codec, Any, bool]]:
         """The members that the data can be read as, and whether they would be written as just that."""

@@ -178,7 +178,7 @@ def itself() -> list[Any]:
         ({"secret": [1.0, -math.inf]}, "infinity"),
         (Point(1, math.nan), "NaN"),
         ("secret\ud800", "not valid Unicode"),
-        ({("secret", 2): 1}, "keys"),
+        ({("secret", 2): 1}, "Keys of an object"),
         ({Unknown(), "secret"}, "type set cannot be sent"),
         (itself(), "contains itself"),
         (1j, "complex"),
