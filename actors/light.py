@@ -132,21 +132,6 @@ class LightActor(pykka.Actor):
         if not self.is_stopped:
             self._stop()
 
-    def handle_next(self) -> None:
-        """Handle one message. Whatever it raises ends this actor alone."""
-        message = self.actor_inbox.popleft()
-        try:
-            if isinstance(message, pykka_messages._ActorStop):
-                self._stop()
-            else:
-                self.on_receive(message)
-        except MemoryError:
-            raise  # it is nobody's, and may have left anything half done
-        except BaseException:  # noqa: BLE001 - the border of the actor: see the module's text
-            failure = sys.exc_info()
-            self._handle_failure(*failure)
-            self.on_failure(*failure)
-
 
 class Dispatcher:
     """Keeps light actors alive and knows which of them have mail: those in `ready`, in the order in which it
@@ -168,12 +153,24 @@ class Dispatcher:
             self.ready.append(actor)
 
     def run_one(self) -> None:
-        """Let the next actor handle one message: fair among actors, in order within one."""
+        """Let the next actor handle one message: fair among actors, in order within one. Whatever it raises
+        ends that actor alone."""
         actor = self.ready.popleft()
         actor.scheduled = False
         if actor.is_stopped or not actor.actor_inbox or not actor.is_ready():
             return
-        actor.handle_next()
+        message = actor.actor_inbox.popleft()
+        try:
+            if isinstance(message, pykka_messages._ActorStop):
+                actor._stop()
+            else:
+                actor.on_receive(message)
+        except MemoryError:
+            raise  # it is nobody's, and may have left anything half done
+        except BaseException:  # noqa: BLE001 - the border of the actor: see the module's text
+            failure = sys.exc_info()
+            actor._handle_failure(*failure)
+            actor.on_failure(*failure)
         if actor.actor_inbox and not actor.is_stopped:
             self.schedule(actor)
 

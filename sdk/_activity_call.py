@@ -52,7 +52,7 @@ def activity_call(
     """Raises TypeError and ValueError, which name the option, and PayloadError for arguments."""
     if unknown:
         raise TypeError(f"An activity has no option {next(iter(unknown))!r}.")
-    values = given.arguments("args", args)
+    values = args if type(args) is tuple else given.arguments("args", args)
     if arg is not UNSET:
         if values:
             raise TypeError("An activity is given one argument, or args=[...] for several, not both.")
@@ -60,18 +60,23 @@ def activity_call(
     if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
     known = _activity(activity)
-    _require_fitting(known.signature, len(values))
+    if known.signature is not None:
+        _require_fitting(known.signature, len(values))
     return ActivityCall(
         known.activity_type,
         encode_args(known.activity_type, values, signature=known.taken),
         known.result_hint if result_type is UNSET else result_type,
         None if task_queue is None else given.task_queue("task_queue", task_queue),
-        _limit("start_to_close_timeout", start_to_close_timeout),
-        _limit("schedule_to_close_timeout", schedule_to_close_timeout),
-        _limit("schedule_to_start_timeout", schedule_to_start_timeout),
-        _limit("heartbeat_timeout", heartbeat_timeout),
+        None if start_to_close_timeout is None else _limit("start_to_close_timeout", start_to_close_timeout),
+        None
+        if schedule_to_close_timeout is None
+        else _limit("schedule_to_close_timeout", schedule_to_close_timeout),
+        None
+        if schedule_to_start_timeout is None
+        else _limit("schedule_to_start_timeout", schedule_to_start_timeout),
+        None if heartbeat_timeout is None else _limit("heartbeat_timeout", heartbeat_timeout),
         retry_policy,
-        given.choice("cancellation_type", cancellation_type, ActivityCancellationType).value,
+        given.choice("cancellation_type", cancellation_type, ActivityCancellationType)._value_,
         None if activity_id is None else _activity_id(activity_id),
         line,
     )
@@ -106,8 +111,8 @@ def _decorated(function: Callable[..., Any]) -> _Known:
     return _Known(activity_type, signature.returns, None, signature_of(function, method=True))
 
 
-def _require_fitting(signature: Signature | None, count: int) -> None:
-    if signature is not None and not signature.accepts(count):
+def _require_fitting(signature: Signature, count: int) -> None:
+    if not signature.accepts(count):
         raise TypeError(f"{signature.name} takes {signature.expected}, but is given {count}.")
 
 
@@ -120,5 +125,5 @@ def _activity_id(value: Any) -> str:
     return activity_id
 
 
-def _limit(name: str, duration: Duration | None) -> int | None:
-    return None if duration is None else given.microseconds(name, duration, positive=True)
+def _limit(name: str, duration: Duration) -> int:
+    return given.microseconds(name, duration, positive=True)

@@ -137,8 +137,11 @@ class AlarmClock:
 
     def note(self, actor: WorkflowActor) -> None:
         """An instance's `wake_at` may have changed."""
-        now = self._engine.now()
-        self._set(actor.workflow_id, self._look_at(actor, now), now)
+        now, wake_at = self._engine.now(), actor.instance.wake_at
+        if wake_at is None or wake_at > now + HORIZON:
+            self._wakeups.clear(actor.workflow_id)  # a scan finds it when its time is nearer
+        else:
+            self._set(actor.workflow_id, self._look_at(actor, now), now)
 
     def _set(self, workflow_id: str, at: int | None, now: int) -> None:
         if at is None or at > now + HORIZON:

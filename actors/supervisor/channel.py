@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Struct
+
 from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
 from dalsegno.broker.port import Delivery
 
@@ -35,7 +37,8 @@ class Channel:
 
     def finish(self, tag: int) -> None:
         self.window.finish(tag)
-        self.touch()
+        if not self._dirty:
+            self.touch()
 
     def touch(self) -> None:
         if not self._dirty:
@@ -54,14 +57,11 @@ class Channel:
         self.is_open = False
 
 
-class DeliveryOrigin:
+class DeliveryOrigin(Struct, frozen=True, eq=False):
     """A cause that is a delivery (see actors.workflow_actor.cause.Origin)."""
 
-    __slots__ = ("channel", "delivery")
-
-    def __init__(self, channel: Channel, delivery: Delivery) -> None:
-        self.channel = channel
-        self.delivery = delivery
+    channel: Channel
+    delivery: Delivery
 
     @property
     def is_void(self) -> bool:

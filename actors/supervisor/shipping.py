@@ -53,17 +53,22 @@ class Shipping:
 
     def of_entry(self, entry: Entry) -> list[Shipment]:
         """What may leave now that the entry is durable."""
-        shipments = [self._ship(entry, leaving) for leaving in entry.leaving]
+        shipments: list[Shipment] = []
+        for leaving in entry.leaving:
+            effect_id = leaving.effect_id
+            if effect_id is not None:
+                run_id, effect = leaving.run_id, leaving.effect
+                shipments.append(self._durable(entry, run_id, effect_id, effect, [leaving.cause]))
+            else:
+                shipments.append(self._transient(entry, leaving))
         if entry.again:
             self._outstanding(entry, shipments)
         if entry.resend_due:
             self._unheld(entry, shipments)
         return shipments
 
-    def _ship(self, entry: Entry, leaving: Leaving) -> Shipment:
+    def _transient(self, entry: Entry, leaving: Leaving) -> Shipment:
         effect = leaving.effect
-        if leaving.effect_id is not None:
-            return self._durable(entry, leaving.run_id, leaving.effect_id, effect, [leaving.cause])
         message_id = _transient_id(effect, leaving.cause)
         message = self._message(self._placed(effect, entry.partition), message_id)
         return Shipment(message, translate.address_of(effect), causes=[leaving.cause])

@@ -83,7 +83,9 @@ def _decide(workings: Workings, command: Command, moment: Moment) -> Decision:
     state = workings.state
     match command:
         case AttemptCompleted() | AttemptFailed() | AttemptCanceled():
-            heartbeat = workings.heartbeats.details(current(state, command))
+            heartbeat = None
+            if not isinstance(command, AttemptCompleted):
+                heartbeat = workings.heartbeats.details(current(state, command))
             return on_outcome(state, command, now=moment.time, heartbeat=heartbeat)
         case AttemptStarted():
             heartbeat = workings.heartbeats.details(current(state, command))

@@ -79,8 +79,15 @@ class ActivitySpec(Struct, frozen=True, array_like=True):
 
 def spec_of(intent: ScheduleActivity) -> ActivitySpec:
     """Durations beyond what the wire can carry are cut; no attempt may outlast the activity."""
-    schedule_to_close = _within(intent.schedule_to_close, FAR_FUTURE)
-    start_to_close = _within(intent.start_to_close, FAR_FUTURE)
+    start_to_close, schedule_to_close, schedule_to_start, heartbeat_timeout = [
+        None if limit is None else min(limit, FAR_FUTURE)
+        for limit in (
+            intent.start_to_close,
+            intent.schedule_to_close,
+            intent.schedule_to_start,
+            intent.heartbeat_timeout,
+        )
+    ]
     if schedule_to_close is not None:
         start_to_close = min(start_to_close or schedule_to_close, schedule_to_close)
     return ActivitySpec(
@@ -91,15 +98,11 @@ def spec_of(intent: ScheduleActivity) -> ActivitySpec:
         intent.args,
         start_to_close,
         schedule_to_close,
-        _within(intent.schedule_to_start, FAR_FUTURE),
-        _within(intent.heartbeat_timeout, FAR_FUTURE),
+        schedule_to_start,
+        heartbeat_timeout,
         intent.retry,
         intent.cancellation_type,
     )
-
-
-def _within(duration: int | None, limit: int) -> int | None:
-    return None if duration is None else min(duration, limit)
 
 
 class Phase(IntEnum):

@@ -48,6 +48,9 @@ LONG_LOG = 500
 class WorkflowActor(LightActor):
     """One active workflow instance. `stored_*` is what its row in the database says."""
 
+    instance: Instance
+    """There is none before `is_loaded`."""
+
     def __init__(
         self,
         dispatcher: Dispatcher,
@@ -73,7 +76,7 @@ class WorkflowActor(LightActor):
         self._watch = watch
         self._now = now
         self._entropy = entropy
-        self._instance: Instance | None = None
+        self.is_loaded = False
         self._seen: OrderedDict[MessageKey, str] = OrderedDict()
         self._seen_partial = False
         self._seen_unread = False
@@ -90,15 +93,6 @@ class WorkflowActor(LightActor):
         self._current: Cause | None = None
 
     @property
-    def instance(self) -> Instance:
-        assert self._instance is not None, "the actor is still being loaded"
-        return self._instance
-
-    @property
-    def is_loaded(self) -> bool:
-        return self._instance is not None
-
-    @property
     def is_busy(self) -> bool:
         return self._asked is not None or self._rebuilding is not None
 
@@ -108,13 +102,14 @@ class WorkflowActor(LightActor):
         return self._seen_unread and self.stored_run_id is None
 
     def is_ready(self) -> bool:
-        if self._instance is None or self._asked is not None or self._rebuilding is not None:
+        if not self.is_loaded or self._asked is not None or self._rebuilding is not None:
             return False
         return not (self.one_by_one and self.in_round)
 
     def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str], seen_partial: bool) -> None:
         """The instance is there; mail may be handled."""
-        self._instance = instance
+        self.instance = instance
+        self.is_loaded = True
         self._seen = OrderedDict(seen)
         self._seen_partial = seen_partial
         self._reschedule()
@@ -238,7 +233,7 @@ class WorkflowActor(LightActor):
             return True
         except MemoryError:
             raise
-        except BaseException as error:  # noqa: BLE001 - the border of the actor, as in LightActor.handle_next
+        except BaseException as error:  # noqa: BLE001 - the border of the actor, as in Dispatcher.run_one
             self.stop_now()
             self._parent.failed(self, None, error)
             return True
@@ -258,7 +253,7 @@ class WorkflowActor(LightActor):
 
     def _let_go(self) -> None:
         """Of its code, which may have something to do on its way out."""
-        instance = self._instance
+        instance = self.instance if self.is_loaded else None
         if instance is not None and instance.runs_code:
             self._watch.enter(instance.run_id or "", LETTING_GO)
             try:
@@ -347,7 +342,9 @@ class WorkflowActor(LightActor):
             return False
         instance = self.instance
         state = instance.state
-        return state is not None and len(state.log) > LONG_LOG and not instance.has_program
+        if state is None or not state.log.full:  # as nearly always: it is not even a chunk long
+            return False
+        return len(state.log) > LONG_LOG and not instance.has_program
 
     def _was_seen(self, cause: Cause) -> bool:
         key = _key_of(cause)

@@ -17,7 +17,6 @@ from dalsegno.actors.workflow_actor.activities import (
     ActivitySpec,
     Obligation,
     Phase,
-    number_in,
     outlives_run,
     task_token,
 )
@@ -58,7 +57,7 @@ def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
     """The activity that a worker speaks of, if its attempt is the current one and not over."""
     if state is None or state.info.run_id != word.run_id:
         return None
-    activity = state.activities.get(number_in(word.token))
+    activity = state.activities.get(int.from_bytes(word.token[:8], "big"))  # as number_in
     if (
         activity is None
         or activity.token != word.token
@@ -146,7 +145,7 @@ def on_outcome(
     now: int,
     heartbeat: Payload | None,
 ) -> Decision:
-    """`heartbeat` are the details of the attempt's last one."""
+    """`heartbeat` are the details of the attempt's last one, which a result has no use for."""
     activity = current(state, word)
     if activity is None:
         return STALE

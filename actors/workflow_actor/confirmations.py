@@ -21,11 +21,11 @@ class Confirmations:
     they are not known to be on their way still.
     """
 
-    __slots__ = ("_quiet", "_unheld", "seen")
+    __slots__ = ("_quiet", "seen", "unheld")
 
     def __init__(self) -> None:
         self.seen: set[Key] = set()
-        self._unheld: frozenset[Key] = frozenset()
+        self.unheld: frozenset[Key] = frozenset()
         self._quiet: frozenset[Key] = frozenset()
 
     def loaded(self, state: WorkflowState) -> None:
@@ -65,8 +65,8 @@ class Confirmations:
     def recorded(self, state: WorkflowState, *, changed: bool) -> None:
         """`state` has forgotten what was confirmed. `changed`: it may have got effects that nothing holds."""
         self.seen.clear()
-        if changed or self._unheld:
-            self._unheld = frozenset(key for key, entry in _all(state) if not entry.held)
+        if changed or self.unheld:
+            self.unheld = frozenset(key for key, entry in _all(state) if not entry.held)
 
     @property
     def done(self) -> frozenset[Key]:
@@ -77,11 +77,11 @@ class Confirmations:
     @property
     def all_unheld_seen(self) -> bool:
         """There are unheld effects, and all of them are confirmed."""
-        return bool(self._unheld) and self._unheld <= self.seen
+        return bool(self.unheld) and self.unheld <= self.seen
 
     def unheld_at(self, state: WorkflowState) -> int | None:
         """When the first unheld effect is due for sending (again), confirmed or not."""
-        if not self._unheld:
+        if not self.unheld:
             return None
         return min((entry.resend_at for _, entry in _all(state) if not entry.held), default=None)
 
@@ -100,7 +100,7 @@ class Confirmations:
 
     def unheld_due(self, state: WorkflowState, now: int) -> list[tuple[EffectID, DurableEffect]]:
         """Unheld and unconfirmed effects whose time has come, in order."""
-        if not self._unheld:
+        if not self.unheld:
             return []
         return [
             (key[1], effect_of(state, entry.due, key[0]))

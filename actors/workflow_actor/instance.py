@@ -233,7 +233,8 @@ class Instance:
     @property
     def needs_settle(self) -> bool:
         """All effects that no message holds are confirmed: `Settle` forgets them, and moves `wake_at` on."""
-        return self._workings.confirmations.all_unheld_seen
+        confirmations = self._workings.confirmations
+        return bool(confirmations.unheld) and confirmations.all_unheld_seen
 
     # --- the live program --------------------------------------------------------------------------------
 

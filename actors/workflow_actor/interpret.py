@@ -68,5 +68,5 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
                 assert_never(intent)
         if closed is not None:
             break
-    ran = Ran(tuple(intent.digest for intent in intents[last_sign + 1 :]), tuple(wants))
+    ran = Ran(tuple([intent.digest for intent in intents[last_sign + 1 :]]), tuple(wants))
     return (ran,) if closed is None else (ran, closed)

@@ -76,6 +76,7 @@ def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:
 def _task(state: WorkflowState, number: int) -> TaskEffect:
     activity = state.activities[number]
     spec, info = activity.spec, state.info
+    is_early = spec.is_early
     return TaskEffect(
         workflow_id=info.workflow_id,
         run_id=info.run_id,
@@ -86,12 +87,12 @@ def _task(state: WorkflowState, number: int) -> TaskEffect:
         attempt=activity.attempt,
         token=activity.token,
         fence=activity.fence,
-        acknowledge="early" if spec.is_early else "late",
+        acknowledge="early" if is_early else "late",
         args=spec.args,
         scheduled_at=activity.scheduled_at,
         start_to_close=spec.start_to_close,
-        heartbeat_timeout=spec.silence_limit,
-        auto_heartbeat=spec.auto_heartbeat,
+        heartbeat_timeout=spec.silence_limit if is_early else None,
+        auto_heartbeat=is_early and spec.auto_heartbeat,
         heartbeat_details=activity.heartbeat_details,
     )
 

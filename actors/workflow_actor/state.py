@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.activities import FAR_FUTURE, Activity
 from dalsegno.actors.workflow_actor.commands import Caller
 from dalsegno.actors.workflow_actor.effects import EffectID
 from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.log import Log
+from dalsegno.actors.workflow_actor.log import CHUNK, Log
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -142,7 +142,9 @@ class WorkflowState(Struct, frozen=True, array_like=True):
     @property
     def has_backlog(self) -> bool:
         """There is an input to run, and nothing that forbids it."""
-        return self.processed < len(self.log) and self.outcome is None and self.suspension is None
+        log = self.log
+        length = len(log.full) * CHUNK + len(log.tail)  # as len(log), for it is looked at all the time
+        return self.processed < length and self.outcome is None and self.suspension is None
 
     @property
     def reason(self) -> str | None:
