@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dalsegno.actors.workflow_actor.activation import Activation
 from dalsegno.actors.workflow_actor.attempts import current, on_heartbeat, on_outcome, on_started
 from dalsegno.actors.workflow_actor.commands import (
@@ -29,13 +31,13 @@ from dalsegno.actors.workflow_actor.commands import (
 from dalsegno.actors.workflow_actor.decide import decide, decide_effects, decide_start, refused, terminated
 from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.events import CallerAdded, RunStarted
+from dalsegno.actors.workflow_actor.events import CallerAdded, Event, Resumed, RunStarted, Suspended
 from dalsegno.actors.workflow_actor.inputs import RunInfo
 from dalsegno.actors.workflow_actor.outstanding import effect_of, handed_on, is_to_be_told
 from dalsegno.actors.workflow_actor.questions import on_describe, on_query
 from dalsegno.actors.workflow_actor.state import ResultDue, blank
-from dalsegno.actors.workflow_actor.turn import Moment
-from dalsegno.actors.workflow_actor.visible import answer_to
+from dalsegno.actors.workflow_actor.turn import Moment, Turn
+from dalsegno.actors.workflow_actor.visible import answer_to, is_stuck_alike
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 from dalsegno.actors.workflow_actor.workings import Workings
 
@@ -187,7 +189,17 @@ def _wake_up(workings: Workings, moment: Moment) -> Activation:
     do_what_is_due(turn, workings.agenda, workings.heartbeats, workings.work_off)
     if len(turn.events) == housekeeping:
         return workings.unrecorded(None, NOTHING, moment)
+    if was_in_vain(turn, turn.events[housekeeping:]):
+        return workings.put_off(turn)
     return workings.finished(turn)
+
+
+def was_in_vain(turn: Turn, events: Sequence[Event]) -> bool:
+    """Suspended code was tried again, and is stuck as it was."""
+    match events:
+        case [Resumed(), Suspended()]:
+            return is_stuck_alike(turn.before.suspension, turn.state.suspension)
+    return False
 
 
 def _settle(workings: Workings, moment: Moment) -> Activation:

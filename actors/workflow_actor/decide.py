@@ -30,7 +30,7 @@ from dalsegno.actors.workflow_actor.events import (
     Suspended,
     TaskResent,
 )
-from dalsegno.actors.workflow_actor.state import SuspensionKind, TaskDue, WorkflowState
+from dalsegno.actors.workflow_actor.state import Suspension, SuspensionKind, TaskDue, WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
@@ -103,17 +103,28 @@ def code_stuck(
     state: WorkflowState, kind: SuspensionKind, reason: str, *, now: int, fingerprint: str
 ) -> Suspended:
     """User code cannot go on; it is tried again later, less and less often."""
+    return Suspended(kind, reason, now + _pause(state.tries), fingerprint)
+
+
+def _pause(tries: int) -> int:
     first, longest = SUSPENSION_DELAYS
-    delay = min(first * 2 ** min(state.tries, 30), longest)
-    return Suspended(kind, reason, now + delay, fingerprint)
+    doublings: int = min(tries, 30)
+    return min(first << doublings, longest)
 
 
-def may_retry(state: WorkflowState, *, now: int, fingerprint: str) -> bool:
+def next_try_at(state: WorkflowState, *, now: int) -> int:
+    """When suspended code is tried again after a try that has changed nothing, and is not recorded: by what is
+    recorded, the pauses double as they do for tries that are."""
+    assert state.suspension is not None
+    first, longest = SUSPENSION_DELAYS
+    return now + max(_pause(state.tries), min(now - state.suspension.since + first, longest))
+
+
+def may_retry(suspension: Suspension | None, *, retry_at: int | None, now: int, fingerprint: str) -> bool:
     """Suspended code is worth another try: its time has come, or this host has other code."""
-    suspension = state.suspension
     if suspension is None or suspension.kind == "operator":
         return False
-    due = suspension.retry_at is not None and suspension.retry_at <= now
+    due = retry_at is not None and retry_at <= now
     return due or suspension.fingerprint != fingerprint
 
 

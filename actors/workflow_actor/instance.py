@@ -143,6 +143,12 @@ class Instance:
         """As `wake_at`, but for effects that no message holds."""
         return self._workings.due_at
 
+    @property
+    def retry_at(self) -> int | None:
+        """When suspended code is tried next; None if it is not. A try that has changed nothing moves it in
+        memory alone: who loads the instance anew may try it earlier."""
+        return self._workings.retry_at
+
     def is_opened_by(self, start: Start) -> bool:
         """The start may begin a new run here, and run its code."""
         state = self._workings.state

@@ -98,17 +98,17 @@ def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) ->
         closed_at=None if outcome is None else outcome.closed_at,
         reason=_short(after.reason),
         outcome=None if outcome is None else encode_outcome(outcome),
-        is_news=not _is_stuck_alike(before.suspension, after.suspension),
+        is_news=not is_stuck_alike(before.suspension, after.suspension),
     )
 
 
-def _is_stuck_alike(before: Suspension | None, after: Suspension | None) -> bool:
+def is_stuck_alike(before: Suspension | None, after: Suspension | None) -> bool:
     """Reasons may hold what is another at each try: the address of an object, a time."""
     if before is None or after is None or (before.kind, before.fingerprint) != (after.kind, after.fingerprint):
         return False
     if after.kind == "bug":
         return place_of_bug(before.reason) == place_of_bug(after.reason)
-    return after.kind in ("nondeterminism", "corrupt")
+    return after.kind in ("nondeterminism", "corrupt") or before.reason == after.reason
 
 
 def shown_reason(state: WorkflowState) -> str | None:

@@ -13,8 +13,8 @@ from dalsegno.actors.workflow_actor.agenda import Agenda
 from dalsegno.actors.workflow_actor.codec import encode_record
 from dalsegno.actors.workflow_actor.commands import Command
 from dalsegno.actors.workflow_actor.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.decide import may_retry
-from dalsegno.actors.workflow_actor.decision import Decision
+from dalsegno.actors.workflow_actor.decide import may_retry, next_try_at
+from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.events import EffectsParked, Resumed, RunStarted
 from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
@@ -24,7 +24,7 @@ from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.replay import LiveProgram
 from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
 from dalsegno.actors.workflow_actor.visible import answer_to, run_change, run_start
 
@@ -46,6 +46,9 @@ class Workings:
         self.confirmations = Confirmations()
         self._history_limit = history_limit
         self._snapshots = SnapshotSchedule(history_limit)
+        self._put_off: tuple[Suspension, int] | None = None
+        """Code that was tried again in vain, of which nothing is recorded: since which suspension, and when it
+        is tried next."""
 
     def load(self, run_id: str, snapshot: StoredSnapshot | None, journal: Sequence[StoredRow]) -> None:
         """Raises CorruptStateError."""
@@ -77,7 +80,22 @@ class Workings:
 
     def has_other_code(self, state: WorkflowState) -> bool:
         """Code is suspended that is worth another try at once."""
-        return may_retry(state, now=-1, fingerprint=self.code.fingerprint)
+        return self._may_retry(state, now=-1)
+
+    @property
+    def retry_at(self) -> int | None:
+        """See Instance."""
+        suspension = None if self.state is None else self.state.suspension
+        return None if suspension is None else self._retry_at(suspension)
+
+    def _may_retry(self, state: WorkflowState, *, now: int) -> bool:
+        suspension = state.suspension
+        retry_at = None if suspension is None else self._retry_at(suspension)
+        return may_retry(suspension, retry_at=retry_at, now=now, fingerprint=self.code.fingerprint)
+
+    def _retry_at(self, suspension: Suspension) -> int | None:
+        put_off = self._put_off
+        return put_off[1] if put_off is not None and put_off[0] == suspension else suspension.retry_at
 
     @property
     def wake_at(self) -> int | None:
@@ -102,7 +120,7 @@ class Workings:
         if state.outcome is None and (next_at := self.agenda.next_at(state)) is not None:
             times.append(next_at)
         if (suspension := state.suspension) is not None:
-            retry_at = state.time if self.has_other_code(state) else suspension.retry_at
+            retry_at = state.time if self.has_other_code(state) else self._retry_at(suspension)
             if retry_at is not None:
                 times.append(retry_at)
         return min(times, default=None)
@@ -125,12 +143,20 @@ class Workings:
 
     def try_again(self, turn: Turn) -> None:
         """Resume suspended code, if it is worth another try."""
-        if may_retry(turn.state, now=turn.moment.time, fingerprint=self.code.fingerprint):
+        if self._may_retry(turn.state, now=turn.moment.time):
             turn.record(Resumed())
 
     def work_off(self, turn: Turn) -> None:
         """Run user code with what it has not run yet, if it may run."""
         turn.work_off(self.live, fingerprint=self.code.fingerprint, python=self.python)
+
+    def put_off(self, turn: Turn) -> Activation:
+        """It was tried in vain. Nothing has changed, so there is nothing to record but when it is tried next,
+        which goes with the row when the instance is put away."""
+        suspension = turn.before.suspension
+        assert suspension is not None
+        self._put_off = suspension, next_try_at(turn.before, now=turn.moment.time)
+        return self.unrecorded(None, NOTHING, turn.moment)
 
     def finished(
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()

@@ -85,7 +85,7 @@ class Host(Lookups, Process):
         self._declaring: set[str] = set()
         self._told_at = 0
         self.engine = Engine(
-            StrainedWorld(self, self._strain),  # type: ignore[arg-type]
+            StrainedWorld(self, self._strain),
             host_id=self._host_id,
             code=simulation.code,
             settings=simulation.settings,

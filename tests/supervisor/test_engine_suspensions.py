@@ -15,7 +15,7 @@ from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
 from tests.supervisor.mail import await_result, command, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
-from tests.workflow_actor.rig import DONE, ScriptedCode, timer
+from tests.workflow_actor.rig import DONE, SECOND, ScriptedCode, timer
 
 LATER = 2**52
 BUG = "ZeroDivisionError: division by zero, at orders.py:7"
@@ -79,7 +79,25 @@ def test_a_bug_whose_text_is_another_at_each_try_is_said_once(
     ((level, event, _),) = said
     assert (level, event) == ("error", "workflow_suspended")
     assert len([m for m in world.sent if m.correlation_id == "call start-1"]) == 2, "accepted, and suspended"
-    assert "0 is not an order" not in (world.database.shown[run_id("w", "start-1")][1] or "")
+    assert "0 is not an order" in (world.database.shown[run_id("w", "start-1")][1] or "")
+    assert [row.cause for row in world.database.rows["w"].journal] == [
+        "workflow.start start-1",
+        "workflow.signal s",
+    ]
+
+
+def test_tries_that_change_nothing_write_when_they_come_next_once_the_workflow_leaves_memory() -> None:
+    world = ScriptedWorld(buggy())
+    world.own()
+    world.deliver(start())
+    world.deliver(signal("s"))
+    world.go_on()
+    world.live_through(1500)
+
+    row = world.database.rows["w"]
+    assert [stored.cause for stored in row.journal] == ["workflow.start start-1", "workflow.signal s"]
+    assert row.wake_at is not None
+    assert world.now() < row.wake_at <= world.now() + 600 * SECOND
 
 
 def test_a_bug_at_another_line_is_said_again(said: list[tuple[str, str, dict[str, Any]]]) -> None:

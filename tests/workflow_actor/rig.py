@@ -162,7 +162,8 @@ class Rig:
         """`after` microseconds since the last command."""
         self.now += after
         # A process that forgot which effects were confirmed would have to send them again before it settles.
-        if self.passivating and not self.instance.is_pinned and not isinstance(command, Settle):
+        remembers = self.instance.is_pinned or self.has_put_off
+        if self.passivating and not remembers and not isinstance(command, Settle):
             self.move()
         self._draws += 1
         entropy = self._draws.to_bytes(32, "big")
@@ -189,6 +190,13 @@ class Rig:
             assert (due.run_id, due.sequence) == (run_id, activation.sequence)
             self.snapshot = (due.sequence, due.format, due.checksum, due.body)
             self.journal = []
+
+    @property
+    def has_put_off(self) -> bool:
+        """Code was tried again in vain, which nobody knows who loads the instance."""
+        state = self.instance.state
+        suspension = None if state is None else state.suspension
+        return suspension is not None and suspension.retry_at != self.instance.retry_at
 
     def status(self) -> WorkflowStatus | None:
         return self.instance.status

@@ -81,12 +81,52 @@ def test_suspended_code_is_tried_again_less_and_less_often() -> None:
     assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
 
 
+def test_a_try_that_changes_nothing_is_not_recorded_and_the_pauses_grow_also_where_nobody_remembers() -> None:
+    rig = Rig(ScriptedCode([BUG]))
+    rig.start()
+    recorded = len(rig.journal)
+    rig.now = T0 + 1000 * SECOND
+    rig.reload()
+    assert rig.instance.wake_at == T0 + SECOND, "by what is stored it is due"
+    assert not rig.send(WakeUp(), held=False).recorded
+    assert rig.instance.wake_at == rig.now + 600 * SECOND
+    assert rig.status() is WorkflowStatus.SUSPENDED
+    assert len(rig.journal) == recorded
+    assert len(rig.events(Suspended)) == 1
+
+
+def test_a_signal_does_not_have_suspended_code_tried_before_its_time() -> None:
+    rig = Rig(ScriptedCode([[], BUG]))
+    rig.start()
+    rig.send(Signal(name="a"))
+    rig.send(WakeUp(), held=False, after=SECOND)
+    rig.send(Signal(name="b"), after=SECOND)
+    assert len(rig.events(Resumed)) == 0
+    assert rig.instance.wake_at == rig.now + SECOND
+    rig.send(Signal(name="c"), after=SECOND)
+    assert len(rig.events(Resumed)) == 1
+    assert rig.instance.wake_at == rig.now + 2 * SECOND
+
+
+@pytest.mark.parametrize(
+    "other",
+    [WorkflowCodeError("KeyError: 'total' (orders.py:31)"), WorkflowCodeError("TypeError: no (orders.py:30)")],
+)
+def test_a_try_that_is_stuck_elsewhere_is_recorded(other: WorkflowCodeError) -> None:
+    steps: list[Step] = [WorkflowCodeError("KeyError: 'total' (orders.py:30)")]
+    rig = Rig(ScriptedCode(lambda index, _: steps[index]))
+    rig.start()
+    steps[0] = other
+    assert rig.send(WakeUp(), held=False, after=SECOND).recorded
+    assert rig.state.reason == other.reason
+
+
 def test_the_delay_begins_anew_after_code_ran_well() -> None:
     steps: list[Step] = [BUG]
     rig = Rig(ScriptedCode(lambda index, _: steps[index]))
     rig.start()
     rig.send(WakeUp(), held=False, after=SECOND)
-    assert rig.state.tries == 2
+    assert rig.instance.wake_at == rig.now + 2 * SECOND
     steps[0] = []
     rig.send(WakeUp(), held=False, after=2 * SECOND)
     assert rig.status() is WorkflowStatus.RUNNING
