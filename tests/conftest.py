@@ -10,10 +10,12 @@ tests share the one virtual host (take an empty one), and databases are created 
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TypeVar
 
 import pika  # type: ignore[import-untyped]
@@ -52,6 +54,19 @@ def log_of_its_own() -> Iterator[None]:
     """What a test has logged is written while it is that test's: a thread writes it."""
     yield
     flush()
+
+
+@pytest.fixture
+async def no_loose_ends() -> AsyncIterator[None]:
+    """Fails the test when the loop reports what nobody handled: a callback that raised, an error unread."""
+    reports: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(str(context)))
+    yield
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert not reports
 
 
 @pytest.fixture

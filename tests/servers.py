@@ -17,10 +17,10 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +31,8 @@ import port_for
 import psycopg
 from psycopg import sql
 from pytest_rabbitmq.factories.executor import RabbitMqExecutor
+
+from tests.ports import Ports
 
 START_SECONDS = 60.0
 """A node is up in about ten seconds on an idle machine; tests of others may keep it busy."""
@@ -58,33 +60,6 @@ def wait_until(state: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
         time.sleep(0.05)
-
-
-class _Ports:
-    """Ports that nobody uses, outside the range that outgoing connections draw from.
-
-    A server opens its ports long after they were chosen, and again after a restart. Until `free`, others that
-    choose in this way leave them alone: the UDP port of the same number is the reservation.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._reservations: list[socket.socket] = []
-        while len(self._reservations) < count:
-            reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                reservation.bind(("127.0.0.1", port_for.select_random()))
-            except OSError:
-                reservation.close()
-            else:
-                self._reservations.append(reservation)
-
-    @property
-    def numbers(self) -> list[int]:
-        return [reservation.getsockname()[1] for reservation in self._reservations]
-
-    def free(self) -> None:
-        for reservation in self._reservations:
-            reservation.close()
 
 
 def _ends_with_parent(signal_name: str) -> list[str]:
@@ -121,7 +96,34 @@ class _Node(RabbitMqExecutor):
         return inherited | self._extra
 
 
-class RabbitMQServer:
+class _Server(ABC):
+    """Started by `with`, and closed by it, also when it does not start."""
+
+    def __enter__(self) -> Self:
+        try:
+            self._prepare()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _prepare(self) -> None: ...
+
+    @abstractmethod
+    def start(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class RabbitMQServer(_Server):
     """A RabbitMQ node with its own epmd, in a folder of its own."""
 
     def __init__(self) -> None:
@@ -129,7 +131,7 @@ class RabbitMQServer:
             hint = INSTALL_HINT.format(variable="DALSEGNO_TEST_BROKER_URL")
             raise ServerNotInstalledError(f"RabbitMQ is not installed: {hint}.")
         self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-rabbitmq-"))
-        self._ports = _Ports(3)
+        self._ports = Ports(3)
         self.port, distribution_port, self._epmd_port = self._ports.numbers
         self._cookie = secrets.token_hex(16)
         self._write_configuration()
@@ -171,21 +173,7 @@ class RabbitMQServer:
         """The Erlang VM that is the broker."""
         return int((self.folder / "pid").read_text())
 
-    def __enter__(self) -> Self:
-        try:
-            self._start_epmd()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _start_epmd(self) -> None:
+    def _prepare(self) -> None:
         # Ours, so that its PID is known: one that the node starts by itself would outlive the node.
         command = [*_ends_with_parent("KILL"), "epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
         self._epmd = _spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -303,7 +291,7 @@ class RabbitMQServer:
         return output
 
 
-class PostgresServer:
+class PostgresServer(_Server):
     """A PostgreSQL cluster, with fsync on unless told otherwise; or a standby that follows another."""
 
     user = "dalsegno"
@@ -318,7 +306,7 @@ class PostgresServer:
         self._bin = _postgres_bin()
         self._primary = standby_of
         self.folder = Path(tempfile.mkdtemp(prefix="dalsegno-postgres-"))
-        self._ports = _Ports(1)
+        self._ports = Ports(1)
         (self.port,) = self._ports.numbers
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -349,21 +337,7 @@ class PostgresServer:
         assert self._process is not None, "the server was not started"
         return self._process.pid
 
-    def __enter__(self) -> Self:
-        try:
-            self._initialise()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _initialise(self) -> None:
+    def _prepare(self) -> None:
         options = ["-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         program = "initdb"
         if self._primary is not None:

@@ -30,16 +30,21 @@ class SnapshotSchedule:
         grown = self._rows >= ACTIVATIONS_MIN and self._bytes >= self._size
         if not (signed or grown):
             return None
-        body = encode_state(state)
+        # The newest row stays: it tells the time and the number of what can no longer be read.
+        due = snapshot_of(state, trim_to=max(0, state.sequence - max(1, self._history_limit)))
         self._rows = self._bytes = 0
-        self._size = len(body)
-        run_id, sequence = state.info.run_id, state.sequence
-        return SnapshotDue(
-            run_id=run_id,
-            sequence=sequence,
-            format=SNAPSHOT_FORMAT,
-            checksum=checksum(body, run_id, sequence),
-            body=body,
-            # The newest row stays: it tells the time and the number of what can no longer be read.
-            trim_to=max(0, sequence - max(1, self._history_limit)),
-        )
+        self._size = len(due.body)
+        return due
+
+
+def snapshot_of(state: WorkflowState, *, trim_to: int) -> SnapshotDue:
+    body = encode_state(state)
+    run_id, sequence = state.info.run_id, state.sequence
+    return SnapshotDue(
+        run_id=run_id,
+        sequence=sequence,
+        format=SNAPSHOT_FORMAT,
+        checksum=checksum(body, run_id, sequence),
+        body=body,
+        trim_to=trim_to,
+    )

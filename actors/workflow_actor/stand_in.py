@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activation import SnapshotDue
-from dalsegno.actors.workflow_actor.codec import SNAPSHOT_FORMAT, checksum, encode_state
 from dalsegno.actors.workflow_actor.inputs import RunInfo
+from dalsegno.actors.workflow_actor.snapshots import snapshot_of
 from dalsegno.actors.workflow_actor.state import Outcome, Suspension, WorkflowState, blank
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -54,13 +54,4 @@ def stand_in(
 
 def seal(state: WorkflowState) -> SnapshotDue:
     """It takes the place of what cannot be read. What lies before it is kept, for people."""
-    body = encode_state(state)
-    run_id, sequence = state.info.run_id, state.sequence
-    return SnapshotDue(
-        run_id=run_id,
-        sequence=sequence,
-        format=SNAPSHOT_FORMAT,
-        checksum=checksum(body, run_id, sequence),
-        body=body,
-        trim_to=0,
-    )
+    return snapshot_of(state, trim_to=0)

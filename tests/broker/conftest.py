@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -34,19 +32,6 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
             url: str = request.getfixturevalue("rabbitmq_url")
             yield RabbitMQBroker(url, hot_path=adapter == "rabbitmq")
-
-
-@pytest.fixture
-async def no_loose_ends() -> AsyncIterator[None]:
-    """Fails the test when the loop reports what nobody handled: a callback that raised, an error unread."""
-    reports: list[str] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: reports.append(str(context)))
-    yield
-    gc.collect()
-    await asyncio.sleep(0)
-    loop.set_exception_handler(None)
-    assert not reports
 
 
 @pytest.fixture

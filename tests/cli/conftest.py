@@ -25,6 +25,13 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path, DALSEGNO_TIMEOUT="1")
 
 
+@pytest.fixture
+def on_servers(tmp_path: Path, rabbitmq_url: str, postgres_url: str) -> Shell:
+    """An empty folder, and servers on which a namespace may be made."""
+    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
+    return Shell(tmp_path, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **where)
+
+
 @pytest.fixture(scope="module")
 def dev(folder: Path) -> Iterator[Program]:
     """A running `dalsegno dev` with the sample's workflows, shared by the tests of a module."""

@@ -123,6 +123,19 @@ class Shell:
             raise TimeoutError(f"dalsegno {' '.join(arguments)} did not end: {err.read_text()}")
         return Done(process.exitcode, out.read_text(), err.read_text())
 
+    def python(self, program: str) -> Done:
+        """A program of the folder, from its beginning to its end, by itself: it may be slow to load."""
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
     def start(self, *arguments: str, err: int | None = None, **settings: str) -> Program:
         """One command that goes on; `err` is a descriptor for what it says there, instead of a file."""
         return Program(self, arguments, settings, err)

@@ -13,7 +13,7 @@ import pytest
 import dalsegno
 from tests.cli.shell import ROOT, Shell
 
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def program(page: str) -> str:
@@ -35,7 +35,7 @@ def test_no_name_in_a_pages_code_is_left_to_the_reader(page: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_a_pages_links_lead_to_files(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
 
@@ -68,17 +68,9 @@ def test_the_client_of_the_page_approves_an_order(folder: Path) -> None:
     shell = Shell(folder, DALSEGNO_TIMEOUT="60")
     with shell.start("dev", "approval") as dev:
         dev.wait_ready("host")
-        client = subprocess.run(
-            [sys.executable, "approval.py"],
-            cwd=folder,
-            env=shell.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        client = shell.python("approval.py")
 
-    assert (client.stdout, client.stderr) == ("approved: False\norder 7 approved by ann\n", "")
+    assert (client.out, client.err) == ("approved: False\norder 7 approved by ann\n", "")
 
 
 def test_every_error_that_the_page_of_the_client_names_is_one_of_ours() -> None:

@@ -1,11 +1,10 @@
-"""The README tells the truth: its code runs, its links lead somewhere, its commands exist."""
+"""The README tells the truth: its code runs, its commands exist."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ def test_its_code_is_that_of_the_example() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
     assert code == (HELLO / "signup.py").read_text()
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/cli.md", "CONTRIBUTING.md"])
-def test_its_links_lead_to_files(page: str) -> None:
-    path = ROOT / page
-
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text())
-
-    assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_its_scripts_exist_and_can_be_run() -> None:
@@ -56,17 +46,9 @@ def test_its_example_runs_as_it_says(folder: Path) -> None:
     with shell.start(*dev_arguments) as dev:
         dev.wait_ready("host", "worker")
 
-        client = subprocess.run(
-            [sys.executable, "signup.py"],
-            cwd=folder,
-            env=shell.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        client = shell.python("signup.py")
 
-        assert (client.stdout, client.stderr) == ("welcome\n", "")
+        assert (client.out, client.err) == ("welcome\n", "")
         for words in others[1:]:
             assert words[0] == "dalsegno"
             assert shell.run(*words[1:]).exit_code == 0, words

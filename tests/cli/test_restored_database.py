@@ -92,10 +92,9 @@ def test_a_broker_that_has_lost_its_data_is_taken_and_what_that_means_is_said(
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
 def test_on_servers_it_is_the_same_and_verify_says_it_where_it_sees_both(
-    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+    on_servers: Shell, postgres_url: str
 ) -> None:
-    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
-    shell = Shell(tmp_path, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **where)
+    shell = on_servers
     for _ in range(3):
         assert shell.run("init").exit_code == DONE
     assert shell.run("verify").exit_code == DONE

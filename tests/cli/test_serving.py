@@ -128,15 +128,13 @@ def test_a_worker_that_is_told_twice_ends_at_once_and_another_does_its_work(shor
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
 def test_what_a_host_has_done_before_it_stops_is_not_delivered_again_and_the_rest_is(
-    tmp_path: Path, rabbitmq_url: str, postgres_url: str
+    on_servers: Shell, rabbitmq_url: str, postgres_url: str
 ) -> None:
-    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
-    shell = Shell(tmp_path, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **where)
-    assert shell.run("init").exit_code == DONE
+    assert on_servers.run("init").exit_code == DONE
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
         channel = connection.channel()
         published: list[str] = []
-        with shell.start("host", "tests.cli.sample") as host:
+        with on_servers.start("host", "tests.cli.sample") as host:
             host.wait_ready("host")
             assert [queue for queue in QUEUES if not consumers(channel, queue)] == []
             while len(published) < 500 or host.process.poll() is None:
@@ -157,15 +155,11 @@ def test_what_a_host_has_done_before_it_stops_is_not_delivered_again_and_the_res
 
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
-def test_a_host_is_ready_when_it_has_its_share_from_the_others(
-    tmp_path: Path, rabbitmq_url: str, postgres_url: str
-) -> None:
-    where = {"DALSEGNO_BROKER": rabbitmq_url, "DALSEGNO_DATABASE": postgres_url}
-    first, second = (Shell(tmp_path / name, **where) for name in ("first", "second"))
-    first.folder.mkdir()
+def test_a_host_is_ready_when_it_has_its_share_from_the_others(on_servers: Shell, postgres_url: str) -> None:
+    second = Shell(on_servers.folder / "second", **on_servers.environment)
     second.folder.mkdir()
-    assert first.run("init").exit_code == DONE
-    with first.start("host", "tests.cli.sample") as one, second.start("host", "tests.cli.sample") as other:
+    assert on_servers.run("init").exit_code == DONE
+    with on_servers.start("host", "tests.cli.sample") as one, second.start("host", "tests.cli.sample") as other:
         one.wait_ready("host")
         other.wait_ready("host")
         with closing(open_store(postgres_url)) as store:

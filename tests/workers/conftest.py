@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -56,19 +54,6 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path, fake: FakeBroke
             from dalsegno.broker.rabbitmq import RabbitMQBroker
 
             yield RabbitMQBroker(request.getfixturevalue("rabbitmq_url"))
-
-
-@pytest.fixture
-async def no_loose_ends() -> AsyncIterator[None]:
-    """Fails the test when the loop reports what nobody handled: a callback that raised, an error unread."""
-    reports: list[str] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: reports.append(str(context)))
-    yield
-    gc.collect()
-    await asyncio.sleep(0)
-    loop.set_exception_handler(None)
-    assert not reports
 
 
 @pytest.fixture
