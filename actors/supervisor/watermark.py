@@ -30,8 +30,12 @@ Raise = Callable[[int], Awaitable[Watermark | None]]
 """Told the broker's number, as `Writer.raise_watermark`."""
 
 
+class OlderDatabaseError(ConfigurationError):
+    """What no waiting mends, unlike rights and tables that are missing for a while."""
+
+
 async def check(session: Session, identity: str, read: Read) -> str | None:
-    """Raises ConfigurationError where the database is older than the broker. Where the broker knows nothing of
+    """Raises OlderDatabaseError where the database is older than the broker. Where the broker knows nothing of
     the database's past, what that means is returned as a sentence."""
     # The broker first: what it knows by now, the database had already committed.
     mark = await read_mark(session, identity)
@@ -42,7 +46,7 @@ async def check(session: Session, identity: str, read: Read) -> str | None:
 
 
 async def advance(session: Session, identity: str, publish: Publish, raise_: Raise, read: Read) -> str | None:
-    """One step. Raises ConfigurationError as `check` does, and then changes nothing; returns what it does."""
+    """One step. Raises OlderDatabaseError as `check` does, and then changes nothing; returns what it does."""
     mark = await read_mark(session, identity)
     warning = _warning(await read(), mark)
     raised = await raise_(0 if mark is None else mark.number)
@@ -63,8 +67,8 @@ def _warning(database: Watermark, broker: Mark | None) -> str | None:
     )
 
 
-def _older(database: Watermark, broker: Mark) -> ConfigurationError:
-    return ConfigurationError(
+def _older(database: Watermark, broker: Mark) -> OlderDatabaseError:
+    return OlderDatabaseError(
         f"This database is older than its broker: it is at {_shown(database)}, and the broker has seen it at "
         f"{_shown(broker)}. It was restored from a backup, or a fail-over lost commits. If it is to be used as "
         'it is, read "After a restore" in docs/operating.md, then run: dalsegno init --accept-restored-database'
@@ -85,7 +89,7 @@ class WatermarkKeeper:
         self._namespace = namespace
         self._threads = threads
         self._refused = refused
-        self._refusal: ConfigurationError | None = None
+        self._refusal: OlderDatabaseError | None = None
         self._is_due = True
         self._step: asyncio.Task[None] | None = None
 
@@ -101,7 +105,7 @@ class WatermarkKeeper:
         )
         try:
             warning = await check(session, namespace.identity, self._read)
-        except ConfigurationError as error:
+        except OlderDatabaseError as error:
             self._refuse(error)
             raise
         if warning:
@@ -120,13 +124,13 @@ class WatermarkKeeper:
     async def _advance(self, session: Session, publish: Publish) -> None:
         try:
             await advance(session, self._namespace.identity, publish, self._raise, self._read)
-        except ConfigurationError as error:
+        except OlderDatabaseError as error:
             self._refuse(error)
         except DalsegnoError as error:
             self._is_due = True
             log.debug("watermark_not_raised", reason=str(error))
 
-    def _refuse(self, error: ConfigurationError) -> None:
+    def _refuse(self, error: OlderDatabaseError) -> None:
         self._refusal = error
         self._refused()
 
