@@ -58,6 +58,14 @@ def fill_defaults(value: Any) -> bool:
     return filled
 
 
+def fill_own(part: Any) -> None:
+    """The same for one dataclass alone."""
+    kind: Any = type(part)
+    defaulted = _shape(kind).defaulted
+    if not defaulted.keys() <= vars(part).keys():
+        _fill(part, defaulted)
+
+
 def _fill(part: Any, defaulted: Mapping[str, Callable[[], Any] | None]) -> None:
     own = vars(part)  # it takes what a frozen class would refuse
     for name, factory in defaulted.items():

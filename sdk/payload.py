@@ -11,8 +11,7 @@ refused. A Payload is passed on as it is, and is what an annotation `Payload` ge
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import json
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Protocol
@@ -133,9 +132,6 @@ def _typed(value: Any, codec: Codec) -> Payload:
         return _finite(written, _ENCODER.encode(written), codec)
     try:
         data = _encode(value)
-        # Only what was decoded by other means than ours can lack something, and only objects have fields.
-        if codec.may_lack and b"{" in data and fill_defaults(value):
-            data = _encode(value)
     except (TypeError, ValueError, OverflowError):
         data = _ENCODER.encode(codec.write(value))  # it may know where in the value that is
     return _finite(value, data, codec)
@@ -202,15 +198,8 @@ def _holds_non_finite(value: Any) -> bool:
         plain = msgspec.to_builtins(value, str_keys=True)
     except TypeError:
         plain = write_any(value)
-    return not all(map(math.isfinite, _floats(plain)))
-
-
-def _floats(value: Any) -> Iterator[float]:
-    if isinstance(value, float):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _floats(part)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for part in value:
-            yield from _floats(part)
+    try:
+        json.dumps(plain, allow_nan=False, check_circular=False)  # (no walk of ours would be as fast)
+    except ValueError:
+        return True
+    return False

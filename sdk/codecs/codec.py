@@ -49,7 +49,7 @@ class Codec(ABC):
     by_msgspec: bool = False
     """Whether msgspec can restore such a value, if it can restore the parts."""
     lacks: bool = False
-    """Whether msgspec may leave a field that has its default to the class."""
+    """Whether msgspec may leave a field that has its default to the class when it decodes."""
     rank: int = 50
     """In a union, lower ones are tried first on what carries no tag: the special before the general."""
     key_form: KeyForm | None = None

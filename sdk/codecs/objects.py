@@ -15,7 +15,7 @@ import msgspec
 
 from dalsegno.codecs.annotations import CodecOf, field_hints
 from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, same
-from dalsegno.dataclass_defaults import lacks_defaults
+from dalsegno.dataclass_defaults import fill_own, lacks_defaults
 
 NOTHING: Any = object()
 
@@ -52,6 +52,7 @@ class ObjectCodec(Codec):
         self.lacks = lacks_defaults(cls)
         self._ran = bool(after) and hasattr(cls, after)
         self._known = frozenset(slot.name for slot in slots)
+        self._count = len(slots)
         self._names = [slot.name for slot in slots]
         self._get = attrgetter(*self._names) if slots else None
 
@@ -62,6 +63,10 @@ class ObjectCodec(Codec):
     def _plains(self) -> tuple[type, ...] | None:
         plains = tuple(slot.codec.plain for slot in self.slots)
         return None if None in plains else plains  # type: ignore[return-value]
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[Any]:
+        return msgspec.json.Decoder(self.hint)
 
     @cached_property
     def _cached(self) -> frozenset[str]:
@@ -76,13 +81,16 @@ class ObjectCodec(Codec):
         if type(value) is not self._cls or not self.native:
             return False
         own = getattr(value, "__dict__", None)
-        if own is not None and len(own) > len(self.slots):
-            return False
+        if own is not None and len(own) != self._count:
+            if len(own) > self._count:
+                return False
+            if self.lacks:  # it was decoded by other means than ours
+                fill_own(value)
         try:
             held = self._get(value) if self._get is not None else ()
         except AttributeError:
             return False
-        if len(self.slots) == 1:
+        if self._count == 1:
             held = (held,)
         if self._plains is None or tuple(map(type, held)) != self._plains:
             for slot, part in zip(self.slots, held, strict=True):
@@ -163,7 +171,7 @@ class ObjectCodec(Codec):
     def _survives(self, value: Any) -> bool:
         """Whether what `__post_init__` does to the fields when the value is read leaves them as they are."""
         try:
-            again = msgspec.json.decode(msgspec.json.encode(value), type=self.hint)
+            again = self._decoder.decode(msgspec.json.encode(value))
         except (msgspec.ValidationError, TypeError, ValueError, OverflowError):
             return False
         return self._same_fields(value, again)
