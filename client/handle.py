@@ -21,6 +21,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.client.engine import Engine
 from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import outcome_of
+from dalsegno.converter import DEFAULT_CONVERTER, result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import WorkflowStatus
@@ -243,20 +244,24 @@ class WorkflowHandle(Generic[R]):
         """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too.
 
         The answer has the query's return annotation, or `result_type` where that is given. Raises
-        QueryFailedError when the handler raises (its `cause` is what) or there is none of that name.
+        QueryFailedError when the handler raises (its `cause` is what) or there is none of that name, TypeError
+        where no answer can be restored as the `result_type`.
         """
         name = name_of(query)
+        converter = self._engine.converter
+        type_hint = result_type_of(query) if result_type is None else result_type
+        if converter is DEFAULT_CONVERTER:
+            result_hint(type_hint)
         command = QueryWorkflow(
             workflow_id=self.id,
             run_id=self._command_run_id,
             name=name,
-            args=encode_arguments(query, args, self._engine.converter),
+            args=encode_arguments(query, args, converter),
         )
         reply = await self._engine.tell(command, timeout=timeout)
         if reply.result is None:
             return None
-        type_hint = result_type_of(query) if result_type is None else result_type
-        return self._engine.converter.from_payload(reply.result, type_hint)
+        return converter.from_payload(reply.result, type_hint)
 
     async def cancel(
         self, reason: str = "", *, message_id: str | None = None, timeout: float | None = None

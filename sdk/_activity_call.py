@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from dalsegno import given
 from dalsegno._runtime import ActivityCall
-from dalsegno.converter import Signature, encode_args, signature_of
+from dalsegno.converter import Signature, encode_args, result_hint, signature_of
 from dalsegno.definition import NAME_ATTRIBUTE, described
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 
@@ -65,7 +65,7 @@ def activity_call(
     return ActivityCall(
         known.activity_type,
         encode_args(known.activity_type, values, signature=known.taken),
-        known.result_hint if result_type is UNSET else result_type,
+        known.result_hint if result_type is UNSET else result_hint(result_type),
         None if task_queue is None else given.task_queue("task_queue", task_queue),
         None if start_to_close_timeout is None else _limit("start_to_close_timeout", start_to_close_timeout),
         None

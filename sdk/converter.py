@@ -31,6 +31,7 @@ __all__ = [
     "from_failure",
     "from_payload",
     "require_restorable",
+    "result_hint",
     "return_type",
     "signature_of",
     "to_failure",
@@ -123,17 +124,27 @@ def _signature_of(target: Callable[..., Any], method: bool) -> Signature:
 
 def _require_restorable(name: str, parameter: str, hint: Any) -> None:
     what = f"The result of {name}" if parameter == "return" else f"Parameter {parameter!r} of {name}"
+    if (refused := _why_not_restored(f"{what} is annotated {shown_type(hint)}", hint)) is not None:
+        raise refused[0] from refused[1]
+
+
+def _why_not_restored(told: str, hint: Any) -> tuple[PayloadError, Exception] | None:
     try:
         codec_of(hint)
     except UnsupportedError as error:
-        raise PayloadError(
-            f"{what} is annotated {shown_type(hint)}, which cannot be restored: {error}."
-        ) from error
+        return PayloadError(f"{told}, which cannot be restored: {error}."), error
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
-        raise PayloadError(
-            f"{what} is annotated {shown_type(hint)}, whose own annotations cannot be resolved: {error}. "
-            "Import what they name at run time, not only for type checkers."
-        ) from error
+        why = f"{told}, whose own annotations cannot be resolved: {error}. "
+        return PayloadError(why + "Import what they name at run time, not only for type checkers."), error
+    return None
+
+
+def result_hint(hint: Any) -> Any:
+    """A `result_type` that was handed in. Raises TypeError where no result could be restored as it: before
+    anything has run."""
+    if (refused := _why_not_restored(f"result_type is {shown_type(hint)}", hint)) is not None:
+        raise TypeError(str(refused[0])) from None
+    return hint
 
 
 def require_restorable(target: Callable[..., Any], names: Mapping[str, Any], *, method: bool = False) -> None:

@@ -139,6 +139,14 @@ async def test_signals_and_queries_may_be_given_as_methods(client: Client, host:
     assert host.of(SignalWorkflow)[0].name == "approve!"
 
 
+async def test_a_result_type_that_nothing_can_be_restored_as_is_refused_before_anybody_is_asked(
+    client: Client, host: FakeHost
+) -> None:
+    with pytest.raises(TypeError, match="result_type is FakeHost, which cannot be restored"):
+        await client.get_workflow_handle("order-1").query("total", result_type=FakeHost)
+    assert host.of(QueryWorkflow) == []
+
+
 async def test_what_is_not_decorated_has_no_name(client: Client) -> None:
     class Plain:
         async def run(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from dalsegno import workflow
+from dalsegno import activity, workflow
 from dalsegno.converter import to_payload
 from dalsegno.definition import definition_of
 from dalsegno.errors import PayloadError
@@ -255,6 +255,114 @@ def function() -> None:
 def test_wrong_use_is_refused_in_a_sentence(make: Callable[[], None], error: type[Exception], why: str) -> None:
     with pytest.raises(error, match=why):
         make()
+
+
+class Socket:
+    pass
+
+
+@dataclass
+class Connected:
+    line: dict[str, Socket | None]
+
+
+def run_parameter() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self, state: Connected) -> None: ...
+
+
+def run_parameter_among_the_rest() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self, *lines: Socket) -> None: ...
+
+
+def run_result() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self) -> list[Socket]: ...  # type: ignore[empty-body]
+
+
+def signal_parameter() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.signal
+        def connect(self, line: Socket | None) -> None: ...
+
+
+def query_parameter() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.query
+        def line(self, of: Callable[[], int]) -> int: ...  # type: ignore[empty-body]
+
+
+def query_result() -> None:
+    @workflow.defn
+    class Run:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.query
+        def line(self) -> tuple[int, Socket]: ...  # type: ignore[empty-body]
+
+
+def activity_result() -> None:
+    @activity.defn
+    def connect() -> Socket: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (run_parameter, r"Parameter 'state' of .*Run\.run is annotated Connected"),
+        (
+            run_parameter_among_the_rest,
+            r"Parameter 'lines' of .*Run\.run is annotated Socket, which cannot be restored",
+        ),
+        (run_result, r"The result of .*Run\.run is annotated list\[Socket\]"),
+        (
+            signal_parameter,
+            r"Parameter 'line' of .*Run\.connect is annotated Socket \| None, which cannot be restored",
+        ),
+        (query_parameter, r"Parameter 'of' of .*Run\.line is annotated .*Callable"),
+        (
+            query_result,
+            r"The result of .*Run\.line is annotated tuple\[int, Socket\], which cannot be restored",
+        ),
+        (activity_result, r"The result of .*connect is annotated Socket"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused_wherever_it_is_annotated(
+    make: Callable[[], None], why: str
+) -> None:
+    with pytest.raises(TypeError, match=f"{why}, which cannot be restored: "):
+        make()
+
+
+@workflow.defn
+class TakesWhatComesLater:
+    @workflow.run
+    async def run(self, line: LaterSocket) -> None: ...
+
+
+class LaterSocket:
+    pass
+
+
+def test_an_annotation_of_what_is_defined_later_is_looked_at_when_the_definition_is_used() -> None:
+    with pytest.raises(PayloadError, match=r"Parameter 'line' of .*, which cannot be restored"):
+        definition_of(TakesWhatComesLater).resolve()
 
 
 @dataclass

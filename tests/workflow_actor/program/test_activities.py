@@ -96,6 +96,18 @@ def test_all_options_arrive_in_the_intent() -> None:
 
 
 @workflow.defn
+class WantsWhatCannotBe:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity("echo", "x", result_type=list[Play])
+
+
+def test_a_result_type_that_nothing_can_be_restored_as_is_refused_before_the_activity_runs() -> None:
+    with pytest.raises(WorkflowCodeError, match=r"result_type is list\[Play\], which cannot be restored"):
+        Play(WantsWhatCannotBe).begin()
+
+
+@workflow.defn
 class Typed:
     @workflow.run
     async def run(self) -> list[Any]:
