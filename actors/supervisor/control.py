@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 
 from msgspec import structs
@@ -20,6 +21,7 @@ from dalsegno.actors.supervisor.services import Acknowledger
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.supervisor.store_threads import StoreThreads
 from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.supervisor.unread import PUT_BACK_SECONDS
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.commands import Caller, WakeUp
 from dalsegno.actors.workflow_actor.history import event_types, events_for_people
@@ -81,6 +83,13 @@ class Control:
         except InvalidMessageError as error:
             code: wire.ErrorCode = "unsupported" if isinstance(error, UnsupportedMessageError) else "invalid"
             self._reject(delivery, cause, code, error.reason)
+            return
+        except MemoryError:
+            raise
+        except Exception:
+            # A defect of ours. Its sender asks again.
+            log.exception("message_unreadable", queue=topology.CONTROL_QUEUE, type=message.type)
+            cause.done()
             return
         if isinstance(body, wire.DescribeWorkflow | wire.QueryWorkflow):
             address = Address(topology.COMMANDS_EXCHANGE, topology.routing_key_of(body.workflow_id))
@@ -181,6 +190,14 @@ class Control:
         except InvalidMessageError as error:
             self._reject(delivery, cause, "invalid", error.reason)
             return
+        except MemoryError:
+            raise
+        except Exception:
+            # A defect of ours, and perhaps the only trace of the task.
+            log.exception("message_unreadable", queue=topology.DEAD_TASKS_QUEUE, type=delivery.message.type)
+            put_back = partial(self._put_back, delivery, cause)
+            asyncio.get_running_loop().call_later(PUT_BACK_SECONDS, put_back)
+            return
         if not isinstance(task, wire.ActivityTask):
             self._reject(delivery, cause, "invalid", f"a {task.TYPE!r} is no task")
             return
@@ -211,6 +228,13 @@ class Control:
         address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
         self._outbox.send([Shipment(message, address, causes=[cause])])
         cause.done()
+
+    def _put_back(self, delivery: Delivery, cause: Cause) -> None:
+        if not cause.is_void:
+            address = Address("", topology.DEAD_TASKS_QUEUE)
+            key = f"dead task/{id(delivery)}"
+            self._outbox.send([Shipment(delivery.message, address, causes=[cause], foreign=True, key=key)])
+            cause.done()
 
 
 def _derived_id(task: wire.ActivityTask, what: str) -> str:

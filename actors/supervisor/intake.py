@@ -1,4 +1,5 @@
-"""The edge of a partition: from a delivery to the cause it is, or to the reason why it is none."""
+"""The edge of a partition: from a delivery to the cause it is, or to the reason why it is none. Only what is
+wrong in itself is rejected."""
 
 from __future__ import annotations
 
@@ -24,6 +25,12 @@ class Rejected(Struct, frozen=True):
     code: wire.ErrorCode | None = "invalid"
 
 
+class Unread(Struct, frozen=True):
+    """It met a defect of ours: there is nothing wrong with the message."""
+
+    reason: str
+
+
 class ForWorkflow(Struct, frozen=True):
     workflow_id: str
     cause: Cause
@@ -40,7 +47,7 @@ class MarkerSeen(Struct, frozen=True):
     nonce: str
 
 
-Taken = ForWorkflow | Forward | MarkerSeen | Rejected
+Taken = ForWorkflow | Forward | MarkerSeen | Rejected | Unread
 
 
 class Intake:
@@ -67,8 +74,8 @@ class Intake:
             raise
         except Exception as error:
             # A defect of ours: it must not take the partition down each time that the message comes again.
-            log.exception("message_unreadable", partition=self._partition)
-            return Rejected(f"it cannot be read: {error!r}")
+            log.exception("message_unreadable", partition=self._partition, type=delivery.message.type)
+            return Unread(f"it cannot be read, by a defect of dalsegno: {error!r}")
 
     def _take(self, message: Message) -> Taken:
         """Raises InvalidMessageError."""

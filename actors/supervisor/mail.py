@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dalsegno.actors.supervisor.channel import DeliveryOrigin
-from dalsegno.actors.supervisor.intake import ForWorkflow, Intake, Rejected
+from dalsegno.actors.supervisor.intake import ForWorkflow, Intake, Rejected, Unread
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.port import Delivery
@@ -75,7 +75,7 @@ def to_cause(
     delivery = Delivery(message, mail.number, True, "", "")
     taken = intake.take(delivery)
     if not isinstance(taken, ForWorkflow):
-        return taken if isinstance(taken, Rejected) else Rejected("it is for no workflow")
+        return Rejected(taken.reason if isinstance(taken, Rejected | Unread) else "it is for no workflow")
     cause = taken.cause
     cause.redelivered = True
     cause.origin = MailOrigin(mail.number, delivery, is_current=is_current, worked_off=worked_off)

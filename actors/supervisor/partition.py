@@ -19,13 +19,14 @@ from dalsegno.actors.supervisor import alarm_clock, passivation, standing_in
 from dalsegno.actors.supervisor.channel import Channel, DeliveryOrigin
 from dalsegno.actors.supervisor.crashes import Crashes
 from dalsegno.actors.supervisor.heartbeat_keeping import HeartbeatKeeping
-from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected
+from dalsegno.actors.supervisor.intake import Forward, ForWorkflow, Intake, MarkerSeen, Rejected, Unread
 from dalsegno.actors.supervisor.lost_tasks import LostTasks
 from dalsegno.actors.supervisor.partition_engine import Engine
 from dalsegno.actors.supervisor.round import Entry
 from dalsegno.actors.supervisor.stand_in import StandIn
 from dalsegno.actors.supervisor.stored import instance_of
 from dalsegno.actors.supervisor.strikes import struck
+from dalsegno.actors.supervisor.unread import put_back_later
 from dalsegno.actors.supervisor.waiters import Outcomes, Waiter
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause
@@ -103,6 +104,8 @@ class PartitionSupervisor(LightActor):
                 cause = Cause(WakeUp(), name="forwarded", origin=origin)
                 self.engine.forward(forward, cause)
                 cause.done()
+            case Unread():
+                put_back_later(self.engine, self.partition, origin)
             case Rejected() as rejected:
                 cause = Cause(WakeUp(), name="rejected", origin=origin)
                 self.engine.reject(rejected, cause)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor import alarm_clock, lost_tasks, passivation, standing_in
+from dalsegno.actors.supervisor import alarm_clock, lost_tasks, passivation, standing_in, unread
 from dalsegno.actors.supervisor.intake import Forward, Rejected
 from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -17,7 +17,9 @@ from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.surroundings import Watch
 
 
-class Engine(alarm_clock.Engine, lost_tasks.Engine, passivation.Engine, standing_in.Engine, Protocol):
+class Engine(
+    alarm_clock.Engine, lost_tasks.Engine, passivation.Engine, standing_in.Engine, unread.Engine, Protocol
+):
     """See the module."""
 
     watch: Watch

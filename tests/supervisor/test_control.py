@@ -9,11 +9,12 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
+from dalsegno.actors.supervisor import control as control_module
 from dalsegno.actors.supervisor.control import Control
 from dalsegno.actors.supervisor.outbox import Outbox
 from dalsegno.actors.workflow_actor.codec import encode_record
 from dalsegno.actors.workflow_actor.events import Record, SignalReceived
-from dalsegno.broker.port import Delivery, Outcome
+from dalsegno.broker.port import Delivery, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
@@ -21,6 +22,7 @@ from dalsegno.broker.topology import routing_key_of
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
+from tests.broker.witness import eventually
 from tests.supervisor.carrier import Shell
 from tests.supervisor.mail import command
 
@@ -197,3 +199,28 @@ async def test_a_history_comes_in_pages_that_a_message_can_carry(
 
 def _delivery(tag: int, body: wire.WireMessage) -> Delivery:
     return Delivery(command(body, "m"), tag, False, "", "dalsegno.control")
+
+
+async def test_what_meets_a_defect_while_it_is_read_ends_no_host_and_a_dead_task_of_it_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def defect(message: Message) -> wire.WireMessage:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(control_module, "decode", defect)
+    monkeypatch.setattr(control_module, "PUT_BACK_SECONDS", 0.01)
+    shell, consumer = Shell(), Consumer()
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    store: Any = BrokenStore(ZeroDivisionError())
+    control = Control(outbox=outbox, store=store, membership=store, host_id=lambda: "host-1")
+    control.on_request(_delivery(1, wire.Ping()), consumer)
+    assert consumer.acknowledged == [1]
+    dead = encode(TASK, message_id="t")
+    control.on_dead_task(Delivery(dead, 2, False, "dalsegno.dead", "tasks"), consumer)
+    await eventually(lambda: bool(shell.published), "it is put back")
+    (outgoing,) = shell.take()
+    assert (outgoing.routing_key, outgoing.message) == ("dalsegno.tasks.dead", dead)
+    assert consumer.acknowledged == [1]
+    outgoing.on_outcome(Outcome.CONFIRMED)
+    assert consumer.acknowledged == [1, 2]

@@ -8,8 +8,9 @@ from itertools import count
 import msgspec
 import pytest
 
-from dalsegno.actors.supervisor import translate
+from dalsegno.actors.supervisor import intake, translate
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS
+from dalsegno.actors.supervisor.unread import PUT_BACK_SECONDS
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
 from dalsegno.actors.workflow_actor.program_port import Program
@@ -18,6 +19,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.errors import QueryFailedError
 from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
 from tests.supervisor.mail import REPLIES, query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
@@ -162,3 +164,49 @@ def test_a_start_that_comes_again_from_a_new_queue_is_recorded_once_and_its_mess
 def is_result(outgoing: Outgoing) -> bool:
     body = decode(outgoing.message)
     return isinstance(body, wire.Reply) and body.kind == "result"
+
+
+def test_a_message_that_meets_a_defect_while_it_is_read_is_kept_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is nothing wrong with it: it is no dead letter, and its sender hears of no error."""
+    world = ScriptedWorld(ScriptedCode([]))
+    world.own()
+    bad = signal("unlucky", "w")
+    read = decode
+
+    def defect(message: Message) -> wire.WireMessage:
+        if message.message_id == "unlucky":
+            raise KeyError("a defect")
+        return read(message)
+
+    monkeypatch.setattr(intake, "decode", defect)
+    world.deliver(start())
+    tag = world.deliver(bad)
+    world.deliver(start("start-2", "other"))
+    world.live_through(1)
+    assert world.status("other") is WorkflowStatus.RUNNING
+    assert world.acknowledged() == tag - 1
+    world.live_through(PUT_BACK_SECONDS + 1)
+    assert world.acknowledged() == tag + 1
+    assert [sent for sent in world.sent if sent.message_id == "unlucky"] == [bad]
+    assert not [reply for reply in world.replies() if reply.error]
+    monkeypatch.setattr(intake, "decode", read)
+    world.deliver(bad)
+    world.live_through(1)
+    assert world.database.seen["w"] == {"start-1": "", "unlucky": ""}
+
+
+def test_a_message_that_meets_a_defect_comes_again_by_itself_when_its_channel_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def defect(message: Message) -> wire.WireMessage:
+        raise KeyError("a defect")
+
+    world = shop()
+    monkeypatch.setattr(intake, "decode", defect)
+    world.deliver(signal("unlucky"))
+    world.live_through(1)
+    world.lose_channel()
+    world.live_through(2 * PUT_BACK_SECONDS)
+    assert not [sent for sent in world.sent if sent.message_id == "unlucky"]
