@@ -186,9 +186,9 @@ def test_an_id_that_is_none_is_refused_before_anything_is_sent(dev: Program, nam
 
 
 def test_a_reason_that_ends_with_a_full_stop_is_followed_by_no_second(dev: Program) -> None:
-    done = dev.shell.run("workflow", "start", "Greeting", "--id", "s-4")
+    done = dev.shell.run("workflow", "start", "Slow", "--id", "s-4", "-i", "1")
 
-    assert "was sent 0. Run " in done.out
+    assert "was sent 1. Run " in done.out
 
 
 def test_resuming_what_runs_says_that_there_was_nothing_to_resume(dev: Program) -> None:

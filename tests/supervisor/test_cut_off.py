@@ -63,7 +63,7 @@ class Ears:
 
 @pytest.fixture(autouse=True)
 def swift(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearing, "PROOF_SECONDS", 0.1)
+    monkeypatch.setattr(hearing, "PROOF_SECONDS", 0.5)
     monkeypatch.setattr(hearing, "PROBE_SECONDS", 0.01)
     monkeypatch.setattr(hearing, "LOOK_SECONDS", 0.001)
 
