@@ -215,6 +215,8 @@ class Control:
             type="WorkerLost",
             message=f"no worker survived the task: it came back more than {topology.TASK_DELIVERY_LIMIT} times",
         )
+        # Each time that it is sent again it has another ID, and so has the word of its being given up.
+        word_id = _derived_id(task, "lost", delivery.message.message_id or "")
         failed = wire.ActivityFailed(
             workflow_id=task.workflow_id,
             run_id=task.run_id,
@@ -222,9 +224,9 @@ class Control:
             attempt=task.attempt,
             token=task.token,
             failure=failure,
-            returned=True,
+            returned=word_id,
         )
-        message = encode(failed, message_id=_derived_id(task, "lost"))
+        message = encode(failed, message_id=word_id)
         address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
         self._outbox.send([Shipment(message, address, causes=[cause])])
         cause.done()
@@ -237,8 +239,8 @@ class Control:
             cause.done()
 
 
-def _derived_id(task: wire.ActivityTask, what: str) -> str:
-    return derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), what)
+def _derived_id(task: wire.ActivityTask, *what: str) -> str:
+    return derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), *what)
 
 
 def _fits(reply: wire.ControlReply, caller: Caller) -> bool:

@@ -125,7 +125,7 @@ class Activity(Struct, frozen=True, array_like=True):
     this one, which its task carries; `kept_details` are its own, which came at `beaten_at`, for the next.
     Of this attempt, too (see `worker_deaths`): `alone` is what its worker said last, `workers_before` are the
     processes that said it before that worker, the newest few, `died` those of them that seem to have died of
-    it; `returns` is how often the broker gave its task up.
+    it; `returns` is how often the broker gave its task up, `returned` names the last time.
     """
 
     spec: ActivitySpec
@@ -151,6 +151,7 @@ class Activity(Struct, frozen=True, array_like=True):
     workers_before: tuple[str, ...] = ()
     died: tuple[str, ...] = ()
     returns: int = 0
+    returned: str | None = None
 
 
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:

@@ -128,7 +128,7 @@ def apply(state: WorkflowState, event: Event) -> WorkflowState:
         case TaskResent():
             return _task_sent(state, event.number, state.activities[event.number])
         case TaskReturned():
-            return _task_returned(state, event.number)
+            return _task_returned(state, event)
         case RunStarted():
             if state.sequence != 1:
                 raise IllegalEventError("a run starts only once")
@@ -182,7 +182,7 @@ def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
         stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type)
         sends.append(sending.send(stop))
     begun = replace(
-        heard_of(activity, event.worker),
+        heard_of(activity, event.worker, alone=event.alone),
         phase=Phase.STARTED,
         started_at=activity.started_at if is_known(activity, event.worker) else state.time,
         worker=event.worker,
@@ -211,6 +211,7 @@ def _retry_planned(state: WorkflowState, event: RetryPlanned) -> WorkflowState:
         workers_before=(),
         died=(),
         returns=0,
+        returned=None,
         sends=(),
     )
     return _with(state, waiting, sending)
@@ -240,15 +241,17 @@ def _task_sent(state: WorkflowState, number: int, activity: Activity) -> Workflo
     return _with(state, replace(activity, sends=(task,)), sending)
 
 
-def _task_returned(state: WorkflowState, number: int) -> WorkflowState:
+def _task_returned(state: WorkflowState, event: TaskReturned) -> WorkflowState:
     """A worker may have it all the same, so what that one is to be told stays."""
-    activity = state.activities[number]
+    activity = state.activities[event.number]
     sending = Sending(state)
     old = [effect for effect in activity.sends if _is_task(state, effect)]
     sending.drop(old)
     kept = (effect for effect in activity.sends if effect not in old)
-    sends = (*kept, sending.send(TaskDue(number)))
-    return _with(state, replace(activity, sends=sends, returns=activity.returns + 1), sending)
+    sends = (*kept, sending.send(TaskDue(event.number)))
+    returns = activity.returns + 1
+    sent = replace(activity, sends=sends, returns=returns, returned=event.returned)
+    return _with(state, sent, sending)
 
 
 def _is_task(state: WorkflowState, effect: EffectID) -> bool:

@@ -88,7 +88,7 @@ def on_started(
     has_it = activity.worker == word.worker
     is_new = activity.phase is Phase.SCHEDULED or (not spec.is_early and word.alone != activity.alone)
     if is_new or not (has_it or spec.is_early):
-        if not spec.is_early and (failure := fatal(activity, word.worker)) is not None:
+        if not spec.is_early and (failure := fatal(activity, word.worker, alone=word.alone)) is not None:
             event = after_failure(activity, failure, now=now, heartbeat=heartbeat)
             return Decision(
                 events=(event,), effects=(_grant(word, granted=False), _stop(word, word.worker, OVER))
@@ -157,9 +157,14 @@ def on_outcome(
             stopped = Failure(kind="canceled", message="the activity was cancelled", details=details)
             return Decision(events=(ActivityFailed(activity.spec.number, stopped),))
         case AttemptFailed():
-            failure = given_up(activity, word.failure) if word.returned else word.failure
-            if failure is None:
-                return Decision(events=(TaskReturned(activity.spec.number),))
+            failure = word.failure
+            if word.returned is not None:
+                if word.returned == activity.returned:  # the word came twice, and the task is on its way again
+                    return STALE
+                lost = given_up(activity, failure)
+                if lost is None:
+                    return Decision(events=(TaskReturned(activity.spec.number, word.returned),))
+                failure = lost
             event = after_failure(activity, failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat)
             return Decision(events=(event,))
         case _:

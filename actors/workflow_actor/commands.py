@@ -122,11 +122,12 @@ class AttemptCompleted(AttemptOf, frozen=True, kw_only=True):
 
 
 class AttemptFailed(AttemptOf, frozen=True, kw_only=True):
-    """`returned`: the broker gave the task up; whether the attempt has failed is to be decided."""
+    """`returned`: the broker gave the task up, and this names that; whether the attempt has failed is to be
+    decided."""
 
     failure: Failure
     next_retry_delay: int | None = None
-    returned: bool = False
+    returned: str | None = None
 
 
 class AttemptCanceled(AttemptOf, frozen=True, kw_only=True):

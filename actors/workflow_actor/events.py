@@ -181,9 +181,10 @@ class TaskResent(Struct, frozen=True, array_like=True, tag="snd"):
 
 
 class TaskReturned(Struct, frozen=True, array_like=True, tag="bak"):
-    """The broker gave the task up, having delivered it too often. It is sent again."""
+    """The broker gave the task up, having delivered it too often; `returned` names that. It is sent again."""
 
     number: int
+    returned: str
 
 
 # --- outstanding effects ---------------------------------------------------------------------------------

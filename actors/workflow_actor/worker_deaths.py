@@ -6,7 +6,8 @@ worker that dies then dies of this task. What ran beside others is counted, too,
 broker gives the task up: it may be innocent, and so may each that a flapping network brought back.
 
 That another worker takes over does not prove that the one before it is dead: it may have been cut off for a
-moment. So a worker that speaks of the attempt again is not counted among the dead any more.
+moment. So a worker that speaks of the attempt again is not counted among the dead any more. Nor are any when
+the attempt has lived on alone, which is for longer each time: what had killed them would have killed again.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ def is_known(activity: Activity, worker: str) -> bool:
     return process == speaking or process in activity.workers_before
 
 
-def heard_of(activity: Activity, worker: str) -> Activity:
-    """The activity when `worker` says that it works on the current attempt."""
+def heard_of(activity: Activity, worker: str, *, alone: bool) -> Activity:
+    """The activity when `worker` says that it works on the current attempt, `alone` or not."""
     if activity.worker is None:
         return activity
     process, previous = process_of(worker), process_of(activity.worker)
-    if is_known(activity, worker):
+    if process == previous and activity.alone and not alone:
+        died: tuple[str, ...] = ()
+    elif is_known(activity, worker):
         died = tuple(dead for dead in activity.died if dead != process)
     else:
         died = (*activity.died, previous) if activity.alone else activity.died
@@ -54,9 +57,9 @@ def heard_of(activity: Activity, worker: str) -> Activity:
     return replace(activity, workers_before=before, died=died)
 
 
-def fatal(activity: Activity, worker: str) -> Failure | None:
+def fatal(activity: Activity, worker: str, *, alone: bool) -> Failure | None:
     """Why the attempt has failed, if it has, now that `worker` wants to go on with it."""
-    deaths = len(heard_of(activity, worker).died)
+    deaths = len(heard_of(activity, worker, alone=alone).died)
     if deaths < DEATHS_ALONE_MAX:
         return None
     return _lost(

@@ -153,12 +153,13 @@ class ActivityCompleted(FromActivity, frozen=True, kw_only=True):
 
 class ActivityFailed(FromActivity, frozen=True, kw_only=True):
     """The attempt failed. `next_retry_delay` replaces the policy's delay once. `returned` is a host's word: the
-    task came back more often than the broker hands one out, which a worker need not have died of."""
+    task came back more often than the broker hands one out, which a worker need not have died of. It is
+    another for each time that the task was sent."""
 
     TYPE = "activity.failed"
     failure: Failure
     next_retry_delay: Microseconds | None = None
-    returned: bool = False
+    returned: Name | None = None
 
 
 class ActivityCanceled(FromActivity, frozen=True, kw_only=True):

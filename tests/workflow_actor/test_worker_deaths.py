@@ -29,10 +29,10 @@ def begun() -> tuple[Rig, TaskEffect]:
     return rig, task(rig.start())
 
 
-def returned(effect: TaskEffect) -> AttemptFailed:
-    """The broker gave the task up."""
+def returned(effect: TaskEffect, time: int = 1) -> AttemptFailed:
+    """The broker gave the task up, which it did as often."""
     failure = Failure(kind="worker_lost", type="WorkerLost", message="it came back more than 20 times")
-    return replace(failed(effect, failure), returned=True)
+    return replace(failed(effect, failure), returned=f"time {time}")
 
 
 def granted(activation: Activation) -> list[bool]:
@@ -81,6 +81,17 @@ def test_an_attempt_that_has_lived_on_alone_for_a_while_is_not_blamed_for_what_h
     assert rig.send(completed(sent)).recorded
 
 
+def test_an_attempt_that_has_lived_on_alone_is_acquitted_of_the_deaths_before() -> None:
+    """Something else killed those workers, more slowly."""
+    rig, sent = begun()
+    for number in range(0, 4 * DEATHS_ALONE_MAX, 2):
+        assert granted(rig.send(started(sent, f"worker-{number}", alone=True))) == [True]
+        assert granted(rig.send(started(sent, f"worker-{number + 1}", alone=True))) == [True]
+        rig.send(started(sent, f"worker-{number + 1}"))
+    assert rig.send(completed(sent)).recorded
+    rig.check_replay_identity()
+
+
 def test_a_worker_that_comes_back_under_another_name_of_its_own_has_not_died() -> None:
     rig, sent = begun()
     begun_at = None
@@ -117,8 +128,8 @@ def test_a_word_that_is_delivered_again_is_no_death() -> None:
 def test_a_task_that_the_broker_gave_up_while_a_worker_may_have_it_is_sent_again_however_often() -> None:
     rig, sent = begun()
     rig.send(started(sent))
-    for _ in range(3 * RETURNS_UNSEEN_MAX):
-        again = task(rig.send(returned(sent)))
+    for time in range(3 * RETURNS_UNSEEN_MAX):
+        again = task(rig.send(returned(sent, time)))
         assert (again.attempt, again.token) == (sent.attempt, sent.token)
     assert rig.send(completed(sent)).recorded
     assert rig.send(returned(sent)).stale
@@ -127,13 +138,24 @@ def test_a_task_that_the_broker_gave_up_while_a_worker_may_have_it_is_sent_again
 
 def test_a_task_that_the_broker_gave_up_unseen_is_sent_again_and_lost_in_the_end() -> None:
     rig, sent = begun()
-    for _ in range(RETURNS_UNSEEN_MAX):
-        assert task(rig.send(returned(sent))).attempt == 1
-    assert tasks(rig.send(returned(sent))) == []
+    for time in range(RETURNS_UNSEEN_MAX):
+        assert task(rig.send(returned(sent, time))).attempt == 1
+    assert tasks(rig.send(returned(sent, RETURNS_UNSEEN_MAX))) == []
     (pending,) = rig.state.activities.values()
     assert pending.phase is Phase.BACKING_OFF
     assert task(rig.send(WakeUp(), held=False, after=SECOND)).attempt == 2
     rig.check_replay_identity()
+
+
+def test_the_word_that_a_task_was_given_up_counts_once_however_often_it_comes() -> None:
+    rig, sent = begun()
+    assert task(rig.send(returned(sent))).attempt == 1
+    rig.settle()
+    for _ in range(3 * RETURNS_UNSEEN_MAX):
+        again = rig.send(returned(sent))
+        assert again.stale
+        assert tasks(again) == []
+    assert rig.send(completed(sent)).recorded
 
 
 def test_a_task_that_the_broker_gave_up_after_many_workers_were_lost_has_failed() -> None:
