@@ -123,16 +123,21 @@ class Dispatcher:
         else:
             match message:
                 case ActivityGrant():
-                    attempt = self._by_name.get((message.run_id, message.activity_id, message.attempt))
-                    if attempt is not None:
+                    if (attempt := self._meant_by(message)) is not None:
                         attempt.on_grant(message.granted)
                 case ActivityCancel():
-                    attempt = self._by_name.get((message.run_id, message.activity_id, message.attempt))
-                    if attempt is not None:
+                    if (attempt := self._meant_by(message)) is not None:
                         attempt.on_cancel(message.reason)
                 case _:
                     log.warning("directive_invalid", reason=f"a worker does not take {message.TYPE}")
         acknowledgements.finish(delivery.tag)
+
+    def _meant_by(self, directive: ActivityGrant | ActivityCancel) -> Attempt | None:
+        """By its token; older hosts give the name alone, which a later activity may have, too."""
+        name = directive.run_id, directive.activity_id, directive.attempt
+        if directive.token is None:
+            return self._by_name.get(name)
+        return self._attempts.get((name, directive.token))
 
     def on_session(self) -> None:
         """There is a new session: what is still going on is told to the engine again."""

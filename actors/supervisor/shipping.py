@@ -165,7 +165,7 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
         case GrantEffect() | CancelTaskEffect():
             what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
             return derived_message_id(
-                effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), what
+                effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), effect.token.hex(), what
             )
         case TaskEffect():
             raise AssertionError("a task is always outstanding")

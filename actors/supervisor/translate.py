@@ -182,6 +182,7 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
                 activity_id=effect.activity_id,
                 attempt=effect.attempt,
                 granted=effect.granted,
+                token=effect.token or None,
             )
             return encode(grant, message_id=message_id, content_type=effect.content_type or CBOR)
         case CancelTaskEffect():
@@ -190,6 +191,7 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
                 activity_id=effect.activity_id,
                 attempt=effect.attempt,
                 reason=effect.reason,
+                token=effect.token or None,
             )
             return encode(cancel, message_id=message_id, content_type=effect.content_type or CBOR)
         case ResultEffect():

@@ -176,10 +176,11 @@ def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
     sending.drop(activity.sends)
     sends: list[EffectID] = []
     if spec.is_early or event.alone:
-        sends.append(sending.send(GrantDue(event.worker, spec.activity_id, attempt, event.content_type)))
+        grant = GrantDue(event.worker, spec.activity_id, attempt, event.content_type, activity.token)
+        sends.append(sending.send(grant))
     if activity.cancel_requested:
         reason = "the workflow cancelled it"
-        stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type)
+        stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type, activity.token)
         sends.append(sending.send(stop))
     begun = replace(
         heard_of(activity, event.worker, alone=event.alone),
@@ -273,8 +274,8 @@ def _closed(state: WorkflowState, event: RunClosed) -> WorkflowState:
         if worker is None or activity.cancel_requested or spec.cancellation_type == "abandon":
             continue
         ended = "the workflow has ended"
-        stop = CancelDue(worker, spec.activity_id, activity.attempt, ended, activity.content_type)
-        sending.send(stop)
+        to_stop = spec.activity_id, activity.attempt
+        sending.send(CancelDue(worker, *to_stop, ended, activity.content_type, activity.token))
     for caller in state.callers:
         sending.send(ResultDue(caller))
     return replace(

@@ -114,6 +114,7 @@ def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
         attempt=word.attempt,
         granted=granted,
         content_type=word.content_type,
+        token=word.token,
     )
 
 
@@ -125,6 +126,7 @@ def _stop(word: AttemptStarted | AttemptHeartbeat, worker: str, reason: str) -> 
         attempt=word.attempt,
         reason=reason,
         content_type=word.content_type,
+        token=word.token,
     )
 
 

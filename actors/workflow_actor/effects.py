@@ -50,6 +50,7 @@ class GrantEffect(Struct, frozen=True, kw_only=True):
     attempt: int
     granted: bool
     content_type: str = ""
+    token: bytes = b""
 
 
 class CancelTaskEffect(Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ class CancelTaskEffect(Struct, frozen=True, kw_only=True):
     attempt: int
     reason: str
     content_type: str = ""
+    token: bytes = b""
 
 
 class ResultEffect(Struct, frozen=True, kw_only=True):

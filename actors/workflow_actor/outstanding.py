@@ -42,6 +42,7 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
                 attempt=due.attempt,
                 granted=True,
                 content_type=due.content_type,
+                token=due.token,
             )
         case CancelDue():
             return CancelTaskEffect(
@@ -51,6 +52,7 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
                 attempt=due.attempt,
                 reason=due.reason,
                 content_type=due.content_type,
+                token=due.token,
             )
         case ResultDue():
             outcome = due.outcome or state.outcome

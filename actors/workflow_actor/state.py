@@ -46,6 +46,7 @@ class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
     activity_id: str
     attempt: int
     content_type: str = ""
+    token: bytes = b""
 
 
 class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
@@ -54,6 +55,7 @@ class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
     attempt: int
     reason: str
     content_type: str = ""
+    token: bytes = b""
 
 
 class ResultDue(Struct, frozen=True, array_like=True, tag="r"):

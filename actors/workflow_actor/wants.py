@@ -100,7 +100,8 @@ class _Step:
 
     def _ask_to_stop(self, worker: str, activity: Activity) -> tuple[int, int]:
         reason, name = "the workflow cancelled it", activity.spec.activity_id
-        return self.sending.send(CancelDue(worker, name, activity.attempt, reason, activity.content_type))
+        content_type, token = activity.content_type, activity.token
+        return self.sending.send(CancelDue(worker, name, activity.attempt, reason, content_type, token))
 
     def sign(self, want: SignSet) -> None:
         """The log begins anew with an entry that stands for the beginning after the sign; inputs that have

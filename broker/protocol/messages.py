@@ -205,23 +205,27 @@ class ActivityTask(WireMessage, frozen=True, kw_only=True):
 
 
 class ActivityGrant(WireMessage, frozen=True, kw_only=True):
-    """The answer to an early task's `started`. Not `granted`: another has it or it is over; drop it."""
+    """The answer to an early task's `started`. Not `granted`: another has it or it is over; drop it. `token`
+    is the task's: an activity ID may be used again while what had it before still runs. Older hosts send
+    none."""
 
     TYPE = "activity.grant"
     run_id: Name
     activity_id: Name
     attempt: Counter
     granted: bool
+    token: Token | None = None
 
 
 class ActivityCancel(WireMessage, frozen=True, kw_only=True):
-    """The engine asks the worker to stop this attempt."""
+    """The engine asks the worker to stop this attempt. `token` as in a grant."""
 
     TYPE = "activity.cancel"
     run_id: Name
     activity_id: Name
     attempt: Counter
     reason: Text = ""
+    token: Token | None = None
 
 
 # --- replies ---------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ class Worker(Process):
     def _is_about(attempt: Attempt, notice: wire.ActivityGrant | wire.ActivityCancel) -> bool:
         task = attempt.task
         named = (notice.run_id, notice.activity_id, notice.attempt)
-        return (task.run_id, task.activity_id, task.attempt) == named
+        return (task.run_id, task.activity_id, task.attempt) == named and notice.token == task.token
 
     def _granted(self, attempt: Attempt, granted: bool) -> None:
         attempt.acknowledge()

@@ -134,9 +134,14 @@ class Engine:
     async def grant(self, started: ActivityStarted, granted: bool = True) -> None:
         await self.publish(started.worker, _grant(started, granted))
 
-    async def cancel(self, started: ActivityStarted, reason: str = "") -> None:
+    async def cancel(self, started: ActivityStarted, reason: str = "", *, named_by_token: bool = True) -> None:
+        """Older hosts name no token."""
         request = ActivityCancel(
-            run_id=started.run_id, activity_id=started.activity_id, attempt=started.attempt, reason=reason
+            run_id=started.run_id,
+            activity_id=started.activity_id,
+            attempt=started.attempt,
+            reason=reason,
+            token=started.token if named_by_token else None,
         )
         await self.publish(started.worker, codec.encode(request, message_id="cancel"))
 
@@ -203,6 +208,10 @@ class Engine:
 
 def _grant(started: ActivityStarted, granted: bool) -> Message:
     grant = ActivityGrant(
-        run_id=started.run_id, activity_id=started.activity_id, attempt=started.attempt, granted=granted
+        run_id=started.run_id,
+        activity_id=started.activity_id,
+        attempt=started.attempt,
+        granted=granted,
+        token=started.token,
     )
     return codec.encode(grant, message_id=f"grant-{started.run_id}-{secrets.token_hex(4)}")

@@ -15,7 +15,7 @@ from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityComplete
 from dalsegno.errors import CanceledError
 from tests.broker.witness import eventually
 from tests.workers.conftest import QUICK, running
-from tests.workers.engine import Engine
+from tests.workers.engine import Engine, new_task
 from tests.workers.fake_broker import FakeBroker
 
 
@@ -126,6 +126,35 @@ async def test_a_cancel_request_cancels_the_task_of_an_async_activity(broker: Br
         await engine.cancel(await engine.expect(task, ActivityStarted))
         assert isinstance(await engine.ended(task), ActivityCanceled)
     assert await engine.depth() == 0
+
+
+async def test_a_cancel_request_of_an_older_host_names_no_token(fake: FakeBroker, fake_engine: Engine) -> None:
+    async with running(fake, wait_for_ever):
+        task = await fake_engine.schedule("wait_for_ever")
+        await fake_engine.cancel(await fake_engine.expect(task, ActivityStarted), named_by_token=False)
+        assert isinstance(await fake_engine.ended(task), ActivityCanceled)
+
+
+async def test_a_cancel_request_stops_what_had_the_id_before_and_not_what_has_it_now(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = asyncio.Event()
+
+    @activity.defn
+    async def gated() -> str:
+        await gate.wait()
+        return "done"
+
+    async with running(fake, gated):
+        old = await fake_engine.schedule("gated")
+        began = await fake_engine.expect(old, ActivityStarted)
+        new = new_task("gated", run_id=old.run_id, activity_id=old.activity_id)
+        await fake_engine.send(new)
+        await fake_engine.expect(new, ActivityStarted)
+        await fake_engine.cancel(began)
+        assert isinstance(await fake_engine.ended(old), ActivityCanceled)
+        gate.set()
+        assert await fake_engine.result(new) == "done"
 
 
 async def test_a_cancelled_activity_may_clean_up_and_complete(fake: FakeBroker, fake_engine: Engine) -> None:

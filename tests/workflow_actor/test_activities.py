@@ -137,9 +137,16 @@ def test_an_early_attempt_is_granted_to_the_first_worker_that_asks_and_to_no_oth
 
     ((grant_id, grant),) = first.effects
     assert grant_id == (2, 0)
-    assert grant == GrantEffect(worker="worker-1", run_id="run-1", activity_id="1", attempt=1, granted=True)
+    assert grant == GrantEffect(
+        worker="worker-1", run_id="run-1", activity_id="1", attempt=1, granted=True, token=sent.token
+    )
     assert other.effects == (
-        (None, GrantEffect(worker="worker-2", run_id="run-1", activity_id="1", attempt=1, granted=False)),
+        (
+            None,
+            GrantEffect(
+                worker="worker-2", run_id="run-1", activity_id="1", attempt=1, granted=False, token=sent.token
+            ),
+        ),
     )
     assert again.effects == ((None, grant),)
     assert not other.recorded
@@ -204,7 +211,9 @@ def test_an_unfinished_attempt_of_an_activity_that_is_over_is_refused_and_its_wo
     rig.send(completed(sent))
 
     (_, refusal), (_, stop) = rig.send(started(sent, "worker-9")).effects
-    assert refusal == GrantEffect(worker="worker-9", run_id="run-1", activity_id="1", attempt=1, granted=False)
+    assert refusal == GrantEffect(
+        worker="worker-9", run_id="run-1", activity_id="1", attempt=1, granted=False, token=sent.token
+    )
     assert effects(rig.send(heartbeat(sent, worker="worker-9")), CancelTaskEffect) == [stop]
     assert isinstance(stop, CancelTaskEffect)
     assert (stop.worker, stop.attempt, stop.reason) == ("worker-9", 1, "this attempt is over")

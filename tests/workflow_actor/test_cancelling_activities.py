@@ -61,11 +61,33 @@ def test_try_cancel_asks_the_worker_to_stop_and_waits_for_nothing() -> None:
     ((effect_id, stop),) = rig.send(STOP).effects
 
     assert stop == CancelTaskEffect(
-        worker="worker-7", run_id="run-1", activity_id="1", attempt=1, reason="the workflow cancelled it"
+        worker="worker-7",
+        run_id="run-1",
+        activity_id="1",
+        attempt=1,
+        reason="the workflow cancelled it",
+        token=sent.token,
     )
     assert outstanding_ids(rig) == [effect_id]
     assert rig.state.activities == {}
     assert rig.send(canceled(sent)).stale
+
+
+@pytest.mark.parametrize("shows_itself", [started, heartbeat])
+def test_an_id_that_is_used_again_while_old_code_runs_is_told_apart_by_its_token(shows_itself: Any) -> None:
+    second = activity(2, activity_id="1", start_to_close=1200 * SECOND)
+    rig = Rig(ScriptedCode([[activity(1)], [CANCEL, second]]))
+    old = task(rig.start())
+    rig.send(started(old, "worker-1"))
+    cancelled = rig.send(STOP)
+    (stop,), new = effects(cancelled, CancelTaskEffect), task(cancelled)
+    assert (new.activity_id, new.attempt) == (old.activity_id, old.attempt)
+    assert (stop.token, new.token == old.token) == (old.token, False)
+
+    (again,) = effects(rig.send(shows_itself(old, worker="worker-1")), CancelTaskEffect)
+    assert again.token == old.token
+    (grant,) = effects(rig.send(started(new, "worker-1")), GrantEffect)
+    assert (grant.granted, grant.token) == (True, new.token)
 
 
 def test_an_abandoned_activity_goes_on() -> None:
