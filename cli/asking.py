@@ -111,7 +111,9 @@ def _value(number: int, text: str) -> Any:
             raise ConfigurationError(f"--input {number}: cannot read {plain(text[1:])}: {reason}.") from error
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigurationError(f"--input {number} is nested more deeply than can be sent.") from error
+    except ValueError as error:
         raise ConfigurationError(
             f"--input {number} is not JSON ({error}); a text needs quotes of its own: --input '\"text\"'."
         ) from error

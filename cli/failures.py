@@ -12,13 +12,15 @@ import os
 import signal
 import sys
 import traceback
-from io import TextIOWrapper
+from contextlib import suppress
+from io import RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 import typer
 from typer.exceptions import TyperException
 
+from dalsegno import given
 from dalsegno.broker.url import redact
 from dalsegno.cli.output import plain
 from dalsegno.errors import (
@@ -58,8 +60,9 @@ def exit_code_of(error: BaseException) -> int:
 def sentence_of(error: BaseException) -> str:
     """What is wrong, without passwords, on one line."""
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"cannot use {error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        # Only streams have no name, and only standard output may fail.
+        text = f"cannot use {error.filename or 'standard output'}: {error.strerror}"
     cause = error.__cause__
     if isinstance(error, WorkflowFailedError):
         text = f"{text} {_causes(cause)}".rstrip()
@@ -92,11 +95,43 @@ def _usable(stream: TextIO | None) -> TextIO:
     return stream
 
 
+class _Said(RawIOBase):
+    """A stream for what is said by the way: that nobody can hear it changes nothing."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object, /) -> int:
+        copy = bytes(data)  # type: ignore[call-overload]  # whatever has a buffer
+        rest = copy
+        with suppress(OSError):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        return len(copy)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+
+def _usable_for_words(stream: TextIO | None) -> TextIO:
+    if not isinstance(stream, TextIOWrapper):
+        return _usable(stream)
+    said = _Said(stream.fileno())
+    # It need not be buffered.
+    return TextIOWrapper(said, stream.encoding, errors="backslashreplace", line_buffering=True)  # type: ignore[type-var]
+
+
 def command_line(command: Any, arguments: list[str] | None) -> int:
     """Run a typer command; whatever it raises becomes a sentence and an exit code."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdout, sys.stderr = _usable(sys.stdout), _usable(sys.stderr)
+    sys.stdout, sys.stderr = _usable(sys.stdout), _usable_for_words(sys.stderr)
     try:
         outcome = command.main(args=arguments, prog_name="dalsegno", standalone_mode=False)
         sys.stdout.flush()
@@ -120,6 +155,9 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
         complain(sentence_of(error))
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the edge of the program: what comes here is a defect of ours
+        if _is_about_what_was_given(error):
+            complain(sentence_of(error))
+            return USAGE
         missing = missing_extra(error) if isinstance(error, ImportError) else None
         if missing is not None:
             complain(str(missing))
@@ -132,6 +170,14 @@ def command_line(command: Any, arguments: list[str] | None) -> int:
         )
         return FAILED
     return outcome if isinstance(outcome, int) else DONE
+
+
+def _is_about_what_was_given(error: Exception) -> bool:
+    """It was raised where what a client is handed over is looked at; here that comes from the command line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == given.__name__
 
 
 def _usage(error: TyperException) -> str:

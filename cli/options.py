@@ -95,6 +95,7 @@ LogFormat = Annotated[
 WaitTimeout = Annotated[
     float,
     typer.Option(
+        min=0,
         envvar="DALSEGNO_TIMEOUT",
         metavar="SECONDS",
         help="How long to wait for an answer; given as a flag, also for what is waited for or followed.",
@@ -106,7 +107,7 @@ RunID = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option(envvar="DALSEGNO_TIMEOUT", metavar="SECONDS", help="How long to wait for an answer."),
+    typer.Option(min=0, envvar="DALSEGNO_TIMEOUT", metavar="SECONDS", help="How long to wait for an answer."),
 ]
 Inputs = Annotated[
     list[str],

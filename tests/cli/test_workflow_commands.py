@@ -12,7 +12,7 @@ import pytest
 from dalsegno.cli import workflows
 from dalsegno.cli.app import run
 from dalsegno.cli.failures import BROKEN_PIPE, DONE, FAILED, UNAVAILABLE, USAGE
-from tests.cli.shell import Done, Program, until
+from tests.cli.shell import Done, Program, Shell, until
 
 ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
 
@@ -328,6 +328,56 @@ def test_output_that_nobody_reads_is_no_reason_to_complain(dev: Program, redirec
     )
 
     assert (done.returncode, done.stderr) == (DONE, "")
+
+
+@pytest.mark.parametrize("what", ["workflow list", "workflow list --json", "workflow result g-1", "ping"])
+def test_output_that_cannot_be_written_is_said(dev: Program, greeted: Done, what: str) -> None:
+    done = in_bash(dev.shell, f"{what} >/dev/full")
+
+    assert done.exit_code == USAGE
+    assert done.sentence == "cannot use standard output: No space left on device"
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2> >(true)"])
+def test_what_cannot_be_said_changes_no_exit_code(dev: Program, redirection: str) -> None:
+    assert in_bash(dev.shell, f"workflow describe nobody {redirection}").exit_code == FAILED
+    assert in_bash(dev.shell, f"workflow frobnicate {redirection}").exit_code == USAGE
+    waiting = in_bash(
+        dev.shell, f"workflow start Unheard --id u-{len(redirection)} --wait --timeout 1 {redirection}"
+    )
+    assert waiting.exit_code == UNAVAILABLE
+
+
+def in_bash(shell: Shell, line: str) -> Done:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -P -m dalsegno.cli {line}"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        (("start", "Patient", "--id", "no-1", "--execution-timeout", "-1"), "execution_timeout"),
+        (("start", "Patient", "--id", "no-1", "--execution-timeout", "inf"), "execution_timeout"),
+        (("start", "Patient", "--id", "no-1", "--message-id", ""), "message_id"),
+        (("start", "Patient", "--id", "no-1", "--timeout", "nan"), "--timeout"),
+        (("list", "--timeout", "-1"), "--timeout"),
+        (("list", "--type", ""), "workflow_type"),
+        (("signal", "no-1", "say", "--message-id", "a\nb"), "message_id"),
+    ],
+)
+def test_a_value_that_cannot_be_is_wrong_usage(dev: Program, command: tuple[str, ...], wrong: str) -> None:
+    done = dev.shell.run("workflow", *command)
+
+    assert (done.exit_code, done.out) == (USAGE, "")
+    assert wrong in done.sentence
+    assert "defect" not in done.sentence
 
 
 def test_an_answer_can_be_read_from_a_file(dev: Program) -> None:
