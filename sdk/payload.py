@@ -147,7 +147,10 @@ def _finite(value: Any, data: bytes, codec: Codec) -> Payload:
 
 def _is_restored(codec: Codec, value: Any) -> bool:
     """Whether bytes come back as the same type when nothing but the bytes is sent."""
-    return type(codec.read(bytes(value))) is type(value) if codec.suits(value) else False
+    try:
+        return codec.suits(value) and type(codec.read(bytes(value))) is type(value)
+    except Misfit:
+        return False
 
 
 def _encode(value: Any) -> bytes:

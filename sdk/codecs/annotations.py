@@ -66,6 +66,20 @@ def field_hints(hint: Any) -> tuple[type, dict[str, Any]]:
     return cls, {name: substitute(of, filled) for name, of in hints_of(cls).items()}
 
 
+def required_keys(cls: Any, hints: Mapping[str, Any]) -> frozenset[str]:
+    """Of a TypedDict with these annotations. (It does not know of its own where they were texts.)"""
+    said = {name: get_origin(_without_metadata(hint)) for name, hint in hints.items()}
+    return frozenset(
+        name
+        for name, origin in said.items()
+        if origin is typing.Required or (origin is not typing.NotRequired and name in cls.__required_keys__)
+    )
+
+
+def _without_metadata(hint: Any) -> Any:
+    return hint.__origin__ if get_origin(hint) is typing.Annotated else hint
+
+
 def _parameters(hint: Any) -> dict[Any, Any]:
     """What each type variable of a class and of its bases stands for."""
     cls = get_origin(hint) or hint

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from dalsegno.codecs.annotations import field_hints, unwrapped
+from dalsegno.codecs.annotations import field_hints, required_keys, unwrapped
 from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, shown_type
 from dalsegno.codecs.containers import ArrayCodec, DictCodec, TupleCodec, array_types, key_texts, mapping_types
 from dalsegno.codecs.enums import EnumCodec, LiteralCodec
@@ -138,8 +138,9 @@ class _Compilation:
         return codec
 
     def _typed_dict(self, hint: Any, kind: Any) -> Codec:
-        codec = self._begun[hint] = TypedDictCodec(hint, kind)
-        codec.complete({name: self.codec_of(of) for name, of in field_hints(hint)[1].items()})
+        hints = field_hints(hint)[1]
+        codec = self._begun[hint] = TypedDictCodec(hint, required_keys(kind, hints))
+        codec.complete({name: self.codec_of(of) for name, of in hints.items()})
         return codec
 
     def _container(self, hint: Any, kind: Any, args: tuple[Any, ...]) -> Codec:

@@ -258,10 +258,10 @@ class TypedDictCodec(Codec):
 
     by_msgspec = True
 
-    def __init__(self, hint: Any, cls: Any) -> None:
+    def __init__(self, hint: Any, required: frozenset[str]) -> None:
         super().__init__(hint)
         self._parts: Mapping[str, Codec] = {}
-        self._required = frozenset(cls.__required_keys__)
+        self._required = required
 
     def complete(self, parts: Mapping[str, Codec]) -> None:
         self._parts = parts

@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, Flag, IntEnum, StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -98,6 +98,11 @@ class Told(str):
         self.more = id(self)
 
 
+class Address(TypedDict):
+    street: str
+    number: NotRequired[int]
+
+
 class Rights(Flag):
     READ = 1
     WRITE = 2
@@ -136,6 +141,8 @@ def restored(value: Any, hint: Any) -> Any:
         (collections.deque([Point(1)]), collections.deque[Point]),
         ({"$type": "dict[str, str]", "x": "y"}, dict[str, str] | UUID),
         ({0.5: 1}, dict[float, int]),
+        ({"street": "x"}, Address),
+        (b"x", Literal[b"x", "x"]),
         (2**80, int),
         (decimal.Decimal("NaN"), decimal.Decimal),
         (datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=1))), datetime),
