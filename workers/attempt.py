@@ -7,6 +7,7 @@ first who has it. Which is why `acknowledge` comes where it does; everything els
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,9 @@ class Bench:
     timing: WorkerTiming
     worker_queue: str
     """Where grants and cancel requests come in; it may get another name with a new session."""
+    loop_ends: Callable[[], bool]
+    """Whether all tasks of the loop were cancelled, as `asyncio.run` does when the program's main task ended
+    beside a worker at work, or somebody's code raised SystemExit in a task of its own."""
 
 
 class Attempt:
@@ -323,7 +327,7 @@ class Attempt:
         elif self._stop is Stop.CANCELED:
             self._flush_heartbeat()
             self._report(answers.canceled(self.task))
-        elif self._stop is Stop.SHUTDOWN:
+        elif self._stop is Stop.SHUTDOWN or self._bench.loop_ends():
             self._shut_down_ended()
         else:
             own_doing = ApplicationError(

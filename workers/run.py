@@ -59,6 +59,7 @@ class WorkerRun:
             abandoned=self.abandoned,
             timing=timing,
             worker_queue=worker_queue(identity),
+            loop_ends=self._loop_ends,
         )
         self._dispatcher = Dispatcher(
             self._bench,
@@ -79,6 +80,7 @@ class WorkerRun:
         self._session_tasks: list[asyncio.Task[None]] = []
         self._worker_queue_number = 0
         self._stopped = asyncio.Event()
+        self._until_stopped: asyncio.Task[bool] | None = None
 
     def stop(self) -> None:
         """Begin nothing from now on, and let `run` drain. Twice is ordinary."""
@@ -89,7 +91,7 @@ class WorkerRun:
     async def run(self) -> None:
         """Work until `stop` or until this task is cancelled, then drain. Raises as SessionKeeper.run."""
         keeper = self._loop.create_task(self._keeper.run())
-        stop = self._loop.create_task(self._stopped.wait())
+        self._until_stopped = stop = self._loop.create_task(self._stopped.wait())
         try:
             try:
                 await asyncio.wait({keeper, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,6 +107,11 @@ class WorkerRun:
             self._dispatcher.give_up()
             await asyncio.wait({keeper})
             self._threads.close()
+
+    def _loop_ends(self) -> bool:
+        """Nobody but `run` has this task, and `run` cancels it when no attempt is left."""
+        task = self._until_stopped
+        return task is not None and (task.cancelling() > 0 or task.cancelled())
 
     # --- the sessions' tenant ----------------------------------------------------------------------------
 

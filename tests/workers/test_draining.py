@@ -144,6 +144,47 @@ async def test_a_shutdown_waits_for_the_confirms_of_outcomes(fake: FakeBroker, f
     await fake_engine.expect(task, ActivityCompleted)
 
 
+async def test_work_that_is_cancelled_because_its_loop_ends_has_not_failed(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gated = Gated()
+    of_others = asyncio.all_tasks()
+    run = asyncio.create_task(Worker(fake, activities=[gated.work], timing=QUICK).run())
+    late = await fake_engine.schedule("work")
+    early = await fake_engine.schedule("work", acknowledge="early")
+    await eventually(lambda: gated.begun == 2, "the work")
+
+    for task in asyncio.all_tasks() - of_others:  # as asyncio.run does it
+        task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert not fake_engine.message_ids(late)
+    assert await fake_engine.depth() == 1
+    assert (await fake_engine.failure(early)).failure.type == "WorkerShutdown"
+
+
+async def test_an_activity_that_cancels_itself_has_failed_also_while_its_worker_drains(
+    fake: FakeBroker, fake_engine: Engine
+) -> None:
+    gate = asyncio.Event()
+
+    @activity.defn
+    async def cancel_itself() -> None:
+        await gate.wait()
+        raise asyncio.CancelledError
+
+    run = asyncio.create_task(Worker(fake, activities=[cancel_itself], timing=QUICK).run())
+    task = await fake_engine.schedule("cancel_itself")
+    await fake_engine.expect(task, ActivityStarted)
+    run.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert "nobody had cancelled it" in (await fake_engine.failure(task)).failure.message
+
+
 async def test_cancelling_the_run_drains_as_well(fake: FakeBroker, fake_engine: Engine) -> None:
     gated = Gated()
     worker = Worker(fake, activities=[gated.work], timing=QUICK)
