@@ -6,6 +6,7 @@ What only hosts need is imported where a host begins: a worker runs without the 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -38,6 +39,9 @@ OWNER_SECONDS = 10.0
 PARENT_LOOK_SECONDS = 1.0
 DEV_DRAIN_SECONDS = 3.0
 """With the five seconds that cancelled activities get it is less than what the parent gives its children."""
+
+GC_ALLOCATIONS = 20_000
+"""By how many a host's objects have grown when it looks for cycles among the new ones (Python's own: 700)."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -93,6 +97,14 @@ def serve_host(
     stack.answer_on(launch.pulse_path)
     store = awaited_store(database, beat=pulse.beat)
 
+    def ready() -> None:
+        # What is there by now stays: the collector of cycles need not look at it again and again. Little of
+        # what comes and goes is in cycles, so that it may look less often, too.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS)
+        say(f"ready: host {launch.host_id} (process {os.getpid()}) runs {names}")
+
     async def main() -> None:
         async with AsyncExitStack() as stack:
             if is_embedded(broker):
@@ -107,7 +119,7 @@ def serve_host(
                 pulse=pulse,
                 host_id=launch.host_id,
                 parent_pid=launch.parent_pid,
-                ready=lambda: say(f"ready: host {launch.host_id} (process {os.getpid()}) runs {names}"),
+                ready=ready,
             )
             _on_stop_signals(host.drain)
             await host.run()

@@ -354,7 +354,11 @@ class Host(Lookups):
         contained(self._escaped, self.engine.channel_lost, partition)
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
-        contained(self._escaped, self.engine.delivered, channel, delivery)
+        try:  # as `contained`, without one call more for each message
+            self.engine.delivered(channel, delivery)
+        except BaseException as error:
+            self._escaped(error)
+            raise
 
     def flush_soon(self, channel: Channel) -> None:
         contained(self._escaped, self.engine.flush_soon, channel)

@@ -361,6 +361,9 @@ class PartitionSupervisor(LightActor):
 
     def _settle_or_retire(self, actor: WorkflowActor) -> None:
         instance = actor.instance
+        if instance.is_under_way:
+            actor.settling = False
+            return
         if instance.needs_settle:
             if not actor.settling:
                 actor.settling = True

@@ -83,8 +83,9 @@ def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[Effect
     """The state at the beginning of its next activation, which forgets effects that are confirmed."""
     outstanding = state.outstanding
     if forgets:
-        forgotten = set(forgets)
-        outstanding = {key: value for key, value in outstanding.items() if key not in forgotten}
+        outstanding = dict(outstanding)
+        for effect in forgets:
+            outstanding.pop(effect, None)
     return replace(
         state,
         sequence=state.sequence + 1,

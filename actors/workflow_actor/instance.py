@@ -220,6 +220,12 @@ class Instance:
         return state is not None and self._workings.confirmations.has_unconfirmed(state)
 
     @property
+    def is_under_way(self) -> bool:
+        """The run is open, and messages hold all that it let out: there is nothing to settle, and no end."""
+        state = self._workings.state
+        return state is not None and state.outcome is None and not self._workings.confirmations.unheld
+
+    @property
     def is_over(self) -> bool:
         """The last run has ended, and all that it let out is confirmed."""
         state = self._workings.state

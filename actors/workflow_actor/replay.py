@@ -52,7 +52,9 @@ class LiveProgram:
 
     def step(self, state: WorkflowState) -> list[Intent]:
         """Run the first input that has not been run. Raises CodeStuckError."""
-        program = self.at(state)
+        program = self._program
+        if program is None or self._failure is not None or self._position != state.processed:
+            program = self.at(state)
         entry = state.log[state.processed]
         try:
             intents = program.step(entry.input, now=entry.time, replaying=False)

@@ -90,6 +90,8 @@ def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) ->
     outcome = after.outcome
     if started and outcome is None:
         return None
+    if outcome is before.outcome and after.suspension is before.suspension:  # all that is shown comes from them
+        return None
     if (before.status, before.reason) == (after.status, after.reason):
         return None
     return RunChange(

@@ -129,7 +129,8 @@ class Workings:
 
     def begun(self, state: WorkflowState, moment: Moment) -> Turn:
         turn = Turn(state, moment, self.confirmations.to_forget(state))
-        turn.record(*self.confirmations.to_drop(state))
+        if state.earlier:
+            turn.record(*self.confirmations.to_drop(state))
         return turn
 
     def begun_anew(self, blank: WorkflowState, moment: Moment, event: RunStarted) -> Turn:
@@ -143,7 +144,8 @@ class Workings:
 
     def try_again(self, turn: Turn) -> None:
         """Resume suspended code, if it is worth another try."""
-        if self._may_retry(turn.state, now=turn.moment.time):
+        state = turn.state
+        if state.suspension is not None and self._may_retry(state, now=turn.moment.time):
             turn.record(Resumed())
 
     def work_off(self, turn: Turn) -> None:
@@ -168,8 +170,9 @@ class Workings:
         self._keep_up(turn, started=started)
         self._snapshots.row_written(len(events))
         answers = (*answer_to(command, self.workflow_id, state, None), *transient)
-        effects: list[tuple[EffectID | None, Effect]] = [(None, effect) for effect in answers]
-        effects.extend(new_effects(state))
+        effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
+        if answers:
+            effects[:0] = [(None, effect) for effect in answers]
         return Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,

@@ -23,14 +23,12 @@ def loads(body: bytes) -> Any:
         _refuse_too_many_items(body)
     stream = BytesIO(body)
     try:
-        item = CBORDecoder(
-            stream,
-            max_depth=MAX_DEPTH,
-            allow_duplicate_keys=False,
-            allow_indefinite=False,
-            strict_hashable_types=True,
-            semantic_decoders=_REFUSE_ALL_TAGS,
-        ).decode()
+        decoder = _idle.pop()
+        decoder.fp = stream
+    except IndexError:
+        decoder = _new_decoder(stream)
+    try:
+        item = decoder.decode()
     except CBORDecodeError as error:
         raise InvalidMessageError(f"the body is not acceptable CBOR: {_reason(error)}") from None
     except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
@@ -38,7 +36,23 @@ def loads(body: bytes) -> Any:
         raise InvalidMessageError(f"the body is not acceptable CBOR ({type(error).__name__})") from None
     if stream.tell() != len(body):
         raise InvalidMessageError("the body goes on after its CBOR item")
+    _idle.append(decoder)  # one that has met anything odd is not used again
     return item
+
+
+def _new_decoder(stream: BytesIO) -> CBORDecoder:
+    return CBORDecoder(
+        stream,
+        max_depth=MAX_DEPTH,
+        allow_duplicate_keys=False,
+        allow_indefinite=False,
+        strict_hashable_types=True,
+        semantic_decoders=_REFUSE_ALL_TAGS,
+    )
+
+
+_idle: list[CBORDecoder] = []
+"""Decoders between two messages: to make one takes longer than to read a message. Each thread takes its own."""
 
 
 class _EveryTag(dict[int, Any]):

@@ -205,9 +205,15 @@ def decode_deliver(payload: bytes) -> tuple[int, bool, str, str]:
     """Tag, redelivered, exchange and routing key of a Basic.Deliver."""
     at = METHOD_SIZE + 1 + payload[METHOD_SIZE]
     tag, redelivered = _TAG.unpack_from(payload, at)
-    exchange, at = _read_short(payload, at + _TAG.size)
-    routing_key, _ = _read_short(payload, at)
-    return tag, bool(redelivered), exchange, routing_key
+    return tag, bool(redelivered), *_target(payload[at + _TAG.size :])
+
+
+@lru_cache(maxsize=4096)
+def _target(rest: bytes) -> tuple[str, str]:
+    """Exchange and routing key. A queue is given the same few again and again."""
+    exchange, at = _read_short(rest, 0)
+    routing_key, _ = _read_short(rest, at)
+    return exchange, routing_key
 
 
 def body_size(data: bytes, start: int) -> int:
