@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from bench.cold_load_app import Storied
+from dalsegno.actors.supervisor import activation_rows
 from dalsegno.actors.workflow_actor.commands import Command, Signal, Start, WakeUp
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
@@ -19,9 +20,7 @@ from dalsegno.persistence.port import (
     InstanceWrite,
     JournalRow,
     Round,
-    RunOpened,
     SeenRow,
-    SnapshotRow,
     Store,
 )
 
@@ -85,9 +84,9 @@ class Author:
             wake_at=instance.wake_at,
             journal=tuple(_row(activation, fence) for activation in done),
             snapshot=next(
-                (_snapshot(activation) for activation in reversed(done) if activation.snapshot), None
+                (activation_rows.snapshot(one.snapshot) for one in reversed(done) if one.snapshot), None
             ),
-            opened=tuple(_opened(activation) for activation in done if activation.started),
+            opened=tuple(activation_rows.opened(one.started) for one in done if one.started),
             seen=tuple(
                 SeenRow(
                     workflow_id=workflow_id,
@@ -140,32 +139,4 @@ def _row(activation: Activation, fence: Fence) -> JournalRow:
         host=AUTHOR,
         time=activation.time,
         events=activation.events,
-    )
-
-
-def _snapshot(activation: Activation) -> SnapshotRow:
-    due = activation.snapshot
-    assert due is not None
-    return SnapshotRow(
-        run_id=due.run_id,
-        sequence=due.sequence,
-        format=due.format,
-        checksum=due.checksum,
-        body=due.body,
-        trim_to=due.trim_to,
-    )
-
-
-def _opened(activation: Activation) -> RunOpened:
-    started = activation.started
-    assert started is not None
-    return RunOpened(
-        run_id=started.run_id,
-        workflow_id=started.workflow_id,
-        workflow_type=started.workflow_type,
-        task_queue=started.task_queue,
-        status=started.status,
-        started_at=started.started_at,
-        reason=started.reason,
-        memo=started.memo,
     )

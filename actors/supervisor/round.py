@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 
 from msgspec import Struct, field
 
+from dalsegno.actors.supervisor import activation_rows
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, EffectID
@@ -76,7 +77,7 @@ class Entry(Struct, eq=False):
         """The state is written whatever is there."""
         self.forced = True
         self.halt = None
-        self.snapshot = _snapshot_row(due)
+        self.snapshot = activation_rows.snapshot(due)
 
 
 class RoundBuilder:
@@ -162,32 +163,13 @@ class RoundBuilder:
         entry.leaving.append(Leaving(cause, "", None, effect))
 
     def _visibility(self, entry: Entry, activation: Activation) -> None:
-        if (started := activation.started) is not None:
-            entry.opened.append(
-                RunOpened(
-                    run_id=started.run_id,
-                    workflow_id=started.workflow_id,
-                    workflow_type=started.workflow_type,
-                    task_queue=started.task_queue,
-                    status=started.status,
-                    started_at=started.started_at,
-                    reason=started.reason,
-                    memo=started.memo,
-                )
-            )
-        if (changed := activation.changed) is not None:
-            entry.is_news |= changed.is_news
-            entry.changed.append(
-                RunChanged(
-                    run_id=changed.run_id,
-                    status=changed.status,
-                    closed_at=changed.closed_at,
-                    reason=changed.reason,
-                    result=changed.outcome,
-                )
-            )
+        if activation.started is not None:
+            entry.opened.append(activation_rows.opened(activation.started))
+        if (change := activation.changed) is not None:
+            entry.is_news |= change.is_news
+            entry.changed.append(activation_rows.changed(change))
         if activation.snapshot is not None:
-            entry.snapshot = _snapshot_row(activation.snapshot)
+            entry.snapshot = activation_rows.snapshot(activation.snapshot)
 
     def build(self, epochs: dict[int, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""
@@ -230,17 +212,6 @@ class RoundBuilder:
             )
             for partition, entries in by_partition.items()
         )
-
-
-def _snapshot_row(due: SnapshotDue) -> SnapshotRow:
-    return SnapshotRow(
-        run_id=due.run_id,
-        sequence=due.sequence,
-        format=due.format,
-        checksum=due.checksum,
-        body=due.body,
-        trim_to=due.trim_to,
-    )
 
 
 def _instance_write(entry: Entry) -> InstanceWrite:

@@ -7,6 +7,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from dalsegno.actors.supervisor import activation_rows
 from dalsegno.actors.workflow_actor.activation import Activation
 from dalsegno.actors.workflow_actor.codec import decode_record, encode_record
 from dalsegno.actors.workflow_actor.events import Record
@@ -79,7 +80,9 @@ class Stored:
         )
         rows = self.rows.setdefault(run_id, [])
         rows.append(row)
-        opened, changed, snapshot = _visible(activation)
+        opened = None if activation.started is None else activation_rows.opened(activation.started)
+        changed = None if activation.changed is None else activation_rows.changed(activation.changed)
+        snapshot = None if activation.snapshot is None else activation_rows.snapshot(activation.snapshot)
         if opened is not None:
             self.opened[run_id] = opened
         if changed is not None:
@@ -161,39 +164,6 @@ class Stored:
             round_ = Round(host_id=HOST, fences=(Fence(PARTITION, EPOCH),), instances=(write,))
             outcome = writer.commit(round_)
             assert (outcome.lost, outcome.missed, dict(outcome.rejected)) == (frozenset(), frozenset(), {})
-
-
-def _visible(activation: Activation) -> tuple[RunOpened | None, RunChanged | None, SnapshotRow | None]:
-    opened = changed = snapshot = None
-    if (started := activation.started) is not None:
-        opened = RunOpened(
-            run_id=started.run_id,
-            workflow_id=started.workflow_id,
-            workflow_type=started.workflow_type,
-            task_queue=started.task_queue,
-            status=started.status,
-            started_at=started.started_at,
-            reason=started.reason,
-            memo=started.memo,
-        )
-    if (change := activation.changed) is not None:
-        changed = RunChanged(
-            run_id=change.run_id,
-            status=change.status,
-            closed_at=change.closed_at,
-            reason=change.reason,
-            result=change.outcome,
-        )
-    if (due := activation.snapshot) is not None:
-        snapshot = SnapshotRow(
-            run_id=due.run_id,
-            sequence=due.sequence,
-            format=due.format,
-            checksum=due.checksum,
-            body=due.body,
-            trim_to=due.trim_to,
-        )
-    return opened, changed, snapshot
 
 
 def wild_history(
