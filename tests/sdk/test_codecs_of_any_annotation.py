@@ -80,7 +80,7 @@ def identical(one: Any, other: Any) -> bool:
         case list() | tuple() | collections.deque():
             same_length = getattr(one, "maxlen", 0) == getattr(other, "maxlen", 0)
             return same_length and len(one) == len(other) and all(map(identical, one, other))
-    return all(map(identical, fields(one).values(), fields(other).values())) if fields(one) else one == other
+    return identical(fields(one), fields(other)) if fields(one) else one == other
 
 
 def says_the_same(given: Any, arrived: Any) -> bool:
