@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypedD
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import attrs
 import msgspec
 import pydantic
 from hypothesis import strategies as st
@@ -47,6 +48,13 @@ class Tree:
 @dataclass
 class Page(Generic[T]):
     items: list[T]
+
+
+@attrs.define
+class Parcel:
+    weight: float
+    _note: str | None = None
+    tags: list[str] = attrs.field(factory=list)
 
 
 class Point(msgspec.Struct):
@@ -163,6 +171,7 @@ OTHERS: list[Annotation] = [
     (bytearray, st.binary(max_size=4).map(bytearray)),
     (Card, st.builds(Card, _text)),
     (Transfer, st.builds(Transfer, _text, st.integers(-9, 9))),
+    (Parcel, st.builds(Parcel, _floats, st.none() | _text, st.lists(_text, max_size=2))),
     (Point, st.builds(Point, st.integers(-9, 9), _floats)),
     (Contact, st.builds(Contact, name=_text, since=st.none() | st.dates(), tags=st.lists(_text, max_size=2))),
     (Address, st.fixed_dictionaries({}, optional={"street": _text, "moved": st.dates()})),

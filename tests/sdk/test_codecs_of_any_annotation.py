@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import attrs
 import msgspec
 import pydantic
 import pytest
@@ -42,6 +43,8 @@ def fields(value: Any) -> dict[str, Any]:
         if hasattr(value, "more"):
             return dict(vars(value))
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    if attrs.has(type(value)):
+        return attrs.asdict(value, recurse=False)
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
     return dict(value) if isinstance(value, pydantic.BaseModel) else {}
