@@ -109,6 +109,10 @@ class Engine(Inquiries):
     def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool:
         return self.outbox.is_in_flight(effect_message_id(run_id, *effect_id))
 
+    def waiting_for(self, run_id: str, effect_id: tuple[int, int]) -> Sequence[Cause]:
+        """What is to be acknowledged when that effect is confirmed."""
+        return self.outbox.waiting_for(effect_message_id(run_id, *effect_id))
+
     def wake_at_changed(self, wake_at: int) -> None:
         """Fire at that time, not at the next tick."""
         if self._wake_timer is not None and self._wake_timer <= wake_at:

@@ -103,6 +103,11 @@ class Outbox:
     def is_in_flight(self, message_id: str) -> bool:
         return message_id in self._in_flight
 
+    def waiting_for(self, message_id: str) -> list[Cause]:
+        """The causes that are not removed before its confirm."""
+        shipment = self._in_flight.get(message_id)
+        return [] if shipment is None else list(shipment.causes)
+
     def send(self, shipments: Iterable[Shipment]) -> None:
         """Send what is not on its way already; a message ID is never in flight twice."""
         batch = []

@@ -15,6 +15,8 @@ from dalsegno.actors.workflow_actor.commands import (
     Caller,
     Cancel,
     Describe,
+    FailEffect,
+    Park,
     Query,
     Resume,
     Signal,
@@ -24,7 +26,7 @@ from dalsegno.actors.workflow_actor.commands import (
     WakeUp,
 )
 from dalsegno.actors.workflow_actor.decide import decide_start, refused_unless_open
-from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
+from dalsegno.actors.workflow_actor.effects import Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.actors.workflow_actor.visible import answer, answer_to
@@ -38,6 +40,9 @@ class Keeper(Protocol):
 
     def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
         """Write it down with the round; then it may be acknowledged."""
+
+    def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
+        """Tell it what waits for these effects, which cannot leave."""
 
     def seal(self, stand_in: StandIn) -> None:
         """Write its state, which is closed, in the place of what cannot be read, with the round."""
@@ -107,6 +112,10 @@ class StandIn(WorkflowActor):
                 self.keeper.try_again(self, at_once=True)
             case _ if cause.held:
                 self._keep(cause)
+            case Park(effects, _, run_id):
+                self.keeper.take_back(self, run_id or "", effects)
+            case FailEffect(effect, _, run_id):
+                self.keeper.take_back(self, run_id or "", (effect,))
             case _:
                 cause.done()  # what the shell found out about effects that it knows nothing of
 

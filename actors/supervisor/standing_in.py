@@ -17,7 +17,7 @@ from dalsegno.actors.supervisor.waiters import Outcomes
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.codec import UnreadableError, decode_memo, decode_outcome
-from dalsegno.actors.workflow_actor.effects import Effect
+from dalsegno.actors.workflow_actor.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program_port import Code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, seal
@@ -48,6 +48,8 @@ class Engine(Protocol):
     def request_work(self) -> None: ...
 
     def is_writing(self, workflow_id: str) -> bool: ...
+
+    def waiting_for(self, run_id: str, effect_id: EffectID) -> Sequence[Cause]: ...
 
     def read_remains(self, partition: int, workflow_id: str) -> None: ...
 
@@ -175,6 +177,14 @@ class StandingIn:
             )
         )
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
+
+    def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
+        """What its instance recorded before it was halted is durable, and is sent when it can be run and is
+        told the same again: until then, what it was told is kept as mail, and holds up nobody."""
+        waiting = [cause for effect_id in effects for cause in self._engine.waiting_for(run_id, effect_id)]
+        for cause in self._wards.anew(waiting):
+            stand_in.post(cause)
+        self._engine.request_work()
 
     def seal(self, stand_in: StandIn) -> None:
         state = stand_in.instance.state

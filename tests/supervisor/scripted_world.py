@@ -297,6 +297,10 @@ class ScriptedWorld:
         while self.published:
             self.answer(self.published[0])
 
+    def confirm_all_but(self, kind: type[wire.WireMessage]) -> None:
+        while others := [outgoing for outgoing in self.published if outgoing.message.type != kind.TYPE]:
+            self.answer(others[0])
+
     def declared(self) -> None:
         names, self.declaring = self.declaring, []
         for name in names:
