@@ -63,6 +63,9 @@ class Outcome(Enum):
     """No queue was bound for it. It is nowhere."""
     REFUSED = "refused"
     """The broker said no (a full queue with reject-publish). It may be in some queues and not in others."""
+    IMPOSSIBLE = "impossible"
+    """No broker can carry it as it is (its properties or its body are too large, or no text): it was not sent.
+    Send it again, and it happens again."""
     LOST = "lost"
     """The channel closed before an answer: it may or may not have arrived. Publish again with the same ID."""
 

@@ -130,6 +130,8 @@ class Conversation:
                     patience.namespace_missing(asyncio.get_running_loop().time())
                 case Outcome.REFUSED:
                     patience.hindered("the broker refused it, because a queue is full")
+                case Outcome.IMPOSSIBLE:
+                    raise UnsendableError("This cannot be sent: its IDs or its values are too large.")
                 case None | Outcome.LOST:
                     continue  # the next link takes its own pause
             await asyncio.sleep(pauses.next())

@@ -58,7 +58,7 @@ def dead_letter(delivery: Delivery, reason: str) -> Message:
     what = (message.message_id, message.type, delivery.routing_key, digest, "dead")
     message_id = derived_message_id(*map(str, what))
     headers = {
-        REASON_HEADER: reason[:1000],
+        REASON_HEADER: reason.encode()[:1000].decode(errors="ignore"),  # all headers have to fit into one frame
         FROM_HEADER: delivery.routing_key[:255],
         "x-dalsegno-message-id": (message.message_id or "")[:255],
     }

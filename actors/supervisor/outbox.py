@@ -9,8 +9,9 @@ meanwhile, so that it holds up nobody; so is what is never answered, and what wa
 declared. Sent -> returned: a task queue is declared and the task sent again; a reply or grant whose reader is
 gone is dropped. A publish that closed the channel: the suspects are sent one by one (line_up), and the one in
 the air when it closes again is the culprit. If it was over the message, it is given up: its workflow is told;
-what has no owner is kept and tried again, for it may be the only trace of somebody's word; only an answer is
-forgotten. If it was over where the message was going, no message is to blame (barriers).
+what has no owner is kept and tried again, for it may be the only trace of somebody's word; in the place of an
+answer goes an error. So is what no broker can carry. If it was over where the message was going, no message is
+to blame (barriers).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Protocol, TypeVarTuple
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.barriers import Barriers
+from dalsegno.actors.supervisor.error_instead import error_instead
 from dalsegno.actors.supervisor.line_up import LineUp
 from dalsegno.actors.supervisor.shipment import Shipment
 from dalsegno.actors.workflow_actor.cause import Cause
@@ -40,6 +42,7 @@ RETRY_DELAY_SECONDS = (0.2, 5.0)
 KEPT_SECONDS = 60.0
 """Between two tries of a message that the broker would not take as it is, and that nobody else would send
 again. Each costs the channel."""
+TOO_LARGE_FOR_ANY = "no broker can carry this message: its properties or its body are too large"
 GRANTS_WARNED_OF_SECONDS = 60.0
 GRANT_HINT = (
     "the worker that asked has no queue on this broker: it has ended or lost its connection, or the node that "
@@ -309,6 +312,10 @@ class Outbox:
             return
         if outcome is Outcome.RETURNED:
             self._returned(shipment)
+        elif outcome is Outcome.IMPOSSIBLE:
+            self._give_up(
+                shipment, "no broker can carry this message: its properties or its body are too large"
+            )
         else:
             self._refused(shipment)
         self._acquit(shipment)
@@ -405,10 +412,17 @@ class Outbox:
             shipment.is_kept_back = True
             self._carrier.call_later(KEPT_SECONDS, partial(self._try_kept, shipment))
         elif shipment.workflow is None:
-            self.forget(shipment.key)
+            self._answer_with_error(shipment, reason)
         else:
             shipment.unsendable = reason
             self._tell_unsendable(shipment)
+
+    def _answer_with_error(self, shipment: Shipment, reason: str) -> None:
+        """Who asks would ask again, and the same would happen again."""
+        error = error_instead(shipment.message, shipment.address.routing_key, reason)
+        if error is not None:
+            self.send([Shipment(error, shipment.address, causes=shipment.causes)])
+        self.forget(shipment.key)
 
     def _tell_unsendable(self, shipment: Shipment) -> None:
         """Tell its owner, until `forget` says that what follows from it is durable; causes wait for it."""

@@ -68,7 +68,7 @@ class EmbeddedPublisher:
         for outgoing in batch:
             payload = _encode(outgoing)
             if payload is None:
-                self._loop.call_soon(outgoing.on_outcome, Outcome.REFUSED)
+                self._loop.call_soon(outgoing.on_outcome, Outcome.IMPOSSIBLE)
                 continue
             self._last_tag += 1
             self._pending[self._last_tag] = outgoing.on_outcome

@@ -63,7 +63,7 @@ class BatchPublisher(ChannelLife):
                 encoded = wire.encode_publish(self._number, outgoing, self._body_max)
             except wire.EncodeError as error:
                 log.error("broker.publish_impossible", routing_key=outgoing.routing_key, error=str(error))
-                self._loop.call_soon(outgoing.on_outcome, Outcome.REFUSED)
+                self._loop.call_soon(outgoing.on_outcome, Outcome.IMPOSSIBLE)
                 continue
             frames += encoded
             self._last_tag += 1

@@ -83,7 +83,7 @@ def _outcome(task: asyncio.Task[None], outgoing: Outgoing) -> Outcome:
             return Outcome.REFUSED
         case ValueError() | TypeError() | OverflowError() as error:
             log.error("broker.publish_impossible", routing_key=outgoing.routing_key, error=str(error))
-            return Outcome.REFUSED
+            return Outcome.IMPOSSIBLE
         case _:
             return Outcome.LOST
 

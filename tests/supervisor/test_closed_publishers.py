@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS, Outbox
+from dalsegno.actors.supervisor.shipment import Shipment
+from dalsegno.actors.supervisor.translate import Address
+from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.broker.port import Fault, Outcome
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import JSON, decode, encode
+from dalsegno.payload import JSON_PLAIN, Payload
 from tests.supervisor.carrier import Shell, cause, shipment, word, workflow
 
 REFUSED_RIGHT = "ACCESS_REFUSED - write access refused"
@@ -164,3 +172,50 @@ def test_a_suspect_that_is_never_answered_does_not_keep_the_others(shell: Shell,
     shell.time += PARK_AFTER_SECONDS + 1
     outbox.park_overdue()
     assert shell.ids() == ["no leader", "b"]
+
+
+def answer(body: wire.Reply | wire.ControlReply, causes: list[Cause]) -> Shipment:
+    message = encode(body, message_id="answer", correlation_id="call 1", content_type=JSON)
+    return Shipment(message, Address("", "dalsegno.reply.c1"), causes=causes)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        wire.Reply(kind="result", workflow_id="w", run_id="r", result=Payload(JSON_PLAIN, b"1")),
+        wire.ControlReply(version="1"),
+    ],
+    ids=["reply", "control reply"],
+)
+def test_in_the_place_of_an_answer_that_no_broker_takes_goes_an_error(
+    shell: Shell, outbox: Outbox, body: wire.Reply | wire.ControlReply
+) -> None:
+    """Its reader would ask again, and the same would happen again."""
+    asked, origin = cause()
+    outbox.send([answer(body, [asked])])
+    asked.done()
+    shell.take()[0].on_outcome(Outcome.IMPOSSIBLE)
+    (error,) = shell.take()
+    assert (error.routing_key, error.message.correlation_id) == ("dalsegno.reply.c1", "call 1")
+    assert error.message.content_type == JSON
+    told = decode(error.message)
+    assert type(told) is type(body)
+    assert told.error is not None
+    assert told.error.code == "too_large"
+    assert origin.removed == 0
+    error.on_outcome(Outcome.IMPOSSIBLE)
+    assert shell.published == []
+    assert len(outbox) == 0
+    assert origin.removed == 1
+
+
+def test_an_effect_that_no_broker_can_carry_is_told_to_its_workflow_and_not_sent_again(
+    shell: Shell, outbox: Outbox
+) -> None:
+    outbox.send([shipment("task"), shipment("other")])
+    first, other = shell.take()
+    first.on_outcome(Outcome.IMPOSSIBLE)
+    other.on_outcome(Outcome.CONFIRMED)
+    assert shell.unsendable == [workflow()]
+    outbox.publisher_opened()
+    assert shell.published == []

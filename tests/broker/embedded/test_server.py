@@ -169,7 +169,7 @@ async def test_a_message_that_no_broker_carries_is_refused_and_the_rest_goes_on(
     strange = Message(body=b"", headers={"list": [1]})  # type: ignore[dict-item]
     endless = Message(body=b"", timestamp=2**64)
     sender.send("", "q", strange, endless, *numbered(1))
-    assert await sender.settled() == [Outcome.REFUSED, Outcome.REFUSED, Outcome.CONFIRMED]
+    assert await sender.settled() == [Outcome.IMPOSSIBLE, Outcome.IMPOSSIBLE, Outcome.CONFIRMED]
     assert sender.publisher.is_open
     await opened.close()
 
@@ -299,7 +299,7 @@ async def test_a_message_that_is_too_large_is_refused(
     opened = await open_session(path)
     sender = Sender(await opened.open_publisher(on_closed=Ends()))
     sender.send("", "q", Message(body=bytes(1_001)), *numbered(1))
-    assert await sender.settled() == [Outcome.REFUSED, Outcome.CONFIRMED]
+    assert await sender.settled() == [Outcome.IMPOSSIBLE, Outcome.CONFIRMED]
     await opened.close()
 
 

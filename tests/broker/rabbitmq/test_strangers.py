@@ -105,8 +105,8 @@ async def test_what_amqp_cannot_carry_is_refused_and_its_neighbours_are_not(
     await sender.settled()
     assert outcomes == {
         "before": Outcome.CONFIRMED,
-        "long key": Outcome.REFUSED,
-        "long id": Outcome.REFUSED,
+        "long key": Outcome.IMPOSSIBLE,
+        "long id": Outcome.IMPOSSIBLE,
         "after": Outcome.CONFIRMED,
     }
     assert await session.queue_depth(queue) == 3
