@@ -58,6 +58,8 @@ def write_any(value: Any) -> Any:
         if texts is None:
             raise Misfit("Keys of an object in JSON are texts or numbers, which differ as texts, too")
         return {text: at("[...]", write_any, part) for text, part in zip(texts, value.values(), strict=True)}
+    if kind is object:  # the annotation `object` takes anything, and would ask here again
+        raise Misfit("There is no JSON for a bare `object()`")
     with suppress(UnsupportedError, NameError):
         codec = codec_of(_own_hint(kind))
         try:

@@ -182,6 +182,8 @@ def itself() -> list[Any]:
         ({Unknown(), "secret"}, "type set cannot be sent"),
         (itself(), "contains itself"),
         (1j, "complex"),
+        (object(), "no JSON for a bare `object()`"),
+        ({"secret": [object()]}, "no JSON for a bare `object()`"),
     ],
 )
 def test_a_value_that_cannot_travel_is_refused_by_type_and_not_quoted(value: Any, words: str) -> None:
