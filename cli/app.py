@@ -6,7 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
+from dalsegno.actors.supervisor.settings import (
+    LEASE_TTL_SECONDS_MAX,
+    LEASE_TTL_SECONDS_MIN,
+    SEEN_RETENTION_SECONDS,
+)
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.verify_command import verify
@@ -100,7 +104,12 @@ def host(
     ] = 1,
     lease_ttl: Annotated[
         float,
-        typer.Option(min=2, metavar="SECONDS", help="After which a host that vanished has lost its work."),
+        typer.Option(
+            min=LEASE_TTL_SECONDS_MIN,
+            max=LEASE_TTL_SECONDS_MAX,
+            metavar="SECONDS",
+            help="After which a host that vanished has lost its work.",
+        ),
     ] = 10.0,
     history_limit: Annotated[
         int, typer.Option(min=0, metavar="ROWS", help="History that a run keeps for people, behind a snapshot.")

@@ -30,6 +30,7 @@ def develop(modules: Sequence[str], *, folder: str, task_queue: str, logs: Seque
     """Until Ctrl-C; the exit code."""
     if not reload:
         code.load(modules, warn=False)  # what is wrong is said once, before host and worker both say it
+    folder = str(Path(folder))  # "" is this one, not the root
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     prepare_folders(broker, database)
     _be_alone(Path(folder), broker)

@@ -214,6 +214,8 @@ class Printer:
         )
         if sys.stdout.isatty():
             detail = wrapped(detail, len(head), console.width)
+        if detail.startswith("\n"):
+            head.rstrip()  # or a narrow terminal would fold the blanks
         head.append(detail)
         head.rstrip()
         console.print(head)

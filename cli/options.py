@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MIN
+from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MAX, SEEN_RETENTION_SECONDS_MIN
 from dalsegno.broker.url import embedded_path
 from dalsegno.errors import ConfigurationError
 
@@ -74,6 +74,7 @@ SeenRetention = Annotated[
     float,
     typer.Option(
         min=SEEN_RETENTION_SECONDS_MIN,
+        max=SEEN_RETENTION_SECONDS_MAX,
         envvar="DALSEGNO_SEEN_RETENTION",
         metavar="SECONDS",
         help="How long the message IDs of answered commands are remembered. All hosts need the same.",

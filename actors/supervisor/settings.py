@@ -11,6 +11,11 @@ SEEN_RETENTION_SECONDS = 24 * 3600.0
 SEEN_RETENTION_SECONDS_MIN = 3600.0
 """Clients and brokers repeat for as long as an outage lasts, and what they repeat must be recognised."""
 
+SEEN_RETENTION_SECONDS_MAX = 100 * 365 * 86_400.0
+LEASE_TTL_SECONDS_MIN = 2.0
+LEASE_TTL_SECONDS_MAX = 3600.0
+"""A dead host's work would stand still as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
@@ -41,14 +46,17 @@ class HostSettings:
     """Task queues whose workers read JSON instead of CBOR."""
 
     def __post_init__(self) -> None:
-        if self.lease_ttl_seconds < 2:
-            raise ConfigurationError(f"lease_ttl_seconds is {self.lease_ttl_seconds}, but must be at least 2")
+        if not LEASE_TTL_SECONDS_MIN <= self.lease_ttl_seconds <= LEASE_TTL_SECONDS_MAX:
+            raise ConfigurationError(
+                f"lease_ttl_seconds is {self.lease_ttl_seconds:g}, but must be {LEASE_TTL_SECONDS_MIN:g} to "
+                f"{LEASE_TTL_SECONDS_MAX:g}"
+            )
         if not 1 <= self.prefetch <= 2000:
             raise ConfigurationError(f"prefetch is {self.prefetch}, but must be 1 to 2000 (RabbitMQ's limit)")
-        if not self.seen_retention_seconds >= SEEN_RETENTION_SECONDS_MIN:
+        if not SEEN_RETENTION_SECONDS_MIN <= self.seen_retention_seconds <= SEEN_RETENTION_SECONDS_MAX:
             raise ConfigurationError(
-                f"seen_retention_seconds is {self.seen_retention_seconds:g}, but must be at least "
-                f"{SEEN_RETENTION_SECONDS_MIN:g}"
+                f"seen_retention_seconds is {self.seen_retention_seconds:g}, but must be "
+                f"{SEEN_RETENTION_SECONDS_MIN:g} to {SEEN_RETENTION_SECONDS_MAX:.0f}"
             )
         if self.history_limit < 0:
             raise ConfigurationError(f"history_limit is {self.history_limit}, but must be 0 or more")

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.broker.port import OnClosed, Session
 from dalsegno.broker.url import open_broker, redact
 from dalsegno.cli import namespace as namespaces
 from dalsegno.cli.failures import DONE, UNAVAILABLE, USAGE
-from dalsegno.errors import BrokerUnavailableError, StoreUnavailableError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, StoreUnavailableError
 from tests.cli.shell import Shell
 
 NO_DATABASE = "postgresql://me:very-secret@127.0.0.1:1/orders"
@@ -279,7 +280,7 @@ def test_a_worker_without_activities_ends_with_a_sentence(shell: Shell) -> None:
     assert "There is no activity in tests.cli.only_workflows" in done.sentence
 
 
-@pytest.mark.parametrize("seconds", ["60", "-1", "a day", "nan"])
+@pytest.mark.parametrize("seconds", ["60", "-1", "a day", "nan", "inf"])
 def test_a_time_of_remembering_that_no_outage_would_fit_into_is_refused(shell: Shell, seconds: str) -> None:
     flag = shell.run("host", "tests.cli.sample", "--seen-retention", seconds)
     environment = shell.run("verify", DALSEGNO_SEEN_RETENTION=seconds)
@@ -287,6 +288,23 @@ def test_a_time_of_remembering_that_no_outage_would_fit_into_is_refused(shell: S
     for done in (flag, environment):
         assert done.exit_code == USAGE
         assert "--seen-retention" in done.sentence
+
+
+@pytest.mark.parametrize("seconds", ["1", "nan", "inf", "1e12"])
+def test_a_lease_that_would_be_lost_at_once_or_never_is_refused(shell: Shell, seconds: str) -> None:
+    done = shell.run("host", "tests.cli.sample", "--lease-ttl", seconds)
+
+    assert (done.exit_code, "--lease-ttl" in done.sentence) == (USAGE, True)
+    with pytest.raises(ConfigurationError, match=r"lease_ttl_seconds is .* must be 2 to 3600"):
+        HostSettings(lease_ttl_seconds=float(seconds))
+
+
+def test_a_folder_without_a_name_is_the_working_folder(shell: Shell) -> None:
+    (shell.folder / "dev.lock").mkdir()
+
+    done = shell.run("dev", "tests.cli.sample", "--dir", "")
+
+    assert (done.exit_code, done.sentence) == (USAGE, "cannot use dev.lock: Is a directory")
 
 
 def test_several_processes_on_files_are_refused(shell: Shell) -> None:
