@@ -189,6 +189,10 @@ class Writer(Protocol):
         A data error rolls back and is bisected down to the instances at fault; the rest is committed.
         """
 
+    def settle(self) -> None:
+        """Return when all that can be read is as durable as the database was told to make it: after a commit of
+        unknown outcome it may be there, and a standby may not have it yet."""
+
     def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
         """Raise the namespace's watermark by one. None, and nothing is changed, if it is not `above` yet: then
         this is an older database than the one that said so. With `accept` it is taken as it is, and raised

@@ -20,12 +20,14 @@ from functools import cache
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
 from dalsegno.persistence.port import Round, RoundOutcome, Watermark
 from dalsegno.persistence.postgres_arrays import ENCODING_ERRORS, bigint_array, bytes_array, text_array
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
+from dalsegno.persistence.tables import meta
 from dalsegno.persistence.watermark import raise_watermark
 from dalsegno.policies import WorkflowStatus
 
@@ -151,6 +153,12 @@ class PostgresWriter:
         assert answer is not None, "a SELECT without FROM has one row"
         now, held, written = answer
         return outcome_of(round_, now=now, held=held, written=written)
+
+    def settle(self) -> None:
+        """A standby that has this has all that was committed before. It has to write something, or nobody would
+        wait for it."""
+        with self._owned.transaction() as connection:
+            connection.execute(sa.update(meta).values(generation=meta.c.generation))
 
     def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
         with self._owned.transaction() as connection:

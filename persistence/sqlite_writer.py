@@ -75,6 +75,9 @@ class SqliteWriter:
             # Not chained: a UnicodeEncodeError carries the whole text.
             raise DataRefusedError(f"SQLite cannot hold the data: {type(error).__name__}") from None
 
+    def settle(self) -> None:
+        """What can be read is on disk: there is nobody else to have it."""
+
     def raise_watermark(self, *, above: int, accept: bool = False) -> Watermark | None:
         with self._owned.transaction() as connection:
             return raise_watermark(self._database, connection, above=above, accept=accept)

@@ -66,6 +66,8 @@ class StoreThreads:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-writer")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-reader")
         self._closed = False
+        self._is_settled = True
+        """No commit of unknown outcome could be read that may still be lost."""
         self._answered = 0
         """How many reads have succeeded."""
 
@@ -80,6 +82,7 @@ class StoreThreads:
         try:
             return self._writer.commit(round_)
         except DalsegnoError:
+            self._is_settled = False
             raise
         except BaseException as error:
             self._escaped(error)
@@ -158,8 +161,19 @@ class StoreThreads:
             self._answered += 1
             done(value)
 
-        future = self._reading.submit(query, self._reader)
+        future = self._reading.submit(self._read_settled, query)
         future.add_done_callback(lambda f: self._to_loop(f, answered, failed))
+
+    def _read_settled(self, query: Callable[[Reader], T]) -> T:
+        """What is read leads to effects: none may leave for a state that is not durable."""
+        if not self._is_settled:
+            self._writing.submit(self._settle).result()
+        return query(self._reader)
+
+    def _settle(self) -> None:
+        if not self._is_settled:
+            self._writer.settle()
+            self._is_settled = True
 
     def _to_loop(
         self, future: Future[T], done: Callable[[T], None], failed: Callable[[Exception], None]

@@ -144,6 +144,31 @@ def test_a_commit_that_no_longer_waits_for_the_standby_has_an_unknown_outcome(
     store.close()
 
 
+@pytest.mark.postgres
+def test_what_may_not_have_reached_the_standby_is_settled_only_when_it_has(deserted: str) -> None:
+    """It can be read before that, whoever ended the wait."""
+    store = prepared(deserted)
+    writer, reader = store.writer(), store.reader()
+    writer.commit(round_of(creation("order-1")))
+    standby_wanted(deserted, "nobody")
+    with ThreadPoolExecutor(1) as thread:
+        committing = thread.submit(writer.commit, round_of(step("order-1", 2)))
+        wait_until(lambda: waiting_backend(deserted) is not None, 30, "the wait for the standby")
+        with psycopg.connect(deserted, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [waiting_backend(deserted)])
+        with pytest.raises(StoreUnavailableError):
+            committing.result(30)
+        (loaded,) = reader.load(["order-1"])
+        assert loaded.instance is not None
+        assert loaded.instance.sequence == 2
+        settling = thread.submit(writer.settle)
+        wait_until(lambda: waiting_backend(deserted) is not None, 30, "the wait for the standby")
+        assert not settling.done()
+        standby_wanted(deserted, "")
+        settling.result(30)
+    store.close()
+
+
 class Proxy:
     """Passes bytes between a client and PostgreSQL, until told to lose the next answer."""
 

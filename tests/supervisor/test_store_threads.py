@@ -27,6 +27,9 @@ class FakeStore:
     def __init__(self) -> None:
         self.fault: Callable[[Sequence[str]], BaseException | None] = lambda keys: None
         self.written: RoundOutcome | BaseException = RoundOutcome(now=1)
+        self.settled = 0
+        self.unsettled: list[Exception] = []
+        """What the next ones raise."""
         self.reads: list[Sequence[str]] = []
         self.escaped: SimpleQueue[BaseException] = SimpleQueue()
 
@@ -40,6 +43,11 @@ class FakeStore:
         if isinstance(self.written, BaseException):
             raise self.written
         return self.written
+
+    def settle(self) -> None:
+        self.settled += 1
+        if self.unsettled:
+            raise self.unsettled.pop()
 
     def read(self, keys: Sequence[str]) -> list[str]:
         self.reads.append(keys)
@@ -110,6 +118,25 @@ async def test_a_commit_that_the_store_cannot_do_has_failed_and_the_next_is_done
     assert await asyncio.wait_for(outcomes.get(), 20) == RoundOutcome(now=7)
     assert outcomes.empty()
     assert store.escaped.empty()
+
+
+async def test_nothing_is_read_after_a_commit_of_unknown_outcome_before_all_is_as_durable_as_it_should_be(
+    threads: StoreThreads, store: FakeStore
+) -> None:
+    """What is read leads to effects, and it may be a row that a standby does not have yet."""
+    await read_each(threads, ["a"]).until(lambda answers: answers.found == ["a"])
+    assert store.settled == 0
+    store.written = StoreUnavailableError("the wait for the standby was cancelled")
+    outcomes: asyncio.Queue[object] = asyncio.Queue()
+    threads.commit(NO_ROUND, outcomes.put_nowait, outcomes.put_nowait)
+    await asyncio.wait_for(outcomes.get(), 20)
+    store.unsettled = [StoreUnavailableError("cancelled again")]
+    store.fault = lambda keys: None if store.settled == 2 else AssertionError("read too early")
+    answers = read_each(threads, ["b"])
+    await answers.until(lambda answers: answers.found == ["b"])
+    await read_each(threads, ["c"]).until(lambda answers: answers.found == ["c"])
+    assert store.settled == 2
+    assert store.reads == [["a"], ["b"], ["c"]]
 
 
 @pytest.mark.parametrize("error", [Interrupt(), SystemExit(), MemoryError(), ValueError("a bug")], ids=repr)
