@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 import dalsegno
+from dalsegno.cli.app import app
 from tests.cli.shell import ROOT, Shell
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -91,3 +94,36 @@ class Till:
         receipt = await workflow.execute_activity("charge", order)
         return [receipt, await workflow.execute_activity("reserve", order)]
 """
+
+
+def commands_in_pages() -> list[tuple[str, str]]:
+    """Page and command line of whatever is written as code and begins with the program's name."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        blocks = re.findall(r"^    (?:\w+=\S* )?(dalsegno [a-z][^\n#|]*)", text, re.MULTILINE)
+        inline = re.findall(r"`(?:\w+=\S* )?(dalsegno [a-z-][^`]*)`", text)
+        found += [(page.name, " ".join(line.split())) for line in (*blocks, *inline)]
+    return found
+
+
+def test_every_command_and_flag_that_a_page_names_exists() -> None:
+    named = commands_in_pages()
+    assert len(named) > 20
+    unknown = []
+    for page, line in named:
+        command: Any = get_command(app)
+        for word in line.split()[1:]:
+            if word in getattr(command, "commands", {}):
+                command = command.commands[word]
+            elif word.startswith("--"):
+                flags = {
+                    name
+                    for parameter in command.params
+                    for name in (*parameter.opts, *parameter.secondary_opts)
+                }
+                if word.partition("=")[0] not in flags | {"--help"}:
+                    unknown.append((page, line, word))
+            elif hasattr(command, "commands") and word.isalpha() and word.islower():
+                unknown.append((page, line, word))
+    assert unknown == []

@@ -12,7 +12,7 @@ import pytest
 from dalsegno.cli import workflows
 from dalsegno.cli.app import run
 from dalsegno.cli.failures import BROKEN_PIPE, DONE, FAILED, UNAVAILABLE, USAGE
-from tests.cli.shell import Done, Program, Shell, until
+from tests.cli.shell import ROOT, Done, Program, Shell, until
 
 ESCAPED = r"it\x1b]0;gotcha\x07 failed\u202e!"
 
@@ -348,9 +348,19 @@ def test_what_cannot_be_said_changes_no_exit_code(dev: Program, redirection: str
     assert waiting.exit_code == UNAVAILABLE
 
 
-def in_bash(shell: Shell, line: str) -> Done:
+@pytest.mark.parametrize(
+    "surroundings", ["env -i", "env -u HOME TERM=dumb NO_COLOR=1 LC_ALL=C TMPDIR=/nonexistent"]
+)
+def test_the_surroundings_of_a_terminal_are_not_needed(dev: Program, greeted: Done, surroundings: str) -> None:
+    done = in_bash(dev.shell, "workflow describe g-1", f"{surroundings} PYTHONPATH={ROOT}")
+
+    assert (done.exit_code, done.err) == (DONE, "")
+    assert 'result         "Hello, Ann!"' in done.out
+
+
+def in_bash(shell: Shell, line: str, before: str = "") -> Done:
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -P -m dalsegno.cli {line}"],
+        ["bash", "-c", f"{before} {sys.executable} -P -m dalsegno.cli {line}"],
         cwd=shell.folder,
         env=shell.environment,
         capture_output=True,
