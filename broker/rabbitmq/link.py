@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import count
 from typing import Any, TypeVar
 
@@ -18,7 +20,7 @@ from dalsegno.broker.port import Fault
 from dalsegno.broker.rabbitmq.address import Address
 from dalsegno.broker.rabbitmq.failures import connect_failure, connection_fault, text_of
 from dalsegno.broker.rabbitmq.tap import Tap, TapFactory
-from dalsegno.errors import BrokerUnavailableError, DalsegnoError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError
 
 T = TypeVar("T")
 
@@ -58,8 +60,16 @@ class _TappedConnection(aio_pika.Connection):
 class Link:
     """A live connection. `on_lost` is called once, with a sentence, when it ends otherwise than by close()."""
 
-    def __init__(self, connection: _TappedConnection, tap: Tap, address: Address, timings: Timings) -> None:
+    def __init__(
+        self,
+        connection: _TappedConnection,
+        tap: Tap,
+        tune: spec.Connection.Tune,
+        address: Address,
+        timings: Timings,
+    ) -> None:
         self._connection = connection
+        self._tune = tune
         self._address = address
         self._timings = timings
         self._on_lost: Callable[[str], None] | None = None
@@ -84,9 +94,14 @@ class Link:
             # The library and the transport raise what they like; all of it means "not connected".
             tap = connection.tap_factory.tap
             raise connect_failure(address, error, tap.close_reason if tap else None) from error
-        tap = connection.tap_factory.tap
-        assert tap is not None, "the library connected without its transport factory"
-        return cls(connection, tap, address, timings)
+        tap, transport = connection.tap_factory.tap, connection.transport
+        if tap is None or transport is None:
+            with suppress(Exception):
+                await asyncio.wait_for(connection.close(), timings.close)
+            if tap is None:
+                raise ConfigurationError(_no_tap())
+            raise BrokerUnavailableError(f"RabbitMQ at {address} closed the connection at once")
+        return cls(connection, tap, transport.connection.connection_tune, address, timings)
 
     async def watch(self, on_lost: Callable[[str], None]) -> None:
         """Begin to report the end of the connection and to ask whether it is alive."""
@@ -100,12 +115,6 @@ class Link:
     def frame_max(self) -> int:
         """The largest frame in bytes, head and end included."""
         return self._tune.frame_max or DEFAULT_FRAME_MAX
-
-    @property
-    def _tune(self) -> spec.Connection.Tune:
-        transport = self._connection.transport
-        assert transport is not None, "the connection is open"
-        return transport.connection.connection_tune
 
     @property
     def channel_max(self) -> int:
@@ -223,3 +232,11 @@ class Link:
         """Drop a connection that is lost: no goodbye to wait for."""
         self.tap.abort()
         await self.close()
+
+
+def _no_tap() -> str:
+    found = f"aio-pika {version('aio-pika')}, aiormq {version('aiormq')}"
+    return (
+        f"the installed AMQP library ({found}) does not take the transport that dalsegno gives it: "
+        "install the versions that dalsegno asks for (pip install --upgrade dalsegno)"
+    )

@@ -7,14 +7,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aio_pika
 import pytest
 import structlog
 from yarl import URL
 
 from dalsegno.broker.port import Queue, Topology
 from dalsegno.broker.rabbitmq import RabbitMQBroker, Timings
-from dalsegno.broker.rabbitmq.tap import Tap
+from dalsegno.broker.rabbitmq.tap import Tap, TapFactory
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError
 from tests.broker.conftest import Connect
 from tests.broker.witness import Ends, Inbox, consume, fill, numbered
@@ -181,3 +183,18 @@ async def test_a_library_that_works_otherwise_costs_speed_and_one_warning(
     inbox = Inbox()
     await consume(session, "orders", inbox)
     await inbox.receive(3)
+
+
+async def test_a_library_that_does_not_take_our_transport_is_named_with_what_to_do(
+    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch, no_loose_ends: None
+) -> None:
+    class Deaf(aio_pika.Connection):
+        """As a later version might be."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.tap_factory = TapFactory()
+
+    monkeypatch.setattr("dalsegno.broker.rabbitmq.link._TappedConnection", Deaf)
+    with pytest.raises(ConfigurationError, match=r"aio-pika [0-9.]+, aiormq [0-9.]+.*install the versions"):
+        await RabbitMQBroker(rabbitmq_url).connect(on_closed=Ends())
