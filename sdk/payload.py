@@ -132,7 +132,7 @@ def _typed(value: Any, codec: Codec) -> Payload:
         return _finite(written, _ENCODER.encode(written), codec)
     try:
         data = _encode(value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001 - sets are sorted by the `<` of their items, which may raise anything
         data = _ENCODER.encode(codec.write(value))  # it may know where in the value that is
     return _finite(value, data, codec)
 
