@@ -12,6 +12,7 @@ transaction does not fence.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import time
@@ -91,13 +92,12 @@ class Sqlite:
         return engine
 
     def _connect(self, role: Role) -> sqlite3.Connection:
-        mode = "rwc" if role is Role.SCHEMA else "rw"
         if role is Role.SCHEMA:
             self._make_private()
         elif role is Role.WRITER:
             withdraw(self.url.path)
         connection = sqlite3.connect(
-            f"{self.url.path.as_uri()}?mode={mode}",
+            f"{self.url.path.as_uri()}?{self._mode(role)}",
             uri=True,
             timeout=BUSY_SECONDS[role],
             isolation_level=None,
@@ -111,6 +111,15 @@ class Sqlite:
         pages = CHECKPOINT_PAGES if role is Role.WRITER else 0
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         return connection
+
+    def _mode(self, role: Role) -> str:
+        if role is Role.SCHEMA:
+            return "mode=rwc"
+        log = self.url.path.with_name(f"{self.url.path.name}-wal")
+        if role in READING and not os.access(self.url.path.parent, os.W_OK) and not log.exists():
+            # Whoever writes has a log beside it. SQLite would make one to read, too, and could not.
+            return "mode=ro&immutable=1"
+        return "mode=rw"
 
     def _make_private(self) -> None:
         try:
