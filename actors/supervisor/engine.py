@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVarTuple
 from uuid import uuid4
 
 from dalsegno._log import get_logger
@@ -43,6 +44,8 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.persistence.port import Due, Loaded, Mail, MessageKey, Remains, RoundOutcome
+
+Ts = TypeVarTuple("Ts")
 
 log = get_logger()
 
@@ -232,6 +235,17 @@ class Engine(Inquiries):
         supervisor.post(Delivered(channel, delivery))
         if not self._work_requested:
             self.request_work()
+
+    def while_owned(self, partition: int, take: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """`take` an answer for as long as the partition is ours without a break. What was read before that is
+        not what is stored now: another host may have written meanwhile."""
+        supervisor = self.partitions.get(partition)
+
+        def answered(*answer: *Ts) -> None:
+            if supervisor is not None and self.partitions.get(partition) is supervisor:
+                take(*answer)
+
+        return answered
 
     def loaded(self, partition: int, rows: Sequence[Loaded]) -> None:
         supervisor = self.partitions.get(partition)

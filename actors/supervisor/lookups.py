@@ -25,19 +25,19 @@ class Lookups:
         def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
             return reader.load(keys)
 
-        done = partial(self.engine.loaded, partition)
-        unreadable = partial(self.engine.unreadable, partition)
+        done = self._while_owned(partition, self.engine.loaded)
+        unreadable = self._while_owned(partition, self.engine.unreadable)
         self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         self._threads.read(
             lambda reader: reader.seen(workflow_id, [message_id]),
-            partial(self.engine.seen_found, partition, workflow_id, message_id),
+            self._while_owned(partition, self.engine.seen_found, workflow_id, message_id),
             what="seen",
         )
 
     def read_remains(self, partition: int, workflow_id: str) -> None:
-        found = partial(self.engine.remains_found, partition, workflow_id)
+        found = self._while_owned(partition, self.engine.remains_found, workflow_id)
         unreadable = partial(found, Remains())
         read, keys = self._threads.read_each, [workflow_id]
         read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
@@ -45,7 +45,7 @@ class Lookups:
     def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
         self._threads.read(
             lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
-            partial(self.engine.mail_found, partition, workflow_id, after),
+            self._while_owned(partition, self.engine.mail_found, workflow_id, after),
             what="mail",
         )
 
@@ -66,7 +66,9 @@ class Lookups:
         slots = self._slots(partition)
         self._threads.read(
             lambda reader: reader.due(slots, before=before, limit=limit),
-            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+            self.engine.while_owned(
+                partition, lambda due: self.engine.due_found(partition, due, complete=len(due) < limit)
+            ),
             what="due",
         )
 
@@ -74,7 +76,7 @@ class Lookups:
         slots = self._slots(partition)
         self._threads.read(
             lambda reader: reader.suspended(slots, after=after, limit=limit),
-            partial(self.engine.suspended_found, partition, after),
+            self._while_owned(partition, self.engine.suspended_found, after),
             what="suspended",
         )
 
@@ -82,9 +84,13 @@ class Lookups:
         slots = self._slots(partition)
         self._threads.read(
             lambda reader: reader.waiting(slots, after=after, limit=limit),
-            partial(self.engine.waiting_found, partition, after),
+            self._while_owned(partition, self.engine.waiting_found, after),
             what="waiting",
         )
+
+    def _while_owned(self, partition: int, found: Callable[..., None], *known: object) -> Callable[..., None]:
+        """The engine's `found` of the partition with what is `known`, and the answer to come."""
+        return self.engine.while_owned(partition, partial(found, partition, *known))
 
     def _slots(self, partition: int) -> range:
         return range(partition, topology.SLOTS, self.engine.partition_count)

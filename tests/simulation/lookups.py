@@ -47,23 +47,27 @@ class Lookups:
                     self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
             self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)])
 
-        self.store_link.read(query, done)
+        self.store_link.read(query, self.engine.while_owned(partition, done))
 
     def read_remains(self, partition: int, workflow_id: str) -> None:
         found = partial(self.engine.remains_found, partition, workflow_id)
-        self.store_link.read(lambda: self._store.remains(workflow_id), found)
+        self.store_link.read(
+            lambda: self._store.remains(workflow_id), self.engine.while_owned(partition, found)
+        )
 
     def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
         self.store_link.read(
             lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
-            partial(self.engine.mail_found, partition, workflow_id, after),
+            self.engine.while_owned(partition, partial(self.engine.mail_found, partition, workflow_id, after)),
         )
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         def found(answers: Mapping[MessageKey, str]) -> None:
             self.engine.seen_found(partition, workflow_id, message_id, answers)
 
-        self.store_link.read(lambda: self._store.answers(workflow_id, message_id), found)
+        self.store_link.read(
+            lambda: self._store.answers(workflow_id, message_id), self.engine.while_owned(partition, found)
+        )
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self.store_link.read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
@@ -74,7 +78,7 @@ class Lookups:
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.suspended(self._slots(partition), after=after, limit=limit),
-            partial(self.engine.suspended_found, partition, after),
+            self.engine.while_owned(partition, partial(self.engine.suspended_found, partition, after)),
         )
 
     def _slots(self, partition: int) -> range:
@@ -83,11 +87,13 @@ class Lookups:
     def find_waiting(self, partition: int, after: str, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.waiting(self._slots(partition), after=after, limit=limit),
-            partial(self.engine.waiting_found, partition, after),
+            self.engine.while_owned(partition, partial(self.engine.waiting_found, partition, after)),
         )
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.due(self._slots(partition), before=before, limit=limit),
-            lambda due: self.engine.due_found(partition, due, complete=len(due) < limit),
+            self.engine.while_owned(
+                partition, lambda due: self.engine.due_found(partition, due, complete=len(due) < limit)
+            ),
         )
