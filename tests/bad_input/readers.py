@@ -28,6 +28,14 @@ class _Nowhere:
     def call_soon(self, callback: Callable[[], None]) -> None:
         callback()
 
+    @property
+    def loop(self) -> _Nowhere:
+        return self
+
+    @property
+    def timing(self) -> _Nowhere:
+        return self
+
 
 NOWHERE = cast(Any, _Nowhere())
 
