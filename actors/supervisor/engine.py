@@ -92,9 +92,6 @@ class Engine(Inquiries):
 
     # --- what the parts ask -----------------------------------------------------------------------------
 
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
-        self._world.call_later(delay_seconds, callback)
-
     def request_work(self) -> None:
         if not self._work_requested:
             self._work_requested = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
@@ -11,6 +13,9 @@ class Inquiries:
     """See `world.World` for what answers each."""
 
     _world: World
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self._world.call_later(delay_seconds, callback)
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
         self._world.look_up_seen(partition, workflow_id, message_id)
