@@ -47,7 +47,9 @@ class ObjectCodec(Codec):
         where the class has it."""
         cls = self._cls
         self.slots = slots
-        self.by_msgspec = by_msgspec
+        # (What begins with an underscore it leaves out where it writes an attrs class or a dataclass.)
+        hidden = any(slot.name.startswith("_") for slot in slots) and not issubclass(cls, msgspec.Struct)
+        self.by_msgspec = by_msgspec and not hidden
         self._after = after
         self.lacks = lacks_defaults(cls)
         self._ran = bool(after) and hasattr(cls, after)

@@ -98,6 +98,11 @@ class Told(str):
         self.more = id(self)
 
 
+@dataclass
+class Noted:
+    _note: str = ""
+
+
 class Address(TypedDict):
     street: str
     number: NotRequired[int]
@@ -142,6 +147,7 @@ def restored(value: Any, hint: Any) -> Any:
         ({"$type": "dict[str, str]", "x": "y"}, dict[str, str] | UUID),
         ({0.5: 1}, dict[float, int]),
         ({"street": "x"}, Address),
+        ([Noted("a")], list[Noted]),
         (b"x", Literal[b"x", "x"]),
         (2**80, int),
         (decimal.Decimal("NaN"), decimal.Decimal),
