@@ -6,8 +6,8 @@ store's model) for one that has the bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -37,6 +37,7 @@ from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.state import WorkflowState
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
+from tests.simulation.faults import PER_EVENT
 from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.store_model import StoreModel
@@ -51,8 +52,14 @@ _snapshot_if_due = SnapshotSchedule.snapshot_if_due
 _take = MembershipModel.take
 
 
-def leases_read_without_a_lock() -> AbstractContextManager[Any]:
-    return patch.object(StoreModel, "is_locked", lambda self, partition: False)
+@contextmanager
+def leases_read_without_a_lock() -> Iterator[None]:
+    """It shows only in a transaction that is open as its lease runs out; so that commits are slow often."""
+    with (
+        patch.object(StoreModel, "is_locked", lambda self, partition: False),
+        patch.dict(PER_EVENT, {"commit slow": 0.5}),
+    ):
+        yield
 
 
 def acknowledged_before_the_commit() -> AbstractContextManager[Any]:
