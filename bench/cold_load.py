@@ -26,7 +26,7 @@ from bench.cold_load_app import Storied
 from bench.histories import HISTORY_LIMIT, Author
 from bench.meter import calibrate, emit, percentile
 from dalsegno import Client
-from dalsegno.actors.supervisor.stored import instance_of
+from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.cli.logs import configure
 from dalsegno.cli.namespace import initialise
 from dalsegno.persistence import open_store

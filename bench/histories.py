@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from bench.cold_load_app import Storied
-from dalsegno.actors.supervisor import activation_rows
-from dalsegno.actors.workflow_actor.commands import Command, Signal, Start, WakeUp
+from dalsegno.actors.supervisor.round import activation_rows
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.interface.commands import Command, Signal, Start, WakeUp
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker import topology
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import (

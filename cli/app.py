@@ -148,7 +148,7 @@ def host(
 
     Example: dalsegno host shop.orders --processes 2
     """
-    from dalsegno.actors.supervisor.child import Launch
+    from dalsegno.actors.supervisor.parent.child import Launch
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.cli import serving
     from dalsegno.cli.logs import configure_service

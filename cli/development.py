@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dalsegno.actors.supervisor.parent import CONFIGURATION_ERROR, Parent
-from dalsegno.actors.supervisor.signals import Signals
+from dalsegno.actors.supervisor.parent.parent import CONFIGURATION_ERROR, Parent
+from dalsegno.actors.supervisor.parent.signals import Signals
 from dalsegno.broker.embedded.location import Location
 from dalsegno.cli import code, file_lock, options, serving
 from dalsegno.cli.failures import DONE
@@ -20,7 +20,7 @@ from dalsegno.cli.namespace import DEV_LOCK, initialise, prepare_folders
 from dalsegno.cli.output import plain, say
 
 if TYPE_CHECKING:
-    from dalsegno.actors.supervisor.child import ChildSpec
+    from dalsegno.actors.supervisor.parent.child import ChildSpec
     from dalsegno.cli.source_changes import SourceChanges
 
 LOOK_SECONDS = 0.5

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dalsegno._log import get_logger
 from dalsegno._outlet import exit_now
-from dalsegno.actors.supervisor import fail_stop, parent_watch
-from dalsegno.actors.supervisor.child import ChildSpec, Launch
-from dalsegno.actors.supervisor.watchdog import START_SECONDS, WatchdogSettings
+from dalsegno.actors.supervisor.failing import fail_stop
+from dalsegno.actors.supervisor.parent import parent_watch
+from dalsegno.actors.supervisor.parent.child import ChildSpec, Launch
+from dalsegno.actors.supervisor.parent.watchdog import START_SECONDS, WatchdogSettings
 from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
 from dalsegno.cli.failures import DONE
@@ -84,10 +85,10 @@ def serve_host(
     launch: Launch,
 ) -> None:
     """The child: one host, until it is asked to stop or its parent is gone."""
-    from dalsegno.actors.supervisor import stack
-    from dalsegno.actors.supervisor.host import Host
-    from dalsegno.actors.supervisor.pulse import PulseWriter
-    from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+    from dalsegno.actors.supervisor.host.host import Host
+    from dalsegno.actors.supervisor.parent import stack
+    from dalsegno.actors.supervisor.parent.pulse import PulseWriter
+    from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 
     parent_watch.watch(launch.parent_pid)
     workflows = code.workflows_in(code.load(modules))
@@ -169,7 +170,7 @@ def program(command: str, modules: Sequence[str]) -> list[str]:
 def supervise(specs: Sequence[ChildSpec], *, database: str, start_seconds: float = START_SECONDS) -> int:
     """The parent, until it is asked to stop; the exit code. `start_seconds`: what children have to import their
     modules."""
-    from dalsegno.actors.supervisor.parent import Parent, ParentSettings
+    from dalsegno.actors.supervisor.parent.parent import Parent, ParentSettings
 
     settings = ParentSettings(watchdog=WatchdogSettings(start_seconds=start_seconds))
     store = awaited_store(database)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from dalsegno.actors.supervisor import stored_answers
+from dalsegno.actors.supervisor.people import stored_answers
 from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
 from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended

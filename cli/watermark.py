@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextlib import closing
 
-from dalsegno.actors.supervisor.watermark import advance, check
+from dalsegno.actors.supervisor.database.watermark import advance, check
 from dalsegno.broker.port import Session
 from dalsegno.broker.url import open_broker
 from dalsegno.errors import BrokerUnavailableError

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dalsegno.codecs import Codec, Loss, Misfit, UnsupportedError, codec_of, shown_type, write_any
-from dalsegno.dataclass_defaults import fill_defaults
+from dalsegno.codecs.dataclass_defaults import fill_defaults
 from dalsegno.errors import PayloadError
 
 

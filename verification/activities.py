@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor import events as ev
+from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
 

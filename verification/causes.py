@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor.events import Record, RunStarted
+from dalsegno.actors.workflow_actor.run.events import Record, RunStarted
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor.events import EffectsDropped, EffectsParked, Record, RunClosed, RunStarted
+from dalsegno.actors.workflow_actor.run.events import (
+    EffectsDropped,
+    EffectsParked,
+    Record,
+    RunClosed,
+    RunStarted,
+)
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dalsegno.actors.workflow_actor.codec import UnreadableError, decode_record
-from dalsegno.actors.workflow_actor.events import Record
+from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_record
 from dalsegno.persistence.port import JournalRow, Namespace, SnapshotRow
 from dalsegno.verification.activities import Activities
 from dalsegno.verification.causes import Causes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.activities import number_in
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.run.activities import number_in
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.persistence.port import JournalRow

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor.snapshots import ACTIVATIONS_MIN
+from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
 from dalsegno.verification.rows import Head

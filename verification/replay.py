@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor.apply import IllegalEventError, fold
-from dalsegno.actors.workflow_actor.codec import CorruptStateError, encode_state
-from dalsegno.actors.workflow_actor.events import Record
-from dalsegno.actors.workflow_actor.loading import load_state
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
+from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_state
+from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.persistence.port import JournalRow, SnapshotRow
 from dalsegno.verification.finding import Fault, Invariant
 

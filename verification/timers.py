@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
 from dalsegno.verification.rows import Head

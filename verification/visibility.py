@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dalsegno.actors.workflow_actor.codec import UnreadableError, decode_memo, decode_outcome
-from dalsegno.actors.workflow_actor.state import WorkflowState, blank
-from dalsegno.actors.workflow_actor.visible import run_change, run_start
+from dalsegno.actors.workflow_actor.run.state import WorkflowState, blank
+from dalsegno.actors.workflow_actor.shown.visible import run_change, run_start
+from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_memo, decode_outcome
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Fault, Invariant
 from dalsegno.verification.rows import Head

@@ -20,23 +20,23 @@ from uuid import uuid4
 from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor import dead_letters, word_of_effects
-from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.deliveries.channel import Channel
+from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
 from dalsegno.actors.supervisor.inquiries import Inquiries
-from dalsegno.actors.supervisor.intake import Forward, Rejected
-from dalsegno.actors.supervisor.outbox import Outbox
-from dalsegno.actors.supervisor.partition import Delivered, PartitionSupervisor
-from dalsegno.actors.supervisor.round import RoundBuilder
+from dalsegno.actors.supervisor.outbox import dead_letters, word_of_effects
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.partition.partition import Delivered, PartitionSupervisor
+from dalsegno.actors.supervisor.round.round import RoundBuilder
+from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.supervisor.shipping import Shipping
-from dalsegno.actors.supervisor.waiters import Waiter
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.instance import Probe
-from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery

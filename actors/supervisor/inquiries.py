@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dalsegno.actors.supervisor.world import World
-from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.cause import Cause
 
 
 class Inquiries:

@@ -11,15 +11,15 @@ from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor.intake import Rejected
-from dalsegno.actors.supervisor.outbox import Outbox
-from dalsegno.actors.supervisor.partition import PartitionSupervisor
-from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.deliveries.intake import Rejected
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.supervisor.shipment import Shipment
-from dalsegno.actors.supervisor.shipping import Shipping
-from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Suspend
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.persistence.port import Round, RoundOutcome
 

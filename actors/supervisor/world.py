@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from dalsegno.actors.supervisor.outbox import Carrier
-from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.supervisor.outbox.outbox import Carrier
 from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.persistence.port import Round
 
 

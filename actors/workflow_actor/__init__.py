@@ -1,0 +1,13 @@
+"""One workflow instance: what it was told becomes events, and user code is stepped with it. No I/O, no clock.
+
+The way of a command: `actor` holds the mailbox and the gates before it (`surroundings` is what it asks of those
+around it); `instance` is the state of one workflow
+and its live program; `activating` says what each command does to it; a `turn` is one activation in the making.
+
+- `interface`    what passes between shell, instance and program, as data
+- `run`          the state of one run, its events, and the pure functions `decide` and `apply`
+- `outstanding`  effects that are committed and not yet confirmed
+- `program`      live user code on its small event loop, and how it is brought back
+- `stored`       events and snapshots as bytes, and the way back
+- `shown`        what others see of a run: descriptions, answers, rows of the visibility table
+"""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dalsegno.actors.workflow_actor.activation import Activation
-from dalsegno.actors.workflow_actor.attempts import current, on_heartbeat, on_outcome, on_started
-from dalsegno.actors.workflow_actor.commands import (
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptCanceled,
     AttemptCompleted,
     AttemptFailed,
@@ -28,16 +27,17 @@ from dalsegno.actors.workflow_actor.commands import (
     Terminate,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.decide import decide, decide_effects, decide_start, refused, terminated
-from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.events import CallerAdded, Event, Resumed, RunStarted, Suspended
-from dalsegno.actors.workflow_actor.inputs import RunInfo
-from dalsegno.actors.workflow_actor.outstanding import effect_of, handed_on, is_to_be_told
-from dalsegno.actors.workflow_actor.questions import on_describe, on_query
-from dalsegno.actors.workflow_actor.state import ResultDue, blank
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, handed_on, is_to_be_told
+from dalsegno.actors.workflow_actor.run.attempts import current, on_heartbeat, on_outcome, on_started
+from dalsegno.actors.workflow_actor.run.decide import decide, decide_effects, decide_start, refused, terminated
+from dalsegno.actors.workflow_actor.run.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.run.events import CallerAdded, Event, Resumed, RunStarted, Suspended
+from dalsegno.actors.workflow_actor.run.state import ResultDue, blank
+from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
+from dalsegno.actors.workflow_actor.shown.visible import answer_to, is_stuck_alike
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
-from dalsegno.actors.workflow_actor.visible import answer_to, is_stuck_alike
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 from dalsegno.actors.workflow_actor.workings import Workings
 

@@ -15,8 +15,9 @@ from typing import Any
 from dalsegno.actors.light import Dispatcher, LightActor
 from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, same_answer
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
-from dalsegno.actors.workflow_actor.cause import AwaitOutcome, Cause, MoreMail
-from dalsegno.actors.workflow_actor.commands import (
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
+from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
     Describe,
     Query,
@@ -25,10 +26,9 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.effects import Effect, ResultEffect
-from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.effects import Effect, ResultEffect
+from dalsegno.actors.workflow_actor.shown.visible import answer
 from dalsegno.actors.workflow_actor.surroundings import Parent, Watch
-from dalsegno.actors.workflow_actor.visible import answer
 
 MessageKey = tuple[str, str]
 """The type and the message ID of a command."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.cause import AwaitOutcome
-from dalsegno.actors.workflow_actor.commands import Command, Start
-from dalsegno.actors.workflow_actor.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.outstanding import is_to_be_told
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
+from dalsegno.actors.workflow_actor.interface.commands import Command, Start
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
+from dalsegno.actors.workflow_actor.outstanding.outstanding import is_to_be_told
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 
 def asks_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> bool:

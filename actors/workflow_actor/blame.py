@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.commands import Describe, Query, Resume, Start
 from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Resume, Start
 
 QUERY = "query "
 """No other mark begins so: those of messages begin with their type, which has a dot."""

@@ -20,20 +20,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activating import activate
-from dalsegno.actors.workflow_actor.activation import Activation, Probe, RunChange, RunStart, SnapshotDue
-from dalsegno.actors.workflow_actor.activities import Phase
-from dalsegno.actors.workflow_actor.codec import CorruptStateError
-from dalsegno.actors.workflow_actor.commands import Command, Query, Start
-from dalsegno.actors.workflow_actor.decide import decide_start
-from dalsegno.actors.workflow_actor.describe import describe
-from dalsegno.actors.workflow_actor.effects import DurableEffect, EffectID
-from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
-from dalsegno.actors.workflow_actor.program_port import Code
-from dalsegno.actors.workflow_actor.questions import needs_code
+from dalsegno.actors.workflow_actor.interface.activation import (
+    Activation,
+    Probe,
+    RunChange,
+    RunStart,
+    SnapshotDue,
+)
+from dalsegno.actors.workflow_actor.interface.commands import Command, Query, Start
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
+from dalsegno.actors.workflow_actor.run.activities import Phase
+from dalsegno.actors.workflow_actor.run.decide import decide_start
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.shown.describe import describe
+from dalsegno.actors.workflow_actor.shown.questions import needs_code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.turn import Moment
-from dalsegno.actors.workflow_actor.waiting_tasks import WaitingTask, waiting_tasks
 from dalsegno.actors.workflow_actor.workings import Workings
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload

@@ -6,10 +6,10 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activation import SnapshotDue
-from dalsegno.actors.workflow_actor.inputs import RunInfo
-from dalsegno.actors.workflow_actor.snapshots import snapshot_of
-from dalsegno.actors.workflow_actor.state import Outcome, Suspension, WorkflowState, blank
+from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.run.state import Outcome, Suspension, WorkflowState, blank
+from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus

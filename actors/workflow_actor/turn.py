@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activation import Probe
-from dalsegno.actors.workflow_actor.apply import apply, opened
-from dalsegno.actors.workflow_actor.decide import code_stuck
-from dalsegno.actors.workflow_actor.effects import EffectID
-from dalsegno.actors.workflow_actor.events import Event, Record, SignSet
-from dalsegno.actors.workflow_actor.interpret import interpret
-from dalsegno.actors.workflow_actor.replay import CodeStuckError, LiveProgram
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.interface.activation import Probe
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
+from dalsegno.actors.workflow_actor.run.apply import apply, opened
+from dalsegno.actors.workflow_actor.run.decide import code_stuck
+from dalsegno.actors.workflow_actor.run.events import Event, Record, SignSet
+from dalsegno.actors.workflow_actor.run.interpret import interpret
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dalsegno.actors.workflow_actor.activation import Activation
-from dalsegno.actors.workflow_actor.agenda import Agenda
-from dalsegno.actors.workflow_actor.codec import encode_record
-from dalsegno.actors.workflow_actor.commands import Command
-from dalsegno.actors.workflow_actor.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.decide import may_retry, next_try_at
-from dalsegno.actors.workflow_actor.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.events import EffectsParked, Resumed, RunStarted
-from dalsegno.actors.workflow_actor.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot, load_state
-from dalsegno.actors.workflow_actor.outstanding import new_effects
-from dalsegno.actors.workflow_actor.program_port import Code
-from dalsegno.actors.workflow_actor.quarantine import QuarantinedCode
-from dalsegno.actors.workflow_actor.replay import LiveProgram
-from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
-from dalsegno.actors.workflow_actor.state import Suspension, WorkflowState
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.outstanding.outstanding import new_effects
+from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
+from dalsegno.actors.workflow_actor.program.replay import LiveProgram
+from dalsegno.actors.workflow_actor.run.agenda import Agenda
+from dalsegno.actors.workflow_actor.run.decide import may_retry, next_try_at
+from dalsegno.actors.workflow_actor.run.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.run.events import EffectsParked, Resumed, RunStarted
+from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
+from dalsegno.actors.workflow_actor.shown.visible import answer_to, run_change, run_start
+from dalsegno.actors.workflow_actor.stored.codec import encode_record
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
+from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
-from dalsegno.actors.workflow_actor.visible import answer_to, run_change, run_start
 
 _LET_GO = frozenset((RunStarted, EffectsParked))
 """Events by which there may be effects that no message holds, though a message holds their activation."""

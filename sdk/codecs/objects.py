@@ -15,7 +15,7 @@ import msgspec
 
 from dalsegno.codecs.annotations import CodecOf, field_hints
 from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, same
-from dalsegno.dataclass_defaults import fill_own, lacks_defaults
+from dalsegno.codecs.dataclass_defaults import fill_own, lacks_defaults
 
 NOTHING: Any = object()
 

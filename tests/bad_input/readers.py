@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from dalsegno.actors.supervisor.intake import Intake, Rejected
+from dalsegno.actors.supervisor.deliveries.intake import Intake, Rejected
 from dalsegno.broker.port import Broker, Delivery, Message
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, reply_address
 from dalsegno.client.links import Links

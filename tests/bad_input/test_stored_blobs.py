@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from dalsegno.actors.workflow_actor.codec import (
+from dalsegno.actors.workflow_actor.stored.codec import (
     SNAPSHOT_FORMAT,
     CorruptStateError,
     UnreadableError,
@@ -17,8 +17,8 @@ from dalsegno.actors.workflow_actor.codec import (
     decode_record,
     decode_state,
 )
-from dalsegno.actors.workflow_actor.history import events_for_people
-from dalsegno.actors.workflow_actor.loading import load_state
+from dalsegno.actors.workflow_actor.stored.history import events_for_people
+from dalsegno.actors.workflow_actor.stored.loading import load_state
 from tests.bad_input.damage import BLOBS
 from tests.protocol.hostile import CANARY, CBOR_TABLE
 from tests.verification.stored import WORKFLOW_ID, wild_history

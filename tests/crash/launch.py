@@ -112,7 +112,7 @@ def _speak_to(log: str) -> None:
 
 def _pulse_path(host_id: str) -> str:
     """As a parent has it; nobody reads this one."""
-    from dalsegno.actors.supervisor.pulse import PulseReader
+    from dalsegno.actors.supervisor.parent.pulse import PulseReader
 
     pulse = PulseReader(host_id)
     _kept.append(pulse)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dalsegno.actors.supervisor.intake import ForWorkflow
-from dalsegno.actors.workflow_actor.commands import Settle
+from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow
+from dalsegno.actors.workflow_actor.interface.commands import Settle
 from dalsegno.broker.topology import DEAD_EXCHANGE
 from tests.crash.point import PERSISTENCE, SQLITE, SUPERVISOR, Need, Point
 from tests.crash.wrapping import (
@@ -60,21 +60,21 @@ ROUND_POINTS = (
         "decoded",
         "decoded, nothing known about its workflow",
         "it is delivered again",
-        (after(f"{SUPERVISOR}.intake:Intake.take", _is_for_workflow),),
+        (after(f"{SUPERVISOR}.deliveries.intake:Intake.take", _is_for_workflow),),
     ),
     Point(
         "4",
         "actor-started",
         "its actor is there, nothing loaded",
         "it is delivered again",
-        (after(f"{SUPERVISOR}.partition:PartitionSupervisor._new_actor"),),
+        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor._new_actor"),),
     ),
     Point(
         "6",
         "decided",
         "events and effects are built and in the round; no transaction",
         "the same again, with the same IDs",
-        (after(f"{SUPERVISOR}.partition:PartitionSupervisor.activated"),),
+        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.activated"),),
     ),
     Point(
         "7",
@@ -130,14 +130,14 @@ ROUND_POINTS = (
         "confirm-unread",
         "published, and the broker's confirm not noted",
         "published again with the same ID; the receiver knows it",
-        (before(f"{SUPERVISOR}.outbox:Outbox._on_outcome"),),
+        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._on_outcome"),),
     ),
     Point(
         "14",
         "some-confirmed",
         "one effect confirmed, others outstanding",
         "the others, and perhaps the one, are published again",
-        (after(f"{SUPERVISOR}.outbox:Outbox._confirmed", _has_others),),
+        (after(f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed", _has_others),),
         most=3,
     ),
     Point(
@@ -145,7 +145,7 @@ ROUND_POINTS = (
         "returned",
         "the broker returned an answer whose reader is gone",
         "answered again, dropped again",
-        (before(f"{SUPERVISOR}.outbox:Outbox._returned"),),
+        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._returned"),),
         most=1,
     ),
     Point(
@@ -153,7 +153,7 @@ ROUND_POINTS = (
         "all-confirmed",
         "all that a message led to is confirmed, its acknowledgement not sent",
         "it comes again, is recognised, and acknowledged",
-        (after(f"{SUPERVISOR}.acknowledgement:AcknowledgementWindow.take_prefix", _is_not_none),),
+        (after(f"{SUPERVISOR}.deliveries.acknowledgement:AcknowledgementWindow.take_prefix", _is_not_none),),
     ),
     Point(
         "16",
@@ -185,7 +185,7 @@ ROUND_POINTS = (
         "the same letter again, with the same ID",
         (
             before(
-                f"{SUPERVISOR}.outbox:Outbox._confirmed",
+                f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed",
                 lambda _, shipment: shipment.address.exchange == DEAD_EXCHANGE,
             ),
         ),
@@ -198,7 +198,7 @@ ROUND_POINTS = (
         "forwarded",
         "a command that came to a foreign partition was passed on, and not acknowledged",
         "passed on again, and recognised",
-        (before(f"{SUPERVISOR}.outbox:Outbox._confirmed", lambda _, shipment: shipment.foreign),),
+        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed", lambda _, shipment: shipment.foreign),),
         most=1,
     ),
     Point(
@@ -206,7 +206,7 @@ ROUND_POINTS = (
         "settling",
         "confirms are seen, and forgetting the effects is not committed",
         "the effects are outstanding again, and sent again when a cause says so",
-        (after(f"{SUPERVISOR}.partition:PartitionSupervisor.activated", caused_by(Settle)),),
+        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.activated", caused_by(Settle)),),
         most=3,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dalsegno.actors.workflow_actor.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from tests.crash.point import PERSISTENCE, SQLITE, SUPERVISOR, Need, Point
 from tests.crash.wrapping import (
     after,
@@ -33,7 +33,7 @@ TENURE_POINTS = (
         "snapshot-read",
         "snapshot decoded, the journal behind it not folded",
         "it is delivered again, and loaded again",
-        (after("dalsegno.actors.workflow_actor.loading:_of_snapshot"),),
+        (after("dalsegno.actors.workflow_actor.stored.loading:_of_snapshot"),),
         need=Need.TAKE_OVER,
         most=1,
     ),
@@ -42,7 +42,7 @@ TENURE_POINTS = (
         "timer-found",
         "wake-ups read from the database, none fired",
         "each fires once",
-        (after(f"{SUPERVISOR}.alarm_clock:AlarmClock.found", lambda _, _clock, due: bool(due)),),
+        (after(f"{SUPERVISOR}.wakeups.alarm_clock:AlarmClock.found", lambda _, _clock, due: bool(due)),),
         need=Need.TAKE_OVER,
         most=1,
     ),
@@ -51,7 +51,7 @@ TENURE_POINTS = (
         "timer-fired",
         "a wake-up was handled, and not committed",
         "it fires once",
-        (after(f"{SUPERVISOR}.partition:PartitionSupervisor.activated", caused_by(WakeUp)),),
+        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.activated", caused_by(WakeUp)),),
         most=3,
     ),
     Point(
@@ -59,7 +59,7 @@ TENURE_POINTS = (
         "snapshot-built",
         "a snapshot is built, and in no transaction",
         "the old one holds",
-        (after(f"{SUPERVISOR}.round:RoundBuilder.build", lambda round_, *_: _with_snapshot(round_)),),
+        (after(f"{SUPERVISOR}.round.round:RoundBuilder.build", lambda round_, *_: _with_snapshot(round_)),),
         most=3,
     ),
     Point(
@@ -122,7 +122,7 @@ TENURE_POINTS = (
         "marker-back",
         "the marker came back, no timer runs yet",
         "as above",
-        (before(f"{SUPERVISOR}.partition:PartitionSupervisor.go_live"),),
+        (before(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.go_live"),),
         need=Need.TAKE_OVER,
         most=5,
     ),
@@ -140,7 +140,7 @@ TENURE_POINTS = (
         "channel-closed",
         "hand-over: all acknowledged, the channel closed, the lease not released",
         "another takes it when its time has run out",
-        (before(f"{SUPERVISOR}.host:Host.partition_released"),),
+        (before(f"{SUPERVISOR}.host.host:Host.partition_released"),),
         need=Need.STOP,
         most=5,
     ),
@@ -158,7 +158,7 @@ TENURE_POINTS = (
         "passivating",
         "an idle instance is about to leave memory",
         "it is loaded when it is needed",
-        (before(f"{SUPERVISOR}.partition:PartitionSupervisor._retire", _is_open),),
+        (before(f"{SUPERVISOR}.partition.partition:PartitionSupervisor._retire", _is_open),),
         need=Need.IDLE,
         most=2,
     ),
@@ -167,7 +167,7 @@ TENURE_POINTS = (
         "restarted",
         "an actor was thrown away, its successor is being loaded",
         "it is loaded by another",
-        (after(f"{SUPERVISOR}.partition:PartitionSupervisor.restart"),),
+        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.restart"),),
         most=1,
     ),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from dalsegno.actors.workflow_actor import events as e
-from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.actors.workflow_actor.run import events as e
+from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow

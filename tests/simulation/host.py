@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from dalsegno.actors.supervisor.channel import Channel
 from dalsegno.actors.supervisor.clock import DatabaseClock
-from dalsegno.actors.supervisor.control import Control
+from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
-from dalsegno.actors.supervisor.host import TICK_SECONDS
-from dalsegno.actors.supervisor.host_supervisor import (
+from dalsegno.actors.supervisor.host.host import TICK_SECONDS
+from dalsegno.actors.supervisor.membership.host_supervisor import (
     HostOptions,
     HostSupervisor,
     Hurry,
@@ -24,14 +23,15 @@ from dalsegno.actors.supervisor.host_supervisor import (
     Released,
     Tick,
 )
-from dalsegno.actors.supervisor.loop_beat import LoopBeat
-from dalsegno.actors.supervisor.other_runs import OtherRuns
-from dalsegno.actors.supervisor.round import Entry
-from dalsegno.actors.supervisor.shipment import Shipment
-from dalsegno.actors.supervisor.translate import Address
-from dalsegno.actors.supervisor.validity import Validity
-from dalsegno.actors.workflow_actor.cause import Cause
+from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
+from dalsegno.actors.supervisor.membership.validity import Validity
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.people.control import Control
+from dalsegno.actors.supervisor.people.other_runs import OtherRuns
+from dalsegno.actors.supervisor.round.round import Entry
+from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire

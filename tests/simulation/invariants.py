@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dalsegno.actors.workflow_actor.effects import (
+from dalsegno.actors.workflow_actor.interface.effects import (
     CancelTaskEffect,
     Effect,
     EffectID,
     GrantEffect,
     TaskEffect,
 )
-from dalsegno.actors.workflow_actor.events import EffectsDropped, Record
-from dalsegno.actors.workflow_actor.loading import load_state
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.broker import topology
 from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.port import Message, Outcome, Outgoing

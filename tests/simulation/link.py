@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from dalsegno.actors.supervisor.broker_link import LinkListener
-from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.connection.broker_link import LinkListener
+from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outcome, Outgoing, Queue
 from tests.simulation.broker_model import BrokerModel

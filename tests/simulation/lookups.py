@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.actors.supervisor.engine import Engine
-from dalsegno.actors.supervisor.mail import PAGE
 from dalsegno.broker import topology
 from dalsegno.errors import UnreadableRowError
 from dalsegno.persistence.port import Loaded, MessageKey

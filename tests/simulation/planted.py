@@ -14,28 +14,30 @@ from unittest.mock import patch
 import structlog
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
+from dalsegno.actors.supervisor.deliveries.acknowledgement import AcknowledgementWindow
 from dalsegno.actors.supervisor.engine import Engine
-from dalsegno.actors.supervisor.loop_beat import LoopBeat
-from dalsegno.actors.supervisor.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.halted.stand_in import StandIn
+from dalsegno.actors.supervisor.halted.standing_in import StandingIn
+from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
+from dalsegno.actors.supervisor.membership.vigil import Vigil
+from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.supervisor.stand_in import StandIn
-from dalsegno.actors.supervisor.standing_in import StandingIn
-from dalsegno.actors.supervisor.vigil import Vigil
-from dalsegno.actors.workflow_actor import attempts, loading, workings
-from dalsegno.actors.workflow_actor.activation import SnapshotDue
-from dalsegno.actors.workflow_actor.activities import Activity, number_in
+from dalsegno.actors.workflow_actor import workings
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.cause import Cause
-from dalsegno.actors.workflow_actor.codec import decode_record
-from dalsegno.actors.workflow_actor.commands import AttemptOf
-from dalsegno.actors.workflow_actor.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.events import TimerElapsed
 from dalsegno.actors.workflow_actor.instance import Activation, Probe
-from dalsegno.actors.workflow_actor.loading import StoredRow, StoredSnapshot
-from dalsegno.actors.workflow_actor.snapshots import SnapshotSchedule
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import AttemptOf
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.run import attempts
+from dalsegno.actors.workflow_actor.run.activities import Activity, number_in
+from dalsegno.actors.workflow_actor.run.events import TimerElapsed
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored import loading
+from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
 from tests.simulation.faults import PER_EVENT
 from tests.simulation.host import Host

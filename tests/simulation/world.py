@@ -13,13 +13,14 @@ from unittest.mock import patch
 import structlog
 
 from dalsegno.actors.supervisor import engine as engine_module
-from dalsegno.actors.supervisor import host_supervisor
+from dalsegno.actors.supervisor.membership import host_supervisor
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor import actor, snapshots
-from dalsegno.actors.workflow_actor.activation import Activation
-from dalsegno.actors.workflow_actor.commands import Command
+from dalsegno.actors.workflow_actor import actor
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.stored import snapshots
 from dalsegno.broker import topology
 from tests.simulation import stories
 from tests.simulation.activities import Ledger

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dalsegno.actors.supervisor.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
-from tests.supervisor.carrier import Shell
-from tests.supervisor.seat import PARTITIONS, Host
+from tests.supervisor.membership.seat import PARTITIONS, Host
+from tests.supervisor.outbox.carrier import Shell
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor.mail import PAGE
+from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.persistence.port import (
     Aside,
     InstanceWrite,

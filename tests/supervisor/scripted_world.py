@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TypeVarTuple
 
-from dalsegno.actors.supervisor.channel import Channel
+from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
-from dalsegno.actors.supervisor.fail_stop import guarded
+from dalsegno.actors.supervisor.failing.fail_stop import guarded
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.cause import Cause
 from dalsegno.actors.workflow_actor.instance import Probe
-from dalsegno.actors.workflow_actor.program_port import Code
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from dalsegno import activity, workflow
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.payload import Payload

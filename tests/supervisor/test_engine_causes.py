@@ -8,12 +8,13 @@ from itertools import count
 import msgspec
 import pytest
 
-from dalsegno.actors.supervisor import intake, translate
-from dalsegno.actors.supervisor.outbox import PARK_AFTER_SECONDS
-from dalsegno.actors.supervisor.unread import PUT_BACK_SECONDS
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, ResultEffect
-from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.program_port import Program
+from dalsegno.actors.supervisor.deliveries import intake
+from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
+from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS
+from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.program_port import Program
 from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode

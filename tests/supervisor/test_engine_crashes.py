@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.supervisor.intake import Intake
+from dalsegno.actors.supervisor.deliveries.intake import Intake
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import InstanceWrite

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.supervisor.round import Entry
-from dalsegno.actors.supervisor.shipment import Shipment
-from dalsegno.actors.supervisor.shipping import Shipping
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.broker.protocol import messages as wire
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld

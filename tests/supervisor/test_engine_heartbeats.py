@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.supervisor.heartbeat_keeping import KEPT_WITHIN_SECONDS
+from dalsegno.actors.supervisor.partition.heartbeat_keeping import KEPT_WITHIN_SECONDS
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
 from tests.supervisor.mail import command, start, started, task_in

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Input
+from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Input
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
-from dalsegno.actors.supervisor.strikes import STRIKES_LIMIT, struck_point
-from dalsegno.actors.workflow_actor.inputs import Begin, Input, RunInfo, Signaled, SignedState, TimerFired
-from dalsegno.actors.workflow_actor.program_port import Program
+from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT, struck_point
+from dalsegno.actors.workflow_actor.interface.inputs import (
+    Begin,
+    Input,
+    RunInfo,
+    Signaled,
+    SignedState,
+    TimerFired,
+)
+from dalsegno.actors.workflow_actor.interface.program_port import Program
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id

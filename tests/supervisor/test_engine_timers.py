@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.inputs import Begin, Input, Signaled, TimerFired
+from dalsegno.actors.workflow_actor.interface.inputs import Begin, Input, Signaled, TimerFired
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.actors.supervisor.acknowledgement import AcknowledgementWindow
-from dalsegno.actors.supervisor.restart_intensity import Intensity, RestartHistory
-from dalsegno.actors.supervisor.waiters import Waiter, Waiters
-from dalsegno.actors.supervisor.wakeups import WakeUps
-from dalsegno.actors.workflow_actor.commands import Caller
+from dalsegno.actors.supervisor.deliveries.acknowledgement import AcknowledgementWindow
+from dalsegno.actors.supervisor.failing.restart_intensity import Intensity, RestartHistory
+from dalsegno.actors.supervisor.round.waiters import Waiter, Waiters
+from dalsegno.actors.supervisor.wakeups.wakeups import WakeUps
+from dalsegno.actors.workflow_actor.interface.commands import Caller
 
 
 @given(st.permutations(range(1, 30)), st.data())

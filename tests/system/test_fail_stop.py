@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dalsegno.actors.supervisor.fail_stop import DEFECT
+from dalsegno.actors.supervisor.failing.fail_stop import DEFECT
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
 from tests.system.odd_workflows import Gathers
 from tests.system.stack import Stack

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.codec import decode_record
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Invariant
 from dalsegno.verification.rows import Page

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.codec import (
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.stored.codec import (
     decode_record,
     encode_record,
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.codec import (
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.run.state import Outcome
+from dalsegno.actors.workflow_actor.stored.codec import (
     checksum,
     decode_outcome,
     decode_state,
@@ -16,7 +17,6 @@ from dalsegno.actors.workflow_actor.codec import (
     encode_outcome,
     encode_state,
 )
-from dalsegno.actors.workflow_actor.state import Outcome
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant

@@ -7,10 +7,10 @@ from random import Random
 
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor import activation_rows
-from dalsegno.actors.workflow_actor.activation import Activation
-from dalsegno.actors.workflow_actor.codec import decode_record, encode_record
-from dalsegno.actors.workflow_actor.events import Record
+from dalsegno.actors.supervisor.round import activation_rows
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
 from dalsegno.broker.topology import slot_of
 from dalsegno.persistence.port import (
     Fence,

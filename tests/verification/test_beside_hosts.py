@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from dalsegno.actors.workflow_actor.commands import Signal
-from dalsegno.actors.workflow_actor.inputs import Input
-from dalsegno.actors.workflow_actor.intents import Intent
+from dalsegno.actors.workflow_actor.interface.commands import Signal
+from dalsegno.actors.workflow_actor.interface.inputs import Input
+from dalsegno.actors.workflow_actor.interface.intents import Intent
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Writer
 from dalsegno.verification import Finding, Reader, Scope, Summary, verify

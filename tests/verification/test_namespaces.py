@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor import events as ev
-from dalsegno.actors.workflow_actor.codec import (
+from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.stored.codec import (
     checksum,
     decode_record,
     decode_state,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.codec import decode_record, encode_state
-from dalsegno.actors.workflow_actor.commands import (
+from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptCanceled,
     AttemptCompleted,
     AttemptFailed,
@@ -17,11 +17,9 @@ from dalsegno.actors.workflow_actor.commands import (
     Settle,
     Start,
 )
-from dalsegno.actors.workflow_actor.effects import AnswerEffect, Effect, EffectID, TaskEffect
-from dalsegno.actors.workflow_actor.events import Event
-from dalsegno.actors.workflow_actor.inputs import Input, RunInfo, SignedState
-from dalsegno.actors.workflow_actor.instance import Activation, Instance
-from dalsegno.actors.workflow_actor.intents import (
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, TaskEffect
+from dalsegno.actors.workflow_actor.interface.inputs import Input, RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.intents import (
     CompleteRun,
     Intent,
     RetrySchedule,
@@ -29,8 +27,10 @@ from dalsegno.actors.workflow_actor.intents import (
     SetSign,
     StartTimer,
 )
-from dalsegno.actors.workflow_actor.program_port import Code, Program
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.interface.program_port import Code, Program
+from dalsegno.actors.workflow_actor.run.events import Event
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_state
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus

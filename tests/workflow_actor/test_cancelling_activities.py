@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.commands import Cancel, Command, Signal, Terminate, WakeUp
-from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, EffectID, GrantEffect, TaskEffect
-from dalsegno.actors.workflow_actor.events import ActivityUnwanted, Ran
-from dalsegno.actors.workflow_actor.inputs import ActivityResolved, Signaled
-from dalsegno.actors.workflow_actor.intents import CancelActivity, CancelRun, FailRun, Intent, RetrySchedule
-from dalsegno.actors.workflow_actor.wants import apply_wants
+from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Signal, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, EffectID, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Signaled
+from dalsegno.actors.workflow_actor.interface.intents import (
+    CancelActivity,
+    CancelRun,
+    FailRun,
+    Intent,
+    RetrySchedule,
+)
+from dalsegno.actors.workflow_actor.run.events import ActivityUnwanted, Ran
+from dalsegno.actors.workflow_actor.run.wants import apply_wants
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     DONE,

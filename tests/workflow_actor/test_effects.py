@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.commands import FailEffect, Park, Settle, Signal, WakeUp
-from dalsegno.actors.workflow_actor.effects import EffectID, ResultEffect, TaskEffect
-from dalsegno.actors.workflow_actor.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Settle, Signal, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
+from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.workflow_actor.rig import (
     DONE,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dalsegno.actors.workflow_actor.activities import Phase, next_obligation
-from dalsegno.actors.workflow_actor.events import (
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.run.activities import Phase, next_obligation
+from dalsegno.actors.workflow_actor.run.events import (
     ActivityCompleted,
     ActivityFailed,
     EffectsDropped,
@@ -20,8 +21,7 @@ from dalsegno.actors.workflow_actor.events import (
     Suspended,
     TimerElapsed,
 )
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
-from dalsegno.actors.workflow_actor.state import WorkflowState
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.converter import to_payload
 from dalsegno.payload import Payload
 from tests.workflow_actor.program.random_programs import RandomProgram, make_tree

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.commands import Describe, Query, Signal, Suspend, Terminate
-from dalsegno.actors.workflow_actor.inputs import SignedState
-from dalsegno.actors.workflow_actor.intents import SetSign
-from dalsegno.actors.workflow_actor.program_port import QueryHandlerError
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Signal, Suspend, Terminate
+from dalsegno.actors.workflow_actor.interface.inputs import SignedState
+from dalsegno.actors.workflow_actor.interface.intents import SetSign
+from dalsegno.actors.workflow_actor.interface.program_port import QueryHandlerError
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure

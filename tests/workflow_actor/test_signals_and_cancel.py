@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.workflow_actor.commands import (
+from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
     Command,
     Describe,
@@ -14,9 +14,9 @@ from dalsegno.actors.workflow_actor.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.events import CancelReceived, SignalReceived
-from dalsegno.actors.workflow_actor.inputs import Begin, CancelRequested, Signaled
-from dalsegno.actors.workflow_actor.intents import CancelRun
+from dalsegno.actors.workflow_actor.interface.inputs import Begin, CancelRequested, Signaled
+from dalsegno.actors.workflow_actor.interface.intents import CancelRun
+from dalsegno.actors.workflow_actor.run.events import CancelReceived, SignalReceived
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import CALLER, DONE, Rig, ScriptedCode, activity, answer, payload

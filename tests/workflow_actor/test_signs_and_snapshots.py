@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from dalsegno.actors.workflow_actor.codec import SNAPSHOT_FORMAT, checksum, encode_state
-from dalsegno.actors.workflow_actor.commands import Query, Resume, Signal, Suspend, Terminate
-from dalsegno.actors.workflow_actor.events import Ran, SignSet
-from dalsegno.actors.workflow_actor.inputs import Begin, Signaled, SignedState
-from dalsegno.actors.workflow_actor.intents import CancelActivity, SetSign
-from dalsegno.actors.workflow_actor.snapshots import ACTIVATIONS_MIN
+from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Signal, Suspend, Terminate
+from dalsegno.actors.workflow_actor.interface.inputs import Begin, Signaled, SignedState
+from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, SetSign
+from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
+from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT, checksum, encode_state
+from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN
 from tests.workflow_actor.rig import (
     CALLER,
     SECOND,

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dalsegno.actors.workflow_actor.commands import Command, WakeUp
-from dalsegno.actors.workflow_actor.effects import CancelTaskEffect, ResultEffect, TaskEffect
 from dalsegno.actors.workflow_actor.instance import Activation
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.interface.commands import Command, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, ResultEffect, TaskEffect
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import FailureError
 from dalsegno.policies import WorkflowStatus

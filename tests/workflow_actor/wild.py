@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from dalsegno.actors.workflow_actor.commands import (
+from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
     Cancel,
     Command,
@@ -21,8 +22,8 @@ from dalsegno.actors.workflow_actor.commands import (
     Terminate,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.effects import EffectID, ResultEffect, TaskEffect
-from dalsegno.actors.workflow_actor.inputs import (
+from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.inputs import (
     ActivityResolved,
     Begin,
     Continue,
@@ -31,8 +32,7 @@ from dalsegno.actors.workflow_actor.inputs import (
     SignedState,
     TimerFired,
 )
-from dalsegno.actors.workflow_actor.instance import Activation
-from dalsegno.actors.workflow_actor.intents import (
+from dalsegno.actors.workflow_actor.interface.intents import (
     AskContinue,
     CancelActivity,
     CancelTimer,
@@ -42,7 +42,7 @@ from dalsegno.actors.workflow_actor.intents import (
     RetrySchedule,
     SetSign,
 )
-from dalsegno.actors.workflow_actor.program_port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dalsegno.actors.workflow_actor.inputs import (
+from dalsegno.actors.workflow_actor.interface.inputs import (
     ActivityResolved,
     Begin,
     CancelRequested,
@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.inputs import (
     SignedState,
     TimerFired,
 )
-from dalsegno.actors.workflow_actor.intents import (
+from dalsegno.actors.workflow_actor.interface.intents import (
     CancelActivity,
     CancelRun,
     CancelTimer,
@@ -31,8 +31,8 @@ from dalsegno.actors.workflow_actor.intents import (
     SetSign,
     StartTimer,
 )
-from dalsegno.actors.workflow_actor.program import WorkflowProgram
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.payload import Payload

@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno import RetryPolicy, workflow
-from dalsegno.actors.workflow_actor.activities import task_token
-from dalsegno.actors.workflow_actor.codec import decode_record, encode_record
-from dalsegno.actors.workflow_actor.events import Record
-from dalsegno.actors.workflow_actor.intents import CompleteRun, FailRun, Intent, RetrySchedule, ScheduleActivity
-from dalsegno.actors.workflow_actor.interpret import interpret
-from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
-from dalsegno.actors.workflow_actor.storable import require_storable
+from dalsegno.actors.workflow_actor.interface.intents import (
+    CompleteRun,
+    FailRun,
+    Intent,
+    RetrySchedule,
+    ScheduleActivity,
+)
+from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.storable import require_storable
+from dalsegno.actors.workflow_actor.run.activities import task_token
+from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.run.interpret import interpret
+from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.failure import Failure

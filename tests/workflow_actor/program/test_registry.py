@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.errors import ConfigurationError
 
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.inputs import TimerFired
-from dalsegno.actors.workflow_actor.intents import StartTimer
-from dalsegno.actors.workflow_actor.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.inputs import TimerFired
+from dalsegno.actors.workflow_actor.interface.intents import StartTimer
+from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
 from tests.workflow_actor.program.play import SECOND, START, Play, played
 from tests.workflow_actor.program.things import echo
 

@@ -1,0 +1,96 @@
+"""What the engine asks of the database beside rounds: the part of `engine.World` that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from dalsegno.actors.supervisor.database.store_threads import StoreThreads
+from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
+from dalsegno.actors.supervisor.deliveries.mail import PAGE
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.broker import topology
+from dalsegno.persistence.port import Loaded, Membership, Reader, Remains
+
+
+class Lookups:
+    """Each is answered by a call of the engine, on the loop."""
+
+    engine: Engine
+    _threads: StoreThreads
+    _membership: Membership
+    _strike_lookup: StrikeLookup
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
+            return reader.load(keys)
+
+        done = self._while_owned(partition, self.engine.loaded)
+        unreadable = self._while_owned(partition, self.engine.unreadable)
+        self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
+
+    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
+        self._threads.read(
+            lambda reader: reader.seen(workflow_id, [message_id]),
+            self._while_owned(partition, self.engine.seen_found, workflow_id, message_id),
+            what="seen",
+        )
+
+    def read_remains(self, partition: int, workflow_id: str) -> None:
+        found = self._while_owned(partition, self.engine.remains_found, workflow_id)
+        unreadable = partial(found, Remains())
+        read, keys = self._threads.read_each, [workflow_id]
+        read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
+
+    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+        self._threads.read(
+            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
+            self._while_owned(partition, self.engine.mail_found, workflow_id, after),
+            what="mail",
+        )
+
+    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+        self._strike_lookup.ask(partition, workflow_id, run_id)
+
+    def _read_strikes(
+        self, run_ids: Sequence[str], then: Callable[[Mapping[tuple[str, str], int]], None]
+    ) -> None:
+        self._threads.read(lambda _: self._membership.strikes(run_ids), then, what="strikes")
+
+    def clear_strikes(self, run_id: str) -> None:
+        self._threads.read(
+            lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
+        )
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.due(slots, before=before, limit=limit),
+            self.engine.while_owned(
+                partition, lambda due: self.engine.due_found(partition, due, complete=len(due) < limit)
+            ),
+            what="due",
+        )
+
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.suspended(slots, after=after, limit=limit),
+            self._while_owned(partition, self.engine.suspended_found, after),
+            what="suspended",
+        )
+
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        slots = self._slots(partition)
+        self._threads.read(
+            lambda reader: reader.waiting(slots, after=after, limit=limit),
+            self._while_owned(partition, self.engine.waiting_found, after),
+            what="waiting",
+        )
+
+    def _while_owned(self, partition: int, found: Callable[..., None], *known: object) -> Callable[..., None]:
+        """The engine's `found` of the partition with what is `known`, and the answer to come."""
+        return self.engine.while_owned(partition, partial(found, partition, *known))
+
+    def _slots(self, partition: int) -> range:
+        return range(partition, topology.SLOTS, self.engine.partition_count)

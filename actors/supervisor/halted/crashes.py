@@ -1,0 +1,97 @@
+"""Defects of the engine met by one instance: its actor is thrown away, and what it was told is told to another.
+
+An instance that a message crashes again and again, or whose actors crash beyond the restart intensity whatever
+they are told, is shown as suspended: a stand-in takes its mail, of which nothing is lost. It is tried again.
+User code's own errors never come here.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Protocol
+
+from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.deliveries.mail import is_in_the_database
+from dalsegno.actors.supervisor.failing.restart_intensity import Intensity, RestartHistory
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+
+log = get_logger()
+
+CAUSE_FAILURES_LIMIT = 3
+"""An instance that a message crashes this often is not tried with it for a while."""
+
+INTENSITY = Intensity()
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    def monotonic(self) -> float: ...
+
+
+class Wards(Protocol):
+    """The partition's instances."""
+
+    partition: int
+    epoch: int
+
+    def restart(
+        self,
+        actor: WorkflowActor,
+        causes: Sequence[Cause],
+        *,
+        delay_seconds: float = 0.0,
+        one_by_one: bool = False,
+    ) -> WorkflowActor: ...
+
+    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None: ...
+
+
+class Crashes:
+    """Counts those of one partition, by instance."""
+
+    def __init__(self, engine: Engine, wards: Wards) -> None:
+        self._engine = engine
+        self._wards = wards
+        self._histories: dict[str, RestartHistory] = {}
+
+    def met(
+        self, actor: WorkflowActor, others: Sequence[Cause], suspects: Sequence[Cause], error: BaseException
+    ) -> None:
+        """`actor` was handling `suspects`; `others` are void with it and blameless."""
+        wards = self._wards
+        log.error(
+            "workflow_actor_failed",
+            workflow_id=actor.workflow_id,
+            partition=wards.partition,
+            epoch=wards.epoch,
+            exc_info=error,
+        )
+        causes = [*others, *suspects]
+        for cause in suspects:
+            cause.failures += 1
+        delay = self._histories.setdefault(actor.workflow_id, RestartHistory(INTENSITY)).failed(
+            self._engine.monotonic()
+        )
+        if delay is None or any(_is_hopeless(cause) for cause in suspects):
+            self.forget(actor.workflow_id)
+            wards.halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
+        else:
+            wards.restart(actor, causes, delay_seconds=delay, one_by_one=len(suspects) > 1)
+
+    def forget(self, workflow_id: str) -> None:
+        self._histories.pop(workflow_id, None)
+
+
+def _is_hopeless(cause: Cause) -> bool:
+    """It has been tried often enough. What waits in the database has been before."""
+    return cause.held and (cause.failures >= CAUSE_FAILURES_LIMIT or is_in_the_database(cause))
+
+
+def _shown(error: BaseException) -> str:
+    """With the line of ours where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {str(error)[:500]}{where}"

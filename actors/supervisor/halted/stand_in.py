@@ -1,0 +1,191 @@
+"""The stand-in: takes the mail of an instance that cannot be run for a defect of ours, until it can.
+
+What asks is answered with what is known without it; what changes something is kept in the database, in order,
+and acknowledged. Who terminates the workflow, or starts another in its place, ends it unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import (
+    Caller,
+    Cancel,
+    Describe,
+    FailEffect,
+    Park,
+    Query,
+    Resume,
+    Signal,
+    Start,
+    Suspend,
+    Terminate,
+    WakeUp,
+)
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.run.decide import decide_start, refused_unless_open
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.shown.visible import answer, answer_to
+
+FAILURES_LIMIT = 3
+"""A cause that has failed more often is not answered any more."""
+
+
+class Keeper(Protocol):
+    """What a stand-in asks for, beside what every actor asks of its partition's supervisor."""
+
+    def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
+        """Write it down with the round; then it may be acknowledged."""
+
+    def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
+        """Tell it what waits for these effects, which cannot leave."""
+
+    def seal(self, stand_in: StandIn) -> None:
+        """Write its state, which is closed, in the place of what cannot be read, with the round."""
+
+    def was_sealed(self, stand_in: StandIn) -> bool:
+        """That was done before, and it cannot be run all the same."""
+
+    def try_again(self, stand_in: StandIn, *, at_once: bool) -> None:
+        """Load the instance itself, if its time has come."""
+
+
+class StandIn(WorkflowActor):
+    """Its instance is a stand-in, too: see actors.workflow_actor.stand_in."""
+
+    keeper: Keeper
+    reason = ""
+    last_mail = 0
+    is_sealed = False
+    is_to_be_tried = False
+    run_is_listed = True
+    knows_outcome = False
+    """How the run has ended, as far as it has."""
+
+    def take_over(self, instance: Instance, *, reason: str, last_mail: int) -> None:
+        self.reason = reason
+        self.last_mail = last_mail
+        self.stored_wake_at = instance.wake_at
+        self.loaded(instance, seen={}, seen_partial=False)
+
+    def is_ready(self) -> bool:
+        return not self.is_sealed and super().is_ready()
+
+    @property
+    def _state(self) -> WorkflowState:
+        state = self.instance.state
+        assert state is not None, "a stand-in always has a state"
+        return state
+
+    def on_receive(self, message: Any) -> None:
+        cause: Cause = message
+        if cause.is_void:
+            return
+        self._current = cause
+        if cause.held and cause.failures > FAILURES_LIMIT:
+            self._take_silently(cause)
+            return
+        command = cause.command
+        match command:
+            case AwaitOutcome() | Describe() | Query() if self._is_about_another_run(command):
+                self._parent.about_another_run(self, cause)
+            case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
+                self._refuse(cause, command)
+            case AwaitOutcome():
+                self._parent.wait_for_outcome(self, cause, command)
+            case Query():
+                self._refuse(cause, command)
+            case Describe():
+                self._ask(cause, command)
+            case Start():
+                self._start(cause, command)
+            case Terminate() if refused_unless_open(self._state, self.workflow_id, command.run_id) is None:
+                self._end(cause, command)
+            case WakeUp() if not cause.held:
+                self.keeper.try_again(self, at_once=False)
+            case Resume():
+                self._keep(cause)
+                self.keeper.try_again(self, at_once=True)
+            case _ if cause.held:
+                self._keep(cause)
+            case Park(effects, _, run_id):
+                self.keeper.take_back(self, run_id or "", effects)
+            case FailEffect(effect, _, run_id):
+                self.keeper.take_back(self, run_id or "", (effect,))
+            case _:
+                cause.done()  # what the shell found out about effects that it knows nothing of
+
+    def _take_silently(self, cause: Cause) -> None:
+        """Even to answer it meets a defect. It must not hold up its partition."""
+        if isinstance(cause.command, AwaitOutcome | Describe | Query):
+            cause.done()
+        else:
+            self._keep(cause, silent=True)
+
+    # --- questions -------------------------------------------------------------------------------------------
+
+    def _ask(self, cause: Cause, command: Describe) -> None:
+        activations = self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
+        self._parent.activated(self, cause, activations)
+
+    def _refuse(self, cause: Cause, command: Query | AwaitOutcome) -> None:
+        what = "has ended" if self._state.is_closed else "is suspended"
+        text = f"workflow {self.workflow_id!r} {what}: {self.reason}"
+        if command.caller is None:
+            cause.done()
+            return
+        effect = answer(command.caller, self.workflow_id, self._state, error=("rejected", text))
+        self._parent.came_again(self, cause, [effect])
+
+    def result_effect(self, caller: Caller) -> ResultEffect | None:
+        return super().result_effect(caller) if self.knows_outcome else None
+
+    # --- what changes something ------------------------------------------------------------------------------
+
+    def _keep(self, cause: Cause, *, silent: bool = False) -> None:
+        command = cause.command
+        answers: Sequence[Effect] = ()
+        if not silent and isinstance(command, Signal | Cancel | Terminate | Suspend | Resume | Start):
+            refusal = None
+            if not isinstance(command, Start):
+                refusal = refused_unless_open(self._state, self.workflow_id, command.run_id)
+            answers = answer_to(command, self.workflow_id, self._state, refusal)
+        # Never used twice: a number that was worked off may be deleted a second time.
+        self.last_mail = max(self.last_mail + 1, self._now())
+        self.keeper.keep(self, cause, self.last_mail, answers)
+
+    def _start(self, cause: Cause, command: Start) -> None:
+        """Answered as by the run that is there; what it takes to be in its state later is kept."""
+        state = self._state
+        if command.run_id == state.info.run_id:
+            self._keep(cause)
+            return
+        decision = decide_start(state, command)
+        if decision is None and self.keeper.was_sealed(self):
+            self._keep(cause, silent=True)  # it is answered when it can be begun
+        elif decision is None:
+            self._put_back(cause)  # for the actor that comes after the end
+            reason = f"its place was taken by run {command.run_id}"
+            self._end(Cause(Terminate(reason=reason), name=cause.name), Terminate(reason=reason))
+        elif decision.refusal is not None:
+            self._parent.activated(
+                self,
+                cause,
+                self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held),
+            )
+        else:
+            self._keep(cause)
+
+    def _end(self, cause: Cause, command: Terminate) -> None:
+        if not self._state.is_closed:
+            activations = self.instance.activate(
+                command, now=self._now(), entropy=self._entropy(), held=cause.held
+            )
+            self._parent.activated(self, cause, activations)
+            self.knows_outcome = True
+        self.is_sealed = True
+        self.keeper.seal(self)

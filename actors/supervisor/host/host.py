@@ -1,0 +1,427 @@
+"""The host: the shell around the engine. It owns the loop, the connections, and the threads.
+
+Host
+  HostSupervisor     own thread: membership, leases
+  BrokerLink         session, publisher, a consumer per partition
+  StoreThreads       a writer and a reader thread
+  Engine             everything else, without I/O
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVarTuple
+
+import pykka
+
+from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.clock import DatabaseClock
+from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
+from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
+from dalsegno.actors.supervisor.database.lookups import Lookups
+from dalsegno.actors.supervisor.database.store_threads import StoreThreads
+from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
+from dalsegno.actors.supervisor.database.watermark import ADVANCE_SECONDS, WatermarkKeeper
+from dalsegno.actors.supervisor.deliveries.channel import Channel
+from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.failing.fail_stop import Escaped, contained, end_process, guarded, watch_loop
+from dalsegno.actors.supervisor.host.cut_off import CutOffWatch
+from dalsegno.actors.supervisor.host.host_mail import HostMail
+from dalsegno.actors.supervisor.host_id import new_host_id
+from dalsegno.actors.supervisor.membership.host_supervisor import (
+    CutOff,
+    HostOptions,
+    HostSupervisor,
+    Hurry,
+    Leave,
+    Offered,
+    Released,
+)
+from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
+from dalsegno.actors.supervisor.membership.validity import Validity
+from dalsegno.actors.supervisor.parent.pulse import PulseWriter
+from dalsegno.actors.supervisor.people.control import VERSION, Control
+from dalsegno.actors.supervisor.people.other_runs import OtherRuns
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.broker import topology
+from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.errors import ConfigurationError, DalsegnoError
+from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
+
+log = get_logger()
+
+Ts = TypeVarTuple("Ts")
+
+TICK_SECONDS = 0.1
+PULSE_SECONDS = 0.25
+
+
+class Host(Lookups):
+    """One host process's life. Build it inside a running loop, then `await run()`."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        store: Store,
+        code: Code,
+        settings: HostSettings,
+        pulse: PulseWriter,
+        host_id: str | None = None,
+        parent_pid: int | None = None,
+        ready: Callable[[], None] = lambda: None,
+        escaped: Escaped = end_process,
+    ) -> None:
+        """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
+        `escaped` is told of what nobody contains (see `fail_stop`)."""
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._escaped = escaped
+        self._store = store
+        self._ready: Callable[[], None] | None = ready
+        self._pulse = pulse
+        pulse.has_code(code.fingerprint)
+        self._parent_pid = parent_pid
+        self._clock = DatabaseClock()
+        self.now: Callable[[], int] = self._clock.now
+        self.monotonic: Callable[[], float] = time.monotonic
+        self._host_id = host_id or new_host_id()
+        self._validity = Validity()
+        self._beat = LoopBeat(settings.lease_ttl_seconds)
+        self._peers: tuple[str, ...] = ()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._ended = asyncio.Event()
+        self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
+        namespace = store.namespace()
+        self._threads = StoreThreads(store, escaped)
+        self._membership = store.membership()
+        self.engine = Engine(
+            self,
+            host_id=self._host_id,
+            code=code,
+            settings=settings,
+            watch=pulse,
+            generation=namespace.generation,
+            partitions=namespace.partitions,
+        )
+        self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
+        self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
+        self._link = BrokerLink(
+            broker,
+            self,
+            name=f"dalsegno host {self._host_id}",
+            declare=self._watermark.declare,
+            generation=namespace.generation,
+            partitions=namespace.partitions,
+            prefetch=settings.prefetch,
+        )
+        self._task_queues = TaskQueues(
+            self._loop,
+            lambda: self._link.session,
+            lost=self.engine.task_queue_lost,
+            tell_others=lambda name: self._tell_peers(wire.TaskQueueLost(task_queue=name)),
+        )
+        self._mail = HostMail(
+            self._link,
+            self.engine.outbox,
+            heard=self._tell_supervisor,
+            task_queue_lost=self._task_queues.heard_lost,
+            escaped=escaped,
+        )
+        self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
+        self._control = Control(
+            outbox=self.engine.outbox,
+            store=self._threads,
+            membership=self._membership,
+            host_id=lambda: self._host_id,
+        )
+        self._other_runs = OtherRuns(
+            self.engine.outbox,
+            self._threads,
+            code,
+            settings.history_limit,
+            watch=pulse,
+            strikes=self._membership.strikes,
+        )
+
+    # --- lifecycle ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until `drain` is done, or the parent is gone. Raises ConfigurationError for what a person must
+        mend before a host can start."""
+        try:
+            await self._serve()
+        except (ConfigurationError, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            self._escaped(error)
+            raise
+
+    async def _serve(self) -> None:
+        watch_loop(self._loop, self._escaped)
+        self._serve_beside()
+        link = self._loop.create_task(self._link.run(self._broker_ready))
+        ended = self._loop.create_task(self._ended.wait())
+        self._repeat(TICK_SECONDS, self._tick)
+        self._repeat(1.0, self.engine.sweep)
+        self._repeat(1.0, self._watch_parent)
+        self._repeat(PULSE_SECONDS, self._is_alive)
+        self._repeat(LOOK_SECONDS, self._task_queues.look_soon)
+        self._repeat(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
+        try:
+            await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if link.done():
+                error = link.exception()
+                if error is not None and not isinstance(error, ConfigurationError):
+                    self._escaped(error)
+                link.result()
+            self._watermark.raise_if_refused()
+        finally:
+            await self._close(link, ended)
+
+    def drain(self) -> None:
+        """Hand everything over and end `run`. Calling it twice is ordinary."""
+        if self._supervisor is None or not self._supervisor.is_alive():
+            self._ended.set()
+        else:
+            self._tell_supervisor(Leave())
+
+    def _is_alive(self) -> None:
+        """What its parent and its own leases want to see of the loop."""
+        self._pulse.beat()
+        self._beat.beat()
+
+    def _tick(self) -> None:
+        if self.engine.partitions and not self._validity.holds(self._host_id):
+            # Seen here too, in case the supervisor's thread is the one that hangs.
+            self.lost("their time has run out")
+        self._cut_off.look(has_others=len(self._peers) > 1)
+        self.engine.tick()
+
+    def _watch_parent(self) -> None:
+        if self._parent_pid is not None and os.getppid() != self._parent_pid:
+            self.orphaned()
+        supervisor = self._supervisor
+        if supervisor is not None and not supervisor.is_alive() and not self._ended.is_set():
+            self._escaped(RuntimeError("the host's supervisor has ended without a word"))
+
+    async def _close(self, *tasks: asyncio.Task[object]) -> None:
+        self.engine.stop()
+        for timer in self._timers:
+            timer.cancel()
+        if self._supervisor is not None:
+            await self._loop.run_in_executor(None, self._stop_supervisor, self._supervisor)
+        self._task_queues.close()
+        self._watermark.close()
+        await self._link.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.run_in_executor(None, self._threads.close)
+        self._membership.close()
+
+    @staticmethod
+    def _stop_supervisor(supervisor: pykka.ActorRef[HostSupervisor]) -> None:
+        try:
+            supervisor.stop(timeout=5.0)
+        except (pykka.ActorDeadError, pykka.Timeout) as error:
+            log.debug("host_supervisor_not_stopped", reason=repr(error))
+
+    def _repeat(self, seconds: float, callback: Callable[[], None]) -> None:
+        index = len(self._timers)
+
+        def again() -> None:
+            self._timers[index] = self._loop.call_later(seconds, again)
+            contained(self._escaped, callback)
+
+        self._timers.append(self._loop.call_later(seconds, again))
+
+    def _broker_ready(self) -> None:
+        """Only a host that can consume takes leases."""
+        self._supervisor = HostSupervisor.start(
+            HostOptions(
+                membership=self._store.membership,
+                host_id=self._host_id,
+                version=VERSION,
+                listener=self,
+                deliver=self._deliver,
+                validity=self._validity,
+                beat=self._beat,
+                lease_ttl_seconds=self._settings.lease_ttl_seconds,
+                seen_retention_seconds=self._settings.seen_retention_seconds,
+                parent_pid=self._parent_pid,
+            )
+        )
+
+    def _maybe_ready(self) -> None:
+        """A host waits until others have handed its share over, if there are partitions enough for all."""
+        if self._ready is None or not self._peers:
+            return
+        owned = self.engine.partitions.values()
+        share = self.engine.partition_count // len(self._peers)
+        if len(owned) >= share and all(supervisor.channel is not None for supervisor in owned):
+            ready, self._ready = self._ready, None
+            ready()
+
+    def _serve_beside(self) -> None:
+        control = Topology(queues=[topology.control_queue()])
+        self._link.serve(topology.CONTROL_QUEUE, control, self.guarded(self._control.on_request))
+        dead = self.guarded(self._control.on_dead_task)
+        self._link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), dead)
+        self._mail.serve(self._host_id)
+
+    # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
+
+    def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
+        for lease in leases:
+            self.engine.lease_gained(lease.partition, lease.epoch)
+
+    def release_wanted(self, partition: int, heir: str | None) -> None:
+        self.engine.release(partition)
+
+    def released(self, partition: int, heir: str | None) -> None:
+        """The lease is free in the database: tell the heir, who need not look for it."""
+        if heir is not None:
+            message = wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,))
+            self._mail.tell(heir, message)
+
+    def lost(self, reason: str) -> None:
+        self.engine.all_leases_lost()
+        log.error("leases_lost", host_id=self._host_id, reason=reason)
+
+    def rejoined(self, host_id: str) -> None:
+        self._mail.stop_serving(self._host_id)
+        self._host_id = host_id
+        self._pulse.name(host_id)
+        self._peers = ()
+        self.engine.host_id = host_id
+        self.engine.round.host_id = host_id
+        self._mail.serve(self._host_id)
+
+    def store_time(self, now: int) -> None:
+        self._clock.heard(now)
+
+    def peers(self, hosts: tuple[str, ...]) -> None:
+        first, self._peers = not self._peers, hosts
+        if first:
+            self._tell_peers(wire.HostJoined(host_id=self._host_id))
+        self._maybe_ready()
+
+    def _tell_peers(self, message: wire.WireMessage) -> None:
+        for host in self._peers:
+            if host != self._host_id:
+                self._mail.tell(host, message)
+
+    def left(self) -> None:
+        self._ended.set()
+
+    def failed(self, error: BaseException) -> None:
+        self._escaped(error)
+
+    def orphaned(self) -> None:
+        self._ended.set()
+        log.error("parent_gone", host_id=self._host_id)
+
+    def _tell_supervisor(self, message: CutOff | Hurry | Leave | Offered | Released) -> None:
+        if self._supervisor is not None and self._supervisor.is_alive():
+            self._supervisor.tell(message)
+
+    # --- the broker (see BrokerLink's listener) ---------------------------------------------------------------
+
+    def publisher_opened(self) -> None:
+        contained(self._escaped, self.engine.outbox.publisher_opened)
+
+    def publisher_closed(self, fault: Fault, reason: str) -> None:
+        contained(self._escaped, self.engine.outbox.publisher_closed, fault, reason)
+
+    def namespace_declared(self) -> None:
+        contained(self._escaped, self.engine.outbox.namespace_declared)
+        self._tell_peers(wire.NamespaceDeclared(host_id=self._host_id))
+
+    def channel_opened(self, channel: Channel) -> None:
+        contained(self._escaped, self.engine.channel_opened, channel)
+        self._maybe_ready()
+
+    def channel_lost(self, partition: int) -> None:
+        contained(self._escaped, self.engine.channel_lost, partition)
+
+    def delivered(self, channel: Channel, delivery: Delivery) -> None:
+        try:  # as `contained`, without one call more for each message
+            self.engine.delivered(channel, delivery)
+        except BaseException as error:
+            self._escaped(error)
+            raise
+
+    def flush_soon(self, channel: Channel) -> None:
+        contained(self._escaped, self.engine.flush_soon, channel)
+
+    # --- what the engine asks (see engine.World) ----------------------------------------------------------
+
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        return guarded(self._escaped, callback)
+
+    def _deliver(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> None:
+        """From any thread to the loop."""
+        self._loop.call_soon_threadsafe(partial(contained, self._escaped, callback, *args))
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._loop.call_soon(contained, self._escaped, callback)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self._loop.call_later(delay_seconds, contained, self._escaped, callback)
+
+    def publish(self, batch: list[Outgoing]) -> None:
+        self._link.publish(batch)
+
+    def declare_task_queue(self, name: str) -> None:
+        self._task_queues.declare(name, self.engine.outbox.task_queue_declared)
+
+    def declare_namespace(self) -> None:
+        self._link.mend_namespace()
+
+    def may_act(self) -> bool:
+        return self._validity.holds(self._host_id)
+
+    def commit(self, round_: Round) -> None:
+        if not self.may_act():
+            # Frozen for longer than the lease: nothing may be written. The supervisor says `lost` by itself.
+            invalid = DalsegnoError("the leases are no longer valid")
+            self.call_soon(partial(self.engine.commit_failed, invalid))
+            return
+        self._threads.commit(
+            round_,
+            done=self._committed,
+            failed=self.engine.commit_failed,
+        )
+
+    def _committed(self, outcome: RoundOutcome) -> None:
+        self._clock.heard(outcome.now)
+        self._watermark.committed()
+        self.engine.committed(outcome)
+
+    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+        found_empty = partial(self.engine.task_queue_found_empty, partition, workflow_id, probe)
+        self._task_queues.probe(probe.task_queue, found_empty)
+
+    def heed_task_queue(self, name: str) -> None:
+        self._task_queues.heed(name)
+
+    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+        self._other_runs.answer(workflow_id, cause)
+
+    def open_channel(self, partition: int) -> None:
+        self._link.open_channel(partition)
+
+    def close_channel(self, partition: int) -> None:
+        self._link.close_channel(partition)
+
+    def partition_released(self, partition: int, epoch: int) -> None:
+        self._tell_supervisor(Released(partition, epoch))

@@ -1,0 +1,74 @@
+"""What hosts tell one another, by a queue for each: that one has joined, has released partitions, or has found
+something deleted at the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
+from dalsegno.actors.supervisor.connection.services import Acknowledger
+from dalsegno.actors.supervisor.failing.fail_stop import Escaped, guarded
+from dalsegno.actors.supervisor.membership.host_supervisor import Hurry, Offered
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery, Queue, Topology
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.errors import InvalidMessageError
+
+log = get_logger()
+
+
+class HostMail:
+    """`heard` is told what the HostSupervisor should know, `task_queue_lost` which queue was deleted."""
+
+    def __init__(
+        self,
+        link: BrokerLink,
+        outbox: Outbox,
+        *,
+        heard: Callable[[Hurry | Offered], None],
+        task_queue_lost: Callable[[str], None],
+        escaped: Escaped,
+    ) -> None:
+        self._link = link
+        self._outbox = outbox
+        self._heard = heard
+        self._task_queue_lost = task_queue_lost
+        self._on_delivery = guarded(escaped, self._on_message)
+
+    def serve(self, host_id: str) -> None:
+        """Take what is sent to a host of this ID, from now on."""
+        name = topology.host_queue(host_id)
+        self._link.serve(name, Topology(queues=[Queue(name, durable=False)]), self._on_delivery)
+
+    def stop_serving(self, host_id: str) -> None:
+        self._link.stop_serving(topology.host_queue(host_id))
+
+    def tell(self, host_id: str, message: wire.WireMessage) -> None:
+        """If that host is gone, so is the message."""
+        address = Address("", topology.host_queue(host_id))
+        self._outbox.send([Shipment(encode(message, message_id=str(uuid4())), address)])
+
+    def _on_message(self, delivery: Delivery, consumer: Acknowledger) -> None:
+        consumer.acknowledge(delivery.tag)
+        try:
+            body = decode(delivery.message)
+        except InvalidMessageError as error:
+            log.warning("host_message_invalid", reason=error.reason)
+            return
+        match body:
+            case wire.PartitionsReleased():
+                self._heard(Offered(body.host_id, body.partitions))
+            case wire.HostJoined():
+                self._heard(Hurry())
+            case wire.NamespaceDeclared():
+                self._link.rebuild_consumers()
+            case wire.TaskQueueLost():
+                self._task_queue_lost(body.task_queue)
+            case _:
+                log.warning("host_message_invalid", reason=f"a {body.TYPE!r} is not for a host")

@@ -1,0 +1,10 @@
+"""Effects on their way, from the commit to the broker's confirm.
+
+- `shipping`         from committed effects to messages; a `shipment` is one of them on its way
+- `outbox`           publishes, hears of confirms, tries again
+- `barriers`         exchanges that the broker does not let us publish to
+- `line_up`          finds the message over which the broker closes the channel
+- `word_of_effects`  what an instance is told of effects that cannot leave as they are
+- `error_instead`    what is answered when the broker never takes the answer itself
+- `dead_letters`     messages that nobody can ever handle
+"""

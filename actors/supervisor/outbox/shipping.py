@@ -1,0 +1,171 @@
+"""From committed effects to messages on their way."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
+from dalsegno.actors.supervisor.deliveries.intake import Forward
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.round.round import Entry, Leaving
+from dalsegno.actors.supervisor.round.waiters import Waiter
+from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    CancelTaskEffect,
+    Effect,
+    EffectID,
+    GrantEffect,
+    ResultEffect,
+    TaskEffect,
+)
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
+from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
+from dalsegno.errors import InvalidMessageError
+from dalsegno.name_rules import why_not_task_queue
+
+_why_not = lru_cache(maxsize=1024)(why_not_task_queue)
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    outbox: Outbox
+
+    host_id: str
+
+    def now(self) -> int: ...
+
+
+class Shipping:
+    """Gives effects their derived message IDs and encodes them. Task queues in `json_task_queues` get JSON."""
+
+    def __init__(self, engine: Engine, json_task_queues: frozenset[str]) -> None:
+        self._engine = engine
+        self._json_task_queues = json_task_queues
+
+    def of_entry(self, entry: Entry) -> list[Shipment]:
+        """What may leave now that the entry is durable."""
+        shipments: list[Shipment] = []
+        for leaving in entry.leaving:
+            effect_id = leaving.effect_id
+            if effect_id is not None:
+                run_id, effect = leaving.run_id, leaving.effect
+                shipments.append(self._durable(entry, run_id, effect_id, effect, [leaving.cause]))
+            else:
+                shipments.append(self._transient(entry, leaving))
+        if entry.again:
+            self._outstanding(entry, shipments)
+        if entry.resend_due:
+            self._unheld(entry, shipments)
+        return shipments
+
+    def _transient(self, entry: Entry, leaving: Leaving) -> Shipment:
+        effect = leaving.effect
+        message_id = _transient_id(effect, leaving.cause)
+        message = self._message(self._placed(effect, entry.partition), message_id)
+        return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
+
+    def _durable(
+        self, entry: Entry, run_id: str, effect_id: EffectID, effect: Effect, causes: list[Cause]
+    ) -> Shipment:
+        workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
+        content_type = None
+        if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
+            content_type = JSON
+        message_id = effect_message_id(run_id, *effect_id)
+        unsendable = None
+        why_not = _why_not(effect.task_queue) if isinstance(effect, TaskEffect) else None
+        try:
+            if why_not is not None:
+                raise InvalidMessageError(f"the name of its task queue {why_not}")
+            if isinstance(effect, ResultEffect):
+                message = self._message(effect, message_id)  # one that says so, if it is too large
+            else:
+                message = translate.to_message(effect, message_id, task_content_type=content_type)
+        except (MessageTooLargeError, InvalidMessageError) as error:
+            message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
+        return Shipment(
+            message,
+            translate.address_of(effect),
+            causes=causes,
+            workflow=workflow,
+            unsendable=unsendable,
+        )
+
+    def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
+        """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
+        leaving_now = {shipment.key for shipment in shipments}
+        for effect_id, effect in entry.actor.instance.outstanding():
+            message_id = effect_message_id(effect.run_id, *effect_id)
+            if message_id in leaving_now:
+                continue
+            waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
+            if waiting:
+                shipments.append(self._durable(entry, effect.run_id, effect_id, effect, waiting))
+
+    def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
+        """A wake-up sends what no message holds and nobody has confirmed."""
+        leaving_now = {shipment.key for shipment in shipments}
+        for effect_id, effect in entry.actor.instance.unheld_due(self._engine.now()):
+            message_id = effect_message_id(effect.run_id, *effect_id)
+            if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
+                continue
+            shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
+
+    def _placed(self, effect: Effect, partition: int) -> Effect:
+        """A description says where its workflow lives."""
+        if not isinstance(effect, AnswerEffect) or effect.description is None:
+            return effect
+        placed = {**effect.description, "partition": partition, "host_id": self._engine.host_id}
+        return replace(effect, description=placed)
+
+    def _message(self, effect: Effect, message_id: str) -> Message:
+        if isinstance(effect, AnswerEffect | ResultEffect):
+            return translate.answer_message(effect, message_id)
+        return translate.to_message(effect, message_id)
+
+    def transient(self, effect: AnswerEffect | ResultEffect, message_id: str) -> Shipment:
+        """An answer that nothing durable stands behind: its reader asks again."""
+        reply_id = translate.answer_message_id(effect.caller, message_id, "result")
+        return Shipment(translate.answer_message(effect, reply_id), translate.address_of(effect))
+
+    def moved(self, workflow_id: str, waiter: Waiter) -> Shipment:
+        text = "the host gives this workflow's partition up: ask again"
+        reply = translate.error_reply("moved", text, workflow_id=workflow_id)
+        reply_id = translate.answer_message_id(waiter.caller, waiter.message_id, "moved")
+        message = translate.reply_message(reply, waiter.caller, reply_id)
+        return Shipment(message, Address("", waiter.caller.reply_to))
+
+    def to_queue(self, message: Message, queue: str) -> Shipment:
+        return Shipment(message, Address("", queue))
+
+    def forwarded(self, forward: Forward, cause: Cause) -> Shipment:
+        """The same message, same ID, to where its slot says."""
+        origin = cause.origin
+        assert isinstance(origin, DeliveryOrigin)
+        key = f"forwarded/{id(origin.delivery)}"
+        address = Address(forward.exchange, forward.routing_key)
+        return Shipment(origin.delivery.message, address, causes=[cause], foreign=True, key=key)
+
+
+def _transient_id(effect: Effect, cause: Cause) -> str:
+    """The message ID of an effect that is not outstanding: the same when its cause comes again."""
+    match effect:
+        case AnswerEffect() | ResultEffect():
+            kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
+            return translate.answer_message_id(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
+        case GrantEffect() | CancelTaskEffect():
+            what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
+            return derived_message_id(
+                effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), effect.token.hex(), what
+            )
+        case TaskEffect():
+            raise AssertionError("a task is always outstanding")

@@ -1,0 +1,68 @@
+"""When the details of heartbeats are written: some time after the first that is not, and with a hand-over.
+
+A heartbeat must not cost a row each; what the next attempt is given may be so much older than the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import KeepHeartbeats
+
+KEPT_WITHIN_SECONDS = 20.0
+"""One row per workflow in this time, whatever the number of its activities."""
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    def monotonic(self) -> float: ...
+
+    def request_work(self) -> None: ...
+
+
+class HeartbeatKeeping:
+    """The workflow actors of one partition that have heard details which are not written."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._unkept: dict[str, tuple[WorkflowActor, float]] = {}
+        """Oldest first, with the time of the first of them."""
+        self._asked: list[WorkflowActor] = []
+
+    def heard(self, actor: WorkflowActor) -> None:
+        """A heartbeat has come to it."""
+        known = self._unkept.get(actor.workflow_id)
+        if (known is None or known[0] is not actor) and actor.instance.has_unkept_heartbeats:
+            self._unkept.pop(actor.workflow_id, None)
+            self._unkept[actor.workflow_id] = (actor, self._engine.monotonic())
+
+    def sweep(self) -> None:
+        """Have written what is due."""
+        limit = self._engine.monotonic() - KEPT_WITHIN_SECONDS
+        due = []
+        for actor, since in self._unkept.values():
+            if since > limit:
+                break
+            due.append(actor)
+        self._ask(due)
+
+    def keep_all(self) -> None:
+        """The partition is handed over."""
+        self._asked = [actor for actor, _ in self._unkept.values()]
+        self._ask(self._asked)
+
+    @property
+    def is_done(self) -> bool:
+        """What `keep_all` asked for is part of a round, or lost with its actor."""
+        return all(actor.is_stopped or not actor.actor_inbox for actor in self._asked)
+
+    def _ask(self, actors: Iterable[WorkflowActor]) -> None:
+        for actor in actors:
+            del self._unkept[actor.workflow_id]
+            if not actor.is_stopped:
+                actor.post(Cause(KeepHeartbeats(), name="heartbeats"))
+                self._engine.request_work()

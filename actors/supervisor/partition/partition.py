@@ -1,0 +1,458 @@
+"""The partition supervisor: a light actor per owned partition.
+
+It takes the partition's deliveries, finds the workflow actor each is for, starts it when it is cold, restarts
+it when it crashes, puts it away when it is idle, and fires its timers. It decides nothing about workflows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from dalsegno._log import get_logger
+from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.supervisor.deliveries.channel import Channel, DeliveryOrigin
+from dalsegno.actors.supervisor.deliveries.intake import (
+    Forward,
+    ForWorkflow,
+    Intake,
+    MarkerSeen,
+    Rejected,
+    Unread,
+)
+from dalsegno.actors.supervisor.deliveries.unread import put_back_later
+from dalsegno.actors.supervisor.failing.strikes import struck
+from dalsegno.actors.supervisor.halted import standing_in
+from dalsegno.actors.supervisor.halted.crashes import Crashes
+from dalsegno.actors.supervisor.halted.stand_in import StandIn
+from dalsegno.actors.supervisor.partition import passivation
+from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
+from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
+from dalsegno.actors.supervisor.partition.partition_engine import Engine
+from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.supervisor.round.round import Entry
+from dalsegno.actors.supervisor.round.waiters import Outcomes, Waiter
+from dalsegno.actors.supervisor.wakeups import alarm_clock
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import Effect
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery
+from dalsegno.persistence.port import Fence, Loaded
+from dalsegno.policies import WorkflowStatus
+
+log = get_logger()
+
+A = TypeVar("A", bound=WorkflowActor)
+
+
+class Delivered(Struct, frozen=True):
+    """Mail: a message from the partition's queue."""
+
+    channel: Channel
+    delivery: Delivery
+
+
+class PartitionSupervisor(LightActor):
+    """See the module. `epoch` is the lease's fencing number."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, engine: Engine, *, partition: int, partitions: int, epoch: int
+    ) -> None:
+        super().__init__(dispatcher)
+        self.engine = engine
+        self.partition = partition
+        self.epoch = epoch
+        self.fence = Fence(partition, epoch)
+        self.channel: Channel | None = None
+        self.is_draining = False
+        self._outcomes = Outcomes(engine, partition)
+        self._heartbeats = HeartbeatKeeping(engine)
+        self.alarm_clock = alarm_clock.AlarmClock(
+            engine,
+            self,
+            partition=partition,
+            scan_interval_seconds=engine.settings.scan_interval_seconds,
+        )
+        self._intake = Intake(partition, partitions)
+        self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
+        self._crashes = Crashes(engine, self)
+        stand_in = partial(self._new_actor, StandIn)
+        self.standing_in = standing_in.StandingIn(engine, self, self._intake, self._outcomes, stand_in)
+        self.lost_tasks = LostTasks(engine, self)
+        self._loading: set[str] = set()
+        self._marker_is_back = False
+
+    # --- deliveries --------------------------------------------------------------------------------------
+
+    def on_receive(self, message: Any) -> None:
+        delivered: Delivered = message
+        channel, delivery = delivered.channel, delivered.delivery
+        if not channel.is_open:
+            return
+        channel.window.delivered(delivery.tag)
+        origin = DeliveryOrigin(channel, delivery)
+        match self._intake.take(delivery):
+            case ForWorkflow(workflow_id, cause):
+                cause.origin = origin
+                # What was queued before us may have killed the host before us, whatever the broker says: the
+                # embedded one died with it, and a client may have sent it again meanwhile.
+                cause.redelivered = delivery.redelivered or not self._marker_is_back
+                self._child_for(workflow_id, cause).post(cause)
+            case MarkerSeen(nonce):
+                if nonce == self._intake.nonce:
+                    self.go_live()
+                origin.remove()
+            case Forward() as forward:
+                cause = Cause(WakeUp(), name="forwarded", origin=origin)
+                self.engine.forward(forward, cause)
+                cause.done()
+            case Unread():
+                put_back_later(self.engine, self.partition, origin)
+            case Rejected() as rejected:
+                cause = Cause(WakeUp(), name="rejected", origin=origin)
+                self.engine.reject(rejected, cause)
+                cause.done()
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
+        self.on_stop()
+        self.engine.call_later(0, partial(self._escalate, repr(exception_value)))
+        log.error("partition_failed", partition=self.partition, exc_info=exception_value)
+
+    def _escalate(self, reason: str) -> None:
+        self.engine.partition_failed(self.partition, reason)
+
+    # --- children ----------------------------------------------------------------------------------------
+
+    def child(self, workflow_id: str) -> WorkflowActor:
+        """The actor of a workflow ID, started (and being loaded) if it was not there."""
+        actor = self._children.get(workflow_id)
+        return actor if actor is not None else self._start(workflow_id)
+
+    @property
+    def loading(self) -> int:
+        return len(self._loading)
+
+    def peek(self, workflow_id: str) -> WorkflowActor | None:
+        return self._children.get(workflow_id)
+
+    def in_memory(self) -> list[WorkflowActor]:
+        return list(self._children.values())
+
+    def _child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
+        """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
+        that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded."""
+        actor = self._children.get(workflow_id)
+        if actor is not None:
+            return actor
+        if not isinstance(cause.command, Start) or cause.redelivered:
+            return self._start(workflow_id)
+        actor = self._new_actor(WorkflowActor, workflow_id)
+        engine = self.engine
+        actor.guessed(Instance(workflow_id, engine.code, history_limit=engine.settings.history_limit))
+        return actor
+
+    def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
+        stand_in = self.standing_in.instead_of(workflow_id)
+        if stand_in is not None:
+            return stand_in
+        actor = self._new_actor(WorkflowActor, workflow_id)
+        self._loading.add(workflow_id)
+        if delay_seconds:
+            self.engine.call_later(delay_seconds, partial(self.engine.load, self.partition, workflow_id))
+        else:
+            self.engine.load(self.partition, workflow_id)
+        return actor
+
+    def _new_actor(self, kind: type[A], workflow_id: str) -> A:
+        engine = self.engine
+        actor = kind(
+            engine.workflow_dispatcher,
+            workflow_id=workflow_id,
+            slot=topology.slot_of(workflow_id),
+            parent=self,
+            watch=engine.watch,
+            now=engine.now,
+            entropy=engine.entropy.draw,
+        )
+        actor._start_actor_loop()
+        actor.last_used = engine.monotonic()
+        self._children[workflow_id] = actor
+        return actor
+
+    def loaded(self, loaded: Loaded) -> None:
+        """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
+        actor = self._children.get(loaded.workflow_id)
+        if actor is None:
+            return
+        if actor.is_loaded:
+            actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
+            return
+        row, code = loaded.instance, self.engine.code
+        found = struck(loaded.strikes, code.fingerprint)
+        reason = found.reason
+        history_limit = self.engine.settings.history_limit
+        if row is None:
+            instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
+        else:
+            instance = instance_of(row, code, history_limit=history_limit)
+            instance.still_sent(self.engine.has_in_flight)
+            if reason is not None and row.status.closed:
+                instance.quarantine(reason)  # to bring its code back for a query killed hosts
+                actor.is_quarantined = True
+            actor.struck = found.of(row.run_id)
+            actor.stored_run_id = row.run_id
+            actor.stored_sequence = row.sequence
+            actor.stored_wake_at = row.wake_at
+        self._loading.discard(loaded.workflow_id)
+        actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
+        self.alarm_clock.note(actor)
+        self.lost_tasks.loaded(actor)
+        is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
+        self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
+        if reason is not None and row is not None and not row.status.closed:
+            actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
+            self.engine.workflow_dispatcher.schedule(actor)
+        self.engine.request_work()
+
+    def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
+        """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
+        actor = self._children.get(workflow_id)
+        if actor is None or not actor.is_loaded:
+            return
+        actor.strikes_found(struck(strikes, self.engine.code.fingerprint))
+        self.engine.request_work()
+
+    def discard(self, actor: WorkflowActor) -> None:
+        """Let it go; what it had not given to a round that is durable is void."""
+        if self._children.get(actor.workflow_id) is actor:
+            del self._children[actor.workflow_id]
+            self._loading.discard(actor.workflow_id)
+            self.standing_in.forget_mail(actor.workflow_id)
+        actor.stop_now()
+
+    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None:
+        """It cannot be run: a stand-in takes its mail."""
+        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        others = [] if entry is None else [cause for cause in entry.causes if cause not in causes]
+        self.standing_in.halt(actor, [*others, *causes], reason)
+
+    def restart(
+        self,
+        actor: WorkflowActor,
+        causes: Sequence[Cause],
+        *,
+        delay_seconds: float = 0.0,
+        one_by_one: bool = False,
+    ) -> WorkflowActor:
+        """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
+        that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
+        waiting = actor.unhandled()
+        entry = self.engine.round.entries.get(actor.workflow_id)
+        if entry is not None and entry.actor is actor:
+            # Written by who is gone, it would move the instance's row past its journal.
+            del self.engine.round.entries[actor.workflow_id]
+            causes = [*causes, *(cause for cause in entry.causes if cause not in causes)]
+        self.discard(actor)
+        successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
+        successor.one_by_one = one_by_one
+        for cause in self.anew((*causes, *waiting)):
+            successor.post(cause)
+        return successor
+
+    def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
+        """Have these handled anew, before the mail that waits."""
+        actor = self.child(workflow_id)
+        for cause in reversed(self.anew(causes)):
+            actor.actor_inbox.put_back(cause)
+        self.engine.workflow_dispatcher.schedule(actor)
+        self.engine.request_work()
+
+    def anew(self, causes: Sequence[Cause]) -> list[Cause]:
+        """Those that are still there to be handled, from the start: no confirm of something sent for them
+        before counts any more, or they would be removed too early."""
+        again = [cause for cause in causes if cause.held and not cause.is_void]
+        self.engine.disown(again)
+        for cause in again:
+            cause.retry()
+        return again
+
+    def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
+        """A defect, met while the actor was handling `cause`."""
+        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        others = [] if entry is None else [other for other in entry.causes if other is not cause]
+        self._crashes.met(actor, others, [] if cause is None else [cause], error)
+
+    def not_let_out(self, entry: Entry, error: BaseException) -> None:
+        """A defect, met while what the entry has led to was to be sent. All of it is durable."""
+        self._crashes.met(entry.actor, [], entry.causes, error)
+
+    # --- what workflow actors ask (see actors.workflow_actor.actor.Parent) ----------------------------------
+
+    def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
+        self._children.move_to_end(actor.workflow_id)
+        actor.last_used = self.engine.monotonic()
+        round_ = self.engine.round
+        round_.add(actor, self.fence, cause, activations)
+        command = cause.command
+        if isinstance(command, WakeUp):
+            round_.entry(actor, self.partition).resend_due = True
+        elif isinstance(command, AttemptHeartbeat):
+            self._heartbeats.heard(actor)
+        for activation in activations:
+            for probe in activation.probes:
+                self.engine.probe(self.partition, actor.workflow_id, probe)
+
+    def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
+        self._children.move_to_end(actor.workflow_id)
+        self.engine.round.add_again(actor, self.partition, cause, answers)
+
+    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
+        self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
+
+    def read_mail(self, actor: WorkflowActor, after: int) -> None:
+        self.engine.read_mail(self.partition, actor.workflow_id, after)
+
+    def read_seen(self, actor: WorkflowActor) -> None:
+        self.engine.load(self.partition, actor.workflow_id)
+
+    def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
+        self.engine.look_up_strikes(self.partition, actor.workflow_id, run_id)
+
+    def clear_strikes(self, run_id: str) -> None:
+        self.engine.clear_strikes(run_id)
+
+    def rebuild_later(self, actor: WorkflowActor) -> None:
+        self.engine.rebuild(actor)
+
+    def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
+        self.engine.other_run(actor.workflow_id, cause)
+
+    def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
+        self._outcomes.ask(actor, cause, request)
+
+    # --- after a commit ------------------------------------------------------------------------------------
+
+    def committed(self, entry: Entry) -> None:
+        """The entry's writes are durable and its effects are on their way."""
+        actor = entry.actor
+        if entry.writes_instance:
+            instance = actor.instance
+            actor.stored_run_id = instance.run_id
+            actor.stored_sequence = instance.sequence
+            actor.stored_wake_at = instance.wake_at
+        if actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING:
+            actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
+        actor.round_over()
+        self._outcomes.tell(entry)
+        self.standing_in.committed(actor)
+        if self._children.get(actor.workflow_id) is not actor:
+            return
+        if actor.is_quarantined and not actor.actor_inbox:
+            self._retire(actor)  # it is suspended; what is to come may see the real code again
+            return
+        self.alarm_clock.note(actor)
+        self._settle_or_retire(actor)
+
+    def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
+        actor = self._children.get(workflow_id)
+        if actor is None or not actor.is_loaded:
+            return
+        actor.instance.confirm(run_id, effect_id)
+        self._settle_or_retire(actor)
+
+    def _settle_or_retire(self, actor: WorkflowActor) -> None:
+        instance = actor.instance
+        if instance.is_under_way:
+            actor.settling = False
+            return
+        if instance.needs_settle:
+            if not actor.settling:
+                actor.settling = True
+                actor.post(Cause(Settle(), name="settle"))
+                self.engine.request_work()
+            return
+        actor.settling = False
+        if not actor.actor_inbox and instance.is_over:
+            self._retire(actor)
+
+    def tell(self, workflow_id: str, cause: Cause) -> None:
+        self.child(workflow_id).post(cause)
+        self.engine.request_work()
+
+    # --- the channel -----------------------------------------------------------------------------------------
+
+    def channel_opened(self, channel: Channel, nonce: str) -> None:
+        """Consuming has begun (again): timers wait until the marker is back."""
+        self.channel = channel
+        self._marker_is_back = False
+        self.alarm_clock.stop()
+        self._intake.nonce = nonce
+
+    def channel_lost(self) -> None:
+        """What was delivered and not acknowledged will come again; instances stay as they are, but for guesses
+        whose start has gone with the channel."""
+        for actor in [a for a in self._children.values() if a.is_guess]:
+            if not self.engine.is_writing(actor.workflow_id):
+                self.discard(actor)
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
+        self.alarm_clock.stop()
+
+    def go_live(self) -> None:
+        """What was queued before us has been seen: an approval that was already there beats its deadline."""
+        self._marker_is_back = True
+        if not self.is_draining:
+            self.alarm_clock.start()
+
+    # --- passivation -----------------------------------------------------------------------------------------
+
+    @property
+    def hot(self) -> int:
+        """Workflows in memory."""
+        return len(self._children)
+
+    def sweep(self, share: int) -> None:
+        """Put idle instances away; beyond `share` at once."""
+        self._outcomes.waiters.forget_overdue(self.engine.monotonic())
+        self._heartbeats.sweep()
+        surplus = self.hot - share
+        children = self._children.values()
+        for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
+            self._retire(actor)
+
+    def _retire(self, actor: WorkflowActor) -> None:
+        if self.engine.is_writing(actor.workflow_id):
+            return  # what it gave to a round is let out only while it is there
+        self._crashes.forget(actor.workflow_id)
+        self.discard(actor)
+        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
+
+    # --- the end ---------------------------------------------------------------------------------------------
+
+    def begin_draining(self) -> list[tuple[str, Waiter]]:
+        """Nothing is begun any more, by message or by timer; those who wait are to ask the next owner."""
+        self._heartbeats.keep_all()
+        self.is_draining = True
+        self.alarm_clock.stop()
+        return self._outcomes.waiters.take_all()
+
+    @property
+    def is_drained(self) -> bool:
+        """All that was begun is acknowledged."""
+        if self.actor_inbox or not self._heartbeats.is_done:
+            return False
+        return self.channel is None or self.channel.window.open == 0
+
+    def on_stop(self) -> None:
+        self.channel_lost()
+        for actor in list(self._children.values()):
+            self.discard(actor)

@@ -1,0 +1,26 @@
+"""An instance from what the store has of it."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.instance import CorruptStateError, Instance
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.persistence.port import LoadedInstance
+
+
+def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Instance:
+    """Raises CorruptStateError, which names the row."""
+    snapshot = row.snapshot
+    instance = Instance.load(
+        row.workflow_id,
+        code,
+        snapshot=None
+        if snapshot is None
+        else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
+        journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
+        run_id=row.run_id,
+        history_limit=history_limit,
+    )
+    if instance.sequence != row.sequence:
+        reason = f"instances has sequence {row.sequence}, snapshot and journal end at {instance.sequence}"
+        raise CorruptStateError(row.run_id, row.sequence, reason)
+    return instance

@@ -1,0 +1,6 @@
+"""What is asked beside the path of a command.
+
+- `control`         the control queue, and tasks that no worker survived
+- `other_runs`      requests about a run that is not its workflow's current one
+- `stored_answers`  what rows alone can answer
+"""

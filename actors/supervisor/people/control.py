@@ -1,0 +1,258 @@
+"""What every host answers beside its partitions: the control queue, and tasks that no worker survived.
+
+Requests that need a workflow's state (describe, query) are forwarded to its partition, so that they see what
+their sender has sent before. The others need only the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+
+from msgspec import structs
+
+from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.connection.services import Acknowledger
+from dalsegno.actors.supervisor.database.store_threads import StoreThreads
+from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
+from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.people import stored_answers
+from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller, WakeUp
+from dalsegno.actors.workflow_actor.stored.history import event_types, events_for_people
+from dalsegno.broker import topology
+from dalsegno.broker.port import Delivery
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
+from dalsegno.broker.protocol.ids import derived_message_id
+from dalsegno.errors import CommandRejectedError, InvalidMessageError
+from dalsegno.failure import Failure
+from dalsegno.persistence.port import Cluster, Membership
+
+log = get_logger()
+
+VERSION = version("dalsegno")
+
+
+class ServiceOrigin:
+    """A cause that is a delivery of a queue beside the partitions'."""
+
+    __slots__ = ("_consumer", "_tag")
+
+    def __init__(self, consumer: Acknowledger, tag: int) -> None:
+        self._consumer = consumer
+        self._tag = tag
+
+    @property
+    def is_void(self) -> bool:
+        return not self._consumer.is_open
+
+    def remove(self) -> None:
+        self._consumer.acknowledge(self._tag)
+
+
+class Control:
+    """Serves `dalsegno.control` and `dalsegno.tasks.dead`."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        store: StoreThreads,
+        membership: Membership,
+        host_id: Callable[[], str],
+    ) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._membership = membership
+        self._host_id = host_id
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- the control queue ----------------------------------------------------------------------------------
+
+    def on_request(self, delivery: Delivery, consumer: Acknowledger) -> None:
+        cause = Cause(WakeUp(), name="control", origin=ServiceOrigin(consumer, delivery.tag))
+        message = delivery.message
+        try:
+            body = decode(message)
+        except InvalidMessageError as error:
+            code: wire.ErrorCode = "unsupported" if isinstance(error, UnsupportedMessageError) else "invalid"
+            self._reject(delivery, cause, code, error.reason)
+            return
+        except MemoryError:
+            raise
+        except Exception:
+            # A defect of ours. Its sender asks again.
+            log.exception("message_unreadable", queue=topology.CONTROL_QUEUE, type=message.type)
+            cause.done()
+            return
+        if isinstance(body, wire.DescribeWorkflow | wire.QueryWorkflow):
+            address = Address(topology.COMMANDS_EXCHANGE, topology.routing_key_of(body.workflow_id))
+            key = f"control/{id(delivery)}"
+            self._outbox.send([Shipment(message, address, causes=[cause], foreign=True, key=key)])
+            cause.done()
+            return
+        caller = translate.caller_of(message)
+        if caller is None:
+            self._reject(delivery, cause, "invalid", "a control request needs reply_to and a message ID")
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(body, caller, delivery, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _reject(self, delivery: Delivery, cause: Cause, code: wire.ErrorCode, reason: str) -> None:
+        log.warning("control_request_rejected", reason=reason, type=delivery.message.type)
+        shipments = [
+            Shipment(dead_letter(delivery, reason), Address(topology.DEAD_EXCHANGE, "invalid"), causes=[cause])
+        ]
+        caller = translate.caller_of(delivery.message)
+        if caller is not None:
+            reply = wire.ControlReply(error=wire.ReplyError(code=code, message=reason))
+            shipments.append(self._reply(reply, caller, cause))
+        self._outbox.send(shipments)
+        cause.done()
+
+    def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
+        message_id = translate.answer_message_id(caller, None, "control")
+        try:
+            message = translate.reply_message(reply, caller, message_id)
+        except MessageTooLargeError as error:
+            failed = wire.ControlReply(error=wire.ReplyError(code="too_large", message=str(error)))
+            message = translate.reply_message(failed, caller, message_id)
+        except InvalidMessageError as error:
+            failed = wire.ControlReply(error=wire.ReplyError(code="rejected", message=error.reason))
+            message = translate.reply_message(failed, caller, message_id)
+        return Shipment(message, Address("", caller.reply_to), causes=[cause])
+
+    async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
+        try:
+            reply = await self._fitting(body, caller)
+        except CommandRejectedError as error:
+            reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
+            # Its sender asks again.
+            log.warning("control_request_failed", type=delivery.message.type, reason=repr(error))
+            cause.done()
+            return
+        self._outbox.send([self._reply(reply, caller, cause)])
+        cause.done()
+
+    async def _fitting(self, body: wire.WireMessage, caller: Caller) -> wire.ControlReply:
+        """Of a list as much as a message can carry; who asks goes on behind that."""
+        reply = await self._look_up(body)
+        while isinstance(body, wire.ListWorkflows | wire.GetHistory) and not _fits(reply, caller):
+            if body.limit == 1:
+                return await self._look_up(body, briefly=True)
+            body = structs.replace(body, limit=body.limit // 2)
+            reply = await self._look_up(body)
+        return reply
+
+    async def _look_up(self, body: wire.WireMessage, *, briefly: bool = False) -> wire.ControlReply:
+        host_id = self._host_id()
+        match body:
+            case wire.Ping():
+                return wire.ControlReply(version=VERSION, host_id=host_id)
+            case wire.ListHosts():
+                return stored_answers.hosts_of(await self._cluster())
+            case wire.ListPartitions():
+                return stored_answers.partitions_of(await self._cluster())
+            case wire.ListWorkflows():
+                return await self._store.fetch(lambda reader: stored_answers.runs_page(reader, body))
+            case wire.GetHistory():
+                shown = event_types if briefly else events_for_people
+                return await self._store.fetch(lambda reader: stored_answers.history_page(reader, body, shown))
+            case _:
+                raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
+
+    async def _cluster(self) -> Cluster:
+        return await self._store.fetch(lambda _: self._membership.cluster())
+
+    # --- dead tasks ---------------------------------------------------------------------------------------
+
+    def on_dead_task(self, delivery: Delivery, consumer: Acknowledger) -> None:
+        """A task that came back more often than the broker hands one out: its workflow decides whether the
+        attempt has failed (workers that died), or not (a network that flapped).
+
+        An early one has not: it was never granted, or it would be acknowledged. Workers that find no host to
+        ask keep one for as long as the broker lets them (30 minutes), again and again. It is sent once more,
+        which is safe whatever has become of its attempt since: who gets it asks first.
+        """
+        cause = Cause(WakeUp(), name="dead task", origin=ServiceOrigin(consumer, delivery.tag))
+        try:
+            task = decode(delivery.message)
+        except InvalidMessageError as error:
+            self._reject(delivery, cause, "invalid", error.reason)
+            return
+        except MemoryError:
+            raise
+        except Exception:
+            # A defect of ours, and perhaps the only trace of the task.
+            log.exception("message_unreadable", queue=topology.DEAD_TASKS_QUEUE, type=delivery.message.type)
+            put_back = partial(self._put_back, delivery, cause)
+            asyncio.get_running_loop().call_later(PUT_BACK_SECONDS, put_back)
+            return
+        if not isinstance(task, wire.ActivityTask):
+            self._reject(delivery, cause, "invalid", f"a {task.TYPE!r} is no task")
+            return
+        if task.acknowledge == "early":
+            log.warning("task_sent_again", workflow_id=task.workflow_id, activity_id=task.activity_id)
+            queue = task.task_queue
+            # Without the headers of its deaths.
+            fresh = structs.replace(delivery.message, message_id=_derived_id(task, "again"), headers={})
+            address = Address("", topology.task_queue(queue), queue)
+            self._outbox.send([Shipment(fresh, address, causes=[cause])])
+            cause.done()
+            return
+        failure = Failure(
+            kind="worker_lost",
+            type="WorkerLost",
+            message=f"no worker survived the task: it came back more than {topology.TASK_DELIVERY_LIMIT} times",
+        )
+        # Each time that it is sent again it has another ID, and so has the word of its being given up.
+        word_id = _derived_id(task, "lost", delivery.message.message_id or "")
+        failed = wire.ActivityFailed(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+            failure=failure,
+            returned=word_id,
+        )
+        message = encode(failed, message_id=word_id)
+        address = Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(task.workflow_id))
+        self._outbox.send([Shipment(message, address, causes=[cause])])
+        cause.done()
+
+    def _put_back(self, delivery: Delivery, cause: Cause) -> None:
+        if not cause.is_void:
+            address = Address("", topology.DEAD_TASKS_QUEUE)
+            key = f"dead task/{id(delivery)}"
+            self._outbox.send([Shipment(delivery.message, address, causes=[cause], foreign=True, key=key)])
+            cause.done()
+
+
+def _derived_id(task: wire.ActivityTask, *what: str) -> str:
+    return derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), *what)
+
+
+def _fits(reply: wire.ControlReply, caller: Caller) -> bool:
+    """Whether its reader can read it: values of workflows stand in it, which count against its limits."""
+    try:
+        decode(translate.reply_message(reply, caller, "fits"))
+    except (MessageTooLargeError, InvalidMessageError):
+        return False
+    return True
+
+
+def _code(error: CommandRejectedError) -> wire.ErrorCode:
+    code: wire.ErrorCode = error.code  # type: ignore[assignment]  # each class's code is of the closed list
+    return code

@@ -1,0 +1,172 @@
+"""Requests about a run that is not its workflow's current one: read from the database, answered, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol, TypeVar
+
+from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.failing.strikes import struck
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.persistence.port import LoadedInstance, Reader
+
+log = get_logger()
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """What is used of StoreThreads here."""
+
+    async def fetch(self, query: Callable[[Reader], T]) -> T: ...
+
+
+class OtherRuns:
+    """Such runs are closed: nothing about them can change, so reading them needs no lease. `strikes` reads
+    those of runs, on the thread that `store` reads on.
+
+    Whatever goes wrong here, the cause is done: it would hold up its partition for ever.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: Store,
+        code: Code,
+        history_limit: int,
+        *,
+        watch: Watch,
+        strikes: Callable[[Sequence[str]], Mapping[tuple[str, str], int]],
+    ) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._code = code
+        self._history_limit = history_limit
+        self._watch = watch
+        self._strikes = strikes
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, workflow_id: str, cause: Cause) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(workflow_id, cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, workflow_id: str, cause: Cause) -> None:
+        command = cause.command
+        assert isinstance(command, AwaitOutcome | Describe | Query)
+        caller, run_id = command.caller, command.run_id
+        if caller is None or run_id is None:
+            cause.done()
+            return
+        try:
+            row, strikes = await self._store.fetch(partial(self._read, run_id))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see the class; its sender asks again
+            log.warning("other_run_not_read", run_id=run_id, reason=repr(error))
+            cause.done()
+            return
+        if row is None or row.workflow_id != workflow_id:
+            text = f"workflow {workflow_id!r} has no run {run_id!r}"
+            self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
+            return
+        found = struck(strikes, self._code.fingerprint).of(run_id)
+        if isinstance(command, Query) and found.reason is not None:
+            self._send(_refusal(caller, workflow_id, "rejected", found.reason), caller, cause)
+        else:
+            # User code must not run inside a task of this loop.
+            asyncio.get_running_loop().call_soon(self._run, row, cause, caller, found)
+
+    def _read(self, run_id: str, reader: Reader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
+        strikes = [(name, count) for (_, name), count in self._strikes([run_id]).items()]
+        return reader.load_run(run_id), strikes
+
+    def _run(self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck = NOBODY) -> None:
+        """`found`: what has killed hosts in that run."""
+        try:
+            effect = self._effect(row, cause, caller, found)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Old rows, other code: whatever it is, it answers this one question, and harms nothing else.
+            log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)
+            effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
+        self._send(effect, caller, cause)
+
+    def _effect(
+        self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck
+    ) -> AnswerEffect | ResultEffect:
+        instance = instance_of(row, self._code, history_limit=self._history_limit)
+        command = cause.command
+        if isinstance(command, AwaitOutcome):
+            outcome = instance.outcome()
+            if outcome is None:  # the start that takes its place is being committed
+                return _refusal(
+                    caller, row.workflow_id, "moved", f"run {row.run_id} is about to end: ask again"
+                )
+            status, result, failure = outcome
+            return ResultEffect(
+                caller=caller,
+                workflow_id=row.workflow_id,
+                run_id=row.run_id,
+                status=status,
+                result=result,
+                failure=failure,
+            )
+        state = instance.state
+        assert state is not None
+        why = found.refusal(command, instance) if isinstance(command, Query) else None
+        if why is None and isinstance(command, Query) and instance.must_rebuild_for(command):
+            with self._marked(row.run_id, replay_mark_of(cause, instance)):
+                for _ in instance.rebuild():
+                    continue
+            why = found.refusal(command, instance)
+        if why is not None:
+            effect: Effect = _refusal(caller, row.workflow_id, *why)
+        else:
+            with self._marked(row.run_id, mark_of(cause, instance)):
+                (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
+            ((_, effect),) = activation.effects
+        with self._marked(row.run_id, LETTING_GO):
+            instance.discard_program()
+        assert isinstance(effect, AnswerEffect)
+        return effect
+
+    @contextmanager
+    def _marked(self, run_id: str, mark: str) -> Iterator[None]:
+        """Strikes are counted by this mark meanwhile."""
+        self._watch.enter(run_id, mark)
+        try:
+            yield
+        finally:
+            self._watch.leave()
+
+    def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
+        kind = f"other run {cause.message_type}"
+        message_id = translate.answer_message_id(caller, cause.message_id, kind)
+        message = translate.answer_message(effect, message_id)
+        self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
+        cause.done()
+
+
+def _refusal(caller: Caller, workflow_id: str, code: str, text: str) -> AnswerEffect:
+    return AnswerEffect(
+        caller=caller,
+        kind="answer",
+        workflow_id=workflow_id,
+        run_id=None,
+        status=None,
+        error=(code, text),
+    )

@@ -1,0 +1,185 @@
+"""What can be answered from rows alone, by a host or by whoever may read the database. Nothing is written, and
+no code of workflows is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.supervisor.wire.translate import to_description
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnreadableError
+from dalsegno.actors.workflow_actor.stored.history import events_for_people
+from dalsegno.broker import topology
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.errors import UnsupportedError, WorkflowNotFoundError
+from dalsegno.persistence.port import Cluster, JournalRow, Reader, RunRow
+from dalsegno.policies import WorkflowStatus
+
+NO_CODE = WorkflowRegistry([])
+
+Shown = Callable[[bytes], list[dict[str, Any]]]
+"""What is shown of the events of one journal row."""
+
+
+def runs_page(reader: Reader, question: wire.ListWorkflows) -> wire.ControlReply:
+    """Raises CommandRejectedError for a cursor that is none."""
+    rows, cursor = reader.runs(
+        statuses=[*question.statuses, *([question.status] if question.status else [])],
+        workflow_types=[
+            *question.workflow_types,
+            *([question.workflow_type] if question.workflow_type is not None else []),
+        ],
+        workflow_id=question.workflow_id,
+        limit=question.limit,
+        before=question.before,
+    )
+    return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+
+
+def history_page(
+    reader: Reader, question: wire.GetHistory, shown: Shown = events_for_people
+) -> wire.ControlReply:
+    """Raises WorkflowNotFoundError."""
+    run = _run(reader, question.workflow_id, question.run_id)
+    rows = reader.history(run.run_id, after=question.after, limit=question.limit)
+    entries = tuple(
+        wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=_events(row, shown))
+        for row in rows
+    )
+    cursor = str(entries[-1].sequence) if len(entries) == question.limit else None
+    return wire.ControlReply(history=entries, cursor=cursor)
+
+
+def hosts_of(cluster: Cluster) -> wire.ControlReply:
+    return wire.ControlReply(
+        hosts=tuple(
+            wire.HostInfo(
+                host_id=host.host_id,
+                expires_at=host.expires_at,
+                version=host.version,
+                partitions=tuple(lease.partition for lease in cluster.leases if lease.owner == host.host_id),
+            )
+            for host in cluster.hosts
+        )
+    )
+
+
+def partitions_of(cluster: Cluster) -> wire.ControlReply:
+    return wire.ControlReply(
+        partitions=tuple(
+            wire.PartitionInfo(partition=lease.partition, owner=lease.owner, epoch=lease.epoch)
+            for lease in cluster.leases
+        )
+    )
+
+
+def control_answer(reader: Reader, question: wire.WireMessage) -> wire.ControlReply:
+    """To those of the control queue's questions that are about rows. CommandRejectedError for others."""
+    match question:
+        case wire.ListWorkflows():
+            return runs_page(reader, question)
+        case wire.GetHistory():
+            return history_page(reader, question)
+        case wire.ListHosts():
+            return hosts_of(reader.cluster())
+        case wire.ListPartitions():
+            return partitions_of(reader.cluster())
+        case _:
+            raise UnsupportedError(f"Only a host can answer {question.TYPE!r}.")
+
+
+def description(reader: Reader, workflow_id: str, run_id: str | None) -> wire.Description:
+    """As far as rows tell: not what code waits for beside activities and timers, and of heartbeats what was
+    kept. Raises WorkflowNotFoundError."""
+    run = _run(reader, workflow_id, run_id)
+    told = _described(reader, run)
+    cluster = reader.cluster()
+    if not cluster.leases:
+        return told
+    partition = topology.slot_of(workflow_id) % len(cluster.leases)
+    owners = {lease.owner for lease in cluster.leases if lease.partition == partition}
+    host = next((host.host_id for host in cluster.hosts if host.host_id in owners), None)
+    return replace(told, partition=partition, host_id=host)
+
+
+def outcome(reader: Reader, workflow_id: str, run_id: str | None) -> wire.Reply | None:
+    """How the run ended; None while it is open. Raises WorkflowNotFoundError, and CorruptStateError."""
+    run = _run(reader, workflow_id, run_id)
+    if not run.status.closed:
+        return None
+    ended = _instance(reader, run).outcome()
+    if ended is None:
+        return None
+    status, result, failure = ended
+    return wire.Reply(
+        kind="result",
+        workflow_id=workflow_id,
+        run_id=run.run_id,
+        status=status,
+        reason=run.reason,
+        result=result,
+        failure=failure,
+    )
+
+
+def _events(row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:
+    """One row that cannot be read does not hide all others."""
+    try:
+        return tuple(shown(row.events))
+    except UnreadableError as error:
+        return ({"type": "Unreadable", "reason": str(error)},)
+
+
+def _run(reader: Reader, workflow_id: str, run_id: str | None) -> RunRow:
+    run = reader.run(workflow_id, run_id)
+    if run is None and run_id is None:
+        raise WorkflowNotFoundError(f"no workflow has the ID {workflow_id!r}")
+    if run is None:
+        raise WorkflowNotFoundError(f"workflow {workflow_id!r} has no run {run_id!r}")
+    return run
+
+
+def _instance(reader: Reader, run: RunRow) -> Instance:
+    row = reader.load_run(run.run_id)
+    if row is None:
+        raise CorruptStateError(run.run_id, 0, "no instance names its workflow")
+    return instance_of(row, NO_CODE, history_limit=0)
+
+
+def _described(reader: Reader, run: RunRow) -> wire.Description:
+    try:
+        told = to_description(_instance(reader, run).describe())
+    except CorruptStateError as error:
+        return wire.Description(
+            workflow_id=run.workflow_id,
+            run_id=run.run_id,
+            workflow_type=run.workflow_type,
+            task_queue=run.task_queue,
+            status=run.status,
+            sequence=error.sequence,
+            started_at=run.started_at,
+            closed_at=run.closed_at,
+            suspended_reason=run.reason or str(error),
+        )
+    if run.status is WorkflowStatus.SUSPENDED and told.suspended_reason is None:
+        # It could not be run when a host tried.
+        return replace(told, status=run.status, suspended_reason=run.reason)
+    return told
+
+
+def _summary(row: RunRow) -> wire.WorkflowSummary:
+    return wire.WorkflowSummary(
+        workflow_id=row.workflow_id,
+        run_id=row.run_id,
+        workflow_type=row.workflow_type,
+        task_queue=row.task_queue,
+        status=row.status,
+        started_at=row.started_at,
+        closed_at=row.closed_at,
+        reason=row.reason,
+    )

@@ -1,0 +1,237 @@
+"""A round: all activations that are committed together, from the first to the effects that may then leave."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+
+from msgspec import Struct, field
+
+from dalsegno.actors.supervisor.round import activation_rows
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.instance import Activation, SnapshotDue
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
+from dalsegno.actors.workflow_actor.shown.visible import shown_reason
+from dalsegno.persistence.port import (
+    Aside,
+    Fence,
+    Halt,
+    InstanceWrite,
+    JournalRow,
+    MailRow,
+    Round,
+    RunChanged,
+    RunOpened,
+    SeenRow,
+    SnapshotRow,
+)
+
+
+class Leaving(Struct, frozen=True):
+    """An effect that leaves once the round is durable."""
+
+    cause: Cause
+    run_id: str
+    effect_id: EffectID | None
+    effect: Effect
+
+
+class Entry(Struct, eq=False):
+    """What one workflow ID adds to the round."""
+
+    actor: WorkflowActor
+    partition: int
+    expected_run_id: str | None
+    expected_sequence: int
+    causes: list[Cause] = field(default_factory=list)
+    leaving: list[Leaving] = field(default_factory=list)
+    again: list[Cause] = field(default_factory=list)
+    resend_due: bool = False
+    journal: list[JournalRow] = field(default_factory=list)
+    snapshot: SnapshotRow | None = None
+    opened: list[RunOpened] = field(default_factory=list)
+    changed: list[RunChanged] = field(default_factory=list)
+    seen: list[SeenRow] = field(default_factory=list)
+    is_news: bool = False
+    """What `opened` and `changed` say is more than what was said before, in other words."""
+    move_wake_up: bool = False
+    forced: bool = False
+    halt: Halt | None = None
+    mail: list[MailRow] = field(default_factory=list)
+
+    @property
+    def writes_instance(self) -> bool:
+        return bool(self.journal) or self.move_wake_up or self.forced
+
+    def shows_status(self) -> None:
+        """The rows that people see say something else than the state: they are written anew."""
+        state = self.actor.instance.state
+        assert state is not None
+        self.move_wake_up = True
+        self.is_news = True
+        self.changed.append(
+            RunChanged(run_id=state.info.run_id, status=state.status, reason=shown_reason(state))
+        )
+
+    def seals(self, due: SnapshotDue) -> None:
+        """The state is written whatever is there."""
+        self.forced = True
+        self.halt = None
+        self.snapshot = activation_rows.snapshot(due)
+
+
+class RoundBuilder:
+    """Collects one round. `number` goes up by one per round of this process; it is for the journal's reader."""
+
+    def __init__(self, number: int, host_id: str) -> None:
+        self.number = number
+        self.host_id = host_id
+        self.entries: dict[str, Entry] = {}
+        self.worked_off: list[tuple[int, str, int]] = []
+        """Mail: partition, workflow ID, number."""
+        self.activations = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.entries) or bool(self.worked_off)
+
+    def entry(self, actor: WorkflowActor, partition: int) -> Entry:
+        entry = self.entries.get(actor.workflow_id)
+        if entry is None:
+            entry = Entry(actor, partition, actor.stored_run_id, actor.stored_sequence)
+            self.entries[actor.workflow_id] = entry
+            actor.in_round = True
+        return entry
+
+    def add(
+        self,
+        actor: WorkflowActor,
+        fence: Fence,
+        cause: Cause,
+        activations: Iterable[Activation],
+    ) -> None:
+        entry = self.entry(actor, fence.partition)
+        entry.causes.append(cause)
+        answer = ""
+        time = 0
+        for activation in activations:
+            self.activations += 1
+            time = activation.time
+            run_id = activation.run_id or ""
+            if activation.recorded:
+                entry.journal.append(
+                    JournalRow(
+                        run_id=run_id,
+                        sequence=activation.sequence,
+                        round=self.number,
+                        cause=cause.name,
+                        partition=fence.partition,
+                        epoch=fence.epoch,
+                        host=self.host_id,
+                        time=activation.time,
+                        events=activation.events,
+                    )
+                )
+            self._visibility(entry, activation)
+            for effect_id, effect in activation.effects:
+                entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
+                if isinstance(effect, AnswerEffect) and effect.error is not None:
+                    answer = effect.error[0]
+        if cause.recognisable and not actor.has_seen(cause):
+            assert cause.message_id is not None
+            actor.remember_seen(cause, answer)
+            entry.seen.append(
+                SeenRow(
+                    workflow_id=actor.workflow_id,
+                    message_id=cause.message_id,
+                    type=cause.message_type,
+                    time=time,
+                    answer=answer,
+                )
+            )
+
+    def add_again(self, actor: WorkflowActor, partition: int, cause: Cause, answers: Sequence[Effect]) -> None:
+        """A cause that was handled before: it waits for all that is outstanding, and is answered again."""
+        entry = self.entry(actor, partition)
+        entry.causes.append(cause)
+        entry.again.append(cause)
+        entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
+
+    def add_effect(self, actor: WorkflowActor, partition: int, cause: Cause, effect: Effect) -> None:
+        """An answer that needs no activation, but must not show what this round has not written yet."""
+        entry = self.entry(actor, partition)
+        entry.causes.append(cause)
+        entry.leaving.append(Leaving(cause, "", None, effect))
+
+    def _visibility(self, entry: Entry, activation: Activation) -> None:
+        if activation.started is not None:
+            entry.opened.append(activation_rows.opened(activation.started))
+        if (change := activation.changed) is not None:
+            entry.is_news |= change.is_news
+            entry.changed.append(activation_rows.changed(change))
+        if activation.snapshot is not None:
+            entry.snapshot = activation_rows.snapshot(activation.snapshot)
+
+    def build(self, epochs: dict[int, int]) -> Round | None:
+        """The transaction; None when nothing is to be written (queries only)."""
+        instances: list[InstanceWrite] = []
+        seen: list[tuple[int, int, SeenRow]] = []
+        partitions: set[int] = set()
+        for entry in self.entries.values():
+            if entry.writes_instance:
+                instances.append(_instance_write(entry))
+                partitions.add(entry.partition)
+            elif entry.seen:
+                seen.extend((entry.partition, entry.actor.slot, row) for row in entry.seen)
+                partitions.add(entry.partition)
+        asides = self._asides(epochs)
+        partitions.update(aside.partition for aside in asides)
+        if not partitions:
+            return None
+        return Round(
+            host_id=self.host_id,
+            fences=tuple(Fence(partition, epochs[partition]) for partition in sorted(partitions)),
+            instances=tuple(instances),
+            seen=tuple(seen),
+            asides=asides,
+        )
+
+    def _asides(self, owned: Container[int]) -> tuple[Aside, ...]:
+        by_partition: dict[int, list[Entry]] = {}
+        for entry in self.entries.values():
+            if entry.halt is not None or entry.mail:
+                by_partition.setdefault(entry.partition, []).append(entry)
+        for partition, _, _ in self.worked_off:
+            if partition in owned:
+                by_partition.setdefault(partition, [])
+        return tuple(
+            Aside(
+                partition=partition,
+                halts=tuple(entry.halt for entry in entries if entry.halt is not None),
+                mail=tuple(row for entry in entries for row in entry.mail),
+                worked_off=tuple((row[1], row[2]) for row in self.worked_off if row[0] == partition),
+            )
+            for partition, entries in by_partition.items()
+        )
+
+
+def _instance_write(entry: Entry) -> InstanceWrite:
+    instance = entry.actor.instance
+    state = instance.state
+    assert state is not None
+    return InstanceWrite(
+        workflow_id=entry.actor.workflow_id,
+        slot=entry.actor.slot,
+        partition=entry.partition,
+        expected_run_id=entry.expected_run_id,
+        expected_sequence=entry.expected_sequence,
+        run_id=state.info.run_id,
+        sequence=state.sequence,
+        status=state.status,
+        wake_at=instance.wake_at,
+        journal=tuple(entry.journal),
+        snapshot=entry.snapshot,
+        opened=tuple(entry.opened),
+        changed=tuple(entry.changed),
+        seen=tuple(entry.seen),
+        forced=entry.forced,
+    )

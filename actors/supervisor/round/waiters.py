@@ -1,0 +1,148 @@
+"""Who waits for runs to end, in memory only: callers ask again every 20 seconds, and at once when told that
+the partition moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.round.suspensions import interim_answer, say
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+
+WAIT_SECONDS = 60.0
+"""After this a waiter is forgotten: its caller has asked again by then, or is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    caller: Caller
+    message_id: str
+    run_id: str | None
+    until: float
+
+
+class Waiters:
+    """By workflow ID."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: dict[str, list[Waiter]] = {}
+
+    def add(self, workflow_id: str, waiter: Waiter) -> None:
+        """The same caller asking again replaces its older question."""
+        others = [w for w in self._waiters.get(workflow_id, ()) if w.caller != waiter.caller]
+        self._waiters[workflow_id] = [*others, waiter]
+
+    @property
+    def any(self) -> bool:
+        return bool(self._waiters)
+
+    def of(self, workflow_id: str) -> list[Waiter]:
+        return self._waiters.get(workflow_id, [])
+
+    def take(self, workflow_id: str) -> list[Waiter]:
+        return self._waiters.pop(workflow_id, [])
+
+    def take_all(self) -> list[tuple[str, Waiter]]:
+        everyone = [(workflow_id, w) for workflow_id, group in self._waiters.items() for w in group]
+        self._waiters.clear()
+        return everyone
+
+    def forget_overdue(self, now: float) -> None:
+        for workflow_id, group in list(self._waiters.items()):
+            alive = [waiter for waiter in group if waiter.until > now]
+            if alive:
+                self._waiters[workflow_id] = alive
+            else:
+                del self._waiters[workflow_id]
+
+    def __contains__(self, workflow_id: str) -> bool:
+        return workflow_id in self._waiters
+
+
+class Engine(Protocol):
+    """What is used of the engine here."""
+
+    @property
+    def round(self) -> RoundBuilder: ...
+
+    def monotonic(self) -> float: ...
+
+    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
+
+    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
+
+
+class Outcomes:
+    """Answers those who wait for the outcome of one of a partition's runs."""
+
+    def __init__(self, engine: Engine, partition: int) -> None:
+        self._engine = engine
+        self._partition = partition
+        self.waiters = Waiters()
+
+    def ask(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
+        """Answer now if the run has ended, with the round so that nothing uncommitted is told; else later."""
+        if request.caller is None:
+            cause.done()
+        elif actor.instance.state is None:
+            effect = _not_found(request.caller, actor.workflow_id)
+            self._engine.round.add_effect(actor, self._partition, cause, effect)
+        elif (result := actor.result_effect(request.caller)) is not None:
+            self._engine.round.add_effect(actor, self._partition, cause, result)
+        else:
+            until = self._engine.monotonic() + WAIT_SECONDS
+            waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
+            self.waiters.add(actor.workflow_id, waiter)
+            interim = interim_answer(actor.instance.state, request.caller)
+            if interim is None:
+                cause.done()
+            else:
+                self._engine.round.add_effect(actor, self._partition, cause, interim)
+
+    def tell(self, entry: Entry) -> None:
+        """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
+        actor = entry.actor
+        if (entry.opened or entry.changed) and say(entry):
+            self.tell_suspended(actor)
+        if self.waiters.any:
+            self._maybe_tell(actor)
+
+    def tell_suspended(self, actor: WorkflowActor) -> None:
+        """Its run is: who waits for its result is told."""
+        state = actor.instance.state
+        assert state is not None
+        waiting = [
+            w.caller for w in self.waiters.of(actor.workflow_id) if w.run_id in (None, state.info.run_id)
+        ]
+        for caller in (*state.callers, *waiting):
+            if (interim := interim_answer(state, caller)) is not None:
+                self._engine.answer_waiter(interim, f"{caller.correlation_id} suspended {state.sequence}")
+
+    def _maybe_tell(self, actor: WorkflowActor) -> None:
+        if actor.workflow_id not in self.waiters:
+            return
+        run_id = actor.instance.run_id
+        for waiter in self.waiters.take(actor.workflow_id):
+            if waiter.run_id not in (None, run_id):
+                self._engine.tell_waiter_to_ask_again(actor.workflow_id, waiter)  # another took its place
+            elif (effect := actor.result_effect(waiter.caller)) is not None:
+                self._engine.answer_waiter(effect, waiter.message_id)
+            else:
+                self.waiters.add(actor.workflow_id, waiter)
+
+
+def _not_found(caller: Caller, workflow_id: str) -> AnswerEffect:
+    return AnswerEffect(
+        caller=caller,
+        kind="answer",
+        workflow_id=workflow_id,
+        run_id=None,
+        status=None,
+        error=("not_found", f"no workflow has the ID {workflow_id!r}"),
+    )

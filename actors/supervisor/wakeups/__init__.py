@@ -1,0 +1,5 @@
+"""Wakes instances when their time has come.
+
+- `alarm_clock`  of one partition: looks ahead in the database, wakes what is due
+- `wakeups`      the heap of what is due soon
+"""

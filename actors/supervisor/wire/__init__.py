@@ -1,0 +1,4 @@
+"""Between messages and the core.
+
+- `translate`  messages become commands, effects become messages; pure
+"""

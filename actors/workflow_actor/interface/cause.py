@@ -1,0 +1,99 @@
+"""A cause: the message or wake-up that an activation answers. It is removed only when all that it caused is
+durable and confirmed; until then it will come again."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, WakeUp
+
+
+class AwaitOutcome(Struct, frozen=True, kw_only=True):
+    """Answer when the run has ended. The waiter lives in memory; the caller asks again."""
+
+    run_id: str | None = None
+    caller: Caller | None = None
+
+
+class Origin(Protocol):
+    """Where a cause came from, and how it is removed."""
+
+    @property
+    def is_void(self) -> bool:
+        """It will come again by itself (its channel is gone): this copy is not to be handled any more."""
+
+    def remove(self) -> None:
+        """All that it caused is durable and confirmed."""
+
+
+class Cause:
+    """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`;
+    those of each `message_type` are known apart.
+    `redelivered`: somebody may have been given it before, and have died of it.
+
+    `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
+    its effects.
+    """
+
+    __slots__ = (
+        "command",
+        "failures",
+        "message_id",
+        "message_type",
+        "name",
+        "origin",
+        "pending",
+        "recognisable",
+        "redelivered",
+    )
+
+    def __init__(
+        self,
+        command: Command | AwaitOutcome,
+        *,
+        name: str,
+        origin: Origin | None = None,
+        message_id: str | None = None,
+        message_type: str = "",
+        recognisable: bool = False,
+    ) -> None:
+        self.command = command
+        self.name = name
+        self.origin = origin
+        self.message_id = message_id
+        self.message_type = message_type
+        self.recognisable = recognisable
+        self.redelivered = False
+        self.pending = 1
+        self.failures = 0
+
+    @property
+    def held(self) -> bool:
+        """A message that stays unacknowledged until its effects are confirmed; else a wake-up."""
+        return self.origin is not None
+
+    @property
+    def is_void(self) -> bool:
+        return self.origin is not None and self.origin.is_void
+
+    def done(self) -> None:
+        """One thing less to wait for."""
+        self.pending -= 1
+        if self.pending == 0 and self.origin is not None:
+            self.origin.remove()
+
+    def retry(self) -> None:
+        """It is handled anew from the start, after its actor was thrown away."""
+        self.pending = 1
+
+
+class MoreMail(Cause):
+    """Not mail itself: behind it, more of what the database keeps is to be read."""
+
+    __slots__ = ("after",)
+
+    def __init__(self, after: int) -> None:
+        super().__init__(WakeUp(), name="mail")
+        self.after = after

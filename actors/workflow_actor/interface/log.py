@@ -1,0 +1,59 @@
+"""The log: the inputs of a run since its last sign. Replaying it gives the live program back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.interface.inputs import Input
+
+CHUNK = 256
+
+
+class LogEntry(Struct, frozen=True, array_like=True):
+    """One input, the time at which it was recorded (and is run, however late: replays see the same), and the
+    digests of what user code wanted on it; None until it has been run."""
+
+    time: int
+    input: Input
+    wanted: tuple[str, ...] | None = None
+
+
+class Log(Struct, frozen=True, array_like=True):
+    """Log entries in order, in full chunks and a tail, so that a change copies one chunk and not all."""
+
+    full: tuple[tuple[LogEntry, ...], ...] = ()
+    tail: tuple[LogEntry, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.full) * CHUNK + len(self.tail)
+
+    def __getitem__(self, index: int) -> LogEntry:
+        chunk, place = divmod(index, CHUNK)
+        return self.full[chunk][place] if chunk < len(self.full) else self.tail[place]
+
+    def __iter__(self) -> Iterator[LogEntry]:
+        for chunk in self.full:
+            yield from chunk
+        yield from self.tail
+
+    def append(self, time: int, input_: Input) -> Log:
+        tail = (*self.tail, LogEntry(time, input_))
+        return Log((*self.full, tail), ()) if len(tail) == CHUNK else Log(self.full, tail)
+
+    def ran(self, index: int, wanted: tuple[str, ...]) -> Log:
+        """The entry at `index` has been run."""
+        chunk, place = divmod(index, CHUNK)
+        old = self.full[chunk] if chunk < len(self.full) else self.tail
+        entry = old[place]
+        new = (*old[:place], LogEntry(entry.time, entry.input, wanted), *old[place + 1 :])
+        if chunk == len(self.full):
+            return Log(self.full, new)
+        return Log((*self.full[:chunk], new, *self.full[chunk + 1 :]), self.tail)
+
+    def from_(self, index: int) -> Log:
+        """The log without its first `index` entries."""
+        entries = tuple(self)[index:]
+        cut = len(entries) // CHUNK * CHUNK
+        return Log(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])

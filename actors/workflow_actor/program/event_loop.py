@@ -1,0 +1,391 @@
+"""The event loop that workflow code runs on: asyncio without a world.
+
+It has no sockets, threads or clock. Time is that of the input, `call_later` is a durable timer (an intent), and
+callbacks run first in, first out, until none is left. The same inputs therefore give the same run, but for one
+thing: CPython's asyncio keeps tasks and futures in sets, whose order follows from addresses in memory. So those
+made here hash by a creation counter, which is stored at signs.
+
+The loop is entered from a plain callback of the host's loop (asyncio's or uvloop's) and left before that
+callback returns; it is never run in the ordinary sense.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import sys
+import weakref
+from asyncio import _get_running_loop, _set_running_loop
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, NamedTuple, NoReturn, TypeVarTuple
+
+from dalsegno._call_site import call_site
+from dalsegno._runtime import WorkflowRuntime
+from dalsegno.actors.workflow_actor.interface.intents import CancelTimer, StartTimer
+from dalsegno.actors.workflow_actor.program.as_completed_order import ordered_task
+from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.refusals import Refusal
+from dalsegno.given import number, uncut_microseconds
+from dalsegno.policies import MICROSECONDS_PER_SECOND
+
+Ts = TypeVarTuple("Ts")
+
+FIRE_AT_MAX = 253_402_300_799 * MICROSECONDS_PER_SECOND
+"""The end of the year 9999, in microseconds since 1970: what datetimes can show."""
+
+
+class WorkflowFuture(asyncio.Future[Any]):
+    """`number` is its hash, so that sets of futures have one order."""
+
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class WorkflowTask(asyncio.Task[Any]):
+    """`number` as for WorkflowFuture."""
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        number: int,
+        loop: DeterministicLoop,
+        name: str,
+        context: contextvars.Context | None,
+    ) -> None:
+        self.number = number  # first: asyncio keeps all tasks in a set
+        super().__init__(coro, loop=loop, name=name, context=context)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _GatheringFuture(asyncio.tasks._GatheringFuture):  # type: ignore[name-defined,misc]
+    """What asyncio.gather returns. On our loop it hashes like WorkflowFuture, on others as ever."""
+
+    def __init__(self, children: Any, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(children, loop=loop)
+        self.number = loop.next_number() if isinstance(loop, DeterministicLoop) else object.__hash__(self)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+# gather offers no other place to say which class its future is of. It looks the name up when it is called.
+asyncio.tasks._GatheringFuture = _GatheringFuture  # type: ignore[attr-defined]
+
+
+class _Ready(asyncio.Handle):
+    """asyncio.Handle without its debugging aids: it is made for each callback."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Any, args: Any, loop: DeterministicLoop, context: contextvars.Context | None
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class WorkflowTimer(asyncio.TimerHandle):
+    """A durable timer. `line` is where user code asked for it."""
+
+    __slots__ = ("fire_at", "line", "number", "position")
+
+    number: int
+    position: int
+    fire_at: int
+    line: str
+
+
+class Outside(NamedTuple):
+    """What is put back when the loop is left."""
+
+    loop: asyncio.AbstractEventLoop | None
+    hooks: Any
+    collecting: bool
+
+
+class DeterministicLoop(asyncio.AbstractEventLoop):
+    """`now` is microseconds since 1970. `interrupted`, when set, makes run_ready return after the callback that
+    runs. `refusal`, when set, says that user code may not act."""
+
+    dalsegno_runtime: WorkflowRuntime | Refusal
+
+    def __init__(self, ledger: IntentLedger, context: contextvars.Context, hash_salt: int) -> None:
+        self.now = 0
+        self.interrupted = False
+        self.refusal: Refusal | None = None
+        self.timers: dict[int, WorkflowTimer] = {}
+        self.tasks: dict[int, WorkflowTask] = {}
+        """Those that user code made and that have not ended, held so that none is collected before."""
+        self._ledger = ledger
+        self._context = context
+        self._hash_salt = hash_salt
+        self._ready: deque[asyncio.Handle] = deque()
+        self._unseen: list[BaseException] = []
+        self._failed: list[weakref.ref[WorkflowTask]] = []
+        self._prepared: dict[Any, WorkflowTask] = {}
+
+    # Entered and left by the program
+
+    def enter(self) -> Outside:
+        """Make this the running loop of the thread. Cyclic garbage is not collected meanwhile: finalizers that
+        run at any moment would make the run another one."""
+        outside = Outside(_get_running_loop(), sys.get_asyncgen_hooks(), gc.isenabled())
+        gc.disable()
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize)
+        _set_running_loop(self)
+        return outside
+
+    def leave(self, outside: Outside) -> None:
+        _set_running_loop(outside.loop)
+        sys.set_asyncgen_hooks(*outside.hooks)
+        if outside.collecting:
+            gc.enable()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Let `refusal` answer user code from now on."""
+        self.refusal = self.dalsegno_runtime = refusal
+
+    def allow(self, runtime: WorkflowRuntime) -> None:
+        self.refusal = None
+        self.dalsegno_runtime = runtime
+
+    def require_may_act(self, what: str) -> None:
+        """Raises for code that may only read."""
+        if self.refusal is not None and self.refusal.soon == "refuse":
+            self.refusal.refuse(what)
+
+    def run_ready(self) -> None:
+        """Run callbacks until there are none, or until `interrupted`. What they raise comes out."""
+        ready = self._ready
+        while ready and not self.interrupted:
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            # Tracebacks keep this frame: it must not keep the task that they are about.
+            del handle
+
+    def fire(self, number: int) -> bool:
+        """Let a timer's callback run. False when there is no such timer (any more)."""
+        timer = self.timers.pop(number, None)
+        if timer is None:
+            return False
+        self._ready.append(timer)
+        return True
+
+    def next_number(self) -> int:
+        number = self._ledger.next_hash
+        self._ledger.next_hash = number + 1
+        return self._hash_salt + number
+
+    def engine_task(self, coro: Coroutine[Any, Any, Any], name: str) -> WorkflowTask:
+        """A task of the program's own, which looks after its end by itself."""
+        return WorkflowTask(coro, number=self.next_number(), loop=self, name=name, context=self._context.copy())
+
+    def unseen_errors(self, *, at_end: bool) -> list[BaseException]:
+        """What ended tasks and futures that were let go of without anybody having looked; `at_end`, those also
+        that somebody still could look at."""
+        unseen, self._unseen = self._unseen, []
+        if self._failed:
+            failed = [task for reference in self._failed if (task := reference()) and task._log_traceback]
+            self._failed = [weakref.ref(task) for task in failed]
+            if at_end:
+                unseen += [error for task in failed if (error := task._exception) is not None]
+        return unseen
+
+    def forget(self) -> None:
+        """Let go of everything, so that nothing is kept by a cycle."""
+        self._ready.clear()
+        self.timers.clear()
+        self.tasks.clear()
+        self._failed.clear()
+        self._prepared.clear()
+        self._unseen.clear()
+
+    @property
+    def _dropped(self) -> bool:
+        return self.refusal is not None and self.refusal.soon == "ignore"
+
+    # Used by asyncio
+
+    def time(self) -> float:
+        """Seconds since 1970, at the input that is being worked on."""
+        return self.now / MICROSECONDS_PER_SECOND
+
+    def call_soon(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        handle = _Ready(callback, args, self, context)
+        if self.refusal is None or self.refusal.soon == "run":
+            self._ready.append(handle)
+        elif self.refusal.soon == "refuse":
+            self.refusal.refuse_to_wake()
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        seconds = number("The delay of a timer", delay)
+        if seconds <= 0:
+            return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
+        fire_at = self.now + uncut_microseconds("The delay of a timer", seconds)
+        return self._start_timer(fire_at, callback, args, context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        fire_at = round(number("The time of a timer", when) * MICROSECONDS_PER_SECOND)
+        if fire_at <= self.now:
+            return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
+        return self._start_timer(fire_at, callback, args, context)
+
+    def _start_timer(
+        self, fire_at: int, callback: Any, args: Any, context: contextvars.Context | None
+    ) -> WorkflowTimer:
+        if self.refusal is not None:
+            self.refusal.refuse("A timer")
+        if fire_at > FIRE_AT_MAX:
+            raise ValueError("A timer must fire before the year 10000; to wait without end, wait for an Event.")
+        timer = WorkflowTimer(fire_at / MICROSECONDS_PER_SECOND, callback, args, self, context)
+        timer.number = number = self._ledger.next_timer
+        timer.fire_at = fire_at
+        timer.line = call_site(sys._getframe(2), RUN_READY)
+        self._ledger.next_timer = number + 1
+        timer.position = self._ledger.want(StartTimer(number=number, fire_at=fire_at, line=timer.line))
+        self.timers[number] = timer
+        return timer
+
+    def _timer_handle_cancelled(self, timer: WorkflowTimer) -> None:
+        """asyncio's hook in TimerHandle.cancel, before it is cancelled."""
+        if timer.number not in self.timers:
+            return
+        self.require_may_act("TimerHandle.cancel")
+        del self.timers[timer.number]
+        if self._dropped:
+            return
+        if not self._ledger.take_back(timer.position):
+            self._ledger.want(CancelTimer(number=timer.number, line=call_site(sys._getframe(2), RUN_READY)))
+
+    def create_future(self) -> WorkflowFuture:
+        if self.refusal is not None:
+            self.refusal.refuse("asyncio (waiting for something)")
+        future = WorkflowFuture(loop=self)
+        number = self._ledger.next_hash
+        self._ledger.next_hash = number + 1
+        future.number = self._hash_salt + number
+        return future
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: object = None,
+        context: contextvars.Context | None = None,
+        **refused: Any,
+    ) -> asyncio.Task[Any]:
+        if self.refusal is not None:
+            self._abandon(coro)
+            self.refusal.refuse("asyncio.create_task")
+        if refused:
+            raise TypeError(f"A workflow's tasks cannot be created with {', '.join(refused)}.")
+        ordered = ordered_task(coro, sys._getframe(1), self._prepared, self._new_task)
+        return ordered or self._new_task(coro, name, context)
+
+    def _new_task(
+        self, coro: Any, name: object = None, context: contextvars.Context | None = None
+    ) -> WorkflowTask:
+        number = self.next_number()
+        shown = f"Task-{number - self._hash_salt}" if name is None else str(name)
+        task = WorkflowTask(coro, number=number, loop=self, name=shown, context=context)
+        self.tasks[number] = task
+        task.add_done_callback(self._ended, context=self._context)
+        return task
+
+    def _ended(self, task: WorkflowTask) -> None:
+        self.tasks.pop(task.number, None)
+        # Not `task.exception()`: that would count as somebody having looked at it.
+        if not task.cancelled() and task._exception is not None:
+            self._failed.append(weakref.ref(task))
+
+    @staticmethod
+    def _abandon(coro: Any) -> None:
+        close = getattr(coro, "close", None)
+        if close is not None:
+            close()
+
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """An asynchronous generator was let go of before its end: close it, as asyncio does. Outside a step
+        (garbage collection) it is let go of without a trace."""
+        if self.refusal is None and _get_running_loop() is self:
+            self._new_task(generator.aclose())
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """asyncio's way to report what nobody will look at any more."""
+        error = context.get("exception")
+        if error is not None and not self._dropped:
+            self._unseen.append(error)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return _get_running_loop() is self
+
+    def is_closed(self) -> bool:
+        return False
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def get_exception_handler(self) -> None:
+        return None
+
+
+def new_loop(ledger: IntentLedger, context: contextvars.Context, hash_salt: int) -> DeterministicLoop:
+    # asyncio's interface is abstract to type checkers only; what is missing here refuses (below).
+    return DeterministicLoop(ledger, context, hash_salt)  # type: ignore[abstract]
+
+
+RUN_READY = DeterministicLoop.run_ready.__code__
+
+
+def _refuse_the_rest() -> None:
+    """Everything else of asyncio's interface needs the world, or belongs to whoever runs the loop."""
+    for name in dir(asyncio.AbstractEventLoop):
+        if not name.startswith("_") and name not in vars(DeterministicLoop):
+            setattr(DeterministicLoop, name, _refused(name))
+
+
+def _refused(name: str) -> Callable[..., NoReturn]:
+    def refused(*_args: Any, **_options: Any) -> NoReturn:
+        raise RuntimeError(
+            f"A workflow cannot use asyncio's {name}: its code must give the same each time it runs, so "
+            "threads, sockets, files, processes and signals belong into an activity."
+        )
+
+    return refused
+
+
+_refuse_the_rest()

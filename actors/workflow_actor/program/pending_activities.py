@@ -1,0 +1,324 @@
+"""The activities that user code waits for, from the intent to the result, and what cancelling one means.
+
+A task that waits in `execute_activity` is the only one that knows the future it waits for, so when that future
+is cancelled it is the task that is being cancelled, and it gets asyncio.CancelledError. A handle is known to
+many: it may be cancelled by any of them, and awaiting it then gives ActivityError, its cause a CanceledError.
+
+Where the worker is waited for, the outcome is what it says. If that is a result, a request to cancel the run
+has still to be seen (`outlived`); a failure is the cause of the CancelledError that the request makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Generator
+from functools import lru_cache
+from typing import Any
+
+from dalsegno._call_site import call_site
+from dalsegno._runtime import ActivityCall, ActivityHandle
+from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
+from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.program.cancel_request import is_requested
+from dalsegno.actors.workflow_actor.program.event_loop import RUN_READY, DeterministicLoop
+from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.converter import from_failure, from_payload
+from dalsegno.error_text import message_of
+from dalsegno.errors import ActivityError, CanceledError, FailureError, PayloadError
+from dalsegno.given import MICROSECONDS_MAX
+from dalsegno.policies import RetryPolicy, to_microseconds
+
+_IDS_KEPT = 64
+_DEFAULT_RETRY = RetrySchedule()
+_MAXIMUM_INTERVAL_FACTOR = 100
+"""RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
+
+
+class PendingActivity:
+    """One activity that has been scheduled. `future` is what its result is set on, until it is cancelled."""
+
+    __slots__ = ("activity_id", "call", "cancel_asked", "future", "number", "position")
+
+    def __init__(
+        self, number: int, activity_id: str, call: ActivityCall, position: int, future: asyncio.Future[Any]
+    ) -> None:
+        self.number = number
+        self.activity_id = activity_id
+        self.call = call
+        self.position = position
+        self.future = future
+        self.cancel_asked = False
+
+
+class Activities:
+    """All activities that user code waits for."""
+
+    __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
+
+    def __init__(
+        self,
+        ledger: IntentLedger,
+        loop: DeterministicLoop,
+        task_queue: str,
+        outlived: Callable[[asyncio.CancelledError], None],
+    ) -> None:
+        self.outlived = outlived
+        self._ledger = ledger
+        self._loop = loop
+        self._task_queue = task_queue
+        self._pending: dict[int, PendingActivity] = {}
+        self._by_id: dict[str, PendingActivity] = {}
+        """Those that are pending, and some that are no longer."""
+
+    def descriptions(self) -> list[str]:
+        """For people: "activity 3 charge_card (orders.py:30)"."""
+        return [
+            f"activity {number} {pending.call.activity_type}"
+            + (f" ({pending.call.line})" if pending.call.line else "")
+            for number, pending in self._pending.items()
+        ]
+
+    def forget(self) -> None:
+        self._pending.clear()
+        self._by_id.clear()
+
+    async def execute(self, call: ActivityCall) -> Any:
+        pending = self._schedule(call, asyncio.Future(loop=self._loop))
+        cancelled = Cancelled()
+        while True:
+            try:
+                result = await pending.future
+            except asyncio.CancelledError as error:
+                cancelled.add(error)
+                if pending.future.cancelled():
+                    if not self.cancel(pending.number):
+                        raise cancelled.error from None
+                    # The worker is waited for, so the task goes on waiting, on another future.
+                    pending.future = asyncio.Future(loop=self._loop)
+                elif cancelled.request is None or call.cancellation_type != "wait_cancellation_completed":
+                    raise cancelled.error from None
+            except ActivityError as failure:
+                cancelled.raise_for(failure)
+                raise
+            else:
+                if cancelled.request is not None:
+                    self.outlived(cancelled.request)
+                return result
+
+    def start(self, call: ActivityCall) -> StartedActivity:
+        handle = StartedActivity(self, self._loop)
+        pending = self._schedule(call, handle)
+        handle.activity_number = pending.number
+        handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
+        return handle
+
+    def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> PendingActivity:
+        ledger = self._ledger
+        number = ledger.next_activity
+        activity_id = call.activity_id or str(number)
+        self._require_free(activity_id)
+        ledger.next_activity = number + 1
+        policy = call.retry_policy
+        position = ledger.want(
+            ScheduleActivity(
+                number=number,
+                activity_id=activity_id,
+                activity_type=call.activity_type,
+                task_queue=call.task_queue or self._task_queue,
+                args=call.args,
+                start_to_close=call.start_to_close,
+                schedule_to_close=call.schedule_to_close,
+                schedule_to_start=call.schedule_to_start,
+                heartbeat_timeout=call.heartbeat_timeout,
+                retry=_DEFAULT_RETRY if policy is None else _retry_schedule(policy),
+                cancellation_type=call.cancellation_type,
+                line=call.line,
+            )
+        )
+        pending = PendingActivity(number, activity_id, call, position, future)
+        self._pending[number] = self._by_id[activity_id] = pending
+        return pending
+
+    def _require_free(self, activity_id: str) -> None:
+        """Workers know an activity by its ID, so no two that are waited for may have the same."""
+        other = self._by_id.get(activity_id)
+        if other is not None and self._pending.get(other.number) is other:
+            raise ValueError(
+                f"activity_id {activity_id!r} is taken: activity {other.number} {other.call.activity_type} has "
+                "it, and has not ended."
+            )
+        if len(self._by_id) > 2 * len(self._pending) + _IDS_KEPT:
+            self._by_id = {pending.activity_id: pending for pending in self._pending.values()}
+
+    def cancel(self, number: int) -> bool:
+        """Stop an activity as its cancellation type says. True when its answer is still to be waited for."""
+        pending = self._pending.get(number)
+        if pending is None:
+            return False
+        self._loop.require_may_act("The cancel of an activity's handle")
+        kind = pending.call.cancellation_type
+        if kind == "abandon":
+            del self._pending[pending.number]
+            return False
+        if not pending.cancel_asked:
+            pending.cancel_asked = True
+            if self._ledger.take_back(pending.position):  # it never left, so nobody will answer
+                del self._pending[pending.number]
+                return False
+            line = call_site(sys._getframe(1), RUN_READY)
+            self._ledger.want(CancelActivity(number=pending.number, line=line))
+        if kind == "wait_cancellation_completed":
+            return True
+        del self._pending[pending.number]
+        return False
+
+    def resolve(self, resolved: ActivityResolved) -> bool:
+        """Hand an activity's outcome to whoever waits. False for an activity that was never scheduled; one that
+        is not waited for any more is passed over."""
+        pending = self._pending.pop(resolved.number, None)
+        if pending is None:
+            return 0 < resolved.number < self._ledger.next_activity
+        future = pending.future
+        if future.done():
+            return True
+        failure = resolved.failure
+        if failure is None:
+            assert resolved.result is not None
+            try:
+                future.set_result(from_payload(resolved.result, pending.call.result_hint))
+            except Exception as error:  # noqa: BLE001 - classes of users are built from what came
+                where = f"The result of activity {pending.number} {pending.call.activity_type}"
+                future.set_exception(PayloadError(f"{where}: {message_of(error, 500)}"))
+        elif failure.kind == "canceled" and pending.cancel_asked:
+            _set_cancelled(future)
+        else:
+            raised = from_failure(failure)
+            future.set_exception(
+                raised
+                if isinstance(raised, ActivityError)
+                else activity_error(pending.call.activity_type, pending.activity_id, raised)
+            )
+        return True
+
+
+class Cancelled:
+    """How a task was cancelled while it waited for an activity: the first error, and the first that was a
+    request to cancel the run."""
+
+    __slots__ = ("first", "request")
+
+    def __init__(self) -> None:
+        self.first: asyncio.CancelledError | None = None
+        self.request: asyncio.CancelledError | None = None
+
+    def add(self, error: asyncio.CancelledError) -> None:
+        self.first = self.first or error
+        if is_requested(error):
+            self.request = self.request or error
+
+    @property
+    def error(self) -> asyncio.CancelledError:
+        assert self.first is not None
+        return self.first
+
+    def raise_for(self, failure: ActivityError) -> None:
+        """The request is seen now, and what became of the activity is its cause."""
+        if self.request is not None:
+            raise self.request from failure
+
+
+# So that a call that was not awaited is warned of under the name that user code knows.
+Activities.execute.__qualname__ = "workflow.execute_activity"
+
+
+def activity_error(activity_type: str, activity_id: str, cause: FailureError) -> ActivityError:
+    """The error that an awaiting task sees, with what happened as its cause."""
+    what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
+    error = ActivityError(
+        f"activity {activity_type} {what}", activity_type=activity_type, activity_id=activity_id, attempt=0
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _set_cancelled(future: asyncio.Future[Any]) -> None:
+    asyncio.Future.cancel(future)
+
+
+@lru_cache(maxsize=1024)
+def _retry_schedule(policy: RetryPolicy) -> RetrySchedule:
+    initial = to_microseconds(policy.initial_interval)
+    maximum = policy.maximum_interval
+    factor = _MAXIMUM_INTERVAL_FACTOR
+    return RetrySchedule(
+        initial_interval=initial,
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=to_microseconds(maximum)
+        if maximum is not None
+        else min(initial * factor, MICROSECONDS_MAX),
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=policy.error_types,
+    )
+
+
+class StartedActivity(ActivityHandle[Any]):
+    """The handle that start_activity returns. As a future it is cancelled by `cancel`, as asyncio's combinators
+    expect; whoever awaits it directly learns more (see the module)."""
+
+    activity_number: int
+
+    def __init__(self, activities: Activities, loop: DeterministicLoop) -> None:
+        super().__init__(loop=loop)
+        self._activities = activities
+        self._hash = loop.next_number()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        if self._activities.cancel(self.activity_number):
+            return True
+        return super().cancel(msg)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        cancelled = Cancelled()
+        while not self.done():
+            waiter = asyncio.Future[None](loop=self.get_loop())
+            wake = _Wake(waiter)
+            self.add_done_callback(wake)
+            try:
+                yield from waiter
+            except asyncio.CancelledError as error:
+                # Nobody but the awaiting task knows the waiter, so it is that task which is being cancelled.
+                cancelled.add(error)
+                self.remove_done_callback(wake)
+                self.cancel()
+        if self.cancelled():
+            cause = CanceledError("cancelled through its handle")
+            raise cancelled.first or activity_error(self.activity_type, self.activity_id, cause)
+        try:
+            result = self.result()
+        except ActivityError as failure:
+            cancelled.raise_for(failure)
+            raise
+        if cancelled.request is not None:
+            self._activities.outlived(cancelled.request)
+        return result
+
+    __iter__ = __await__
+
+
+class _Wake:
+    """Ends a waiter. A class, because bound arguments keep no frame alive."""
+
+    __slots__ = ("_waiter",)
+
+    def __init__(self, waiter: asyncio.Future[None]) -> None:
+        self._waiter = waiter
+
+    def __call__(self, _: asyncio.Future[Any]) -> None:
+        if not self._waiter.done():
+            self._waiter.set_result(None)

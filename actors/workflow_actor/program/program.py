@@ -1,0 +1,447 @@
+"""The live code of one run since its last sign: inputs in, intents out.
+
+One input, run until idle, next. "Idle" means: no callback is ready, no condition that somebody waits for holds,
+and no sign is due. What user code raises is told apart when its coroutine ends: on purpose (the run fails), by
+the requested cancellation (the run is cancelled), or by a bug (WorkflowCodeError: the instance is suspended).
+
+A sign replaces everything that user code can see, but for the run's counters: its run method is left at once,
+the signal handlers that run are waited for, and then a new object enters the run method with the stored state,
+read back from its bytes, so that the live program is what a recovered one would be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import zlib
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any, NoReturn
+
+from dalsegno._runtime import Handler, HandlerKind
+from dalsegno.actors.workflow_actor.interface.inputs import (
+    ActivityResolved,
+    Begin,
+    CancelRequested,
+    Continue,
+    Input,
+    RunInfo,
+    Signaled,
+    SignedState,
+    TimerFired,
+)
+from dalsegno.actors.workflow_actor.interface.intents import (
+    AskContinue,
+    CompleteRun,
+    FailRun,
+    Intent,
+    SetSign,
+)
+from dalsegno.actors.workflow_actor.interface.program_port import QueryHandlerError, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program import passivation, waits
+from dalsegno.actors.workflow_actor.program.cancel_request import CancelRequest
+from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
+from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.actors.workflow_actor.program.event_loop import WorkflowTask, new_loop
+from dalsegno.actors.workflow_actor.program.handlers import Handlers
+from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.pending_activities import Activities
+from dalsegno.actors.workflow_actor.program.refusals import (
+    SIGN_REACHED,
+    ReadOnlyRefusal,
+    SignReachedError,
+)
+from dalsegno.actors.workflow_actor.program.runtime import Runtime
+from dalsegno.actors.workflow_actor.program.sign import AskedSign, is_sign_reached, require_state, signed_state
+from dalsegno.actors.workflow_actor.program.storable import require_storable
+from dalsegno.actors.workflow_actor.program.verdict import verdict
+from dalsegno.converter import decode_args, encode_result, to_failure
+from dalsegno.definition import WorkflowDefinition
+from dalsegno.error_text import class_name, is_a
+from dalsegno.errors import PayloadError, QueryFailedError
+from dalsegno.payload import Payload
+from dalsegno.signed_state import restore
+
+SIGNS_BETWEEN_PAUSES = 100
+"""A run that sets sign after sign without waiting is cut after each of these, so that its host keeps up. That
+follows from the number of the sign alone, so that a program built from that sign is cut there too."""
+
+
+class Phase(Enum):
+    NEW = auto()
+    """Nothing has run yet."""
+    RUNNING = auto()
+    """The run method was entered and has not ended."""
+    LEAVING = auto()
+    """The run method was left for a sign; signal handlers are still running."""
+    PAUSED = auto()
+    """The sign is set; the run method is entered at the next Continue."""
+    CLOSED = auto()
+    """The run has ended."""
+    BROKEN = auto()
+    """User code had a bug. Nothing runs any more."""
+    DROPPED = auto()
+    """It was let go of; its coroutines are closed."""
+
+
+class WorkflowProgram:
+    """Implements program_port.Program. Raises WorkflowCodeError where the signed state does not fit."""
+
+    def __init__(self, definition: WorkflowDefinition, info: RunInfo, signed: SignedState) -> None:
+        self._definition = definition
+        self._phase = Phase.NEW
+        self._bug: WorkflowCodeError | None = None
+        self._context = contextvars.Context()
+        self._ledger = IntentLedger(signed)
+        # Different runs start their hashes elsewhere: asyncio keeps the tasks of all loops in one set.
+        self._loop = new_loop(self._ledger, self._context, zlib.crc32(info.run_id.encode()) << 16)
+        self._cancel_request = CancelRequest()
+        self._activities = Activities(self._ledger, self._loop, info.task_queue, self._cancel_request.outlived)
+        self._conditions = Conditions(self._loop, self._context)
+        self._info = info
+        self._replaying = False
+        self._stand_at(signed)
+
+    def _stand_at(self, signed: SignedState) -> None:
+        """Forget what user code knew, and be where `signed` says."""
+        self._signed = signed
+        self._args: list[Any] = [] if signed.state is None else [self._restored(signed.state)]
+        self._instance: Any = None
+        self._main: WorkflowTask | None = None
+        self._handlers = Handlers(self._definition, self._loop, self._context, self)
+        self._handlers.waiting.extend(signed.signals)
+        self._cancel_request.forget()
+        self._carried_cancel = signed.cancel_reason
+        self._asked_sign: AskedSign | None = None
+        self._runtime = Runtime(
+            self._info, self._ledger, self._loop, self._activities, self._conditions, self, signed.signs
+        )
+        self._runtime.replaying = self._replaying
+        self._loop.allow(self._runtime)
+
+    def _restored(self, state: Payload) -> Any:
+        what = f"The state of {self._definition.name} at its last sign cannot be restored."
+        try:
+            return restore(state, self._signed.state_version, self._definition.state_hint)
+        except PayloadError as error:
+            raise WorkflowCodeError(f"{what} {error}") from None
+        except Exception as error:  # noqa: BLE001 - migrations are user code
+            raise code_error(error, what) from None
+
+    # The port
+
+    def step(self, input_: Input, *, now: int, replaying: bool) -> list[Intent]:
+        if self._phase in (Phase.BROKEN, Phase.DROPPED):
+            raise RuntimeError(f"A program that is {self._phase.name.lower()} was given an input.")
+        if self._phase is Phase.CLOSED:
+            return []
+        loop = self._loop
+        loop.now = max(loop.now, now)
+        self._replaying = self._runtime.replaying = replaying
+        outside = loop.enter()
+        intents: list[Intent] = []
+        try:
+            if self._bug is None:
+                self._take(input_)
+                self._settle()
+                intents = self._ledger.take()
+                if not replaying:
+                    require_storable(intents)
+        except WorkflowCodeError as error:
+            self._break(error)
+        except BaseException as error:  # noqa: BLE001 - a callback of user code may raise anything
+            self._break(code_error(error))
+        finally:
+            loop.leave(outside)
+        if self._bug is not None:
+            raise self._taken_bug()
+        return intents
+
+    def query(self, name: str, args: Sequence[Payload]) -> Payload:
+        handler = self._handlers.find("query", name)
+        if handler is None or self._instance is None:
+            raise QueryFailedError(
+                waits.no_query(self._definition.name, name, self._handlers.names("query"), handler)
+            )
+        loop, runtime = self._loop, self._runtime
+        refusal = ReadOnlyRefusal(runtime, f"the query handler {name!r}")
+        before = self._ledger.counters(), runtime.random_state(), runtime.replaying
+        runtime.replaying = False
+        outside = loop.enter()
+        loop.refuse(refusal)
+        try:
+            return self._context.copy().run(self._handlers.answer, handler, name, args)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            failed, failure = code_error(error), to_failure(error)
+        finally:
+            loop.allow(runtime)
+            loop.leave(outside)
+            counters, random_state, runtime.replaying = before
+            self._ledger.restore(counters)
+            runtime.put_back_random(random_state)
+            if refusal.woke:
+                self._phase = Phase.BROKEN
+        raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
+
+    @property
+    def is_spoiled(self) -> bool:
+        return self._phase is Phase.BROKEN
+
+    def query_handler(self, name: str) -> str | None:
+        handler = self._handlers.find("query", name)
+        return name if handler is None else handler.name
+
+    def waiting_for(self) -> tuple[str, ...]:
+        if self._phase is Phase.CLOSED:
+            return ()
+        handlers = self._handlers
+        return waits.describe(
+            self._activities,
+            self._loop,
+            self._conditions,
+            handlers.tasks,
+            self._cancel_request.run_method,
+            handlers.waiting,
+        )
+
+    def drop(self) -> None:
+        if self._phase is Phase.DROPPED:
+            return
+        self._phase = Phase.DROPPED
+        tasks = [*self._loop.tasks.values(), *self._handlers.tasks]
+        passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
+
+    def _forget(self) -> None:
+        self._activities.forget()
+        passivation.empty(self._instance)
+        self._main = self._instance = self._asked_sign = None
+        self._cancel_request.forget()
+        self._args.clear()
+        self._handlers.tasks.clear()
+        self._conditions.forget()
+        self._bug = None
+        del self._runtime, self._handlers  # they and the program know each other
+
+    # Inputs
+
+    def _take(self, input_: Input) -> None:
+        match input_:
+            case ActivityResolved():
+                if not self._activities.resolve(input_):
+                    raise _unknown(f"The result of activity {input_.number}")
+            case TimerFired(number=number):
+                if not self._loop.fire(number) and not 0 < number < self._ledger.next_timer:
+                    raise _unknown(f"Timer {number}")
+            case Signaled():
+                self._handlers.signal(input_)
+            case CancelRequested(reason=reason, kept=kept):
+                self._loop.call_soon(self._cancel, reason, kept, context=self._context)
+            case Begin(args=args):
+                if self._phase is not Phase.NEW:
+                    raise _unknown("A second beginning")
+                self._begin(args)
+            case Continue():
+                if self._phase is not Phase.PAUSED:
+                    raise _unknown("A Continue")
+                self._enter()
+
+    def _begin(self, args: Sequence[Payload]) -> None:
+        if self._signed.state is None:
+            try:
+                self._args = decode_args(self._definition.run_signature, args)
+            except PayloadError as error:
+                self.not_fitting(PayloadError(f"The workflow cannot take the arguments of its start. {error}"))
+                return
+        self._enter_or_pause()
+
+    def _enter_or_pause(self) -> None:
+        if self._signed.signs and self._signed.signs % SIGNS_BETWEEN_PAUSES == 0:
+            self._phase = Phase.PAUSED
+            self._ledger.want(AskContinue())
+        else:
+            self._enter()
+
+    def _enter(self) -> None:
+        """Begin the run method. What was waiting for it comes after its first step, so that handlers find the
+        object as the run method leaves it when it first waits."""
+        self._phase = Phase.RUNNING
+        self._main = self._loop.engine_task(self._run(), "run")
+        self._cancel_request.attend(self._main)
+        self._handlers.hand_out_waiting()
+        if self._carried_cancel is not None:
+            reason, self._carried_cancel = self._carried_cancel, None
+            self._loop.call_soon(self._cancel, reason, True, context=self._context)
+
+    def _cancel(self, reason: str, kept: bool) -> None:
+        if self._phase is Phase.RUNNING:
+            self._cancel_request.arrive(reason, kept=kept)
+        else:
+            self._carried_cancel = reason
+
+    # What handlers need to know, and what user code may ask of them
+
+    @property
+    def instance(self) -> Any:
+        return self._instance
+
+    @property
+    def running(self) -> bool:
+        return self._phase is Phase.RUNNING
+
+    @property
+    def dropped(self) -> bool:
+        # A program that nobody dropped ends in the garbage collector, outside of any step.
+        return self._phase is Phase.DROPPED or not self._loop.is_running()
+
+    def handler_failed(self, error: BaseException) -> None:
+        if not is_a(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
+            self._ended_by(error)
+
+    def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
+        return self._handlers.get(kind, name)
+
+    def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None:
+        self._handlers.set(kind, name, handler)
+
+    def all_handlers_finished(self) -> bool:
+        return not self._handlers.tasks
+
+    # Running
+
+    async def _run(self) -> None:
+        """The main task: the run method, and what its end means."""
+        definition, args = self._definition, self._args
+        try:
+            self._instance = definition.cls(*args) if definition.init_takes_args else definition.cls()
+            result = await self._cancel_request.watched(definition.run(self._instance, *args))
+        except BaseException as error:  # user code may raise anything
+            if self.dropped:
+                raise
+            self._ended_by(error, main=True)
+        else:
+            self._returned(result)
+
+    def _returned(self, result: Any) -> None:
+        if self._asked_sign is not None:
+            self._break(WorkflowCodeError(self._asked_sign.not_left("it returned")))
+            return
+        try:
+            self._close(CompleteRun(result=encode_result(result, self._definition.run_signature.returns)))
+        except PayloadError as error:
+            what = f"The result of {self._definition.name} cannot be stored."
+            self.not_fitting(PayloadError(f"{what} {error}"))
+        except BaseException as error:  # noqa: BLE001 - what encodes a value runs methods of its class
+            self._ended_by(error)
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""
+        if is_failure(error, self._definition.failure_exception_types):
+            self._close(FailRun(failure=to_failure(error)))
+        else:
+            self._break(WorkflowCodeError(str(error)))
+
+    def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
+        """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""
+        try:
+            self._judge(error, main=main)
+        except BaseException as inner:  # noqa: BLE001 - such as a class that raises when it is compared with others
+            self._break(code_error(inner, f"What a {class_name(error)} means could not be found out."))
+
+    def _judge(self, error: BaseException, *, main: bool) -> None:
+        if main and self._asked_sign is not None:
+            if is_sign_reached(error):
+                self._phase = Phase.LEAVING
+            else:
+                self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
+            return
+        types = self._definition.failure_exception_types
+        intent = verdict(error, types, cancel_delivered=self._cancel_request.delivered)
+        if intent is None:
+            self._break(code_error(error))
+        else:
+            self._close(intent)
+
+    def _close(self, intent: Intent) -> None:
+        if self._phase is Phase.BROKEN:
+            return
+        self._ledger.close_with(intent)
+        self._phase = Phase.CLOSED
+        self._loop.interrupted = True
+
+    def _break(self, bug: WorkflowCodeError) -> None:
+        if self._bug is None:
+            self._bug = bug
+        self._phase = Phase.BROKEN
+        self._loop.interrupted = True
+
+    def _taken_bug(self) -> WorkflowCodeError:
+        """The bug, which the program keeps no longer: an error that is raised knows the frames it passed."""
+        bug, self._bug = self._bug, None
+        self._phase = Phase.BROKEN
+        assert bug is not None
+        return bug
+
+    def _settle(self) -> None:
+        """Run until idle."""
+        loop = self._loop
+        while True:
+            loop.run_ready()
+            if loop.interrupted:
+                loop.interrupted = False
+                if self._phase is Phase.CLOSED or self._phase is Phase.BROKEN:
+                    break
+                assert self._asked_sign is not None
+                self._leave_run_method(self._asked_sign)
+            elif not self._conditions.wake(self._runtime):
+                if self._phase is not Phase.LEAVING or self._handlers.tasks:
+                    break
+                assert self._asked_sign is not None
+                self._set_sign(self._asked_sign)
+        self._refuse_unseen_bugs()
+
+    def _refuse_unseen_bugs(self) -> None:
+        for error in self._loop.unseen_errors(at_end=self._phase is Phase.CLOSED):
+            if not is_failure(error, self._definition.failure_exception_types):
+                self._break(code_error(error, "A task ended with an error that nobody looked at."))
+
+    # The sign
+
+    def checkpoint(self, state: Any, line: str) -> NoReturn:
+        if asyncio.current_task(self._loop) is not self._main:
+            raise RuntimeError("workflow.checkpoint can be called by the run method's own task only.")
+        require_state(self._definition, state)
+        self._asked_sign = AskedSign(state, line)
+        self._loop.refuse(SIGN_REACHED)
+        self._loop.interrupted = True
+        raise SignReachedError
+
+    def _leave_run_method(self, asked: AskedSign) -> None:
+        """The callback that called checkpoint is over, and by now the run method must be."""
+        self._loop.allow(self._runtime)
+        if self._phase is not Phase.LEAVING:
+            self._break(WorkflowCodeError(asked.not_left("it waits for something")))
+
+    def _set_sign(self, asked: AskedSign) -> None:
+        outstanding = waits.outstanding(self._activities, self._loop)
+        if outstanding:
+            raise WorkflowCodeError(
+                f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "
+                f"{'; '.join(outstanding)}. Await or cancel them first."
+            )
+        signed = signed_state(
+            asked, self._definition, self._signed, self._ledger, self._handlers.waiting, self._unseen_cancel
+        )
+        self._ledger.want(SetSign(signed=signed, line=asked.line))
+        self._stand_at(signed)
+        self._enter_or_pause()
+
+    @property
+    def _unseen_cancel(self) -> str | None:
+        """The reason of the request that the run method has not seen."""
+        return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
+
+
+def _unknown(what: str) -> WorkflowCodeError:
+    return WorkflowCodeError(
+        f"{what} arrived, but the code has not asked for it: it is not the code that the history was made by."
+    )

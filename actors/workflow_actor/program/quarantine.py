@@ -1,0 +1,22 @@
+"""Code that is not run: for a start whose first step has killed its host before. The start is recorded, and its
+run is suspended, where the code itself would kill the next host."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
+
+
+class QuarantinedCode:
+    """A Code that has every type and builds none."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        self._code = code
+        self._reason = reason
+
+    @property
+    def fingerprint(self) -> str:
+        return self._code.fingerprint
+
+    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+        raise WorkflowCodeError(self._reason)

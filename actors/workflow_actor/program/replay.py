@@ -1,0 +1,179 @@
+"""The live program, and how it comes back: user code is run again with the inputs of the log, and must want
+what it wanted then. What it wants is compared by digests and done no second time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dalsegno.actors.workflow_actor.interface.inputs import (
+    ActivityResolved,
+    Begin,
+    CancelRequested,
+    Continue,
+    Input,
+    Signaled,
+    TimerFired,
+)
+from dalsegno.actors.workflow_actor.interface.intents import Intent
+from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
+from dalsegno.payload import Payload
+
+
+class CodeStuckError(Exception):
+    """User code cannot go on; `reason` is for people."""
+
+    def __init__(self, kind: SuspensionKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind: SuspensionKind = kind
+        self.reason = reason
+
+
+class LiveProgram:
+    """The program of one run, if it is in memory. `python` is the minor version that runs it."""
+
+    __slots__ = ("_code", "_failure", "_position", "_program", "_python")
+
+    def __init__(self, code: Code, *, python: str) -> None:
+        self._code = code
+        self._python = python
+        self._program: Program | None = None
+        self._position = 0
+        self._failure: CodeStuckError | None = None
+
+    @property
+    def program(self) -> Program | None:
+        return self._program
+
+    @property
+    def is_settled(self) -> bool:
+        """The program is there, or the last attempt to rebuild it failed and nobody was told yet."""
+        return self._program is not None or self._failure is not None
+
+    def step(self, state: WorkflowState) -> list[Intent]:
+        """Run the first input that has not been run. Raises CodeStuckError."""
+        program = self._program
+        if program is None or self._failure is not None or self._position != state.processed:
+            program = self.at(state)
+        entry = state.log[state.processed]
+        try:
+            intents = program.step(entry.input, now=entry.time, replaying=False)
+        except BaseException as error:
+            self.drop()
+            if isinstance(error, WorkflowCodeError):
+                raise CodeStuckError("bug", error.reason) from error
+            raise
+        self._position += 1
+        return intents
+
+    def query(self, state: WorkflowState, name: str, args: Sequence[Payload]) -> Payload:
+        """Ask its code. A program that the handler has changed is let go of, and built anew when it is needed.
+        Raises CodeStuckError, QueryFailedError."""
+        program = self.at(state)
+        try:
+            return program.query(name, args)
+        finally:
+            if program.is_spoiled:
+                self.drop()
+
+    def signed(self) -> None:
+        """The step has set a sign: its log begins anew, with one entry that has been run."""
+        self._position = 1
+
+    def at(self, state: WorkflowState) -> Program:
+        """The program as it was after the last input that it has run. Raises CodeStuckError."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        if self._program is None or self._position != state.processed:
+            for _ in self.rebuild(state):
+                continue
+        assert self._program is not None
+        return self._program
+
+    def rebuild(self, state: WorkflowState) -> Iterator[None]:
+        """Bring it back, one input between two yields. Raises CodeStuckError."""
+        self.forget()
+        program = self._build(state)
+        try:
+            for index in range(state.processed):
+                self._replay(program, state, index)
+                yield
+        except BaseException:
+            program.drop()
+            raise
+        self._program = program
+        self._position = state.processed
+
+    def rebuild_ahead(self, state: WorkflowState) -> Iterator[None]:
+        """As `rebuild`, but a failure is kept for whoever needs the program first."""
+        try:
+            yield from self.rebuild(state)
+        except CodeStuckError as stuck:
+            self._failure = stuck
+
+    def _build(self, state: WorkflowState) -> Program:
+        info = state.info
+        try:
+            program = self._code.build(info, state.signed)
+        except WorkflowCodeError as error:
+            raise CodeStuckError("corrupt", error.reason) from error
+        if program is None:
+            text = f"this host has no workflow {info.workflow_type!r} for the task queue {info.task_queue!r}"
+            raise CodeStuckError("unknown_type", text)
+        return program
+
+    def _replay(self, program: Program, state: WorkflowState, index: int) -> None:
+        entry = state.log[index]
+        try:
+            intents = program.step(entry.input, now=entry.time, replaying=True)
+        except WorkflowCodeError as error:
+            raise CodeStuckError("bug", error.reason) from error
+        wanted = entry.wanted or ()
+        if tuple(intent.digest for intent in intents) != wanted:
+            reason = _mismatch(entry.input, wanted, intents, then=state.python, now=self._python)
+            raise CodeStuckError("nondeterminism", reason)
+
+    def drop(self) -> None:
+        program, self._program = self._program, None
+        if program is not None:
+            program.drop()
+
+    def forget(self) -> None:
+        """Drop it, and what is known of its failure."""
+        self.drop()
+        self._failure = None
+
+
+def _mismatch(input_: Input, wanted: tuple[str, ...], intents: list[Intent], *, then: str, now: str) -> str:
+    place = 0
+    while place < min(len(wanted), len(intents)) and wanted[place] == intents[place].digest:
+        place += 1
+    shown = f"its history shows {wanted[place]!r}" if place < len(wanted) else "its history shows nothing more"
+    if place < len(intents):
+        intent = intents[place]
+        line = f" at {intent.line}" if intent.line else ""
+        wants = f"the workflow's code wants {intent.digest!r}{line}"
+    else:
+        wants = "the workflow's code wants nothing more"
+    text = f"after {describe_input(input_)} {wants}, but {shown}: code and history disagree"
+    if then != now:
+        text += f". The history was made under Python {then}, this is Python {now}: that may be why"
+    return text
+
+
+def describe_input(input_: Input) -> str:
+    """For people."""
+    match input_:
+        case Begin():
+            return "the beginning"
+        case Signaled():
+            return f"signal {input_.name!r}"
+        case CancelRequested():
+            return "the cancel request"
+        case ActivityResolved():
+            return f"the end of activity {input_.number}"
+        case TimerFired():
+            return f"timer {input_.number}"
+        case Continue():
+            return "going on"

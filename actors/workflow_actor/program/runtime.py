@@ -1,0 +1,114 @@
+"""The running program as `workflow.*` sees it: what the run may know, and whom it asks for the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from random import Random  # seeded from the run ID: the same numbers whenever the code runs again
+from typing import Any, NoReturn, Protocol
+from uuid import UUID
+
+from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.actors.workflow_actor.program.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.pending_activities import Activities
+from dalsegno.payload import Payload
+from dalsegno.workflow import Info
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RunControl(Protocol):
+    """What only the program itself can do for user code."""
+
+    def checkpoint(self, state: Any, line: str) -> NoReturn: ...
+
+    def handler(self, kind: HandlerKind, name: str | None) -> Handler | None: ...
+
+    def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None: ...
+
+    def all_handlers_finished(self) -> bool: ...
+
+
+class Runtime:
+    """Implements dalsegno._runtime.WorkflowRuntime. `signs` counts the signs before this part of the run."""
+
+    def __init__(
+        self,
+        run_info: RunInfo,
+        ledger: IntentLedger,
+        loop: DeterministicLoop,
+        activities: Activities,
+        conditions: Conditions,
+        control: RunControl,
+        signs: int,
+    ) -> None:
+        self.run_info = run_info
+        self.replaying = False
+        self._ledger = ledger
+        self._loop = loop
+        self._signs = signs
+        self._random: Random | None = None
+        self._conditions = conditions
+        self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
+        self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
+        self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
+        self.checkpoint = control.checkpoint
+        self.handler = control.handler
+        self.set_handler = control.set_handler
+        self.all_handlers_finished = control.all_handlers_finished
+
+    @cached_property
+    def info(self) -> Info:
+        known = self.run_info
+        timeout = known.execution_timeout
+        return Info(
+            workflow_id=known.workflow_id,
+            run_id=known.run_id,
+            workflow_type=known.workflow_type,
+            task_queue=known.task_queue,
+            start_time=_EPOCH + timedelta(microseconds=known.started_at),
+            execution_timeout=None if timeout is None else timedelta(microseconds=timeout),
+        )
+
+    @property
+    def memo(self) -> Mapping[str, Payload]:
+        return self.run_info.memo
+
+    @property
+    def now(self) -> int:
+        return self._loop.now
+
+    @property
+    def muted(self) -> bool:
+        return self.replaying
+
+    def holds(self, condition: Callable[[], bool]) -> bool:
+        return self._conditions.hold(condition, self)
+
+    def random(self) -> Random:
+        if self._random is None:
+            digest = hashlib.sha256(f"{self.run_info.run_id}/random/{self._signs}".encode()).digest()
+            self._random = Random(int.from_bytes(digest))
+        return self._random
+
+    def uuid4(self) -> UUID:
+        number = self._ledger.next_uuid
+        self._ledger.next_uuid = number + 1
+        digest = hashlib.sha256(f"{self.run_info.run_id}/uuid/{number}".encode()).digest()
+        return UUID(bytes=digest[:16], version=4)
+
+    def random_state(self) -> object:
+        """For put_back_random: what is drawn in between leaves no trace."""
+        return None if self._random is None else self._random.getstate()
+
+    def put_back_random(self, state: Any) -> None:
+        if state is None:
+            self._random = None
+        else:
+            self.random().setstate(state)

@@ -1,0 +1,79 @@
+"""Setting a sign: what may be given to workflow.checkpoint, and how the run method has to be left."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple
+
+from dalsegno.actors.workflow_actor.interface.inputs import Signaled, SignedState
+from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.refusals import SignReachedError
+from dalsegno.converter import encode_result
+from dalsegno.definition import WorkflowDefinition
+from dalsegno.error_text import is_a, parts_of_group
+from dalsegno.errors import PayloadError
+from dalsegno.signed_state import version_of
+
+
+class AskedSign(NamedTuple):
+    """A call of workflow.checkpoint."""
+
+    state: Any
+    line: str
+
+    def not_left(self, what: str) -> str:
+        """The reason of a run method that did not end there. `what` it did instead."""
+        return (
+            f"The run method did not end when workflow.checkpoint was called ({self.line}): {what}. Its "
+            "`finally`, `except` and `async with` must let pass what they did not expect, and cannot wait."
+        )
+
+
+def require_state(definition: WorkflowDefinition, state: Any) -> None:
+    """Raises TypeError, for user code, where the run method cannot be entered with `state`."""
+    hint = definition.state_hint
+    run = definition.run.__qualname__
+    if hint is None:
+        raise TypeError(
+            f"workflow.checkpoint(state) enters {run}(state) again: let it take one parameter besides self."
+        )
+    if isinstance(hint, type) and is_dataclass(hint) and not isinstance(state, hint):
+        raise TypeError(
+            f"workflow.checkpoint was given a {type(state).__qualname__}, but {run} takes {hint.__qualname__}."
+        )
+
+
+def signed_state(
+    asked: AskedSign,
+    definition: WorkflowDefinition,
+    before: SignedState,
+    ledger: IntentLedger,
+    signals: list[Signaled],
+    cancel_reason: str | None,
+) -> SignedState:
+    """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
+    try:
+        payload = encode_result(asked.state, definition.state_hint or Any)
+        version = version_of(definition.state_hint)
+    except PayloadError as error:
+        reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"
+        raise WorkflowCodeError(reason) from None
+    return SignedState(
+        state=payload,
+        state_version=version,
+        signs=before.signs + 1,
+        next_activity=ledger.next_activity,
+        next_timer=ledger.next_timer,
+        next_uuid=ledger.next_uuid,
+        next_hash=ledger.next_hash,
+        signals=tuple(signals),
+        cancel_reason=cancel_reason,
+    )
+
+
+def is_sign_reached(error: BaseException) -> bool:
+    """Whether the run method ended as it has to: by what checkpoint raised, and nothing else."""
+    if parts := parts_of_group(error):  # a TaskGroup wraps what passes through it
+        return all(map(is_sign_reached, parts))
+    return is_a(error, SignReachedError)

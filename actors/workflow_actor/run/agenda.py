@@ -1,0 +1,145 @@
+"""What is due when, for one open run: timers, and the activities' deadlines and retries. It is derived from
+the state, and kept beside it so that a thousand pending activities don't cost a thousand looks each time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from enum import IntEnum
+
+from dalsegno.actors.workflow_actor.run.activities import next_obligation
+from dalsegno.actors.workflow_actor.run.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityWanted,
+    AttemptBegun,
+    AttemptScheduled,
+    Event,
+    Ran,
+    RetryPlanned,
+    TaskOverdue,
+    TimerWanted,
+)
+from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+
+SLACK = 64
+"""Entries that may be out of date before the heap is built anew."""
+
+
+class Due(IntEnum):
+    """What can be due. Of two at the same time the first here comes first: a timer beats the deadline."""
+
+    CONTINUE = 0
+    TIMER = 1
+    ACTIVITY = 2
+    EXECUTION = 3
+
+
+Entry = tuple[int, Due, int]
+"""When, what, and the timer's or activity's number."""
+
+
+class Agenda:
+    """A heap of entries. Some may be out of date; none that is due is missing."""
+
+    __slots__ = ("_heap", "_heartbeats")
+
+    def __init__(self, heartbeats: Heartbeats) -> None:
+        self._heap: list[Entry] = []
+        self._heartbeats = heartbeats
+
+    def reset(self, state: WorkflowState | None) -> None:
+        """Build it anew."""
+        self._heap = []
+        if state is None:
+            return
+        self._heap.extend((at, Due.TIMER, number) for number, at in state.timers.items())
+        for number, activity in state.activities.items():
+            alive_at = self._heartbeats.alive_at(activity)
+            self._heap.append((next_obligation(activity, alive_at=alive_at)[0], Due.ACTIVITY, number))
+        heapq.heapify(self._heap)
+
+    def note(self, state: WorkflowState, events: Iterable[Event]) -> None:
+        """These events led to `state`."""
+        for event in events:
+            match event:
+                case Ran():
+                    for want in event.wants:
+                        if isinstance(want, ActivityWanted):
+                            self._push(state, Due.ACTIVITY, want.spec.number)
+                        elif isinstance(want, TimerWanted):
+                            self._push(state, Due.TIMER, want.number)
+                case AttemptBegun() | RetryPlanned() | AttemptScheduled() | TaskOverdue():
+                    self._push(state, Due.ACTIVITY, event.number)
+                case ActivityCompleted() | ActivityFailed():
+                    self._heartbeats.forget(event.number)
+                case _:
+                    pass
+        if len(self._heap) > SLACK + 2 * (len(state.timers) + len(state.activities)):
+            self.reset(state)
+
+    def next_at(self, state: WorkflowState) -> int | None:
+        """When the next thing is due."""
+        first = self._first(state) if self._heap else None
+        at = None if first is None else first[0]
+        for other in (state.continue_at, state.execution_deadline):
+            if other is not None and (at is None or other < at):
+                at = other
+        return at
+
+    def take_due(self, state: WorkflowState, now: int) -> list[Entry]:
+        """What is due at `now`, in order. Each is to be looked at with `is_due` when its turn comes: what was
+        done before it may have made it void. What was taken is noted again by the events it leads to."""
+        due: set[Entry] = set()
+        while (first := self._first(state)) is not None and first[0] <= now:
+            due.add(heapq.heappop(self._heap))
+        if state.continue_at is not None and state.continue_at <= now:
+            due.add((state.continue_at, Due.CONTINUE, 0))
+        deadline = state.execution_deadline
+        if deadline is not None and deadline <= now:
+            due.add((deadline, Due.EXECUTION, 0))
+        return sorted(due)
+
+    def put_back(self, entries: Iterable[Entry]) -> None:
+        """They were not looked at."""
+        for entry in entries:
+            if entry[1] in (Due.TIMER, Due.ACTIVITY):
+                heapq.heappush(self._heap, entry)
+
+    def is_due(self, state: WorkflowState, entry: Entry) -> bool:
+        at, due, number = entry
+        match due:
+            case Due.CONTINUE:
+                return state.continue_at == at
+            case Due.EXECUTION:
+                return True
+            case _:
+                return self._actual(state, due, number) == at
+
+    def _push(self, state: WorkflowState, due: Due, number: int) -> None:
+        at = self._actual(state, due, number)
+        if at is not None:
+            heapq.heappush(self._heap, (at, due, number))
+
+    def _actual(self, state: WorkflowState, due: Due, number: int) -> int | None:
+        """When it is due; None when it is no more."""
+        if due is Due.TIMER:
+            return state.timers.get(number)
+        activity = state.activities.get(number)
+        if activity is None:
+            return None
+        return next_obligation(activity, alive_at=self._heartbeats.alive_at(activity))[0]
+
+    def _first(self, state: WorkflowState) -> Entry | None:
+        """The earliest entry that is true; those before it are corrected on the way."""
+        heap = self._heap
+        while heap:
+            at, due, number = heap[0]
+            actual = self._actual(state, due, number)
+            if actual == at:
+                return at, due, number
+            heapq.heappop(heap)
+            if actual is not None and actual > at:
+                heapq.heappush(heap, (actual, due, number))
+        return None

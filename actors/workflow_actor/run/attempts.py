@@ -1,0 +1,284 @@
+"""The life of an activity's attempts, decided: which word of a worker counts, when it is tried again, and what
+happens when a time runs out.
+
+    scheduled ──> started ──> completed | failed for good | cancelled      (settled: user code is told)
+        │            │
+        └────────────┴──> backing off ──> scheduled, attempt + 1, with a token of its own
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from dalsegno.actors.workflow_actor.interface.activation import Probe
+from dalsegno.actors.workflow_actor.interface.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptOf,
+    AttemptStarted,
+)
+from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, Effect, GrantEffect
+from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.run.activities import (
+    FAR_FUTURE,
+    Activity,
+    ActivitySpec,
+    Obligation,
+    Phase,
+    outlives_run,
+    task_token,
+)
+from dalsegno.actors.workflow_actor.run.decision import NOTHING, STALE, Decision
+from dalsegno.actors.workflow_actor.run.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    AttemptBegun,
+    AttemptScheduled,
+    RetryPlanned,
+    TaskOverdue,
+    TaskReturned,
+)
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.run.worker_deaths import fatal, given_up
+from dalsegno.errors import TimeoutType
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+
+OVER = "this attempt is over"
+CANCELLED = "the workflow cancelled it"
+
+MESSAGE_LIMIT = 500
+"""Characters of a failure's message that are repeated in the failure of its activity."""
+
+
+def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
+    """The activity that a worker speaks of, if its attempt is the current one and not over."""
+    if state is None or state.info.run_id != word.run_id:
+        return None
+    activity = state.activities.get(int.from_bytes(word.token[:8], "big"))  # as number_in
+    if (
+        activity is None
+        or activity.token != word.token
+        or activity.attempt != word.attempt
+        or activity.spec.activity_id != word.activity_id
+        or activity.phase is Phase.BACKING_OFF
+    ):
+        return None
+    return activity
+
+
+def on_started(
+    state: WorkflowState | None, word: AttemptStarted, *, now: int, heartbeat: Payload | None
+) -> Decision:
+    """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
+    may be handed to another worker, which is then the one to be asked to stop, unless too many have died of it.
+    Of one that is over nothing is known any more: who waits for a grant is refused it, and who works already is
+    asked to stop, unless its activity is one to be left alone, and the run has ended meanwhile.
+
+    Any word but the first may be one that was applied before, and waits for what it led to then."""
+    activity = current(state, word)
+    if activity is None:
+        refusal = _grant(word, granted=False)
+        left_alone = _outlives_its_run(state, word)
+        effects = (refusal,) if left_alone else (refusal, _stop(word, word.worker, OVER))
+        return Decision(effects=effects, stale=True)
+    number, spec = activity.spec.number, activity.spec
+    has_it = activity.worker == word.worker
+    is_new = activity.phase is Phase.SCHEDULED or (not spec.is_early and word.alone != activity.alone)
+    if is_new or not (has_it or spec.is_early):
+        if not spec.is_early and (failure := fatal(activity, word.worker, alone=word.alone)) is not None:
+            event = after_failure(activity, failure, now=now, heartbeat=heartbeat)
+            return Decision(
+                events=(event,), effects=(_grant(word, granted=False), _stop(word, word.worker, OVER))
+            )
+        return Decision(events=(AttemptBegun(number, word.worker, word.content_type, word.alone),))
+    answers: list[Effect] = [_grant(word, granted=has_it)] if spec.is_early or word.alone else []
+    if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
+        answers.append(_stop(word, word.worker, CANCELLED))
+    return Decision(effects=tuple(answers), stale=True)
+
+
+def _outlives_its_run(state: WorkflowState | None, word: AttemptOf) -> bool:
+    """Whether nobody asks this attempt to stop, although its run is over."""
+    is_over = state is None or state.is_closed or state.info.run_id != word.run_id
+    return is_over and outlives_run(word.token)
+
+
+def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
+    return GrantEffect(
+        worker=word.worker,
+        run_id=word.run_id,
+        activity_id=word.activity_id,
+        attempt=word.attempt,
+        granted=granted,
+        content_type=word.content_type,
+        token=word.token,
+    )
+
+
+def _stop(word: AttemptStarted | AttemptHeartbeat, worker: str, reason: str) -> CancelTaskEffect:
+    return CancelTaskEffect(
+        worker=worker,
+        run_id=word.run_id,
+        activity_id=word.activity_id,
+        attempt=word.attempt,
+        reason=reason,
+        content_type=word.content_type,
+        token=word.token,
+    )
+
+
+def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decision:
+    """A worker that still works on what is over, or is cancelled, is asked to stop."""
+    activity = current(state, word)
+    if activity is not None and (word.worker is None or not activity.cancel_requested):
+        return NOTHING
+    if word.worker is None or (activity is None and _outlives_its_run(state, word)):
+        return STALE
+    return Decision(effects=(_stop(word, word.worker, OVER if activity is None else CANCELLED),))
+
+
+def on_outcome(
+    state: WorkflowState | None,
+    word: AttemptCompleted | AttemptFailed | AttemptCanceled,
+    *,
+    now: int,
+    heartbeat: Payload | None,
+) -> Decision:
+    """`heartbeat` are the details of the attempt's last one, which a result has no use for."""
+    activity = current(state, word)
+    if activity is None:
+        return STALE
+    match word:
+        case AttemptCompleted():
+            return Decision(events=(ActivityCompleted(activity.spec.number, word.result),))
+        case AttemptCanceled():
+            details = () if word.details is None else (word.details,)
+            stopped = Failure(kind="canceled", message="the activity was cancelled", details=details)
+            return Decision(events=(ActivityFailed(activity.spec.number, stopped),))
+        case AttemptFailed():
+            failure = word.failure
+            if word.returned is not None:
+                if word.returned == activity.returned:  # the word came twice, and the task is on its way again
+                    return STALE
+                lost = given_up(activity, failure)
+                if lost is None:
+                    return Decision(events=(TaskReturned(activity.spec.number, word.returned),))
+                failure = lost
+            event = after_failure(activity, failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat)
+            return Decision(events=(event,))
+        case _:
+            assert_never(word)
+
+
+def after_failure(
+    activity: Activity,
+    failure: Failure,
+    *,
+    now: int,
+    delay: int | None = None,
+    heartbeat: Payload | None = None,
+) -> RetryPlanned | ActivityFailed:
+    """Another attempt, or none. `delay` replaces the schedule's."""
+    spec, retry = activity.spec, activity.spec.retry
+    attempts_spent = 0 < retry.maximum_attempts <= activity.attempt
+    final = failure.non_retryable or _is_among(failure, retry.non_retryable_error_types)
+    if attempts_spent or final or activity.cancel_requested:
+        return failed_for_good(activity, failure)
+    retry_at = min(now + (retry_delay(retry, activity.attempt) if delay is None else delay), FAR_FUTURE)
+    if spec.schedule_to_close is not None and retry_at >= activity.first_scheduled_at + spec.schedule_to_close:
+        return failed_for_good(activity, failure)
+    return RetryPlanned(spec.number, failure, retry_at, heartbeat)
+
+
+def _is_among(failure: Failure, types: tuple[str, ...]) -> bool:
+    """By its type, or that of a part of a group."""
+    return bool(types) and (failure.type in types or any(_is_among(part, types) for part in failure.parts))
+
+
+def retry_delay(retry: RetrySchedule, attempt: int) -> int:
+    """Microseconds between the end of `attempt` and the next."""
+    try:
+        delay = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
+    except OverflowError:
+        return retry.maximum_interval
+    # The other way round, a coefficient that is not a number would slip through.
+    return int(delay) if delay < retry.maximum_interval else retry.maximum_interval
+
+
+def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
+    spec = activity.spec
+    wrapped = Failure(
+        kind="activity",
+        message=f"activity {spec.activity_type} failed: {failure.message[:MESSAGE_LIMIT]}",
+        cause=failure,
+        activity_type=spec.activity_type,
+        activity_id=spec.activity_id,
+        attempt=activity.attempt,
+    )
+    return ActivityFailed(spec.number, wrapped)
+
+
+def on_obligation(
+    activity: Activity,
+    obligation: Obligation,
+    *,
+    now: int,
+    entropy: bytes,
+    heartbeat: Payload | None,
+) -> Decision:
+    """What is due for the activity is done."""
+    number = activity.spec.number
+    match obligation:
+        case Obligation.RETRY:
+            outlives = activity.spec.outlives_run
+            token = task_token(entropy, number, activity.attempt + 1, outlives=outlives)
+            return Decision(events=(AttemptScheduled(number, token),))
+        case Obligation.RESEND:
+            return Decision(events=(TaskOverdue(number),), probes=(_probe(activity),))
+        case Obligation.START_TO_CLOSE | Obligation.HEARTBEAT:
+            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat)
+            return Decision(events=(after_failure(activity, failure, now=now, heartbeat=heartbeat),))
+        case Obligation.SCHEDULE_TO_START | Obligation.SCHEDULE_TO_CLOSE:
+            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat, cause=activity.last_failure)
+            return Decision(events=(failed_for_good(activity, failure),))
+        case _:
+            assert_never(obligation)
+
+
+def _probe(activity: Activity) -> Probe:
+    spec = activity.spec
+    return Probe(activity_id=spec.activity_id, attempt=activity.attempt, task_queue=spec.task_queue)
+
+
+_CLOCKS = {
+    Obligation.START_TO_CLOSE: (TimeoutType.START_TO_CLOSE, "did not end within its start-to-close timeout"),
+    Obligation.HEARTBEAT: (TimeoutType.HEARTBEAT, "sent no heartbeat within its heartbeat timeout"),
+    Obligation.SCHEDULE_TO_START: (
+        TimeoutType.SCHEDULE_TO_START,
+        "was not started within its schedule-to-start timeout",
+    ),
+    Obligation.SCHEDULE_TO_CLOSE: (
+        TimeoutType.SCHEDULE_TO_CLOSE,
+        "did not end within its schedule-to-close timeout",
+    ),
+}
+
+
+def _timed_out(
+    spec: ActivitySpec,
+    obligation: Obligation,
+    *,
+    heartbeat: Payload | None,
+    cause: Failure | None = None,
+) -> Failure:
+    clock, text = _CLOCKS[obligation]
+    return Failure(
+        kind="timed_out",
+        message=f"activity {spec.activity_type} {text}",
+        details=() if heartbeat is None else (heartbeat,),
+        timeout_type=clock.value,
+        cause=cause,
+    )

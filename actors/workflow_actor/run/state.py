@@ -1,0 +1,184 @@
+"""The state of one run, as data: all that a snapshot holds, and all that `decide` may look at.
+
+Everything is frozen, and collections are copied when they change. It is stored as arrays, so new fields go to
+the end of a struct, with a default; anything else is a new format with an upcaster (see `codec`). Times and
+durations are whole microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.log import CHUNK, Log
+from dalsegno.actors.workflow_actor.run.activities import FAR_FUTURE, Activity
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+SuspensionKind = Literal["bug", "nondeterminism", "unknown_type", "operator", "struck", "corrupt"]
+"""bug: user code raised what it did not mean. nondeterminism: it wants something else than its log shows.
+unknown_type: this host does not have it. corrupt: it cannot read the state of the last sign. operator: on
+request. struck: it did not give the host's loop back."""
+
+
+class Outcome(Struct, frozen=True, array_like=True):
+    """How and when a run ended."""
+
+    status: WorkflowStatus
+    result: Payload | None
+    failure: Failure | None
+    closed_at: int
+
+
+class TaskDue(Struct, frozen=True, array_like=True, tag="t"):
+    """The task of the activity's current attempt; its content is the activity's."""
+
+    number: int
+
+
+class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
+    worker: str
+    activity_id: str
+    attempt: int
+    content_type: str = ""
+    token: bytes = b""
+
+
+class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
+    worker: str
+    activity_id: str
+    attempt: int
+    reason: str
+    content_type: str = ""
+    token: bytes = b""
+
+
+class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
+    """The run's outcome, for one caller. `outcome` is None while it is the state's own."""
+
+    caller: Caller
+    outcome: Outcome | None = None
+
+
+EffectDue = TaskDue | GrantDue | CancelDue | ResultDue
+
+
+class Outstanding(Struct, frozen=True, array_like=True):
+    """A durable effect whose confirm has not been recorded.
+
+    `held`: its cause is a message that comes again until the effect is confirmed. Otherwise the instance
+    itself must see to it: it is due for sending at `resend_at`.
+    """
+
+    due: EffectDue
+    held: bool
+    resend_at: int
+
+
+class EarlierEffect(Struct, frozen=True, array_like=True):
+    """An outstanding effect of an earlier run of this workflow ID, which closed at `since`."""
+
+    run_id: str
+    effect: EffectID
+    outstanding: Outstanding
+    since: int
+
+
+class Suspension(Struct, frozen=True, array_like=True):
+    """Why user code does not run. `fingerprint` is of the code that it happened with; `retry_at` None means
+    that only an operator, or other code ("struck"), brings it back."""
+
+    kind: SuspensionKind
+    reason: str
+    since: int
+    retry_at: int | None
+    fingerprint: str
+
+
+class WorkflowState(Struct, frozen=True, array_like=True):
+    """One run. `sequence` and `time` are those of the last recorded activation, `held` and `effects_made`
+    belong to it too: they give its effects their IDs.
+
+    The first `processed` entries of `log` have been run. A running instance at rest has run them all, but
+    where they were too many for one activation.
+    `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
+    which the log began. `outstanding` is in the order of the IDs.
+    """
+
+    info: RunInfo
+    python: str
+    sequence: int
+    time: int
+    signed: SignedState
+    log: Log
+    processed: int
+    activities: dict[int, Activity]
+    timers: dict[int, int]
+    fence: int
+    held: bool
+    effects_made: int
+    outstanding: dict[EffectID, Outstanding]
+    earlier: tuple[EarlierEffect, ...]
+    callers: tuple[Caller, ...]
+    cancel_requested: bool = False
+    continue_at: int | None = None
+    suspension: Suspension | None = None
+    tries: int = 0
+    outcome: Outcome | None = None
+
+    @property
+    def status(self) -> WorkflowStatus:
+        if self.outcome is not None:
+            return self.outcome.status
+        return WorkflowStatus.RUNNING if self.suspension is None else WorkflowStatus.SUSPENDED
+
+    @property
+    def is_closed(self) -> bool:
+        return self.outcome is not None
+
+    @property
+    def has_backlog(self) -> bool:
+        """There is an input to run, and nothing that forbids it."""
+        log = self.log
+        length = len(log.full) * CHUNK + len(log.tail)  # as len(log), for it is looked at all the time
+        return self.processed < length and self.outcome is None and self.suspension is None
+
+    @property
+    def reason(self) -> str | None:
+        """For people: why it is suspended, or how it failed."""
+        if self.suspension is not None:
+            return self.suspension.reason
+        if self.outcome is not None and self.outcome.failure is not None:
+            return self.outcome.failure.message
+        return None
+
+    @property
+    def execution_deadline(self) -> int | None:
+        timeout = self.info.execution_timeout
+        return None if timeout is None else min(self.info.started_at + timeout, FAR_FUTURE)
+
+
+def blank(info: RunInfo, *, python: str) -> WorkflowState:
+    """A run before its first activation."""
+    return WorkflowState(
+        info=info,
+        python=python,
+        sequence=0,
+        time=info.started_at,
+        signed=SignedState(),
+        log=Log(),
+        processed=0,
+        activities={},
+        timers={},
+        fence=0,
+        held=False,
+        effects_made=0,
+        outstanding={},
+        earlier=(),
+        callers=(),
+    )

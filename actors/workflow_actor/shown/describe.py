@@ -1,0 +1,90 @@
+"""A run as `describe` shows it: the fields of the wire's Description, but for partition and host."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+from dalsegno.actors.workflow_actor.interface.inputs import Begin, Signaled
+from dalsegno.actors.workflow_actor.interface.program_port import Program
+from dalsegno.actors.workflow_actor.run.activities import Activity
+from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.payload import Payload
+
+SIGNAL_NAMES_MAX = 20
+"""Of buffered signals; names come from outside, and a description has to fit into a message."""
+
+SHOWN_BYTES_MAX = 16_384
+"""Of the input, and of the result; a description has to fit into a message."""
+
+
+def describe(
+    state: WorkflowState, program: Program | None, heartbeats: Heartbeats, *, wake_at: int | None
+) -> dict[str, Any]:
+    """`program` is asked what it waits for; without one the state tells part of it."""
+    outcome = state.outcome
+    waiting = _waiting_for(state) if program is None else program.waiting_for()
+    backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
+    buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
+    return {
+        "workflow_id": state.info.workflow_id,
+        "run_id": state.info.run_id,
+        "workflow_type": state.info.workflow_type,
+        "task_queue": state.info.task_queue,
+        "status": state.status,
+        "sequence": state.sequence,
+        "started_at": state.info.started_at,
+        "closed_at": None if outcome is None else outcome.closed_at,
+        "suspended_reason": None if state.suspension is None else state.suspension.reason,
+        "cancel_requested": state.cancel_requested,
+        "history_length": len(state.log),
+        "next_wake_up_at": wake_at,
+        "memo": state.info.memo,
+        "pending_activities": tuple(_pending(activity, heartbeats) for activity in state.activities.values()),
+        "pending_timers": len(state.timers),
+        "buffered_signals": len(buffered),
+        "buffered_signal_names": dict(islice(Counter(s.name for s in buffered).items(), SIGNAL_NAMES_MAX)),
+        "waiting_for": () if state.is_closed else waiting,
+        "input": _input(state),
+        "result": _result(state),
+        "failure": None if outcome is None else outcome.failure,
+    }
+
+
+def _input(state: WorkflowState) -> tuple[Payload, ...] | None:
+    """The start's arguments. A sign drops them: what counts from then on is its state."""
+    first = state.log[0].input if len(state.log) else None
+    if state.signed.signs or not isinstance(first, Begin):
+        return None
+    return first.args if sum(len(arg.data) for arg in first.args) <= SHOWN_BYTES_MAX else None
+
+
+def _result(state: WorkflowState) -> Payload | None:
+    result = None if state.outcome is None else state.outcome.result
+    return result if result is not None and len(result.data) <= SHOWN_BYTES_MAX else None
+
+
+def _pending(activity: Activity, heartbeats: Heartbeats) -> dict[str, Any]:
+    return {
+        "activity_id": activity.spec.activity_id,
+        "activity_type": activity.spec.activity_type,
+        "task_queue": activity.spec.task_queue,
+        "attempt": activity.attempt,
+        "state": activity.phase.name.lower(),
+        "scheduled_at": activity.scheduled_at,
+        "next_attempt_at": activity.retry_at,
+        "last_failure": activity.last_failure,
+        "cancel_requested": activity.cancel_requested,
+        "worker": activity.worker,
+        "started_at": activity.started_at,
+        "last_heartbeat_at": heartbeats.last_at(activity),
+    }
+
+
+def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
+    activities = [
+        f"activity {number} {activity.spec.activity_type}" for number, activity in state.activities.items()
+    ]
+    return (*activities, *(f"timer {number}" for number in state.timers))

@@ -1,0 +1,163 @@
+"""Which task queue was deleted is found out by whoever declares it, sends to it or looks; and said once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dalsegno.actors.supervisor.connection.task_queues import TaskQueues
+from dalsegno.broker.port import Topology
+from dalsegno.broker.topology import task_queue
+from dalsegno.errors import BrokerUnavailableError
+
+
+class Queues:
+    """The part of a session that is used, on a broker with nothing else; and the test's hands in it."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+        self.marked: set[str] = set()
+        self.is_down = False
+        self.may_mark = True
+        self.meanwhile: list[Any] = []
+
+    async def _step(self) -> None:
+        await asyncio.sleep(0)
+        if self.is_down:
+            raise BrokerUnavailableError("the test says so")
+
+    async def declare(self, topology: Topology) -> None:
+        await self._step()
+        self.there |= {queue.name for queue in topology.queues}
+        for callback in self.meanwhile:
+            callback()
+
+    async def queue_depth(self, name: str) -> int | None:
+        await self._step()
+        return 0 if name in self.there else None
+
+    async def mark_queue(self, name: str) -> None:
+        await self._step()
+        if not self.may_mark:
+            raise BrokerUnavailableError("no right to")
+        self.marked.add(name)
+
+    async def has_mark(self, name: str) -> bool:
+        await self._step()
+        return name in self.marked
+
+    def delete(self, name: str, *, declared_again: bool = False) -> None:
+        self.marked.discard(task_queue(name))
+        if not declared_again:
+            self.there.discard(task_queue(name))
+
+
+class Host:
+    def __init__(self, queues: Queues) -> None:
+        self.queues = queues
+        self.lost: list[str] = []
+        self.told: list[str] = []
+        session: Any = queues
+        self.task_queues = TaskQueues(
+            asyncio.get_running_loop(),
+            lambda: session,
+            lost=self.lost.append,
+            tell_others=self.told.append,
+        )
+
+    async def declares(self, name: str) -> None:
+        declared = asyncio.Event()
+        self.task_queues.declare(name, lambda _: declared.set())
+        await declared.wait()
+
+    async def looks(self) -> None:
+        self.task_queues.look_soon()
+        assert self.task_queues._looking is not None
+        await self.task_queues._looking
+        await asyncio.gather(*self.task_queues._declaring.values())
+
+
+@pytest.fixture
+async def host() -> Host:
+    return Host(Queues())
+
+
+async def test_a_task_queue_that_is_new_is_not_lost(host: Host) -> None:
+    await host.declares("orders")
+    await host.declares("orders")
+    await host.looks()
+    assert not host.lost
+    assert task_queue("orders") in host.queues.marked
+
+
+@pytest.mark.parametrize("declared_again", [False, True], ids=["gone", "declared again by a worker"])
+async def test_a_deleted_queue_is_found_by_a_look_and_by_who_declares_it(
+    host: Host, declared_again: bool
+) -> None:
+    await host.declares("orders")
+    host.queues.delete("orders", declared_again=declared_again)
+    await host.looks()
+    assert host.lost == host.told == ["orders"]
+    assert task_queue("orders") in host.queues.there & host.queues.marked
+    host.queues.delete("orders", declared_again=declared_again)
+    await host.declares("orders")
+    assert host.lost == host.told == ["orders", "orders"]
+    await host.looks()
+    assert host.lost == ["orders", "orders"]
+
+
+async def test_a_queue_that_is_only_heeded_is_lost_if_it_is_not_there_and_else_marked(host: Host) -> None:
+    host.queues.there.add(task_queue("old"))
+    host.task_queues.heed("old")
+    host.task_queues.heed("gone")
+    await host.looks()
+    assert host.lost == ["gone"]
+    host.queues.delete("old", declared_again=True)
+    await host.looks()
+    assert host.lost == ["gone", "old"]
+
+
+async def test_a_broker_that_does_not_answer_has_lost_nothing(host: Host) -> None:
+    await host.declares("orders")
+    host.queues.is_down = True
+    await host.looks()
+    host.queues.is_down = False
+    await host.looks()
+    assert not host.lost
+
+
+async def test_a_queue_that_cannot_be_marked_is_used_all_the_same(host: Host) -> None:
+    host.queues.may_mark = False
+    await host.declares("orders")
+    await host.looks()
+    assert not host.lost
+    host.queues.delete("orders")
+    await host.looks()
+    assert host.lost == ["orders"]
+
+
+async def test_what_another_host_has_found_is_lost_here_too_and_not_told_again(host: Host) -> None:
+    await host.declares("orders")
+    host.task_queues.heard_lost("orders")
+    assert host.lost == ["orders"]
+    assert not host.told
+
+
+async def test_what_two_hosts_find_at_the_same_time_is_lost_once_for_each(host: Host) -> None:
+    await host.declares("orders")
+    host.queues.delete("orders")
+    host.queues.meanwhile.append(lambda: host.task_queues.heard_lost("orders"))
+    await host.looks()
+    host.task_queues.heard_lost("orders")
+    assert host.lost == ["orders"]
+
+
+async def test_what_is_heard_while_the_queue_is_declared_is_not_forgotten(host: Host) -> None:
+    """The other host was faster: this one finds the queue as it should be."""
+    await host.declares("orders")
+    host.queues.meanwhile.append(lambda: host.task_queues.heard_lost("orders"))
+    await host.declares("orders")
+    assert host.lost == ["orders"]
+    assert not host.told

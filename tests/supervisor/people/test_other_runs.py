@@ -1,0 +1,173 @@
+"""Whatever a question about another run meets, it is done with: else it would hold up its partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.people.other_runs import OtherRuns
+from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Query
+from dalsegno.broker.port import Outcome
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.broker.protocol.messages import Reply
+from dalsegno.persistence.port import LoadedInstance
+from tests.supervisor.mail import start
+from tests.supervisor.outbox.carrier import Origin, Shell
+from tests.supervisor.scripted_world import NoWatch, ScriptedWorld
+from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
+
+
+class Reader:
+    def __init__(self, row: LoadedInstance | Exception | None) -> None:
+        self.row = row
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        if isinstance(self.row, Exception):
+            raise self.row
+        return self.row
+
+
+class Store:
+    def __init__(self, row: LoadedInstance | Exception | None) -> None:
+        self.reader = Reader(row)
+
+    async def fetch(self, query: Callable[[Any], Any]) -> Any:
+        return query(self.reader)
+
+
+@pytest.fixture
+def open_run() -> LoadedInstance:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    return world.database.rows["w"]
+
+
+class Asked:
+    """The answer to one command about a run; `strikes` are that run's."""
+
+    def __init__(
+        self,
+        command: AwaitOutcome | Query,
+        row: LoadedInstance | Exception | None,
+        *,
+        code: Any = None,
+        strikes: dict[tuple[str, str], int] | None = None,
+        watch: NoWatch | None = None,
+    ) -> None:
+        self.shell = Shell()
+        outbox = Outbox(self.shell, self.shell)
+        outbox.publisher_opened()
+        self.origin = Origin()
+        self.cause = Cause(command, name="query m", origin=self.origin, message_id="m")
+        self.other_runs = OtherRuns(
+            outbox,
+            Store(row),
+            code or ScriptedCode([[activity(1)]]),
+            10_000,
+            watch=watch or NoWatch(),
+            strikes=lambda _: strikes or {},
+        )
+
+    async def answer(self) -> Reply | None:
+        self.other_runs.answer("w", self.cause)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        published = self.shell.take()
+        for outgoing in published:
+            outgoing.on_outcome(Outcome.CONFIRMED)
+        assert self.origin.removed == 1
+        if not published:
+            return None
+        reply = decode(published[0].message)
+        assert isinstance(reply, Reply)
+        return reply
+
+
+CALLER = Caller("dalsegno.reply.c", "call")
+
+
+async def test_a_run_whose_end_is_not_written_yet_is_to_be_asked_for_again(open_run: LoadedInstance) -> None:
+    """A start has taken its place in memory, and is being committed."""
+    reply = await Asked(AwaitOutcome(run_id=open_run.run_id, caller=CALLER), open_run).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert reply.error.code == "moved"
+
+
+async def test_a_defect_met_by_a_query_is_its_answer(open_run: LoadedInstance) -> None:
+    class Broken(ScriptedCode):
+        def build(self, info: Any, signed: Any) -> Any:
+            raise ZeroDivisionError
+
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, code=Broken([])).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert reply.error.code == "rejected"
+
+
+async def test_a_row_that_cannot_be_read_holds_up_nobody() -> None:
+    assert await Asked(Query(name="q", run_id="r", caller=CALLER), TypeError("a defect")).answer() is None
+
+
+async def test_a_query_that_has_killed_hosts_is_not_run_again(open_run: LoadedInstance) -> None:
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    code = ScriptedCode([[activity(1)]])
+    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, "query q"): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times" in reply.error.message
+    assert code.built == []
+
+
+async def test_a_handler_of_all_names_that_has_killed_hosts_is_not_run_again(open_run: LoadedInstance) -> None:
+    class Dynamic(ScriptedProgram):
+        def query_handler(self, name: str) -> str | None:
+            return None
+
+    code = ScriptedCode([[activity(1)]])
+    code.build = lambda info, signed: Dynamic(code.script, 0)  # type: ignore[method-assign]
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, DYNAMIC_QUERY): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times" in reply.error.message
+
+
+async def test_another_query_of_that_run_is_answered(open_run: LoadedInstance) -> None:
+    query = Query(name="r", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, strikes={(open_run.run_id, "query q"): 2}).answer()
+    assert reply is not None
+    assert reply.error is None
+
+
+async def test_a_run_whose_code_killed_hosts_answers_no_query_at_all(open_run: LoadedInstance) -> None:
+    query = Query(name="r", run_id=open_run.run_id, caller=CALLER)
+    reply = await Asked(query, open_run, strikes={(open_run.run_id, "input 2 since 2023"): 2}).answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert "2 times at: input 2" in reply.error.message
+
+
+async def test_what_runs_again_for_a_query_is_not_under_the_mark_of_the_query(open_run: LoadedInstance) -> None:
+    marks = []
+
+    class Marks(NoWatch):
+        def enter(self, run_id: str, cause: str) -> None:
+            assert run_id == open_run.run_id
+            marks.append(cause)
+
+    query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
+    assert await Asked(query, open_run, watch=Marks()).answer() is not None
+    replay, handler, end = marks
+    assert replay.startswith("input ")
+    assert handler == "query q"
+    assert end == LETTING_GO

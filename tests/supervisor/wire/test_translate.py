@@ -1,0 +1,91 @@
+"""What others say becomes commands, and what they are told messages, in the content type that they speak."""
+
+from __future__ import annotations
+
+import json
+
+import cbor2
+import pytest
+
+from dalsegno.actors.supervisor.wire.translate import answer_message, to_command, to_message
+from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, AttemptStarted, Caller
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, CancelTaskEffect, Effect, GrantEffect
+from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
+from dalsegno.broker.protocol.messages import (
+    ActivityCancel,
+    ActivityGrant,
+    ActivityHeartbeat,
+    ActivityStarted,
+    Reply,
+    WireMessage,
+)
+from dalsegno.policies import WorkflowStatus
+
+ATTEMPT = {"workflow_id": "w", "run_id": "run-1", "activity_id": "1", "attempt": 1, "token": b"t" * 16}
+WORDS: list[WireMessage] = [
+    ActivityStarted(**ATTEMPT, worker="mine"),  # type: ignore[arg-type]
+    ActivityHeartbeat(**ATTEMPT, worker="mine"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("content_type", [CBOR, JSON])
+@pytest.mark.parametrize("word", WORDS)
+def test_grants_and_cancel_requests_are_in_the_content_type_of_the_worker_s_word(
+    word: WireMessage, content_type: str
+) -> None:
+    said = to_command(word, encode(word, message_id=None, content_type=content_type))
+    assert isinstance(said, AttemptStarted | AttemptHeartbeat)
+    about = {
+        "worker": "mine",
+        "run_id": "run-1",
+        "activity_id": "1",
+        "attempt": 1,
+        "content_type": said.content_type,
+    }
+    answers: list[tuple[Effect, type[WireMessage]]] = [
+        (GrantEffect(**about, granted=True), ActivityGrant),  # type: ignore[arg-type]
+        (CancelTaskEffect(**about, reason="stop"), ActivityCancel),  # type: ignore[arg-type]
+    ]
+    for effect, kind in answers:
+        message = to_message(effect, "message-1")
+        assert message.content_type == content_type
+        assert isinstance(decode(message), kind)
+
+
+@pytest.mark.parametrize("content_type", [CBOR, JSON])
+def test_a_description_leaves_out_what_there_is_nothing_to_say_for(content_type: str) -> None:
+    activity = {
+        "activity_id": "1",
+        "activity_type": "charge",
+        "task_queue": "default",
+        "attempt": 1,
+        "state": "scheduled",
+        "scheduled_at": 7,
+    }
+    nothing = dict.fromkeys(("next_attempt_at", "last_failure", "worker", "started_at", "last_heartbeat_at"))
+    run = {
+        "workflow_id": "w",
+        "run_id": "run-1",
+        "workflow_type": "order",
+        "task_queue": "default",
+        "status": WorkflowStatus.RUNNING,
+        "sequence": 1,
+        "started_at": 7,
+    }
+    effect = AnswerEffect(
+        caller=Caller("dalsegno.reply.mine", "c-1", content_type),
+        kind="answer",
+        workflow_id="w",
+        run_id="run-1",
+        status=WorkflowStatus.RUNNING,
+        description={**run, "closed_at": None, "pending_activities": ({**activity, **nothing},)},
+    )
+
+    message = answer_message(effect, "message-1")
+
+    body = cbor2.loads(message.body) if content_type == CBOR else json.loads(message.body)
+    assert body["description"] == {**run, "status": "running", "pending_activities": [activity]}
+    reply = decode(message)
+    assert isinstance(reply, Reply)
+    assert reply.description is not None
+    assert reply.description.pending_activities[0].last_heartbeat_at is None

@@ -1,0 +1,19 @@
+"""The journal as people and programs are shown it."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.run.events import ActivityUnwanted, Ran, Record, TimerUnwanted, TimerWanted
+from dalsegno.actors.workflow_actor.stored.codec import encode_record
+from dalsegno.actors.workflow_actor.stored.history import events_for_people
+
+
+def test_what_user_code_wanted_is_shown_with_its_kind() -> None:
+    wants = (TimerWanted(1, 7), TimerUnwanted(1), ActivityUnwanted(1))
+    record = Record(1, 5, False, (), (Ran(("timer 1",), wants),))
+    (event,) = events_for_people(encode_record(record))
+    assert event["type"] == "Ran"
+    assert event["wants"] == [
+        {"type": "TimerWanted", "number": 1, "fire_at": 7},
+        {"type": "TimerUnwanted", "number": 1},
+        {"type": "ActivityUnwanted", "number": 1},
+    ]
