@@ -8,22 +8,13 @@ embedded:relative/path/of/broker.db
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from dalsegno.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dalsegno.broker.port import Broker
-
-_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@", re.DOTALL)
-"""Up to the last "@": a password may hold anything when its owner forgot to quote it."""
-_PARAMETER = re.compile(r"([?&](?:password|sslpassword)=)[^&]*", re.IGNORECASE)
-
-
-def redact(url: str) -> str:
-    """The URL with *** for its password, fit to be shown; also of one that is not well formed."""
-    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
+from dalsegno.broker.redaction import redact
 
 
 def open_broker(url: str, *, allow_unverified_tls: bool = False) -> Broker:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dalsegno.broker.url import redact
+from dalsegno.broker.redaction import redact
 from dalsegno.cli.logs import configure
 from dalsegno.cli.options import DEFAULT_BROKER, DEFAULT_DATABASE, Source, embedded_file, is_embedded
 from dalsegno.cli.output import plain

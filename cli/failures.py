@@ -21,7 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dalsegno import given
-from dalsegno.broker.url import redact
+from dalsegno.broker.redaction import redact
 from dalsegno.cli.output import plain
 from dalsegno.errors import (
     CommandRejectedError,

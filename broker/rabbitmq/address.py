@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from dalsegno.broker.url import redact
+from dalsegno.broker.redaction import redact
 from dalsegno.errors import ConfigurationError
 
 SCHEMES = ("amqp", "amqps")

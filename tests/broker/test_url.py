@@ -8,7 +8,8 @@ import pytest
 
 from dalsegno.broker.embedded import EmbeddedBroker
 from dalsegno.broker.rabbitmq import RabbitMQBroker
-from dalsegno.broker.url import embedded_path, open_broker, redact
+from dalsegno.broker.redaction import redact
+from dalsegno.broker.url import embedded_path, open_broker
 from dalsegno.errors import ConfigurationError
 
 

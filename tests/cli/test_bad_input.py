@@ -13,7 +13,8 @@ import pytest
 
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.broker.port import OnClosed, Session
-from dalsegno.broker.url import open_broker, redact
+from dalsegno.broker.redaction import redact
+from dalsegno.broker.url import open_broker
 from dalsegno.cli import namespace as namespaces
 from dalsegno.cli.failures import DONE, UNAVAILABLE, USAGE
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, StoreUnavailableError

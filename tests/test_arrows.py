@@ -1,0 +1,132 @@
+"""Arrows between rooms run one way, and are those that stand here.
+
+A room is a package, or a module that stands alone; a module is in the innermost room whose name it begins with.
+Whoever adds an arrow adds a word here, where it can be seen what it means for the whole. The contents page of a
+package (`__init__`) may show what it likes of what is under it.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]
+
+ARROWS = {
+    # the ground
+    "codecs": "",
+    "sdk": "codecs",
+    # messages and the store
+    "broker": "sdk",
+    "persistence": "sdk",
+    "broker.protocol": "sdk broker",
+    "broker.embedded": "sdk broker",
+    "broker.rabbitmq": "sdk broker",
+    "persistence.migrations": "persistence",
+    "broker.url": "sdk broker embedded rabbitmq",
+    # one workflow instance
+    "actors.light": "",
+    "actors.entropy": "",
+    "actors.workflow_actor.interface": "sdk",
+    "actors.workflow_actor.run": "sdk interface",
+    "actors.workflow_actor.outstanding": "interface run",
+    "actors.workflow_actor.program": "sdk interface run",
+    "actors.workflow_actor.stored": "sdk interface run",
+    "actors.workflow_actor.shown": "sdk interface run program stored",
+    "actors.workflow_actor": "light sdk interface run outstanding program stored shown",
+    # the tree over it
+    "actors.supervisor.clock": "",
+    "actors.supervisor.host_id": "",
+    "actors.supervisor.settings": "sdk",
+    "actors.supervisor.wire": "sdk broker interface protocol",
+    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire",
+    "actors.supervisor.failing": "sdk workflow_actor",
+    "actors.supervisor.wakeups": "persistence interface workflow_actor",
+    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor",
+    "actors.supervisor.connection": "sdk broker protocol deliveries failing",
+    "actors.supervisor.membership": "host_id sdk persistence settings failing",
+    "actors.supervisor.parent": "host_id sdk persistence failing",
+    "actors.supervisor.halted": (
+        "sdk persistence interface protocol run stored deliveries shown workflow_actor failing wakeups round"
+    ),
+    "actors.supervisor.outbox": "sdk broker interface protocol wire deliveries workflow_actor round",
+    "actors.supervisor.partition": (
+        "light entropy sdk broker persistence interface settings outstanding deliveries "
+        "workflow_actor failing wakeups round halted"
+    ),
+    "actors.supervisor.world": "persistence interface workflow_actor outbox",
+    "actors.supervisor.rounds": (
+        "light sdk persistence interface settings protocol deliveries round outbox partition"
+    ),
+    "actors.supervisor.inquiries": "interface workflow_actor world",
+    "actors.supervisor.engine": (
+        "light entropy sdk broker persistence interface settings protocol deliveries workflow_actor "
+        "round outbox partition world rounds inquiries"
+    ),
+    "actors.supervisor.database": "sdk broker persistence deliveries failing engine",
+    "actors.supervisor.people": (
+        "sdk broker persistence interface protocol wire program stored deliveries workflow_actor "
+        "failing connection outbox partition database"
+    ),
+    "actors.supervisor.host": (
+        "clock host_id sdk broker persistence interface settings protocol wire deliveries "
+        "workflow_actor failing connection membership parent outbox engine database people"
+    ),
+    # who uses it
+    "client": "sdk broker protocol url",
+    "workers": "sdk broker protocol url",
+    "verification": "sdk broker persistence settings protocol run stored shown",
+    "cli": (
+        "sdk broker persistence settings protocol embedded url program client workers verification "
+        "failing parent database people host"
+    ),
+}
+"""Room -> the rooms that it knows, by their last words; each group from the ground up."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in FOLDERS.items():
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join((package, *(part for part in parts if part != "__init__"))), path
+
+
+def room_of(module: str) -> str:
+    """Its last word: those are unique."""
+    below = module.removeprefix("dalsegno.")
+    rooms = [room for room in ARROWS if f"{below}.".startswith(f"{room}.")]
+    return max(rooms, key=len, default="sdk").rpartition(".")[2]
+
+
+def imported(path: Path, known: set[str]) -> Iterator[str]:
+    """Also what is imported for types only, or late: who reads the module has to know it all the same."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("dalsegno"))
+        elif isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("dalsegno"):
+            for alias in node.names:
+                yield name if (name := f"{module}.{alias.name}") in known else module
+
+
+def test_rooms_know_the_rooms_that_they_are_said_to_know_and_no_others() -> None:
+    known = {module for module, _ in modules()}
+    found: dict[str, set[str]] = {room_of(room): set() for room in ARROWS}
+    for module, path in modules():
+        if path.name != "__init__.py":
+            found[room_of(module)] |= {room_of(name) for name in imported(path, known)} - {room_of(module)}
+    assert found == {room_of(room): set(others.split()) for room, others in ARROWS.items()}
+
+
+def test_no_room_knows_itself_by_way_of_others() -> None:
+    graph = {room_of(room): others.split() for room, others in ARROWS.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(ARROWS)
+
+
+def test_every_package_is_built_into_the_wheel() -> None:
+    packages = {module for module, path in modules() if path.name == "__init__.py"}
+    assert SETUPTOOLS["packages"] == sorted(packages)
