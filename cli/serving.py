@@ -21,6 +21,7 @@ from dalsegno.actors.supervisor.failing import fail_stop
 from dalsegno.actors.supervisor.parent import parent_watch
 from dalsegno.actors.supervisor.parent.child import ChildSpec, Launch
 from dalsegno.actors.supervisor.parent.watchdog import START_SECONDS, WatchdogSettings
+from dalsegno.backoff import Backoff
 from dalsegno.broker.url import open_broker
 from dalsegno.cli import code
 from dalsegno.cli.failures import DONE
@@ -62,15 +63,15 @@ def awaited_store(database: str, *, beat: Callable[[], None] = lambda: None) -> 
     """
     from dalsegno.cli.namespace import checked_store
 
-    delay, longest = STORE_RETRY_SECONDS
+    pauses = Backoff(*STORE_RETRY_SECONDS, jitter=False)
     while True:
         beat()
         try:
             return checked_store(database)
         except StoreUnavailableError as error:
+            delay = pauses.next_seconds()
             log.warning("database_unavailable", reason=str(error), retry_in_seconds=delay)
         time.sleep(delay)
-        delay = min(delay * 2, longest)
 
 
 # --- hosts ---------------------------------------------------------------------------------------------------

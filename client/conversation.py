@@ -15,6 +15,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from dalsegno import given
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol.codec import check, encode
 from dalsegno.broker.protocol.messages import ControlReply, Reply, StartWorkflow, ToWorkflow, WireMessage
@@ -25,7 +26,6 @@ from dalsegno.client.links import Links
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.suspensions import Suspensions
-from dalsegno.client.timings import Pauses
 from dalsegno.errors import InvalidMessageError
 
 A = TypeVar("A", Reply, ControlReply)
@@ -114,7 +114,7 @@ class Conversation:
         kind: str | None,
         patience: Patience,
     ) -> A:
-        pauses = Pauses(self.timings)
+        pauses = Backoff(self.timings.pause_min, self.timings.pause_max)
         while True:
             match await self._send(question, message_id or str(uuid4()), patience):
                 case Outcome.CONFIRMED:
@@ -134,7 +134,7 @@ class Conversation:
                     raise UnsendableError("This cannot be sent: its IDs or its values are too large.")
                 case None | Outcome.LOST:
                     continue  # the next link takes its own pause
-            await asyncio.sleep(pauses.next())
+            await asyncio.sleep(pauses.next_seconds())
 
     async def _send(self, question: WireMessage, message_id: str, patience: Patience) -> Outcome | None:
         """None when there is no link to send it over."""

@@ -6,6 +6,7 @@ import asyncio
 from itertools import count
 from uuid import uuid4
 
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Broker, Message
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.messages import ControlReply, Reply
@@ -13,7 +14,7 @@ from dalsegno.client.errors import NamespaceMissingError
 from dalsegno.client.link import Link
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
-from dalsegno.client.timings import ClientTimings, Pauses
+from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, InvalidMessageError
 
 
@@ -25,7 +26,7 @@ class Links:
         self._broker = broker
         self._link: Link | None = None
         self._opening: asyncio.Task[Link | Exception] | None = None
-        self._pauses = Pauses(timings)
+        self._pauses = Backoff(timings.pause_min, timings.pause_max)
         self._pause = 0.0
         self._boxes: dict[str, ReplyBox] = {}
         self._id = uuid4().hex  # hosts derive the message IDs of answers from correlation IDs
@@ -77,7 +78,7 @@ class Links:
             await asyncio.sleep(self._pause)
             await link.open()
         except (BrokerUnavailableError, ConfigurationError) as error:
-            self._pause = self._pauses.next()
+            self._pause = self._pauses.next_seconds()
             return error
         finally:
             self._opening = None
@@ -85,7 +86,7 @@ class Links:
         return link
 
     def _link_ended(self, reason: str) -> None:
-        self._pause = self._pauses.next()
+        self._pause = self._pauses.next_seconds()
         for box in self._boxes.values():
             box.wake()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 
@@ -19,19 +18,3 @@ class ClientTimings:
     pause_min: float = 0.05
     pause_max: float = 2.0
     """Between attempts to reach the broker. Short, because somebody waits for the answer."""
-
-
-class Pauses:
-    """How long to wait between attempts: doubling, with jitter, so that clients don't all come back at once."""
-
-    def __init__(self, timings: ClientTimings) -> None:
-        self._timings = timings
-        self._longest = timings.pause_min
-
-    def next(self) -> float:
-        pause = random.uniform(self._longest / 2, self._longest)
-        self._longest = min(self._longest * 2, self._timings.pause_max)
-        return pause
-
-    def reset(self) -> None:
-        self._longest = self._timings.pause_min

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.error_text import class_name, is_a
@@ -23,7 +24,6 @@ from dalsegno.workers import answers
 from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
-from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.workers.heartbeat import Heartbeat

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from functools import partial
 
 from dalsegno._log import get_logger
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
-from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")

@@ -9,9 +9,9 @@ import asyncio
 from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Broker, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
-from dalsegno.workers.backoff import Backoff
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")

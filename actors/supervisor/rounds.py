@@ -20,6 +20,7 @@ from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
+from dalsegno.backoff import doubled
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.persistence.port import Round, RoundOutcome
 
@@ -175,7 +176,7 @@ class Rounds:
         assert builder is not None
         self._failures += 1
         self.current.worked_off.extend(builder.worked_off)  # deleting it twice is harmless
-        delay = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS)
+        delay = doubled(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._failures - 1)
         self._paused_until = self._world.monotonic() + delay
         for entry in builder.entries.values():
             if self._owns(entry):

@@ -7,7 +7,6 @@ and what was lost. Nothing of an old session is ever used on a new one.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -18,6 +17,7 @@ from dalsegno.actors.supervisor.connection.namespace_keeper import NamespaceKeep
 from dalsegno.actors.supervisor.connection.services import OnService, Service
 from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.failing.state_log import StateLog
+from dalsegno.backoff import Backoff
 from dalsegno.broker import topology
 from dalsegno.broker.port import (
     Broker,
@@ -165,7 +165,7 @@ class BrokerLink:
     async def run(self, ready: Callable[[], None]) -> None:
         """Keep a session open until `close`. Raises ConfigurationError if the very first one is refused for a
         reason that only a person can mend; later on even such a reason is waited out."""
-        delay = RETRY_SECONDS[0]
+        pauses = Backoff(*RETRY_SECONDS)
         first = True
         while not self._stopping:
             try:
@@ -183,10 +183,9 @@ class BrokerLink:
                 await self._lost.wait()
                 await self._drop()
                 if asyncio.get_running_loop().time() - opened_at >= SETTLED_SECONDS:
-                    delay = RETRY_SECONDS[0]
+                    pauses.reset()
                     continue
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
-            delay = min(delay * 2, RETRY_SECONDS[1])
+            await asyncio.sleep(pauses.next_seconds())
 
     async def _open(self) -> None:
         self._lost.clear()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.state_log import StateLog
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Session
 from dalsegno.errors import DalsegnoError
 
@@ -35,7 +36,7 @@ class NamespaceKeeper:
         self._declared = declared
         self._said = said
         self._declaring: asyncio.Task[None] | None = None
-        self._pause = PAUSE_SECONDS[0]
+        self._pauses = Backoff(*PAUSE_SECONDS, jitter=False)
         self._done_at = float("-inf")
 
     async def declare(self, session: Session) -> None:
@@ -52,10 +53,9 @@ class NamespaceKeeper:
         loop = asyncio.get_running_loop()
         since = loop.time() - self._done_at
         if since > QUIET_SECONDS:
-            self._pause = PAUSE_SECONDS[0]
+            self._pauses.reset()
         else:
-            await asyncio.sleep(max(self._pause - since, 0.0))
-            self._pause = min(self._pause * 2, PAUSE_SECONDS[1])
+            await asyncio.sleep(max(self._pauses.next_seconds() - since, 0.0))
         session = self._session()
         if session is None:
             return  # the next one declares it

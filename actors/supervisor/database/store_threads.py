@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped, contained
+from dalsegno.backoff import doubled
 from dalsegno.errors import (
     ConfigurationError,
     DalsegnoError,
@@ -203,7 +204,7 @@ class StoreThreads:
 
 
 def _longer(delay: float) -> float:
-    return min(delay * 2, RETRY_SECONDS[1])
+    return doubled(delay, RETRY_SECONDS[1], 1)
 
 
 def _halves(batch: _Batch[T]) -> tuple[_Batch[T], _Batch[T]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from dalsegno.backoff import doubled
+
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
@@ -37,5 +39,5 @@ class RestartHistory:
         self._times.append(now)
         if len(self._times) > self._intensity.restarts:
             return None
-        delay = self._intensity.initial_delay_seconds * 2.0 ** (len(self._times) - 1)
-        return min(delay, self._intensity.maximum_delay_seconds)
+        first, longest = self._intensity.initial_delay_seconds, self._intensity.maximum_delay_seconds
+        return doubled(first, longest, len(self._times) - 1)

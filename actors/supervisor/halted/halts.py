@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.run.decide import SUSPENSION_DELAYS
+from dalsegno.backoff import doubled
 
 
 class Halted(Struct, frozen=True):
@@ -29,8 +30,7 @@ class Halts:
         """It cannot be run: tried again later, less and less often, as suspended code is."""
         before = self._halted.get(workflow_id)
         tries = 0 if before is None else before.tries
-        first, longest = SUSPENSION_DELAYS
-        retry_at = now + min(first * 2 ** min(tries, 30), longest)
+        retry_at = now + doubled(*SUSPENSION_DELAYS, tries)
         halted = Halted(reason, retry_at, tries + 1, before is not None and before.is_sealed)
         self._halted[workflow_id] = halted
         return halted

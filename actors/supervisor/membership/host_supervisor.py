@@ -35,6 +35,7 @@ from dalsegno.actors.supervisor.membership.ticker import Ticker
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
+from dalsegno.backoff import doubled
 from dalsegno.errors import FencedError, StoreUnavailableError
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
 
@@ -397,7 +398,7 @@ class HostSupervisor(pykka.ThreadingActor):
         another host's row has run out, so that nobody waits for more than that."""
         if self._failures == 0:
             return min(self._interval, max(self._next_expiry - self._clock(), 0.0) + JUST_AFTER_SECONDS)
-        pause = min(self._interval, RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
+        pause = doubled(RETRY_SECONDS, self._interval, self._failures - 1)
         return pause if self._tenure is None else max(0.0, min(pause, self._validity.remaining()))
 
     def _notify(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:

@@ -8,6 +8,7 @@ on.
 from __future__ import annotations
 
 from dalsegno._log import get_logger
+from dalsegno.backoff import doubled
 
 log = get_logger()
 
@@ -45,5 +46,4 @@ class Barriers:
 
     def pause(self, exchange: str) -> float:
         """Seconds until one message is to try."""
-        first, longest = TRY_AGAIN_SECONDS
-        return min(first * 2.0 ** min(self.closed[exchange], 10), longest)
+        return doubled(*TRY_AGAIN_SECONDS, self.closed[exchange])

@@ -28,6 +28,7 @@ from dalsegno.actors.supervisor.outbox.error_instead import error_instead
 from dalsegno.actors.supervisor.outbox.line_up import LineUp
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.backoff import doubled
 from dalsegno.broker.port import Fault, Outcome, Outgoing
 from dalsegno.broker.protocol.messages import ActivityGrant
 
@@ -376,8 +377,7 @@ class Outbox:
     def _refused(self, shipment: Shipment) -> None:
         if shipment.refused_since is None:
             shipment.refused_since = self._carrier.monotonic()
-        first, longest = RETRY_DELAY_SECONDS
-        delay = min(first * 2.0 ** min(shipment.refusals, 10), longest)
+        delay = doubled(*RETRY_DELAY_SECONDS, shipment.refusals)
         shipment.refusals += 1
         self._carrier.call_later(delay, partial(self._try_again, shipment))
 

@@ -60,6 +60,7 @@ from dalsegno.actors.workflow_actor.run.state import (
 )
 from dalsegno.actors.workflow_actor.run.wants import apply_wants
 from dalsegno.actors.workflow_actor.run.worker_deaths import heard_of, is_known
+from dalsegno.backoff import doubled
 
 
 class IllegalEventError(Exception):
@@ -262,7 +263,7 @@ def _is_task(state: WorkflowState, effect: EffectID) -> bool:
 
 def _task_overdue(state: WorkflowState, event: TaskOverdue) -> WorkflowState:
     activity = state.activities[event.number]
-    after = min(activity.resend_after * 2, FAR_FUTURE)
+    after = doubled(activity.resend_after, FAR_FUTURE, 1)
     moved = replace(activity, resend_at=min(state.time + after, FAR_FUTURE), resend_after=after)
     return replace(state, activities={**state.activities, event.number: moved})
 

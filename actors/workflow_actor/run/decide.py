@@ -31,6 +31,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     TaskResent,
 )
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, TaskDue, WorkflowState
+from dalsegno.backoff import doubled
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
@@ -103,13 +104,7 @@ def code_stuck(
     state: WorkflowState, kind: SuspensionKind, reason: str, *, now: int, fingerprint: str
 ) -> Suspended:
     """User code cannot go on; it is tried again later, less and less often."""
-    return Suspended(kind, reason, now + _pause(state.tries), fingerprint)
-
-
-def _pause(tries: int) -> int:
-    first, longest = SUSPENSION_DELAYS
-    doublings: int = min(tries, 30)
-    return min(first << doublings, longest)
+    return Suspended(kind, reason, now + doubled(*SUSPENSION_DELAYS, state.tries), fingerprint)
 
 
 def next_try_at(state: WorkflowState, *, now: int) -> int:
@@ -117,7 +112,7 @@ def next_try_at(state: WorkflowState, *, now: int) -> int:
     recorded, the pauses double as they do for tries that are."""
     assert state.suspension is not None
     first, longest = SUSPENSION_DELAYS
-    return now + max(_pause(state.tries), min(now - state.suspension.since + first, longest))
+    return now + max(doubled(first, longest, state.tries), min(now - state.suspension.since + first, longest))
 
 
 def may_retry(suspension: Suspension | None, *, retry_at: int | None, now: int, fingerprint: str) -> bool:
