@@ -20,13 +20,13 @@ from uuid import uuid4
 from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
-from dalsegno.actors.supervisor.deliveries.channel import Channel
+from dalsegno.actors.supervisor.deliveries.channel import Channel, Delivered
 from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
 from dalsegno.actors.supervisor.inquiries import Inquiries
 from dalsegno.actors.supervisor.outbox import dead_letters, word_of_effects
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
-from dalsegno.actors.supervisor.partition.partition import Delivered, PartitionSupervisor
+from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round.round import RoundBuilder
 from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.rounds import Rounds

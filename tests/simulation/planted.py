@@ -39,7 +39,7 @@ from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
-from tests.simulation.faults import PER_EVENT
+from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.store_model import StoreModel
@@ -222,14 +222,18 @@ def lease_renewed_though_the_loop_stands_still() -> AbstractContextManager[Any]:
     return patch.object(LoopBeat, "is_silent", False)
 
 
-def empty_round_answered_without_validity() -> AbstractContextManager[Any]:
-    """Neither is it looked at by the timer, which mostly comes first."""
+@contextmanager
+def empty_round_answered_without_validity() -> Iterator[None]:
+    """Neither is it looked at by the timer, which mostly comes first. It shows only after a freeze; so that
+    hosts are frozen often."""
 
     def tick(self: Host) -> None:
         self._beat.beat()
         self.engine.tick()
 
-    return patch.multiple(Host, may_act=lambda self: True, _tick=tick)
+    may_act = patch.multiple(Host, may_act=lambda self: True, _tick=tick)
+    with may_act, patch.dict(AT_RANDOM, {"host frozen": 1.5}):
+        yield
 
 
 BUGS: dict[Plant, set[str]] = {

@@ -57,6 +57,13 @@ class Channel:
         self.is_open = False
 
 
+class Delivered(Struct, frozen=True):
+    """Mail for the partition's supervisor: a message from its queue."""
+
+    channel: Channel
+    delivery: Delivery
+
+
 class DeliveryOrigin(Struct, frozen=True, eq=False):
     """A cause that is a delivery (see actors.workflow_actor.cause.Origin)."""
 

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher, LightActor
-from dalsegno.actors.supervisor.deliveries.channel import Channel, DeliveryOrigin
+from dalsegno.actors.supervisor.deliveries.channel import Channel, Delivered, DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import (
     Forward,
     ForWorkflow,
@@ -43,20 +41,12 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
 
 A = TypeVar("A", bound=WorkflowActor)
-
-
-class Delivered(Struct, frozen=True):
-    """Mail: a message from the partition's queue."""
-
-    channel: Channel
-    delivery: Delivery
 
 
 class PartitionSupervisor(LightActor):
