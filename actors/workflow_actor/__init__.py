@@ -1,8 +1,9 @@
 """One workflow instance: what it was told becomes events, and user code is stepped with it. No I/O, no clock.
 
-The way of a command: `actor` holds the mailbox and the gates before it (`surroundings` is what it asks of those
-around it); `instance` is the state of one workflow
-and its live program; `activating` says what each command does to it; a `turn` is one activation in the making.
+The way of a command: `actor` holds the mailbox (`surroundings` is what it asks of those around it), and `gates`
+says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?);
+`instance` is the state of one workflow and its live program; `activating` says what each command does to it; a
+`turn` is one activation in the making.
 
 - `interface`    what passes between shell, instance and program, as data
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`

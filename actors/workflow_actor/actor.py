@@ -1,48 +1,45 @@
 """The workflow actor: the thin shell around one `Instance`.
 
-Its mailbox takes causes in the order of their arrival. Each becomes one call of the pure core, and what came
-out of it is handed to the parent, which commits it with the round. While the instance is being loaded, mail
-waits. The actor holds nothing that the database does not have, but for what the round in progress will write:
-throwing it away at any time is safe.
+Its mailbox takes causes in the order of their arrival. Each that has passed the gates becomes one call of the
+pure core, and what came out of it is handed to the parent, which commits it with the round. Mail waits while
+the instance is being loaded, and while something has to be found out for the first of it. The actor holds
+nothing that the database does not have, but for what the round in progress will write: throwing it away at any
+time is safe.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from dalsegno.actors.light import Dispatcher, LightActor
-from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, same_answer
-from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
-from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
-from dalsegno.actors.workflow_actor.interface.commands import (
-    Caller,
-    Describe,
-    Query,
-    Resume,
-    Start,
-    Suspend,
-    Terminate,
+from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, same_answer
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of
+from dalsegno.actors.workflow_actor.gates import (
+    AboutAnotherRun,
+    AnswerAgain,
+    AskedFromElsewhere,
+    BeginRun,
+    ClearStrikes,
+    LookUpSeen,
+    LookUpStrikes,
+    Pass,
+    Question,
+    ReadMail,
+    ReadSeen,
+    RebuildAtOnce,
+    RebuildInSlices,
+    Refuse,
+    Void,
+    WaitForOutcome,
+    gate,
 )
-from dalsegno.actors.workflow_actor.interface.effects import Effect, ResultEffect
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import Cause, MoreMail
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, Suspend
+from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.shown.visible import answer
 from dalsegno.actors.workflow_actor.surroundings import Parent, Watch
-
-MessageKey = tuple[str, str]
-"""The type and the message ID of a command."""
-
-SEEN_LIMIT = 10_000
-"""Message IDs that an actor remembers itself; older ones are looked up."""
-
-STRIKES = "\0strikes"
-SEEN = "\0seen"
-MAIL = "\0mail"
-"""What an actor may have asked for, beside a command by its key."""
-
-LONG_LOG = 500
-"""Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
 
 
 class WorkflowActor(LightActor):
@@ -77,13 +74,8 @@ class WorkflowActor(LightActor):
         self._now = now
         self._entropy = entropy
         self.is_loaded = False
-        self._seen: OrderedDict[MessageKey, str] = OrderedDict()
-        self._seen_partial = False
-        self._seen_unread = False
-        self._not_seen: set[MessageKey] = set()
-        self._asked: str | MessageKey | None = None
-        self._strikes_known = ""
-        """Of which run that is about to start they are known."""
+        self.seen = SeenCommands()
+        self._asked: Question | None = None
         self.is_quarantined = False
         self.is_shown_halted = False
         """Its rows still show that it could not be run."""
@@ -99,7 +91,7 @@ class WorkflowActor(LightActor):
     @property
     def is_guess(self) -> bool:
         """It was taken to be of a new workflow ID, unread, and no commit has proved that yet."""
-        return self._seen_unread and self.stored_run_id is None
+        return self.seen.is_unread and self.stored_run_id is None
 
     def is_ready(self) -> bool:
         if not self.is_loaded or self._asked is not None or self._rebuilding is not None:
@@ -110,14 +102,13 @@ class WorkflowActor(LightActor):
         """The instance is there; mail may be handled."""
         self.instance = instance
         self.is_loaded = True
-        self._seen = OrderedDict(seen)
-        self._seen_partial = seen_partial
+        self.seen.read(seen, is_partial=seen_partial)
         self._reschedule()
 
     def guessed(self, instance: Instance) -> None:
         """As `loaded`, without a look at the database: there is no such workflow yet."""
-        self._seen_unread = True
         self.loaded(instance, seen={}, seen_partial=False)
+        self.seen.is_unread = True
 
     def round_over(self) -> None:
         """What it did in the round is durable."""
@@ -129,33 +120,22 @@ class WorkflowActor(LightActor):
 
     def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
         """Those with that message ID, of all types."""
-        self._seen.update(answers)
+        self.seen.found(answers)
         asked = self._asked
-        if isinstance(asked, tuple) and asked[1] == message_id:
-            if self._answer_to(asked) is None:
-                self._not_seen.add(asked)
-            self._answered(asked)
+        if isinstance(asked, LookUpSeen) and asked.key[1] == message_id:
+            self.seen.looked_up(asked.key)
+            self._answered(LookUpSeen)
 
     def seen_read(self, seen: Mapping[MessageKey, str], *, seen_partial: bool) -> None:
         """What was refused before there was such a workflow. Nothing, if that is known."""
-        if self._seen_unread:
-            self._seen_unread = False
-            self._seen = OrderedDict({**seen, **self._seen})
-            self._seen_partial = seen_partial
-            self._answered(SEEN)
+        if self.seen.is_unread:
+            self.seen.read(seen, is_partial=seen_partial)
+            self._answered(ReadSeen)
 
-    def _answered(self, asked: str | MessageKey) -> None:
-        if self._asked == asked:  # else an actor before this one had asked
+    def _answered(self, asked: type[Question]) -> None:
+        if isinstance(self._asked, asked):  # else an actor before this one had asked
             self._asked = None
             self._reschedule()
-
-    def remember_seen(self, cause: Cause, answer: str) -> None:
-        key = _key_of(cause)
-        self._seen[key] = answer
-        self._not_seen.discard(key)
-        if len(self._seen) > SEEN_LIMIT:
-            self._seen.popitem(last=False)
-            self._seen_partial = True
 
     def mail_is_behind(self, number: int) -> None:
         """There is mail in the database that comes before what has been told since."""
@@ -168,7 +148,7 @@ class WorkflowActor(LightActor):
             self._put_back(MoreMail(more_behind))
         for cause in reversed(causes):
             self._put_back(cause)
-        self._answered(MAIL)
+        self._answered(ReadMail)
 
     def unhandled(self) -> list[Cause]:
         """Empty the mailbox: what a successor has to handle."""
@@ -179,38 +159,60 @@ class WorkflowActor(LightActor):
 
     def on_receive(self, message: Any) -> None:
         cause: Cause = message
-        if cause.is_void:
-            return
         self._current = cause
-        if isinstance(cause, MoreMail):
-            self._asked = MAIL
-            self._parent.read_mail(self, cause.after)
-            return
-        if cause.recognisable and self._was_seen(cause):
-            return
-        command = cause.command
-        instance = self.instance
-        if isinstance(command, AwaitOutcome | Describe | Query) and self._is_about_another_run(command):
-            self._parent.about_another_run(self, cause)
-            return
-        if isinstance(command, AwaitOutcome):
-            self._parent.wait_for_outcome(self, cause, command)
-            return
-        concerns_strikes = isinstance(command, Start | Query | Resume)
-        if concerns_strikes and (self._may_have_struck(cause) or self._is_refused_for_strikes(cause)):
-            return
-        if self._must_rebuild_in_slices(cause):
-            self._put_back(cause)
-            self._rebuilding = instance.rebuild()
-            self._rebuilding_for = replay_mark_of(cause, instance)
-            self._parent.rebuild_later(self)
-            return
-        run_id = instance.run_id or ""
-        if concerns_strikes:
-            run_id = self._prepare(cause) or run_id
-            if isinstance(command, Query) and self._is_refused_for_strikes(cause):
-                return  # now that it is known whose query it is
-        held = cause.held
+        match gate(cause, self.instance, self.seen, self.struck):
+            case Void():
+                return
+            case ReadMail(after) as question:
+                self._asked = question
+                self._parent.read_mail(self, after)
+            case ReadSeen() as question:
+                self._parent.read_seen(self)
+                self._wait_for(question, cause)
+            case LookUpSeen((_, message_id)) as question:
+                self._parent.look_up_seen(self, message_id)
+                self._wait_for(question, cause)
+            case AnswerAgain(before):
+                again = same_answer(cause.command, before, self.instance)
+                self._parent.came_again(self, cause, [] if again is None else [again])
+            case AskedFromElsewhere(name):
+                cause.name = name
+                self.on_receive(cause)
+            case AboutAnotherRun():
+                self._parent.about_another_run(self, cause)
+            case WaitForOutcome(request):
+                self._parent.wait_for_outcome(self, cause, request)
+            case LookUpStrikes(run_id) as question:
+                self._parent.look_up_strikes(self, run_id)
+                self._wait_for(question, cause)
+            case Refuse(caller, error):
+                state = self.instance.state
+                refused = [] if caller is None else [answer(caller, self.workflow_id, state, error=error)]
+                self._parent.came_again(self, cause, refused)
+            case RebuildInSlices(mark):
+                self._rebuild_in_slices(cause, mark)
+            case RebuildAtOnce(mark):
+                self._rebuild_at_once(mark)
+                self.on_receive(cause)
+            case BeginRun(start):
+                self._let_go()  # of the run whose place it takes
+                self._act(cause, start, start.run_id)
+            case ClearStrikes(resume):
+                self.begin_with_a_clean_record()
+                self._act(cause, resume, self.instance.run_id or "")
+            case Pass(command):
+                self._act(cause, command, self.instance.run_id or "")
+            case unknown:
+                assert_never(unknown)
+
+    def _wait_for(self, question: Question, cause: Cause) -> None:
+        """`cause` waits for the answer in front of all other mail."""
+        self._asked = question
+        self._put_back(cause)
+
+    def _act(self, cause: Cause, command: Command, run_id: str) -> None:
+        """Put the command to the instance; it is the code of that run that may run."""
+        instance, held = self.instance, cause.held
         self._watch.enter(run_id, mark_of(cause, instance))
         try:
             activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=held)
@@ -220,6 +222,14 @@ class WorkflowActor(LightActor):
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
             self._parent.activated(self, cause, activations)
+
+    # --- the program comes back --------------------------------------------------------------------------
+
+    def _rebuild_in_slices(self, cause: Cause, mark: str) -> None:
+        self._put_back(cause)
+        self._rebuilding = self.instance.rebuild()
+        self._rebuilding_for = mark
+        self._parent.rebuild_later(self)
 
     def advance_rebuild(self) -> bool:
         """Rebuild the program by one more input; True when it is done (or has failed). Raises nothing."""
@@ -241,6 +251,17 @@ class WorkflowActor(LightActor):
             self._watch.leave()
         return False
 
+    def _rebuild_at_once(self, mark: str) -> None:
+        """What fails is told by the activation."""
+        self._watch.enter(self.instance.run_id or "", mark)
+        try:
+            for _ in self.instance.rebuild():
+                continue
+        finally:
+            self._watch.leave()
+
+    # --- the end ------------------------------------------------------------------------------------------
+
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self.on_stop()
         self._parent.failed(self, self._current, exception_value)
@@ -261,64 +282,13 @@ class WorkflowActor(LightActor):
             finally:
                 self._watch.leave()
 
-    def _prepare(self, cause: Cause) -> str | None:
-        """What user code does for it that is not to be blamed on it. The run that it begins, if it may."""
-        command, instance = cause.command, self.instance
-        if isinstance(command, Query) and instance.must_rebuild_for(command):
-            self._rebuild_at_once(replay_mark_of(cause, instance))
-        elif isinstance(command, Start) and instance.is_opened_by(command):
-            self._let_go()  # of the run whose place it takes
-            return command.run_id
-        elif isinstance(command, Resume) and self.struck.queries and not self.struck.causes:
-            self.begin_with_a_clean_record()
-        return None
-
-    def _rebuild_at_once(self, mark: str) -> None:
-        """What fails is told by the activation."""
-        self._watch.enter(self.instance.run_id or "", mark)
-        try:
-            for _ in self.instance.rebuild():
-                continue
-        finally:
-            self._watch.leave()
-
-    def _may_have_struck(self, cause: Cause) -> bool:
-        """A start that comes again may have killed a host in its first step. There is no run yet, so its
-        strikes did not come with the load."""
-        command = cause.command
-        if not isinstance(command, Start) or not cause.redelivered or self._strikes_known == command.run_id:
-            return False
-        if not self.instance.is_opened_by(command):
-            return False
-        self._put_back(cause)
-        self._asked = STRIKES
-        self._parent.look_up_strikes(self, command.run_id)
-        return True
-
-    def _is_refused_for_strikes(self, cause: Cause) -> bool:
-        """This very request has killed hosts, and would kill this one, too."""
-        command = cause.command
-        error: tuple[str, str] | None = None
-        if isinstance(command, Resume) and (reason := self.struck.causes.get(cause.name)) is not None:
-            error = "rejected", f"workflow {self.workflow_id!r} stays suspended: {reason}"
-        elif isinstance(command, Query):
-            error = self.struck.refusal(command, self.instance)
-        if error is None or not isinstance(command, Resume | Query):
-            return False
-        self._parent.came_again(self, cause, self._refused(command.caller, error))
-        return True
-
-    def _refused(self, caller: Caller | None, error: tuple[str, str]) -> list[Effect]:
-        return [] if caller is None else [answer(caller, self.workflow_id, self.instance.state, error=error)]
-
     def strikes_found(self, struck: Struck) -> None:
         """Go on; a start that has struck is recorded without running its code, and its run suspended then."""
-        if self._asked != STRIKES:
+        if not isinstance(self._asked, LookUpStrikes):
             return
         start: Cause = self.actor_inbox.popleft()
         command = start.command
         assert isinstance(command, Start)
-        self._strikes_known = command.run_id
         self.struck, reason = struck.of(command.run_id), struck.reason
         if reason is not None:
             self.instance.quarantine(reason)
@@ -326,57 +296,12 @@ class WorkflowActor(LightActor):
             suspend = Suspend(reason=reason, run_id=command.run_id, struck=True)
             self._put_back(Cause(suspend, name="watchdog"))
         self._put_back(start)
-        self._answered(STRIKES)
+        self._answered(LookUpStrikes)
 
     def begin_with_a_clean_record(self) -> None:
         """What has killed hosts is tried again."""
         self.struck = NOBODY
         self._parent.clear_strikes(self.instance.run_id or "")
-
-    def _is_about_another_run(self, command: AwaitOutcome | Describe | Query) -> bool:
-        current = self.instance.run_id
-        return command.run_id is not None and current is not None and command.run_id != current
-
-    def _must_rebuild_in_slices(self, cause: Cause) -> bool:
-        if isinstance(cause.command, Suspend | Terminate):  # they keep the code from running
-            return False
-        instance = self.instance
-        state = instance.state
-        if state is None or not state.log.full:  # as nearly always: it is not even a chunk long
-            return False
-        return len(state.log) > LONG_LOG and not instance.has_program
-
-    def _was_seen(self, cause: Cause) -> bool:
-        key = _key_of(cause)
-        before = self._answer_to(key)
-        if before is None:
-            return self._must_look_up(cause, key)
-        if not before and asks_from_elsewhere(cause.command, self.instance.state):
-            cause.name = f"workflow.start.again {cause.message_id}"
-            return False
-        again = same_answer(cause.command, before, self.instance)
-        self._parent.came_again(self, cause, [] if again is None else [again])
-        return True
-
-    def has_seen(self, cause: Cause) -> bool:
-        return self._answer_to(_key_of(cause)) is not None
-
-    def _answer_to(self, key: MessageKey) -> str | None:
-        """How the command was answered before. What was stored without its type may be of any."""
-        return self._seen.get(key, self._seen.get(("", key[1])))
-
-    def _must_look_up(self, cause: Cause, key: MessageKey) -> bool:
-        if self._seen_unread and not isinstance(cause.command, Start):
-            # A start is never refused where there is no workflow; other commands are.
-            self._asked = SEEN
-            self._parent.read_seen(self)
-        elif self._seen_partial and key not in self._not_seen:
-            self._asked = key
-            self._parent.look_up_seen(self, key[1])
-        else:
-            return False
-        self._put_back(cause)
-        return True
 
     def result_effect(self, caller: Caller) -> ResultEffect | None:
         """The outcome of the closed run as an answer; None while it is open."""
@@ -399,8 +324,3 @@ class WorkflowActor(LightActor):
     def _reschedule(self) -> None:
         if self.actor_inbox:
             self.dispatcher.schedule(self)
-
-
-def _key_of(cause: Cause) -> MessageKey:
-    assert cause.message_id is not None
-    return cause.message_type, cause.message_id

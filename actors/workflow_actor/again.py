@@ -1,13 +1,78 @@
-"""A command that comes again: how it is answered, and when it asks for more than it did before."""
+"""A command that comes again: what is known of it, how it is answered, and when it asks for more than it did
+before."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
+
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.outstanding.outstanding import is_to_be_told
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+
+MessageKey = tuple[str, str]
+"""The type and the message ID of a command."""
+
+SEEN_LIMIT = 10_000
+"""Message IDs that an actor remembers itself; older ones are looked up."""
+
+
+def key_of(cause: Cause) -> MessageKey:
+    """What a recognisable cause is known by."""
+    assert cause.message_id is not None
+    return cause.message_type, cause.message_id
+
+
+class SeenCommands:
+    """How commands to one workflow ID were answered: the newest of what the database knows, and what the round
+    in progress will write."""
+
+    __slots__ = ("_answers", "_is_partial", "_not_seen", "is_unread")
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[MessageKey, str] = OrderedDict()
+        self._is_partial = False
+        self._not_seen: set[MessageKey] = set()
+        self.is_unread = False
+        """Nothing has been read: there was said to be no such workflow."""
+
+    def read(self, answers: Mapping[MessageKey, str], *, is_partial: bool) -> None:
+        """`is_partial`: the database has older ones."""
+        self._answers = OrderedDict({**answers, **self._answers})
+        self._is_partial = is_partial
+        self.is_unread = False
+
+    def found(self, answers: Mapping[MessageKey, str]) -> None:
+        """Older ones, which were looked up."""
+        self._answers.update(answers)
+
+    def looked_up(self, key: MessageKey) -> None:
+        """All that the database has of it was found."""
+        if self.answer_to(key) is None:
+            self._not_seen.add(key)
+
+    def remember(self, cause: Cause, answer: str) -> None:
+        """`answer` is the code that it is refused with, or nothing."""
+        key = key_of(cause)
+        self._answers[key] = answer
+        self._not_seen.discard(key)
+        if len(self._answers) > SEEN_LIMIT:
+            self._answers.popitem(last=False)
+            self._is_partial = True
+
+    def knows(self, cause: Cause) -> bool:
+        return self.answer_to(key_of(cause)) is not None
+
+    def answer_to(self, key: MessageKey) -> str | None:
+        """As for `remember`; None if it is not known. What was stored without its type may be of any."""
+        return self._answers.get(key, self._answers.get(("", key[1])))
+
+    def is_to_be_looked_up(self, key: MessageKey) -> bool:
+        """It is not known, but the database may know it."""
+        return self._is_partial and key not in self._not_seen
 
 
 def asks_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> bool:

@@ -22,8 +22,9 @@ from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.workflow_actor import workings
+from dalsegno.actors.workflow_actor import gates, workings
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.instance import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -85,14 +86,14 @@ def published_before_the_commit() -> AbstractContextManager[Any]:
 
 
 def dedupe_dropped() -> AbstractContextManager[Any]:
-    return patch.object(WorkflowActor, "_was_seen", lambda self, cause: False)
+    return patch.object(gates, "came_before", lambda cause, instance, seen: None)
 
 
 def known_whatever_their_type() -> AbstractContextManager[Any]:
-    def answer_to(self: WorkflowActor, key: MessageKey) -> str | None:
-        return next((answer for (_, known), answer in self._seen.items() if known == key[1]), None)
+    def answer_to(self: SeenCommands, key: MessageKey) -> str | None:
+        return next((answer for (_, known), answer in self._answers.items() if known == key[1]), None)
 
-    return patch.object(WorkflowActor, "_answer_to", answer_to)
+    return patch.object(SeenCommands, "answer_to", answer_to)
 
 
 def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:

@@ -15,7 +15,7 @@ import structlog
 from dalsegno.actors.supervisor import engine as engine_module
 from dalsegno.actors.supervisor.membership import host_supervisor
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor import actor
+from dalsegno.actors.workflow_actor import again, gates
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command
@@ -141,9 +141,9 @@ class Simulation:
             with (
                 patch.object(engine_module, "uuid4", lambda: f"{nonces.getrandbits(128):032x}"),
                 patch.object(snapshots, "ACTIVATIONS_MIN", self._rows_per_snapshot),
-                patch.object(actor, "LONG_LOG", self._long_log),
+                patch.object(gates, "LONG_LOG", self._long_log),
                 patch.object(Instance, "activate", self._activate),
-                patch.object(actor, "SEEN_LIMIT", self.seen_limit),
+                patch.object(again, "SEEN_LIMIT", self.seen_limit),
                 patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
             ):
                 yield

@@ -117,7 +117,7 @@ def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.Monke
 
 
 def test_a_rebuild_that_breaks_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dalsegno.actors.workflow_actor.actor.LONG_LOG", 20)
+    monkeypatch.setattr("dalsegno.actors.workflow_actor.gates.LONG_LOG", 20)
     code = ScriptedCode([])
     world = ScriptedWorld(code)
     world.own()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.gates import is_about_another_run
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -91,7 +92,7 @@ class StandIn(WorkflowActor):
             return
         command = cause.command
         match command:
-            case AwaitOutcome() | Describe() | Query() if self._is_about_another_run(command):
+            case AwaitOutcome() | Describe() | Query() if is_about_another_run(command, self.instance):
                 self._parent.about_another_run(self, cause)
             case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
                 self._refuse(cause, command)

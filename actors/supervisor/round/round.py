@@ -136,9 +136,9 @@ class RoundBuilder:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect) and effect.error is not None:
                     answer = effect.error[0]
-        if cause.recognisable and not actor.has_seen(cause):
+        if cause.recognisable and not actor.seen.knows(cause):
             assert cause.message_id is not None
-            actor.remember_seen(cause, answer)
+            actor.seen.remember(cause, answer)
             entry.seen.append(
                 SeenRow(
                     workflow_id=actor.workflow_id,

@@ -1,0 +1,221 @@
+"""The gates before an instance: what a cause has to pass before its command is put to the instance.
+
+`gate` looks, and the actor acts: nothing changes here, and nobody is called. A gate answers the cause without
+the instance, or names what has to be done or found out before `gate` is asked again; those that bear a command
+let it in.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, asks_from_elsewhere, key_of
+from dalsegno.actors.workflow_actor.blame import Struck, replay_mark_of
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
+from dalsegno.actors.workflow_actor.interface.commands import (
+    Caller,
+    Command,
+    Describe,
+    Query,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+)
+
+LONG_LOG = 500
+"""Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
+
+
+class Void(Struct, frozen=True):
+    """It will come again by itself: this copy is dropped."""
+
+
+class ReadMail(Struct, frozen=True):
+    """What the database keeps behind that number is to be handled next."""
+
+    after: int
+
+
+class ReadSeen(Struct, frozen=True):
+    """Whether it was answered before is not known: nothing of that has been read."""
+
+
+class LookUpSeen(Struct, frozen=True):
+    """Whether it was answered before is not known: that would be older than what has been read."""
+
+    key: MessageKey
+
+
+class AnswerAgain(Struct, frozen=True):
+    """It was answered before; `before` is the code that it was refused with, or nothing."""
+
+    before: str
+
+
+class AskedFromElsewhere(Struct, frozen=True):
+    """A start that came before asks for more than it did then, and is something else from now on: `name`."""
+
+    name: str
+
+
+class AboutAnotherRun(Struct, frozen=True):
+    """It asks about a run that is not the current one, and is answered from the database."""
+
+
+class WaitForOutcome(Struct, frozen=True):
+    """It is answered when the run has ended."""
+
+    request: AwaitOutcome
+
+
+class LookUpStrikes(Struct, frozen=True):
+    """Whether the start of that run has killed hosts is not known."""
+
+    run_id: str
+
+
+class Refuse(Struct, frozen=True):
+    """This very request has killed hosts, and would kill this one, too. `error`: a code and a text."""
+
+    caller: Caller | None
+    error: tuple[str, str]
+
+
+class RebuildInSlices(Struct, frozen=True):
+    """The program comes first, and takes long; what fails meanwhile is to be blamed on `mark`."""
+
+    mark: str
+
+
+class RebuildAtOnce(Struct, frozen=True):
+    """As `RebuildInSlices`, but it is quick."""
+
+    mark: str
+
+
+class BeginRun(Struct, frozen=True):
+    """It begins a run, which takes the place of the one that is there, if any."""
+
+    command: Start
+
+
+class ClearStrikes(Struct, frozen=True):
+    """Queries that have killed hosts are to be tried again with it."""
+
+    command: Resume
+
+
+class Pass(Struct, frozen=True):
+    """Nothing is in its way."""
+
+    command: Command
+
+
+Question = ReadMail | ReadSeen | LookUpSeen | LookUpStrikes
+"""The gates that others have to answer first."""
+
+Gate = (
+    Void
+    | Question
+    | AnswerAgain
+    | AskedFromElsewhere
+    | AboutAnotherRun
+    | WaitForOutcome
+    | Refuse
+    | RebuildInSlices
+    | RebuildAtOnce
+    | BeginRun
+    | ClearStrikes
+    | Pass
+)
+
+
+def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -> Gate:
+    """The first that concerns `cause`, in this order. `struck` may be of another run, which it names."""
+    # First of all: for what will come again by itself nothing is to be done, not even to find something out.
+    if cause.is_void:
+        return Void()
+    # Before its command is looked at: it has none of its own. What is behind it is newer than that mail.
+    if isinstance(cause, MoreMail):
+        return ReadMail(cause.after)
+    # Before all that depends on how things stand now: who asks again is to hear what he heard then.
+    if cause.recognisable and (before := came_before(cause, instance, seen)) is not None:
+        return before
+    command = cause.command
+    match command:
+        # Before strikes and program: those at hand are of the current run.
+        case AwaitOutcome() | Describe() | Query() if is_about_another_run(command, instance):
+            return AboutAnotherRun()
+        # Before strikes and program: no code runs for it.
+        case AwaitOutcome():
+            return WaitForOutcome(command)
+        # Before any code runs for it, which could kill this host, too. With a load come the strikes of the run
+        # that is there: those of a run that is to begin are not among them.
+        case Start() if _may_have_struck(cause, command, instance, struck):
+            return LookUpStrikes(command.run_id)
+        case Query() | Resume() if (error := _refusal(cause, command, instance, struck)) is not None:
+            return Refuse(command.caller, error)
+    # Before anything has the program rebuilt at once, as the instance itself does when it needs it.
+    if _takes_long_to_rebuild(cause, instance):
+        return RebuildInSlices(replay_mark_of(cause, instance))
+    match command:
+        # Only with the program it is known whose query it is. If that is a handler that has killed hosts, it
+        # comes to be refused above.
+        case Query() if instance.must_rebuild_for(command):
+            return RebuildAtOnce(replay_mark_of(cause, instance))
+        # Last, as what is done behind these is not taken back.
+        case Start() if instance.is_opened_by(command):
+            return BeginRun(command)
+        case Resume() if struck.queries and not struck.causes:  # the strikes of causes go when it has gone well
+            return ClearStrikes(command)
+        case _:
+            return Pass(command)
+
+
+def came_before(
+    cause: Cause, instance: Instance, seen: SeenCommands
+) -> AnswerAgain | AskedFromElsewhere | ReadSeen | LookUpSeen | None:
+    """None for one that is new, and for one that asks for more than it did before."""
+    key = key_of(cause)
+    before = seen.answer_to(key)
+    if before is None:
+        if seen.is_unread and not isinstance(cause.command, Start):
+            # A start is never refused where there is no workflow; other commands are.
+            return ReadSeen()
+        return LookUpSeen(key) if seen.is_to_be_looked_up(key) else None
+    if not before and asks_from_elsewhere(cause.command, instance.state):
+        name = f"workflow.start.again {cause.message_id}"
+        return None if cause.name == name else AskedFromElsewhere(name)
+    return AnswerAgain(before)
+
+
+def is_about_another_run(command: AwaitOutcome | Describe | Query, instance: Instance) -> bool:
+    """It names a run, and there is one, and that is another."""
+    current = instance.run_id
+    return command.run_id is not None and current is not None and command.run_id != current
+
+
+def _may_have_struck(cause: Cause, start: Start, instance: Instance, struck: Struck) -> bool:
+    """One that comes again may have killed a host in its first step."""
+    return cause.redelivered and struck.run_id != start.run_id and instance.is_opened_by(start)
+
+
+def _refusal(
+    cause: Cause, command: Query | Resume, instance: Instance, struck: Struck
+) -> tuple[str, str] | None:
+    if isinstance(command, Query):
+        return struck.refusal(command, instance)
+    if (reason := struck.causes.get(cause.name)) is None:
+        return None
+    return "rejected", f"workflow {instance.workflow_id!r} stays suspended: {reason}"
+
+
+def _takes_long_to_rebuild(cause: Cause, instance: Instance) -> bool:
+    state = instance.state
+    if state is None or not state.log.full:  # as nearly always: it is not even a chunk long
+        return False
+    if isinstance(cause.command, Suspend | Terminate):  # they keep the code from running
+        return False
+    return len(state.log) > LONG_LOG and not instance.has_program
