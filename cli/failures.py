@@ -122,7 +122,10 @@ class _Said(RawIOBase):
 def _usable_for_words(stream: TextIO | None) -> TextIO:
     if not isinstance(stream, TextIOWrapper):
         return _usable(stream)
-    said = _Said(stream.fileno())
+    try:
+        said = _Said(stream.fileno())
+    except OSError:  # it is no file, as where a program that calls us catches what is said
+        return _usable(stream)
     # It need not be buffered.
     return TextIOWrapper(said, stream.encoding, errors="backslashreplace", line_buffering=True)  # type: ignore[type-var]
 

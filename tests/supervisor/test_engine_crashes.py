@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.supervisor.deliveries.intake import Intake
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import InstanceWrite
@@ -72,26 +71,6 @@ def test_a_message_is_not_given_up_for_a_wake_up_that_the_database_refuses() -> 
     assert world.acknowledged() == tag
     assert "good" in world.database.seen["w"]
     assert world.status() is WorkflowStatus.SUSPENDED
-
-
-def test_a_message_that_breaks_the_intake_becomes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Intake._take
-
-    def take(intake: Intake, message: Message) -> Any:
-        if message.message_id == "bad":
-            raise RecursionError
-        return real(intake, message)
-
-    monkeypatch.setattr(Intake, "_take", take)
-    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
-    world.own()
-    world.deliver(start())
-    world.deliver(signal("bad"))
-    tag = world.deliver(signal("good"))
-    world.go_on()
-    world.pass_time(1)
-    assert world.released == []
-    assert world.acknowledged() == tag
 
 
 def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.MonkeyPatch) -> None:

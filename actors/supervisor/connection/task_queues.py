@@ -17,8 +17,9 @@ log = get_logger()
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 """Between two looks at all of them, one after the other."""
-NEWS_SECONDS = 10.0
-"""Hosts find the same loss within that time, and tell one another."""
+NEWS_SECONDS = 2.0
+"""Hosts find the same loss within that time, and tell one another: only as long as the first of them declares
+and marks the queue can another find it gone. What is found later is another loss."""
 
 
 class TaskQueues:
