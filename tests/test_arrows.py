@@ -43,30 +43,31 @@ ARROWS = {
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk",
+    "actors.supervisor.world": "broker persistence interface workflow_actor",
+    "actors.supervisor.upcalls": "interface workflow_actor",
     "actors.supervisor.wire": "sdk broker interface protocol",
-    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire",
+    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded world wire",
     "actors.supervisor.failing": "sdk workflow_actor",
-    "actors.supervisor.wakeups": "persistence interface workflow_actor",
-    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor",
+    "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
+    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
     "actors.supervisor.connection": "sdk broker protocol deliveries failing",
     "actors.supervisor.membership": "host_id sdk persistence settings failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
+    "actors.supervisor.outbox": "sdk broker interface protocol wire deliveries workflow_actor world round",
     "actors.supervisor.halted": (
-        "sdk persistence interface protocol run stored deliveries shown workflow_actor failing wakeups round"
+        "sdk persistence interface protocol run stored shown workflow_actor world upcalls deliveries failing "
+        "wakeups round outbox"
     ),
-    "actors.supervisor.outbox": "sdk broker interface protocol wire deliveries workflow_actor round",
     "actors.supervisor.partition": (
-        "light entropy sdk broker persistence interface settings outstanding deliveries "
-        "workflow_actor failing wakeups round halted"
+        "light entropy sdk broker persistence interface settings outstanding workflow_actor "
+        "world upcalls deliveries failing wakeups round outbox halted"
     ),
-    "actors.supervisor.world": "persistence interface workflow_actor outbox",
     "actors.supervisor.rounds": (
-        "light sdk persistence interface settings protocol deliveries round outbox partition"
+        "light sdk persistence interface settings protocol world upcalls deliveries round outbox partition"
     ),
-    "actors.supervisor.inquiries": "interface workflow_actor world",
     "actors.supervisor.engine": (
         "light entropy sdk broker persistence interface settings protocol deliveries workflow_actor "
-        "round outbox partition world rounds inquiries"
+        "world round outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence deliveries failing engine",
     "actors.supervisor.people": (

@@ -1,7 +1,8 @@
 """All that touches the world, and the tree of supervisors over it.
 
 `engine` is everything between the broker, the database and the workflow actors, without I/O: it is told what
-happened, and asks the world through the one protocol of `world`; `rounds` commits what came out.
+happened, and asks the world through the one protocol of `world`; `rounds` commits what came out. Its parts
+are given what they need when they are made; whom they call back is in `upcalls`.
 
 - `deliveries`  from a delivery, or a row of mail, to the cause that it is; what may be acknowledged
 - `partition`   the supervisor of one partition; `wakeups` is its alarm clock

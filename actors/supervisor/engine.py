@@ -21,21 +21,17 @@ from dalsegno._log import get_logger
 from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.deliveries.channel import Channel, Delivered
-from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
-from dalsegno.actors.supervisor.inquiries import Inquiries
-from dalsegno.actors.supervisor.outbox import dead_letters, word_of_effects
+from dalsegno.actors.supervisor.outbox import word_of_effects
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
-from dalsegno.actors.supervisor.round.round import RoundBuilder
-from dalsegno.actors.supervisor.round.waiters import Waiter
+from dalsegno.actors.supervisor.partition.surroundings import Surroundings
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Probe
-from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology
@@ -53,8 +49,8 @@ SLICE_SECONDS = 0.005
 """How long instances are loaded or rebuilt before others have the loop."""
 
 
-class Engine(Inquiries):
-    """See the module."""
+class Engine:
+    """See the module. What its parts ask of it is in `upcalls`. `entropy` is the system's unless given."""
 
     def __init__(
         self,
@@ -66,23 +62,48 @@ class Engine(Inquiries):
         watch: Watch,
         generation: int,
         partitions: int,
+        entropy: Entropy | None = None,
     ) -> None:
-        self.host_id = host_id
-        self.code = code
-        self.settings = settings
-        self.watch = watch
-        self.generation = generation
         self.partition_count = partitions
         self.partitions: dict[int, PartitionSupervisor] = {}
-        self.entropy = Entropy()
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
+        self.open_rounds = OpenRounds(host_id)
         self.outbox = Outbox(world, self)
         self._world = world
-        self.now: Callable[[], int] = world.now
-        self.monotonic: Callable[[], float] = world.monotonic
-        self._shipping = Shipping(self, settings.json_task_queues)
-        self.rounds = Rounds(self, world, self._shipping, self.workflow_dispatcher)
+        self._settings = settings
+        self._generation = generation
+        self._shipping = Shipping(
+            world,
+            self.outbox,
+            host_id=lambda: self.open_rounds.host_id,
+            json_task_queues=settings.json_task_queues,
+        )
+        self._around = Surroundings(
+            world=world,
+            upcalls=self,
+            rounds=self.open_rounds,
+            outbox=self.outbox,
+            shipping=self._shipping,
+            partition_dispatcher=self.partition_dispatcher,
+            workflow_dispatcher=self.workflow_dispatcher,
+            code=code,
+            settings=settings,
+            watch=watch,
+            entropy=entropy or Entropy(),
+            generation=generation,
+            partitions=partitions,
+        )
+        self.rounds = Rounds(
+            world,
+            self,
+            self.open_rounds,
+            self.partitions,
+            outbox=self.outbox,
+            shipping=self._shipping,
+            dispatcher=self.workflow_dispatcher,
+            settings=settings,
+        )
         self._work_requested = False
         self._to_load: dict[int, list[str]] = {}
         self._dirty: list[Channel] = []
@@ -90,7 +111,7 @@ class Engine(Inquiries):
         self._wake_timer: int | None = None
         self._stopped = False
 
-    # --- what the parts ask -----------------------------------------------------------------------------
+    # --- what the parts ask (see upcalls) -------------------------------------------------------------------
 
     def request_work(self) -> None:
         if not self._work_requested:
@@ -106,48 +127,41 @@ class Engine(Inquiries):
         if len(self._rebuilding) == 1:
             self._world.call_soon(self._rebuild_slice)
 
-    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool:
-        return self.outbox.is_in_flight(effect_message_id(run_id, *effect_id))
-
-    def waiting_for(self, run_id: str, effect_id: tuple[int, int]) -> Sequence[Cause]:
-        """What is to be acknowledged when that effect is confirmed."""
-        return self.outbox.waiting_for(effect_message_id(run_id, *effect_id))
-
     def wake_at_changed(self, wake_at: int) -> None:
         """Fire at that time, not at the next tick."""
         if self._wake_timer is not None and self._wake_timer <= wake_at:
             return
         self._wake_timer = wake_at
-        delay = max(wake_at - self.now(), 0) / 1e6
+        delay = max(wake_at - self._world.now(), 0) / 1e6
         self._world.call_later(delay, lambda: self._wake_timer_fired(wake_at))
 
-    # --- leases and channels ------------------------------------------------------------------------------
+    # --- the host, its leases and channels ------------------------------------------------------------------
+
+    def rejoined(self, host_id: str) -> None:
+        """The host lost its leases, and has another ID from now on."""
+        self.open_rounds.rejoined(host_id)
 
     def lease_gained(self, partition: int, epoch: int) -> None:
         if partition in self.partitions:
             self.lease_lost(partition)
-        supervisor = PartitionSupervisor(
-            self.partition_dispatcher,
-            self,
-            partition=partition,
-            partitions=self.partition_count,
-            epoch=epoch,
-        )
+        supervisor = PartitionSupervisor(self._around, partition=partition, epoch=epoch)
         supervisor._start_actor_loop()
         self.partitions[partition] = supervisor
         self._world.open_channel(partition)
-        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.host_id)
+        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.open_rounds.host_id)
 
     def lease_lost(self, partition: int) -> None:
         """Everything of the partition is void, at once."""
         supervisor = self.partitions.pop(partition, None)
         if supervisor is None:
             return
-        self.rounds.forget(partition)
+        self.open_rounds.forget(partition)
         supervisor.stop_now()
         self._to_load.pop(partition, None)
         self._world.close_channel(partition)
-        log.debug("partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.host_id)
+        log.debug(
+            "partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.open_rounds.host_id
+        )
 
     def all_leases_lost(self) -> None:
         for partition in list(self.partitions):
@@ -170,21 +184,19 @@ class Engine(Inquiries):
         supervisor = self.partitions.get(partition)
         if supervisor is None or supervisor.is_draining:
             return
-        for workflow_id, waiter in supervisor.begin_draining():
-            self.tell_waiter_to_ask_again(workflow_id, waiter)
-        deadline = self.monotonic() + self.settings.drain_seconds
+        supervisor.begin_draining()
+        deadline = self._world.monotonic() + self._settings.drain_seconds
         self._world.call_soon(lambda: self._finish_release(supervisor, deadline))
 
     def _finish_release(self, supervisor: PartitionSupervisor, deadline: float) -> None:
         partition = supervisor.partition
         if self.partitions.get(partition) is not supervisor:
             return
-        done = supervisor.is_drained and not self.rounds.concern(partition)
-        if self.monotonic() < deadline and not done:
+        done = supervisor.is_drained and not self.open_rounds.concern(partition)
+        if self._world.monotonic() < deadline and not done:
             self._world.call_later(0.01, lambda: self._finish_release(supervisor, deadline))
             return
-        for workflow_id, waiter in supervisor.begin_draining():
-            self.tell_waiter_to_ask_again(workflow_id, waiter)
+        supervisor.begin_draining()
         self.lease_lost(partition)
         self._world.partition_released(partition, supervisor.epoch)
 
@@ -196,9 +208,9 @@ class Engine(Inquiries):
             return
         nonce = str(uuid4())
         supervisor.channel_opened(channel, nonce)
-        marker = wire.Marker(partition=channel.partition, host_id=self.host_id, nonce=nonce)
-        queue = topology.partition_queue(self.generation, channel.partition)
-        self.outbox.send([self._shipping.to_queue(encode(marker, message_id=nonce), queue)])
+        marker = wire.Marker(partition=channel.partition, host_id=self.open_rounds.host_id, nonce=nonce)
+        queue = topology.partition_queue(self._generation, channel.partition)
+        self._shipping.mark(encode(marker, message_id=nonce), queue)
         self._world.call_later(30.0, lambda: self._marker_overdue(supervisor, channel))
 
     def _marker_overdue(self, supervisor: PartitionSupervisor, channel: Channel) -> None:
@@ -251,7 +263,7 @@ class Engine(Inquiries):
 
     def _take_in(self, supervisor: PartitionSupervisor, rows: deque[Loaded]) -> None:
         """Read as many as there is time for, then let others have the loop."""
-        end = self.monotonic() + SLICE_SECONDS
+        end = self._world.monotonic() + SLICE_SECONDS
         while rows and not supervisor.is_stopped:
             row = rows.popleft()
             try:
@@ -260,7 +272,7 @@ class Engine(Inquiries):
                 raise
             except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
                 self._unreadable(supervisor, row.workflow_id, error)
-            if self.monotonic() > end and rows:
+            if self._world.monotonic() > end and rows:
                 self._world.call_soon(lambda: self._take_in(supervisor, rows))
                 break
         self.request_work()
@@ -334,12 +346,12 @@ class Engine(Inquiries):
         for supervisor in list(self.partitions.values()):
             supervisor.lost_tasks.look()
         hot = sum(supervisor.hot for supervisor in self.partitions.values())
-        if hot > self.settings.max_idle_instances:
+        if hot > self._settings.max_idle_instances:
             self.sweep()
 
     def sweep(self) -> None:
         """About once a second: passivation."""
-        share = self.settings.max_idle_instances // max(1, len(self.partitions))
+        share = self._settings.max_idle_instances // max(1, len(self.partitions))
         for supervisor in list(self.partitions.values()):
             supervisor.sweep(share)
 
@@ -355,12 +367,12 @@ class Engine(Inquiries):
             at = supervisor.alarm_clock.next_at
             if at is not None and (earliest is None or at < earliest):
                 earliest = at
-        if earliest is not None and earliest > self.now():
+        if earliest is not None and earliest > self._world.now():
             self.wake_at_changed(earliest)
 
     def _rebuild_slice(self) -> None:
-        end = self.monotonic() + SLICE_SECONDS
-        while self._rebuilding and self.monotonic() < end:
+        end = self._world.monotonic() + SLICE_SECONDS
+        while self._rebuilding and self._world.monotonic() < end:
             actor = self._rebuilding[0]
             if actor.is_stopped or actor.advance_rebuild():
                 self._rebuilding.popleft()
@@ -397,14 +409,6 @@ class Engine(Inquiries):
     def commit_failed(self, error: Exception) -> None:
         self.rounds.commit_failed(error)
 
-    def is_writing(self, workflow_id: str) -> bool:
-        return self.rounds.is_writing(workflow_id)
-
-    @property
-    def round(self) -> RoundBuilder:
-        """The round that is being gathered."""
-        return self.rounds.current
-
     # --- what became of effects (see outbox.Owner) ------------------------------------------------------------
 
     def effect_confirmed(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
@@ -426,23 +430,4 @@ class Engine(Inquiries):
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.tell(workflow_id, word_of_effects.parked(run_id, effect_id, now=self.now()))
-
-    # --- messages that are no workflow's ----------------------------------------------------------------------
-
-    def reject(self, rejected: Rejected, cause: Cause) -> None:
-        """Publish a dead letter with the reason, and an error reply where one was asked for. The caller then
-        counts the cause's own `done()`."""
-        self.outbox.send(dead_letters.shipments(rejected, cause))
-
-    def forward(self, forward: Forward, cause: Cause) -> None:
-        self.outbox.send([self._shipping.forwarded(forward, cause)])
-
-    def disown(self, causes: Sequence[Cause]) -> None:
-        self.outbox.disown(causes)
-
-    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
-        self.outbox.send([self._shipping.transient(effect, message_id)])
-
-    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:
-        self.outbox.send([self._shipping.moved(workflow_id, waiter)])
+            supervisor.tell(workflow_id, word_of_effects.parked(run_id, effect_id, now=self._world.now()))

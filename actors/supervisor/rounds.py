@@ -6,8 +6,7 @@ its own instance, a round by the number of activations and by time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
 
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher
@@ -16,13 +15,16 @@ from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
-from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
+from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.upcalls import Upcalls
+from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
 from dalsegno.backoff import doubled
 from dalsegno.broker.protocol.ids import effect_message_id
-from dalsegno.persistence.port import Round, RoundOutcome
+from dalsegno.persistence.port import RoundOutcome
 
 log = get_logger()
 
@@ -33,128 +35,83 @@ PAUSE_AFTER_REJECTION_SECONDS = 1.0
 """Before an instance is loaded again whose own causes lead to what the database refuses."""
 
 
-class World(Protocol):
-    """What is used of the world here."""
-
-    def commit(self, round_: Round) -> None: ...
-
-    def may_act(self) -> bool: ...
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
-
-    def monotonic(self) -> float: ...
-
-
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    host_id: str
-    settings: HostSettings
-    outbox: Outbox
-
-    @property
-    def partitions(self) -> Mapping[int, PartitionSupervisor]: ...
-
-    def lease_lost(self, partition: int) -> None: ...
-
-    def all_leases_lost(self) -> None: ...
-
-    def reject(self, rejected: Rejected, cause: Cause) -> None: ...
-
-    def request_work(self) -> None: ...
-
-
 class Rounds:
-    """`current` is the round that is being gathered. Actors are in `dispatcher` when they have mail."""
+    """Actors are in `dispatcher` when they have mail. `partitions` are those that are ours, at any time."""
 
-    def __init__(self, engine: Engine, world: World, shipping: Shipping, dispatcher: Dispatcher) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        world: World,
+        upcalls: Upcalls,
+        open_rounds: OpenRounds,
+        partitions: Mapping[int, PartitionSupervisor],
+        *,
+        outbox: Outbox,
+        shipping: Shipping,
+        dispatcher: Dispatcher,
+        settings: HostSettings,
+    ) -> None:
         self._world = world
+        self._upcalls = upcalls
+        self._open = open_rounds
+        self._partitions = partitions
+        self._outbox = outbox
         self._shipping = shipping
         self._dispatcher = dispatcher
-        self._number = 0
-        self._committing: RoundBuilder | None = None
+        self._settings = settings
         self._epochs: dict[int, int] = {}
         self._paused_until = 0.0
         self._failures = 0
-        self.current = RoundBuilder(0, engine.host_id)
 
     @property
     def is_paused(self) -> bool:
         """The database failed a moment ago: nothing is loaded or begun for a while."""
         return self._world.monotonic() < self._paused_until
 
-    def concern(self, partition: int) -> bool:
-        """Whether anything of that partition is being written or gathered."""
-        builders = (self.current, self._committing)
-        return any(
-            entry.partition == partition
-            for builder in builders
-            if builder
-            for entry in builder.entries.values()
-        )
-
-    def is_writing(self, workflow_id: str) -> bool:
-        return workflow_id in self.current.entries or (
-            self._committing is not None and workflow_id in self._committing.entries
-        )
-
-    def forget(self, partition: int) -> None:
-        """The partition is not ours any more: what it has put into the current round is void."""
-        for workflow_id, entry in list(self.current.entries.items()):
-            if entry.partition == partition:
-                del self.current.entries[workflow_id]
-        worked_off = self.current.worked_off
-        self.current.worked_off = [row for row in worked_off if row[0] != partition]
-
     def advance(self) -> None:
         """Gather and commit a round, unless one is being committed."""
-        if self._committing is not None or self.is_paused:
+        if self._open.writing is not None or self.is_paused:
             return
         self._drain()
-        if self.current:
+        if self._open.current:
             self._commit()
-        if self._dispatcher.ready and self._committing is None:
-            self._engine.request_work()
+        if self._dispatcher.ready and self._open.writing is None:
+            self._upcalls.request_work()
 
     def _drain(self) -> None:
-        settings, dispatcher = self._engine.settings, self._dispatcher
+        settings, dispatcher = self._settings, self._dispatcher
         end = self._world.monotonic() + settings.round_seconds
         steps = 0
-        while dispatcher.ready and self.current.activations < settings.round_activations:
+        while dispatcher.ready and self._open.current.activations < settings.round_activations:
             dispatcher.run_one()
             steps += 1
             if steps % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._world.monotonic() > end:
                 return
 
     def _commit(self) -> None:
-        builder = self.current
-        self._number += 1
-        self.current = RoundBuilder(self._number, self._engine.host_id)
-        self._epochs = {number: supervisor.epoch for number, supervisor in self._engine.partitions.items()}
+        builder = self._open.begin_next()
+        self._epochs = {number: supervisor.epoch for number, supervisor in self._partitions.items()}
         round_ = builder.build(self._epochs)
         if round_ is None:
             # No fence stands before what nothing is written for, so that our own clock must do.
             if self._world.may_act():
                 self._let_out(list(builder.entries.values()))
             else:
-                self._engine.all_leases_lost()
+                self._upcalls.all_leases_lost()
             return
-        self._committing = builder
+        self._open.writing = builder
         self._world.commit(round_)
 
     # --- what became of a commit ------------------------------------------------------------------------------
 
     def committed(self, outcome: RoundOutcome) -> None:
         """The transaction is durable, but for what its outcome names."""
-        builder, self._committing = self._committing, None
-        assert builder is not None
+        builder = self._open.take_written()
         self._failures = 0
         for partition in outcome.lost:
-            supervisor = self._engine.partitions.get(partition)
+            supervisor = self._partitions.get(partition)
             if supervisor is not None and supervisor.epoch == self._epochs.get(partition):
-                self._engine.lease_lost(partition)
-                log.warning("lease_found_lost", partition=partition, host_id=self._engine.host_id)
+                self._upcalls.lease_lost(partition)
+                log.warning("lease_found_lost", partition=partition, host_id=self._open.host_id)
         good: list[Entry] = []
         for workflow_id, entry in builder.entries.items():
             if not self._owns(entry):
@@ -167,15 +124,14 @@ class Rounds:
             else:
                 good.append(entry)
         self._let_out(good)
-        self._engine.request_work()
+        self._upcalls.request_work()
 
     def commit_failed(self, error: Exception) -> None:
         """The outcome is unknown: every actor that was touched is discarded and loaded again, and what it had
         been told is told again. What was committed is then recognised."""
-        builder, self._committing = self._committing, None
-        assert builder is not None
+        builder = self._open.take_written()
         self._failures += 1
-        self.current.worked_off.extend(builder.worked_off)  # deleting it twice is harmless
+        self._open.current.worked_off.extend(builder.worked_off)  # deleting it twice is harmless
         delay = doubled(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._failures - 1)
         self._paused_until = self._world.monotonic() + delay
         for entry in builder.entries.values():
@@ -183,33 +139,33 @@ class Rounds:
                 self._restart(entry)
             else:
                 self._tell_successor(entry)
-        self._world.call_later(delay + 0.001, self._engine.request_work)
-        log.warning("commit_failed", reason=str(error), host_id=self._engine.host_id, retry_in_seconds=delay)
+        self._world.call_later(delay + 0.001, self._upcalls.request_work)
+        log.warning("commit_failed", reason=str(error), host_id=self._open.host_id, retry_in_seconds=delay)
 
     def _owns(self, entry: Entry) -> bool:
         """The actor that wrote the entry is still the one there."""
-        supervisor = self._engine.partitions.get(entry.partition)
+        supervisor = self._partitions.get(entry.partition)
         return supervisor is not None and supervisor.peek(entry.actor.workflow_id) is entry.actor
 
     def _tell_successor(self, entry: Entry) -> None:
         """The actor met a defect while its entry was being written. What it was told is told to the one in its
         place, before the mail that came later; what was committed is then recognised."""
-        supervisor = self._engine.partitions.get(entry.partition)
+        supervisor = self._partitions.get(entry.partition)
         if supervisor is not None and supervisor.epoch == self._epochs.get(entry.partition):
             supervisor.tell_first(entry.actor.workflow_id, entry.causes)
 
     def _restart(self, entry: Entry) -> None:
-        self._engine.partitions[entry.partition].restart(entry.actor, entry.causes)
+        self._partitions[entry.partition].restart(entry.actor, entry.causes)
 
     def _rejected_by_store(self, entry: Entry, reason: str) -> None:
         """The database refused the data. One input at a time finds the one at fault: it goes to the dead
         letters, and with it gone the instance goes on."""
         workflow_id = entry.actor.workflow_id
-        supervisor = self._engine.partitions[entry.partition]
+        supervisor = self._partitions[entry.partition]
         held = [cause for cause in entry.causes if cause.held]
         if held and len(entry.causes) == 1:
             text = f"the database cannot store what it led to: {reason}"
-            self._engine.reject(Rejected(text, "rejected"), held[0])
+            self._shipping.reject(Rejected(text, "rejected"), held[0])
             held.pop().done()
         delay = 0.0 if any(cause.held for cause in entry.causes) else PAUSE_AFTER_REJECTION_SECONDS
         supervisor.restart(entry.actor, held, delay_seconds=delay, one_by_one=True)
@@ -230,12 +186,12 @@ class Rounds:
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - a defect: it must harm its own instance alone
-                self._engine.partitions[entry.partition].not_let_out(entry, error)
+                self._partitions[entry.partition].not_let_out(entry, error)
             else:
                 sent.append(entry)
-        self._engine.outbox.send(shipments)
+        self._outbox.send(shipments)
         for entry in sent:
-            self._engine.partitions[entry.partition].committed(entry)
+            self._partitions[entry.partition].committed(entry)
             for cause in entry.causes:
                 if isinstance(cause.command, Park | FailEffect):
                     self._finish(cause.command)
@@ -247,6 +203,6 @@ class Rounds:
             case Park(effects, _, run_id):
                 # The wake-up for these effects is durable: their causes may be acknowledged.
                 for effect_id in effects:
-                    self._engine.outbox.release_causes(effect_message_id(run_id or "", *effect_id))
+                    self._outbox.release_causes(effect_message_id(run_id or "", *effect_id))
             case FailEffect(effect_id, _, run_id):
-                self._engine.outbox.forget(effect_message_id(run_id or "", *effect_id))
+                self._outbox.forget(effect_message_id(run_id or "", *effect_id))

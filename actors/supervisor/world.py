@@ -1,23 +1,69 @@
-"""What the engine asks of the world. Every method only starts something; none calls back at once."""
+"""What the engine asks of the world. Every method only starts something; none calls back at once.
+
+Whoever asks is given the `World`, or the part of it that it needs: `Clock`, `Carrier`, `Scans`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVarTuple
 
-from dalsegno.actors.supervisor.outbox.outbox import Carrier
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.broker.port import Outgoing
 from dalsegno.persistence.port import Round
 
+Ts = TypeVarTuple("Ts")
 
-class World(Carrier, Protocol):
-    """What the engine asks of the shell."""
 
-    def call_soon(self, callback: Callable[[], None]) -> None: ...
+class Clock(Protocol):
+    """What time it is, and what is to be done later."""
 
     def now(self) -> int:
         """The estimate of database time, in microseconds; it never goes back."""
+
+    def monotonic(self) -> float: ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+
+class Carrier(Protocol):
+    """What the outbox asks of the shell."""
+
+    def publish(self, batch: list[Outgoing]) -> None: ...
+
+    def declare_task_queue(self, name: str) -> None:
+        """Answered by `Outbox.task_queue_declared`, after as many tries as it takes."""
+
+    def declare_namespace(self) -> None:
+        """An exchange or a binding is missing. Answered by `Outbox.namespace_declared`, if that could be
+        mended; who still misses it asks again."""
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
+
+    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """A callback for who would go on whatever it raises: that ends the process."""
+
+    def monotonic(self) -> float: ...
+
+
+class Scans(Protocol):
+    """Questions to the database about all of a partition's workflows; each is answered by a page."""
+
+    def find_due(self, partition: int, before: int, limit: int) -> None:
+        """Answered by `due_found`."""
+
+    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+        """Answered by `suspended_found`."""
+
+    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+        """Answered by `waiting_found`."""
+
+
+class World(Carrier, Clock, Scans, Protocol):
+    """All that the engine and its parts ask of the shell. What answers is a call of the engine."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None: ...
 
     def may_act(self) -> bool:
         """Whether this host's leases hold, by its own clock: without them nothing is begun or answered."""
@@ -43,15 +89,6 @@ class World(Carrier, Protocol):
 
     def clear_strikes(self, run_id: str) -> None:
         """It runs again by somebody's word, or with other code. Not answered."""
-
-    def find_due(self, partition: int, before: int, limit: int) -> None:
-        """Answered by `due_found`."""
-
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
-        """Answered by `suspended_found`."""
-
-    def find_waiting(self, partition: int, after: str, limit: int) -> None:
-        """Answered by `waiting_found`."""
 
     def heed_task_queue(self, name: str) -> None:
         """Tasks lie in it: look now and then whether it is still there. Not answered, but by `task_queue_lost`

@@ -84,6 +84,7 @@ class Host(Lookups, Process):
         self._drained = False
         self._declaring: set[str] = set()
         self._told_at = 0
+        self._entropy = SeededEntropy(f"{simulation.seed} {self._host_id}")
         self.engine = Engine(
             StrainedWorld(self, self._strain),
             host_id=self._host_id,
@@ -92,10 +93,10 @@ class Host(Lookups, Process):
             watch=NobodyWatches(),
             generation=GENERATION,
             partitions=simulation.partitions,
+            entropy=self._entropy,  # type: ignore[arg-type]
         )
         self._is_fenced = False
         self._watch_what_is_let_out()
-        self.engine.entropy = SeededEntropy(f"{simulation.seed} {self._host_id}")  # type: ignore[assignment]
         self.link = Link(
             simulation.broker,
             self,
@@ -246,8 +247,7 @@ class Host(Lookups, Process):
         self.link.stop_serving(topology.host_queue(self._host_id))
         self._host_id = host_id
         self._peers = ()
-        self.engine.host_id = host_id
-        self.engine.round.host_id = host_id
+        self.engine.rejoined(host_id)
         self.link.serve(self._own_queue(), self._on_host_message)
 
     def store_time(self, now: int) -> None:
@@ -276,7 +276,7 @@ class Host(Lookups, Process):
         return Queue(topology.host_queue(self._host_id), durable=False)
 
     def _tell_host(self, host: str, message: wire.WireMessage) -> None:
-        message_id = self.engine.entropy.draw().hex()
+        message_id = self._entropy.draw().hex()
         shipment = Shipment(encode(message, message_id=message_id), Address("", topology.host_queue(host)))
         self.engine.outbox.send([shipment])
 

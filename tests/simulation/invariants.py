@@ -119,7 +119,7 @@ class Invariants:
     def after_commit(self, host: Host) -> None:
         """Which effects each row makes: its cause must wait for them. And what is stored folds to what is live
         (I16)."""
-        committing = host.engine.rounds._committing
+        committing = host.engine.open_rounds.writing
         assert committing is not None
         for workflow_id, entry in committing.entries.items():
             written = {row.sequence: row.run_id for row in entry.journal if self.history.has(row)}
@@ -327,7 +327,7 @@ class Invariants:
 
     def nothing_stands_still(self) -> None:
         """Who owns a partition lives, whatever the database's clock makes of it."""
-        alive = {host.engine.host_id for host in self._simulation.hosts.values() if host.is_alive}
+        alive = {host.engine.open_rounds.host_id for host in self._simulation.hosts.values() if host.is_alive}
         for lease in self._simulation.store.leases:
             if lease.owner not in alive:
                 raise Violation("standstill", f"partition {lease.partition} is {lease.owner}'s, who is dead")

@@ -78,8 +78,8 @@ def acknowledged_before_the_commit() -> AbstractContextManager[Any]:
 
 def published_before_the_commit() -> AbstractContextManager[Any]:
     def commit(self: Rounds) -> None:
-        for entry in self.current.entries.values():
-            self._engine.outbox.send(self._shipping.of_entry(entry))
+        for entry in self._open.current.entries.values():
+            self._outbox.send(self._shipping.of_entry(entry))
         _commit(self)
 
     return patch.object(Rounds, "_commit", commit)
@@ -206,8 +206,8 @@ def words_before_state() -> AbstractContextManager[Any]:
         try:
             raw.warning("commit_failed", reason=str(error))
         except OSError:
-            self._committing = None
-            self._engine.request_work()
+            self._open.writing = None
+            self._upcalls.request_work()
         else:
             _commit_failed(self, error)
 

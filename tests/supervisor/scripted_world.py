@@ -19,6 +19,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.instance import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
@@ -57,7 +58,12 @@ class ScriptedWorld:
     """The engine's world, and the test's hands in it. There is one channel for each partition at a time."""
 
     def __init__(
-        self, code: Code | None = None, *, settings: HostSettings | None = None, partitions: int = 1
+        self,
+        code: Code | None = None,
+        *,
+        settings: HostSettings | None = None,
+        watch: Watch | None = None,
+        partitions: int = 1,
     ) -> None:
         self.time = 1000.0
         self.database = Database()
@@ -97,7 +103,7 @@ class ScriptedWorld:
             host_id="host-1",
             code=self.code,
             settings=settings or HostSettings(),
-            watch=NoWatch(),
+            watch=watch or NoWatch(),
             generation=1,
             partitions=partitions,
         )

@@ -110,7 +110,8 @@ def test_who_is_replaced_while_it_is_written_does_not_move_its_row_past_its_jour
     assert world.rounds, "its entry is being written"
     actor = world.engine.partitions[0].peek("w")
     assert actor is not None
-    world.engine.round.entry(actor, 0).shows_status()  # as for one that was halted and is well again
+    entry = world.engine.open_rounds.current.entry(actor, 0)
+    entry.shows_status()  # as for one that was halted and is well again
     world.commit_fails()
     world.live_through(10)
     row = world.database.rows["w"]

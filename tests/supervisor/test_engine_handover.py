@@ -6,7 +6,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Fault
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
-from tests.supervisor.mail import await_result, signal, start, terminate
+from tests.supervisor.mail import await_result, command, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
@@ -169,3 +169,19 @@ def test_a_commit_of_an_old_lease_lets_nothing_out_under_the_new_one() -> None:
     assert world.acknowledged() == tag
     assert world.published_of(wire.ActivityTask) == []
     assert len([reply for reply in world.replies() if reply.kind == "accepted"]) == 1
+
+
+def test_a_host_that_has_rejoined_writes_and_answers_under_its_new_id() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.engine.all_leases_lost()
+    world.engine.rejoined("host-2")
+    world.own(epoch=2)
+    world.deliver(start())
+    world.run()
+    assert world.rounds[0].host_id == "host-2"
+    assert {row.host for write in world.rounds[0].instances for row in write.journal} == {"host-2"}
+    world.deliver(command(wire.DescribeWorkflow(workflow_id="w"), "d"))
+    world.go_on()
+    described = [reply.description for reply in world.replies() if reply.description is not None]
+    assert [description.host_id for description in described] == ["host-2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import KEPT_WITHIN_SECONDS
+from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
 from tests.supervisor.mail import command, start, started, task_in
@@ -87,14 +88,14 @@ def test_an_instance_leaves_memory_only_when_its_details_are_written() -> None:
     world.deliver(start())
     world.go_on(confirm=False)
     beat(world, task_in(world.published_of(wire.ActivityTask)[0]), "8")
-    world.pass_time(world.engine.settings.idle_seconds)
+    world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
     world.go_on()
     assert world.engine.partitions[0].peek("w") is not None
     world.pass_time(KEPT_WITHIN_SECONDS)
     world.engine.sweep()
     world.go_on()
-    world.pass_time(world.engine.settings.idle_seconds)
+    world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
     assert world.engine.partitions[0].peek("w") is None
     assert kept(world) == details("8")

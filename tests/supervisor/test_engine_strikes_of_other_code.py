@@ -86,10 +86,10 @@ class Life:
         self.died_at: str | None = None
         self._deadly = deadly
         self._deadly_queries = deadly_queries
-        self.world = ScriptedWorld(AskedCode(self._step, self._asked, fingerprint=fingerprint))
+        code = AskedCode(self._step, self._asked, fingerprint=fingerprint)
+        self.world = ScriptedWorld(code, watch=self.mark)
         if not knows_type:
             self.world.code.types.clear()  # type: ignore[attr-defined]
-        self.world.engine.watch = self.mark
         self.world.database = database
 
     def _step(self, index: int, input_: Input) -> Step:

@@ -170,14 +170,13 @@ def test_what_was_run_before_and_kills_hosts_when_it_is_brought_back_for_a_quest
 
 def test_code_that_is_put_away_has_a_mark_of_its_own() -> None:
     """Its coroutines have something to do on their way out, and nobody's message is at fault for it."""
-    world = ScriptedWorld(ScriptedCode([[]]))
     marks: list[tuple[str, str]] = []
 
     class Marks(Mark):
         def enter(self, run_id: str, cause: str) -> None:
             marks.append((run_id, cause))
 
-    world.engine.watch = Marks()
+    world = ScriptedWorld(ScriptedCode([[]]), watch=Marks())
     world.own()
     world.deliver(start())
     world.go_on()

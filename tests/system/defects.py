@@ -18,10 +18,10 @@ _committed = Rounds.committed
 def committed(self: Rounds, outcome: RoundOutcome) -> None:
     """Half of it is done when the defect is met."""
     trap = Path(os.environ["SYSTEM_TRAP"])
-    builder = self._committing
+    builder = self._open.writing
     if trap.exists() and builder is not None and builder.entries:
         trap.unlink()
-        self._committing = None
+        self._open.writing = None
         raise MemoryError("planted")
     _committed(self, outcome)
 

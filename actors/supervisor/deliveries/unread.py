@@ -5,33 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from dalsegno.actors.supervisor.deliveries.intake import Forward
+from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Origin
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
-from dalsegno.broker import topology
 
 PUT_BACK_SECONDS = 10.0
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    generation: int
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
-
-    def forward(self, forward: Forward, cause: Cause) -> None: ...
-
-
-def put_back_later(engine: Engine, partition: int, origin: Origin) -> None:
-    """It stays unacknowledged until the copy is confirmed."""
+def put_back_later(clock: Clock, forward: Callable[[Forward, Cause], None], queue: str, origin: Origin) -> None:
+    """`forward` it to its `queue` again. It stays unacknowledged until the copy is confirmed."""
     cause = Cause(WakeUp(), name="unread", origin=origin)
-    engine.call_later(PUT_BACK_SECONDS, partial(_put_back, engine, partition, cause))
+    clock.call_later(PUT_BACK_SECONDS, partial(_put_back, forward, Forward("", queue), cause))
 
 
-def _put_back(engine: Engine, partition: int, cause: Cause) -> None:
+def _put_back(forward: Callable[[Forward, Cause], None], to: Forward, cause: Cause) -> None:
     if not cause.is_void:  # else it comes again by itself
-        engine.forward(Forward("", topology.partition_queue(engine.generation, partition)), cause)
+        forward(to, cause)
         cause.done()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.mail import is_in_the_database
 from dalsegno.actors.supervisor.failing.restart_intensity import Intensity, RestartHistory
+from dalsegno.actors.supervisor.upcalls import Replaceable
+from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 
@@ -25,61 +26,37 @@ CAUSE_FAILURES_LIMIT = 3
 INTENSITY = Intensity()
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    def monotonic(self) -> float: ...
-
-
-class Wards(Protocol):
-    """The partition's instances."""
-
-    partition: int
-    epoch: int
-
-    def restart(
-        self,
-        actor: WorkflowActor,
-        causes: Sequence[Cause],
-        *,
-        delay_seconds: float = 0.0,
-        one_by_one: bool = False,
-    ) -> WorkflowActor: ...
-
-    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None: ...
-
-
 class Crashes:
     """Counts those of one partition, by instance."""
 
-    def __init__(self, engine: Engine, wards: Wards) -> None:
-        self._engine = engine
-        self._wards = wards
+    def __init__(self, clock: Clock, children: Replaceable) -> None:
+        self._clock = clock
+        self._children = children
         self._histories: dict[str, RestartHistory] = {}
 
     def met(
         self, actor: WorkflowActor, others: Sequence[Cause], suspects: Sequence[Cause], error: BaseException
     ) -> None:
         """`actor` was handling `suspects`; `others` are void with it and blameless."""
-        wards = self._wards
+        children = self._children
         log.error(
             "workflow_actor_failed",
             workflow_id=actor.workflow_id,
-            partition=wards.partition,
-            epoch=wards.epoch,
+            partition=children.partition,
+            epoch=children.epoch,
             exc_info=error,
         )
         causes = [*others, *suspects]
         for cause in suspects:
             cause.failures += 1
         delay = self._histories.setdefault(actor.workflow_id, RestartHistory(INTENSITY)).failed(
-            self._engine.monotonic()
+            self._clock.monotonic()
         )
         if delay is None or any(_is_hopeless(cause) for cause in suspects):
             self.forget(actor.workflow_id)
-            wards.halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
+            children.halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
         else:
-            wards.restart(actor, causes, delay_seconds=delay, one_by_one=len(suspects) > 1)
+            children.restart(actor, causes, delay_seconds=delay, one_by_one=len(suspects) > 1)
 
     def forget(self, workflow_id: str) -> None:
         self._histories.pop(workflow_id, None)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.intake import Intake, Rejected
 from dalsegno.actors.supervisor.deliveries.mail import PAGE, to_cause, to_row
 from dalsegno.actors.supervisor.halted.halts import Halted, Halts
 from dalsegno.actors.supervisor.halted.stand_in import StandIn
-from dalsegno.actors.supervisor.round.round import Leaving, RoundBuilder
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
+from dalsegno.actors.supervisor.round.round import Leaving
 from dalsegno.actors.supervisor.round.waiters import Outcomes
+from dalsegno.actors.supervisor.upcalls import Replaceable, Upcalls
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
+from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -33,60 +36,33 @@ REASON_LIMIT = 4000
 """Characters."""
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    code: Code
-
-    @property
-    def round(self) -> RoundBuilder: ...
-
-    def now(self) -> int: ...
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
-
-    def request_work(self) -> None: ...
-
-    def is_writing(self, workflow_id: str) -> bool: ...
-
-    def waiting_for(self, run_id: str, effect_id: EffectID) -> Sequence[Cause]: ...
-
-    def read_remains(self, partition: int, workflow_id: str) -> None: ...
-
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None: ...
-
-
-class Wards(Protocol):
-    """The partition's instances."""
-
-    partition: int
-    alarm_clock: AlarmClock
-
-    def peek(self, workflow_id: str) -> WorkflowActor | None: ...
-
-    def discard(self, actor: WorkflowActor) -> None: ...
-
-    def anew(self, causes: Sequence[Cause]) -> list[Cause]: ...
-
-    def restart(self, actor: WorkflowActor, causes: Sequence[Cause]) -> WorkflowActor: ...
-
-
 class StandingIn:
     """`new` starts a stand-in for a workflow ID. Workflows that were tried in vain are not tried before it is
     time, by whatever they are asked for."""
 
     def __init__(
         self,
-        engine: Engine,
-        wards: Wards,
+        world: World,
+        upcalls: Upcalls,
+        children: Replaceable,
+        *,
+        rounds: OpenRounds,
+        shipping: Shipping,
         intake: Intake,
         outcomes: Outcomes,
+        alarm_clock: AlarmClock,
+        code: Code,
         new: Callable[[str], StandIn],
     ) -> None:
-        self._engine = engine
-        self._wards = wards
+        self._world = world
+        self._upcalls = upcalls
+        self._children = children
+        self._rounds = rounds
+        self._shipping = shipping
         self._intake = intake
         self._outcomes = outcomes
+        self._alarm_clock = alarm_clock
+        self._code = code
         self._new = new
         self._halts = Halts()
         self._mail_left: dict[str, set[int]] = {}
@@ -97,22 +73,22 @@ class StandingIn:
         workflow_id = actor.workflow_id
         before = self._halts.of(workflow_id)
         waiting = actor.unhandled()
-        self._wards.discard(actor)
+        self._children.discard(actor)
         reason = reason[:REASON_LIMIT].replace("\0", "\ufffd")
-        halted = self._halts.met(workflow_id, reason, now=self._engine.now())
+        halted = self._halts.met(workflow_id, reason, now=self._world.now())
         if before is None or before.reason != reason:
             # The text may be another at each try.
             tell = log.error if before is None else log.info
-            tell("workflow_halted", workflow_id=workflow_id, partition=self._wards.partition, reason=reason)
+            tell("workflow_halted", workflow_id=workflow_id, partition=self._children.partition, reason=reason)
         # A stand-in that fails as well is not tried at once.
-        pause = (halted.retry_at - self._engine.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
+        pause = (halted.retry_at - self._world.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)
-        for cause in self._wards.anew((*causes, *waiting)):
+        for cause in self._children.anew((*causes, *waiting)):
             stand_in.post(cause)
 
     def instead_of(self, workflow_id: str) -> StandIn | None:
         """Who is to be asked for while it is not tried; None if it may be."""
-        if self._halts.waiting(workflow_id, now=self._engine.now()) is None:
+        if self._halts.waiting(workflow_id, now=self._world.now()) is None:
             return None
         return self._begin(workflow_id)
 
@@ -120,38 +96,38 @@ class StandingIn:
         stand_in = self._new(workflow_id)
         stand_in.keeper = self
         self._mail_left.pop(workflow_id, None)
-        read = partial(self._engine.read_remains, self._wards.partition, workflow_id)
+        read = partial(self._world.read_remains, self._children.partition, workflow_id)
         if delay_seconds:
-            self._engine.call_later(delay_seconds, read)
+            self._world.call_later(delay_seconds, read)
         else:
             read()
         return stand_in
 
     def remains_found(self, workflow_id: str, remains: Remains) -> None:
-        stand_in, halted = self._wards.peek(workflow_id), self._halts.of(workflow_id)
+        stand_in, halted = self._children.peek(workflow_id), self._halts.of(workflow_id)
         if not isinstance(stand_in, StandIn) or stand_in.is_loaded or halted is None:
             return
         known = _known(workflow_id, remains)
         instance = Instance.standing_in(
             workflow_id,
-            self._engine.code,
+            self._code,
             known,
             reason=halted.reason,
-            now=max(self._engine.now(), remains.last_time),
+            now=max(self._world.now(), remains.last_time),
             retry_at=halted.retry_at,
         )
         stand_in.run_is_listed = remains.run is not None
         stand_in.knows_outcome = known.outcome is not None
         stand_in.take_over(instance, reason=halted.reason, last_mail=remains.last_mail)
         self._show(stand_in, halted)
-        self._wards.alarm_clock.note(stand_in)
-        self._engine.request_work()
+        self._alarm_clock.note(stand_in)
+        self._upcalls.request_work()
 
     def _show(self, stand_in: StandIn, halted: Halted) -> None:
         """In lists, and to those who wait for its result."""
         state = stand_in.instance.state
         assert state is not None
-        self._engine.round.entry(stand_in, self._wards.partition).halt = Halt(
+        self._rounds.current.entry(stand_in, self._children.partition).halt = Halt(
             workflow_id=stand_in.workflow_id,
             run_id=state.info.run_id,
             reason=halted.reason,
@@ -163,8 +139,8 @@ class StandingIn:
     # --- what stand-ins ask (see stand_in.Keeper) -----------------------------------------------------------
 
     def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
-        round_ = self._engine.round
-        entry = round_.entry(stand_in, self._wards.partition)
+        round_ = self._rounds.current
+        entry = round_.entry(stand_in, self._children.partition)
         round_.activations += 1
         entry.causes.append(cause)
         entry.mail.append(
@@ -173,7 +149,7 @@ class StandingIn:
                 workflow_id=stand_in.workflow_id,
                 slot=stand_in.slot,
                 number=number,
-                now=self._engine.now(),
+                now=self._world.now(),
             )
         )
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
@@ -181,15 +157,15 @@ class StandingIn:
     def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
         """What its instance recorded before it was halted is durable, and is sent when it can be run and is
         told the same again: until then, what it was told is kept as mail, and holds up nobody."""
-        waiting = [cause for effect_id in effects for cause in self._engine.waiting_for(run_id, effect_id)]
-        for cause in self._wards.anew(waiting):
+        waiting = [cause for effect_id in effects for cause in self._shipping.waiting_for(run_id, effect_id)]
+        for cause in self._children.anew(waiting):
             stand_in.post(cause)
-        self._engine.request_work()
+        self._upcalls.request_work()
 
     def seal(self, stand_in: StandIn) -> None:
         state = stand_in.instance.state
         assert state is not None
-        entry = self._engine.round.entry(stand_in, self._wards.partition)
+        entry = self._rounds.current.entry(stand_in, self._children.partition)
         entry.seals(seal(state))
         if not stand_in.run_is_listed:
             info = state.info
@@ -213,11 +189,11 @@ class StandingIn:
         if at_once:
             self._halts.hasten(workflow_id)
             stand_in.is_to_be_tried = True  # once what it keeps is durable
-        elif not self._engine.is_writing(workflow_id) and self._may_be_tried(workflow_id):
-            self._wards.restart(stand_in, [])
+        elif workflow_id not in self._rounds and self._may_be_tried(workflow_id):
+            self._children.restart(stand_in, [])
 
     def _may_be_tried(self, workflow_id: str) -> bool:
-        return self._halts.waiting(workflow_id, now=self._engine.now()) is None
+        return self._halts.waiting(workflow_id, now=self._world.now()) is None
 
     def committed(self, actor: WorkflowActor) -> None:
         """What it did is durable."""
@@ -234,7 +210,7 @@ class StandingIn:
         if stand_in.is_sealed:
             self._halts.sealed(stand_in.workflow_id)
         if stand_in.is_sealed or stand_in.is_to_be_tried:
-            self._wards.restart(stand_in, [])
+            self._children.restart(stand_in, [])
 
     # --- those that can be run again ------------------------------------------------------------------------
 
@@ -254,10 +230,10 @@ class StandingIn:
     def _is_due(self, actor: WorkflowActor) -> bool:
         """Something is about to be done, and may fail as it did before."""
         wake_at = actor.instance.wake_at
-        return wake_at is not None and wake_at <= self._engine.now()
+        return wake_at is not None and wake_at <= self._world.now()
 
     def mail_found(self, workflow_id: str, after: int, found: Sequence[Mail]) -> None:
-        actor = self._wards.peek(workflow_id)
+        actor = self._children.peek(workflow_id)
         left = self._mail_left.get(workflow_id)
         if actor is None or left is None or not actor.is_loaded or isinstance(actor, StandIn):
             return
@@ -268,7 +244,7 @@ class StandingIn:
             cause = to_cause(
                 mail,
                 self._intake,
-                is_current=lambda: self._wards.peek(workflow_id) is actor,
+                is_current=lambda: self._children.peek(workflow_id) is actor,
                 worked_off=partial(self._worked_off, actor),
             )
             if isinstance(cause, Rejected):
@@ -281,14 +257,14 @@ class StandingIn:
         actor.mail_read(causes, more_behind=found[-1].number if is_more else None)
         if not left:
             self._well(actor)
-        self._engine.request_work()
+        self._upcalls.request_work()
 
     def _worked_off(self, actor: WorkflowActor, number: int) -> None:
         workflow_id = actor.workflow_id
-        self._engine.round.worked_off.append((self._wards.partition, workflow_id, number))
-        self._engine.request_work()
+        self._rounds.current.worked_off.append((self._children.partition, workflow_id, number))
+        self._upcalls.request_work()
         left = self._mail_left.get(workflow_id)
-        if left is None or self._wards.peek(workflow_id) is not actor:
+        if left is None or self._children.peek(workflow_id) is not actor:
             return
         left.discard(number)
         if not left:
@@ -305,7 +281,7 @@ class StandingIn:
         if actor.in_round:
             return  # its state may come to nothing; once that is durable, `committed` says it
         actor.is_shown_halted = False
-        self._engine.round.entry(actor, self._wards.partition).shows_status()
+        self._rounds.current.entry(actor, self._children.partition).shows_status()
         log.info("workflow_goes_on", workflow_id=workflow_id, status=state.status)
 
     def forget_mail(self, workflow_id: str) -> None:

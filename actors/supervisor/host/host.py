@@ -302,8 +302,7 @@ class Host(Lookups):
         self._host_id = host_id
         self._pulse.name(host_id)
         self._peers = ()
-        self.engine.host_id = host_id
-        self.engine.round.host_id = host_id
+        self.engine.rejoined(host_id)
         self._mail.serve(self._host_id)
 
     def store_time(self, now: int) -> None:

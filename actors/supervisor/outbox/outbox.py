@@ -17,24 +17,23 @@ to blame (barriers).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import chain
-from typing import Protocol, TypeVarTuple
+from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.outbox.barriers import Barriers
 from dalsegno.actors.supervisor.outbox.error_instead import error_instead
 from dalsegno.actors.supervisor.outbox.line_up import LineUp
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.backoff import doubled
 from dalsegno.broker.port import Fault, Outcome, Outgoing
 from dalsegno.broker.protocol.messages import ActivityGrant
 
 log = get_logger()
-
-Ts = TypeVarTuple("Ts")
 
 PARK_AFTER_SECONDS = 5.0
 TELL_AGAIN_SECONDS = 5.0
@@ -49,26 +48,6 @@ GRANT_HINT = (
     "the worker that asked has no queue on this broker: it has ended or lost its connection, or the node that "
     "this host is connected to is cut off from that of its workers"
 )
-
-
-class Carrier(Protocol):
-    """What the outbox asks of the shell. None of these may block or call back at once."""
-
-    def publish(self, batch: list[Outgoing]) -> None: ...
-
-    def declare_task_queue(self, name: str) -> None:
-        """Answered by `Outbox.task_queue_declared`, after as many tries as it takes."""
-
-    def declare_namespace(self) -> None:
-        """An exchange or a binding is missing. Answered by `Outbox.namespace_declared`, if that could be
-        mended; who still misses it asks again."""
-
-    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
-
-    def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
-        """A callback for who would go on whatever it raises: that ends the process."""
-
-    def monotonic(self) -> float: ...
 
 
 class Owner(Protocol):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
-from dalsegno.actors.supervisor.deliveries.intake import Forward
+from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
+from dalsegno.actors.supervisor.outbox import dead_letters
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.round.round import Entry, Leaving
 from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.wire import translate
 from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import (
     AnswerEffect,
@@ -34,22 +36,32 @@ from dalsegno.name_rules import why_not_task_queue
 _why_not = lru_cache(maxsize=1024)(why_not_task_queue)
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    outbox: Outbox
-
-    host_id: str
-
-    def now(self) -> int: ...
-
-
 class Shipping:
-    """Gives effects their derived message IDs and encodes them. Task queues in `json_task_queues` get JSON."""
+    """Gives effects their derived message IDs and encodes them, and sends what is no workflow's at once.
+    `host_id`: this host's, now. Task queues in `json_task_queues` get JSON."""
 
-    def __init__(self, engine: Engine, json_task_queues: frozenset[str]) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        *,
+        host_id: Callable[[], str],
+        json_task_queues: frozenset[str],
+    ) -> None:
+        self._clock = clock
+        self._outbox = outbox
+        self._host_id = host_id
         self._json_task_queues = json_task_queues
+
+    def has_in_flight(self, run_id: str, effect_id: EffectID) -> bool:
+        """Whether that effect is on its way."""
+        return self._outbox.is_in_flight(effect_message_id(run_id, *effect_id))
+
+    def waiting_for(self, run_id: str, effect_id: EffectID) -> list[Cause]:
+        """What is to be acknowledged when that effect is confirmed."""
+        return self._outbox.waiting_for(effect_message_id(run_id, *effect_id))
+
+    # --- what a round leads to ------------------------------------------------------------------------------
 
     def of_entry(self, entry: Entry) -> list[Shipment]:
         """What may leave now that the entry is durable."""
@@ -107,16 +119,16 @@ class Shipping:
             message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id in leaving_now:
                 continue
-            waiting = [cause for cause in entry.again if not self._engine.outbox.join(message_id, cause)]
+            waiting = [cause for cause in entry.again if not self._outbox.join(message_id, cause)]
             if waiting:
                 shipments.append(self._durable(entry, effect.run_id, effect_id, effect, waiting))
 
     def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A wake-up sends what no message holds and nobody has confirmed."""
         leaving_now = {shipment.key for shipment in shipments}
-        for effect_id, effect in entry.actor.instance.unheld_due(self._engine.now()):
+        for effect_id, effect in entry.actor.instance.unheld_due(self._clock.now()):
             message_id = effect_message_id(effect.run_id, *effect_id)
-            if message_id in leaving_now or self._engine.outbox.is_in_flight(message_id):
+            if message_id in leaving_now or self._outbox.is_in_flight(message_id):
                 continue
             shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
 
@@ -124,7 +136,7 @@ class Shipping:
         """A description says where its workflow lives."""
         if not isinstance(effect, AnswerEffect) or effect.description is None:
             return effect
-        placed = {**effect.description, "partition": partition, "host_id": self._engine.host_id}
+        placed = {**effect.description, "partition": partition, "host_id": self._host_id()}
         return replace(effect, description=placed)
 
     def _message(self, effect: Effect, message_id: str) -> Message:
@@ -132,28 +144,42 @@ class Shipping:
             return translate.answer_message(effect, message_id)
         return translate.to_message(effect, message_id)
 
-    def transient(self, effect: AnswerEffect | ResultEffect, message_id: str) -> Shipment:
-        """An answer that nothing durable stands behind: its reader asks again."""
-        reply_id = translate.answer_message_id(effect.caller, message_id, "result")
-        return Shipment(translate.answer_message(effect, reply_id), translate.address_of(effect))
+    # --- messages that are no workflow's --------------------------------------------------------------------
 
-    def moved(self, workflow_id: str, waiter: Waiter) -> Shipment:
+    def answer(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
+        """Send an answer that nothing durable stands behind: its reader asks again."""
+        reply_id = translate.answer_message_id(effect.caller, message_id, "result")
+        self._send(translate.answer_message(effect, reply_id), translate.address_of(effect))
+
+    def tell_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:
+        """Whoever has the partition next knows nothing of those who wait."""
         text = "the host gives this workflow's partition up: ask again"
         reply = translate.error_reply("moved", text, workflow_id=workflow_id)
         reply_id = translate.answer_message_id(waiter.caller, waiter.message_id, "moved")
         message = translate.reply_message(reply, waiter.caller, reply_id)
-        return Shipment(message, Address("", waiter.caller.reply_to))
+        self._send(message, Address("", waiter.caller.reply_to))
 
-    def to_queue(self, message: Message, queue: str) -> Shipment:
-        return Shipment(message, Address("", queue))
+    def mark(self, message: Message, queue: str) -> None:
+        """Send a marker to a partition's queue."""
+        self._send(message, Address("", queue))
 
-    def forwarded(self, forward: Forward, cause: Cause) -> Shipment:
-        """The same message, same ID, to where its slot says."""
+    def _send(self, message: Message, address: Address) -> None:
+        self._outbox.send([Shipment(message, address)])
+
+    def reject(self, rejected: Rejected, cause: Cause) -> None:
+        """Publish a dead letter with the reason, and an error reply where one was asked for. The caller then
+        counts the cause's own `done()`."""
+        self._outbox.send(dead_letters.shipments(rejected, cause))
+
+    def forward(self, forward: Forward, cause: Cause) -> None:
+        """Send the same message, same ID, to where its slot says. The caller then counts the cause's own
+        `done()`."""
         origin = cause.origin
         assert isinstance(origin, DeliveryOrigin)
         key = f"forwarded/{id(origin.delivery)}"
         address = Address(forward.exchange, forward.routing_key)
-        return Shipment(origin.delivery.message, address, causes=[cause], foreign=True, key=key)
+        message = origin.delivery.message
+        self._outbox.send([Shipment(message, address, causes=[cause], foreign=True, key=key)])
 
 
 def _transient_id(effect: Effect, cause: Cause) -> str:

@@ -6,8 +6,9 @@ A heartbeat must not cost a row each; what the next attempt is given may be so m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
 
+from dalsegno.actors.supervisor.upcalls import Upcalls
+from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import KeepHeartbeats
@@ -16,19 +17,12 @@ KEPT_WITHIN_SECONDS = 20.0
 """One row per workflow in this time, whatever the number of its activities."""
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    def monotonic(self) -> float: ...
-
-    def request_work(self) -> None: ...
-
-
 class HeartbeatKeeping:
     """The workflow actors of one partition that have heard details which are not written."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, clock: Clock, upcalls: Upcalls) -> None:
+        self._clock = clock
+        self._upcalls = upcalls
         self._unkept: dict[str, tuple[WorkflowActor, float]] = {}
         """Oldest first, with the time of the first of them."""
         self._asked: list[WorkflowActor] = []
@@ -38,11 +32,11 @@ class HeartbeatKeeping:
         known = self._unkept.get(actor.workflow_id)
         if (known is None or known[0] is not actor) and actor.instance.has_unkept_heartbeats:
             self._unkept.pop(actor.workflow_id, None)
-            self._unkept[actor.workflow_id] = (actor, self._engine.monotonic())
+            self._unkept[actor.workflow_id] = (actor, self._clock.monotonic())
 
     def sweep(self) -> None:
         """Have written what is due."""
-        limit = self._engine.monotonic() - KEPT_WITHIN_SECONDS
+        limit = self._clock.monotonic() - KEPT_WITHIN_SECONDS
         due = []
         for actor, since in self._unkept.values():
             if since > limit:
@@ -65,4 +59,4 @@ class HeartbeatKeeping:
             del self._unkept[actor.workflow_id]
             if not actor.is_stopped:
                 actor.post(Cause(KeepHeartbeats(), name="heartbeats"))
-                self._engine.request_work()
+                self._upcalls.request_work()

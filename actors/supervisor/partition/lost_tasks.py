@@ -4,10 +4,13 @@ by page, as there is room to load them. Each task keeps its token: one that was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
+from dalsegno.actors.supervisor.upcalls import Children
 from dalsegno.actors.supervisor.wakeups.alarm_clock import COLD_LOADS_LIMIT
+from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import ResendTask
@@ -19,43 +22,14 @@ PAGE = 200
 """How many instances are asked for at one time."""
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    def now(self) -> int: ...
-
-    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
-
-    def is_writing(self, workflow_id: str) -> bool: ...
-
-    def heed_task_queue(self, name: str) -> None: ...
-
-    def find_waiting(self, partition: int, after: str, limit: int) -> None: ...
-
-
-class Wards(Protocol):
-    """The partition's instances."""
-
-    partition: int
-
-    def peek(self, workflow_id: str) -> WorkflowActor | None: ...
-
-    def child(self, workflow_id: str) -> WorkflowActor: ...
-
-    def in_memory(self) -> Sequence[WorkflowActor]: ...
-
-    def tell(self, workflow_id: str, cause: Cause) -> None: ...
-
-    @property
-    def loading(self) -> int: ...
-
-
 class LostTasks:
     """Those of one partition."""
 
-    def __init__(self, engine: Engine, wards: Wards) -> None:
-        self._engine = engine
-        self._wards = wards
+    def __init__(self, world: World, rounds: OpenRounds, shipping: Shipping, children: Children) -> None:
+        self._world = world
+        self._rounds = rounds
+        self._shipping = shipping
+        self._children = children
         self._lost_at: dict[str, int] = {}
         """When each task queue was found to be gone, while those are looked for whose tasks lay in it."""
         self._looked_at: set[tuple[str, str, str, int]] = set()
@@ -69,9 +43,9 @@ class LostTasks:
     def queue_lost(self, task_queue: str) -> None:
         """It is there again, and empty."""
         self._looked_at = {key for key in self._looked_at if key[0] != task_queue}
-        self._lost_at[task_queue] = self._engine.now()
+        self._lost_at[task_queue] = self._world.now()
         self._next_page, self._page_asked = "", None
-        for actor in self._wards.in_memory():
+        for actor in self._children.in_memory():
             if actor.is_loaded:
                 self._look_at(actor)
 
@@ -82,7 +56,7 @@ class LostTasks:
 
     def _look_at(self, actor: WorkflowActor) -> None:
         for task in actor.instance.waiting_tasks():
-            self._engine.heed_task_queue(task.task_queue)
+            self._world.heed_task_queue(task.task_queue)
             lost_at = self._lost_at.get(task.task_queue)
             key = task.task_queue, task.run_id, task.activity_id, task.attempt
             if lost_at is None or task.scheduled_at > lost_at or key in self._looked_at:
@@ -90,13 +64,13 @@ class LostTasks:
             self._looked_at.add(key)
             if self._was_in_the_queue(actor, task):
                 again = ResendTask(activity_id=task.activity_id, attempt=task.attempt, task=task.effect)
-                self._wards.tell(actor.workflow_id, Cause(again, name="lost task"))
+                self._children.tell(actor.workflow_id, Cause(again, name="lost task"))
 
     def _was_in_the_queue(self, actor: WorkflowActor, task: WaitingTask) -> bool:
         """What is on its way, or about to be, comes to the queue that is there now."""
-        if task.goes_by_itself or self._engine.has_in_flight(task.run_id, task.effect):
+        if task.goes_by_itself or self._shipping.has_in_flight(task.run_id, task.effect):
             return False
-        return task.is_confirmed or not self._engine.is_writing(actor.workflow_id)
+        return task.is_confirmed or actor.workflow_id not in self._rounds
 
     def look(self) -> None:
         """Go on to the next page, once the last one is loaded and there is room."""
@@ -108,12 +82,12 @@ class LostTasks:
         if self._next_page is None:
             self._lost_at.clear()
             self._looked_at.clear()
-        elif self._wards.loading + PAGE <= COLD_LOADS_LIMIT:
+        elif self._children.loading + PAGE <= COLD_LOADS_LIMIT:
             self._page_asked, self._next_page = self._next_page, None
-            self._engine.find_waiting(self._wards.partition, self._page_asked, PAGE)
+            self._world.find_waiting(self._children.partition, self._page_asked, PAGE)
 
     def _is_loading(self, workflow_id: str) -> bool:
-        actor = self._wards.peek(workflow_id)
+        actor = self._children.peek(workflow_id)
         return actor is not None and not actor.is_loaded
 
     def found(self, after: str, workflow_ids: Sequence[str]) -> None:
@@ -124,6 +98,6 @@ class LostTasks:
         if len(workflow_ids) >= PAGE:
             self._next_page = workflow_ids[-1]
         for workflow_id in workflow_ids:
-            if self._wards.peek(workflow_id) is None:
+            if self._children.peek(workflow_id) is None:
                 self._page.add(workflow_id)
-                self._wards.child(workflow_id)
+                self._children.child(workflow_id)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from dalsegno._log import get_logger
-from dalsegno.actors.light import Dispatcher, LightActor
+from dalsegno.actors.light import LightActor
 from dalsegno.actors.supervisor.deliveries.channel import Channel, Delivered, DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import (
     Forward,
@@ -24,19 +24,19 @@ from dalsegno.actors.supervisor.deliveries.intake import (
 )
 from dalsegno.actors.supervisor.deliveries.unread import put_back_later
 from dalsegno.actors.supervisor.failing.strikes import struck
-from dalsegno.actors.supervisor.halted import standing_in
 from dalsegno.actors.supervisor.halted.crashes import Crashes
 from dalsegno.actors.supervisor.halted.stand_in import StandIn
-from dalsegno.actors.supervisor.partition import passivation
+from dalsegno.actors.supervisor.halted.standing_in import StandingIn
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
-from dalsegno.actors.supervisor.partition.partition_engine import Engine
-from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.supervisor.partition.passivation import Passivation
+from dalsegno.actors.supervisor.partition.stored import instance_of, take_note
+from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
-from dalsegno.actors.supervisor.round.waiters import Outcomes, Waiter
-from dalsegno.actors.supervisor.wakeups import alarm_clock
+from dalsegno.actors.supervisor.round.waiters import Outcomes
+from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.instance import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
@@ -52,30 +52,41 @@ A = TypeVar("A", bound=WorkflowActor)
 class PartitionSupervisor(LightActor):
     """See the module. `epoch` is the lease's fencing number."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, engine: Engine, *, partition: int, partitions: int, epoch: int
-    ) -> None:
-        super().__init__(dispatcher)
-        self.engine = engine
+    def __init__(self, around: Surroundings, *, partition: int, epoch: int) -> None:
+        super().__init__(around.partition_dispatcher)
+        self._around = around
+        self._world = world = around.world
+        self._upcalls = upcalls = around.upcalls
+        self._rounds = rounds = around.rounds
+        self._shipping = shipping = around.shipping
+        settings = around.settings
         self.partition = partition
         self.epoch = epoch
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
         self.is_draining = False
-        self._outcomes = Outcomes(engine, partition)
-        self._heartbeats = HeartbeatKeeping(engine)
-        self.alarm_clock = alarm_clock.AlarmClock(
-            engine,
-            self,
-            partition=partition,
-            scan_interval_seconds=engine.settings.scan_interval_seconds,
+        self._outcomes = Outcomes(rounds, world, partition, shipping.answer, shipping.tell_to_ask_again)
+        self._heartbeats = HeartbeatKeeping(world, upcalls)
+        self._passivation = Passivation(world, upcalls, rounds, partition, settings.idle_seconds)
+        self.alarm_clock = AlarmClock(
+            world, world, upcalls, self, shipping.has_in_flight, settings.scan_interval_seconds
         )
-        self._intake = Intake(partition, partitions)
+        self._intake = Intake(partition, around.partitions)
         self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
-        self._crashes = Crashes(engine, self)
-        stand_in = partial(self._new_actor, StandIn)
-        self.standing_in = standing_in.StandingIn(engine, self, self._intake, self._outcomes, stand_in)
-        self.lost_tasks = LostTasks(engine, self)
+        self._crashes = Crashes(world, self)
+        self.standing_in = StandingIn(
+            world,
+            upcalls,
+            self,
+            rounds=rounds,
+            shipping=shipping,
+            intake=self._intake,
+            outcomes=self._outcomes,
+            alarm_clock=self.alarm_clock,
+            code=around.code,
+            new=partial(self._new_actor, StandIn),
+        )
+        self.lost_tasks = LostTasks(world, rounds, shipping, self)
         self._loading: set[str] = set()
         self._marker_is_back = False
 
@@ -101,23 +112,22 @@ class PartitionSupervisor(LightActor):
                 origin.remove()
             case Forward() as forward:
                 cause = Cause(WakeUp(), name="forwarded", origin=origin)
-                self.engine.forward(forward, cause)
+                self._shipping.forward(forward, cause)
                 cause.done()
             case Unread():
-                put_back_later(self.engine, self.partition, origin)
+                queue = topology.partition_queue(self._around.generation, self.partition)
+                put_back_later(self._world, self._shipping.forward, queue, origin)
             case Rejected() as rejected:
                 cause = Cause(WakeUp(), name="rejected", origin=origin)
-                self.engine.reject(rejected, cause)
+                self._shipping.reject(rejected, cause)
                 cause.done()
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
         self.on_stop()
-        self.engine.call_later(0, partial(self._escalate, repr(exception_value)))
+        escalate = partial(self._upcalls.partition_failed, self.partition, repr(exception_value))
+        self._world.call_later(0, escalate)
         log.error("partition_failed", partition=self.partition, exc_info=exception_value)
-
-    def _escalate(self, reason: str) -> None:
-        self.engine.partition_failed(self.partition, reason)
 
     # --- children ----------------------------------------------------------------------------------------
 
@@ -145,8 +155,7 @@ class PartitionSupervisor(LightActor):
         if not isinstance(cause.command, Start) or cause.redelivered:
             return self._start(workflow_id)
         actor = self._new_actor(WorkflowActor, workflow_id)
-        engine = self.engine
-        actor.guessed(Instance(workflow_id, engine.code, history_limit=engine.settings.history_limit))
+        actor.guessed(self._around.unheard_of(workflow_id))
         return actor
 
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
@@ -156,24 +165,23 @@ class PartitionSupervisor(LightActor):
         actor = self._new_actor(WorkflowActor, workflow_id)
         self._loading.add(workflow_id)
         if delay_seconds:
-            self.engine.call_later(delay_seconds, partial(self.engine.load, self.partition, workflow_id))
+            self._world.call_later(delay_seconds, partial(self._upcalls.load, self.partition, workflow_id))
         else:
-            self.engine.load(self.partition, workflow_id)
+            self._upcalls.load(self.partition, workflow_id)
         return actor
 
     def _new_actor(self, kind: type[A], workflow_id: str) -> A:
-        engine = self.engine
         actor = kind(
-            engine.workflow_dispatcher,
+            self._around.workflow_dispatcher,
             workflow_id=workflow_id,
             slot=topology.slot_of(workflow_id),
             parent=self,
-            watch=engine.watch,
-            now=engine.now,
-            entropy=engine.entropy.draw,
+            watch=self._around.watch,
+            now=self._world.now,
+            entropy=self._around.entropy.draw,
         )
         actor._start_actor_loop()
-        actor.last_used = engine.monotonic()
+        actor.last_used = self._world.monotonic()
         self._children[workflow_id] = actor
         return actor
 
@@ -185,22 +193,15 @@ class PartitionSupervisor(LightActor):
         if actor.is_loaded:
             actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
             return
-        row, code = loaded.instance, self.engine.code
+        row, code = loaded.instance, self._around.code
         found = struck(loaded.strikes, code.fingerprint)
         reason = found.reason
-        history_limit = self.engine.settings.history_limit
         if row is None:
-            instance = Instance(loaded.workflow_id, code, history_limit=history_limit)
+            instance = self._around.unheard_of(loaded.workflow_id)
         else:
-            instance = instance_of(row, code, history_limit=history_limit)
-            instance.still_sent(self.engine.has_in_flight)
-            if reason is not None and row.status.closed:
-                instance.quarantine(reason)  # to bring its code back for a query killed hosts
-                actor.is_quarantined = True
-            actor.struck = found.of(row.run_id)
-            actor.stored_run_id = row.run_id
-            actor.stored_sequence = row.sequence
-            actor.stored_wake_at = row.wake_at
+            instance = instance_of(row, code, history_limit=self._around.settings.history_limit)
+            instance.still_sent(self._shipping.has_in_flight)
+            take_note(actor, instance, row, found)
         self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
@@ -209,16 +210,16 @@ class PartitionSupervisor(LightActor):
         self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
         if reason is not None and row is not None and not row.status.closed:
             actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
-            self.engine.workflow_dispatcher.schedule(actor)
-        self.engine.request_work()
+            self._around.workflow_dispatcher.schedule(actor)
+        self._upcalls.request_work()
 
     def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
         """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
         actor = self._children.get(workflow_id)
         if actor is None or not actor.is_loaded:
             return
-        actor.strikes_found(struck(strikes, self.engine.code.fingerprint))
-        self.engine.request_work()
+        actor.strikes_found(struck(strikes, self._around.code.fingerprint))
+        self._upcalls.request_work()
 
     def discard(self, actor: WorkflowActor) -> None:
         """Let it go; what it had not given to a round that is durable is void."""
@@ -230,7 +231,7 @@ class PartitionSupervisor(LightActor):
 
     def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None:
         """It cannot be run: a stand-in takes its mail."""
-        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        entry = self._rounds.current.entries.pop(actor.workflow_id, None)
         others = [] if entry is None else [cause for cause in entry.causes if cause not in causes]
         self.standing_in.halt(actor, [*others, *causes], reason)
 
@@ -245,10 +246,10 @@ class PartitionSupervisor(LightActor):
         """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
         that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
         waiting = actor.unhandled()
-        entry = self.engine.round.entries.get(actor.workflow_id)
+        entry = self._rounds.current.entries.get(actor.workflow_id)
         if entry is not None and entry.actor is actor:
             # Written by who is gone, it would move the instance's row past its journal.
-            del self.engine.round.entries[actor.workflow_id]
+            del self._rounds.current.entries[actor.workflow_id]
             causes = [*causes, *(cause for cause in entry.causes if cause not in causes)]
         self.discard(actor)
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
@@ -262,21 +263,21 @@ class PartitionSupervisor(LightActor):
         actor = self.child(workflow_id)
         for cause in reversed(self.anew(causes)):
             actor.actor_inbox.put_back(cause)
-        self.engine.workflow_dispatcher.schedule(actor)
-        self.engine.request_work()
+        self._around.workflow_dispatcher.schedule(actor)
+        self._upcalls.request_work()
 
     def anew(self, causes: Sequence[Cause]) -> list[Cause]:
         """Those that are still there to be handled, from the start: no confirm of something sent for them
         before counts any more, or they would be removed too early."""
         again = [cause for cause in causes if cause.held and not cause.is_void]
-        self.engine.disown(again)
+        self._around.outbox.disown(again)
         for cause in again:
             cause.retry()
         return again
 
     def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
         """A defect, met while the actor was handling `cause`."""
-        entry = self.engine.round.entries.pop(actor.workflow_id, None)
+        entry = self._rounds.current.entries.pop(actor.workflow_id, None)
         others = [] if entry is None else [other for other in entry.causes if other is not cause]
         self._crashes.met(actor, others, [] if cause is None else [cause], error)
 
@@ -288,8 +289,8 @@ class PartitionSupervisor(LightActor):
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
         self._children.move_to_end(actor.workflow_id)
-        actor.last_used = self.engine.monotonic()
-        round_ = self.engine.round
+        actor.last_used = self._world.monotonic()
+        round_ = self._rounds.current
         round_.add(actor, self.fence, cause, activations)
         command = cause.command
         if isinstance(command, WakeUp):
@@ -298,32 +299,32 @@ class PartitionSupervisor(LightActor):
             self._heartbeats.heard(actor)
         for activation in activations:
             for probe in activation.probes:
-                self.engine.probe(self.partition, actor.workflow_id, probe)
+                self._world.probe_task_queue(self.partition, actor.workflow_id, probe)
 
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
         self._children.move_to_end(actor.workflow_id)
-        self.engine.round.add_again(actor, self.partition, cause, answers)
+        self._rounds.current.add_again(actor, self.partition, cause, answers)
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
-        self.engine.look_up_seen(self.partition, actor.workflow_id, message_id)
+        self._world.look_up_seen(self.partition, actor.workflow_id, message_id)
 
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
-        self.engine.read_mail(self.partition, actor.workflow_id, after)
+        self._world.read_mail(self.partition, actor.workflow_id, after)
 
     def read_seen(self, actor: WorkflowActor) -> None:
-        self.engine.load(self.partition, actor.workflow_id)
+        self._upcalls.load(self.partition, actor.workflow_id)
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
-        self.engine.look_up_strikes(self.partition, actor.workflow_id, run_id)
+        self._world.look_up_strikes(self.partition, actor.workflow_id, run_id)
 
     def clear_strikes(self, run_id: str) -> None:
-        self.engine.clear_strikes(run_id)
+        self._world.clear_strikes(run_id)
 
     def rebuild_later(self, actor: WorkflowActor) -> None:
-        self.engine.rebuild(actor)
+        self._upcalls.rebuild(actor)
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
-        self.engine.other_run(actor.workflow_id, cause)
+        self._world.answer_other_run(actor.workflow_id, cause)
 
     def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
         self._outcomes.ask(actor, cause, request)
@@ -367,7 +368,7 @@ class PartitionSupervisor(LightActor):
             if not actor.settling:
                 actor.settling = True
                 actor.post(Cause(Settle(), name="settle"))
-                self.engine.request_work()
+                self._upcalls.request_work()
             return
         actor.settling = False
         if not actor.actor_inbox and instance.is_over:
@@ -375,7 +376,7 @@ class PartitionSupervisor(LightActor):
 
     def tell(self, workflow_id: str, cause: Cause) -> None:
         self.child(workflow_id).post(cause)
-        self.engine.request_work()
+        self._upcalls.request_work()
 
     # --- the channel -----------------------------------------------------------------------------------------
 
@@ -390,7 +391,7 @@ class PartitionSupervisor(LightActor):
         """What was delivered and not acknowledged will come again; instances stay as they are, but for guesses
         whose start has gone with the channel."""
         for actor in [a for a in self._children.values() if a.is_guess]:
-            if not self.engine.is_writing(actor.workflow_id):
+            if actor.workflow_id not in self._rounds:
                 self.discard(actor)
         if self.channel is not None:
             self.channel.close()
@@ -412,15 +413,15 @@ class PartitionSupervisor(LightActor):
 
     def sweep(self, share: int) -> None:
         """Put idle instances away; beyond `share` at once."""
-        self._outcomes.waiters.forget_overdue(self.engine.monotonic())
+        self._outcomes.waiters.forget_overdue(self._world.monotonic())
         self._heartbeats.sweep()
         surplus = self.hot - share
         children = self._children.values()
-        for actor in passivation.idle(self.engine, children, surplus=surplus, partition=self.partition):
+        for actor in self._passivation.idle(children, surplus=surplus):
             self._retire(actor)
 
     def _retire(self, actor: WorkflowActor) -> None:
-        if self.engine.is_writing(actor.workflow_id):
+        if actor.workflow_id in self._rounds:
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
         self.discard(actor)
@@ -428,12 +429,12 @@ class PartitionSupervisor(LightActor):
 
     # --- the end ---------------------------------------------------------------------------------------------
 
-    def begin_draining(self) -> list[tuple[str, Waiter]]:
+    def begin_draining(self) -> None:
         """Nothing is begun any more, by message or by timer; those who wait are to ask the next owner."""
         self._heartbeats.keep_all()
         self.is_draining = True
         self.alarm_clock.stop()
-        return self._outcomes.waiters.take_all()
+        self._outcomes.tell_all_to_ask_again()
 
     @property
     def is_drained(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import CorruptStateError, Instance
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.persistence.port import LoadedInstance
@@ -24,3 +26,15 @@ def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Insta
         reason = f"instances has sequence {row.sequence}, snapshot and journal end at {instance.sequence}"
         raise CorruptStateError(row.run_id, row.sequence, reason)
     return instance
+
+
+def take_note(actor: WorkflowActor, instance: Instance, row: LoadedInstance, found: Struck) -> None:
+    """The actor is to know the row that its instance was made of, and what has struck its run. The code of a
+    run that is over is not run again if to bring it back, for a query, has killed hosts."""
+    if found.reason is not None and row.status.closed:
+        instance.quarantine(found.reason)
+        actor.is_quarantined = True
+    actor.struck = found.of(row.run_id)
+    actor.stored_run_id = row.run_id
+    actor.stored_sequence = row.sequence
+    actor.stored_wake_at = row.wake_at

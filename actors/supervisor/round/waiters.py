@@ -3,11 +3,13 @@ the partition moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
+from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.suspensions import interim_answer, say
+from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller
@@ -65,25 +67,23 @@ class Waiters:
         return workflow_id in self._waiters
 
 
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    @property
-    def round(self) -> RoundBuilder: ...
-
-    def monotonic(self) -> float: ...
-
-    def tell_waiter_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None: ...
-
-    def answer_waiter(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None: ...
-
-
 class Outcomes:
-    """Answers those who wait for the outcome of one of a partition's runs."""
+    """Answers those who wait for the outcome of one of a partition's runs: with the round, or at once by
+    `answer`, with the message ID that the answer's is derived from. `ask_again` tells a waiter to."""
 
-    def __init__(self, engine: Engine, partition: int) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        rounds: OpenRounds,
+        clock: Clock,
+        partition: int,
+        answer: Callable[[AnswerEffect | ResultEffect, str], None],
+        ask_again: Callable[[str, Waiter], None],
+    ) -> None:
+        self._rounds = rounds
+        self._clock = clock
         self._partition = partition
+        self._answer = answer
+        self._ask_again = ask_again
         self.waiters = Waiters()
 
     def ask(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
@@ -92,18 +92,23 @@ class Outcomes:
             cause.done()
         elif actor.instance.state is None:
             effect = _not_found(request.caller, actor.workflow_id)
-            self._engine.round.add_effect(actor, self._partition, cause, effect)
+            self._rounds.current.add_effect(actor, self._partition, cause, effect)
         elif (result := actor.result_effect(request.caller)) is not None:
-            self._engine.round.add_effect(actor, self._partition, cause, result)
+            self._rounds.current.add_effect(actor, self._partition, cause, result)
         else:
-            until = self._engine.monotonic() + WAIT_SECONDS
+            until = self._clock.monotonic() + WAIT_SECONDS
             waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
             self.waiters.add(actor.workflow_id, waiter)
             interim = interim_answer(actor.instance.state, request.caller)
             if interim is None:
                 cause.done()
             else:
-                self._engine.round.add_effect(actor, self._partition, cause, interim)
+                self._rounds.current.add_effect(actor, self._partition, cause, interim)
+
+    def tell_all_to_ask_again(self) -> None:
+        """The partition moves: its next owner knows of nobody who waits."""
+        for workflow_id, waiter in self.waiters.take_all():
+            self._ask_again(workflow_id, waiter)
 
     def tell(self, entry: Entry) -> None:
         """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
@@ -122,7 +127,7 @@ class Outcomes:
         ]
         for caller in (*state.callers, *waiting):
             if (interim := interim_answer(state, caller)) is not None:
-                self._engine.answer_waiter(interim, f"{caller.correlation_id} suspended {state.sequence}")
+                self._answer(interim, f"{caller.correlation_id} suspended {state.sequence}")
 
     def _maybe_tell(self, actor: WorkflowActor) -> None:
         if actor.workflow_id not in self.waiters:
@@ -130,9 +135,9 @@ class Outcomes:
         run_id = actor.instance.run_id
         for waiter in self.waiters.take(actor.workflow_id):
             if waiter.run_id not in (None, run_id):
-                self._engine.tell_waiter_to_ask_again(actor.workflow_id, waiter)  # another took its place
+                self._ask_again(actor.workflow_id, waiter)  # another took its place
             elif (effect := actor.result_effect(waiter.caller)) is not None:
-                self._engine.answer_waiter(effect, waiter.message_id)
+                self._answer(effect, waiter.message_id)
             else:
                 self.waiters.add(actor.workflow_id, waiter)
 

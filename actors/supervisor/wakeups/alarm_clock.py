@@ -6,13 +6,15 @@ instances. It runs only while the partition is live, that is, consuming, and wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
+from dalsegno.actors.supervisor.upcalls import Children, Upcalls
 from dalsegno.actors.supervisor.wakeups.wakeups import HORIZON, WakeUps
+from dalsegno.actors.supervisor.world import Clock, Scans
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.persistence.port import Due
 
 COLD_LOADS_LIMIT = 500
@@ -26,38 +28,6 @@ SCAN_LIMIT = 2000
 CONFIRM_PATIENCE = 1_000_000
 """Microseconds: an instance that is only due because effects on their way are unconfirmed is looked at again
 after this."""
-
-
-class Engine(Protocol):
-    """What is used of the engine here."""
-
-    def now(self) -> int: ...
-
-    def monotonic(self) -> float: ...
-
-    def request_work(self) -> None: ...
-
-    def find_due(self, partition: int, before: int, limit: int) -> None: ...
-
-    def find_suspended(self, partition: int, after: str, limit: int) -> None: ...
-
-    def wake_at_changed(self, wake_at: int) -> None: ...
-
-    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool: ...
-
-
-class Wards(Protocol):
-    """The partition's instances."""
-
-    def peek(self, workflow_id: str) -> WorkflowActor | None:
-        """The actor, if it is in memory."""
-
-    def child(self, workflow_id: str) -> WorkflowActor:
-        """The actor, started if need be."""
-
-    @property
-    def loading(self) -> int:
-        """How many are being loaded."""
 
 
 class Alarm(Cause):
@@ -76,12 +46,23 @@ class Alarm(Cause):
 
 
 class AlarmClock:
-    """See the module. `scan_interval_seconds`: how often the database is asked."""
+    """See the module. `has_in_flight`: whether an effect of a run is on its way. `scan_interval_seconds`: how
+    often the database is asked."""
 
-    def __init__(self, engine: Engine, wards: Wards, *, partition: int, scan_interval_seconds: float) -> None:
-        self._engine = engine
-        self._wards = wards
-        self._partition = partition
+    def __init__(
+        self,
+        clock: Clock,
+        scans: Scans,
+        upcalls: Upcalls,
+        children: Children,
+        has_in_flight: Callable[[str, EffectID], bool],
+        scan_interval_seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._scans = scans
+        self._upcalls = upcalls
+        self._children = children
+        self._has_in_flight = has_in_flight
         self._scan_interval = scan_interval_seconds
         self._wakeups = WakeUps()
         self.term = 0
@@ -109,9 +90,9 @@ class AlarmClock:
 
     def _look_for_suspended(self) -> None:
         """The next page, once there is room to load it."""
-        if self._next_suspended is not None and self._wards.loading + SUSPENDED_PAGE <= COLD_LOADS_LIMIT:
+        if self._next_suspended is not None and self._children.loading + SUSPENDED_PAGE <= COLD_LOADS_LIMIT:
             self._suspended_asked, self._next_suspended = self._next_suspended, None
-            self._engine.find_suspended(self._partition, self._suspended_asked, SUSPENDED_PAGE)
+            self._scans.find_suspended(self._children.partition, self._suspended_asked, SUSPENDED_PAGE)
 
     def suspended_found(self, after: str, workflow_ids: Sequence[str]) -> None:
         """Load them: an instance whose code has changed is due as soon as it is there. A page that was asked
@@ -122,7 +103,7 @@ class AlarmClock:
         if len(workflow_ids) >= SUSPENDED_PAGE:
             self._next_suspended = workflow_ids[-1]
         for workflow_id in workflow_ids:
-            self._wards.child(workflow_id)
+            self._children.child(workflow_id)
 
     def stop(self) -> None:
         """What it has given and nobody has handled yet is void; the next scan finds it again."""
@@ -137,7 +118,7 @@ class AlarmClock:
 
     def note(self, actor: WorkflowActor) -> None:
         """An instance's `wake_at` may have changed."""
-        now, wake_at = self._engine.now(), actor.instance.wake_at
+        now, wake_at = self._clock.now(), actor.instance.wake_at
         if wake_at is None or wake_at > now + HORIZON:
             self._wakeups.clear(actor.workflow_id)  # a scan finds it when its time is nearer
         else:
@@ -148,17 +129,17 @@ class AlarmClock:
             self._wakeups.clear(workflow_id)  # a scan finds it when its time is nearer
         else:
             self._wakeups.set(workflow_id, at)
-            self._engine.wake_at_changed(at)
+            self._upcalls.wake_at_changed(at)
 
     def found(self, due: Sequence[Due], *, complete: bool) -> None:
         """What the scan found. Instances in memory know better themselves when they are due."""
         self._scanning = False
         self._more_due = not complete
         for row in due:
-            actor = self._wards.peek(row.workflow_id)
+            actor = self._children.peek(row.workflow_id)
             if actor is None:
                 self._wakeups.add(row.workflow_id, row.wake_at)
-                self._engine.wake_at_changed(row.wake_at)
+                self._upcalls.wake_at_changed(row.wake_at)
             elif actor.is_loaded:
                 self.note(actor)
 
@@ -166,30 +147,30 @@ class AlarmClock:
         """Wake what is due, and scan the database when it is time to."""
         if not self._runs:
             return
-        now = self._engine.now()
+        now = self._clock.now()
         self._maybe_scan(now)
         self._look_for_suspended()
-        room = max(COLD_LOADS_LIMIT - self._wards.loading, 0)
+        room = max(COLD_LOADS_LIMIT - self._children.loading, 0)
         for workflow_id in self._wakeups.take_due(now, room):
             self._wake(workflow_id, now)
 
     def _maybe_scan(self, now: int) -> None:
         if self._scanning:
             return
-        if self._engine.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups)):
+        if self._clock.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups)):
             self._scanning = True
-            self._next_scan = self._engine.monotonic() + self._scan_interval
-            self._engine.find_due(self._partition, now + HORIZON, SCAN_LIMIT)
+            self._next_scan = self._clock.monotonic() + self._scan_interval
+            self._scans.find_due(self._children.partition, now + HORIZON, SCAN_LIMIT)
 
     def _wake(self, workflow_id: str, now: int) -> None:
-        actor = self._wards.peek(workflow_id)
+        actor = self._children.peek(workflow_id)
         if actor is not None and actor.is_loaded:
             at = self._look_at(actor, now)
             if at is None or at > now:
                 self._set(workflow_id, at, now)
                 return
-        self._wards.child(workflow_id).post(Alarm(self))
-        self._engine.request_work()
+        self._children.child(workflow_id).post(Alarm(self))
+        self._upcalls.request_work()
 
     def _look_at(self, actor: WorkflowActor, now: int) -> int | None:
         """When it is due. For nothing but effects that no message holds and that are on their way already, or
@@ -199,7 +180,7 @@ class AlarmClock:
         if wake_at is None or wake_at > now:
             return wake_at
         unheld = instance.unheld_due(now)
-        if not all(self._engine.has_in_flight(effect.run_id, key) for key, effect in unheld):
+        if not all(self._has_in_flight(effect.run_id, key) for key, effect in unheld):
             return wake_at
         due_at, later = instance.due_at, now + CONFIRM_PATIENCE
         return later if due_at is None else min(due_at, later)

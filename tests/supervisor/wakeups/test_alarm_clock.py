@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,10 @@ from tests.workflow_actor.rig import T0
 
 
 class Surroundings:
-    """The engine and the partition, in one. `loading` are asked for and not loaded."""
+    """What a clock asks of the world, the engine and the partition, in one. `loading` are asked for and not
+    loaded."""
+
+    partition = 0
 
     def __init__(self, suspended: int) -> None:
         self.rows = sorted(f"order-{number}" for number in range(suspended))
@@ -21,7 +24,8 @@ class Surroundings:
         self.loaded: list[str] = []
         self.pending: list[str] = []
         self.most_pending = 0
-        self.clock = AlarmClock(self, self, partition=0, scan_interval_seconds=10.0)
+        around: Any = self
+        self.clock = AlarmClock(around, around, around, around, lambda *_: False, 10.0)
 
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.asked.append(after)
@@ -59,9 +63,6 @@ class Surroundings:
     def find_due(self, partition: int, before: int, limit: int) -> None: ...
 
     def wake_at_changed(self, wake_at: int) -> None: ...
-
-    def has_in_flight(self, run_id: str, effect_id: tuple[int, int]) -> bool:
-        return False
 
     def go_on(self) -> None:
         self.clock.look()

@@ -1,0 +1,40 @@
+"""What the partitions of one engine are given, each the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dalsegno.actors.entropy import Entropy
+from dalsegno.actors.light import Dispatcher
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
+from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.upcalls import Upcalls
+from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.surroundings import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """See the module. `partitions` is their number in the whole namespace, of this `generation`."""
+
+    world: World
+    upcalls: Upcalls
+    rounds: OpenRounds
+    outbox: Outbox
+    shipping: Shipping
+    partition_dispatcher: Dispatcher
+    workflow_dispatcher: Dispatcher
+    code: Code
+    settings: HostSettings
+    watch: Watch
+    entropy: Entropy
+    generation: int
+    partitions: int
+
+    def unheard_of(self, workflow_id: str) -> Instance:
+        """The instance of a workflow ID of which nothing is stored."""
+        return Instance(workflow_id, self.code, history_limit=self.settings.history_limit)

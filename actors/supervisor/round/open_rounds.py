@@ -1,0 +1,53 @@
+"""The rounds that are not durable yet: one that is being gathered, and at most one that is being written."""
+
+from __future__ import annotations
+
+from dalsegno.actors.supervisor.round.round import RoundBuilder
+
+
+class OpenRounds:
+    """`current` is being gathered; `writing` is what the database was given, until its outcome is known."""
+
+    def __init__(self, host_id: str) -> None:
+        self.host_id = host_id
+        self.current = RoundBuilder(0, host_id)
+        self.writing: RoundBuilder | None = None
+
+    def begin_next(self) -> RoundBuilder:
+        """Nothing more is added to the one that was gathered until now, which is returned."""
+        gathered = self.current
+        self.current = RoundBuilder(gathered.number + 1, self.host_id)
+        return gathered
+
+    def take_written(self) -> RoundBuilder:
+        """The outcome of the one that was being written is known."""
+        written, self.writing = self.writing, None
+        assert written is not None
+        return written
+
+    def concern(self, partition: int) -> bool:
+        """Whether anything of that partition is being written or gathered."""
+        return any(
+            entry.partition == partition
+            for builder in (self.current, self.writing)
+            if builder
+            for entry in builder.entries.values()
+        )
+
+    def __contains__(self, workflow_id: str) -> bool:
+        """Whether anything of that workflow is being written or gathered."""
+        return workflow_id in self.current.entries or (
+            self.writing is not None and workflow_id in self.writing.entries
+        )
+
+    def forget(self, partition: int) -> None:
+        """The partition is not ours any more: what it has put into the current round is void."""
+        for workflow_id, entry in list(self.current.entries.items()):
+            if entry.partition == partition:
+                del self.current.entries[workflow_id]
+        worked_off = self.current.worked_off
+        self.current.worked_off = [row for row in worked_off if row[0] != partition]
+
+    def rejoined(self, host_id: str) -> None:
+        """The host has another ID from now on."""
+        self.host_id = self.current.host_id = host_id
