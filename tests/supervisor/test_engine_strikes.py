@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
-from dalsegno.policies import WorkflowStatus
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
@@ -117,3 +117,29 @@ def test_what_was_queued_before_this_host_came_may_have_killed_the_last_though_n
     assert world.code.built == []  # type: ignore[attr-defined]
     world.go_on()
     assert world.acknowledged() == tag
+
+
+def test_strikes_that_are_found_while_the_run_before_is_being_written_count_all_the_same() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.deliver(signal("s1"))
+    world.go_on()
+    second = run_id("w", "start-2")
+    world.database.strikes[second] = (("workflow.start start-2", 2),)
+    world.deliver(signal("s2"))
+    policy = WorkflowIDConflictPolicy.TERMINATE_EXISTING
+    tag = world.deliver(start("start-2", conflict_policy=policy), redelivered=True)
+    world.run()
+    (asked,) = world.strikes_asked
+    assert asked == (0, "w", second)
+    assert world.rounds, "the second signal is being written"
+    world.strikes_asked.clear()
+    world.code.built.clear()  # type: ignore[attr-defined]
+    world.engine.strikes_found(0, "w", world.database.strikes[second])
+    world.committed()
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert world.database.rows["w"].run_id == second
+    assert world.status() is WorkflowStatus.SUSPENDED
+    assert world.code.built == []  # type: ignore[attr-defined]
