@@ -33,57 +33,58 @@ ARROWS = {
     "actors.light": "",
     "actors.entropy": "",
     "actors.workflow_actor.interface": "sdk",
-    "actors.workflow_actor.run": "sdk interface",
-    "actors.workflow_actor.outstanding": "interface run",
+    "actors.workflow_actor.activities": "sdk interface",
+    "actors.workflow_actor.run": "sdk interface activities",
+    "actors.workflow_actor.outstanding": "interface activities run",
     "actors.workflow_actor.program": "sdk interface run",
     "actors.workflow_actor.stored": "sdk interface run",
-    "actors.workflow_actor.shown": "sdk interface run program stored",
-    "actors.workflow_actor": "light sdk interface run outstanding program stored shown",
+    "actors.workflow_actor.shown": "sdk interface activities run program stored",
+    "actors.workflow_actor": "light sdk interface activities run outstanding program stored shown",
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk",
+    "actors.supervisor.wire": "sdk broker interface protocol",
+    "actors.supervisor.failing": "sdk workflow_actor",
     "actors.supervisor.world": "broker persistence interface workflow_actor",
     "actors.supervisor.upcalls": "interface workflow_actor",
-    "actors.supervisor.wire": "sdk broker interface protocol",
-    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded world wire",
-    "actors.supervisor.failing": "sdk workflow_actor",
-    "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
-    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
-    "actors.supervisor.connection": "sdk broker protocol deliveries failing",
     "actors.supervisor.membership": "host_id sdk persistence settings failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
-    "actors.supervisor.outbox": "sdk broker interface protocol wire deliveries workflow_actor world round",
+    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire world",
+    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
+    "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
+    "actors.supervisor.connection": "sdk broker protocol failing deliveries",
+    "actors.supervisor.outbox": "sdk broker interface protocol wire workflow_actor world deliveries round",
     "actors.supervisor.halted": (
-        "sdk persistence interface protocol run stored shown workflow_actor world upcalls deliveries failing "
-        "wakeups round outbox"
+        "sdk persistence interface protocol run stored shown workflow_actor failing world upcalls "
+        "deliveries round wakeups outbox"
     ),
     "actors.supervisor.partition": (
-        "light entropy sdk broker persistence interface settings outstanding workflow_actor "
-        "world upcalls deliveries failing wakeups round outbox halted"
+        "light entropy sdk broker persistence interface settings outstanding workflow_actor failing "
+        "world upcalls deliveries round wakeups outbox halted"
     ),
     "actors.supervisor.rounds": (
         "light sdk persistence interface settings protocol world upcalls deliveries round outbox partition"
     ),
     "actors.supervisor.engine": (
-        "light entropy sdk broker persistence interface settings protocol deliveries workflow_actor "
-        "world round outbox partition rounds"
+        "light entropy sdk broker persistence interface settings protocol workflow_actor world "
+        "deliveries round outbox partition rounds"
     ),
-    "actors.supervisor.database": "sdk broker persistence deliveries failing engine",
+    "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
     "actors.supervisor.people": (
-        "sdk broker persistence interface protocol wire program stored deliveries workflow_actor "
-        "failing connection outbox partition database"
+        "sdk broker persistence interface protocol wire program stored workflow_actor failing "
+        "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface settings protocol wire deliveries "
-        "workflow_actor failing connection membership parent outbox engine database people"
+        "clock host_id sdk broker persistence interface settings protocol wire workflow_actor "
+        "failing membership parent deliveries connection outbox engine database people"
     ),
     # who uses it
     "client": "sdk broker protocol url",
     "workers": "sdk broker protocol url",
-    "verification": "sdk broker persistence settings protocol run stored shown",
+    "verification": "sdk broker persistence settings protocol activities run stored shown",
     "cli": (
-        "sdk broker persistence settings protocol embedded url program client workers verification "
+        "sdk broker persistence settings protocol embedded url client workers program verification "
         "failing parent database people host"
     ),
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Fault, Invariant
@@ -35,11 +36,11 @@ class Activities:
             match event:
                 case ev.Ran():
                     self._wanted(event)
-                case ev.ActivityCompleted() | ev.ActivityFailed():
+                case act.ActivityCompleted() | act.ActivityFailed():
                     yield from self._resolved(row, event)
-                case ev.AttemptBegun() | ev.RetryPlanned() | ev.AttemptScheduled():
+                case act.AttemptBegun() | act.RetryPlanned() | act.AttemptScheduled():
                     yield from self._attempt(row, event)
-                case ev.TaskOverdue() | ev.TaskResent() | ev.TaskReturned() | ev.HeartbeatKept():
+                case act.TaskOverdue() | act.TaskResent() | act.TaskReturned() | act.HeartbeatKept():
                     yield from self._attempt(row, event)
                 case ev.RunClosed():
                     self._pending.clear()
@@ -48,11 +49,11 @@ class Activities:
 
     def _wanted(self, event: ev.Ran) -> None:
         for want in event.wants:
-            if isinstance(want, ev.ActivityWanted):
+            if isinstance(want, act.ActivityWanted):
                 number = want.spec.number
                 self._pending[number] = _Pending(want.spec.cancellation_type)
                 self._first_known = number if self._first_known is None else self._first_known
-            elif isinstance(want, ev.ActivityUnwanted):
+            elif isinstance(want, act.ActivityUnwanted):
                 pending = self._pending.get(want.number)
                 # Others may still end by themselves, and then say so.
                 if pending is not None and pending.cancellation_type == "try_cancel":
@@ -69,14 +70,14 @@ class Activities:
             return False
         return self._first_known is None or number < self._first_known
 
-    def _resolved(self, row: JournalRow, event: ev.ActivityCompleted | ev.ActivityFailed) -> Iterator[Fault]:
+    def _resolved(self, row: JournalRow, event: act.ActivityCompleted | act.ActivityFailed) -> Iterator[Fault]:
         number = event.number
         pending = self._find(number)
         if pending is None:
             text = f"activity {number} is resolved, and it was not pending (any more)"
             yield Fault(Invariant.ACTIVITIES, row.sequence, text)
             return
-        if pending.backing_off and isinstance(event, ev.ActivityCompleted):
+        if pending.backing_off and isinstance(event, act.ActivityCompleted):
             text = f"activity {number} completes by an attempt that had failed before"
             yield Fault(Invariant.ACTIVITIES, row.sequence, text)
         del self._pending[number]
@@ -86,20 +87,20 @@ class Activities:
     def _attempt(
         self,
         row: JournalRow,
-        event: ev.AttemptBegun
-        | ev.RetryPlanned
-        | ev.AttemptScheduled
-        | ev.TaskOverdue
-        | ev.TaskResent
-        | ev.TaskReturned
-        | ev.HeartbeatKept,
+        event: act.AttemptBegun
+        | act.RetryPlanned
+        | act.AttemptScheduled
+        | act.TaskOverdue
+        | act.TaskResent
+        | act.TaskReturned
+        | act.HeartbeatKept,
     ) -> Iterator[Fault]:
         pending = self._find(event.number)
         if pending is None:
             kind = type(event).__name__
             text = f"{kind} happens to activity {event.number}, which was not pending (any more)"
             yield Fault(Invariant.ACTIVITIES, row.sequence, text)
-        elif isinstance(event, ev.RetryPlanned):
+        elif isinstance(event, act.RetryPlanned):
             pending.backing_off = True
-        elif isinstance(event, ev.AttemptScheduled):
+        elif isinstance(event, act.AttemptScheduled):
             pending.backing_off = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dalsegno.actors.workflow_actor.activities import events as act
+from dalsegno.actors.workflow_actor.activities.activity import number_in
 from dalsegno.actors.workflow_actor.run import events as ev
-from dalsegno.actors.workflow_actor.run.activities import number_in
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.persistence.port import JournalRow
@@ -29,7 +30,7 @@ class Identity:
                     yield from self._started(row, event)
                 case ev.Ran():
                     yield from self._wanted(row, event)
-                case ev.AttemptScheduled():
+                case act.AttemptScheduled():
                     yield from self._token(row, event.number, event.token)
                 case _:
                     pass
@@ -46,7 +47,7 @@ class Identity:
 
     def _wanted(self, row: JournalRow, event: ev.Ran) -> Iterator[Fault]:
         for want in event.wants:
-            if isinstance(want, ev.ActivityWanted):
+            if isinstance(want, act.ActivityWanted):
                 number = want.spec.number
                 if number <= self._last_activity:
                     yield Fault(Invariant.IDENTITY, row.sequence, f"activity {number} begins a second time")

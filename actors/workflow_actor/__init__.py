@@ -6,6 +6,7 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 `turn` is one activation in the making.
 
 - `interface`    what passes between shell, instance and program, as data
+- `activities`   what user code asks of workers: one room for all that is theirs
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `program`      live user code on its small event loop, and how it is brought back

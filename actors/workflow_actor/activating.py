@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dalsegno.actors.workflow_actor.activities.attempts import on_word
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
-    AttemptCanceled,
-    AttemptCompleted,
-    AttemptFailed,
-    AttemptHeartbeat,
-    AttemptStarted,
+    AttemptOf,
     Cancel,
     Command,
     Describe,
@@ -27,12 +24,11 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Terminate,
     WakeUp,
 )
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, handed_on, is_to_be_told
-from dalsegno.actors.workflow_actor.run.attempts import current, on_heartbeat, on_outcome, on_started
 from dalsegno.actors.workflow_actor.run.decide import decide, decide_effects, decide_start, refused, terminated
-from dalsegno.actors.workflow_actor.run.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, Event, Resumed, RunStarted, Suspended
 from dalsegno.actors.workflow_actor.run.state import ResultDue, blank
 from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
@@ -43,6 +39,7 @@ from dalsegno.actors.workflow_actor.workings import Workings
 
 
 def activate(workings: Workings, command: Command, moment: Moment) -> list[Activation]:
+    decision: Decision[Event]
     match command:
         case Start():
             return _start(workings, command, moment)
@@ -66,7 +63,7 @@ def activate(workings: Workings, command: Command, moment: Moment) -> list[Activ
     return [_carry_out(workings, command, decision, moment)]
 
 
-def _carry_out(workings: Workings, command: Command, decision: Decision, moment: Moment) -> Activation:
+def _carry_out(workings: Workings, command: Command, decision: Decision[Event], moment: Moment) -> Activation:
     """Record, run, and finish; or only answer."""
     state = workings.state
     if state is None or not decision.events:
@@ -81,27 +78,19 @@ def _carry_out(workings: Workings, command: Command, decision: Decision, moment:
     return workings.finished(turn, command, decision.effects)
 
 
-def _decide(workings: Workings, command: Command, moment: Moment) -> Decision:
+def _decide(workings: Workings, command: Command, moment: Moment) -> Decision[Event]:
     state = workings.state
     match command:
-        case AttemptCompleted() | AttemptFailed() | AttemptCanceled():
-            heartbeat = None
-            if not isinstance(command, AttemptCompleted):
-                heartbeat = workings.heartbeats.details(current(state, command))
-            return on_outcome(state, command, now=moment.time, heartbeat=heartbeat)
-        case AttemptStarted():
-            heartbeat = workings.heartbeats.details(current(state, command))
-            return on_started(state, command, now=moment.time, heartbeat=heartbeat)
-        case AttemptHeartbeat():
-            if (activity := current(state, command)) is not None:
-                workings.heartbeats.beat(activity, now=moment.time, details=command.details)
-            return on_heartbeat(state, command)
+        case AttemptOf():
+            activities = {} if state is None else state.activities
+            open_run = None if state is None or state.is_closed else state.info.run_id
+            return on_word(activities, open_run, command, workings.heartbeats, now=moment.time)
         case Signal() | Cancel() | Terminate() | Suspend() | Resume():
             if state is None:
                 return Decision(refusal=refused(state, workings.workflow_id, command.run_id))
             return decide(state, command, fingerprint=workings.code.fingerprint)
         case KeepHeartbeats():
-            return NOTHING if state is None else Decision(events=workings.heartbeats.to_keep(state))
+            return NOTHING if state is None else Decision(events=workings.heartbeats.to_keep(state.activities))
         case Park() | ResendTask() | FailEffect():
             return NOTHING if state is None else decide_effects(state, command)
         case _:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activating import activate
+from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.interface.activation import (
     Activation,
     Probe,
@@ -31,7 +32,6 @@ from dalsegno.actors.workflow_actor.interface.commands import Command, Query, St
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
-from dalsegno.actors.workflow_actor.run.activities import Phase
 from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
@@ -189,7 +189,7 @@ class Instance:
     @property
     def has_unkept_heartbeats(self) -> bool:
         """There are heartbeat details that the state does not have: `KeepHeartbeats` puts them there."""
-        return self.state is not None and self._workings.heartbeats.has_unkept(self.state)
+        return self.state is not None and self._workings.heartbeats.has_unkept(self.state.activities)
 
     def outcome(self) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
         """How the run ended; None while it is open."""

@@ -42,9 +42,8 @@ class Turn:
         self._steps = 0
 
     def record(self, *events: Event) -> None:
-        for event in events:
-            self.state = apply(self.state, event)
-            self.events.append(event)
+        self.state = apply(self.state, *events)
+        self.events.extend(events)
 
     def work_off(self, live: LiveProgram, *, fingerprint: str, python: str) -> None:
         """Run user code with what it has not run yet, one input until idle before the next. What it wanted in

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dalsegno.actors.workflow_actor.run.activities import next_obligation
+from dalsegno.actors.workflow_actor.activities.activity import next_obligation
+from dalsegno.actors.workflow_actor.activities.attempts import on_obligation
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.agenda import Agenda, Due, Entry
-from dalsegno.actors.workflow_actor.run.attempts import on_obligation
 from dalsegno.actors.workflow_actor.run.events import Continued, RunClosed, TimerElapsed
-from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.turn import Turn
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
@@ -18,9 +20,7 @@ from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.agenda import Agenda
 from dalsegno.actors.workflow_actor.run.decide import may_retry, next_try_at
-from dalsegno.actors.workflow_actor.run.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.run.events import EffectsParked, Resumed, RunStarted
-from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.run.events import EffectsParked, Event, Resumed, RunStarted
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown.visible import answer_to, run_change, run_start
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
@@ -198,7 +198,7 @@ class Workings:
         if state.outcome is not None:
             self.live.forget()
 
-    def unrecorded(self, command: Command | None, decision: Decision, moment: Moment) -> Activation:
+    def unrecorded(self, command: Command | None, decision: Decision[Event], moment: Moment) -> Activation:
         """Nothing is to be written."""
         state = self.state
         answers = answer_to(command, self.workflow_id, state, decision.refusal)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 ASK_AGAIN = 20 * SECOND
+MUCH_LATER = 60 * SECOND
 NOBODY_CAN_READ = b"\xff\xff nobody can read this"
 
 OnReply = Callable[[wire.Reply], None]
@@ -212,6 +213,11 @@ class Client(Process):
         if self._faults.happens("command sent twice"):
             self._postbox.send(Letter(exchange, key, message, lambda: None))
         self._postbox.send(Letter(exchange, key, message, confirmed))
+        if self._faults.happens("command repeated much later"):
+            self.after(
+                self._simulation.random.randrange(MUCH_LATER),
+                lambda: self._postbox.send(Letter(exchange, key, message, lambda: None)),
+            )
         if self._faults.happens("command nobody can read"):
             self._send_garbage(key)
 

@@ -55,6 +55,13 @@ PER_EVENT: dict[str, float] = {
 }
 """The chance of each where it may happen."""
 
+MUCH_LATER: dict[str, float] = {
+    "read answered late": 0.02,
+    "command repeated much later": 0.03,
+    "word of a worker repeated much later": 0.02,
+}
+"""The same, of what comes long after it was sent."""
+
 AT_RANDOM: dict[str, float] = {
     "host killed": 6.0,
     "host frozen": 6.0,
@@ -82,7 +89,7 @@ AT_RANDOM: dict[str, float] = {
 BY_PLAN = ("signal the database refuses",)
 """Clients do it as their stories have it."""
 
-KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN)
+KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER)
 
 
 FaultID = tuple[str, int]
@@ -101,7 +108,7 @@ class Faults:
         self._numbers = dict.fromkeys(KINDS, 0)
         swarm = Random(f"{seed} swarm")
         weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for kind in KINDS}
-        self._chances = {kind: chance * weights[kind] for kind, chance in PER_EVENT.items()}
+        self._chances = {kind: chance * weights[kind] for kind, chance in (PER_EVENT | MUCH_LATER).items()}
         self.intervals = {kind: seconds / weights[kind] for kind, seconds in AT_RANDOM.items() if weights[kind]}
 
     def happens(self, kind: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as e
 from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.broker.protocol.ids import effect_message_id
@@ -72,19 +73,19 @@ class History:
             case e.Ran():
                 for want in event.wants:
                     self._want(run, row, want)
-            case e.AttemptScheduled(number, token):
+            case act.AttemptScheduled(number, token):
                 tried = run.activities[number]
                 tried.attempt += 1
                 tried.token = token
                 tried.is_resting = tried.began = False
                 self.tokens.add(token)
-            case e.AttemptBegun(number):
+            case act.AttemptBegun(number):
                 run.activities[number].began = True
-            case e.TaskResent(number) | e.TaskReturned(number):
+            case act.TaskResent(number) | act.TaskReturned(number):
                 run.activities[number].resent_at = row.sequence
-            case e.RetryPlanned(number):
+            case act.RetryPlanned(number):
                 run.activities[number].is_resting = True
-            case e.ActivityCompleted(number) | e.ActivityFailed(number):
+            case act.ActivityCompleted(number) | act.ActivityFailed(number):
                 self._settle(run, row, number)
             case e.TimerElapsed(number):
                 fire_at = run.timers.pop(number, None)
@@ -105,12 +106,12 @@ class History:
 
     def _want(self, run: Run, row: JournalRow, want: e.Want) -> None:
         match want:
-            case e.ActivityWanted(spec, token):
+            case act.ActivityWanted(spec, token):
                 waits = spec.cancellation_type == "wait_cancellation_completed"
                 tried = Tried(spec.activity_id, token, waits_for_cancellation=waits)
                 run.activities[spec.number] = run.by_id[spec.activity_id] = tried
                 self.tokens.add(token)
-            case e.ActivityUnwanted(number):
+            case act.ActivityUnwanted(number):
                 tried = run.activities[number]
                 tried.is_over = tried.is_over or not tried.waits_for_cancellation
             case e.TimerWanted(number, fire_at):

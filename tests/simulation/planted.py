@@ -6,7 +6,7 @@ store's model) for one that has the bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +23,8 @@ from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.workflow_actor import gates, workings
+from dalsegno.actors.workflow_actor.activities import attempts
+from dalsegno.actors.workflow_actor.activities.activity import Activity, number_in
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.instance import Activation, Probe
@@ -31,8 +33,6 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptOf
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.run import attempts
-from dalsegno.actors.workflow_actor.run.activities import Activity, number_in
 from dalsegno.actors.workflow_actor.run.events import TimerElapsed
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
@@ -57,10 +57,12 @@ _take = MembershipModel.take
 
 @contextmanager
 def leases_read_without_a_lock() -> Iterator[None]:
-    """It shows only in a transaction that is open as its lease runs out; so that commits are slow often."""
+    """It shows only in a transaction that is open as its lease runs out; so that commits are slow and hosts
+    frozen often."""
     with (
         patch.object(StoreModel, "is_locked", lambda self, partition: False),
         patch.dict(PER_EVENT, {"commit slow": 0.5}),
+        patch.dict(AT_RANDOM, {"host frozen": 2.0}),
     ):
         yield
 
@@ -94,6 +96,11 @@ def known_whatever_their_type() -> AbstractContextManager[Any]:
         return next((answer for (_, known), answer in self._answers.items() if known == key[1]), None)
 
     return patch.object(SeenCommands, "answer_to", answer_to)
+
+
+def older_ids_not_looked_up() -> AbstractContextManager[Any]:
+    """What an actor does not remember itself is taken to be new."""
+    return patch.object(SeenCommands, "is_to_be_looked_up", lambda self, key: False)
 
 
 def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:
@@ -131,10 +138,8 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
 
 
 def result_accepted_without_its_token() -> AbstractContextManager[Any]:
-    def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
-        if state is None or state.info.run_id != word.run_id:
-            return None
-        return state.activities.get(number_in(word.token))
+    def current(activities: Mapping[int, Activity], open_run: str | None, word: AttemptOf) -> Activity | None:
+        return activities.get(number_in(word.token)) if open_run == word.run_id else None
 
     return patch.object(attempts, "current", current)
 
@@ -243,6 +248,7 @@ BUGS: dict[Plant, set[str]] = {
     published_before_the_commit: {"I7"},
     dedupe_dropped: {"I8"},
     known_whatever_their_type: {"I24"},
+    older_ids_not_looked_up: {"I8"},
     mail_dropped_for_what_cannot_be_run: {"I24"},
     # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
     snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect", "CorruptStateError"},
@@ -255,7 +261,7 @@ BUGS: dict[Plant, set[str]] = {
     prefix_acknowledged_past_what_is_unconfirmed: {"I24"},
     effect_forgotten_before_its_confirm: {"I7"},
     rows_believed: {"standstill"},
-    words_before_state: {"I4", "I7", "I24", "I29"},
+    words_before_state: {"I4", "I7", "I24", "I29", "KeyError"},
     escape_ignored: {"I4", "I7", "I24", "I29"},
     lease_renewed_though_the_loop_stands_still: {"blocked"},
     empty_round_answered_without_validity: {"unfenced"},

@@ -15,6 +15,7 @@ from tests.simulation.store_model import StoreModel, Transaction
 T = TypeVar("T")
 
 READ_RETRY = SECOND // 10
+LATE = 20 * SECOND
 STATEMENT_TIMEOUT = 4 * SECOND
 """Until what was sent to a database that does not answer is given up."""
 
@@ -110,14 +111,17 @@ class StoreLink:
     # --- reads -----------------------------------------------------------------------------------------------
 
     def read(self, query: Callable[[], T], done: Callable[[T], None]) -> None:
-        """Until it works; what is read is as of one moment, and known a little later."""
+        """Until it works; what is read is as of one moment, and known a little later; or much later, when the
+        partition may have been another's and be ours again."""
 
         def ask() -> None:
             if not self.is_reachable() or self._faults.happens("read fails"):
                 self._process.after(READ_RETRY, lambda: self.read(query, done))
                 return
             answer = query()
-            self._process.after(self._random.randrange(100, 1_000), lambda: done(answer))
+            late = self._faults.happens("read answered late")
+            delay = self._random.randrange(LATE) if late else self._random.randrange(100, 1_000)
+            self._process.after(delay, lambda: done(answer))
 
         slow = self._faults.happens("read slow")
         self._process.after(self._random.randrange(3 * SECOND) if slow else self._latency(), ask)

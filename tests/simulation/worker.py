@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ASK_AGAIN = 2 * SECOND
 LASTS_LONG = SECOND
 SHORT = SECOND // 10
+MUCH_LATER = 30 * SECOND
 PROGRESS_EVERY = SECOND // 4
 OnDelivery = Callable[[Delivery, ModelConsumer], None]
 
@@ -203,6 +204,11 @@ class Worker(Process):
         encoded = encode(body, message_id=f"{self.name}-{self._sent}")
         on_confirmed = confirmed if callable(confirmed) else lambda: None
         self._postbox.send(Letter(task.exchange, task.routing_key, encoded, on_confirmed))
+        if self._faults.happens("word of a worker repeated much later"):
+            self.after(
+                self._random.randrange(MUCH_LATER),
+                lambda: self._postbox.send(Letter(task.exchange, task.routing_key, encoded, lambda: None)),
+            )
 
     # --- what hosts tell workers -----------------------------------------------------------------------------
 

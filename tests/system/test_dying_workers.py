@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from dalsegno import Client
-from dalsegno.actors.workflow_actor.run.worker_deaths import DEATHS_ALONE_MAX
+from dalsegno.actors.workflow_actor.activities.worker_deaths import DEATHS_ALONE_MAX
 from dalsegno.workers.suspects import RETURNS_MIN
 from tests.servers import RabbitMQServer
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory

@@ -10,7 +10,7 @@ import pika  # type: ignore[import-untyped]
 import pika.exceptions  # type: ignore[import-untyped]
 import pytest
 
-from dalsegno.actors.workflow_actor.run.worker_deaths import RETURNS_UNSEEN_MAX
+from dalsegno.actors.workflow_actor.activities.worker_deaths import RETURNS_UNSEEN_MAX
 from tests.servers import wait_until
 from tests.system.bare import Bare
 from tests.system.conftest import SERVERS, StackFactory

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.stored.codec import (
     decode_record,
@@ -66,7 +67,7 @@ def a_result_is_applied_twice_days_apart(page: Page, random: Random) -> Page | N
 
 @must_be_found_as(Invariant.ACTIVITIES)
 def a_result_is_applied_twice(page: Page, random: Random) -> Page | None:
-    resolved = list(events_of(page, ev.ActivityCompleted, ev.ActivityFailed))
+    resolved = list(events_of(page, act.ActivityCompleted, act.ActivityFailed))
     if not resolved:
         return None
     row, event = random.choice(resolved)
@@ -75,7 +76,7 @@ def a_result_is_applied_twice(page: Page, random: Random) -> Page | None:
 
 @must_be_found_as(Invariant.ACTIVITIES)
 def a_result_of_an_attempt_that_is_over_is_applied(page: Page, random: Random) -> Page | None:
-    planned = list(events_of(page, ev.RetryPlanned))
+    planned = list(events_of(page, act.RetryPlanned))
     if not planned:
         return None
     row, event = random.choice(planned)
@@ -83,7 +84,7 @@ def a_result_of_an_attempt_that_is_over_is_applied(page: Page, random: Random) -
 
     def completed(record: ev.Record) -> ev.Record:
         place = record.events.index(event) + 1
-        late = ev.ActivityCompleted(number, result)
+        late = act.ActivityCompleted(number, result)
         return replace(record, events=(*record.events[:place], late, *record.events[place:]))
 
     return edited(page, row.sequence, completed)
@@ -93,17 +94,17 @@ def a_result_of_an_attempt_that_is_over_is_applied(page: Page, random: Random) -
 def an_activity_that_nobody_wanted_is_resolved(page: Page, random: Random) -> Page | None:
     if not page.rows or page.rows[0].sequence != 1:
         return None
-    stray = ev.ActivityCompleted(10_000, Payload("json/plain", b"1"))
+    stray = act.ActivityCompleted(10_000, Payload("json/plain", b"1"))
     return appended(page, random.choice(page.rows).sequence, stray)
 
 
 @must_be_found_as(Invariant.ACTIVITIES)
 def a_settled_activity_is_tried_again(page: Page, random: Random) -> Page | None:
-    resolved = list(events_of(page, ev.ActivityCompleted, ev.ActivityFailed))
+    resolved = list(events_of(page, act.ActivityCompleted, act.ActivityFailed))
     if not resolved:
         return None
     row, event = random.choice(resolved)
-    return appended(page, row.sequence, ev.AttemptBegun(event.number, "worker-9"))
+    return appended(page, row.sequence, act.AttemptBegun(event.number, "worker-9"))
 
 
 @must_be_found_as(Invariant.TIMERS)
@@ -169,7 +170,7 @@ def _running_timers(page: Page) -> set[int]:
 
 @must_be_found_as(Invariant.IDENTITY)
 def an_activity_begins_twice(page: Page, random: Random) -> Page | None:
-    return _wanted_again(page, ev.ActivityWanted)
+    return _wanted_again(page, act.ActivityWanted)
 
 
 @must_be_found_as(Invariant.IDENTITY)
@@ -189,7 +190,7 @@ def _wanted_again(page: Page, kind: type[Any]) -> Page | None:
 def a_token_is_of_another_activity(page: Page, random: Random) -> Page | None:
     for row, ran in events_of(page, ev.Ran):
         for want in ran.wants:
-            if isinstance(want, ev.ActivityWanted):
+            if isinstance(want, act.ActivityWanted):
                 spec = replace(want.spec, number=want.spec.number + 1_000)
                 return appended(page, row.sequence, ev.Ran((), (replace(want, spec=spec),)))
     return None

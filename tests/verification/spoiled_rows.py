@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run.state import Outcome
 from dalsegno.actors.workflow_actor.stored.codec import (
     checksum,
@@ -146,7 +146,7 @@ def the_snapshot_is_of_another_history(page: Page, random: Random) -> Page | Non
 def an_effect_of_nobody_is_retried(page: Page, random: Random) -> Page | None:
     if not page.rows or page.rows[0].sequence != 1:
         return None
-    return appended(page, page.rows[-1].sequence, ev.TaskResent(10_000))
+    return appended(page, page.rows[-1].sequence, act.TaskResent(10_000))
 
 
 @must_be_found_as(Invariant.READABLE)

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.stored.codec import (
     checksum,
@@ -209,7 +210,7 @@ PLANTED: list[tuple[str, Plant]] = [
     ("I5", _a_foreign_partition),
     ("I5", _a_foreign_slot),
     ("I8", _a_message_twice),
-    ("I10", lambda connection: _append(connection, GOOD[0], ev.ActivityCompleted)),
+    ("I10", lambda connection: _append(connection, GOOD[0], act.ActivityCompleted)),
     ("I13", _no_wake_up),
     ("I16", _a_snapshot_says_something_else),
     ("I19", _the_beginning_is_lost),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted
 from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Signal, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, EffectID, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Signaled
@@ -18,8 +19,8 @@ from dalsegno.actors.workflow_actor.interface.intents import (
     Intent,
     RetrySchedule,
 )
-from dalsegno.actors.workflow_actor.run.events import ActivityUnwanted, Ran
-from dalsegno.actors.workflow_actor.run.wants import apply_wants
+from dalsegno.actors.workflow_actor.run.apply import apply
+from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     DONE,
@@ -261,7 +262,7 @@ def test_older_journals_settle_a_task_that_was_out_as_they_did_when_they_were_wr
     rig.start()
     signaled = replace(rig.state, log=rig.state.log.append(rig.now, Signaled(name="stop")))
 
-    after = apply_wants(signaled, Ran(("cancel activity 1",), (ActivityUnwanted(1),)))
+    after = apply(signaled, Ran(("cancel activity 1",), (ActivityUnwanted(1),)))
 
     assert after.activities == {}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.activities.events import HeartbeatKept
+from dalsegno.actors.workflow_actor.activities.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
 from dalsegno.actors.workflow_actor.interface.commands import KeepHeartbeats, Signal, WakeUp
 from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
-from dalsegno.actors.workflow_actor.run.events import HeartbeatKept
-from dalsegno.actors.workflow_actor.run.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
 from tests.workflow_actor.rig import (
     DONE,
     SECOND,

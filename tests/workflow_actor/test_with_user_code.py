@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from dalsegno import ApplicationError, RetryPolicy, workflow
+from dalsegno.actors.workflow_actor.activities.events import RetryPlanned
 from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Query, Resume, Signal
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from dalsegno.actors.workflow_actor.run.events import Ran, RetryPlanned, SignSet
+from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
 from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.policies import WorkflowStatus

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.interface.inputs import Input
+from dalsegno.actors.workflow_actor.interface.inputs import Begin, Input
 
 CHUNK = 256
 
@@ -51,6 +51,13 @@ class Log(Struct, frozen=True, array_like=True):
         if chunk == len(self.full):
             return Log(self.full, new)
         return Log((*self.full[:chunk], new, *self.full[chunk + 1 :]), self.tail)
+
+    def begun_anew(self, index: int) -> Log:
+        """From a sign on: the entry at `index`, on which it was set, is a beginning; those behind it stay."""
+        begun = Log().append(self[index].time, Begin())
+        for entry in self.from_(index + 1):
+            begun = begun.append(entry.time, entry.input)
+        return begun
 
     def from_(self, index: int) -> Log:
         """The log without its first `index` entries."""

@@ -7,24 +7,17 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.interface.effects import (
-    CancelTaskEffect,
-    DurableEffect,
-    EffectID,
-    GrantEffect,
-    ResultEffect,
-    TaskEffect,
-)
-from dalsegno.actors.workflow_actor.run.state import (
+from dalsegno.actors.workflow_actor.activities.sends import (
     CancelDue,
-    EarlierEffect,
-    EffectDue,
     GrantDue,
-    ResultDue,
     TaskDue,
-    WorkflowState,
+    cancel_of,
+    grant_of,
+    task_of,
 )
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, EffectDue, ResultDue, WorkflowState
 
 EARLIER_KEPT = 24 * 3600 * 1_000_000
 """Microseconds for which a closed run's outstanding effects are handed on from run to run."""
@@ -33,70 +26,34 @@ EARLIER_KEPT = 24 * 3600 * 1_000_000
 def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffect:
     match due:
         case TaskDue():
-            return _task(state, due.number)
+            return task_of(state.info, state.activities[due.number])
         case GrantDue():
-            return GrantEffect(
-                worker=due.worker,
-                run_id=run_id,
-                activity_id=due.activity_id,
-                attempt=due.attempt,
-                granted=True,
-                content_type=due.content_type,
-                token=due.token,
-            )
+            return grant_of(due, run_id)
         case CancelDue():
-            return CancelTaskEffect(
-                worker=due.worker,
-                run_id=run_id,
-                activity_id=due.activity_id,
-                attempt=due.attempt,
-                reason=due.reason,
-                content_type=due.content_type,
-                token=due.token,
-            )
+            return cancel_of(due, run_id)
         case ResultDue():
-            outcome = due.outcome or state.outcome
-            assert outcome is not None, "a result is due only when the run has ended"
-            return ResultEffect(
-                caller=due.caller,
-                workflow_id=state.info.workflow_id,
-                run_id=run_id,
-                status=outcome.status,
-                result=outcome.result,
-                failure=outcome.failure,
-            )
+            return _result_of(state, due, run_id)
         case _:
             assert_never(due)
+
+
+def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> ResultEffect:
+    outcome = due.outcome or state.outcome
+    assert outcome is not None, "a result is due only when the run has ended"
+    return ResultEffect(
+        caller=due.caller,
+        workflow_id=state.info.workflow_id,
+        run_id=run_id,
+        status=outcome.status,
+        result=outcome.result,
+        failure=outcome.failure,
+    )
 
 
 def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:
     """Whether it is on record, and not yet known to have got it, that this caller wants the outcome."""
     due = (entry.due for entry in state.outstanding.values())
     return caller in state.callers or any(isinstance(it, ResultDue) and it.caller == caller for it in due)
-
-
-def _task(state: WorkflowState, number: int) -> TaskEffect:
-    activity = state.activities[number]
-    spec, info = activity.spec, state.info
-    is_early = spec.is_early
-    return TaskEffect(
-        workflow_id=info.workflow_id,
-        run_id=info.run_id,
-        workflow_type=info.workflow_type,
-        activity_id=spec.activity_id,
-        activity_type=spec.activity_type,
-        task_queue=spec.task_queue,
-        attempt=activity.attempt,
-        token=activity.token,
-        fence=activity.fence,
-        acknowledge="early" if is_early else "late",
-        args=spec.args,
-        scheduled_at=activity.scheduled_at,
-        start_to_close=spec.start_to_close,
-        heartbeat_timeout=spec.silence_limit if is_early else None,
-        auto_heartbeat=is_early and spec.auto_heartbeat,
-        heartbeat_details=activity.heartbeat_details,
-    )
 
 
 def new_effects(state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:

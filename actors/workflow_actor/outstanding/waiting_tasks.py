@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.run.activities import Activity, Phase
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 

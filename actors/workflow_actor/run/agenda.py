@@ -7,20 +7,18 @@ import heapq
 from collections.abc import Iterable
 from enum import IntEnum
 
-from dalsegno.actors.workflow_actor.run.activities import next_obligation
-from dalsegno.actors.workflow_actor.run.events import (
+from dalsegno.actors.workflow_actor.activities.activity import next_obligation
+from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
     ActivityWanted,
     AttemptBegun,
     AttemptScheduled,
-    Event,
-    Ran,
     RetryPlanned,
     TaskOverdue,
-    TimerWanted,
 )
-from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.run.events import Event, Ran, TimerWanted
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 SLACK = 64

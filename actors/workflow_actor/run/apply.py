@@ -7,60 +7,49 @@ LookupError or IllegalEventError, and changes nothing.
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.activities import changes as activities
+from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import (
-    ActivityResolved,
     Begin,
     CancelRequested,
     Continue,
-    Input,
     Signaled,
     TimerFired,
 )
-from dalsegno.actors.workflow_actor.run.activities import FAR_FUTURE, Activity, Phase
+from dalsegno.actors.workflow_actor.run.draft import Draft
 from dalsegno.actors.workflow_actor.run.events import (
-    ActivityCompleted,
-    ActivityFailed,
-    AttemptBegun,
-    AttemptScheduled,
     CallerAdded,
     CancelReceived,
     Continued,
+    ContinueWanted,
     EffectsDropped,
     EffectsParked,
     Event,
-    HeartbeatKept,
     Ran,
     Record,
     Resumed,
-    RetryPlanned,
     RunClosed,
     RunStarted,
     SignalReceived,
+    SignSet,
     Suspended,
-    TaskOverdue,
-    TaskResent,
-    TaskReturned,
     TimerElapsed,
+    TimerUnwanted,
+    TimerWanted,
 )
-from dalsegno.actors.workflow_actor.run.sending import Sending
 from dalsegno.actors.workflow_actor.run.state import (
-    CancelDue,
-    GrantDue,
     Outcome,
     ResultDue,
     Suspension,
-    TaskDue,
     WorkflowState,
     blank,
 )
-from dalsegno.actors.workflow_actor.run.wants import apply_wants
-from dalsegno.actors.workflow_actor.run.worker_deaths import heard_of, is_known
-from dalsegno.backoff import doubled
 
 
 class IllegalEventError(Exception):
@@ -75,9 +64,7 @@ def fold(state: WorkflowState | None, record: Record) -> WorkflowState:
             raise IllegalEventError("a run cannot begin with anything but its start")
         state = blank(first.info, python=first.python)
     state = opened(state, time=record.time, held=record.held, forgets=record.forgets)
-    for event in record.events:
-        state = apply(state, event)
-    return state
+    return apply(state, *record.events)
 
 
 def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[EffectID, ...]) -> WorkflowState:
@@ -97,231 +84,147 @@ def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[Effect
     )
 
 
-def apply(state: WorkflowState, event: Event) -> WorkflowState:
-    match event:
-        case Ran():
-            return apply_wants(state, event)
-        case ActivityCompleted():
-            return _settled(state, ActivityResolved(number=event.number, result=event.result))
-        case ActivityFailed():
-            return _settled(state, ActivityResolved(number=event.number, failure=event.failure))
-        case TimerElapsed():
-            timers = dict(state.timers)
-            del timers[event.number]
-            return _given(replace(state, timers=timers), TimerFired(number=event.number))
-        case SignalReceived():
-            return _given(state, Signaled(name=event.name, args=event.args))
-        case CancelReceived():
-            requested = CancelRequested(reason=event.reason, kept=event.kept)
-            return _given(replace(state, cancel_requested=True), requested)
-        case Continued():
-            return _given(replace(state, continue_at=None), Continue())
-        case AttemptBegun():
-            return _begun(state, event)
-        case RetryPlanned():
-            return _retry_planned(state, event)
-        case HeartbeatKept():
-            beaten = replace(state.activities[event.number], kept_details=event.details, beaten_at=event.at)
-            return replace(state, activities={**state.activities, event.number: beaten})
-        case AttemptScheduled():
-            return _attempt_scheduled(state, event)
-        case TaskOverdue():
-            return _task_overdue(state, event)
-        case TaskResent():
-            return _task_sent(state, event.number, state.activities[event.number])
-        case TaskReturned():
-            return _task_returned(state, event)
-        case RunStarted():
-            if state.sequence != 1:
-                raise IllegalEventError("a run starts only once")
-            begun = replace(state, callers=event.callers, earlier=event.earlier)
-            return _given(begun, Begin(args=event.args))
-        case RunClosed():
-            return _closed(state, event)
-        case Suspended():
-            return _suspended(state, event)
-        case Resumed():
-            return replace(state, suspension=None)
-        case CallerAdded():
-            return replace(state, callers=(*state.callers, event.caller))
-        case EffectsParked():
-            return _parked(state, event)
-        case EffectsDropped():
-            return _dropped(state, event)
-        case _:
-            assert_never(event)
+def apply(state: WorkflowState, *events: Event) -> WorkflowState:
+    if not events:
+        return state
+    draft = Draft(state)
+    for event in events:
+        APPLY[type(event)](draft, event)
+    return draft.done()
 
 
-def _given(state: WorkflowState, input_: Input) -> WorkflowState:
-    return replace(state, log=state.log.append(state.time, input_))
+# --- the run ---------------------------------------------------------------------------------------------
 
 
-def _settled(state: WorkflowState, resolved: ActivityResolved) -> WorkflowState:
-    activities = dict(state.activities)
-    activity = activities.pop(resolved.number)
-    sending = Sending(state)
-    sending.drop(activity.sends)
-    return _given(replace(state, activities=activities, outstanding=sending.outstanding), resolved)
+def _started(draft: Draft, event: RunStarted) -> None:
+    if draft.sequence != 1:
+        raise IllegalEventError("a run starts only once")
+    draft.change(callers=event.callers, earlier=event.earlier)
+    draft.give(Begin(args=event.args))
 
 
-def _with(state: WorkflowState, activity: Activity, sending: Sending) -> WorkflowState:
-    """One activity has changed, and with it what is outstanding."""
-    activities = {**state.activities, activity.spec.number: activity}
-    return replace(state, activities=activities, outstanding=sending.outstanding, effects_made=sending.made)
+def _caller_added(draft: Draft, event: CallerAdded) -> None:
+    draft.change(callers=(*draft.state.callers, event.caller))
 
 
-def _begun(state: WorkflowState, event: AttemptBegun) -> WorkflowState:
-    activity = state.activities[event.number]
-    spec, attempt = activity.spec, activity.attempt
-    sending = Sending(state)
-    # The worker has the task, so the broker had it: nothing is left to send but the answers to this worker.
-    sending.drop(activity.sends)
-    sends: list[EffectID] = []
-    if spec.is_early or event.alone:
-        grant = GrantDue(event.worker, spec.activity_id, attempt, event.content_type, activity.token)
-        sends.append(sending.send(grant))
-    if activity.cancel_requested:
-        reason = "the workflow cancelled it"
-        stop = CancelDue(event.worker, spec.activity_id, attempt, reason, event.content_type, activity.token)
-        sends.append(sending.send(stop))
-    begun = replace(
-        heard_of(activity, event.worker, alone=event.alone),
-        phase=Phase.STARTED,
-        started_at=activity.started_at if is_known(activity, event.worker) else state.time,
-        worker=event.worker,
-        alone=event.alone,
-        content_type=event.content_type,
-        sends=tuple(sends),
-    )
-    return _with(state, begun, sending)
+def _suspended(draft: Draft, event: Suspended) -> None:
+    suspension = Suspension(event.kind, event.reason, draft.time, event.retry_at, event.fingerprint)
+    draft.change(suspension=suspension, tries=draft.state.tries + 1)
 
 
-def _retry_planned(state: WorkflowState, event: RetryPlanned) -> WorkflowState:
-    activity = state.activities[event.number]
-    sending = Sending(state)
-    sending.drop(activity.sends)
-    waiting = replace(
-        activity,
-        phase=Phase.BACKING_OFF,
-        retry_at=event.retry_at,
-        last_failure=event.failure,
-        heartbeat_details=event.heartbeat_details or activity.kept_details or activity.heartbeat_details,
-        kept_details=None,
-        beaten_at=None,
-        started_at=None,
-        worker=None,
-        alone=False,
-        workers_before=(),
-        died=(),
-        returns=0,
-        returned=None,
-        sends=(),
-    )
-    return _with(state, waiting, sending)
+def _resumed(draft: Draft, _: Resumed) -> None:
+    draft.change(suspension=None)
 
 
-def _attempt_scheduled(state: WorkflowState, event: AttemptScheduled) -> WorkflowState:
-    activity = state.activities[event.number]
-    after = activity.spec.resend_after
-    scheduled = replace(
-        activity,
-        attempt=activity.attempt + 1,
-        token=event.token,
-        fence=state.fence + 1,
-        phase=Phase.SCHEDULED,
-        scheduled_at=state.time,
-        retry_at=None,
-        resend_at=min(state.time + after, FAR_FUTURE),
-        resend_after=after,
-    )
-    return _task_sent(replace(state, fence=state.fence + 1), event.number, scheduled)
+def _closed(draft: Draft, event: RunClosed) -> None:
+    draft.drop([key for key, entry in draft.outstanding.items() if isinstance(entry.due, TaskDue)])
+    activities.stop_all(draft)
+    for caller in draft.state.callers:
+        draft.send(ResultDue(caller))
+    draft.clear()
+    outcome = Outcome(event.status, event.result, event.failure, draft.time)
+    draft.change(callers=(), continue_at=None, suspension=None, outcome=outcome)
 
 
-def _task_sent(state: WorkflowState, number: int, activity: Activity) -> WorkflowState:
-    sending = Sending(state)
-    sending.drop(activity.sends)
-    task = sending.send(TaskDue(number))
-    return _with(state, replace(activity, sends=(task,)), sending)
+# --- inputs ----------------------------------------------------------------------------------------------
 
 
-def _task_returned(state: WorkflowState, event: TaskReturned) -> WorkflowState:
-    """A worker may have it all the same, so what that one is to be told stays."""
-    activity = state.activities[event.number]
-    sending = Sending(state)
-    old = [effect for effect in activity.sends if _is_task(state, effect)]
-    sending.drop(old)
-    kept = (effect for effect in activity.sends if effect not in old)
-    sends = (*kept, sending.send(TaskDue(event.number)))
-    returns = activity.returns + 1
-    sent = replace(activity, sends=sends, returns=returns, returned=event.returned)
-    return _with(state, sent, sending)
+def _signal_received(draft: Draft, event: SignalReceived) -> None:
+    draft.give(Signaled(name=event.name, args=event.args))
 
 
-def _is_task(state: WorkflowState, effect: EffectID) -> bool:
-    return effect in state.outstanding and isinstance(state.outstanding[effect].due, TaskDue)
+def _cancel_received(draft: Draft, event: CancelReceived) -> None:
+    draft.change(cancel_requested=True)
+    draft.give(CancelRequested(reason=event.reason, kept=event.kept))
 
 
-def _task_overdue(state: WorkflowState, event: TaskOverdue) -> WorkflowState:
-    activity = state.activities[event.number]
-    after = doubled(activity.resend_after, FAR_FUTURE, 1)
-    moved = replace(activity, resend_at=min(state.time + after, FAR_FUTURE), resend_after=after)
-    return replace(state, activities={**state.activities, event.number: moved})
+def _timer_elapsed(draft: Draft, event: TimerElapsed) -> None:
+    if not draft.drop_timer(event.number):
+        raise IllegalEventError(f"there is no timer {event.number}")
+    draft.give(TimerFired(number=event.number))
 
 
-def _closed(state: WorkflowState, event: RunClosed) -> WorkflowState:
-    sending = Sending(state)
-    sending.drop([key for key, value in sending.outstanding.items() if isinstance(value.due, TaskDue)])
-    for activity in state.activities.values():
-        spec, worker = activity.spec, activity.worker
-        if worker is None or activity.cancel_requested or spec.cancellation_type == "abandon":
-            continue
-        ended = "the workflow has ended"
-        to_stop = spec.activity_id, activity.attempt
-        sending.send(CancelDue(worker, *to_stop, ended, activity.content_type, activity.token))
-    for caller in state.callers:
-        sending.send(ResultDue(caller))
-    return replace(
-        state,
-        activities={},
-        timers={},
-        outstanding=sending.outstanding,
-        effects_made=sending.made,
-        callers=(),
-        continue_at=None,
-        suspension=None,
-        outcome=Outcome(event.status, event.result, event.failure, state.time),
-    )
+def _continued(draft: Draft, _: Continued) -> None:
+    draft.change(continue_at=None)
+    draft.give(Continue())
 
 
-def _suspended(state: WorkflowState, event: Suspended) -> WorkflowState:
-    suspension = Suspension(event.kind, event.reason, state.time, event.retry_at, event.fingerprint)
-    return replace(state, suspension=suspension, tries=state.tries + 1)
+# --- what user code wanted -------------------------------------------------------------------------------
 
 
-def _parked(state: WorkflowState, event: EffectsParked) -> WorkflowState:
+def _ran(draft: Draft, event: Ran) -> None:
+    for want in event.wants:
+        APPLY[type(want)](draft, want)
+    draft.log = draft.log.ran(draft.processed, event.digests)
+    draft.processed += 1
+    if draft.state.tries:
+        draft.change(tries=0)
+
+
+def _timer_wanted(draft: Draft, want: TimerWanted) -> None:
+    draft.set_timer(want.number, want.fire_at)
+
+
+def _timer_unwanted(draft: Draft, want: TimerUnwanted) -> None:
+    draft.drop_timer(want.number)
+
+
+def _sign_set(draft: Draft, want: SignSet) -> None:
+    draft.begin_anew()
+    draft.change(signed=want.signed, python=want.python)
+
+
+def _continue_wanted(draft: Draft, _: ContinueWanted) -> None:
+    draft.change(continue_at=draft.time)
+
+
+# --- outstanding effects ---------------------------------------------------------------------------------
+
+
+def _parked(draft: Draft, event: EffectsParked) -> None:
     parked = set(event.effects)
-    if event.run_id == state.info.run_id:
-        outstanding = {
-            key: replace(value, held=False, resend_at=event.resend_at) if key in parked else value
-            for key, value in state.outstanding.items()
-        }
-        return replace(state, outstanding=outstanding)
+    if event.run_id == draft.state.info.run_id:
+        for key, value in draft.outstanding.items():
+            if key in parked:
+                draft.put_outstanding(key, replace(value, held=False, resend_at=event.resend_at))
+        return
     earlier = tuple(
         replace(entry, outstanding=replace(entry.outstanding, held=False, resend_at=event.resend_at))
         if entry.run_id == event.run_id and entry.effect in parked
         else entry
-        for entry in state.earlier
+        for entry in draft.state.earlier
     )
-    return replace(state, earlier=earlier)
+    draft.change(earlier=earlier)
 
 
-def _dropped(state: WorkflowState, event: EffectsDropped) -> WorkflowState:
+def _dropped(draft: Draft, event: EffectsDropped) -> None:
+    if event.run_id == draft.state.info.run_id:
+        draft.drop(event.effects)
+        return
     dropped = set(event.effects)
-    if event.run_id == state.info.run_id:
-        sending = Sending(state)
-        sending.drop(dropped)
-        return replace(state, outstanding=sending.outstanding)
     earlier = tuple(
-        entry for entry in state.earlier if entry.run_id != event.run_id or entry.effect not in dropped
+        entry for entry in draft.state.earlier if entry.run_id != event.run_id or entry.effect not in dropped
     )
-    return replace(state, earlier=earlier)
+    draft.change(earlier=earlier)
+
+
+APPLY: dict[type, Callable[[Draft, Any], None]] = {
+    RunStarted: _started,
+    CallerAdded: _caller_added,
+    Suspended: _suspended,
+    Resumed: _resumed,
+    RunClosed: _closed,
+    SignalReceived: _signal_received,
+    CancelReceived: _cancel_received,
+    TimerElapsed: _timer_elapsed,
+    Continued: _continued,
+    Ran: _ran,
+    TimerWanted: _timer_wanted,
+    TimerUnwanted: _timer_unwanted,
+    SignSet: _sign_set,
+    ContinueWanted: _continue_wanted,
+    EffectsParked: _parked,
+    EffectsDropped: _dropped,
+    **activities.APPLY,
+}
+"""By its type, what each event does."""

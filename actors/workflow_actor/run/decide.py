@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE
+from dalsegno.actors.workflow_actor.activities.attempts import on_task_lost, on_task_refused
+from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
     FailEffect,
@@ -16,21 +19,19 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.run.activities import FAR_FUTURE, Phase
-from dalsegno.actors.workflow_actor.run.attempts import failed_for_good
-from dalsegno.actors.workflow_actor.run.decision import NOTHING, STALE, Decision
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,
     EffectsDropped,
     EffectsParked,
+    Event,
     Resumed,
     RunClosed,
     SignalReceived,
     Suspended,
-    TaskResent,
 )
-from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, TaskDue, WorkflowState
+from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.backoff import doubled
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
@@ -61,7 +62,7 @@ def refused_unless_open(
     return refusal
 
 
-def decide(state: WorkflowState, command: ClientCommand, *, fingerprint: str) -> Decision:
+def decide(state: WorkflowState, command: ClientCommand, *, fingerprint: str) -> Decision[Event]:
     refusal = refused_unless_open(state, state.info.workflow_id, command.run_id)
     if refusal is not None:
         # Who asks for it once more was not refused: it came to be meanwhile.
@@ -88,7 +89,7 @@ def terminated(reason: str) -> RunClosed:
     return RunClosed(WorkflowStatus.TERMINATED, failure=Failure(kind="terminated", message=reason))
 
 
-def _suspend(state: WorkflowState, command: Suspend, fingerprint: str) -> Decision:
+def _suspend(state: WorkflowState, command: Suspend, fingerprint: str) -> Decision[Event]:
     """An operator's word stands above all others: what he suspended is only resumed by him. What other code was
     struck for is suspended anew, for ours, which would try it again otherwise."""
     kind: SuspensionKind = "struck" if command.struck else "operator"
@@ -123,20 +124,20 @@ def may_retry(suspension: Suspension | None, *, retry_at: int | None, now: int, 
     return due or suspension.fingerprint != fingerprint
 
 
-def decide_effects(state: WorkflowState, command: EffectCommand) -> Decision:
+def decide_effects(state: WorkflowState, command: EffectCommand) -> Decision[Event]:
     """What the shell found out about effects on their way."""
     match command:
         case Park():
             return _park(state, command)
         case ResendTask():
-            return _resend(state, command)
+            return on_task_lost(state.activities, command)
         case FailEffect():
             return _fail(state, command)
         case _:
             assert_never(command)
 
 
-def _park(state: WorkflowState, command: Park) -> Decision:
+def _park(state: WorkflowState, command: Park) -> Decision[Event]:
     run_id = command.run_id or state.info.run_id
     known = outstanding_of(state, run_id)
     effects = tuple(effect for effect in command.effects if effect in known)
@@ -151,26 +152,17 @@ def outstanding_of(state: WorkflowState, run_id: str) -> set[tuple[int, int]]:
     return {entry.effect for entry in state.earlier if entry.run_id == run_id}
 
 
-def _resend(state: WorkflowState, command: ResendTask) -> Decision:
-    for activity in state.activities.values():
-        if activity.spec.activity_id == command.activity_id and activity.attempt == command.attempt:
-            waiting = activity.phase is Phase.SCHEDULED and command.task in (None, *activity.sends)
-            return Decision(events=(TaskResent(activity.spec.number),)) if waiting else STALE
-    return STALE
-
-
-def _fail(state: WorkflowState, command: FailEffect) -> Decision:
+def _fail(state: WorkflowState, command: FailEffect) -> Decision[Event]:
     run_id = command.run_id or state.info.run_id
     if command.effect not in outstanding_of(state, run_id):
         return NOTHING
     outstanding = state.outstanding.get(command.effect) if run_id == state.info.run_id else None
     if outstanding is not None and isinstance(outstanding.due, TaskDue):
-        failure = Failure(type="TaskTooLarge", message=command.reason, non_retryable=True)
-        return Decision(events=(failed_for_good(state.activities[outstanding.due.number], failure),))
+        return on_task_refused(state.activities[outstanding.due.number], command.reason)
     return Decision(events=(EffectsDropped(run_id, (command.effect,)),))
 
 
-def decide_start(state: WorkflowState, command: Start) -> Decision | None:
+def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None:
     """What a start does to the run that is there; None when a new run begins (after `terminated` has been
     recorded, if this one is still open)."""
     policy = command.conflict_policy

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityWant
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.run.activities import ActivitySpec
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, SuspensionKind
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -73,35 +73,11 @@ class TimerElapsed(Struct, frozen=True, array_like=True, tag="tim"):
     number: int
 
 
-class ActivityCompleted(Struct, frozen=True, array_like=True, tag="ok"):
-    number: int
-    result: Payload
-
-
-class ActivityFailed(Struct, frozen=True, array_like=True, tag="err"):
-    """For good. A failure of kind `canceled` means that it was cancelled."""
-
-    number: int
-    failure: Failure
-
-
 class Continued(Struct, frozen=True, array_like=True, tag="con"):
     pass
 
 
 # --- what user code wanted -------------------------------------------------------------------------------
-
-
-class ActivityWanted(Struct, frozen=True, array_like=True, tag="a"):
-    spec: ActivitySpec
-    token: bytes
-
-
-class ActivityUnwanted(Struct, frozen=True, array_like=True, tag="x"):
-    """`may_run`: a task that is out counts as one that may be running. (Not so in older journals.)"""
-
-    number: int
-    may_run: bool = False
 
 
 class TimerWanted(Struct, frozen=True, array_like=True, tag="t"):
@@ -122,7 +98,7 @@ class ContinueWanted(Struct, frozen=True, array_like=True, tag="c"):
     pass
 
 
-Want = ActivityWanted | ActivityUnwanted | TimerWanted | TimerUnwanted | SignSet | ContinueWanted
+Want = ActivityWant | TimerWanted | TimerUnwanted | SignSet | ContinueWanted
 
 
 class Ran(Struct, frozen=True, array_like=True, tag="ran"):
@@ -131,60 +107,6 @@ class Ran(Struct, frozen=True, array_like=True, tag="ran"):
 
     digests: tuple[str, ...]
     wants: tuple[Want, ...]
-
-
-# --- attempts of activities ------------------------------------------------------------------------------
-
-
-class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
-    """A worker said that it works on the current attempt; of an early one, it is granted, and of one that runs
-    `alone`. `content_type` is what the worker speaks ("": CBOR)."""
-
-    number: int
-    worker: str
-    content_type: str = ""
-    alone: bool = False
-
-
-class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
-    """The attempt failed; the next is due at `retry_at`, with the last heartbeat's details."""
-
-    number: int
-    failure: Failure
-    retry_at: int
-    heartbeat_details: Payload | None = None
-
-
-class HeartbeatKept(Struct, frozen=True, array_like=True, tag="hb"):
-    """The details of the current attempt's heartbeat that came at `at`."""
-
-    number: int
-    details: Payload
-    at: int
-
-
-class AttemptScheduled(Struct, frozen=True, array_like=True, tag="try"):
-    number: int
-    token: bytes
-
-
-class TaskOverdue(Struct, frozen=True, array_like=True, tag="due"):
-    """Nobody started the attempt in all this time: is its task still in the queue?"""
-
-    number: int
-
-
-class TaskResent(Struct, frozen=True, array_like=True, tag="snd"):
-    """It was not, so it is sent again."""
-
-    number: int
-
-
-class TaskReturned(Struct, frozen=True, array_like=True, tag="bak"):
-    """The broker gave the task up, having delivered it too often; `returned` names that. It is sent again."""
-
-    number: int
-    returned: str
 
 
 # --- outstanding effects ---------------------------------------------------------------------------------
@@ -214,17 +136,9 @@ Event = (
     | SignalReceived
     | CancelReceived
     | TimerElapsed
-    | ActivityCompleted
-    | ActivityFailed
+    | ActivityEvent
     | Continued
     | Ran
-    | AttemptBegun
-    | RetryPlanned
-    | HeartbeatKept
-    | AttemptScheduled
-    | TaskOverdue
-    | TaskResent
-    | TaskReturned
     | EffectsParked
     | EffectsDropped
 )

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, spec_of, task_token
+from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted, ActivityWanted
 from dalsegno.actors.workflow_actor.interface.intents import (
     AskContinue,
     CancelActivity,
@@ -18,10 +20,7 @@ from dalsegno.actors.workflow_actor.interface.intents import (
     SetSign,
     StartTimer,
 )
-from dalsegno.actors.workflow_actor.run.activities import FAR_FUTURE, spec_of, task_token
 from dalsegno.actors.workflow_actor.run.events import (
-    ActivityUnwanted,
-    ActivityWanted,
     ContinueWanted,
     Ran,
     RunClosed,

@@ -11,11 +11,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, Activity
+from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
 from dalsegno.actors.workflow_actor.interface.log import CHUNK, Log
-from dalsegno.actors.workflow_actor.run.activities import FAR_FUTURE, Activity
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -35,29 +36,6 @@ class Outcome(Struct, frozen=True, array_like=True):
     closed_at: int
 
 
-class TaskDue(Struct, frozen=True, array_like=True, tag="t"):
-    """The task of the activity's current attempt; its content is the activity's."""
-
-    number: int
-
-
-class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
-    worker: str
-    activity_id: str
-    attempt: int
-    content_type: str = ""
-    token: bytes = b""
-
-
-class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
-    worker: str
-    activity_id: str
-    attempt: int
-    reason: str
-    content_type: str = ""
-    token: bytes = b""
-
-
 class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
     """The run's outcome, for one caller. `outcome` is None while it is the state's own."""
 
@@ -65,7 +43,7 @@ class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
     outcome: Outcome | None = None
 
 
-EffectDue = TaskDue | GrantDue | CancelDue | ResultDue
+EffectDue = ActivityDue | ResultDue
 
 
 class Outstanding(Struct, frozen=True, array_like=True):

@@ -6,10 +6,10 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.activities.shown import described
 from dalsegno.actors.workflow_actor.interface.inputs import Begin, Signaled
 from dalsegno.actors.workflow_actor.interface.program_port import Program
-from dalsegno.actors.workflow_actor.run.activities import Activity
-from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.payload import Payload
 
@@ -42,7 +42,7 @@ def describe(
         "history_length": len(state.log),
         "next_wake_up_at": wake_at,
         "memo": state.info.memo,
-        "pending_activities": tuple(_pending(activity, heartbeats) for activity in state.activities.values()),
+        "pending_activities": tuple(described(activity, heartbeats) for activity in state.activities.values()),
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": dict(islice(Counter(s.name for s in buffered).items(), SIGNAL_NAMES_MAX)),
@@ -64,23 +64,6 @@ def _input(state: WorkflowState) -> tuple[Payload, ...] | None:
 def _result(state: WorkflowState) -> Payload | None:
     result = None if state.outcome is None else state.outcome.result
     return result if result is not None and len(result.data) <= SHOWN_BYTES_MAX else None
-
-
-def _pending(activity: Activity, heartbeats: Heartbeats) -> dict[str, Any]:
-    return {
-        "activity_id": activity.spec.activity_id,
-        "activity_type": activity.spec.activity_type,
-        "task_queue": activity.spec.task_queue,
-        "attempt": activity.attempt,
-        "state": activity.phase.name.lower(),
-        "scheduled_at": activity.scheduled_at,
-        "next_attempt_at": activity.retry_at,
-        "last_failure": activity.last_failure,
-        "cancel_requested": activity.cancel_requested,
-        "worker": activity.worker,
-        "started_at": activity.started_at,
-        "last_heartbeat_at": heartbeats.last_at(activity),
-    }
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Never
+
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.interface.commands import Describe, Query
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.program_port import Program, QueryHandlerError
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.run.decide import refused
-from dalsegno.actors.workflow_actor.run.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.run.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
 from dalsegno.actors.workflow_actor.shown.visible import answer
@@ -16,7 +18,7 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 
-def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str) -> Decision:
+def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str) -> Decision[Never]:
     """Closed runs answer too, with today's code; suspended ones don't. What the handler raised goes along."""
     if query.caller is None:
         return NOTHING
@@ -62,7 +64,7 @@ def on_describe(
     workflow_id: str,
     *,
     wake_at: int | None,
-) -> Decision:
+) -> Decision[Never]:
     """The same whether the code is in memory or not: it is brought back, if it may run, to say what it waits
     for."""
     if request.caller is None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno import RetryPolicy, workflow
+from dalsegno.actors.workflow_actor.activities.activity import task_token
 from dalsegno.actors.workflow_actor.interface.intents import (
     CompleteRun,
     FailRun,
@@ -21,7 +22,6 @@ from dalsegno.actors.workflow_actor.interface.intents import (
 )
 from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.storable import require_storable
-from dalsegno.actors.workflow_actor.run.activities import task_token
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.run.events import ActivityUnwanted, Ran, Record, TimerUnwanted, TimerWanted
+from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted
+from dalsegno.actors.workflow_actor.run.events import Ran, Record, TimerUnwanted, TimerWanted
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
 from dalsegno.actors.workflow_actor.stored.history import events_for_people
 

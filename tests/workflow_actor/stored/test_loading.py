@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Signal
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.run.events import ActivityCompleted, Record, RunStarted, TimerElapsed
+from dalsegno.actors.workflow_actor.run.events import Record, RunStarted, TimerElapsed
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.errors import DalsegnoError

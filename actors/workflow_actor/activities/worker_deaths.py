@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.run.activities import Activity, Phase
+from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase
 from dalsegno.failure import Failure
 
 DEATHS_ALONE_MAX = 2

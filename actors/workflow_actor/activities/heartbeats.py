@@ -5,11 +5,12 @@ Their clock is memory alone: when an instance is loaded it begins anew, at the f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.run.activities import Activity
-from dalsegno.actors.workflow_actor.run.events import HeartbeatKept
-from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.activities.events import HeartbeatKept
 from dalsegno.payload import Payload
 
 KEPT_BYTES_MAX = 64 * 1024
@@ -60,12 +61,12 @@ class Heartbeats:
         last = self._of(activity) if self._last else None
         return activity.kept_details if last is None else last.details
 
-    def to_keep(self, state: WorkflowState) -> tuple[HeartbeatKept, ...]:
+    def to_keep(self, activities: Mapping[int, Activity]) -> tuple[HeartbeatKept, ...]:
         """The details that the state does not have yet, as far as they are kept at all."""
         events: list[HeartbeatKept] = []
         size = 0
         for number, last in self._last.items():
-            activity = state.activities.get(number)
+            activity = activities.get(number)
             if activity is None or not _is_unkept(activity, last) or last.details is None:
                 continue
             size += len(last.details.data)
@@ -73,9 +74,9 @@ class Heartbeats:
                 events.append(HeartbeatKept(number, last.details, last.at))
         return tuple(events)
 
-    def has_unkept(self, state: WorkflowState) -> bool:
+    def has_unkept(self, activities: Mapping[int, Activity]) -> bool:
         return any(
-            (activity := state.activities.get(number)) is not None and _is_unkept(activity, last)
+            (activity := activities.get(number)) is not None and _is_unkept(activity, last)
             for number, last in self._last.items()
         )
 

@@ -8,8 +8,33 @@ happens when a time runs out.
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Never, assert_never
 
+from dalsegno.actors.workflow_actor.activities.activity import (
+    FAR_FUTURE,
+    Activity,
+    ActivitySpec,
+    Obligation,
+    Phase,
+    number_in,
+    outlives_run,
+    task_token,
+)
+from dalsegno.actors.workflow_actor.activities.changes import CANCELLED
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityCompleted,
+    ActivityEvent,
+    ActivityFailed,
+    AttemptBegun,
+    AttemptScheduled,
+    RetryPlanned,
+    TaskOverdue,
+    TaskResent,
+    TaskReturned,
+)
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given_up
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptCanceled,
@@ -18,46 +43,26 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptHeartbeat,
     AttemptOf,
     AttemptStarted,
+    ResendTask,
 )
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, Effect, GrantEffect
 from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
-from dalsegno.actors.workflow_actor.run.activities import (
-    FAR_FUTURE,
-    Activity,
-    ActivitySpec,
-    Obligation,
-    Phase,
-    outlives_run,
-    task_token,
-)
-from dalsegno.actors.workflow_actor.run.decision import NOTHING, STALE, Decision
-from dalsegno.actors.workflow_actor.run.events import (
-    ActivityCompleted,
-    ActivityFailed,
-    AttemptBegun,
-    AttemptScheduled,
-    RetryPlanned,
-    TaskOverdue,
-    TaskReturned,
-)
-from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.run.worker_deaths import fatal, given_up
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 OVER = "this attempt is over"
-CANCELLED = "the workflow cancelled it"
+
+Word = AttemptStarted | AttemptHeartbeat | AttemptCompleted | AttemptFailed | AttemptCanceled
 
 MESSAGE_LIMIT = 500
 """Characters of a failure's message that are repeated in the failure of its activity."""
 
 
-def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
+def current(activities: Mapping[int, Activity], open_run: str | None, word: AttemptOf) -> Activity | None:
     """The activity that a worker speaks of, if its attempt is the current one and not over."""
-    if state is None or state.info.run_id != word.run_id:
-        return None
-    activity = state.activities.get(int.from_bytes(word.token[:8], "big"))  # as number_in
+    activity = activities.get(number_in(word.token)) if open_run == word.run_id else None
     if (
         activity is None
         or activity.token != word.token
@@ -69,19 +74,41 @@ def current(state: WorkflowState | None, word: AttemptOf) -> Activity | None:
     return activity
 
 
-def on_started(
-    state: WorkflowState | None, word: AttemptStarted, *, now: int, heartbeat: Payload | None
-) -> Decision:
+def on_word(
+    activities: Mapping[int, Activity], open_run: str | None, word: Word, heartbeats: Heartbeats, *, now: int
+) -> Decision[ActivityEvent]:
+    """`open_run`: the ID of the run, if there is one that is open; `activities` are its."""
+    activity = current(activities, open_run, word)
+    left_alone = open_run != word.run_id and outlives_run(word.token)
+    match word:
+        case AttemptStarted():
+            heartbeat = heartbeats.details(activity)
+            return _on_started(activity, word, left_alone=left_alone, now=now, heartbeat=heartbeat)
+        case AttemptHeartbeat():
+            if activity is not None:
+                heartbeats.beat(activity, now=now, details=word.details)
+            return _on_heartbeat(activity, word, left_alone=left_alone)
+        case _:
+            heartbeat = None if isinstance(word, AttemptCompleted) else heartbeats.details(activity)
+            return _on_outcome(activity, word, now=now, heartbeat=heartbeat)
+
+
+def _on_started(
+    activity: Activity | None,
+    word: AttemptStarted,
+    *,
+    left_alone: bool,
+    now: int,
+    heartbeat: Payload | None,
+) -> Decision[ActivityEvent]:
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
     may be handed to another worker, which is then the one to be asked to stop, unless too many have died of it.
     Of one that is over nothing is known any more: who waits for a grant is refused it, and who works already is
     asked to stop, unless its activity is one to be left alone, and the run has ended meanwhile.
 
     Any word but the first may be one that was applied before, and waits for what it led to then."""
-    activity = current(state, word)
     if activity is None:
         refusal = _grant(word, granted=False)
-        left_alone = _outlives_its_run(state, word)
         effects = (refusal,) if left_alone else (refusal, _stop(word, word.worker, OVER))
         return Decision(effects=effects, stale=True)
     number, spec = activity.spec.number, activity.spec
@@ -98,12 +125,6 @@ def on_started(
     if activity.cancel_requested and has_it:  # it asks again, so the request may have been lost on the way
         answers.append(_stop(word, word.worker, CANCELLED))
     return Decision(effects=tuple(answers), stale=True)
-
-
-def _outlives_its_run(state: WorkflowState | None, word: AttemptOf) -> bool:
-    """Whether nobody asks this attempt to stop, although its run is over."""
-    is_over = state is None or state.is_closed or state.info.run_id != word.run_id
-    return is_over and outlives_run(word.token)
 
 
 def _grant(word: AttemptStarted, *, granted: bool) -> GrantEffect:
@@ -130,25 +151,23 @@ def _stop(word: AttemptStarted | AttemptHeartbeat, worker: str, reason: str) -> 
     )
 
 
-def on_heartbeat(state: WorkflowState | None, word: AttemptHeartbeat) -> Decision:
+def _on_heartbeat(activity: Activity | None, word: AttemptHeartbeat, *, left_alone: bool) -> Decision[Never]:
     """A worker that still works on what is over, or is cancelled, is asked to stop."""
-    activity = current(state, word)
     if activity is not None and (word.worker is None or not activity.cancel_requested):
         return NOTHING
-    if word.worker is None or (activity is None and _outlives_its_run(state, word)):
+    if word.worker is None or (activity is None and left_alone):
         return STALE
     return Decision(effects=(_stop(word, word.worker, OVER if activity is None else CANCELLED),))
 
 
-def on_outcome(
-    state: WorkflowState | None,
+def _on_outcome(
+    activity: Activity | None,
     word: AttemptCompleted | AttemptFailed | AttemptCanceled,
     *,
     now: int,
     heartbeat: Payload | None,
-) -> Decision:
+) -> Decision[ActivityEvent]:
     """`heartbeat` are the details of the attempt's last one, which a result has no use for."""
-    activity = current(state, word)
     if activity is None:
         return STALE
     match word:
@@ -221,6 +240,20 @@ def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
     return ActivityFailed(spec.number, wrapped)
 
 
+def on_task_lost(activities: Mapping[int, Activity], word: ResendTask) -> Decision[ActivityEvent]:
+    for activity in activities.values():
+        if activity.spec.activity_id == word.activity_id and activity.attempt == word.attempt:
+            waiting = activity.phase is Phase.SCHEDULED and word.task in (None, *activity.sends)
+            return Decision(events=(TaskResent(activity.spec.number),)) if waiting else STALE
+    return STALE
+
+
+def on_task_refused(activity: Activity, reason: str) -> Decision[ActivityEvent]:
+    """The broker does not take its task, whoever sends it."""
+    failure = Failure(type="TaskTooLarge", message=reason, non_retryable=True)
+    return Decision(events=(failed_for_good(activity, failure),))
+
+
 def on_obligation(
     activity: Activity,
     obligation: Obligation,
@@ -228,7 +261,7 @@ def on_obligation(
     now: int,
     entropy: bytes,
     heartbeat: Payload | None,
-) -> Decision:
+) -> Decision[ActivityEvent]:
     """What is due for the activity is done."""
     number = activity.spec.number
     match obligation:

@@ -1,0 +1,228 @@
+"""What events make of activities: the part of `run.apply` that is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, Activity, Phase, first_attempt
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityUnwanted,
+    ActivityWanted,
+    AttemptBegun,
+    AttemptScheduled,
+    HeartbeatKept,
+    RetryPlanned,
+    TaskOverdue,
+    TaskResent,
+    TaskReturned,
+)
+from dalsegno.actors.workflow_actor.activities.sends import ActivityDue, CancelDue, GrantDue, TaskDue
+from dalsegno.actors.workflow_actor.activities.worker_deaths import heard_of, is_known
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
+from dalsegno.backoff import doubled
+from dalsegno.failure import Failure
+
+CANCELLED = "the workflow cancelled it"
+
+
+class Draft(Protocol):
+    """What activities need of a run's state while it changes. (It is `run.draft.Draft`.)"""
+
+    time: int
+    sequence: int
+    fence: int
+    """The last that was given out."""
+
+    @property
+    def activities(self) -> Mapping[int, Activity]: ...
+    def put(self, activity: Activity) -> None: ...
+    def take(self, number: int) -> Activity: ...
+    def due(self, effect: EffectID) -> object: ...
+    def send(self, due: ActivityDue) -> EffectID: ...
+    def drop(self, effects: Iterable[EffectID]) -> None: ...
+    def give(self, input_: ActivityResolved) -> None: ...
+
+
+# --- what user code wanted -------------------------------------------------------------------------------
+
+
+def _wanted(draft: Draft, want: ActivityWanted) -> None:
+    draft.fence += 1
+    task = draft.send(TaskDue(want.spec.number))
+    draft.put(first_attempt(want.spec, want.token, fence=draft.fence, now=draft.time, task=task))
+
+
+def _unwanted(draft: Draft, want: ActivityUnwanted) -> None:
+    """An activity that is settled already, though user code has not been told yet, stays settled; one that is
+    abandoned goes on, and user code passes over how it ends."""
+    number = want.number
+    activity = draft.activities.get(number)
+    if activity is None or activity.spec.outlives_run or activity.cancel_requested:
+        return
+    worker = activity.worker
+    waits = activity.spec.cancellation_type == "wait_cancellation_completed"
+    if waits and (worker is not None or (want.may_run and _may_run(draft, activity))):
+        # A worker that has not said so yet is asked when it does.
+        asked = () if worker is None else (_ask_to_stop(draft, activity, worker, CANCELLED),)
+        draft.put(replace(activity, cancel_requested=True, sends=(*activity.sends, *asked)))
+        return
+    draft.take(number)
+    draft.drop(activity.sends)
+    if waits:
+        failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
+        draft.give(ActivityResolved(number=number, failure=failure))
+    elif worker is not None:
+        _ask_to_stop(draft, activity, worker, CANCELLED)
+
+
+def _may_run(draft: Draft, activity: Activity) -> bool:
+    """Its task has left, and whoever has it need not ask before the work."""
+    if activity.phase is not Phase.SCHEDULED or activity.spec.is_early:
+        return False
+    sent_now = any(sequence == draft.sequence for sequence, _ in activity.sends)
+    return not (sent_now and activity.scheduled_at == draft.time)
+
+
+def _ask_to_stop(draft: Draft, activity: Activity, worker: str, reason: str) -> EffectID:
+    name, attempt = activity.spec.activity_id, activity.attempt
+    return draft.send(CancelDue(worker, name, attempt, reason, activity.content_type, activity.token))
+
+
+# --- attempts --------------------------------------------------------------------------------------------
+
+
+def _begun(draft: Draft, event: AttemptBegun) -> None:
+    before = draft.activities[event.number]
+    # The worker has the task, so the broker had it: nothing is left to send but the answers to this worker.
+    draft.drop(before.sends)
+    activity = replace(
+        heard_of(before, event.worker, alone=event.alone),
+        phase=Phase.STARTED,
+        started_at=before.started_at if is_known(before, event.worker) else draft.time,
+        worker=event.worker,
+        alone=event.alone,
+        content_type=event.content_type,
+    )
+    sends: list[EffectID] = []
+    if activity.spec.is_early or event.alone:
+        name, attempt = activity.spec.activity_id, activity.attempt
+        grant = GrantDue(event.worker, name, attempt, event.content_type, activity.token)
+        sends.append(draft.send(grant))
+    if activity.cancel_requested:
+        sends.append(_ask_to_stop(draft, activity, event.worker, CANCELLED))
+    draft.put(replace(activity, sends=tuple(sends)))
+
+
+def _retry_planned(draft: Draft, event: RetryPlanned) -> None:
+    activity = draft.activities[event.number]
+    draft.drop(activity.sends)
+    draft.put(
+        replace(
+            activity,
+            phase=Phase.BACKING_OFF,
+            retry_at=event.retry_at,
+            last_failure=event.failure,
+            heartbeat_details=event.heartbeat_details or activity.kept_details or activity.heartbeat_details,
+            kept_details=None,
+            beaten_at=None,
+            started_at=None,
+            worker=None,
+            alone=False,
+            workers_before=(),
+            died=(),
+            returns=0,
+            returned=None,
+            sends=(),
+        )
+    )
+
+
+def _heartbeat_kept(draft: Draft, event: HeartbeatKept) -> None:
+    activity = draft.activities[event.number]
+    draft.put(replace(activity, kept_details=event.details, beaten_at=event.at))
+
+
+def _scheduled(draft: Draft, event: AttemptScheduled) -> None:
+    activity = draft.activities[event.number]
+    after = activity.spec.resend_after
+    draft.fence += 1
+    scheduled = replace(
+        activity,
+        attempt=activity.attempt + 1,
+        token=event.token,
+        fence=draft.fence,
+        phase=Phase.SCHEDULED,
+        scheduled_at=draft.time,
+        retry_at=None,
+        resend_at=min(draft.time + after, FAR_FUTURE),
+        resend_after=after,
+    )
+    _send_task(draft, scheduled)
+
+
+def _overdue(draft: Draft, event: TaskOverdue) -> None:
+    activity = draft.activities[event.number]
+    after = doubled(activity.resend_after, FAR_FUTURE, 1)
+    draft.put(replace(activity, resend_at=min(draft.time + after, FAR_FUTURE), resend_after=after))
+
+
+def _resent(draft: Draft, event: TaskResent) -> None:
+    _send_task(draft, draft.activities[event.number])
+
+
+def _returned(draft: Draft, event: TaskReturned) -> None:
+    """A worker may have it all the same, so what that one is to be told stays."""
+    activity = draft.activities[event.number]
+    old = [effect for effect in activity.sends if isinstance(draft.due(effect), TaskDue)]
+    draft.drop(old)
+    kept = (effect for effect in activity.sends if effect not in old)
+    sends = (*kept, draft.send(TaskDue(event.number)))
+    returns = activity.returns + 1
+    draft.put(replace(activity, sends=sends, returns=returns, returned=event.returned))
+
+
+def _send_task(draft: Draft, activity: Activity) -> None:
+    draft.drop(activity.sends)
+    draft.put(replace(activity, sends=(draft.send(TaskDue(activity.spec.number)),)))
+
+
+# --- the end ---------------------------------------------------------------------------------------------
+
+
+def _completed(draft: Draft, event: ActivityCompleted) -> None:
+    draft.drop(draft.take(event.number).sends)
+    draft.give(ActivityResolved(number=event.number, result=event.result))
+
+
+def _failed(draft: Draft, event: ActivityFailed) -> None:
+    draft.drop(draft.take(event.number).sends)
+    draft.give(ActivityResolved(number=event.number, failure=event.failure))
+
+
+def stop_all(draft: Draft) -> None:
+    """The run has ended: workers that are not asked yet are asked to stop, but for what is abandoned."""
+    for activity in draft.activities.values():
+        if activity.worker is None or activity.cancel_requested or activity.spec.outlives_run:
+            continue
+        _ask_to_stop(draft, activity, activity.worker, "the workflow has ended")
+
+
+APPLY: dict[type, Callable[[Any, Any], None]] = {
+    ActivityWanted: _wanted,
+    ActivityUnwanted: _unwanted,
+    AttemptBegun: _begun,
+    RetryPlanned: _retry_planned,
+    HeartbeatKept: _heartbeat_kept,
+    AttemptScheduled: _scheduled,
+    TaskOverdue: _overdue,
+    TaskResent: _resent,
+    TaskReturned: _returned,
+    ActivityCompleted: _completed,
+    ActivityFailed: _failed,
+}

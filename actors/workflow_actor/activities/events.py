@@ -1,0 +1,99 @@
+"""What becomes of activities, as the journal keeps it. (How events are stored: see `run.events`.)"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+
+
+class ActivityWanted(Struct, frozen=True, array_like=True, tag="a"):
+    spec: ActivitySpec
+    token: bytes
+
+
+class ActivityUnwanted(Struct, frozen=True, array_like=True, tag="x"):
+    """`may_run`: a task that is out counts as one that may be running. (Not so in older journals.)"""
+
+    number: int
+    may_run: bool = False
+
+
+class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
+    """A worker said that it works on the current attempt; of an early one, it is granted, and of one that runs
+    `alone`. `content_type` is what the worker speaks ("": CBOR)."""
+
+    number: int
+    worker: str
+    content_type: str = ""
+    alone: bool = False
+
+
+class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
+    """The attempt failed; the next is due at `retry_at`, with the last heartbeat's details."""
+
+    number: int
+    failure: Failure
+    retry_at: int
+    heartbeat_details: Payload | None = None
+
+
+class HeartbeatKept(Struct, frozen=True, array_like=True, tag="hb"):
+    """The details of the current attempt's heartbeat that came at `at`."""
+
+    number: int
+    details: Payload
+    at: int
+
+
+class AttemptScheduled(Struct, frozen=True, array_like=True, tag="try"):
+    number: int
+    token: bytes
+
+
+class TaskOverdue(Struct, frozen=True, array_like=True, tag="due"):
+    """Nobody started the attempt in all this time: is its task still in the queue?"""
+
+    number: int
+
+
+class TaskResent(Struct, frozen=True, array_like=True, tag="snd"):
+    """It was not, so it is sent again."""
+
+    number: int
+
+
+class TaskReturned(Struct, frozen=True, array_like=True, tag="bak"):
+    """The broker gave the task up, having delivered it too often; `returned` names that. It is sent again."""
+
+    number: int
+    returned: str
+
+
+class ActivityCompleted(Struct, frozen=True, array_like=True, tag="ok"):
+    number: int
+    result: Payload
+
+
+class ActivityFailed(Struct, frozen=True, array_like=True, tag="err"):
+    """For good. A failure of kind `canceled` means that it was cancelled."""
+
+    number: int
+    failure: Failure
+
+
+ActivityWant = ActivityWanted | ActivityUnwanted
+
+ActivityEvent = (
+    AttemptBegun
+    | RetryPlanned
+    | HeartbeatKept
+    | AttemptScheduled
+    | TaskOverdue
+    | TaskResent
+    | TaskReturned
+    | ActivityCompleted
+    | ActivityFailed
+)

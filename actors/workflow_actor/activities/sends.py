@@ -1,0 +1,83 @@
+"""What leaves for an activity: its task, and the answers to its worker. The state keeps what is due; the
+message is made of that and the activity when it leaves."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+
+
+class TaskDue(Struct, frozen=True, array_like=True, tag="t"):
+    """The task of the activity's current attempt; its content is the activity's."""
+
+    number: int
+
+
+class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
+    worker: str
+    activity_id: str
+    attempt: int
+    content_type: str = ""
+    token: bytes = b""
+
+
+class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
+    worker: str
+    activity_id: str
+    attempt: int
+    reason: str
+    content_type: str = ""
+    token: bytes = b""
+
+
+ActivityDue = TaskDue | GrantDue | CancelDue
+
+
+def task_of(info: RunInfo, activity: Activity) -> TaskEffect:
+    spec = activity.spec
+    is_early = spec.is_early
+    return TaskEffect(
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        workflow_type=info.workflow_type,
+        activity_id=spec.activity_id,
+        activity_type=spec.activity_type,
+        task_queue=spec.task_queue,
+        attempt=activity.attempt,
+        token=activity.token,
+        fence=activity.fence,
+        acknowledge="early" if is_early else "late",
+        args=spec.args,
+        scheduled_at=activity.scheduled_at,
+        start_to_close=spec.start_to_close,
+        heartbeat_timeout=spec.silence_limit if is_early else None,
+        auto_heartbeat=is_early and spec.auto_heartbeat,
+        heartbeat_details=activity.heartbeat_details,
+    )
+
+
+def grant_of(due: GrantDue, run_id: str) -> GrantEffect:
+    return GrantEffect(
+        worker=due.worker,
+        run_id=run_id,
+        activity_id=due.activity_id,
+        attempt=due.attempt,
+        granted=True,
+        content_type=due.content_type,
+        token=due.token,
+    )
+
+
+def cancel_of(due: CancelDue, run_id: str) -> CancelTaskEffect:
+    return CancelTaskEffect(
+        worker=due.worker,
+        run_id=run_id,
+        activity_id=due.activity_id,
+        attempt=due.attempt,
+        reason=due.reason,
+        content_type=due.content_type,
+        token=due.token,
+    )

@@ -1,0 +1,143 @@
+"""The state of a run while events are applied to it: each collection is copied once, when it first changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.inputs import Input
+from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
+
+
+class Draft:
+    """What changes often has names of its own here; the rest is changed by `change`."""
+
+    __slots__ = (
+        "_activities",
+        "_made",
+        "_outstanding",
+        "_timers",
+        "fence",
+        "log",
+        "processed",
+        "sequence",
+        "state",
+        "time",
+    )
+
+    def __init__(self, state: WorkflowState) -> None:
+        self.state = state
+        """As it was, but for what was changed by `change`."""
+        self.sequence = state.sequence
+        self.time = state.time
+        """Of the activation: these two do not change."""
+        self.log = state.log
+        self.processed = state.processed
+        self.fence = state.fence
+        self._made = state.effects_made
+        self._activities: dict[int, Activity] | None = None
+        self._timers: dict[int, int] | None = None
+        self._outstanding: dict[EffectID, Outstanding] | None = None
+
+    def change(self, **fields: Any) -> None:
+        self.state = replace(self.state, **fields)
+
+    # --- inputs ------------------------------------------------------------------------------------------
+
+    def give(self, input_: Input) -> None:
+        """User code is to be stepped with it, after what it was given before."""
+        self.log = self.log.append(self.time, input_)
+
+    def begin_anew(self) -> None:
+        """The log begins with an entry that stands for the beginning after a sign; inputs that have not been
+        run yet stay behind it."""
+        self.log = self.log.begun_anew(self.processed)
+        self.processed = 0
+
+    # --- activities --------------------------------------------------------------------------------------
+
+    @property
+    def activities(self) -> Mapping[int, Activity]:
+        return self.state.activities if self._activities is None else self._activities
+
+    def put(self, activity: Activity) -> None:
+        """A new one, or one that has changed."""
+        if self._activities is None:
+            self._activities = dict(self.state.activities)
+        self._activities[activity.spec.number] = activity
+
+    def take(self, number: int) -> Activity:
+        """It is pending no more. Raises KeyError if it was not."""
+        if self._activities is None:
+            self._activities = dict(self.state.activities)
+        return self._activities.pop(number)
+
+    # --- timers ------------------------------------------------------------------------------------------
+
+    def set_timer(self, number: int, fire_at: int) -> None:
+        if self._timers is None:
+            self._timers = dict(self.state.timers)
+        self._timers[number] = fire_at
+
+    def drop_timer(self, number: int) -> bool:
+        """Whether it was set."""
+        if self._timers is None:
+            self._timers = dict(self.state.timers)
+        return self._timers.pop(number, None) is not None
+
+    # --- outstanding effects -----------------------------------------------------------------------------
+
+    @property
+    def outstanding(self) -> Mapping[EffectID, Outstanding]:
+        return self.state.outstanding if self._outstanding is None else self._outstanding
+
+    def due(self, effect: EffectID) -> EffectDue | None:
+        entry = self.outstanding.get(effect)
+        return None if entry is None else entry.due
+
+    def send(self, due: EffectDue) -> EffectID:
+        """It is outstanding from now on. Its ID is the sequence of the activation and the index within it, so
+        that whoever reads the journal again gives the same."""
+        effect = (self.sequence, self._made)
+        self._made += 1
+        if self._outstanding is None:
+            self._outstanding = dict(self.state.outstanding)
+        self._outstanding[effect] = Outstanding(due, self.state.held, self.time)
+        return effect
+
+    def drop(self, effects: Iterable[EffectID]) -> None:
+        """They need not be sent any more; those that are outstanding no longer are passed over."""
+        for effect in effects:
+            if self._outstanding is None:
+                self._outstanding = dict(self.state.outstanding)
+            self._outstanding.pop(effect, None)
+
+    def put_outstanding(self, effect: EffectID, entry: Outstanding) -> None:
+        if self._outstanding is None:
+            self._outstanding = dict(self.state.outstanding)
+        self._outstanding[effect] = entry
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """The run has ended: nothing is pending any more."""
+        self._activities = {}
+        self._timers = {}
+
+    def done(self) -> WorkflowState:
+        """The state that came of it."""
+        before = self.state
+        return replace(
+            before,
+            log=self.log,
+            processed=self.processed,
+            fence=self.fence,
+            effects_made=self._made,
+            activities=before.activities if self._activities is None else self._activities,
+            timers=before.timers if self._timers is None else self._timers,
+            outstanding=before.outstanding if self._outstanding is None else self._outstanding,
+        )
