@@ -62,6 +62,19 @@ def failed(task: ActivityTask, failure: Failure) -> Message:
         return _encode(_failed(task, short))
 
 
+def never_taken(task: ActivityTask, size: int) -> Message:
+    """In the place of an outcome over which the broker closes the channel."""
+    return failed(
+        task,
+        Failure(
+            message=f"The broker does not take the outcome of {task.activity_type}, a message of {size} bytes: "
+            "raise its max_message_size, or give back less, such as where the result is stored.",
+            type=PayloadError.__name__,
+            non_retryable=True,
+        ),
+    )
+
+
 def _failed(task: ActivityTask, failure: Failure) -> ActivityFailed:
     return ActivityFailed(
         workflow_id=task.workflow_id,

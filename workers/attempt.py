@@ -369,7 +369,16 @@ class Attempt:
 
     def _report(self, outcome: Message) -> None:
         self._leave_slot(State.REPORTING)
-        self._post(outcome, keep=True, on_settled=self._on_reported)
+        task = self.task
+        letter = Letter(
+            task.exchange,
+            task.routing_key,
+            outcome,
+            keep=True,
+            on_settled=self._on_reported,
+            instead=lambda: answers.never_taken(task, len(outcome.body)),
+        )
+        self._bench.outcomes.post(letter)
 
     def _on_reported(self, confirmed: bool) -> None:
         self._move(State.SETTLED)

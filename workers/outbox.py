@@ -3,6 +3,10 @@
 A *kept* letter (an outcome) is published again, with its ID, until the broker has confirmed it, through any
 number of channels and sessions. A letter that is not kept (a heartbeat) has one chance.
 
+A message that the broker will never take costs the channel, and the broker does not say which it was: what was
+on its way is then sent one by one. In the place of the one over which the channel closes again goes what its
+letter has `instead` (a failure that says so); without that it is given up.
+
 An outbox has a channel of its own. The broker closes the channel of a publish to an exchange that does not
 exist; if that broke the whole session, every task in progress would be delivered again, and counted against its
 limit.
@@ -16,7 +20,7 @@ from functools import partial
 
 from dalsegno._log import get_logger
 from dalsegno.backoff import Backoff
-from dalsegno.broker.port import Message, Outcome, Outgoing, Publisher, Session
+from dalsegno.broker.port import Fault, Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.settings import WorkerTiming
 
@@ -31,16 +35,25 @@ NOT_THERE = "the namespace is not there (a host creates it when it starts), or i
 class Letter:
     """One message on its way."""
 
-    __slots__ = ("_outbox", "again", "exchange", "keep", "message", "on_settled", "routing_key")
+    __slots__ = ("_outbox", "again", "exchange", "instead", "keep", "message", "on_settled", "routing_key")
 
     def __init__(
-        self, exchange: str, routing_key: str, message: Message, *, keep: bool, on_settled: OnSettled | None
+        self,
+        exchange: str,
+        routing_key: str,
+        message: Message,
+        *,
+        keep: bool,
+        on_settled: OnSettled | None,
+        instead: Callable[[], Message] | None = None,
     ) -> None:
         self.exchange = exchange
         self.routing_key = routing_key
         self.message = message
         self.keep = keep
         self.on_settled = on_settled
+        self.instead = instead
+        """What is sent in the place of a message that the broker never takes."""
         self.again: Backoff | None = None
 
 
@@ -54,6 +67,10 @@ class Outbox:
         self._publisher: Publisher | None = None
         self._closed: asyncio.Future[str] | None = None
         self._waiting: list[Letter] = []
+        self._suspects: list[Letter] = []
+        """One of them closes the channel. Nothing else is sent meanwhile."""
+        self._tried: Letter | None = None
+        """The suspect that is on its way."""
         self._flush_due = False
         self._kept = 0
         self._empty = asyncio.Event()
@@ -82,6 +99,8 @@ class Outbox:
 
     async def open(self, session: Session) -> None:
         """Open the channel. Raises BrokerUnavailableError."""
+        if self._publisher is not None:
+            self._judge(self._publisher.fault)
         closed: asyncio.Future[str] = self._loop.create_future()
         self._publisher = await session.open_publisher(on_closed=partial(_resolve, closed))
         self._closed = closed
@@ -105,8 +124,35 @@ class Outbox:
 
     def close(self) -> None:
         """The session is closed, or about to be. What is kept waits for the next one."""
+        if self._publisher is not None:
+            self._judge(Fault.NONE)
         self._publisher = None
         self._closed = None
+
+    def _judge(self, fault: Fault) -> None:
+        """The channel is gone."""
+        tried, self._tried = self._tried, None
+        if tried is not None and fault is Fault.MESSAGE:
+            self._replace(tried)
+        elif tried is not None:
+            self._suspects.insert(0, tried)
+        elif fault is Fault.MESSAGE:
+            self._suspects, self._waiting = self._suspects + self._waiting, []
+
+    def _replace(self, letter: Letter) -> None:
+        """The broker will never take it."""
+        log.error(
+            "message_never_taken",
+            outbox=self._name,
+            type=letter.message.type,
+            bytes=len(letter.message.body),
+            reason="the broker closes the channel over it: it is too large for this broker (max_message_size)",
+        )
+        if letter.instead is None:
+            self._settled(letter)
+            return
+        letter.message, letter.instead = letter.instead(), None
+        self._enqueue(letter)
 
     @property
     def _can_publish(self) -> bool:
@@ -117,7 +163,7 @@ class Outbox:
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        if not self._flush_due and self._waiting and self._can_publish:
+        if not self._flush_due and (self._waiting or self._suspects) and self._can_publish:
             self._flush_due = True
             self._loop.call_soon(self._flush)
 
@@ -125,7 +171,13 @@ class Outbox:
         self._flush_due = False
         if self._publisher is None or not self._publisher.is_open:
             return
-        letters, self._waiting = self._waiting, []
+        if self._tried is not None:
+            return
+        if self._suspects:
+            self._tried = self._suspects.pop(0)
+            letters = [self._tried]
+        else:
+            letters, self._waiting = self._waiting, []
         self._publisher.publish(
             [
                 Outgoing(
@@ -139,21 +191,31 @@ class Outbox:
         )
 
     def _on_outcome(self, letter: Letter, outcome: Outcome) -> None:
+        if letter is self._tried:
+            if outcome is Outcome.LOST:
+                return  # it is judged when the channel is opened again
+            self._tried = None
+            self._schedule_flush()
         if outcome is Outcome.CONFIRMED:
             if self._complained:
                 self._complained = False
                 self._reopen.reset()
-            if letter.keep:
-                self._kept -= 1
-                if not self._kept:
-                    self._empty.set()
-            _settle(letter, True)
+            self._settled(letter)
         elif not letter.keep:
             _settle(letter, False)
         elif outcome is Outcome.LOST:
             self._enqueue(letter)
+        elif outcome is Outcome.IMPOSSIBLE:
+            self._replace(letter)
         else:
             self._retry(letter, outcome)
+
+    def _settled(self, letter: Letter) -> None:
+        if letter.keep:
+            self._kept -= 1
+            if not self._kept:
+                self._empty.set()
+        _settle(letter, True)
 
     def _retry(self, letter: Letter, outcome: Outcome) -> None:
         reason = NOT_THERE if outcome is Outcome.RETURNED else "the broker refuses more messages for now"

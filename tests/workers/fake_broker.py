@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dalsegno.broker.port import (
     Binding,
     Delivery,
+    Fault,
     Message,
     OnClosed,
     OnDelivery,
@@ -39,6 +40,8 @@ class FakeBroker:
         self.journal: list[tuple[str, Message]] = []
         """What was "confirmed" to a publisher and "acknowledged" by a consumer, in order."""
         self.verdict: Verdict = confirmed
+        self.takes_bytes = 2**24
+        """A larger message costs the channel that it is published on."""
         self.available = True
         self.misconfigured = False
         self.locked: set[str] = set()
@@ -203,12 +206,21 @@ class FakePublisher:
         self._broker = broker
         self._on_closed = on_closed
         self._unanswered: list[Outgoing] = []
+        self.fault = Fault.NONE
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         loop = asyncio.get_running_loop()
         for outgoing in batch:
             self._broker.published.append(outgoing)
             outcome = self._broker.verdict(outgoing) if self.is_open else Outcome.LOST
+            if self.fault is Fault.MESSAGE:
+                self._unanswered.append(outgoing)
+                continue
+            if len(outgoing.message.body) > self._broker.takes_bytes and self.is_open:
+                self._unanswered.append(outgoing)
+                self.fault = Fault.MESSAGE
+                loop.call_soon(self.end, "PRECONDITION_FAILED - the message is larger than the max size")
+                continue
             if outcome is Outcome.CONFIRMED and not self._broker.route(outgoing):
                 outcome = Outcome.RETURNED
             if outcome is Outcome.CONFIRMED:
