@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow
+from dalsegno.actors.supervisor.outbox.shipment_state import ShipmentState
 from dalsegno.actors.workflow_actor.interface.commands import Settle
 from dalsegno.broker.topology import DEAD_EXCHANGE
 from tests.crash.point import PERSISTENCE, SQLITE, SUPERVISOR, Need, Point
@@ -25,8 +26,8 @@ def _is_for_workflow(taken: Any, *_: Any) -> bool:
     return isinstance(taken, ForWorkflow)
 
 
-def _has_others(_result: Any, outbox: Any, *_: Any) -> bool:
-    return len(outbox) > 0
+def _has_others(_result: Any, outbox: Any, _shipment: Any, end: Any) -> bool:
+    return end is ShipmentState.CONFIRMED and len(outbox) > 0
 
 
 def _is_not_none(result: Any, *_: Any) -> bool:
@@ -137,7 +138,7 @@ ROUND_POINTS = (
         "some-confirmed",
         "one effect confirmed, others outstanding",
         "the others, and perhaps the one, are published again",
-        (after(f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed", _has_others),),
+        (after(f"{SUPERVISOR}.outbox.outbox:Outbox._end", _has_others),),
         most=3,
     ),
     Point(
@@ -185,8 +186,8 @@ ROUND_POINTS = (
         "the same letter again, with the same ID",
         (
             before(
-                f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed",
-                lambda _, shipment: shipment.address.exchange == DEAD_EXCHANGE,
+                f"{SUPERVISOR}.outbox.outbox:Outbox._end",
+                lambda _, shipment, end: shipment.address.exchange == DEAD_EXCHANGE,
             ),
         ),
         need=Need.LETTER,
@@ -198,7 +199,7 @@ ROUND_POINTS = (
         "forwarded",
         "a command that came to a foreign partition was passed on, and not acknowledged",
         "passed on again, and recognised",
-        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._confirmed", lambda _, shipment: shipment.foreign),),
+        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._end", lambda _, shipment, end: shipment.foreign),),
         most=1,
     ),
     Point(

@@ -164,7 +164,7 @@ def half_published(cross: Crossing) -> None:
 
         return carry
 
-    replace("dalsegno.actors.supervisor.outbox.outbox:Outbox._carry", wrapped)
+    replace("dalsegno.actors.supervisor.outbox.departures:Departures._carry", wrapped)
 
 
 def tick_after_acknowledgement(cross: Crossing) -> None:

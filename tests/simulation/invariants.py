@@ -227,7 +227,7 @@ class Invariants:
 
     def may_be_disturbed(self, sender: str) -> bool:
         host = self._simulation.hosts.get(sender)
-        return host is None or not host.engine.outbox._line_up
+        return host is None or not host.engine.outbox._departures.line_up
 
     def purged(self, queue: str, messages: Iterable[Message]) -> None:
         for message in messages:

@@ -189,7 +189,8 @@ class Storm:
     def lose_publisher(self) -> None:
         fault = self.random.choice(list(Fault))
         # A real culprit closes it each time, and is given up while in the air: this storm leaves that out.
-        if fault is Fault.MESSAGE and self.world.engine.outbox._line_up.in_the_air is not None:
+        line_up = self.world.engine.outbox._departures.line_up
+        if fault is Fault.MESSAGE and line_up.in_the_air is not None:
             fault = Fault.NONE
         self.world.lose_publisher(fault)
 

@@ -1,7 +1,9 @@
 """Effects on their way, from the commit to the broker's confirm.
 
 - `shipping`         from committed effects to messages; a `shipment` is one of them on its way
-- `outbox`           publishes, hears of confirms, tries again
+- `shipment_state`   its states, and what may follow what
+- `outbox`           what becomes of each: confirmed, tried again, parked, dropped, given up
+- `departures`       which of them are given to the publisher, and when
 - `barriers`         exchanges that the broker does not let us publish to
 - `line_up`          finds the message over which the broker closes the channel
 - `word_of_effects`  what an instance is told of effects that cannot leave as they are

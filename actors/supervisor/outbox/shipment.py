@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Message
@@ -13,21 +14,19 @@ class Shipment:
     """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
     effect ID); None for transient ones. Several causes may wait for its confirm. `foreign` messages are passed
     on as they came: their IDs are their senders', who may have given the same to different messages; `key`
-    stands for the ID of one that has none."""
+    stands for the ID of one that has none. `unsendable` says why it cannot leave as it is."""
 
     __slots__ = (
         "address",
-        "awaits_queue",
+        "asked_to_park_at",
         "causes",
         "foreign",
-        "is_kept_back",
         "key",
         "message",
-        "parking_since",
         "refusals",
         "refused_since",
         "sent_at",
-        "sent_by",
+        "state",
         "unsendable",
         "workflow",
     )
@@ -50,15 +49,19 @@ class Shipment:
         self.causes = list(causes)
         self.workflow = workflow
         self.unsendable = unsendable
+        self.state = ShipmentState.READY
         self.sent_at = 0.0
-        self.sent_by = 0  # the number of the publisher that has it in the air; 0 if none has
-        self.awaits_queue = False
-        self.is_kept_back = False
         self.refusals = 0
         self.refused_since: float | None = None
-        self.parking_since: float | None = None
+        self.asked_to_park_at: float | None = None
         for cause in self.causes:
             cause.pending += 1
+
+    def move(self, state: ShipmentState) -> None:
+        """Raises RuntimeError if that cannot follow: nothing has changed then."""
+        if state not in NEXT[self.state]:
+            raise RuntimeError(f"a shipment that is {self.state.name} cannot become {state.name}")
+        self.state = state
 
     def is_same(self, other: Shipment) -> bool:
         """Of two with one message ID: whether it would be the same message twice."""

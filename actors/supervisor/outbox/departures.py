@@ -1,0 +1,182 @@
+"""Departures: which of the messages on their way are given to the publisher, and when.
+
+While a publisher is open, all that may leave does, in one batch. When the broker closes one over something, the
+suspects are sent one by one (`line_up`): the one in the air when it closes again is the culprit. If it closed
+over the message, the outbox gives that up. If it closed over where the message was going, no message is to
+blame: what is for that exchange waits behind its barrier (`barriers`), and now and then one tries, alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+
+from dalsegno.actors.supervisor.outbox.barriers import Barriers
+from dalsegno.actors.supervisor.outbox.line_up import LineUp
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, MET_BY_BARRIER, ShipmentState
+from dalsegno.actors.supervisor.world import Carrier
+from dalsegno.broker.port import Fault, Outcome, Outgoing
+
+
+class Departures:
+    """Moves what is `on_its_way` into the air, and back when its publisher has closed. Publishers are numbered:
+    `publisher` is the last one's, and each outcome is told with its own's."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        on_its_way: Mapping[str, Shipment],
+        on_outcome: Callable[[Shipment, int, Outcome], None],
+    ) -> None:
+        self.publisher = 0
+        self.line_up: LineUp[Shipment] = LineUp()
+        self._carrier = carrier
+        self._on_its_way = on_its_way
+        self._on_outcome = carrier.guarded(on_outcome)
+        self._is_open = False
+        self._barriers = Barriers()
+
+    @property
+    def barred(self) -> Collection[str]:
+        """The exchanges that are closed to us."""
+        return self._barriers.closed
+
+    def publisher_opened(self) -> None:
+        """Everything unconfirmed is sent again, in order; one by one if one of them closed the last channel."""
+        self._is_open = True
+        self.publisher += 1
+        now = self._carrier.monotonic()
+        for shipment in self._on_its_way.values():
+            shipment.sent_at = now
+            if shipment.state is ShipmentState.IN_THE_AIR:
+                self.stand_by(shipment)
+        self._send_next_suspect()
+
+    def publisher_closed(self, fault: Fault, reason: str) -> Shipment | None:
+        """The message that the broker will never take, if one is found to be that."""
+        self._is_open = False
+        if fault is Fault.NONE:
+            self._clear_suspects()
+            return None
+        culprit = self.line_up.channel_closed()
+        if culprit is None:
+            self._suspect_what_is_in_the_air(fault, reason)
+        elif fault is Fault.TARGET:
+            self._bar(culprit.address.exchange, reason)
+        else:
+            return culprit
+        return None
+
+    def stand_by(self, shipment: Shipment, state: ShipmentState = ShipmentState.READY) -> None:
+        """It comes to `state`, in which it may be sent, unless its exchange is closed: then it is barred."""
+        is_barred = shipment.address.exchange in self._barriers.closed
+        shipment.move(ShipmentState.BARRED if is_barred else state)
+
+    def send(self, shipments: Iterable[Shipment]) -> None:
+        """Those of them that may leave now."""
+        if self._is_open and not self.line_up:
+            self._carry([shipment for shipment in shipments if shipment.state in MAY_LEAVE])
+
+    def send_alone(self, shipment: Shipment) -> bool:
+        """So that the channel can close over nothing else. False if it is to be tried later."""
+        if not self._is_open or self.line_up:
+            return False
+        self.line_up.begin([shipment])
+        self.line_up.take_next(lambda _: True, self._carrier.monotonic())
+        self._carry([shipment])
+        return True
+
+    def _carry(self, batch: list[Shipment]) -> None:
+        publisher, on_outcome = self.publisher, self._on_outcome
+        outgoing: list[Outgoing] = []
+        for shipment in batch:
+            shipment.move(ShipmentState.IN_THE_AIR)
+            to, told = shipment.address, partial(on_outcome, shipment, publisher)
+            outgoing.append(Outgoing(to.exchange, to.routing_key, shipment.message, told))
+        if outgoing:
+            self._carrier.publish(outgoing)
+
+    # --- suspects ---------------------------------------------------------------------------------------------
+
+    def _suspect_what_is_in_the_air(self, fault: Fault, reason: str) -> None:
+        suspects = [s for s in self._on_its_way.values() if s.state is ShipmentState.IN_THE_AIR]
+        for suspect in suspects:
+            self.stand_by(suspect, ShipmentState.SUSPECT)
+        self.line_up.begin((*self.line_up.suspects, *suspects))
+        exchanges = {suspect.address.exchange for suspect in suspects}
+        if fault is Fault.TARGET and len(exchanges) == 1:
+            self._bar(exchanges.pop(), reason)
+
+    def _clear_suspects(self) -> None:
+        for shipment in self.line_up.suspects:
+            if shipment.state is ShipmentState.SUSPECT:
+                self.stand_by(shipment)
+        self.line_up.begin(())
+
+    def acquit(self, shipment: Shipment) -> None:
+        """It did not close the channel: the next suspect's turn."""
+        if self.line_up.acquit(shipment):
+            self._open_exchange(shipment.address.exchange)
+            self._send_next_suspect()
+
+    def acquit_overdue(self, now: float) -> None:
+        """What is tried would have closed the channel long ago."""
+        suspect = self.line_up.overdue(now)
+        if suspect is not None:
+            self.acquit(suspect)
+
+    def _send_next_suspect(self) -> None:
+        now = self._carrier.monotonic()
+        suspect = self.line_up.take_next(lambda s: s.state is ShipmentState.SUSPECT, now)
+        if suspect is not None:
+            self._carry([suspect])
+        else:
+            self.send(self._on_its_way.values())
+
+    # --- exchanges that are closed to us ----------------------------------------------------------------------
+
+    def _bar(self, exchange: str, reason: str) -> None:
+        is_new = self._barriers.close(exchange, reason)
+        for shipment in self._bound_for(exchange):
+            if shipment.state in MET_BY_BARRIER:
+                shipment.move(ShipmentState.BARRED)
+        if exchange != "":
+            self._carrier.declare_namespace()
+        if is_new:
+            self._try_later(exchange)
+
+    def _open_exchange(self, exchange: str) -> None:
+        """The broker takes what is for it (again), or who sends next finds out."""
+        if exchange in self._barriers.closed:
+            self._barriers.open(exchange)
+            for shipment in self._bound_for(exchange):
+                if shipment.state is ShipmentState.BARRED:
+                    shipment.move(ShipmentState.READY)
+
+    def _try_later(self, exchange: str) -> None:
+        self._carrier.call_later(self._barriers.pause(exchange), partial(self._try_exchange, exchange))
+
+    def _try_exchange(self, exchange: str) -> None:
+        if exchange in self._barriers.closed:
+            self._try_later(exchange)
+            self._try_now(exchange)
+
+    def _try_now(self, exchange: str) -> None:
+        """Let one message try."""
+        if self._is_open and not self.line_up:
+            barred = [s for s in self._bound_for(exchange) if s.state is ShipmentState.BARRED]
+            if barred:
+                self.send_alone(barred[0])
+            else:
+                self._open_exchange(exchange)
+
+    def namespace_declared(self) -> None:
+        """What was missing is there (again): no need to wait for the next try."""
+        for exchange in list(self._barriers.closed):
+            if self._bound_for(exchange):
+                self._try_now(exchange)
+        self.send(self._on_its_way.values())
+
+    def _bound_for(self, exchange: str) -> list[Shipment]:
+        return [s for s in self._on_its_way.values() if s.address.exchange == exchange]

@@ -1,0 +1,242 @@
+"""Whatever the broker does, each message is in one place, and ends confirmed, dropped with a word to its owner,
+or parked; then its causes are removed, once."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from itertools import chain
+from operator import attrgetter
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
+from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
+from tests.supervisor.outbox.carrier import Origin, Shell, Workflow, cause
+
+ROUNDS_TO_THE_END = 10
+MINUTE = 61.0
+FULL = "dalsegno.tasks.q1"
+
+NUMBERS = st.integers(1, 4)
+PICKS = st.integers(0, 100)
+OUTCOMES = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.LOST])
+
+
+def effect(number: int, to: str, *, unsendable: str | None = None) -> Shipment:
+    """To a task queue, or to a reader."""
+    address = Address("", f"dalsegno.tasks.{to}", to) if to.startswith("q") else Address("", to)
+    message = Message(body=b"", message_id=f"effect {number} {to}")
+    of: Workflow = (0, "order", f"run to {to}", (number, 0))
+    return Shipment(message, address, workflow=of, unsendable=unsendable)
+
+
+def reply(number: int) -> Shipment:
+    return Shipment(Message(body=b"", message_id=f"reply {number}"), Address("", "reader"))
+
+
+def word(number: int, exchange: str, body: bytes) -> Shipment:
+    """Somebody's own message, passed on: others may have the same ID."""
+    return Shipment(Message(body=body, message_id=f"word {number}"), Address(exchange, "key"), foreign=True)
+
+
+SHIPMENTS = st.one_of(
+    st.builds(effect, NUMBERS, st.sampled_from(["q1", "q2", "reader"])),
+    st.builds(effect, NUMBERS, st.just("q!"), unsendable=st.just("no queue has such a name")),
+    st.builds(reply, NUMBERS),
+    st.builds(word, NUMBERS, st.sampled_from(["dead", "commands"]), st.sampled_from([b"a", b"b"])),
+)
+
+
+class World(Shell):
+    """Its timers come when it is time, and what it is told of effects is durable when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.due: list[tuple[float, int, Callable[[], None]]] = []
+        self.timers = 0
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self.timers += 1
+        heapq.heappush(self.due, (self.time + delay_seconds, self.timers, callback))
+
+    def pass_time(self, seconds: float) -> None:
+        end = self.time + seconds
+        while self.due and self.due[0][0] <= end:
+            self.time, _, callback = heapq.heappop(self.due)
+            callback()
+        self.time = end
+
+
+class AllWays(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.outbox = Outbox(self.world, self.world)
+        self.is_open = False
+        self.sent: list[Shipment] = []
+        self.causes: list[tuple[Cause, Origin]] = []
+        self.stale: list[Outgoing] = []
+        """What a publisher had in the air when it closed: it may still be answered."""
+
+    @property
+    def live(self) -> list[Shipment]:
+        return list(self.outbox._in_flight.values())
+
+    @property
+    def behind(self) -> list[Shipment]:
+        return list(chain.from_iterable(self.outbox._behind.values()))
+
+    # --- what happens -------------------------------------------------------------------------------------
+
+    @initialize(full=st.booleans())
+    def begin(self, full: bool) -> None:
+        """`full`: in the end, one task queue takes nothing for good."""
+        self.full = full
+
+    @rule(shipments=st.lists(SHIPMENTS, min_size=1, max_size=3))
+    def send(self, shipments: list[Shipment]) -> None:
+        """They have one cause; its commit is their leave to go."""
+        asked, origin = cause()
+        self.causes.append((asked, origin))
+        for shipment in shipments:
+            asked.pending += 1
+            shipment.causes.append(asked)
+        self.sent += shipments
+        self.outbox.send(shipments)
+        asked.done()
+
+    @precondition(lambda self: self.world.published)
+    @rule(pick=PICKS, outcome=OUTCOMES)
+    def answer(self, pick: int, outcome: Outcome) -> None:
+        published = self.world.published
+        published.pop(pick % len(published)).on_outcome(outcome)
+
+    @precondition(lambda self: self.stale)
+    @rule(pick=PICKS, outcome=st.sampled_from(Outcome))
+    def answer_late(self, pick: int, outcome: Outcome) -> None:
+        self.stale.pop(pick % len(self.stale)).on_outcome(outcome)
+
+    @precondition(lambda self: not self.is_open)
+    @rule()
+    def open(self) -> None:
+        self.is_open = True
+        self.outbox.publisher_opened()
+
+    @rule(fault=st.sampled_from(Fault))
+    def close(self, fault: Fault) -> None:
+        """Also again, before another has opened: the publisher first, and then its connection."""
+        self.is_open = False
+        self.stale += self.world.take()
+        self.outbox.publisher_closed(fault, "by the test")
+
+    @precondition(lambda self: self.world.declared)
+    @rule(pick=PICKS)
+    def declare(self, pick: int) -> None:
+        declared = self.world.declared
+        self.outbox.task_queue_declared(declared.pop(pick % len(declared)))
+
+    @precondition(lambda self: self.world.namespaces_declared)
+    @rule()
+    def declare_namespace(self) -> None:
+        self.outbox.namespace_declared()
+
+    @rule(seconds=st.sampled_from([0.3, 6.0, MINUTE]))
+    def pass_time(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+        self.outbox.park_overdue()
+
+    @rule()
+    def owner_commits(self) -> None:
+        """What follows from an effect that cannot leave, and the wake-up of one that is parked."""
+        of = {shipment.workflow: shipment for shipment in self.live}
+        for told in self.world.unsendable:
+            if told in of:
+                self.outbox.forget(of[told].key)
+        for told in self.world.parked:
+            if told in of:
+                self.outbox.release_causes(of[told].key)
+
+    # --- what holds ---------------------------------------------------------------------------------------
+
+    @invariant()
+    def each_is_in_one_place(self) -> None:
+        behind = self.behind
+        places = Counter(map(id, (*self.live, *behind)))
+        assert set(places.values()) <= {1}
+        assert all(shipment.state is ShipmentState.BEHIND for shipment in behind)
+        assert all(self.outbox.is_in_flight(shipment.key) for shipment in behind)
+        for shipment in self.live:
+            assert shipment.state not in OVER | {ShipmentState.BEHIND}
+        for shipment in self.sent:
+            # One that was on its way already stays as it was made, and its causes wait for that one.
+            is_elsewhere = shipment.state in OVER or shipment.state is ShipmentState.READY
+            assert (id(shipment) in places) or is_elsewhere
+
+    @invariant()
+    def what_is_in_the_air_is_there_once(self) -> None:
+        published = Counter(id(outgoing.message) for outgoing in self.world.published)
+        for shipment in self.live if self.is_open else ():
+            is_in_the_air = shipment.state is ShipmentState.IN_THE_AIR
+            assert published[id(shipment.message)] == is_in_the_air
+
+    @invariant()
+    def each_waits_for_something(self) -> None:
+        departures = self.outbox._departures
+        for shipment in self.live:
+            match shipment.state:
+                case ShipmentState.READY:
+                    assert not self.is_open or departures.line_up
+                case ShipmentState.AWAITING_QUEUE:
+                    assert shipment.address.task_queue in self.world.declared
+                case ShipmentState.SUSPECT:
+                    assert departures.line_up.suspects.count(shipment) == 1
+            is_barred = shipment.address.exchange in departures.barred
+            assert not is_barred or shipment.state not in MAY_LEAVE | {ShipmentState.SUSPECT}
+            assert is_barred or shipment.state is not ShipmentState.BARRED
+
+    @invariant()
+    def no_cause_is_removed_twice_or_too_early(self) -> None:
+        waited_for = {id(held) for shipment in (*self.live, *self.behind) for held in shipment.causes}
+        for asked, origin in self.causes:
+            assert origin.removed + (id(asked) in waited_for) <= 1
+
+    def teardown(self) -> None:
+        """The broker is well again, and stays so, but for a queue that may be full."""
+        if not self.is_open:
+            self.open()
+        for number in range(ROUNDS_TO_THE_END):
+            self.world.pass_time(MINUTE)
+            self.send([word(100 + number, "elsewhere", b"")])
+            while self.world.declared:
+                self.declare(0)
+            while self.world.published:
+                is_refused = self.full and self.world.published[0].routing_key == FULL
+                self.answer(0, Outcome.REFUSED if is_refused else Outcome.CONFIRMED)
+            self.outbox.park_overdue()
+            self.owner_commits()
+        self.each_has_ended()
+
+    def each_has_ended(self) -> None:
+        for shipment in self.live:
+            assert self.full
+            assert shipment.address.routing_key == FULL
+            assert shipment.workflow in self.world.parked
+        assert self.behind == []
+        for shipment in filter(attrgetter("workflow"), self.sent):
+            if shipment.state is ShipmentState.WITHDRAWN:
+                assert shipment.workflow in self.world.unsendable
+            elif shipment.state in OVER:
+                assert shipment.workflow in self.world.confirmed
+        assert {origin.removed for _, origin in self.causes} == {1}
+
+
+TestAllWays = AllWays.TestCase
+TestAllWays.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
