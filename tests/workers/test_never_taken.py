@@ -10,13 +10,17 @@ import pytest
 from dalsegno import activity
 from dalsegno.broker.port import Outcome, Outgoing
 from dalsegno.broker.protocol.messages import ActivityFailed
+from dalsegno.broker.rabbitmq import RabbitMQBroker
 from tests.broker.witness import eventually
+from tests.servers import RabbitMQServer
 from tests.workers.conftest import QUICK, running
 from tests.workers.engine import Engine
 from tests.workers.fake_broker import FakeBroker
 
 TAKES_BYTES = 4_000
 TASKS = "dalsegno.tasks.default"
+SMALLER = f"application:set_env(rabbit, max_message_size, {TAKES_BYTES})"
+USUAL = "application:set_env(rabbit, max_message_size, 134217728)"
 
 
 @activity.defn
@@ -86,3 +90,22 @@ async def test_what_no_broker_can_carry_is_told_at_once(fake: FakeBroker, fake_e
         task = await fake_engine.schedule("give", 50_000)
         failed = await fake_engine.expect(task, ActivityFailed)
     assert failed.failure.type == "PayloadError"
+
+
+@pytest.mark.rabbitmq
+async def test_so_it_is_on_rabbitmq(
+    rabbitmq_server: RabbitMQServer, rabbitmq_url: str, no_loose_ends: None
+) -> None:
+    broker = RabbitMQBroker(rabbitmq_url)
+    engine = Engine(broker)
+    await engine.start()
+    await asyncio.to_thread(rabbitmq_server.evaluate, SMALLER)  # for channels that are opened from now on
+    try:
+        async with running(broker, give, timing=QUICK):
+            tasks = [await engine.schedule("give", size) for size in (10, 50_000, 20)]
+            assert [len(await engine.result(tasks[index])) for index in (0, 2)] == [10, 20]
+            failure = (await engine.expect(tasks[1], ActivityFailed)).failure
+    finally:
+        await asyncio.to_thread(rabbitmq_server.evaluate, USUAL)
+    await engine.stop()
+    assert "max_message_size" in failure.message
