@@ -39,7 +39,7 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, Suspend
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.shown.visible import answer
-from dalsegno.actors.workflow_actor.surroundings import Parent, Watch
+from dalsegno.actors.workflow_actor.surroundings import Supervisor, Watch
 
 
 class WorkflowActor(LightActor):
@@ -54,7 +54,7 @@ class WorkflowActor(LightActor):
         *,
         workflow_id: str,
         slot: int,
-        parent: Parent,
+        parent: Supervisor,
         watch: Watch,
         now: Callable[[], int],
         entropy: Callable[[], bytes],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dalsegno.actors.workflow_actor.actor import WorkflowActor
 
 
-class Parent(Protocol):
+class Supervisor(Protocol):
     """What a workflow actor asks of its partition's supervisor."""
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:

@@ -285,7 +285,7 @@ class PartitionSupervisor(LightActor):
         """A defect, met while what the entry has led to was to be sent. All of it is durable."""
         self._crashes.met(entry.actor, [], entry.causes, error)
 
-    # --- what workflow actors ask (see actors.workflow_actor.actor.Parent) ----------------------------------
+    # --- what workflow actors ask (see actors.workflow_actor.surroundings) ----------------------------------
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
         self._children.move_to_end(actor.workflow_id)
