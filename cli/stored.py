@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from dalsegno.actors.supervisor.people import stored_answers
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
 from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
@@ -52,7 +53,7 @@ class StoredEngine:
             partial(stored_answers.description, workflow_id=command.workflow_id, run_id=command.run_id),
             timeout,
         )
-        return Reply(kind="answer", workflow_id=told.workflow_id, run_id=told.run_id, description=told)
+        return replies.described(told)
 
     async def control(self, question: WireMessage) -> ControlReply:
         return await self._read(partial(stored_answers.control_answer, question=question))

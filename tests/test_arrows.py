@@ -35,10 +35,10 @@ ARROWS = {
     "actors.workflow_actor.interface": "sdk",
     "actors.workflow_actor.activities": "sdk interface",
     "actors.workflow_actor.run": "sdk interface activities",
-    "actors.workflow_actor.outstanding": "interface activities run",
     "actors.workflow_actor.program": "sdk interface run",
     "actors.workflow_actor.stored": "sdk interface run",
     "actors.workflow_actor.shown": "sdk interface activities run program stored",
+    "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": "light sdk interface activities run outstanding program stored shown",
     # the tree over it
     "actors.supervisor.clock": "",
@@ -72,7 +72,8 @@ ARROWS = {
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
     "actors.supervisor.people": (
-        "sdk broker persistence interface protocol wire program stored workflow_actor failing "
+        "sdk broker persistence interface protocol wire program stored shown workflow_actor "
+        "failing "
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
@@ -84,7 +85,7 @@ ARROWS = {
     "workers": "sdk broker protocol url",
     "verification": "sdk broker persistence settings protocol activities run stored shown",
     "cli": (
-        "sdk broker persistence settings protocol embedded url client workers program verification "
+        "sdk broker persistence settings protocol embedded url wire client workers program verification "
         "failing parent database people host"
     ),
 }

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LINES = 450
 """300 are long already."""
+
+
+SOURCES = ("sdk", "broker", "persistence", "actors", "workers", "client", "cli", "verification")
+MADE_IN = {
+    "AnswerEffect": "actors/workflow_actor/shown/answers.py",
+    "ResultEffect": "actors/workflow_actor/shown/answers.py",
+    "ReplyError": "actors/supervisor/wire/replies.py",
+}
+"""What an answer is made of, and the one place that makes it."""
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Of all that is shipped, with the file that each is in."""
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            yield from ((name, node) for node in ast.walk(ast.parse(path.read_bytes())))
+
+
+def called(node: ast.AST) -> str | None:
+    match node:
+        case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):
+            return name
+    return None
+
+
+def test_an_answer_is_made_in_one_place() -> None:
+    made = {(name, file) for file, node in nodes() if (name := called(node)) in MADE_IN}
+    assert made == set(MADE_IN.items())
 
 
 def test_a_file_of_more_lines_than_can_be_read_at_once_is_cut_by_concept() -> None:

@@ -31,8 +31,9 @@ from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, ha
 from dalsegno.actors.workflow_actor.run.decide import decide, decide_effects, decide_start, refused, terminated
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, Event, Resumed, RunStarted, Suspended
 from dalsegno.actors.workflow_actor.run.state import ResultDue, blank
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
-from dalsegno.actors.workflow_actor.shown.visible import answer_to, is_stuck_alike
+from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 from dalsegno.actors.workflow_actor.workings import Workings
@@ -142,14 +143,14 @@ def _started_before(workings: Workings, command: Start, moment: Moment) -> list[
     with a new reply address, that one is told the outcome, too."""
     state = workings.state
     assert state is not None
-    answers: tuple[Effect, ...] = answer_to(command, workings.workflow_id, state, None)
+    replies: tuple[Effect, ...] = answers.to_command(command, workings.workflow_id, state, None)
     if command.wants_result and command.caller is not None and not is_to_be_told(state, command.caller):
         if not state.is_closed:
             decision = Decision(events=(CallerAdded(command.caller),))
             return [_carry_out(workings, command, decision, moment)]
-        answers = (*answers, effect_of(state, ResultDue(command.caller), state.info.run_id))
+        replies = (*replies, effect_of(state, ResultDue(command.caller), state.info.run_id))
     by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {}
-    by_run[state.info.run_id] = [(None, answer) for answer in answers]
+    by_run[state.info.run_id] = [(None, reply) for reply in replies]
     for effect_id, effect in workings.confirmations.unconfirmed(state):
         by_run.setdefault(effect.run_id, []).append((effect_id, effect))
     return [

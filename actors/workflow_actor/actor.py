@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from dalsegno.actors.light import Dispatcher, LightActor
-from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, same_answer
+from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of
 from dalsegno.actors.workflow_actor.gates import (
     AboutAnotherRun,
@@ -38,7 +38,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, Suspend
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
-from dalsegno.actors.workflow_actor.shown.visible import answer
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.surroundings import Supervisor, Watch
 
 
@@ -173,7 +173,7 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_seen(self, message_id)
                 self._wait_for(question, cause)
             case AnswerAgain(before):
-                again = same_answer(cause.command, before, self.instance)
+                again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
                 self._parent.came_again(self, cause, [] if again is None else [again])
             case AskedFromElsewhere(name):
                 cause.name = name
@@ -187,7 +187,7 @@ class WorkflowActor(LightActor):
                 self._wait_for(question, cause)
             case Refuse(caller, error):
                 state = self.instance.state
-                refused = [] if caller is None else [answer(caller, self.workflow_id, state, error=error)]
+                refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]
                 self._parent.came_again(self, cause, refused)
             case RebuildInSlices(mark):
                 self._rebuild_in_slices(cause, mark)
@@ -305,18 +305,7 @@ class WorkflowActor(LightActor):
 
     def result_effect(self, caller: Caller) -> ResultEffect | None:
         """The outcome of the closed run as an answer; None while it is open."""
-        outcome = self.instance.outcome()
-        if outcome is None:
-            return None
-        status, result, failure = outcome
-        return ResultEffect(
-            caller=caller,
-            workflow_id=self.workflow_id,
-            run_id=self.instance.run_id or "",
-            status=status,
-            result=result,
-            failure=failure,
-        )
+        return answers.result_of(caller, self.instance.state)
 
     def _put_back(self, cause: Cause) -> None:
         self.actor_inbox.put_back(cause)

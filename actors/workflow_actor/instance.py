@@ -41,8 +41,6 @@ from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.turn import Moment
 from dalsegno.actors.workflow_actor.workings import Workings
-from dalsegno.failure import Failure
-from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
 __all__ = [
@@ -190,11 +188,6 @@ class Instance:
     def has_unkept_heartbeats(self) -> bool:
         """There are heartbeat details that the state does not have: `KeepHeartbeats` puts them there."""
         return self.state is not None and self._workings.heartbeats.has_unkept(self.state.activities)
-
-    def outcome(self) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
-        """How the run ended; None while it is open."""
-        outcome = None if self.state is None else self.state.outcome
-        return None if outcome is None else (outcome.status, outcome.result, outcome.failure)
 
     def describe(self) -> dict[str, Any]:
         """The fields of the wire's Description, but for partition and host. There must be a run."""

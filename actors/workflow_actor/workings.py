@@ -22,7 +22,8 @@ from dalsegno.actors.workflow_actor.run.agenda import Agenda
 from dalsegno.actors.workflow_actor.run.decide import may_retry, next_try_at
 from dalsegno.actors.workflow_actor.run.events import EffectsParked, Event, Resumed, RunStarted
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
-from dalsegno.actors.workflow_actor.shown.visible import answer_to, run_change, run_start
+from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.shown.visible import run_change, run_start
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
@@ -169,10 +170,10 @@ class Workings:
         self.state = state
         self._keep_up(turn, started=started)
         self._snapshots.row_written(len(events))
-        answers = (*answer_to(command, self.workflow_id, state, None), *transient)
+        transient = (*answers.to_command(command, self.workflow_id, state, None), *transient)
         effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
-        if answers:
-            effects[:0] = [(None, effect) for effect in answers]
+        if transient:
+            effects[:0] = [(None, effect) for effect in transient]
         return Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,
@@ -201,13 +202,13 @@ class Workings:
     def unrecorded(self, command: Command | None, decision: Decision[Event], moment: Moment) -> Activation:
         """Nothing is to be written."""
         state = self.state
-        answers = answer_to(command, self.workflow_id, state, decision.refusal)
+        answer = answers.to_command(command, self.workflow_id, state, decision.refusal)
         return Activation(
             run_id=None if state is None else state.info.run_id,
             sequence=0 if state is None else state.sequence,
             recorded=False,
             time=moment.time,
-            effects=tuple((None, effect) for effect in (*answers, *decision.effects)),
+            effects=tuple((None, effect) for effect in (*answer, *decision.effects)),
             probes=decision.probes,
             stale=decision.stale,
         )

@@ -11,7 +11,7 @@ import pytest
 from dalsegno.actors.supervisor.deliveries import intake
 from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS
-from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
 from dalsegno.actors.workflow_actor.interface.program_port import Program
@@ -105,14 +105,14 @@ def test_an_answer_that_cannot_be_encoded_harms_nobody_else() -> None:
 
 
 def test_a_defect_while_effects_are_sent_harms_its_own_instance_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = translate.answer_message
+    real = replies.of_effect
 
-    def broken(effect: AnswerEffect | ResultEffect, message_id: str) -> Message:
+    def broken(effect: AnswerEffect | ResultEffect) -> wire.Reply:
         if effect.workflow_id == "w":
             raise ZeroDivisionError
-        return real(effect, message_id)
+        return real(effect)
 
-    monkeypatch.setattr(translate, "answer_message", broken)
+    monkeypatch.setattr(replies, "of_effect", broken)
     world = shop()
     world.deliver(start())
     world.deliver(start("start-2", "other"))

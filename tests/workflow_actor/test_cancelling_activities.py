@@ -250,7 +250,7 @@ def test_work_that_goes_on_after_its_workflow_is_asked_to_stop_when_it_shows_its
         rig = Rig(ScriptedCode([[activity(1, **WAIT)], intents]))
         sent = task(rig.start())
         rig.send(command)
-        assert rig.instance.outcome() is not None
+        assert rig.state.is_closed
 
         (stop,) = effects(rig.send(word(sent, worker="worker-1")), CancelTaskEffect)
 

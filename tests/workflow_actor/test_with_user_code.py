@@ -168,7 +168,9 @@ def test_a_query_that_woke_a_task_fails_alone_and_the_run_is_as_it_was() -> None
     assert answer(rig.send(Query(name="stepped", caller=CALLER))).result == to_payload(0)
     rig.send(Query(name="peep", caller=CALLER))
     rig.send(completed(knock, to_payload("who is there")))
-    assert rig.instance.outcome() == (WorkflowStatus.COMPLETED, to_payload(0), None)
+    outcome = rig.state.outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.result, outcome.failure) == (WorkflowStatus.COMPLETED, to_payload(0), None)
 
 
 @workflow.defn

@@ -30,7 +30,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.run.decide import decide_start, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.shown.visible import answer, answer_to
+from dalsegno.actors.workflow_actor.shown import answers
 
 FAILURES_LIMIT = 3
 """A cause that has failed more often is not answered any more."""
@@ -139,7 +139,7 @@ class StandIn(WorkflowActor):
         if command.caller is None:
             cause.done()
             return
-        effect = answer(command.caller, self.workflow_id, self._state, error=("rejected", text))
+        effect = answers.refused(command.caller, self.workflow_id, self._state, ("rejected", text))
         self._parent.came_again(self, cause, [effect])
 
     def result_effect(self, caller: Caller) -> ResultEffect | None:
@@ -149,15 +149,15 @@ class StandIn(WorkflowActor):
 
     def _keep(self, cause: Cause, *, silent: bool = False) -> None:
         command = cause.command
-        answers: Sequence[Effect] = ()
+        replies: Sequence[Effect] = ()
         if not silent and isinstance(command, Signal | Cancel | Terminate | Suspend | Resume | Start):
             refusal = None
             if not isinstance(command, Start):
                 refusal = refused_unless_open(self._state, self.workflow_id, command.run_id)
-            answers = answer_to(command, self.workflow_id, self._state, refusal)
+            replies = answers.to_command(command, self.workflow_id, self._state, refusal)
         # Never used twice: a number that was worked off may be deleted a second time.
         self.last_mail = max(self.last_mail + 1, self._now())
-        self.keeper.keep(self, cause, self.last_mail, answers)
+        self.keeper.keep(self, cause, self.last_mail, replies)
 
     def _start(self, cause: Cause, command: Start) -> None:
         """Answered as by the run that is there; what it takes to be in its state later is kept."""

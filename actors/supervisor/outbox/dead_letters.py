@@ -8,13 +8,8 @@ from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.intake import Rejected
 from dalsegno.actors.supervisor.deliveries.mail import delivery_of
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import (
-    Address,
-    answer_message_id,
-    caller_of,
-    error_reply,
-    reply_message,
-)
+from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.supervisor.wire.translate import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
@@ -76,5 +71,5 @@ def _reply(message: Message, rejected: Rejected) -> Message | None:
     caller = caller_of(message)
     if caller is None or rejected.code is None or message.type == "reply":
         return None
-    reply_id = answer_message_id(caller, message.message_id, rejected.reason)
-    return reply_message(error_reply(rejected.code, rejected.reason), caller, reply_id)
+    reply_id = replies.message_id_of(caller, message.message_id, rejected.reason)
+    return replies.message(replies.refused(rejected.code, rejected.reason), caller, reply_id)

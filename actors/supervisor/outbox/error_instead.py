@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.supervisor.wire.translate import reply_message
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
@@ -17,13 +17,14 @@ def error_instead(answer: Message, reply_to: str, reason: str) -> Message | None
         body = decode(answer)
     except InvalidMessageError:
         return None
-    error = wire.ReplyError(code="too_large", message=reason[:1000])
+    error: wire.Reply | wire.ControlReply
     match body:
         case wire.Reply(error=None):
-            body = wire.Reply(kind=body.kind, workflow_id=body.workflow_id, run_id=body.run_id, error=error)
+            whose = {"workflow_id": body.workflow_id, "run_id": body.run_id}
+            error = replies.refused("too_large", reason[:1000], kind=body.kind, **whose)
         case wire.ControlReply(error=None):
-            body = wire.ControlReply(error=error)
+            error = replies.control_refused("too_large", reason[:1000])
         case _:
             return None
     caller = Caller(reply_to, answer.correlation_id or "", answer.content_type or "")
-    return reply_message(body, caller, derived_message_id(answer.message_id or "", "too large"))
+    return replies.message(error, caller, derived_message_id(answer.message_id or "", "too large"))

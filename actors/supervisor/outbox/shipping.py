@@ -14,7 +14,7 @@ from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.round.round import Entry, Leaving
 from dalsegno.actors.supervisor.round.waiters import Waiter
-from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -141,22 +141,22 @@ class Shipping:
 
     def _message(self, effect: Effect, message_id: str) -> Message:
         if isinstance(effect, AnswerEffect | ResultEffect):
-            return translate.answer_message(effect, message_id)
+            return replies.sendable(replies.of_effect(effect), effect.caller, message_id)
         return translate.to_message(effect, message_id)
 
     # --- messages that are no workflow's --------------------------------------------------------------------
 
     def answer(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
         """Send an answer that nothing durable stands behind: its reader asks again."""
-        reply_id = translate.answer_message_id(effect.caller, message_id, "result")
-        self._send(translate.answer_message(effect, reply_id), translate.address_of(effect))
+        reply_id = replies.message_id_of(effect.caller, message_id, "result")
+        self._send(self._message(effect, reply_id), translate.address_of(effect))
 
     def tell_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:
         """Whoever has the partition next knows nothing of those who wait."""
         text = "the host gives this workflow's partition up: ask again"
-        reply = translate.error_reply("moved", text, workflow_id=workflow_id)
-        reply_id = translate.answer_message_id(waiter.caller, waiter.message_id, "moved")
-        message = translate.reply_message(reply, waiter.caller, reply_id)
+        reply = replies.refused("moved", text, workflow_id=workflow_id)
+        reply_id = replies.message_id_of(waiter.caller, waiter.message_id, "moved")
+        message = replies.message(reply, waiter.caller, reply_id)
         self._send(message, Address("", waiter.caller.reply_to))
 
     def mark(self, message: Message, queue: str) -> None:
@@ -187,7 +187,7 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
     match effect:
         case AnswerEffect() | ResultEffect():
             kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
-            return translate.answer_message_id(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
+            return replies.message_id_of(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
         case GrantEffect() | CancelTaskEffect():
             what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
             return derived_message_id(

@@ -21,7 +21,7 @@ from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.people import stored_answers
-from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, WakeUp
@@ -113,28 +113,19 @@ class Control:
         ]
         caller = translate.caller_of(delivery.message)
         if caller is not None:
-            reply = wire.ControlReply(error=wire.ReplyError(code=code, message=reason))
-            shipments.append(self._reply(reply, caller, cause))
+            shipments.append(self._reply(replies.control_refused(code, reason), caller, cause))
         self._outbox.send(shipments)
         cause.done()
 
     def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
-        message_id = translate.answer_message_id(caller, None, "control")
-        try:
-            message = translate.reply_message(reply, caller, message_id)
-        except MessageTooLargeError as error:
-            failed = wire.ControlReply(error=wire.ReplyError(code="too_large", message=str(error)))
-            message = translate.reply_message(failed, caller, message_id)
-        except InvalidMessageError as error:
-            failed = wire.ControlReply(error=wire.ReplyError(code="rejected", message=error.reason))
-            message = translate.reply_message(failed, caller, message_id)
+        message = replies.sendable(reply, caller, replies.message_id_of(caller, None, "control"))
         return Shipment(message, Address("", caller.reply_to), causes=[cause])
 
     async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
         try:
             reply = await self._fitting(body, caller)
         except CommandRejectedError as error:
-            reply = wire.ControlReply(error=wire.ReplyError(code=_code(error), message=str(error)))
+            reply = replies.control_refused(_code(error), str(error))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
@@ -247,7 +238,7 @@ def _derived_id(task: wire.ActivityTask, *what: str) -> str:
 def _fits(reply: wire.ControlReply, caller: Caller) -> bool:
     """Whether its reader can read it: values of workflows stand in it, which count against its limits."""
     try:
-        decode(translate.reply_message(reply, caller, "fits"))
+        decode(replies.message(reply, caller, "fits"))
     except (MessageTooLargeError, InvalidMessageError):
         return False
     return True

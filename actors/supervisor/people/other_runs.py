@@ -14,12 +14,13 @@ from dalsegno.actors.supervisor.failing.strikes import struck
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.partition.stored import instance_of
-from dalsegno.actors.supervisor.wire import translate
+from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.persistence.port import LoadedInstance, Reader
 
@@ -80,11 +81,13 @@ class OtherRuns:
             return
         if row is None or row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
-            self._send(_refusal(caller, workflow_id, "not_found", text), caller, cause)
+            refusal = answers.refused(caller, workflow_id, None, ("not_found", text))
+            self._send(refusal, caller, cause)
             return
         found = struck(strikes, self._code.fingerprint).of(run_id)
         if isinstance(command, Query) and found.reason is not None:
-            self._send(_refusal(caller, workflow_id, "rejected", found.reason), caller, cause)
+            refusal = answers.refused(caller, workflow_id, None, ("rejected", found.reason))
+            self._send(refusal, caller, cause)
         else:
             # User code must not run inside a task of this loop.
             asyncio.get_running_loop().call_soon(self._run, row, cause, caller, found)
@@ -102,7 +105,8 @@ class OtherRuns:
         except Exception as error:
             # Old rows, other code: whatever it is, it answers this one question, and harms nothing else.
             log.exception("other_run_not_answered", run_id=row.run_id, workflow_id=row.workflow_id)
-            effect = _refusal(caller, row.workflow_id, "rejected", str(error) or repr(error))
+            refusal = "rejected", str(error) or repr(error)
+            effect = answers.refused(caller, row.workflow_id, None, refusal)
         self._send(effect, caller, cause)
 
     def _effect(
@@ -111,20 +115,11 @@ class OtherRuns:
         instance = instance_of(row, self._code, history_limit=self._history_limit)
         command = cause.command
         if isinstance(command, AwaitOutcome):
-            outcome = instance.outcome()
-            if outcome is None:  # the start that takes its place is being committed
-                return _refusal(
-                    caller, row.workflow_id, "moved", f"run {row.run_id} is about to end: ask again"
-                )
-            status, result, failure = outcome
-            return ResultEffect(
-                caller=caller,
-                workflow_id=row.workflow_id,
-                run_id=row.run_id,
-                status=status,
-                result=result,
-                failure=failure,
-            )
+            ended = answers.result_of(caller, instance.state)
+            if ended is None:  # the start that takes its place is being committed
+                text = f"run {row.run_id} is about to end: ask again"
+                return answers.refused(caller, row.workflow_id, None, ("moved", text))
+            return ended
         state = instance.state
         assert state is not None
         why = found.refusal(command, instance) if isinstance(command, Query) else None
@@ -134,7 +129,7 @@ class OtherRuns:
                     continue
             why = found.refusal(command, instance)
         if why is not None:
-            effect: Effect = _refusal(caller, row.workflow_id, *why)
+            effect: Effect = answers.refused(caller, row.workflow_id, None, why)
         else:
             with self._marked(row.run_id, mark_of(cause, instance)):
                 (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
@@ -155,18 +150,7 @@ class OtherRuns:
 
     def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
         kind = f"other run {cause.message_type}"
-        message_id = translate.answer_message_id(caller, cause.message_id, kind)
-        message = translate.answer_message(effect, message_id)
+        message_id = replies.message_id_of(caller, cause.message_id, kind)
+        message = replies.sendable(replies.of_effect(effect), caller, message_id)
         self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
         cause.done()
-
-
-def _refusal(caller: Caller, workflow_id: str, code: str, text: str) -> AnswerEffect:
-    return AnswerEffect(
-        caller=caller,
-        kind="answer",
-        workflow_id=workflow_id,
-        run_id=None,
-        status=None,
-        error=(code, text),
-    )

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.partition.stored import instance_of
-from dalsegno.actors.supervisor.wire.translate import to_description
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnreadableError
@@ -112,19 +112,11 @@ def outcome(reader: Reader, workflow_id: str, run_id: str | None) -> wire.Reply 
     run = _run(reader, workflow_id, run_id)
     if not run.status.closed:
         return None
-    ended = _instance(reader, run).outcome()
+    state = _instance(reader, run).state
+    ended = None if state is None else state.outcome
     if ended is None:
         return None
-    status, result, failure = ended
-    return wire.Reply(
-        kind="result",
-        workflow_id=workflow_id,
-        run_id=run.run_id,
-        status=status,
-        reason=run.reason,
-        result=result,
-        failure=failure,
-    )
+    return replies.ended(workflow_id, run.run_id, ended.status, ended.result, ended.failure, reason=run.reason)
 
 
 def _events(row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:
@@ -153,7 +145,7 @@ def _instance(reader: Reader, run: RunRow) -> Instance:
 
 def _described(reader: Reader, run: RunRow) -> wire.Description:
     try:
-        told = to_description(_instance(reader, run).describe())
+        told = replies.description_of(_instance(reader, run).describe())
     except CorruptStateError as error:
         return wire.Description(
             workflow_id=run.workflow_id,

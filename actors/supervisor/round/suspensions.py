@@ -9,7 +9,7 @@ from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.shown.visible import answer
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
@@ -41,7 +41,7 @@ def interim_answer(state: WorkflowState, caller: Caller) -> AnswerEffect | None:
     """For who waits for the run's result and wants to know: it is suspended. None while it is not."""
     if state.suspension is None or state.is_closed or not caller.tell_suspended:
         return None
-    return answer(caller, state.info.workflow_id, state)
+    return answers.answered(caller, state.info.workflow_id, state)
 
 
 def _whose(state: WorkflowState) -> dict[str, str]:

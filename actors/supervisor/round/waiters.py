@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.shown import answers
 
 WAIT_SECONDS = 60.0
 """After this a waiter is forgotten: its caller has asked again by then, or is gone."""
@@ -91,7 +92,8 @@ class Outcomes:
         if request.caller is None:
             cause.done()
         elif actor.instance.state is None:
-            effect = _not_found(request.caller, actor.workflow_id)
+            none = "not_found", f"no workflow has the ID {actor.workflow_id!r}"
+            effect = answers.refused(request.caller, actor.workflow_id, None, none)
             self._rounds.current.add_effect(actor, self._partition, cause, effect)
         elif (result := actor.result_effect(request.caller)) is not None:
             self._rounds.current.add_effect(actor, self._partition, cause, result)
@@ -140,14 +142,3 @@ class Outcomes:
                 self._answer(effect, waiter.message_id)
             else:
                 self.waiters.add(actor.workflow_id, waiter)
-
-
-def _not_found(caller: Caller, workflow_id: str) -> AnswerEffect:
-    return AnswerEffect(
-        caller=caller,
-        kind="answer",
-        workflow_id=workflow_id,
-        run_id=None,
-        status=None,
-        error=("not_found", f"no workflow has the ID {workflow_id!r}"),
-    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface import commands as core
 from dalsegno.actors.workflow_actor.interface.effects import (
     AnswerEffect,
@@ -21,9 +20,8 @@ from dalsegno.actors.workflow_actor.interface.effects import (
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode, reply_address, spoken_by
-from dalsegno.broker.protocol.ids import derived_message_id, run_id
-from dalsegno.errors import InvalidMessageError
+from dalsegno.broker.protocol.codec import CBOR, encode, reply_address, spoken_by
+from dalsegno.broker.protocol.ids import run_id
 
 CLIENT_COMMANDS = (
     core.Start,
@@ -165,11 +163,6 @@ def address_of(effect: Effect) -> Address:
             return Address("", effect.caller.reply_to)
 
 
-def answer_message_id(caller: core.Caller, message_id: str | None, kind: str) -> str:
-    """Of the answer to `message_id`. Message IDs of different callers may be equal."""
-    return derived_message_id(caller.reply_to, message_id or caller.correlation_id, kind)
-
-
 def to_message(effect: Effect, message_id: str, *, task_content_type: str | None = None) -> Message:
     """Encode an effect. Raises MessageTooLargeError for a body that no message can carry, and
     InvalidMessageError for text that is not Unicode."""
@@ -194,75 +187,8 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
                 token=effect.token or None,
             )
             return encode(cancel, message_id=message_id, content_type=effect.content_type or CBOR)
-        case ResultEffect():
-            result = wire.Reply(
-                kind="result",
-                workflow_id=effect.workflow_id,
-                run_id=effect.run_id,
-                status=effect.status,
-                result=effect.result,
-                failure=effect.failure,
-            )
-            return reply_message(result, effect.caller, message_id)
-        case AnswerEffect():
-            return reply_message(_answer(effect), effect.caller, message_id)
-
-
-def answer_message(effect: AnswerEffect | ResultEffect, message_id: str) -> Message:
-    """As `to_message`; an answer that no message can carry becomes an error that says so."""
-    try:
-        return to_message(effect, message_id)
-    except MessageTooLargeError as error:
-        if isinstance(effect, AnswerEffect) and effect.failure is not None:  # the sentence says the most
-            return answer_message(replace(effect, failure=None), message_id)
-        refusal = error_reply("too_large", str(error), workflow_id=effect.workflow_id)
-    except InvalidMessageError as error:
-        refusal = error_reply("rejected", error.reason, workflow_id=effect.workflow_id)
-    return reply_message(refusal, effect.caller, message_id)
-
-
-def reply_message(reply: wire.Reply | wire.ControlReply, caller: core.Caller, message_id: str) -> Message:
-    return encode(
-        reply,
-        message_id=message_id,
-        correlation_id=caller.correlation_id,
-        content_type=caller.content_type or CBOR,
-    )
-
-
-def error_reply(code: wire.ErrorCode, text: str, *, workflow_id: str | None = None) -> wire.Reply:
-    error = wire.ReplyError(code=code, message=text[:10_000], workflow_id=workflow_id)
-    return wire.Reply(kind="answer", workflow_id=workflow_id, error=error)
-
-
-def _answer(effect: AnswerEffect) -> wire.Reply:
-    error = None
-    if effect.error is not None:
-        code, text = effect.error
-        error = wire.ReplyError(
-            code=code,  # type: ignore[arg-type]  # the core's codes are of the closed list; tests hold it to that
-            message=text[:10_000],
-            workflow_id=effect.workflow_id,
-            run_id=effect.run_id,
-        )
-    description = None if effect.description is None else to_description(effect.description)
-    return wire.Reply(
-        kind=effect.kind,
-        workflow_id=effect.workflow_id,
-        run_id=effect.run_id,
-        status=effect.status,
-        reason=effect.reason,
-        result=effect.result,
-        failure=effect.failure,
-        description=description,
-        error=error,
-    )
-
-
-def to_description(fields: Mapping[str, Any]) -> wire.Description:
-    """Of the wire's own kinds in all its parts, which leave out what there is nothing to say for."""
-    pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
-    return wire.Description(**{**fields, "pending_activities": pending})
+        case ResultEffect() | AnswerEffect():
+            return replies.message(replies.of_effect(effect), effect.caller, message_id)
 
 
 def _task_message(effect: TaskEffect, message_id: str, content_type: str | None) -> Message:

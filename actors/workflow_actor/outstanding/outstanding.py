@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities.sends import (
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, EffectDue, ResultDue, WorkflowState
+from dalsegno.actors.workflow_actor.shown import answers
 
 EARLIER_KEPT = 24 * 3600 * 1_000_000
 """Microseconds for which a closed run's outstanding effects are handed on from run to run."""
@@ -40,14 +41,7 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
 def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> ResultEffect:
     outcome = due.outcome or state.outcome
     assert outcome is not None, "a result is due only when the run has ended"
-    return ResultEffect(
-        caller=due.caller,
-        workflow_id=state.info.workflow_id,
-        run_id=run_id,
-        status=outcome.status,
-        result=outcome.result,
-        failure=outcome.failure,
-    )
+    return answers.result(due.caller, state.info.workflow_id, run_id, outcome)
 
 
 def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:

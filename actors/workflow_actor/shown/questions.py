@@ -11,8 +11,8 @@ from dalsegno.actors.workflow_actor.interface.program_port import Program, Query
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.run.decide import refused
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.describe import describe
-from dalsegno.actors.workflow_actor.shown.visible import answer
 from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -29,8 +29,8 @@ def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workf
         result = "query_failed", str(error)
         failure = error.failure if isinstance(error, QueryHandlerError) else None
     if isinstance(result, Payload):
-        return Decision(effects=(answer(query.caller, workflow_id, state, result=result),))
-    return Decision(effects=(answer(query.caller, workflow_id, state, error=result, failure=failure),))
+        return Decision(effects=(answers.answered(query.caller, workflow_id, state, result=result),))
+    return Decision(effects=(answers.refused(query.caller, workflow_id, state, result, failure=failure),))
 
 
 def needs_code(state: WorkflowState | None, query: Query) -> bool:
@@ -70,10 +70,11 @@ def on_describe(
     if request.caller is None:
         return NOTHING
     refusal = refused(state, workflow_id, request.run_id)
-    if refusal is not None or state is None:
-        return Decision(effects=(answer(request.caller, workflow_id, state, error=refusal),))
+    if refusal is not None:
+        return Decision(effects=(answers.refused(request.caller, workflow_id, state, refusal),))
+    assert state is not None, "without one it is refused"
     description = describe(state, _code_of(state, live), heartbeats, wake_at=wake_at)
-    return Decision(effects=(answer(request.caller, workflow_id, state, description=description),))
+    return Decision(effects=(answers.answered(request.caller, workflow_id, state, description=description),))
 
 
 def _code_of(state: WorkflowState, live: LiveProgram) -> Program | None:

@@ -1,73 +1,15 @@
-"""What others see of a run: answers to commands, and its row in the visibility table."""
+"""What lists show of a run: its row in the visibility table."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from dalsegno.actors.workflow_actor.interface.activation import RunChange, RunStart
-from dalsegno.actors.workflow_actor.interface.commands import (
-    Caller,
-    Cancel,
-    Command,
-    Resume,
-    Signal,
-    Start,
-    Suspend,
-    Terminate,
-)
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.program.code_error import place_of_bug
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import encode_memo, encode_outcome
-from dalsegno.failure import Failure
-from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
 REASON_LIMIT = 4000
 """Characters of a reason that are shown in lists."""
-
-
-def answer(
-    caller: Caller,
-    workflow_id: str,
-    state: WorkflowState | None,
-    *,
-    kind: Literal["accepted", "answer"] = "answer",
-    result: Payload | None = None,
-    description: dict[str, Any] | None = None,
-    error: tuple[str, str] | None = None,
-    failure: Failure | None = None,
-) -> AnswerEffect:
-    return AnswerEffect(
-        caller=caller,
-        kind=kind,
-        workflow_id=workflow_id,
-        run_id=None if state is None else state.info.run_id,
-        status=None if state is None else state.status,
-        reason=None if state is None else state.reason,
-        result=result,
-        description=description,
-        error=error,
-        failure=failure,
-    )
-
-
-def answer_to(
-    command: Command | None, workflow_id: str, state: WorkflowState | None, refusal: tuple[str, str] | None
-) -> tuple[AnswerEffect, ...]:
-    """The answer to a client's command, once it is done. Who named no reply address gets none; who starts a
-    workflow gets one if asked for, but a refusal always."""
-    match command:
-        case Signal() | Cancel() | Terminate() | Suspend() | Resume():
-            wanted = True
-        case Start():
-            wanted = command.wants_accepted or refusal is not None
-        case _:
-            return ()
-    if command.caller is None or not wanted:
-        return ()
-    kind: Literal["accepted", "answer"] = "accepted" if isinstance(command, Start) else "answer"
-    return (answer(command.caller, workflow_id, state, kind=kind, error=refusal),)
 
 
 def run_start(state: WorkflowState) -> RunStart:

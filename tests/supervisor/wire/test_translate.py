@@ -7,7 +7,7 @@ import json
 import cbor2
 import pytest
 
-from dalsegno.actors.supervisor.wire.translate import answer_message, to_command, to_message
+from dalsegno.actors.supervisor.wire.translate import to_command, to_message
 from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, AttemptStarted, Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, CancelTaskEffect, Effect, GrantEffect
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
@@ -81,7 +81,7 @@ def test_a_description_leaves_out_what_there_is_nothing_to_say_for(content_type:
         description={**run, "closed_at": None, "pending_activities": ({**activity, **nothing},)},
     )
 
-    message = answer_message(effect, "message-1")
+    message = to_message(effect, "message-1")
 
     body = cbor2.loads(message.body) if content_type == CBOR else json.loads(message.body)
     assert body["description"] == {**run, "status": "running", "pending_activities": [activity]}
