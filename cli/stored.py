@@ -32,8 +32,8 @@ class _Opened(NamedTuple):
 
 
 class StoredEngine:
-    """`client.engine.Engine`. What it is asked it reads on a thread that nobody waits for at the end: drivers
-    cannot be interrupted. `timeout` is in seconds."""
+    """`client.engine.EnginePort`. What it is asked it reads on a thread that nobody waits for at the end:
+    drivers cannot be interrupted. `timeout` is in seconds."""
 
     converter = DEFAULT_CONVERTER
 

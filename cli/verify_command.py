@@ -64,7 +64,7 @@ def verify(
     """
     from dalsegno.cli.failures import FAILED, UNAVAILABLE
     from dalsegno.cli.output import print_json
-    from dalsegno.verification import Reader, Scope
+    from dalsegno.verification import AuditReader, Scope
     from dalsegno.verification import verify as check
 
     start = None if since is None else moment_of(since, now=time.time())
@@ -78,7 +78,7 @@ def verify(
         else:
             _say_finding(finding)
 
-    with closing(Reader(database, batch=batch)) as reader:
+    with closing(AuditReader(database, batch=batch)) as reader:
         try:
             summary = check(reader, scope, on_finding=tell, on_progress=progress.show)
         finally:

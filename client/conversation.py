@@ -21,7 +21,7 @@ from dalsegno.broker.protocol.codec import check, encode
 from dalsegno.broker.protocol.messages import ControlReply, Reply, StartWorkflow, ToWorkflow, WireMessage
 from dalsegno.broker.topology import COMMANDS_EXCHANGE, CONTROL_QUEUE, routing_key_of
 from dalsegno.client.errors import UnsendableError, rejection
-from dalsegno.client.link import Link
+from dalsegno.client.link import ClientLink
 from dalsegno.client.links import Links
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
@@ -52,7 +52,7 @@ class Conversation:
         self.suspensions = suspensions
         self._links = links
         self._box: ReplyBox | None = None
-        self._link: Link | None = None
+        self._link: ClientLink | None = None
 
     def __enter__(self) -> Self:
         self._box = self._links.open_box()

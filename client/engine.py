@@ -13,7 +13,7 @@ from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.payload import PayloadConverter
 
 
-class Engine(Protocol):
+class EnginePort(Protocol):
     """Whoever answers. Errors as of Conversation.ask."""
 
     @property

@@ -18,7 +18,7 @@ from dalsegno.broker.protocol.messages import (
     TerminateWorkflow,
     ToWorkflow,
 )
-from dalsegno.client.engine import Engine
+from dalsegno.client.engine import EnginePort
 from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import outcome_of
 from dalsegno.converter import DEFAULT_CONVERTER, result_hint
@@ -50,7 +50,7 @@ class WorkflowHandle(Generic[R]):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EnginePort,
         workflow_id: str,
         *,
         run_id: str | None,

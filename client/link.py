@@ -41,7 +41,7 @@ class _Flight:
         self.over = asyncio.Event()
 
 
-class Link:
+class ClientLink:
     """Usable after `open`, until `on_end` is called: once, with the reason, in any case."""
 
     def __init__(self, broker: Broker, *, on_reply: OnReply, on_end: OnEnd) -> None:

@@ -11,7 +11,7 @@ from dalsegno.broker.port import Broker, Message
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.messages import ControlReply, Reply
 from dalsegno.client.errors import NamespaceMissingError
-from dalsegno.client.link import Link
+from dalsegno.client.link import ClientLink
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.timings import ClientTimings
@@ -24,8 +24,8 @@ class Links:
     def __init__(self, broker: Broker, timings: ClientTimings) -> None:
         self.timings = timings
         self._broker = broker
-        self._link: Link | None = None
-        self._opening: asyncio.Task[Link | Exception] | None = None
+        self._link: ClientLink | None = None
+        self._opening: asyncio.Task[ClientLink | Exception] | None = None
         self._pauses = Backoff(timings.pause_min, timings.pause_max)
         self._pause = 0.0
         self._boxes: dict[str, ReplyBox] = {}
@@ -44,7 +44,7 @@ class Links:
         except TimeoutError:
             raise patience.exhausted(timeout or 0) from None
 
-    async def link(self, patience: Patience) -> Link | None:
+    async def link(self, patience: Patience) -> ClientLink | None:
         """The open link, or a new one; None when this attempt to get one failed.
 
         Raises ConfigurationError for what does not pass by itself, RuntimeError when the client is closed.
@@ -61,7 +61,7 @@ class Links:
             return None  # by `close`
         outcome = opening.result()
         match outcome:
-            case Link():
+            case ClientLink():
                 return outcome
             case NamespaceMissingError():
                 patience.namespace_missing(asyncio.get_running_loop().time())
@@ -71,9 +71,9 @@ class Links:
                 raise outcome
         return None
 
-    async def _open(self) -> Link | Exception:
+    async def _open(self) -> ClientLink | Exception:
         """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
-        link = Link(self._broker, on_reply=self._deliver, on_end=self._link_ended)
+        link = ClientLink(self._broker, on_reply=self._deliver, on_end=self._link_ended)
         try:
             await asyncio.sleep(self._pause)
             await link.open()

@@ -17,7 +17,7 @@ from dalsegno.broker.protocol.messages import (
     Ping,
     WorkflowSummary,
 )
-from dalsegno.client.engine import Engine
+from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.names import Target, result_type_of
 from dalsegno.policies import WorkflowStatus
@@ -36,7 +36,7 @@ class Pong(NamedTuple):
 class Looking:
     """The part of a client that looks, whoever it is that answers."""
 
-    def __init__(self, answers: Engine) -> None:
+    def __init__(self, answers: EnginePort) -> None:
         self._answers = answers
 
     def get_workflow_handle(

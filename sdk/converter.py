@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dalsegno.codecs import UnsupportedError, codec_of, shown_type
+from dalsegno.codecs import UnsupportedAnnotationError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
 from dalsegno.errors import PayloadError
 from dalsegno.failure import from_failure
@@ -131,7 +131,7 @@ def _require_restorable(name: str, parameter: str, hint: Any) -> None:
 def _why_not_restored(told: str, hint: Any) -> tuple[PayloadError, Exception] | None:
     try:
         codec_of(hint)
-    except UnsupportedError as error:
+    except UnsupportedAnnotationError as error:
         return PayloadError(f"{told}, which cannot be restored: {error}."), error
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         why = f"{told}, whose own annotations cannot be resolved: {error}. "
@@ -157,7 +157,7 @@ def require_restorable(target: Callable[..., Any], names: Mapping[str, Any], *, 
     try:
         _signature_of(target, method)
     except PayloadError as error:
-        if isinstance(error.__cause__, UnsupportedError):
+        if isinstance(error.__cause__, UnsupportedAnnotationError):
             raise TypeError(str(error)) from None
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dalsegno.codecs import Codec, Loss, Misfit, UnsupportedError, codec_of, shown_type, write_any
+from dalsegno.codecs import Codec, Loss, Misfit, UnsupportedAnnotationError, codec_of, shown_type, write_any
 from dalsegno.codecs.dataclass_defaults import fill_defaults
 from dalsegno.errors import PayloadError
 
@@ -163,7 +163,7 @@ def _encode(value: Any) -> bytes:
 def _codec(type_hint: Any) -> Codec:
     try:
         return codec_of(type_hint)
-    except UnsupportedError as error:
+    except UnsupportedAnnotationError as error:
         raise PayloadError(f"No value can be restored as {shown_type(type_hint)}: {error}.") from error
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise PayloadError(f"No value can be restored as {shown_type(type_hint)}: {error}.") from error

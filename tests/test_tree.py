@@ -29,6 +29,22 @@ def nodes() -> Iterator[tuple[str, ast.AST]]:
             yield from ((name, node) for node in ast.walk(ast.parse(path.read_bytes())))
 
 
+NAMED_TWICE = {
+    "Info": "of an activity and of a workflow: `activity.Info`, `workflow.Info`",
+    "ActivityCompleted": "a worker's message, and the event that histories show under its name",
+    "ActivityFailed": "likewise",
+}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    files: dict[str, list[str]] = {}
+    for file, node in nodes():
+        if isinstance(node, ast.ClassDef):
+            files.setdefault(node.name, []).append(file)
+    twice = {name: where for name, where in files.items() if len(where) > 1}
+    assert twice.keys() == NAMED_TWICE.keys(), twice
+
+
 def called(node: ast.AST) -> str | None:
     match node:
         case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):

@@ -13,7 +13,7 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 
 
 class _Pending(Struct):
@@ -21,7 +21,7 @@ class _Pending(Struct):
     backing_off: bool = False
 
 
-class Activities:
+class Resolutions:
     """Memory is for pending activities alone. `from_start` False: an unknown part of the journal lies before,
     in which activities of lower numbers may have begun."""
 
@@ -31,7 +31,7 @@ class Activities:
         self._first_known: int | None = None
         self._settled_older: set[int] = set()
 
-    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Violation]:
         for event in record.events:
             match event:
                 case ev.Ran():
@@ -70,16 +70,18 @@ class Activities:
             return False
         return self._first_known is None or number < self._first_known
 
-    def _resolved(self, row: JournalRow, event: act.ActivityCompleted | act.ActivityFailed) -> Iterator[Fault]:
+    def _resolved(
+        self, row: JournalRow, event: act.ActivityCompleted | act.ActivityFailed
+    ) -> Iterator[Violation]:
         number = event.number
         pending = self._find(number)
         if pending is None:
             text = f"activity {number} is resolved, and it was not pending (any more)"
-            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+            yield Violation(Invariant.ACTIVITIES, row.sequence, text)
             return
         if pending.backing_off and isinstance(event, act.ActivityCompleted):
             text = f"activity {number} completes by an attempt that had failed before"
-            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+            yield Violation(Invariant.ACTIVITIES, row.sequence, text)
         del self._pending[number]
         if not self._from_start and (self._first_known is None or number < self._first_known):
             self._settled_older.add(number)
@@ -94,12 +96,12 @@ class Activities:
         | act.TaskResent
         | act.TaskReturned
         | act.HeartbeatKept,
-    ) -> Iterator[Fault]:
+    ) -> Iterator[Violation]:
         pending = self._find(event.number)
         if pending is None:
             kind = type(event).__name__
             text = f"{kind} happens to activity {event.number}, which was not pending (any more)"
-            yield Fault(Invariant.ACTIVITIES, row.sequence, text)
+            yield Violation(Invariant.ACTIVITIES, row.sequence, text)
         elif isinstance(event, act.RetryPlanned):
             pending.backing_off = True
         elif isinstance(event, act.AttemptScheduled):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.run.events import Record, RunStarted
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.used_ids import Use, UsedIDs
 
 FROM_CLIENTS = frozenset(
@@ -39,7 +39,7 @@ class Causes:
         self._workflow_id = workflow_id
         self._used = used
 
-    def on_record(self, row: JournalRow, record: Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: Record) -> Iterator[Violation]:
         type_, _, message_id = row.cause.partition(" ")
         from_client = type_ in FROM_CLIENTS
         if not message_id or not (from_client or type_ in FROM_WORKERS):
@@ -54,4 +54,4 @@ class Causes:
             self._used.move(*name, at=use)
             return
         text = f"{row.cause} was applied before, in run {earlier.run_id}, sequence {earlier.sequence}"
-        yield Fault(Invariant.CAUSES, row.sequence, text)
+        yield Violation(Invariant.CAUSES, row.sequence, text)

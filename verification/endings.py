@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     RunStarted,
 )
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 
 HOUSEKEEPING = (EffectsParked, EffectsDropped)
 """Events of effects that a closed run still has to send."""
@@ -22,13 +22,13 @@ class Endings:
     def __init__(self) -> None:
         self._ended_at: int | None = None
 
-    def on_record(self, row: JournalRow, record: Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: Record) -> Iterator[Violation]:
         for event in record.events:
             if isinstance(event, RunStarted) and row.sequence != 1:
-                yield Fault(Invariant.ENDS_ONCE, row.sequence, "the run starts a second time")
+                yield Violation(Invariant.ENDS_ONCE, row.sequence, "the run starts a second time")
             if self._ended_at is not None and not isinstance(event, HOUSEKEEPING):
                 kind = "it ends again" if isinstance(event, RunClosed) else f"{type(event).__name__} happens"
                 text = f"{kind}, and the run had ended at {self._ended_at}"
-                yield Fault(Invariant.ENDS_ONCE, row.sequence, text)
+                yield Violation(Invariant.ENDS_ONCE, row.sequence, text)
             elif isinstance(event, RunClosed):
                 self._ended_at = row.sequence

@@ -47,7 +47,7 @@ _CLAIMS = {
 }
 
 
-class Fault(Struct, frozen=True):
+class Violation(Struct, frozen=True):
     """What a check found in one run. `sequence` is the journal row's; None means the run as a whole.
 
     `text` is the second half of a sentence. It never quotes a payload.
@@ -59,7 +59,7 @@ class Fault(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """A fault and where it is. A fault of a partition or a workflow ID has no run."""
+    """A violation and where it is. A violation of a partition or a workflow ID has no run."""
 
     invariant: Invariant
     text: str
@@ -78,23 +78,23 @@ class Finding(Struct, frozen=True):
         return f"{self.invariant}: {named + ': ' if named else ''}{self.text}."
 
 
-class Faults:
-    """The faults of one run: of each kind the first few, and how many more there are."""
+class Violations:
+    """The violations of one run: of each kind the first few, and how many more there are."""
 
     SHOWN = 5
 
     def __init__(self) -> None:
-        self._shown: list[Fault] = []
+        self._shown: list[Violation] = []
         self._counts: dict[Invariant, int] = {}
 
-    def add(self, fault: Fault) -> None:
-        count = self._counts[fault.invariant] = self._counts.get(fault.invariant, 0) + 1
+    def add(self, violation: Violation) -> None:
+        count = self._counts[violation.invariant] = self._counts.get(violation.invariant, 0) + 1
         if count <= self.SHOWN:
-            self._shown.append(fault)
+            self._shown.append(violation)
 
-    def all(self) -> list[Fault]:
+    def all(self) -> list[Violation]:
         more = [
-            Fault(invariant, None, f"and {count - self.SHOWN} more of this kind in the same run")
+            Violation(invariant, None, f"and {count - self.SHOWN} more of this kind in the same run")
             for invariant, count in self._counts.items()
             if count > self.SHOWN
         ]

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_record
 from dalsegno.persistence.port import JournalRow, Namespace, SnapshotRow
-from dalsegno.verification.activities import Activities
+from dalsegno.verification.activities import Resolutions
 from dalsegno.verification.causes import Causes
 from dalsegno.verification.continuity import Continuity
 from dalsegno.verification.endings import Endings
-from dalsegno.verification.finding import Fault, Faults, Invariant
+from dalsegno.verification.finding import Invariant, Violation, Violations
 from dalsegno.verification.identity import Identity
 from dalsegno.verification.leadership import Leadership
 from dalsegno.verification.ownership import Ownership
@@ -28,13 +28,13 @@ class TrimmedMeanwhile(Exception):  # noqa: N818 - no error: the run has to be r
 
 
 class History:
-    """Give it the run's pages in order, up to the one that is the last; then `faults` are all there are.
+    """Give it the run's pages in order, up to the one that is the last; then `violations` are all there are.
 
     `leadership` and `used` are of the whole namespace.
     """
 
     def __init__(self, head: Head, namespace: Namespace, leadership: Leadership, used: UsedIDs) -> None:
-        self._faults = Faults()
+        self._violations = Violations()
         self._workflow_id = workflow_id = head.workflow_id
         self._leadership = leadership
         self._before: JournalRow | None = None
@@ -45,7 +45,7 @@ class History:
         self._causes = Causes(workflow_id, used)
         self._identity = Identity(workflow_id, used)
         self._replay = Replay(workflow_id, head.run_id)
-        self._activities = Activities(from_start=False)
+        self._activities = Resolutions(from_start=False)
         self._timers = Timers(from_start=False)
         self.rows = 0
         self.known_snapshot: int | None = None
@@ -56,8 +56,8 @@ class History:
         return -1 if self._continuity.last is None else self._continuity.last
 
     @property
-    def faults(self) -> list[Fault]:
-        return self._faults.all()
+    def violations(self) -> list[Violation]:
+        return self._violations.all()
 
     def add(self, page: Page) -> None:
         """Raises TrimmedMeanwhile, after which this history is of no use."""
@@ -80,9 +80,9 @@ class History:
         if page.head.first_kept == page.rows[0].sequence:
             raise TrimmedMeanwhile
 
-    def _found(self, faults: Iterable[Fault]) -> None:
-        for fault in faults:
-            self._faults.add(fault)
+    def _found(self, violations: Iterable[Violation]) -> None:
+        for violation in violations:
+            self._violations.add(violation)
 
     def _on_row(self, row: JournalRow) -> None:
         self.rows += 1
@@ -112,18 +112,18 @@ class History:
 
     def _past(self, *, is_known: bool) -> None:
         """What activities and timers there are is known from here on, or all of it."""
-        self._activities = Activities(from_start=is_known)
+        self._activities = Resolutions(from_start=is_known)
         self._timers = Timers(from_start=is_known)
 
     def _decoded(self, row: JournalRow) -> Record | None:
         try:
             record = decode_record(row.events)
         except UnreadableError as error:
-            self._found([Fault(Invariant.READABLE, row.sequence, f"its events cannot be read: {error}")])
+            self._found([Violation(Invariant.READABLE, row.sequence, f"its events cannot be read: {error}")])
             return None
         if (record.sequence, record.time) != (row.sequence, row.time):
             text = f"its events are of sequence {record.sequence}, time {record.time}, the row's is {row.time}"
-            self._found([Fault(Invariant.READABLE, row.sequence, text)])
+            self._found([Violation(Invariant.READABLE, row.sequence, text)])
             return None
         return record
 

@@ -10,7 +10,7 @@ from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.used_ids import Use, UsedIDs
 
 
@@ -23,7 +23,7 @@ class Identity:
         self._last_activity = 0
         self._last_timer = 0
 
-    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Violation]:
         for event in record.events:
             match event:
                 case ev.RunStarted():
@@ -35,35 +35,37 @@ class Identity:
                 case _:
                     pass
 
-    def _started(self, row: JournalRow, event: ev.RunStarted) -> Iterator[Fault]:
+    def _started(self, row: JournalRow, event: ev.RunStarted) -> Iterator[Violation]:
         info = event.info
         if (info.run_id, info.workflow_id) != (row.run_id, self._workflow_id):
             text = f"the row starts run {info.run_id} of workflow {info.workflow_id}"
-            yield Fault(Invariant.IDENTITY, row.sequence, text)
+            yield Violation(Invariant.IDENTITY, row.sequence, text)
         type_, _, message_id = row.cause.partition(" ")
         if type_ == StartWorkflow.TYPE and ids.run_id(self._workflow_id, message_id or None) != row.run_id:
             text = f"the run ID is not the one that {row.cause} gives"
-            yield Fault(Invariant.IDENTITY, row.sequence, text)
+            yield Violation(Invariant.IDENTITY, row.sequence, text)
 
-    def _wanted(self, row: JournalRow, event: ev.Ran) -> Iterator[Fault]:
+    def _wanted(self, row: JournalRow, event: ev.Ran) -> Iterator[Violation]:
         for want in event.wants:
             if isinstance(want, act.ActivityWanted):
                 number = want.spec.number
                 if number <= self._last_activity:
-                    yield Fault(Invariant.IDENTITY, row.sequence, f"activity {number} begins a second time")
+                    yield Violation(Invariant.IDENTITY, row.sequence, f"activity {number} begins a second time")
                 self._last_activity = max(number, self._last_activity)
                 yield from self._token(row, number, want.token)
             elif isinstance(want, ev.TimerWanted):
                 if want.number <= self._last_timer:
-                    yield Fault(Invariant.IDENTITY, row.sequence, f"timer {want.number} begins a second time")
+                    yield Violation(
+                        Invariant.IDENTITY, row.sequence, f"timer {want.number} begins a second time"
+                    )
                 self._last_timer = max(want.number, self._last_timer)
 
-    def _token(self, row: JournalRow, number: int, token: bytes) -> Iterator[Fault]:
+    def _token(self, row: JournalRow, number: int, token: bytes) -> Iterator[Violation]:
         if number_in(token) != number:
             text = f"the token of activity {number} is of activity {number_in(token)}"
-            yield Fault(Invariant.IDENTITY, row.sequence, text)
+            yield Violation(Invariant.IDENTITY, row.sequence, text)
         earlier = self._used.use("token", token.hex(), at=Use(row.run_id, row.sequence, row.time))
         if earlier is not None:
             where = f"run {earlier.run_id}, sequence {earlier.sequence}"
             text = f"the token of an attempt of activity {number} was given before, in {where}"
-            yield Fault(Invariant.IDENTITY, row.sequence, text)
+            yield Violation(Invariant.IDENTITY, row.sequence, text)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from dalsegno.persistence.port import JournalRow, LeaseRow
-from dalsegno.verification.finding import Fault, Finding, Invariant
+from dalsegno.verification.finding import Finding, Invariant, Violation
 
 CLOCK_TOLERANCE = 60_000_000
 """Microseconds by which epochs may seem to overlap: hosts know the database's clock only so well."""
@@ -59,7 +59,7 @@ class Leadership:
     def __init__(self) -> None:
         self._reigns: dict[int, dict[int, _Reign]] = defaultdict(dict)
 
-    def on_row(self, row: JournalRow, before: JournalRow | None, *, workflow_id: str) -> Iterator[Fault]:
+    def on_row(self, row: JournalRow, before: JournalRow | None, *, workflow_id: str) -> Iterator[Violation]:
         """`before` is the row of the same run that comes before it, if there is one."""
         yield from _order(row, before)
         round_ = Witness(row.round, workflow_id, row.run_id, row.sequence)
@@ -74,7 +74,7 @@ class Leadership:
                 f"host {row.host} wrote it for partition {row.partition} in epoch {row.epoch}, "
                 f"in which host {reign.host} wrote {reign.first_time}"
             )
-            yield Fault(Invariant.LEADERSHIP, row.sequence, text)
+            yield Violation(Invariant.LEADERSHIP, row.sequence, text)
 
     def on_end(self, leases: Iterable[LeaseRow]) -> Iterator[Finding]:
         """`leases` must have been read after the last row."""
@@ -87,15 +87,15 @@ class Leadership:
             yield from _times_in_order(partition, ordered)
 
 
-def _order(row: JournalRow, before: JournalRow | None) -> Iterator[Fault]:
+def _order(row: JournalRow, before: JournalRow | None) -> Iterator[Violation]:
     if before is None or before.partition != row.partition:
         return
     if row.epoch < before.epoch:
         text = f"it was written in epoch {row.epoch}, behind a row of epoch {before.epoch}"
-        yield Fault(Invariant.LEADERSHIP, row.sequence, text)
+        yield Violation(Invariant.LEADERSHIP, row.sequence, text)
     elif row.epoch == before.epoch and row.host == before.host and row.round < before.round:
         text = f"it was written in round {row.round}, behind a row of round {before.round}"
-        yield Fault(Invariant.LEADERSHIP, row.sequence, text)
+        yield Violation(Invariant.LEADERSHIP, row.sequence, text)
 
 
 def _found(text: str, witness: Witness) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dalsegno.broker.topology import slot_of
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
 
@@ -15,12 +15,12 @@ class Ownership:
         self._slot = slot_of(workflow_id)
         self._partition = self._slot % partitions
 
-    def on_row(self, row: JournalRow) -> Iterator[Fault]:
+    def on_row(self, row: JournalRow) -> Iterator[Violation]:
         if row.partition != self._partition:
             text = f"it was written by partition {row.partition}; the workflow belongs to {self._partition}"
-            yield Fault(Invariant.OWNERSHIP, row.sequence, text)
+            yield Violation(Invariant.OWNERSHIP, row.sequence, text)
 
-    def on_end(self, head: Head) -> Iterator[Fault]:
+    def on_end(self, head: Head) -> Iterator[Violation]:
         if head.current is not None and head.is_current and head.current.slot != self._slot:
             text = f"its instance has slot {head.current.slot}; the workflow ID gives {self._slot}"
-            yield Fault(Invariant.OWNERSHIP, None, text)
+            yield Violation(Invariant.OWNERSHIP, None, text)

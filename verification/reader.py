@@ -49,7 +49,7 @@ class InstanceLink(Struct, frozen=True):
     run_of: str | None
 
 
-class Reader:
+class AuditReader:
     """`batch`: journal rows that one transaction reads at most. Every method may raise StoreUnavailableError,
     after it has tried several times, and SchemaError."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
 ROWS = 2 * ACTIVATIONS_MIN
@@ -29,11 +29,11 @@ class Recovery:
         """What comes now lies behind it."""
         self._rows = self._bytes = 0
 
-    def on_end(self, head: Head) -> Iterator[Fault]:
+    def on_end(self, head: Head) -> Iterator[Violation]:
         size = head.snapshot_bytes or 0
         if self._rows >= ROWS and self._bytes >= 2 * size:
             behind = "no snapshot" if head.snapshot_sequence is None else f"the snapshot of {size} bytes"
             text = (
                 f"behind {behind} lie {self._rows} journal rows of {self._bytes} bytes: a snapshot is overdue"
             )
-            yield Fault(Invariant.RECOVERY, None, text)
+            yield Violation(Invariant.RECOVERY, None, text)

@@ -11,7 +11,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_state
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.persistence.port import JournalRow, SnapshotRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 
 
 class Replay:
@@ -24,7 +24,7 @@ class Replay:
         self._begun = False
         self.state: WorkflowState | None = None
 
-    def on_record(self, row: JournalRow, record: Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: Record) -> Iterator[Violation]:
         if self._begun and self.state is not None and row.sequence != self.state.sequence + 1:
             self.state = None  # rows are missing, which others name
         begins = not self._begun and row.sequence == 1
@@ -35,14 +35,14 @@ class Replay:
             self.state = fold(self.state, record)
         except Exception as error:  # noqa: BLE001 - whatever a broken row does to the fold is a fault of the row
             self.state = None
-            yield Fault(Invariant.REPLAY, row.sequence, f"the row cannot be applied: {_reason(error)}")
+            yield Violation(Invariant.REPLAY, row.sequence, f"the row cannot be applied: {_reason(error)}")
 
     def lost(self) -> None:
         """A row cannot be read."""
         self._begun = True
         self.state = None
 
-    def on_snapshot(self, row: SnapshotRow, *, position: int) -> Iterator[Fault]:
+    def on_snapshot(self, row: SnapshotRow, *, position: int) -> Iterator[Violation]:
         """`position` is the sequence of the last row. From here on the snapshot's state counts, as it does for
         recovery; one of an earlier time is only read."""
         try:
@@ -50,17 +50,17 @@ class Replay:
                 self._workflow_id, self._run_id, (row.sequence, row.format, row.checksum, row.body), ()
             )
         except CorruptStateError as error:
-            yield Fault(Invariant.READABLE, row.sequence, error.reason)
+            yield Violation(Invariant.READABLE, row.sequence, error.reason)
             return
         except Exception as error:  # noqa: BLE001 - as above
-            yield Fault(Invariant.READABLE, row.sequence, f"the snapshot cannot be read: {_reason(error)}")
+            yield Violation(Invariant.READABLE, row.sequence, f"the snapshot cannot be read: {_reason(error)}")
             return
         if row.sequence < position:
             return
         # As bytes: both are written by this version, and a float that does not equal itself harms nothing.
         folded = self.state if row.sequence == position else None
         if folded is not None and encode_state(folded) != encode_state(stored):
-            yield Fault(Invariant.REPLAY, row.sequence, "the snapshot is not what the journal leads to")
+            yield Violation(Invariant.REPLAY, row.sequence, "the snapshot is not what the journal leads to")
         self.state = stored
         self._begun = True
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.persistence.port import JournalRow
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
 
@@ -20,7 +20,7 @@ class Timers:
         self._first_known: int | None = None
         self._fired_older: set[int] = set()
 
-    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Fault]:
+    def on_record(self, row: JournalRow, record: ev.Record) -> Iterator[Violation]:
         for event in record.events:
             match event:
                 case ev.Ran():
@@ -40,17 +40,17 @@ class Timers:
             elif isinstance(want, ev.TimerUnwanted):
                 self._due.pop(want.number, None)
 
-    def _fired(self, row: JournalRow, number: int) -> Iterator[Fault]:
+    def _fired(self, row: JournalRow, number: int) -> Iterator[Violation]:
         due = self._due.pop(number, None)
         if due is not None:
             if row.time < due:
                 text = f"timer {number} fires {(due - row.time) / 1e6:.6f} s early"
-                yield Fault(Invariant.TIMERS, row.sequence, text)
+                yield Violation(Invariant.TIMERS, row.sequence, text)
         elif self._may_be_older(number):
             self._fired_older.add(number)
         else:
             text = f"timer {number} fires, and it was not running (any more)"
-            yield Fault(Invariant.TIMERS, row.sequence, text)
+            yield Violation(Invariant.TIMERS, row.sequence, text)
 
     def _may_be_older(self, number: int) -> bool:
         if self._from_start or number in self._fired_older:
@@ -58,14 +58,14 @@ class Timers:
         return self._first_known is None or number < self._first_known
 
 
-def wakes_in_time(head: Head, state: WorkflowState) -> Iterator[Fault]:
+def wakes_in_time(head: Head, state: WorkflowState) -> Iterator[Violation]:
     """`state` is that at the end of the journal."""
     if head.current is None or not head.is_current or not state.timers or state.is_closed:
         return
     number, due = min(state.timers.items(), key=lambda timer: timer[1])
     wake_at = head.current.wake_at
     if wake_at is None:
-        yield Fault(Invariant.TIMERS, None, f"timer {number} is running, and the instance has no wake-up")
+        yield Violation(Invariant.TIMERS, None, f"timer {number} is running, and the instance has no wake-up")
     elif wake_at > due:
         text = f"the instance wakes {(wake_at - due) / 1e6:.6f} s after its timer {number} is due"
-        yield Fault(Invariant.TIMERS, None, text)
+        yield Violation(Invariant.TIMERS, None, text)

@@ -21,10 +21,10 @@ from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.broker.topology import slot_of
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.port import Namespace
-from dalsegno.verification.finding import Fault, Finding, Invariant
+from dalsegno.verification.finding import Finding, Invariant, Violation
 from dalsegno.verification.history import History, TrimmedMeanwhile
 from dalsegno.verification.leadership import Leadership
-from dalsegno.verification.reader import InstanceLink, Place, Reader
+from dalsegno.verification.reader import AuditReader, InstanceLink, Place
 from dalsegno.verification.rows import Head, Page
 from dalsegno.verification.used_ids import UsedIDs
 
@@ -73,7 +73,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    reader: Reader,
+    reader: AuditReader,
     scope: Scope,
     *,
     on_finding: Callable[[Finding], None],
@@ -99,7 +99,7 @@ def verify(
 
 class _Checking:
     def __init__(
-        self, reader: Reader, scope: Scope, used: UsedIDs, on_progress: Callable[[Progress], None]
+        self, reader: AuditReader, scope: Scope, used: UsedIDs, on_progress: Callable[[Progress], None]
     ) -> None:
         self.progress = Progress()
         self.unread = 0
@@ -150,17 +150,19 @@ class _Checking:
         if history is None:
             return
         self.progress.rows += history.rows
-        if history.faults:
-            yield from self._confirmed(page.head, history.faults)
+        if history.violations:
+            yield from self._confirmed(page.head, history.violations)
 
-    def _confirmed(self, head: Head, faults: list[Fault]) -> Iterator[Finding]:
+    def _confirmed(self, head: Head, violations: list[Violation]) -> Iterator[Finding]:
         """Those that are still there when the run is read again."""
         page = self._reader.page(head.run_id)
         history = None if page is None else self._read(page)
-        suspected = {(fault.invariant, fault.sequence) for fault in faults}
-        for fault in history.faults if history is not None else ():
-            if (fault.invariant, fault.sequence) in suspected:
-                yield Finding(fault.invariant, fault.text, head.workflow_id, head.run_id, fault.sequence)
+        suspected = {(violation.invariant, violation.sequence) for violation in violations}
+        for violation in history.violations if history is not None else ():
+            if (violation.invariant, violation.sequence) in suspected:
+                yield Finding(
+                    violation.invariant, violation.text, head.workflow_id, head.run_id, violation.sequence
+                )
 
     def _read(self, page: Page) -> History | None:
         """The whole of a run; None when it is gone, or cannot be kept up with."""

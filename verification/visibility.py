@@ -8,16 +8,16 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown.visible import run_change, run_start
 from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_memo, decode_outcome
 from dalsegno.policies import WorkflowStatus
-from dalsegno.verification.finding import Fault, Invariant
+from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
 
-def visibility(head: Head, state: WorkflowState | None) -> Iterator[Fault]:
+def visibility(head: Head, state: WorkflowState | None) -> Iterator[Violation]:
     """`state` is that at the end of the journal; None when it is not known."""
     texts = [*_instance(head)]
     if state is not None:
         texts += [*_never_changing(head, state), *_ever_changing(head, state), *_blobs(head, state)]
-    yield from (Fault(Invariant.VISIBILITY, None, text) for text in texts)
+    yield from (Violation(Invariant.VISIBILITY, None, text) for text in texts)
 
 
 def _instance(head: Head) -> Iterator[str]:

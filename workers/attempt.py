@@ -26,8 +26,8 @@ from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
-from dalsegno.workers.heartbeat import Heartbeat
-from dalsegno.workers.outbox import Letter, OnSettled, Outbox
+from dalsegno.workers.heartbeat import HeartbeatSender
+from dalsegno.workers.outbox import Letter, OnSettled, WorkerOutbox
 from dalsegno.workers.registry import Registry
 from dalsegno.workers.settings import WorkerTiming
 from dalsegno.workers.threads import Threads
@@ -35,7 +35,7 @@ from dalsegno.workers.threads import Threads
 log = get_logger("dalsegno.worker")
 
 
-class Owner(Protocol):
+class AttemptOwner(Protocol):
     @property
     def has_waiting_room(self) -> bool:
         """Whether another attempt may wait for its grant without a slot."""
@@ -59,7 +59,7 @@ class Bench:
 
     loop: asyncio.AbstractEventLoop
     registry: Registry
-    outcomes: Outbox
+    outcomes: WorkerOutbox
     threads: Threads[Payload]
     abandoned: Abandoned
     timing: WorkerTiming
@@ -91,7 +91,7 @@ class Attempt:
         "task",
     )
 
-    def __init__(self, task: ActivityTask, bench: Bench, owner: Owner, *, alone: bool = False) -> None:
+    def __init__(self, task: ActivityTask, bench: Bench, owner: AttemptOwner, *, alone: bool = False) -> None:
         """`alone`: late work beside which nothing else begins until `end_alone`."""
         self.task = task
         self.state = State.NEW
@@ -101,7 +101,7 @@ class Attempt:
         self._owner = owner
         self._receipts: list[Receipt] = []
         self._execution: Execution | None = None
-        self._heartbeat: Heartbeat | None = None
+        self._heartbeat: HeartbeatSender | None = None
         self._timer: asyncio.TimerHandle | None = None
         """The next thing that time alone brings about in this state."""
         self._ask_again: Backoff | None = None
@@ -348,8 +348,8 @@ class Attempt:
 
     # --- heartbeats --------------------------------------------------------------------------------------
 
-    def _new_heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.task, self._bench.loop, self._send_heartbeat)
+    def _new_heartbeat(self) -> HeartbeatSender:
+        return HeartbeatSender(self.task, self._bench.loop, self._send_heartbeat)
 
     def _send_heartbeat(self, details: Payload | None, number: int) -> None:
         message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)

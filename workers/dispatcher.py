@@ -22,7 +22,7 @@ from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt, Bench
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
-from dalsegno.workers.outbox import Letter, Outbox
+from dalsegno.workers.outbox import Letter, WorkerOutbox
 from dalsegno.workers.suspects import Suspects, Waiting, is_suspect
 
 log = get_logger("dalsegno.worker")
@@ -41,7 +41,7 @@ AttemptName = tuple[str, str, int]
 AttemptKey = tuple[AttemptName, bytes]
 
 
-class Listener(Protocol):
+class DispatcherListener(Protocol):
     def on_unanswered(self) -> None:
         """An attempt keeps its task unacknowledged, and has no slot."""
 
@@ -52,14 +52,14 @@ class Listener(Protocol):
         """A task was delivered that has to wait."""
 
 
-class Dispatcher:
+class TaskDispatcher:
     """At most `slots` attempts ask or run at a time, and at most `attempts_max` are here, those included whose
     outcome is not confirmed. Beside them `unanswered_max` may wait for grants that do not come."""
 
     def __init__(
         self,
         bench: Bench,
-        dead_letters: Outbox,
+        dead_letters: WorkerOutbox,
         *,
         slots: int,
         attempts_max: int,
@@ -74,7 +74,7 @@ class Dispatcher:
         self._full = False
         self._granted: deque[Attempt] = deque()
         """They wait for a slot, and come before all others."""
-        self.listener: Listener | None = None
+        self.listener: DispatcherListener | None = None
         self._occupied = 0
         self._attempts: dict[AttemptKey, Attempt] = {}
         self._by_name: dict[AttemptName, Attempt] = {}

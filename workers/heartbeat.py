@@ -24,7 +24,7 @@ SendHeartbeat = Callable[[Payload | None, int], None]
 """Called on the loop with the newest details and the number of the heartbeat, from 1."""
 
 
-class Heartbeat:
+class HeartbeatSender:
     """`record` may be called in any thread, everything else on the loop."""
 
     __slots__ = (

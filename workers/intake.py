@@ -16,13 +16,13 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.workers.acknowledgements import Acknowledgements
-from dalsegno.workers.dispatcher import Dispatcher
+from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
 
 
-class Channel:
+class TaskChannel:
     """One consumer on the task queue."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, prefetch: int) -> None:
@@ -38,13 +38,13 @@ class Channel:
         return self.delivered - self.acknowledgements.finished
 
 
-class Intake:
+class TaskIntake:
     """`slots` may run at once; `spare` more are fetched, to be at hand while outcomes are confirmed."""
 
     def __init__(
         self,
         queue: str,
-        dispatcher: Dispatcher,
+        dispatcher: TaskDispatcher,
         *,
         slots: int,
         spare: int,
@@ -60,7 +60,7 @@ class Intake:
         self._timing = timing
         self._session: Session | None = None
         self._on_closed: OnClosed | None = None
-        self._channels: list[Channel] = []
+        self._channels: list[TaskChannel] = []
         self._draining = False
         self._impatience: asyncio.TimerHandle | None = None
         self._adjusting: asyncio.Task[None] | None = None
@@ -178,12 +178,12 @@ class Intake:
         """How much may be unacknowledged here at once."""
         return sum(channel.held if channel.retired else channel.prefetch for channel in self._channels)
 
-    async def _retire(self, channel: Channel) -> None:
+    async def _retire(self, channel: TaskChannel) -> None:
         if not channel.retired and channel.consumer is not None:
             channel.retired = True
             await channel.consumer.cancel()
 
-    async def _close_if_done(self, channel: Channel) -> None:
+    async def _close_if_done(self, channel: TaskChannel) -> None:
         """Close a retired channel when nothing that was begun is unacknowledged on it."""
         if channel.held > self._dispatcher.waiting(channel.acknowledgements) or channel.consumer is None:
             return
@@ -196,7 +196,7 @@ class Intake:
         session, on_closed = self._session, self._on_closed
         if session is None or on_closed is None:
             return
-        channel = Channel(self._loop, prefetch)
+        channel = TaskChannel(self._loop, prefetch)
 
         def on_delivery(delivery: Delivery) -> None:
             channel.delivered += 1

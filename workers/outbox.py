@@ -57,7 +57,7 @@ class Letter:
         self.again: Backoff | None = None
 
 
-class Outbox:
+class WorkerOutbox:
     """Runs on the loop. `post` works at any time, `open` and `close` go with the sessions."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, timing: WorkerTiming) -> None:

@@ -13,9 +13,9 @@ from dalsegno.payload import Payload
 from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Bench
-from dalsegno.workers.dispatcher import Dispatcher
-from dalsegno.workers.intake import Intake
-from dalsegno.workers.outbox import Outbox
+from dalsegno.workers.dispatcher import TaskDispatcher
+from dalsegno.workers.intake import TaskIntake
+from dalsegno.workers.outbox import WorkerOutbox
 from dalsegno.workers.registry import Registry
 from dalsegno.workers.session_keeper import SessionKeeper
 from dalsegno.workers.settings import WorkerSettings
@@ -47,8 +47,8 @@ class WorkerRun:
         self._settings = settings
         self._identity = identity
         self._ready = ready
-        self._outcomes = Outbox("outcomes", loop, timing)
-        self._dead_letters = Outbox("dead_letters", loop, timing)
+        self._outcomes = WorkerOutbox("outcomes", loop, timing)
+        self._dead_letters = WorkerOutbox("dead_letters", loop, timing)
         self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
         self.abandoned = Abandoned()
         self._bench = Bench(
@@ -61,14 +61,14 @@ class WorkerRun:
             worker_queue=worker_queue(identity),
             loop_ends=self._loop_ends,
         )
-        self._dispatcher = Dispatcher(
+        self._dispatcher = TaskDispatcher(
             self._bench,
             self._dead_letters,
             slots=slots,
             attempts_max=2 * (slots + spare),
             unanswered_max=settings.waiting_room,
         )
-        self._intake = Intake(
+        self._intake = TaskIntake(
             task_queue(settings.task_queue),
             self._dispatcher,
             slots=slots,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.run.state import Outcome, Suspension, WorkflowState, blank
+from dalsegno.actors.workflow_actor.run.state import RunOutcome, Suspension, WorkflowState, blank
 from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -48,7 +48,7 @@ def stand_in(
     state = replace(blank(info, python=python), sequence=run.sequence, time=now)
     if run.status.closed:
         _, result, failure = run.outcome or (run.status, None, None)
-        return replace(state, outcome=Outcome(run.status, result, failure, run.closed_at or now))
+        return replace(state, outcome=RunOutcome(run.status, result, failure, run.closed_at or now))
     return replace(state, suspension=Suspension("corrupt", reason, now, retry_at, fingerprint))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dalsegno.actors.workflow_actor.activities.activity import next_obligation
 from dalsegno.actors.workflow_actor.activities.attempts import on_obligation
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.run.agenda import Agenda, Due, Entry
+from dalsegno.actors.workflow_actor.run.agenda import Agenda, DueKind, Entry
 from dalsegno.actors.workflow_actor.run.events import Continued, RunClosed, TimerElapsed
 from dalsegno.actors.workflow_actor.turn import Turn
 from dalsegno.errors import TimeoutType
@@ -33,13 +33,13 @@ def do_what_is_due(
 def _do(turn: Turn, entry: Entry, heartbeats: Heartbeats) -> None:
     _, due, number = entry
     match due:
-        case Due.CONTINUE:
+        case DueKind.CONTINUE:
             turn.record(Continued())
-        case Due.TIMER:
+        case DueKind.TIMER:
             turn.record(TimerElapsed(number))
-        case Due.ACTIVITY:
+        case DueKind.ACTIVITY:
             _do_for_activity(turn, number, heartbeats)
-        case Due.EXECUTION:
+        case DueKind.EXECUTION:
             failure = Failure(
                 kind="timed_out",
                 message="the workflow did not end within its execution timeout",

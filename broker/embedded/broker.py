@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from os import PathLike
 
-from dalsegno.broker.embedded.link import Link, SocketLink
+from dalsegno.broker.embedded.link import LinkEnd, SocketLink
 from dalsegno.broker.embedded.location import Location
 from dalsegno.broker.embedded.server import server_here
 from dalsegno.broker.embedded.session import EmbeddedSession
@@ -33,12 +33,12 @@ class EmbeddedBroker:
         await session.greet(await self._link(session), name)
         return session
 
-    async def _link(self, session: EmbeddedSession) -> Link[ClientOperation]:
+    async def _link(self, session: EmbeddedSession) -> LinkEnd[ClientOperation]:
         server = server_here(self._location)
         link = None if server is None else server.connect(session)
         return link or await self._connect_socket(session)
 
-    async def _connect_socket(self, session: EmbeddedSession) -> Link[ClientOperation]:
+    async def _connect_socket(self, session: EmbeddedSession) -> LinkEnd[ClientOperation]:
         link: SocketLink[ServerOperation, ClientOperation] = SocketLink(session, decode_server_operations)
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: link, str(self._location.socket))

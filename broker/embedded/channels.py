@@ -8,18 +8,18 @@ from contextlib import suppress
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.broker.embedded.link import Link
+from dalsegno.broker.embedded.link import LinkEnd
 from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.embedded.wire import (
     MAX_PAYLOAD_BYTES,
     Acknowledge,
-    Cancel,
+    CancelConsumer,
     ClientOperation,
     CloseChannel,
     DeadLetter,
     Deliver,
-    Outcomes,
     Publish,
+    PublishOutcomes,
     Request,
 )
 from dalsegno.broker.port import Delivery, Fault, OnClosed, OnDelivery, OnOutcome, Outcome, Outgoing
@@ -32,7 +32,7 @@ class ChannelSession(Protocol):
     """What a channel needs of its session."""
 
     @property
-    def link(self) -> Link[ClientOperation]: ...
+    def link(self) -> LinkEnd[ClientOperation]: ...
 
     async def request(self, make: Callable[[int], Request]) -> int | None: ...
 
@@ -82,7 +82,7 @@ class EmbeddedPublisher:
             self.end()
             await _close(self._session, self._channel)
 
-    def take_outcomes(self, outcomes: Outcomes) -> None:
+    def take_outcomes(self, outcomes: PublishOutcomes) -> None:
         for tag in outcomes.tags:
             on_outcome = self._pending.pop(tag, None)
             if on_outcome is not None:
@@ -132,7 +132,7 @@ class EmbeddedConsumer:
 
     async def cancel(self) -> None:
         if self._is_open:
-            await self._session.request(lambda number: Cancel(number, self._channel))
+            await self._session.request(lambda number: CancelConsumer(number, self._channel))
 
     async def close(self) -> None:
         if self._is_open:

@@ -19,7 +19,7 @@ from typing import Protocol
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Barrier, Burial, Publication, Step, Write
-from dalsegno.broker.embedded.store import Store, StoredTopology
+from dalsegno.broker.embedded.store import QueueStore, StoredTopology
 
 log = get_logger("dalsegno.broker.embedded")
 
@@ -35,14 +35,14 @@ thread starved for seconds (measured); with this it waits for about a turn.
 
 OnPage = Callable[[list[Item] | None], None]
 """The page, or None when it could not be read."""
-Job = Callable[[Store], object]
+Job = Callable[[QueueStore], object]
 
 
 class _End:
     """The last entry: close."""
 
 
-class Listener(Protocol):
+class JournalListener(Protocol):
     """All called on the owner's loop, in the order of the commits."""
 
     def committed(self, publications: Sequence[Publication | Burial], *, bytes_written: int) -> None: ...
@@ -57,7 +57,7 @@ class Listener(Protocol):
 
 
 class Journal:
-    def __init__(self, path: Path, listener: Listener) -> None:
+    def __init__(self, path: Path, listener: JournalListener) -> None:
         self._path = path
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -99,7 +99,7 @@ class Journal:
 
     def _run(self) -> None:
         try:
-            store = Store.open(self._path)
+            store = QueueStore.open(self._path)
             try:
                 self._tell(self._open_with, store.load_topology())
                 self._work(store)
@@ -110,7 +110,7 @@ class Journal:
         else:
             self._tell(self._ended.set_result, None)
 
-    def _work(self, store: Store) -> None:
+    def _work(self, store: QueueStore) -> None:
         entry: Job | _End | None = None
         while not isinstance(entry, _End):
             steps, entry = self._gather()
@@ -131,7 +131,7 @@ class Journal:
             return steps, None
         return steps, entry
 
-    def _commit(self, store: Store, steps: Sequence[Step]) -> None:
+    def _commit(self, store: QueueStore, steps: Sequence[Step]) -> None:
         merged = _merge(steps)
         writes = [step for step in merged if isinstance(step, Write)]
         publications = [publication for write in writes for publication in write.publications]
@@ -174,7 +174,7 @@ class Journal:
             self._listener.crashed(error)
 
 
-def _read_page(store: Store, number: int, request: PageRequest) -> list[Item] | None:
+def _read_page(store: QueueStore, number: int, request: PageRequest) -> list[Item] | None:
     try:
         return store.load_page(number, request.after, request.up_to)
     except sqlite3.Error as error:

@@ -41,7 +41,7 @@ class Receiver(Protocol[InContra]):
         """The other end is gone. Called once, and never after our own close()."""
 
 
-class Link(Protocol[OutContra]):
+class LinkEnd(Protocol[OutContra]):
     """One end."""
 
     def send(self, operations: Sequence[OutContra]) -> None:

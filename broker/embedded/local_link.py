@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from dalsegno._log import get_logger
-from dalsegno.broker.embedded.link import Link, Receiver
+from dalsegno.broker.embedded.link import LinkEnd, Receiver
 from dalsegno.broker.embedded.wire import ClientOperation, ServerOperation
 
 log = get_logger("dalsegno.broker.embedded")
@@ -21,8 +21,8 @@ class LocalLine:
     """`client` is the session's end and `server` the server's."""
 
     def __init__(self, session: Receiver[ServerOperation], peer: Receiver[ClientOperation]) -> None:
-        self.client: Link[ClientOperation] = _ClientEnd(self)
-        self.server: Link[ServerOperation] = _ServerEnd(self)
+        self.client: LinkEnd[ClientOperation] = _ClientEnd(self)
+        self.server: LinkEnd[ServerOperation] = _ServerEnd(self)
         self._session = session
         self._peer = peer
         self._loop = asyncio.get_running_loop()

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.broker.embedded.link import Link
+from dalsegno.broker.embedded.link import LinkEnd
 from dalsegno.broker.embedded.model import Model
 from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.embedded.queue_state import Handout
 from dalsegno.broker.embedded.wire import (
     PROTOCOL_VERSION,
     Acknowledge,
-    Cancel,
+    CancelConsumer,
     ChannelClosed,
     ClientOperation,
     CloseChannel,
@@ -26,12 +26,12 @@ from dalsegno.broker.embedded.wire import (
     Hello,
     OpenConsumer,
     OpenPublisher,
-    Outcomes,
     Publish,
+    PublishOutcomes,
     PurgeQueue,
     QueueDepth,
-    Reply,
     Request,
+    Response,
     ServerOperation,
     SessionClosed,
     Unbind,
@@ -65,11 +65,11 @@ class Peer:
         self._shell = shell
         self._model = shell.model
         self._is_local = is_local
-        self._link: Link[ServerOperation] | None = None
+        self._link: LinkEnd[ServerOperation] | None = None
         self._greeted = False
         self._gone = False
 
-    def attach(self, link: Link[ServerOperation]) -> None:
+    def attach(self, link: LinkEnd[ServerOperation]) -> None:
         self._link = link
 
     # -- from the client ---------------------------------------------------------------------------
@@ -111,9 +111,9 @@ class Peer:
         try:
             value, is_change = self._perform(request)
         except ConfigurationError as error:
-            self.send(Reply(request.request, error=str(error)))
+            self.send(Response(request.request, error=str(error)))
             return
-        reply = partial(self.send, Reply(request.request, value=value))
+        reply = partial(self.send, Response(request.request, value=value))
         if is_change:
             self._shell.when_durable(reply)
         else:
@@ -142,7 +142,7 @@ class Peer:
                 model.open_publisher(session, channel)
             case OpenConsumer(channel=channel, queue=queue, prefetch=prefetch):
                 model.open_consumer(session, channel, queue, prefetch)
-            case Cancel(channel=channel):
+            case CancelConsumer(channel=channel):
                 model.cancel(session, channel)
             case CloseChannel(channel=channel):
                 model.close_channel(session, channel)
@@ -180,7 +180,7 @@ class Peer:
             self._link.send((delivery,))
 
     def tell_outcomes(self, channel: int, outcome: Outcome, tags: list[int]) -> None:
-        self.send(Outcomes(channel, outcome, tags))
+        self.send(PublishOutcomes(channel, outcome, tags))
 
     def channel_closed(self, channel: int, reason: str) -> None:
         self.send(ChannelClosed(channel, reason))

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.journal import Job
-from dalsegno.broker.embedded.link import Link, Receiver, SocketLink
+from dalsegno.broker.embedded.link import LinkEnd, Receiver, SocketLink
 from dalsegno.broker.embedded.local_link import LocalLine
 from dalsegno.broker.embedded.location import Location, OwnerLock
 from dalsegno.broker.embedded.switchboard import Switchboard
@@ -91,7 +91,7 @@ class EmbeddedServer:
     def is_on(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop is loop
 
-    def connect(self, receiver: Receiver[ServerOperation]) -> Link[ClientOperation] | None:
+    def connect(self, receiver: Receiver[ServerOperation]) -> LinkEnd[ClientOperation] | None:
         """A session of this very loop, without the socket; None when the server is not running."""
         if self._switchboard is None or not self._switchboard.is_open:
             return None

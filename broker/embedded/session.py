@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from dalsegno.broker.embedded.channels import EmbeddedConsumer, EmbeddedPublisher
-from dalsegno.broker.embedded.link import Link
+from dalsegno.broker.embedded.link import LinkEnd
 from dalsegno.broker.embedded.wire import (
     PROTOCOL_VERSION,
     ChannelClosed,
@@ -23,11 +23,11 @@ from dalsegno.broker.embedded.wire import (
     Hello,
     OpenConsumer,
     OpenPublisher,
-    Outcomes,
+    PublishOutcomes,
     PurgeQueue,
     QueueDepth,
-    Reply,
     Request,
+    Response,
     ServerOperation,
     SessionClosed,
     Unbind,
@@ -47,7 +47,7 @@ class EmbeddedSession:
         self._path = path
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._link: Link[ClientOperation] | None = None
+        self._link: LinkEnd[ClientOperation] | None = None
         self._requests = count(1)
         self._channel_numbers = count(1)
         self._replies: dict[int, asyncio.Future[int | None]] = {}
@@ -62,12 +62,12 @@ class EmbeddedSession:
         return self._is_open
 
     @property
-    def link(self) -> Link[ClientOperation]:
+    def link(self) -> LinkEnd[ClientOperation]:
         if self._link is None or not self._is_open:
             raise self._unavailable()
         return self._link
 
-    async def greet(self, link: Link[ClientOperation], name: str) -> None:
+    async def greet(self, link: LinkEnd[ClientOperation], name: str) -> None:
         """Begin. Raises ConfigurationError when the owner speaks another version."""
         self._link = link
         self._is_open = True
@@ -183,11 +183,11 @@ class EmbeddedSession:
                     consumer = self._channels.get(number)
                     if isinstance(consumer, EmbeddedConsumer):
                         consumer.deliver(operation)
-                case Outcomes(channel=number):
+                case PublishOutcomes(channel=number):
                     publisher = self._channels.get(number)
                     if isinstance(publisher, EmbeddedPublisher):
                         publisher.take_outcomes(operation)
-                case Reply(request, value, error):
+                case Response(request, value, error):
                     self._take_reply(request, value, error)
                 case ChannelClosed(channel=number, reason=reason):
                     channel = self._channels.pop(number, None)

@@ -85,13 +85,13 @@ class StoredTopology:
     bindings: Sequence[tuple[str, str, int]]
 
 
-class Store:
+class QueueStore:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path) -> QueueStore:
         """Open or create the file. Raises ConfigurationError when it cannot be ours."""
         try:
             make_private(path)

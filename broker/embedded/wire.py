@@ -1,7 +1,7 @@
 """What the two sides of a session say to each other, and how it is framed on a socket.
 
 A frame is four bytes of length (big-endian), then a MessagePack array of operations. Requests carry a number
-that their `Reply` repeats; channels are numbered by the client, each number once.
+that their `Response` repeats; channels are numbered by the client, each number once.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class OpenConsumer(Operation, frozen=True, tag=8):
     prefetch: int
 
 
-class Cancel(Operation, frozen=True, tag=9):
+class CancelConsumer(Operation, frozen=True, tag=9):
     request: int
     channel: int
 
@@ -126,7 +126,7 @@ Request = (
     | QueueDepth
     | OpenPublisher
     | OpenConsumer
-    | Cancel
+    | CancelConsumer
     | CloseChannel
     | Goodbye
 )
@@ -136,7 +136,7 @@ ClientOperation = Request | Publish | Acknowledge | DeadLetter
 # -- from server to client -------------------------------------------------------------------------
 
 
-class Reply(Operation, frozen=True, tag=1):
+class Response(Operation, frozen=True, tag=1):
     """`error` is one sentence for the caller, who is wrong."""
 
     request: int
@@ -158,7 +158,7 @@ class Deliver(Operation, frozen=True, tag=2):
         return len(self.payload)
 
 
-class Outcomes(Operation, frozen=True, tag=3):
+class PublishOutcomes(Operation, frozen=True, tag=3):
     """The same outcome for several publishes of one channel."""
 
     channel: int
@@ -177,7 +177,7 @@ class SessionClosed(Operation, frozen=True, tag=5):
     reason: str
 
 
-ServerOperation = Reply | Deliver | Outcomes | ChannelClosed | SessionClosed
+ServerOperation = Response | Deliver | PublishOutcomes | ChannelClosed | SessionClosed
 
 _encoder = msgspec.msgpack.Encoder()
 decode_client_operations = msgspec.msgpack.Decoder(list[ClientOperation]).decode

@@ -208,7 +208,7 @@ def _why_not_reply_to(value: str) -> str | None:
 # --- what each type of message asks for beside its fields' types ---------------------------------------------
 
 
-class _Known:
+class _KnownType:
     """A message type of the closed list, and the checks that msgspec does not make."""
 
     def __init__(self, cls: type[WireMessage]) -> None:
@@ -292,7 +292,7 @@ def _message_types(base: type[WireMessage] = WireMessage) -> Iterator[type[WireM
 
 _BYTES: Any = (bytes,)
 _is_plain = PLAIN.fullmatch
-_KNOWN: dict[str, _Known] = {cls.TYPE: _Known(cls) for cls in _message_types()}
+_KNOWN: dict[str, _KnownType] = {cls.TYPE: _KnownType(cls) for cls in _message_types()}
 
 MESSAGE_TYPES: Mapping[str, type[WireMessage]] = {name: known.cls for name, known in _KNOWN.items()}
 """The closed list: AMQP type property to class."""

@@ -23,7 +23,7 @@ OPTIONS = frozenset({"auth", "heartbeat"}) | TLS_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BrokerAddress:
     """A checked URL. `str()` shows host and port, never the password."""
 
     url: URL
@@ -42,7 +42,7 @@ class Address:
         return self.url.path[1:].replace("%2F", "/") or "/"
 
 
-def parse_address(text: str, *, allow_unverified_tls: bool) -> Address:
+def parse_address(text: str, *, allow_unverified_tls: bool) -> BrokerAddress:
     """Check an AMQP URL; ConfigurationError says what is wrong with it, in one sentence."""
     try:
         url = URL(text)
@@ -63,4 +63,4 @@ def parse_address(text: str, *, allow_unverified_tls: bool) -> Address:
         )
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=HEARTBEAT_SECONDS)
-    return Address(url, host, port or DEFAULT_PORTS[url.scheme])
+    return BrokerAddress(url, host, port or DEFAULT_PORTS[url.scheme])

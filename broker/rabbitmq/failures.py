@@ -19,7 +19,7 @@ from aiormq.exceptions import (
 )
 
 from dalsegno.broker.port import Fault
-from dalsegno.broker.rabbitmq.address import Address
+from dalsegno.broker.rabbitmq.address import BrokerAddress
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError, TopologyError
 
 NOT_ALLOWED = "NOT_ALLOWED"
@@ -56,7 +56,7 @@ def text_of(error: BaseException | None) -> str:
     return said[-1] if said else type(error).__name__
 
 
-def connect_failure(address: Address, error: BaseException, said: str | None) -> DalsegnoError:
+def connect_failure(address: BrokerAddress, error: BaseException, said: str | None) -> DalsegnoError:
     """Why connecting failed: what a person must mend, or what may pass by itself.
 
     `said` is what the broker gave as its reason, if it came to that.

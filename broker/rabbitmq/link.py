@@ -17,7 +17,7 @@ from aiormq.exceptions import AMQPChannelError
 from pamqp import commands as spec
 
 from dalsegno.broker.port import Fault
-from dalsegno.broker.rabbitmq.address import Address
+from dalsegno.broker.rabbitmq.address import BrokerAddress
 from dalsegno.broker.rabbitmq.failures import connect_failure, connection_fault, text_of
 from dalsegno.broker.rabbitmq.tap import Tap, TapFactory
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, DalsegnoError
@@ -65,7 +65,7 @@ class Link:
         connection: _TappedConnection,
         tap: Tap,
         tune: spec.Connection.Tune,
-        address: Address,
+        address: BrokerAddress,
         timings: Timings,
     ) -> None:
         self._connection = connection
@@ -81,7 +81,7 @@ class Link:
         """Known once watched: frames do come by the tap, under the numbers of their channels."""
 
     @classmethod
-    async def open(cls, address: Address, name: str, timings: Timings) -> Link:
+    async def open(cls, address: BrokerAddress, name: str, timings: Timings) -> Link:
         connection = _TappedConnection(address.url, client_properties={"connection_name": name})
         try:
             async with asyncio.timeout(timings.connect):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, shown_type
+from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedAnnotationError, shown_type
 from dalsegno.codecs.compile import codec_of, write_any
 
-__all__ = ["Codec", "Loss", "Misfit", "UnsupportedError", "codec_of", "shown_type", "write_any"]
+__all__ = ["Codec", "Loss", "Misfit", "UnsupportedAnnotationError", "codec_of", "shown_type", "write_any"]

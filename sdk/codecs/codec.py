@@ -39,7 +39,7 @@ class Loss(Misfit):
     """A value of the right type that has more to it than would be restored."""
 
 
-class UnsupportedError(Exception):
+class UnsupportedAnnotationError(Exception):
     """An annotation that no value can be restored as. The text says why, and what to use instead."""
 
 

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from dalsegno.codecs.annotations import field_hints, required_keys, unwrapped
-from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, shown_type
+from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedAnnotationError, at, has_more, shown_type
 from dalsegno.codecs.containers import ArrayCodec, DictCodec, TupleCodec, array_types, key_texts, mapping_types
 from dalsegno.codecs.enums import EnumCodec, LiteralCodec
 from dalsegno.codecs.limits import LimitedCodec
@@ -29,7 +29,8 @@ _ANYTHING = (Any, object, typing.Never, typing.NoReturn, typing.Hashable)
 def codec_of(hint: Any) -> Codec:
     """The codec of an annotation; kept, as far as annotations have a hash.
 
-    Raises UnsupportedError where no value can be restored as it, and what comes of names that don't exist.
+    Raises UnsupportedAnnotationError where no value can be restored as it, and what comes of names that don't
+    exist.
     """
     try:
         return _kept(hint)
@@ -60,7 +61,7 @@ def write_any(value: Any) -> Any:
         return {text: at("[...]", write_any, part) for text, part in zip(texts, value.values(), strict=True)}
     if kind is object:  # the annotation `object` takes anything, and would ask here again
         raise Misfit("There is no JSON for a bare `object()`")
-    with suppress(UnsupportedError, NameError):
+    with suppress(UnsupportedAnnotationError, NameError):
         codec = codec_of(_own_hint(kind))
         try:
             return codec.write(value)
@@ -102,7 +103,7 @@ class _Compilation:
             return LiteralCodec(hint, args, self.codec_of)
         kind = origin or hint
         if not isinstance(kind, type):
-            raise UnsupportedError(f"{shown_type(shown)} is no type that values are made of")
+            raise UnsupportedAnnotationError(f"{shown_type(shown)} is no type that values are made of")
         return self._class(hint, kind, args)
 
     def _union(self, hint: Any, args: tuple[Any, ...]) -> Codec:
@@ -156,7 +157,7 @@ class _Compilation:
             key = self.codec_of(args[0] if args else Any)
             value = self.codec_of(int if kind is Counter else args[1] if args else Any)
             return DictCodec(hint, *mappings, key, value)
-        raise UnsupportedError(_why_not(hint, kind))
+        raise UnsupportedAnnotationError(_why_not(hint, kind))
 
 
 def _why_not(hint: Any, kind: Any) -> str:
@@ -171,4 +172,4 @@ def _why_not(hint: Any, kind: Any) -> str:
     )
 
 
-__all__ = ["Codec", "Misfit", "UnsupportedError", "codec_of", "write_any"]
+__all__ = ["Codec", "Misfit", "UnsupportedAnnotationError", "codec_of", "write_any"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from dalsegno.codecs.codec import Codec, KeyForm, Misfit, UnsupportedError, builds, same
+from dalsegno.codecs.codec import Codec, KeyForm, Misfit, UnsupportedAnnotationError, builds, same
 
 
 class EnumCodec(Codec):
@@ -22,7 +22,7 @@ class EnumCodec(Codec):
         self._kind = kind
         self.by_msgspec = builds(kind)
         if not kind.__members__:
-            raise UnsupportedError("it is an enum without members")
+            raise UnsupportedAnnotationError("it is an enum without members")
         numbers = self.by_msgspec and all(isinstance(member.value, int) for member in kind.__members__.values())
         self.rank = 8
         self.key_form: KeyForm | None = "int" if numbers else "str"
@@ -77,7 +77,7 @@ class LiteralCodec(Codec):
         self._written = [codec.write(value) for value, codec in self._members]
         for index, written in enumerate(self._written):
             if any(type(other) is type(written) and other == written for other in self._written[:index]):
-                raise UnsupportedError(
+                raise UnsupportedAnnotationError(
                     "two of its values have the same JSON form: annotate their types instead"
                 )
         kinds = {type(value) for value, _ in self._members}

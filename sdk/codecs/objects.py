@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from dalsegno.codecs.annotations import CodecOf, field_hints
-from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedError, at, has_more, same
+from dalsegno.codecs.codec import Codec, Loss, Misfit, UnsupportedAnnotationError, at, has_more, same
 from dalsegno.codecs.dataclass_defaults import fill_own, lacks_defaults
 
 NOTHING: Any = object()
@@ -327,7 +327,7 @@ def slots_of(hint: Any, codec_of: CodecOf) -> tuple[type, tuple[Slot, ...], bool
             slots.append(Slot(field.name, field.encode_name, codec, default, field.required))
         plain = not config.array_like and config.tag is None
         if not plain and not all(slot.codec.by_msgspec for slot in slots):
-            raise UnsupportedError(
+            raise UnsupportedAnnotationError(
                 "it is a tagged or array-like Struct with fields that msgspec cannot restore"
             )
         return cls, tuple(slots), True, "__post_init__"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dalsegno.codecs.codec import Codec, Misfit, UnsupportedError, same
+from dalsegno.codecs.codec import Codec, Misfit, UnsupportedAnnotationError, same
 
 TAG = "$type"
 VALUE = "value"
@@ -36,7 +36,9 @@ class UnionCodec(Codec):
         }
         self._tagged = {tag: member for member, tag in self._tags.items()}
         if len(self._tagged) < len(self._members):
-            raise UnsupportedError("two of its members have the same name, so that no tag tells them apart")
+            raise UnsupportedAnnotationError(
+                "two of its members have the same name, so that no tag tells them apart"
+            )
         self._classes_differ_by_tag = sum(member.of_class for member in members) > 1
         self.rank = max(member.rank for member in members)
 

@@ -16,8 +16,8 @@ from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Bench
-from dalsegno.workers.dispatcher import REASON_HEADER, Dispatcher
-from dalsegno.workers.outbox import Letter, Outbox
+from dalsegno.workers.dispatcher import REASON_HEADER, TaskDispatcher
+from dalsegno.workers.outbox import Letter, WorkerOutbox
 
 Read = Callable[[Message], None]
 
@@ -61,7 +61,9 @@ class _DeadLetters:
 def worker(message: Message) -> None:
     """A worker, of a message in its task queue. Its dead letters do not say whether it is unsupported."""
     dead = _DeadLetters()
-    dispatcher = Dispatcher(cast(Bench, NOWHERE), cast(Outbox, dead), slots=1, attempts_max=1, unanswered_max=1)
+    dispatcher = TaskDispatcher(
+        cast(Bench, NOWHERE), cast(WorkerOutbox, dead), slots=1, attempts_max=1, unanswered_max=1
+    )
     dispatcher.on_task(Delivery(message, 1, False, "", "q"), Acknowledgements(NOWHERE))
     (letter,) = dead.letters
     assert (letter.message.body, letter.message.type) == (message.body, message.type)

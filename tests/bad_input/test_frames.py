@@ -54,7 +54,7 @@ FROM_CLIENTS: list[wire.Operation] = [
     wire.Acknowledge(2, 1, True),
     wire.DeadLetter(2, 1),
     wire.QueueDepth(5, "q"),
-    wire.Cancel(6, 2),
+    wire.CancelConsumer(6, 2),
     wire.CloseChannel(7, 2),
     wire.PurgeQueue(8, "q"),
     wire.Unbind(9, TOPOLOGY.bindings),
@@ -62,10 +62,10 @@ FROM_CLIENTS: list[wire.Operation] = [
     wire.Goodbye(11),
 ]
 FROM_SERVERS: list[wire.Operation] = [
-    wire.Reply(1, 5, None),
-    wire.Reply(2, None, "no"),
+    wire.Response(1, 5, None),
+    wire.Response(2, None, "no"),
     wire.Deliver(1, 1, True, 3, "e", "k", PAYLOAD),
-    wire.Outcomes(1, Outcome.CONFIRMED, [1, 2]),
+    wire.PublishOutcomes(1, Outcome.CONFIRMED, [1, 2]),
     wire.ChannelClosed(1, "why"),
     wire.SessionClosed("why"),
 ]

@@ -9,7 +9,7 @@ import pytest
 
 from dalsegno.broker.port import Message, OnClosed, Outcome, Session
 from dalsegno.client import Client
-from dalsegno.client.link import Link
+from dalsegno.client.link import ClientLink
 from dalsegno.errors import BrokerUnavailableError
 from tests.broker.witness import eventually
 from tests.client.fake_host import FakeHost
@@ -22,25 +22,25 @@ def ends() -> list[str]:
 
 
 @pytest.fixture
-async def link(broker: FlakyBroker, host: FakeHost, ends: list[str]) -> AsyncIterator[Link]:
-    link = Link(broker, on_reply=lambda message: None, on_end=ends.append)
+async def link(broker: FlakyBroker, host: FakeHost, ends: list[str]) -> AsyncIterator[ClientLink]:
+    link = ClientLink(broker, on_reply=lambda message: None, on_end=ends.append)
     await link.open()
     yield link
     await link.close()
 
 
-def send(link: Link, message_id: str) -> asyncio.Future[Outcome]:
+def send(link: ClientLink, message_id: str) -> asyncio.Future[Outcome]:
     message = Message(body=b"", message_id=message_id)
     return asyncio.ensure_future(link.publish("", link.reply_to, message))
 
 
-async def test_what_is_published_in_one_turn_leaves_in_one_write(link: Link, broker: FlakyBroker) -> None:
+async def test_what_is_published_in_one_turn_leaves_in_one_write(link: ClientLink, broker: FlakyBroker) -> None:
     outcomes = await asyncio.gather(*(send(link, f"m-{number}") for number in range(3)))
     assert outcomes == [Outcome.CONFIRMED] * 3
     assert broker.batches == [["m-0", "m-1", "m-2"]]
 
 
-async def test_one_message_id_is_in_flight_once(link: Link, broker: FlakyBroker) -> None:
+async def test_one_message_id_is_in_flight_once(link: ClientLink, broker: FlakyBroker) -> None:
     abandoned = send(link, "m-1")
     await asyncio.sleep(0)
     abandoned.cancel()
@@ -52,7 +52,7 @@ async def test_one_message_id_is_in_flight_once(link: Link, broker: FlakyBroker)
 
 
 async def test_other_messages_with_an_id_that_is_in_flight_leave_one_after_the_other(
-    link: Link, broker: FlakyBroker
+    link: ClientLink, broker: FlakyBroker
 ) -> None:
     async def tell(body: bytes) -> Outcome:
         return await link.publish("", link.reply_to, Message(body=body, message_id="m-1"))
@@ -62,7 +62,9 @@ async def test_other_messages_with_an_id_that_is_in_flight_leave_one_after_the_o
     assert broker.batches == [["m-1"]] * 3
 
 
-async def test_those_who_wait_for_an_id_learn_of_the_end_of_the_link(link: Link, broker: FlakyBroker) -> None:
+async def test_those_who_wait_for_an_id_learn_of_the_end_of_the_link(
+    link: ClientLink, broker: FlakyBroker
+) -> None:
     async def tell(body: bytes) -> Outcome:
         return await link.publish("", link.reply_to, Message(body=body, message_id="m-1"))
 
@@ -75,7 +77,7 @@ async def test_those_who_wait_for_an_id_learn_of_the_end_of_the_link(link: Link,
 
 
 async def test_a_link_ends_once_and_then_publishes_nothing(
-    link: Link, broker: FlakyBroker, ends: list[str]
+    link: ClientLink, broker: FlakyBroker, ends: list[str]
 ) -> None:
     await broker.cut()
     await link.close()
@@ -86,7 +88,7 @@ async def test_a_link_ends_once_and_then_publishes_nothing(
 
 
 async def test_a_link_whose_consumer_is_taken_away_has_ended(
-    link: Link, broker: FlakyBroker, ends: list[str]
+    link: ClientLink, broker: FlakyBroker, ends: list[str]
 ) -> None:
     (session,) = broker.sessions
     await session.delete_queue(link.reply_to)

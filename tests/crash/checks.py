@@ -19,7 +19,7 @@ from dalsegno.broker.topology import (
 from dalsegno.persistence import open_database, tables
 from dalsegno.persistence.database import Role
 from dalsegno.policies import WorkflowStatus
-from dalsegno.verification import Finding, Reader, Scope, verify
+from dalsegno.verification import AuditReader, Finding, Scope, verify
 from tests.crash.ledger import Ledger
 from tests.crash.post import Post
 from tests.crash.recorder import Recorder
@@ -90,7 +90,7 @@ def ended_once(database: str, expected_runs: Mapping[str, int]) -> list[str]:
 def verified(database: str, *, since: int | None = None) -> list[str]:
     """What `dalsegno verify` finds."""
     findings: list[Finding] = []
-    with closing(Reader(database, batch=2_000)) as reader:
+    with closing(AuditReader(database, batch=2_000)) as reader:
         summary = verify(reader, Scope(since=since), on_finding=findings.append)
     unread = [f"{summary.unread} runs could not be read"] if summary.unread else []
     return [finding.sentence for finding in findings] + unread

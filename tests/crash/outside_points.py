@@ -18,7 +18,7 @@ WORKER_POINTS = (
         "task-received",
         "a task is delivered",
         "it is delivered to another worker",
-        (before(f"{WORKERS}.dispatcher:Dispatcher.on_task"),),
+        (before(f"{WORKERS}.dispatcher:TaskDispatcher.on_task"),),
         Role.WORKER,
     ),
     Point(
@@ -60,7 +60,7 @@ WORKER_POINTS = (
         "result-published",
         "its result is published, and not confirmed",
         "it runs again; one result counts",
-        (after(f"{WORKERS}.outbox:Outbox._flush"),),
+        (after(f"{WORKERS}.outbox:WorkerOutbox._flush"),),
         Role.WORKER,
     ),
     Point(
@@ -79,7 +79,7 @@ CLIENT_POINTS = (
         "start-published",
         "a start is published, and not confirmed",
         "who asks again with its ID gets the same run",
-        (after(f"{CLIENT}.link:Link._flush"),),
+        (after(f"{CLIENT}.link:ClientLink._flush"),),
         Role.CLIENT,
         most=1,
     ),

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import ActivityCompleted
-from dalsegno.codecs import UnsupportedError, codec_of
+from dalsegno.codecs import UnsupportedAnnotationError, codec_of
 from dalsegno.converter import encode_result, from_payload
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
@@ -192,7 +192,7 @@ def sent(payload: Payload, content_type: str) -> Payload:
 def is_supported(hint: Any) -> bool:
     try:
         codec_of(hint)
-    except UnsupportedError:
+    except UnsupportedAnnotationError:
         return False
     return True
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dalsegno.persistence import open_database, tables
 from dalsegno.persistence.database import OwnedConnection, Role
-from dalsegno.verification import Finding, Reader, Scope, verify
+from dalsegno.verification import AuditReader, Finding, Scope, verify
 
 BATCH = 1000
 
@@ -38,7 +38,7 @@ class Rows:
 def audit(database: str) -> list[str]:
     """What is wrong, one sentence each; empty when all is well. To be called when no host runs any more."""
     findings: list[Finding] = []
-    with closing(Reader(database, batch=BATCH)) as reader:
+    with closing(AuditReader(database, batch=BATCH)) as reader:
         summary = verify(reader, Scope(), on_finding=findings.append)
     unread = [f"{summary.unread} runs could not be read"] if summary.unread else []
     return [*(finding.sentence for finding in findings), *unread]

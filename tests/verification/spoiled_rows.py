@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities import events as act
-from dalsegno.actors.workflow_actor.run.state import Outcome
+from dalsegno.actors.workflow_actor.run.state import RunOutcome
 from dalsegno.actors.workflow_actor.stored.codec import (
     checksum,
     decode_outcome,
@@ -193,7 +193,7 @@ def the_row_has_another_result(page: Page, random: Random) -> Page | None:
     if page.head.result is None:
         return None
     status, _, failure = decode_outcome(page.head.result)
-    other = encode_outcome(Outcome(status, Payload("json/plain", b"99"), failure, 0))
+    other = encode_outcome(RunOutcome(status, Payload("json/plain", b"99"), failure, 0))
     return with_head(page, result=random.choice((None, other, b"\xff")))
 
 

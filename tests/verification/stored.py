@@ -24,7 +24,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
     Writer,
 )
-from dalsegno.verification.finding import Fault
+from dalsegno.verification.finding import Violation
 from dalsegno.verification.history import History
 from dalsegno.verification.leadership import Leadership
 from dalsegno.verification.rows import Current, Head, Page
@@ -181,19 +181,19 @@ def wild_history(
     return stored
 
 
-def faults_of(pages: Sequence[Page], leadership: Leadership | None = None) -> list[Fault]:
+def violations_of(pages: Sequence[Page], leadership: Leadership | None = None) -> list[Violation]:
     """What the checks of runs find, run by run."""
     used = UsedIDs(remembered=24 * 3600 * 1_000_000)
     leadership = leadership or Leadership()
-    faults: list[Fault] = []
+    violations: list[Violation] = []
     try:
         for page in pages:
             history = History(page.head, NAMESPACE, leadership, used)
             history.add(page)
-            faults += history.faults
+            violations += history.violations
     finally:
         used.close()
-    return faults
+    return violations
 
 
 def edited(page: Page, sequence: int, edit: Callable[[Record], Record]) -> Page:

@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.interface.inputs import Input
 from dalsegno.actors.workflow_actor.interface.intents import Intent
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Writer
-from dalsegno.verification import Finding, Reader, Scope, Summary, verify
+from dalsegno.verification import AuditReader, Finding, Scope, Summary, verify
 from dalsegno.verification.rows import Page
 from examples.orders import OrderWorkflow
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory, stack_on  # noqa: F401 - a fixture
@@ -26,13 +26,13 @@ from tests.workflow_actor.rig import Rig, ScriptedCode, sign
 ORDERS = 20
 
 
-def check(reader: Reader, scope: Scope | None = None) -> tuple[list[Finding], Summary]:
+def check(reader: AuditReader, scope: Scope | None = None) -> tuple[list[Finding], Summary]:
     findings: list[Finding] = []
     summary = verify(reader, scope or Scope(), on_finding=findings.append)
     return findings, summary
 
 
-class Interrupted(Reader):
+class Interrupted(AuditReader):
     """Calls `meanwhile` before each page of a run that it reads."""
 
     meanwhile: Callable[[int], None]
@@ -141,7 +141,7 @@ async def _trade_and_verify(stack: Stack) -> list[Finding]:
         work = asyncio.gather(
             *(client.execute(OrderWorkflow.run, order(name, card="4000-flaky"), id=name) for name in names)
         )
-        with closing(Reader(stack.database, batch=20)) as reader:
+        with closing(AuditReader(stack.database, batch=20)) as reader:
             while not work.done() or rounds < 3:
                 findings, _ = await asyncio.to_thread(check, reader)
                 found += findings
@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_journal(empty_url: str, writer: Writer) -
 
 def peak_of_checking(url: str, *, rows: int) -> int:
     """Bytes that Python held at most."""
-    with closing(Reader(url, batch=100)) as reader:
+    with closing(AuditReader(url, batch=100)) as reader:
         check(reader)
         tracemalloc.start()
         findings, summary = check(reader)

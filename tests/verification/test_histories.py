@@ -18,7 +18,7 @@ from dalsegno.verification.rows import Page
 from dalsegno.verification.used_ids import UsedIDs
 from tests.verification import spoiled_events, spoiled_rows  # noqa: F401 - they register
 from tests.verification.planting import CORRUPTIONS, Spoil
-from tests.verification.stored import LEASES, NAMESPACE, faults_of, wild_history
+from tests.verification.stored import LEASES, NAMESPACE, violations_of, wild_history
 from tests.workflow_actor.wild import OPS
 
 SEEDS = st.integers(0, 2**32)
@@ -31,7 +31,7 @@ LIMITS = st.sampled_from((0, 3, 10, 10_000))
 def test_whatever_happens_nothing_is_found(seed: int, operations: list[tuple[int, int]], limit: int) -> None:
     leadership = Leadership()
     pages = wild_history(seed, operations, history_limit=limit).pages()
-    assert faults_of(pages, leadership) == []
+    assert violations_of(pages, leadership) == []
     assert list(leadership.on_end(LEASES)) == []
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_found_when_it_is_read_in_pieces(
         for piece in in_pieces(page, size):
             history.add(piece)
         used.close()
-        assert history.faults == []
+        assert history.violations == []
         assert history.rows == len(page.rows)
 
 
@@ -80,7 +80,7 @@ def test_a_planted_corruption_is_found_and_named(invariant: Invariant, spoil: Sp
             continue
         tried += 1
         leadership = Leadership()
-        found = {fault.invariant for fault in faults_of([spoiled], leadership)}
+        found = {violation.invariant for violation in violations_of([spoiled], leadership)}
         found |= {finding.invariant for finding in leadership.on_end(LEASES)}
         assert invariant in found, f"{spoil.__name__} of {page.head.run_id} (page {number}): {sorted(found)}"
     assert tried >= 5
@@ -92,8 +92,8 @@ def test_a_token_that_two_runs_share_is_found() -> None:
         replace(page, head=replace(page.head, run_id=f"other-{page.head.run_id}"), rows=_renamed(page))
         for page in one
     ]
-    shared = [fault for fault in faults_of([*one, *other]) if "was given before" in fault.text]
-    assert {fault.invariant for fault in shared} == {Invariant.IDENTITY}
+    shared = [violation for violation in violations_of([*one, *other]) if "was given before" in violation.text]
+    assert {violation.invariant for violation in shared} == {Invariant.IDENTITY}
 
 
 def _renamed(page: Page) -> tuple[object, ...]:

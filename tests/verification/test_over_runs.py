@@ -12,10 +12,10 @@ from dalsegno.actors.workflow_actor.interface.commands import Signal
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.persistence.port import JournalRow, LeaseRow
 from dalsegno.verification.causes import Causes
-from dalsegno.verification.finding import Faults, Finding, Invariant
+from dalsegno.verification.finding import Finding, Invariant, Violations
 from dalsegno.verification.leadership import CLOCK_TOLERANCE, Leadership
 from dalsegno.verification.used_ids import Use, UsedIDs
-from tests.verification.stored import Stored, faults_of
+from tests.verification.stored import Stored, violations_of
 from tests.workflow_actor.rig import Rig, ScriptedCode
 
 RECORD = Record(1, 1, True, (), ())
@@ -98,7 +98,7 @@ def used() -> Iterator[UsedIDs]:
 def applied(used: UsedIDs, *rows: JournalRow, workflow_id: str = "w") -> list[int | None]:
     """Sequences of those that were applied before."""
     causes = Causes(workflow_id, used)
-    return [fault.sequence for one in rows for fault in causes.on_record(one, RECORD)]
+    return [violation.sequence for one in rows for violation in causes.on_record(one, RECORD)]
 
 
 def test_a_signal_that_comes_again_in_another_run_is_found(used: UsedIDs) -> None:
@@ -153,15 +153,15 @@ def long_history(signals: int) -> Stored:
 
 def test_a_journal_without_the_snapshot_that_is_due_is_found() -> None:
     (page,) = long_history(200).pages()
-    assert faults_of([page]) == []
+    assert violations_of([page]) == []
     bare = replace(page.head, snapshot_sequence=None, snapshot_bytes=None)
-    faults = faults_of([replace(page, head=bare, snapshot=None)])
-    assert [fault.invariant for fault in faults] == [Invariant.RECOVERY]
+    violations = violations_of([replace(page, head=bare, snapshot=None)])
+    assert [violation.invariant for violation in violations] == [Invariant.RECOVERY]
 
 
 def test_of_many_faults_of_a_kind_the_first_are_told_and_the_rest_counted() -> None:
     (page,) = long_history(100).pages()
-    faults = faults_of([replace(page, rows=tuple(replace(row, partition=99) for row in page.rows))])
-    told = [fault for fault in faults if fault.invariant is Invariant.OWNERSHIP]
-    assert len(told) == Faults.SHOWN + 1
-    assert f"{101 - Faults.SHOWN} more" in told[-1].text
+    violations = violations_of([replace(page, rows=tuple(replace(row, partition=99) for row in page.rows))])
+    told = [violation for violation in violations if violation.invariant is Invariant.OWNERSHIP]
+    assert len(told) == Violations.SHOWN + 1
+    assert f"{101 - Violations.SHOWN} more" in told[-1].text

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence.tables import journal
-from dalsegno.verification import Finding, Reader, Scope, verify
+from dalsegno.verification import AuditReader, Finding, Scope, verify
 from dalsegno.verification.reader import RETRIES
 from tests.verification.conftest import opened
 
@@ -21,7 +21,7 @@ def test_nothing_can_be_written_through_its_connection(traded_url: str) -> None:
 
     with opened(traded_url) as connection:
         before = connection.scalar(sa.select(sa.func.count()).select_from(journal))
-    reader = Reader(traded_url, batch=100, sleep=lambda _: None)
+    reader = AuditReader(traded_url, batch=100, sleep=lambda _: None)
     with closing(reader), pytest.raises(Exception, match=r"(?i)read.?only"):
         reader._read(write)
     with opened(traded_url) as connection:
@@ -38,7 +38,7 @@ def test_a_role_that_may_only_select_is_enough(traded_url: str) -> None:
         connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor")
     auditor = address.set(username="auditor", password="auditor").render_as_string(hide_password=False)
     findings: list[Finding] = []
-    with closing(Reader(auditor, batch=100)) as reader:
+    with closing(AuditReader(auditor, batch=100)) as reader:
         summary = verify(reader, Scope(), on_finding=findings.append)
     with opened(traded_url) as connection:
         connection.exec_driver_sql("DROP OWNED BY auditor")
@@ -62,7 +62,7 @@ def failing(times: int) -> Callable[[sa.Connection], str]:
 
 def test_an_outage_is_waited_out_and_one_that_lasts_is_told(empty_url: str) -> None:
     slept: list[float] = []
-    with closing(Reader(empty_url, batch=100, sleep=slept.append)) as reader:
+    with closing(AuditReader(empty_url, batch=100, sleep=slept.append)) as reader:
         assert reader._read(failing(len(RETRIES))) == "answer"
         assert slept == list(RETRIES)
         with pytest.raises(StoreUnavailableError):
@@ -70,7 +70,7 @@ def test_an_outage_is_waited_out_and_one_that_lasts_is_told(empty_url: str) -> N
 
 
 def test_a_batch_bounds_what_one_transaction_reads(traded_url: str) -> None:
-    with closing(Reader(traded_url, batch=10)) as reader:
+    with closing(AuditReader(traded_url, batch=10)) as reader:
         with opened(traded_url) as connection:
             run_id = connection.scalar(
                 sa.select(journal.c.run_id).group_by(journal.c.run_id).order_by(sa.func.count().desc()).limit(1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dalsegno.verification.reader import Reader
+from dalsegno.verification.reader import AuditReader
 
 KEY = {"workflow_id": "w", "started_at": 0, "run_id": "r", "most": 31}
 ASKED: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ def test_a_statement_walks_an_index(traded_url: str, kind: str, name: str) -> No
 
 
 def plan_of(url: str, kind: str, name: str) -> list[str]:
-    with closing(Reader(url, batch=100)) as reader:
+    with closing(AuditReader(url, batch=100)) as reader:
         database, statement = reader._database, getattr(reader._statements, name)
         asked = {key: database.keys(value) if key == "ids" else value for key, value in ASKED[name].items()}
 

@@ -16,7 +16,7 @@ from dalsegno.broker.protocol.messages import ActivityFailed, ActivityHeartbeat
 from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
-from dalsegno.workers.heartbeat import Heartbeat, interval_seconds
+from dalsegno.workers.heartbeat import HeartbeatSender, interval_seconds
 from tests.workers.conftest import running
 from tests.workers.engine import Engine, new_task
 from tests.workers.fake_broker import FakeBroker
@@ -58,7 +58,7 @@ class Beats:
     def __init__(self, **fields: Any) -> None:
         self.clock = Clock()
         self.sent: list[tuple[float, Any]] = []
-        self.heartbeat = Heartbeat(new_task("work", **fields), self.clock, self._send)  # type: ignore[arg-type]
+        self.heartbeat = HeartbeatSender(new_task("work", **fields), self.clock, self._send)  # type: ignore[arg-type]
 
     def _send(self, details: Payload | None, number: int) -> None:
         self.sent.append((self.clock.now - 100.0, None if details is None else from_payload(details)))

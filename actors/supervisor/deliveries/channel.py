@@ -12,7 +12,7 @@ from dalsegno.actors.supervisor.deliveries.acknowledgement import Acknowledgemen
 from dalsegno.broker.port import Delivery
 
 
-class Acknowledger(Protocol):
+class PrefixAcknowledger(Protocol):
     """The part of broker.port.Consumer that is used here."""
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None: ...
@@ -28,10 +28,10 @@ class Channel:
         self.window = AcknowledgementWindow()
         self.is_open = True
         self._flush_soon = flush_soon
-        self._consumer: Acknowledger | None = None
+        self._consumer: PrefixAcknowledger | None = None
         self._dirty = False
 
-    def attach(self, consumer: Acknowledger) -> None:
+    def attach(self, consumer: PrefixAcknowledger) -> None:
         self._consumer = consumer
         self.touch()
 

@@ -47,7 +47,7 @@ class Listener(Protocol):
         thread that has met it, because the loop may be what stands still."""
 
 
-class Deliver(Protocol):
+class CallSoon(Protocol):
     """How calls reach the loop: `loop.call_soon_threadsafe`."""
 
     def __call__(self, callback: Callable[[*Ts], object], /, *args: *Ts) -> object: ...

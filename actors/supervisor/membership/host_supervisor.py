@@ -28,7 +28,7 @@ import pykka
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.fail_stop import contained
 from dalsegno.actors.supervisor.host_id import new_host_id
-from dalsegno.actors.supervisor.membership.host_listener import Deliver, Listener
+from dalsegno.actors.supervisor.membership.host_listener import CallSoon, Listener
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.tenure import Tenure
 from dalsegno.actors.supervisor.membership.ticker import Ticker
@@ -105,7 +105,7 @@ class HostOptions:
     host_id: str
     version: str
     listener: Listener
-    deliver: Deliver
+    deliver: CallSoon
     validity: Validity
     beat: LoopBeat
     lease_ttl_seconds: float = 10.0

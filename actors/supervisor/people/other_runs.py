@@ -28,7 +28,7 @@ log = get_logger()
 T = TypeVar("T")
 
 
-class Store(Protocol):
+class RowSource(Protocol):
     """What is used of StoreThreads here."""
 
     async def fetch(self, query: Callable[[Reader], T]) -> T: ...
@@ -44,7 +44,7 @@ class OtherRuns:
     def __init__(
         self,
         outbox: Outbox,
-        store: Store,
+        store: RowSource,
         code: Code,
         history_limit: int,
         *,

@@ -31,7 +31,7 @@ from dalsegno.failure import Failure
 CANCELLED = "the workflow cancelled it"
 
 
-class Draft(Protocol):
+class ActivityDraft(Protocol):
     """What activities need of a run's state while it changes. (It is `run.draft.Draft`.)"""
 
     time: int
@@ -52,13 +52,13 @@ class Draft(Protocol):
 # --- what user code wanted -------------------------------------------------------------------------------
 
 
-def _wanted(draft: Draft, want: ActivityWanted) -> None:
+def _wanted(draft: ActivityDraft, want: ActivityWanted) -> None:
     draft.fence += 1
     task = draft.send(TaskDue(want.spec.number))
     draft.put(first_attempt(want.spec, want.token, fence=draft.fence, now=draft.time, task=task))
 
 
-def _unwanted(draft: Draft, want: ActivityUnwanted) -> None:
+def _unwanted(draft: ActivityDraft, want: ActivityUnwanted) -> None:
     """An activity that is settled already, though user code has not been told yet, stays settled; one that is
     abandoned goes on, and user code passes over how it ends."""
     number = want.number
@@ -81,7 +81,7 @@ def _unwanted(draft: Draft, want: ActivityUnwanted) -> None:
         _ask_to_stop(draft, activity, worker, CANCELLED)
 
 
-def _may_run(draft: Draft, activity: Activity) -> bool:
+def _may_run(draft: ActivityDraft, activity: Activity) -> bool:
     """Its task has left, and whoever has it need not ask before the work."""
     if activity.phase is not Phase.SCHEDULED or activity.spec.is_early:
         return False
@@ -89,7 +89,7 @@ def _may_run(draft: Draft, activity: Activity) -> bool:
     return not (sent_now and activity.scheduled_at == draft.time)
 
 
-def _ask_to_stop(draft: Draft, activity: Activity, worker: str, reason: str) -> EffectID:
+def _ask_to_stop(draft: ActivityDraft, activity: Activity, worker: str, reason: str) -> EffectID:
     name, attempt = activity.spec.activity_id, activity.attempt
     return draft.send(CancelDue(worker, name, attempt, reason, activity.content_type, activity.token))
 
@@ -97,7 +97,7 @@ def _ask_to_stop(draft: Draft, activity: Activity, worker: str, reason: str) -> 
 # --- attempts --------------------------------------------------------------------------------------------
 
 
-def _begun(draft: Draft, event: AttemptBegun) -> None:
+def _begun(draft: ActivityDraft, event: AttemptBegun) -> None:
     before = draft.activities[event.number]
     # The worker has the task, so the broker had it: nothing is left to send but the answers to this worker.
     draft.drop(before.sends)
@@ -119,7 +119,7 @@ def _begun(draft: Draft, event: AttemptBegun) -> None:
     draft.put(replace(activity, sends=tuple(sends)))
 
 
-def _retry_planned(draft: Draft, event: RetryPlanned) -> None:
+def _retry_planned(draft: ActivityDraft, event: RetryPlanned) -> None:
     activity = draft.activities[event.number]
     draft.drop(activity.sends)
     draft.put(
@@ -143,12 +143,12 @@ def _retry_planned(draft: Draft, event: RetryPlanned) -> None:
     )
 
 
-def _heartbeat_kept(draft: Draft, event: HeartbeatKept) -> None:
+def _heartbeat_kept(draft: ActivityDraft, event: HeartbeatKept) -> None:
     activity = draft.activities[event.number]
     draft.put(replace(activity, kept_details=event.details, beaten_at=event.at))
 
 
-def _scheduled(draft: Draft, event: AttemptScheduled) -> None:
+def _scheduled(draft: ActivityDraft, event: AttemptScheduled) -> None:
     activity = draft.activities[event.number]
     after = activity.spec.resend_after
     draft.fence += 1
@@ -166,17 +166,17 @@ def _scheduled(draft: Draft, event: AttemptScheduled) -> None:
     _send_task(draft, scheduled)
 
 
-def _overdue(draft: Draft, event: TaskOverdue) -> None:
+def _overdue(draft: ActivityDraft, event: TaskOverdue) -> None:
     activity = draft.activities[event.number]
     after = doubled(activity.resend_after, FAR_FUTURE, 1)
     draft.put(replace(activity, resend_at=min(draft.time + after, FAR_FUTURE), resend_after=after))
 
 
-def _resent(draft: Draft, event: TaskResent) -> None:
+def _resent(draft: ActivityDraft, event: TaskResent) -> None:
     _send_task(draft, draft.activities[event.number])
 
 
-def _returned(draft: Draft, event: TaskReturned) -> None:
+def _returned(draft: ActivityDraft, event: TaskReturned) -> None:
     """A worker may have it all the same, so what that one is to be told stays."""
     activity = draft.activities[event.number]
     old = [effect for effect in activity.sends if isinstance(draft.due(effect), TaskDue)]
@@ -187,7 +187,7 @@ def _returned(draft: Draft, event: TaskReturned) -> None:
     draft.put(replace(activity, sends=sends, returns=returns, returned=event.returned))
 
 
-def _send_task(draft: Draft, activity: Activity) -> None:
+def _send_task(draft: ActivityDraft, activity: Activity) -> None:
     draft.drop(activity.sends)
     draft.put(replace(activity, sends=(draft.send(TaskDue(activity.spec.number)),)))
 
@@ -195,17 +195,17 @@ def _send_task(draft: Draft, activity: Activity) -> None:
 # --- the end ---------------------------------------------------------------------------------------------
 
 
-def _completed(draft: Draft, event: ActivityCompleted) -> None:
+def _completed(draft: ActivityDraft, event: ActivityCompleted) -> None:
     draft.drop(draft.take(event.number).sends)
     draft.give(ActivityResolved(number=event.number, result=event.result))
 
 
-def _failed(draft: Draft, event: ActivityFailed) -> None:
+def _failed(draft: ActivityDraft, event: ActivityFailed) -> None:
     draft.drop(draft.take(event.number).sends)
     draft.give(ActivityResolved(number=event.number, failure=event.failure))
 
 
-def stop_all(draft: Draft) -> None:
+def stop_all(draft: ActivityDraft) -> None:
     """The run has ended: workers that are not asked yet are asked to stop, but for what is abandoned."""
     for activity in draft.activities.values():
         if activity.worker is None or activity.cancel_requested or activity.spec.outlives_run:

@@ -35,7 +35,7 @@ _MAXIMUM_INTERVAL_FACTOR = 100
 """RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
 
 
-class PendingActivity:
+class AwaitedActivity:
     """One activity that has been scheduled. `future` is what its result is set on, until it is cancelled."""
 
     __slots__ = ("activity_id", "call", "cancel_asked", "future", "number", "position")
@@ -67,8 +67,8 @@ class Activities:
         self._ledger = ledger
         self._loop = loop
         self._task_queue = task_queue
-        self._pending: dict[int, PendingActivity] = {}
-        self._by_id: dict[str, PendingActivity] = {}
+        self._pending: dict[int, AwaitedActivity] = {}
+        self._by_id: dict[str, AwaitedActivity] = {}
         """Those that are pending, and some that are no longer."""
 
     def descriptions(self) -> list[str]:
@@ -113,7 +113,7 @@ class Activities:
         handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
         return handle
 
-    def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> PendingActivity:
+    def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> AwaitedActivity:
         ledger = self._ledger
         number = ledger.next_activity
         activity_id = call.activity_id or str(number)
@@ -136,7 +136,7 @@ class Activities:
                 line=call.line,
             )
         )
-        pending = PendingActivity(number, activity_id, call, position, future)
+        pending = AwaitedActivity(number, activity_id, call, position, future)
         self._pending[number] = self._by_id[activity_id] = pending
         return pending
 

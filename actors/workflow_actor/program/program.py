@@ -67,7 +67,7 @@ SIGNS_BETWEEN_PAUSES = 100
 follows from the number of the sign alone, so that a program built from that sign is cut there too."""
 
 
-class Phase(Enum):
+class ProgramPhase(Enum):
     NEW = auto()
     """Nothing has run yet."""
     RUNNING = auto()
@@ -89,7 +89,7 @@ class WorkflowProgram:
 
     def __init__(self, definition: WorkflowDefinition, info: RunInfo, signed: SignedState) -> None:
         self._definition = definition
-        self._phase = Phase.NEW
+        self._phase = ProgramPhase.NEW
         self._bug: WorkflowCodeError | None = None
         self._context = contextvars.Context()
         self._ledger = IntentLedger(signed)
@@ -131,9 +131,9 @@ class WorkflowProgram:
     # The port
 
     def step(self, input_: Input, *, now: int, replaying: bool) -> list[Intent]:
-        if self._phase in (Phase.BROKEN, Phase.DROPPED):
+        if self._phase in (ProgramPhase.BROKEN, ProgramPhase.DROPPED):
             raise RuntimeError(f"A program that is {self._phase.name.lower()} was given an input.")
-        if self._phase is Phase.CLOSED:
+        if self._phase is ProgramPhase.CLOSED:
             return []
         loop = self._loop
         loop.now = max(loop.now, now)
@@ -180,19 +180,19 @@ class WorkflowProgram:
             self._ledger.restore(counters)
             runtime.put_back_random(random_state)
             if refusal.woke:
-                self._phase = Phase.BROKEN
+                self._phase = ProgramPhase.BROKEN
         raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
 
     @property
     def is_spoiled(self) -> bool:
-        return self._phase is Phase.BROKEN
+        return self._phase is ProgramPhase.BROKEN
 
     def query_handler(self, name: str) -> str | None:
         handler = self._handlers.find("query", name)
         return name if handler is None else handler.name
 
     def waiting_for(self) -> tuple[str, ...]:
-        if self._phase is Phase.CLOSED:
+        if self._phase is ProgramPhase.CLOSED:
             return ()
         handlers = self._handlers
         return waits.describe(
@@ -205,9 +205,9 @@ class WorkflowProgram:
         )
 
     def drop(self) -> None:
-        if self._phase is Phase.DROPPED:
+        if self._phase is ProgramPhase.DROPPED:
             return
-        self._phase = Phase.DROPPED
+        self._phase = ProgramPhase.DROPPED
         tasks = [*self._loop.tasks.values(), *self._handlers.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
@@ -237,11 +237,11 @@ class WorkflowProgram:
             case CancelRequested(reason=reason, kept=kept):
                 self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
-                if self._phase is not Phase.NEW:
+                if self._phase is not ProgramPhase.NEW:
                     raise _unknown("A second beginning")
                 self._begin(args)
             case Continue():
-                if self._phase is not Phase.PAUSED:
+                if self._phase is not ProgramPhase.PAUSED:
                     raise _unknown("A Continue")
                 self._enter()
 
@@ -256,7 +256,7 @@ class WorkflowProgram:
 
     def _enter_or_pause(self) -> None:
         if self._signed.signs and self._signed.signs % SIGNS_BETWEEN_PAUSES == 0:
-            self._phase = Phase.PAUSED
+            self._phase = ProgramPhase.PAUSED
             self._ledger.want(AskContinue())
         else:
             self._enter()
@@ -264,7 +264,7 @@ class WorkflowProgram:
     def _enter(self) -> None:
         """Begin the run method. What was waiting for it comes after its first step, so that handlers find the
         object as the run method leaves it when it first waits."""
-        self._phase = Phase.RUNNING
+        self._phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
         self._handlers.hand_out_waiting()
@@ -273,7 +273,7 @@ class WorkflowProgram:
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
 
     def _cancel(self, reason: str, kept: bool) -> None:
-        if self._phase is Phase.RUNNING:
+        if self._phase is ProgramPhase.RUNNING:
             self._cancel_request.arrive(reason, kept=kept)
         else:
             self._carried_cancel = reason
@@ -286,12 +286,12 @@ class WorkflowProgram:
 
     @property
     def running(self) -> bool:
-        return self._phase is Phase.RUNNING
+        return self._phase is ProgramPhase.RUNNING
 
     @property
     def dropped(self) -> bool:
         # A program that nobody dropped ends in the garbage collector, outside of any step.
-        return self._phase is Phase.DROPPED or not self._loop.is_running()
+        return self._phase is ProgramPhase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
         if not is_a(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
@@ -350,7 +350,7 @@ class WorkflowProgram:
     def _judge(self, error: BaseException, *, main: bool) -> None:
         if main and self._asked_sign is not None:
             if is_sign_reached(error):
-                self._phase = Phase.LEAVING
+                self._phase = ProgramPhase.LEAVING
             else:
                 self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
@@ -362,22 +362,22 @@ class WorkflowProgram:
             self._close(intent)
 
     def _close(self, intent: Intent) -> None:
-        if self._phase is Phase.BROKEN:
+        if self._phase is ProgramPhase.BROKEN:
             return
         self._ledger.close_with(intent)
-        self._phase = Phase.CLOSED
+        self._phase = ProgramPhase.CLOSED
         self._loop.interrupted = True
 
     def _break(self, bug: WorkflowCodeError) -> None:
         if self._bug is None:
             self._bug = bug
-        self._phase = Phase.BROKEN
+        self._phase = ProgramPhase.BROKEN
         self._loop.interrupted = True
 
     def _taken_bug(self) -> WorkflowCodeError:
         """The bug, which the program keeps no longer: an error that is raised knows the frames it passed."""
         bug, self._bug = self._bug, None
-        self._phase = Phase.BROKEN
+        self._phase = ProgramPhase.BROKEN
         assert bug is not None
         return bug
 
@@ -388,19 +388,19 @@ class WorkflowProgram:
             loop.run_ready()
             if loop.interrupted:
                 loop.interrupted = False
-                if self._phase is Phase.CLOSED or self._phase is Phase.BROKEN:
+                if self._phase is ProgramPhase.CLOSED or self._phase is ProgramPhase.BROKEN:
                     break
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._phase is not Phase.LEAVING or self._handlers.tasks:
+                if self._phase is not ProgramPhase.LEAVING or self._handlers.tasks:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
         self._refuse_unseen_bugs()
 
     def _refuse_unseen_bugs(self) -> None:
-        for error in self._loop.unseen_errors(at_end=self._phase is Phase.CLOSED):
+        for error in self._loop.unseen_errors(at_end=self._phase is ProgramPhase.CLOSED):
             if not is_failure(error, self._definition.failure_exception_types):
                 self._break(code_error(error, "A task ended with an error that nobody looked at."))
 
@@ -418,7 +418,7 @@ class WorkflowProgram:
     def _leave_run_method(self, asked: AskedSign) -> None:
         """The callback that called checkpoint is over, and by now the run method must be."""
         self._loop.allow(self._runtime)
-        if self._phase is not Phase.LEAVING:
+        if self._phase is not ProgramPhase.LEAVING:
             self._break(WorkflowCodeError(asked.not_left("it waits for something")))
 
     def _set_sign(self, asked: AskedSign) -> None:

@@ -25,7 +25,7 @@ SLACK = 64
 """Entries that may be out of date before the heap is built anew."""
 
 
-class Due(IntEnum):
+class DueKind(IntEnum):
     """What can be due. Of two at the same time the first here comes first: a timer beats the deadline."""
 
     CONTINUE = 0
@@ -34,7 +34,7 @@ class Due(IntEnum):
     EXECUTION = 3
 
 
-Entry = tuple[int, Due, int]
+Entry = tuple[int, DueKind, int]
 """When, what, and the timer's or activity's number."""
 
 
@@ -52,10 +52,10 @@ class Agenda:
         self._heap = []
         if state is None:
             return
-        self._heap.extend((at, Due.TIMER, number) for number, at in state.timers.items())
+        self._heap.extend((at, DueKind.TIMER, number) for number, at in state.timers.items())
         for number, activity in state.activities.items():
             alive_at = self._heartbeats.alive_at(activity)
-            self._heap.append((next_obligation(activity, alive_at=alive_at)[0], Due.ACTIVITY, number))
+            self._heap.append((next_obligation(activity, alive_at=alive_at)[0], DueKind.ACTIVITY, number))
         heapq.heapify(self._heap)
 
     def note(self, state: WorkflowState, events: Iterable[Event]) -> None:
@@ -65,11 +65,11 @@ class Agenda:
                 case Ran():
                     for want in event.wants:
                         if isinstance(want, ActivityWanted):
-                            self._push(state, Due.ACTIVITY, want.spec.number)
+                            self._push(state, DueKind.ACTIVITY, want.spec.number)
                         elif isinstance(want, TimerWanted):
-                            self._push(state, Due.TIMER, want.number)
+                            self._push(state, DueKind.TIMER, want.number)
                 case AttemptBegun() | RetryPlanned() | AttemptScheduled() | TaskOverdue():
-                    self._push(state, Due.ACTIVITY, event.number)
+                    self._push(state, DueKind.ACTIVITY, event.number)
                 case ActivityCompleted() | ActivityFailed():
                     self._heartbeats.forget(event.number)
                 case _:
@@ -93,36 +93,36 @@ class Agenda:
         while (first := self._first(state)) is not None and first[0] <= now:
             due.add(heapq.heappop(self._heap))
         if state.continue_at is not None and state.continue_at <= now:
-            due.add((state.continue_at, Due.CONTINUE, 0))
+            due.add((state.continue_at, DueKind.CONTINUE, 0))
         deadline = state.execution_deadline
         if deadline is not None and deadline <= now:
-            due.add((deadline, Due.EXECUTION, 0))
+            due.add((deadline, DueKind.EXECUTION, 0))
         return sorted(due)
 
     def put_back(self, entries: Iterable[Entry]) -> None:
         """They were not looked at."""
         for entry in entries:
-            if entry[1] in (Due.TIMER, Due.ACTIVITY):
+            if entry[1] in (DueKind.TIMER, DueKind.ACTIVITY):
                 heapq.heappush(self._heap, entry)
 
     def is_due(self, state: WorkflowState, entry: Entry) -> bool:
         at, due, number = entry
         match due:
-            case Due.CONTINUE:
+            case DueKind.CONTINUE:
                 return state.continue_at == at
-            case Due.EXECUTION:
+            case DueKind.EXECUTION:
                 return True
             case _:
                 return self._actual(state, due, number) == at
 
-    def _push(self, state: WorkflowState, due: Due, number: int) -> None:
+    def _push(self, state: WorkflowState, due: DueKind, number: int) -> None:
         at = self._actual(state, due, number)
         if at is not None:
             heapq.heappush(self._heap, (at, due, number))
 
-    def _actual(self, state: WorkflowState, due: Due, number: int) -> int | None:
+    def _actual(self, state: WorkflowState, due: DueKind, number: int) -> int | None:
         """When it is due; None when it is no more."""
-        if due is Due.TIMER:
+        if due is DueKind.TIMER:
             return state.timers.get(number)
         activity = state.activities.get(number)
         if activity is None:

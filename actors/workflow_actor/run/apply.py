@@ -44,8 +44,8 @@ from dalsegno.actors.workflow_actor.run.events import (
     TimerWanted,
 )
 from dalsegno.actors.workflow_actor.run.state import (
-    Outcome,
     ResultDue,
+    RunOutcome,
     Suspension,
     WorkflowState,
     blank,
@@ -122,7 +122,7 @@ def _closed(draft: Draft, event: RunClosed) -> None:
     for caller in draft.state.callers:
         draft.send(ResultDue(caller))
     draft.clear()
-    outcome = Outcome(event.status, event.result, event.failure, draft.time)
+    outcome = RunOutcome(event.status, event.result, event.failure, draft.time)
     draft.change(callers=(), continue_at=None, suspension=None, outcome=outcome)
 
 

@@ -27,7 +27,7 @@ unknown_type: this host does not have it. corrupt: it cannot read the state of t
 request. struck: it did not give the host's loop back."""
 
 
-class Outcome(Struct, frozen=True, array_like=True):
+class RunOutcome(Struct, frozen=True, array_like=True):
     """How and when a run ended."""
 
     status: WorkflowStatus
@@ -40,7 +40,7 @@ class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
     """The run's outcome, for one caller. `outcome` is None while it is the state's own."""
 
     caller: Caller
-    outcome: Outcome | None = None
+    outcome: RunOutcome | None = None
 
 
 EffectDue = ActivityDue | ResultDue
@@ -107,7 +107,7 @@ class WorkflowState(Struct, frozen=True, array_like=True):
     continue_at: int | None = None
     suspension: Suspension | None = None
     tries: int = 0
-    outcome: Outcome | None = None
+    outcome: RunOutcome | None = None
 
     @property
     def status(self) -> WorkflowStatus:

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
-from dalsegno.actors.workflow_actor.run.state import Outcome, WorkflowState
+from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -99,7 +99,7 @@ def to_command_again(
     )
 
 
-def result(caller: Caller, workflow_id: str, run_id: str, outcome: Outcome) -> ResultEffect:
+def result(caller: Caller, workflow_id: str, run_id: str, outcome: RunOutcome) -> ResultEffect:
     """How the run has ended."""
     return ResultEffect(
         caller=caller,

@@ -14,7 +14,7 @@ import cbor2
 import msgspec
 
 from dalsegno.actors.workflow_actor.run.events import Record
-from dalsegno.actors.workflow_actor.run.state import Outcome, WorkflowState
+from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.errors import DalsegnoError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload, mismatch
@@ -75,7 +75,7 @@ def checksum(body: bytes, run_id: str, sequence: int) -> bytes:
     return digest.digest()
 
 
-def encode_outcome(outcome: Outcome) -> bytes:
+def encode_outcome(outcome: RunOutcome) -> bytes:
     """How a run ended, for its row in the visibility table."""
     return cbor2.dumps(
         msgspec.to_builtins((outcome.status, outcome.result, outcome.failure), builtin_types=(bytes,))

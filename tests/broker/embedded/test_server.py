@@ -13,7 +13,7 @@ import pytest
 from dalsegno.broker.embedded import EmbeddedBroker, EmbeddedServer, session, switchboard
 from dalsegno.broker.embedded.journal import SWITCH_SECONDS
 from dalsegno.broker.embedded.link import SocketLink
-from dalsegno.broker.embedded.store import Store
+from dalsegno.broker.embedded.store import QueueStore
 from dalsegno.broker.embedded.wire import MAX_FRAME_BYTES, Operation, encode_frame
 from dalsegno.broker.port import Message, Outcome, Queue, Session, Topology
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
@@ -243,7 +243,7 @@ async def test_a_bug_in_the_writer_ends_every_session_and_is_not_hidden(path: Pa
         opened = await open_session(path, ends)
         sender = Sender(await opened.open_publisher(on_closed=Ends()))
 
-        def bug(store: Store) -> None:
+        def bug(store: QueueStore) -> None:
             raise LookupError("a bug")
 
         server.run_on_file(bug)
@@ -303,7 +303,7 @@ async def test_a_message_that_is_too_large_is_refused(
     await opened.close()
 
 
-def _limit_pages(store: Store, pages: int) -> None:
+def _limit_pages(store: QueueStore, pages: int) -> None:
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
 
 

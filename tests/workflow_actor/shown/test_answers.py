@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Signal, Start, WakeUp
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.run.state import Outcome, WorkflowState, blank
+from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.policies import WorkflowStatus
@@ -74,7 +74,7 @@ def test_a_result_is_there_once_the_run_has_ended() -> None:
     assert answers.result_of(CALLER, None) is None
     assert answers.result_of(CALLER, running()) is None
     value = Payload(JSON_PLAIN, b"1")
-    ended = replace(running(), outcome=Outcome(WorkflowStatus.COMPLETED, value, None, 9))
+    ended = replace(running(), outcome=RunOutcome(WorkflowStatus.COMPLETED, value, None, 9))
     result = answers.result_of(CALLER, ended)
     assert result is not None
     assert (result.workflow_id, result.run_id, result.status) == ("w", "run-1", WorkflowStatus.COMPLETED)

@@ -8,7 +8,7 @@ import cbor2
 import pytest
 
 from dalsegno.actors.workflow_actor.run.events import Record, SignalReceived
-from dalsegno.actors.workflow_actor.run.state import Outcome
+from dalsegno.actors.workflow_actor.run.state import RunOutcome
 from dalsegno.actors.workflow_actor.stored.codec import (
     EVENTS_FORMAT,
     SNAPSHOT_FORMAT,
@@ -87,7 +87,7 @@ def test_fields_that_a_newer_host_added_at_the_end_are_passed_over() -> None:
 
 def test_outcomes_and_memos_come_back() -> None:
     failure = Failure(kind="activity", message="no", cause=Failure(message="card declined"))
-    blob = encode_outcome(Outcome(WorkflowStatus.FAILED, None, failure, T0))
+    blob = encode_outcome(RunOutcome(WorkflowStatus.FAILED, None, failure, T0))
     assert decode_outcome(blob) == (WorkflowStatus.FAILED, None, failure)
     memo = {"k": payload(), "l": payload("2")}
     assert decode_memo(encode_memo(memo)) == memo
