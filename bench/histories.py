@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from bench.cold_load_app import Storied
-from dalsegno.actors.supervisor.round import activation_rows
 from dalsegno.actors.workflow_actor.instance import Activation, Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command, Signal, Start, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
@@ -83,10 +82,8 @@ class Author:
             status=status,
             wake_at=instance.wake_at,
             journal=tuple(_row(activation, fence) for activation in done),
-            snapshot=next(
-                (activation_rows.snapshot(one.snapshot) for one in reversed(done) if one.snapshot), None
-            ),
-            opened=tuple(activation_rows.opened(one.started) for one in done if one.started),
+            snapshot=next((one.snapshot for one in reversed(done) if one.snapshot), None),
+            opened=tuple(one.opened for one in done if one.opened),
             seen=tuple(
                 SeenRow(
                     workflow_id=workflow_id,

@@ -32,14 +32,14 @@ ARROWS = {
     # one workflow instance
     "actors.light": "",
     "actors.entropy": "",
-    "actors.workflow_actor.interface": "sdk",
+    "actors.workflow_actor.interface": "sdk persistence",
     "actors.workflow_actor.activities": "sdk interface",
     "actors.workflow_actor.run": "sdk interface activities",
     "actors.workflow_actor.program": "sdk interface run",
-    "actors.workflow_actor.stored": "sdk interface run",
-    "actors.workflow_actor.shown": "sdk interface activities run program stored",
+    "actors.workflow_actor.stored": "sdk persistence run",
+    "actors.workflow_actor.shown": "sdk persistence interface activities run program stored",
     "actors.workflow_actor.outstanding": "interface activities run shown",
-    "actors.workflow_actor": "light sdk interface activities run outstanding program stored shown",
+    "actors.workflow_actor": "light sdk persistence interface activities run outstanding program stored shown",
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",

@@ -24,9 +24,6 @@ from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.interface.activation import (
     Activation,
     Probe,
-    RunChange,
-    RunStart,
-    SnapshotDue,
 )
 from dalsegno.actors.workflow_actor.interface.commands import Command, Query, Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
@@ -48,9 +45,6 @@ __all__ = [
     "CorruptStateError",
     "Instance",
     "Probe",
-    "RunChange",
-    "RunStart",
-    "SnapshotDue",
 ]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -6,12 +6,12 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, Suspension, WorkflowState, blank
 from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.persistence.port import SnapshotRow
 from dalsegno.policies import WorkflowStatus
 
 UNKNOWN = "unknown"
@@ -52,6 +52,6 @@ def stand_in(
     return replace(state, suspension=Suspension("corrupt", reason, now, retry_at, fingerprint))
 
 
-def seal(state: WorkflowState) -> SnapshotDue:
+def seal(state: WorkflowState) -> SnapshotRow:
     """It takes the place of what cannot be read. What lies before it is kept, for people."""
     return snapshot_of(state, trim_to=0)

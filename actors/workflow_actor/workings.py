@@ -23,7 +23,7 @@ from dalsegno.actors.workflow_actor.run.decide import may_retry, next_try_at
 from dalsegno.actors.workflow_actor.run.events import EffectsParked, Event, Resumed, RunStarted
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
-from dalsegno.actors.workflow_actor.shown.visible import run_change, run_start
+from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
@@ -174,6 +174,7 @@ class Workings:
         effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
         if transient:
             effects[:0] = [(None, effect) for effect in transient]
+        changed = run_changed(turn.before, state, started=started)
         return Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,
@@ -181,8 +182,9 @@ class Workings:
             time=state.time,
             events=events,
             effects=tuple(effects),
-            started=run_start(state) if started else None,
-            changed=run_change(turn.before, state, started=started),
+            opened=run_opened(state) if started else None,
+            changed=changed,
+            is_news=changed is not None and not is_stuck_alike(turn.before.suspension, state.suspension),
             snapshot=self._snapshots.snapshot_if_due(state, signed=turn.signed),
             probes=tuple(turn.probes),
         )

@@ -28,7 +28,6 @@ from dalsegno.actors.workflow_actor.activities.activity import Activity, number_
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.instance import Activation, Probe
-from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptOf
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
@@ -39,7 +38,7 @@ from dalsegno.actors.workflow_actor.stored import loading
 from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
-from dalsegno.persistence.port import Fence, LeaseRow, MessageKey
+from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
 from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
@@ -113,7 +112,7 @@ def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:
 def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
     """Rows behind the snapshot go, too."""
 
-    def snapshot_if_due(self: SnapshotSchedule, state: WorkflowState, *, signed: bool) -> SnapshotDue | None:
+    def snapshot_if_due(self: SnapshotSchedule, state: WorkflowState, *, signed: bool) -> SnapshotRow | None:
         due = _snapshot_if_due(self, state, signed=signed)
         return None if due is None else replace(due, trim_to=due.sequence + 1)
 

@@ -7,7 +7,6 @@ from random import Random
 
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor.round import activation_rows
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
@@ -80,9 +79,7 @@ class Stored:
         )
         rows = self.rows.setdefault(run_id, [])
         rows.append(row)
-        opened = None if activation.started is None else activation_rows.opened(activation.started)
-        changed = None if activation.changed is None else activation_rows.changed(activation.changed)
-        snapshot = None if activation.snapshot is None else activation_rows.snapshot(activation.snapshot)
+        opened, changed, snapshot = activation.opened, activation.changed, activation.snapshot
         if opened is not None:
             self.opened[run_id] = opened
         if changed is not None:

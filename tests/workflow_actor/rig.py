@@ -181,7 +181,7 @@ class Rig:
             return
         run_id = activation.run_id
         assert run_id is not None
-        if activation.started is not None:
+        if activation.opened is not None:
             self.journal, self.snapshot = [], None
         assert activation.sequence == (self.journal[-1][1] if self.journal else self._base) + 1
         self.journal.append((run_id, activation.sequence, activation.time, activation.events))

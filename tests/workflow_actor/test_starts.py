@@ -46,10 +46,10 @@ def test_a_start_is_answered_and_sends_what_the_code_wants_first() -> None:
         status=WorkflowStatus.RUNNING,
     )
     assert [effect.activity_id for effect in tasks(begun)] == ["1", "2"]
-    assert begun.started is not None
-    assert begun.started.status is WorkflowStatus.RUNNING
-    assert begun.started.started_at == T0
-    assert decode_memo(begun.started.memo) == {"owner": payload('"me"')}
+    assert begun.opened is not None
+    assert begun.opened.status is WorkflowStatus.RUNNING
+    assert begun.opened.started_at == T0
+    assert decode_memo(begun.opened.memo) == {"owner": payload('"me"')}
     assert begun.changed is None
 
 
@@ -63,13 +63,13 @@ def test_a_run_that_ends_at_once_is_opened_and_closed_in_one_activation() -> Non
 
     begun = rig.start(wants_result=True)
 
-    assert begun.started is not None
-    assert begun.started.status is WorkflowStatus.RUNNING
+    assert begun.opened is not None
+    assert begun.opened.status is WorkflowStatus.RUNNING
     assert begun.changed is not None
     assert begun.changed.status is WorkflowStatus.COMPLETED
     assert begun.changed.closed_at == T0
-    assert begun.changed.outcome is not None
-    assert decode_outcome(begun.changed.outcome) == (WorkflowStatus.COMPLETED, DONE.result, None)
+    assert begun.changed.result is not None
+    assert decode_outcome(begun.changed.result) == (WorkflowStatus.COMPLETED, DONE.result, None)
     (result,) = effects(begun, ResultEffect)
     assert (result.caller, result.result, result.status) == (CALLER, DONE.result, WorkflowStatus.COMPLETED)
     assert rig.instance.wake_at is None
@@ -167,7 +167,7 @@ def test_terminate_existing_closes_the_open_run_and_opens_the_new_one_together()
     assert result.failure is not None
     assert result.failure.kind == "terminated"
     assert (opened.run_id, opened.sequence) == ("run-2", 1)
-    assert opened.started is not None
+    assert opened.opened is not None
     assert answer(opened).run_id == "run-2"
     assert rig.instance.run_id == "run-2"
 
@@ -287,9 +287,9 @@ def test_an_unknown_type_is_recorded_suspended_and_accepted() -> None:
     assert answer(begun).error is None
     assert answer(begun).status is WorkflowStatus.SUSPENDED
     assert answer(begun).reason == "this host has no workflow 'refund' for the task queue 'default'"
-    assert begun.started is not None
-    assert begun.started.status is WorkflowStatus.SUSPENDED
-    assert begun.started.reason == answer(begun).reason
+    assert begun.opened is not None
+    assert begun.opened.status is WorkflowStatus.SUSPENDED
+    assert begun.opened.reason == answer(begun).reason
 
 
 def test_the_execution_timeout_closes_the_run() -> None:

@@ -249,7 +249,7 @@ class World:
         for activation in activations:
             self._note(activation)
         recorded = [activation for activation in activations if activation.recorded]
-        if len(recorded) == 1 and recorded[0].started is None:
+        if len(recorded) == 1 and recorded[0].opened is None:
             assert (recorded[0].sequence, recorded[0].run_id) == (before[0] + 1, before[1])
 
     def _note(self, activation: Activation) -> None:

@@ -2,7 +2,6 @@
 
 - `round`        all activations from the first to the effects that may then leave
 - `open_rounds`  the one that is being gathered, and the one that is being written
-- `activation_rows`  what is stored of an activation beside its journal row
 - `waiters`      who waits for runs to end
 - `suspensions`  what is said of a run whose code was suspended, or goes on again
 """

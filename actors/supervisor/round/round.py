@@ -6,9 +6,8 @@ from collections.abc import Container, Iterable, Sequence
 
 from msgspec import Struct, field
 
-from dalsegno.actors.supervisor.round import activation_rows
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.instance import Activation, SnapshotDue
+from dalsegno.actors.workflow_actor.instance import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
@@ -73,11 +72,11 @@ class Entry(Struct, eq=False):
             RunChanged(run_id=state.info.run_id, status=state.status, reason=shown_reason(state))
         )
 
-    def seals(self, due: SnapshotDue) -> None:
+    def seals(self, snapshot: SnapshotRow) -> None:
         """The state is written whatever is there."""
         self.forced = True
         self.halt = None
-        self.snapshot = activation_rows.snapshot(due)
+        self.snapshot = snapshot
 
 
 class RoundBuilder:
@@ -163,13 +162,13 @@ class RoundBuilder:
         entry.leaving.append(Leaving(cause, "", None, effect))
 
     def _visibility(self, entry: Entry, activation: Activation) -> None:
-        if activation.started is not None:
-            entry.opened.append(activation_rows.opened(activation.started))
-        if (change := activation.changed) is not None:
-            entry.is_news |= change.is_news
-            entry.changed.append(activation_rows.changed(change))
+        if activation.opened is not None:
+            entry.opened.append(activation.opened)
+        if activation.changed is not None:
+            entry.is_news |= activation.is_news
+            entry.changed.append(activation.changed)
         if activation.snapshot is not None:
-            entry.snapshot = activation_rows.snapshot(activation.snapshot)
+            entry.snapshot = activation.snapshot
 
     def build(self, epochs: dict[int, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""

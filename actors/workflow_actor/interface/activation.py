@@ -5,43 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.policies import WorkflowStatus
-
-
-class RunStart(Struct, frozen=True, kw_only=True):
-    """A new run, as it is to be seen in lists. `memo` is CBOR (see `codec.decode_memo`)."""
-
-    run_id: str
-    workflow_id: str
-    workflow_type: str
-    task_queue: str
-    status: WorkflowStatus
-    started_at: int
-    reason: str | None
-    memo: bytes | None
-
-
-class RunChange(Struct, frozen=True, kw_only=True):
-    """The run's visible status changed. `outcome` is CBOR (see `codec.decode_outcome`), once it has ended.
-    `is_news`: not merely that a try at suspended code has failed as the one before, in other words."""
-
-    run_id: str
-    status: WorkflowStatus
-    closed_at: int | None
-    reason: str | None
-    outcome: bytes | None
-    is_news: bool = True
-
-
-class SnapshotDue(Struct, frozen=True, kw_only=True):
-    """To be written in the same commit; rows up to `trim_to` are history that is not kept any longer."""
-
-    run_id: str
-    sequence: int
-    format: int
-    checksum: bytes
-    body: bytes
-    trim_to: int
+from dalsegno.persistence.port import RunChanged, RunOpened, SnapshotRow
 
 
 class Probe(Struct, frozen=True, kw_only=True):
@@ -59,6 +23,9 @@ class Activation(Struct, frozen=True, kw_only=True):
 
     `stale`: the cause was applied before, or is about something that is over: it comes again, and what is
     outstanding is to be sent again with it.
+
+    `opened`, `changed` and `snapshot` are rows to be written in the same commit, as they are. `is_news`: what
+    `changed` shows is not merely that a try at suspended code has failed as the one before, in other words.
     """
 
     run_id: str | None
@@ -67,8 +34,9 @@ class Activation(Struct, frozen=True, kw_only=True):
     time: int
     events: bytes = b""
     effects: tuple[tuple[EffectID | None, Effect], ...] = ()
-    started: RunStart | None = None
-    changed: RunChange | None = None
-    snapshot: SnapshotDue | None = None
+    opened: RunOpened | None = None
+    changed: RunChanged | None = None
+    is_news: bool = False
+    snapshot: SnapshotRow | None = None
     probes: tuple[Probe, ...] = ()
     stale: bool = False

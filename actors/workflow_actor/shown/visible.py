@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.activation import RunChange, RunStart
 from dalsegno.actors.workflow_actor.program.code_error import place_of_bug
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import encode_memo, encode_outcome
+from dalsegno.persistence.port import RunChanged, RunOpened
 from dalsegno.policies import WorkflowStatus
 
 REASON_LIMIT = 4000
 """Characters of a reason that are shown in lists."""
 
 
-def run_start(state: WorkflowState) -> RunStart:
+def run_opened(state: WorkflowState) -> RunOpened:
     """A run that has begun in this activation. If it has ended in it too, a change follows that says so."""
     info = state.info
-    return RunStart(
+    return RunOpened(
         run_id=info.run_id,
         workflow_id=info.workflow_id,
         workflow_type=info.workflow_type,
@@ -27,7 +27,7 @@ def run_start(state: WorkflowState) -> RunStart:
     )
 
 
-def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) -> RunChange | None:
+def run_changed(before: WorkflowState, after: WorkflowState, *, started: bool) -> RunChanged | None:
     """None when nothing visible has changed. `started`: the run began in this activation."""
     outcome = after.outcome
     if started and outcome is None:
@@ -36,13 +36,12 @@ def run_change(before: WorkflowState, after: WorkflowState, *, started: bool) ->
         return None
     if (before.status, before.reason) == (after.status, after.reason):
         return None
-    return RunChange(
+    return RunChanged(
         run_id=after.info.run_id,
         status=after.status,
         closed_at=None if outcome is None else outcome.closed_at,
         reason=_short(after.reason),
-        outcome=None if outcome is None else encode_outcome(outcome),
-        is_news=not is_stuck_alike(before.suspension, after.suspension),
+        result=None if outcome is None else encode_outcome(outcome),
     )
 
 

@@ -3,9 +3,9 @@ that one is (and not before 64 activations), so that what is written stays linea
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.activation import SnapshotDue
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT, checksum, encode_state
+from dalsegno.persistence.port import SnapshotRow
 
 ACTIVATIONS_MIN = 64
 
@@ -25,7 +25,7 @@ class SnapshotSchedule:
         self._rows += 1
         self._bytes += size
 
-    def snapshot_if_due(self, state: WorkflowState, *, signed: bool) -> SnapshotDue | None:
+    def snapshot_if_due(self, state: WorkflowState, *, signed: bool) -> SnapshotRow | None:
         """To be asked after each row; a snapshot that is returned counts as written."""
         grown = self._rows >= ACTIVATIONS_MIN and self._bytes >= self._size
         if not (signed or grown):
@@ -37,10 +37,10 @@ class SnapshotSchedule:
         return due
 
 
-def snapshot_of(state: WorkflowState, *, trim_to: int) -> SnapshotDue:
+def snapshot_of(state: WorkflowState, *, trim_to: int) -> SnapshotRow:
     body = encode_state(state)
     run_id, sequence = state.info.run_id, state.sequence
-    return SnapshotDue(
+    return SnapshotRow(
         run_id=run_id,
         sequence=sequence,
         format=SNAPSHOT_FORMAT,
