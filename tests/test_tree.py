@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +64,16 @@ def test_a_file_of_more_lines_than_can_be_read_at_once_is_cut_by_concept() -> No
     lines = {name: (ROOT / name).read_bytes().count(b"\n") for name in names if (ROOT / name).exists()}
     assert len(lines) > 500, "it looks at the tree"
     assert {name: count for name, count in lines.items() if count > LINES} == {}
+
+
+def test_every_room_of_the_engine_says_on_its_contents_page_what_each_of_its_modules_is() -> None:
+    missing: dict[str, set[str]] = {}
+    for page in (ROOT / "actors").glob("*/**/__init__.py"):
+        room = page.parent
+        modules = {path.stem for path in room.glob("*.py")} | {
+            path.parent.name for path in room.glob("*/__init__.py")
+        }
+        named = set(re.findall(r"`(\w+)`", page.read_text()))
+        missing[room.name] = modules - named - {"__init__"}
+    assert len(missing) > 20, "it looks at the rooms"
+    assert {room: names for room, names in missing.items() if names} == {}

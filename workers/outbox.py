@@ -3,9 +3,9 @@
 A *kept* letter (an outcome) is published again, with its ID, until the broker has confirmed it, through any
 number of channels and sessions. A letter that is not kept (a heartbeat) has one chance.
 
-A message that the broker will never take costs the channel, and the broker does not say which it was: what was
-on its way is then sent one by one. In the place of the one over which the channel closes again goes what its
-letter has `instead` (a failure that says so); without that it is given up.
+A message that the broker will never take costs the channel or the whole session, and the broker does not say
+which it was: what was on its way is then sent one by one. In the place of the one over which that happens again
+goes what its letter has `instead` (a failure that says so); without that it is given up.
 
 An outbox has a channel of its own. The broker closes the channel of a publish to an exchange that does not
 exist; if that broke the whole session, every task in progress would be delivered again, and counted against its
@@ -71,6 +71,8 @@ class WorkerOutbox:
         """One of them closes the channel. Nothing else is sent meanwhile."""
         self._tried: Letter | None = None
         """The suspect that is on its way."""
+        self._ended_over = Fault.NONE
+        """What the last session took its channel along for."""
         self._flush_due = False
         self._kept = 0
         self._empty = asyncio.Event()
@@ -99,8 +101,8 @@ class WorkerOutbox:
 
     async def open(self, session: Session) -> None:
         """Open the channel. Raises BrokerUnavailableError."""
-        if self._publisher is not None:
-            self._judge(self._publisher.fault)
+        self._judge(self._ended_over if self._publisher is None else self._publisher.fault)
+        self._ended_over = Fault.NONE
         closed: asyncio.Future[str] = self._loop.create_future()
         self._publisher = await session.open_publisher(on_closed=partial(_resolve, closed))
         self._closed = closed
@@ -125,12 +127,12 @@ class WorkerOutbox:
     def close(self) -> None:
         """The session is closed, or about to be. What is kept waits for the next one."""
         if self._publisher is not None:
-            self._judge(Fault.NONE)
+            self._ended_over = self._publisher.fault
         self._publisher = None
         self._closed = None
 
     def _judge(self, fault: Fault) -> None:
-        """The channel is gone."""
+        """The last channel is gone, and what was on its way has been given back."""
         tried, self._tried = self._tried, None
         if tried is not None and fault is Fault.MESSAGE:
             self._replace(tried)

@@ -15,4 +15,5 @@ are given what they need when they are made; whom they call back is in `upcalls`
 - `host`        the shell around the engine; `membership` is its seat among the hosts
 - `parent`      the parent process, its children and how it watches them
 - `failing`     fail-stop, restart intensity, strikes
+- `settings`, `clock`, `host_id`  how a host is to be, database time, and what each life of a host is called
 """

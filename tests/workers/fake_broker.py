@@ -42,6 +42,8 @@ class FakeBroker:
         self.verdict: Verdict = confirmed
         self.takes_bytes = 2**24
         """A larger message costs the channel that it is published on."""
+        self.costs_session = False
+        """So does it the whole session."""
         self.available = True
         self.misconfigured = False
         self.locked: set[str] = set()
@@ -219,7 +221,10 @@ class FakePublisher:
             if len(outgoing.message.body) > self._broker.takes_bytes and self.is_open:
                 self._unanswered.append(outgoing)
                 self.fault = Fault.MESSAGE
-                loop.call_soon(self.end, "PRECONDITION_FAILED - the message is larger than the max size")
+                if self._broker.costs_session:
+                    loop.call_soon(self._broker.break_sessions)
+                else:
+                    loop.call_soon(self.end, "PRECONDITION_FAILED - the message is larger than the max size")
                 continue
             if outcome is Outcome.CONFIRMED and not self._broker.route(outgoing):
                 outcome = Outcome.RETURNED

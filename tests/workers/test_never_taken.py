@@ -29,10 +29,11 @@ async def give(size: int) -> str:
     return "x" * size
 
 
-@pytest.fixture
-def small(fake: FakeBroker) -> FakeBroker:
-    """A broker that takes less than a message may be."""
+@pytest.fixture(params=[False, True], ids=["a channel", "a session"])
+def small(fake: FakeBroker, request: pytest.FixtureRequest) -> FakeBroker:
+    """A broker that takes less than a message may be, and what it costs to try."""
     fake.takes_bytes = TAKES_BYTES
+    fake.costs_session = request.param
     return fake
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dalsegno.actors.supervisor.connection import task_queues
 from dalsegno.actors.supervisor.connection.task_queues import TaskQueues
 from dalsegno.broker.port import Topology
 from dalsegno.broker.topology import task_queue
@@ -152,6 +153,19 @@ async def test_what_two_hosts_find_at_the_same_time_is_lost_once_for_each(host: 
     await host.looks()
     host.task_queues.heard_lost("orders")
     assert host.lost == ["orders"]
+
+
+async def test_what_is_heard_long_after_one_s_own_find_is_another_loss(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue was deleted twice, and the other host has declared it before this one could look."""
+    await host.declares("orders")
+    host.queues.delete("orders")
+    await host.looks()
+    monkeypatch.setattr(task_queues, "NEWS_SECONDS", -1.0)
+    host.task_queues.heard_lost("orders")
+    assert host.lost == ["orders", "orders"]
+    assert host.told == ["orders"]
 
 
 async def test_what_is_heard_while_the_queue_is_declared_is_not_forgotten(host: Host) -> None:
