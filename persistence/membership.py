@@ -26,7 +26,7 @@ class SqlMembership:
         self._database = database
         self._owned = OwnedConnection(database, Role.MEMBERSHIP)
 
-    def join(self, host_id: str, *, ttl: int, version: str) -> int:
+    def join(self, host_id: str, *, ttl: int, version: str, format_read: int = 1) -> int:
         """A host that joins has nothing: what a row of the same name still owned is free again. Rows of hosts
         that have expired are deleted by the way."""
         now = self._database.now()
@@ -60,6 +60,9 @@ class SqlMembership:
     def cluster(self) -> Cluster:
         with self._owned.transaction() as connection:
             return read_cluster(self._database, connection)
+
+    def raise_format(self) -> int:
+        return 1  # nothing newer is written yet
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         now = self._database.now()

@@ -328,12 +328,14 @@ class Reader(Protocol):
 
 
 class HostRow(Struct, frozen=True):
-    """`ttl` is how long a renewal is good for, in microseconds; 0: an older version does not say."""
+    """`ttl` is how long a renewal is good for, in microseconds; 0: an older version does not say.
+    `format_read` is the newest stored format that it reads; 1 also for one that does not say."""
 
     host_id: str
     expires_at: int
     version: str
     ttl: int = 0
+    format_read: int = 1
 
 
 class LeaseRow(Struct, frozen=True):
@@ -343,18 +345,22 @@ class LeaseRow(Struct, frozen=True):
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
-    """Who is there and who owns what, at database time `now`. `hosts` are the live ones."""
+    """Who is there and who owns what, at database time `now`. `hosts` are the live ones. `format_written` is
+    the newest stored format that may be written, `format_asked` the one that it shall become."""
 
     now: int
     hosts: tuple[HostRow, ...]
     leases: tuple[LeaseRow, ...]
+    format_written: int = 1
+    format_asked: int = 1
 
 
 class Membership(Protocol):
     """Hosts, leases and strikes: used by the host supervisor's own thread, and by the parent process."""
 
-    def join(self, host_id: str, *, ttl: int, version: str) -> int:
-        """Write the host's row, valid for `ttl` microseconds; the database's time is returned."""
+    def join(self, host_id: str, *, ttl: int, version: str, format_read: int = 1) -> int:
+        """Write the host's row, valid for `ttl` microseconds; the database's time is returned. NewerFormatError
+        when a newer format may be written than `format_read`, the newest that this host reads."""
 
     def renew(self, host_id: str, *, ttl: int) -> int:
         """Extend the row by one statement; database time is returned. FencedError when it is gone or expired:
@@ -366,6 +372,10 @@ class Membership(Protocol):
         `at` that time."""
 
     def cluster(self) -> Cluster: ...
+
+    def raise_format(self) -> int:
+        """Let the stored format be written that `Cluster.format_asked` says, if every live host reads it. What
+        may be written now is returned. No host joins meanwhile: it joins before, and is asked, or after."""
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         """Take those that no live host owns, raising their epochs; those taken are returned with the new
@@ -396,13 +406,17 @@ class Watermark(Struct, frozen=True):
 
 
 class Namespace(Struct, frozen=True, kw_only=True):
-    """The `meta` row. `identity` is random and for ever: the broker knows by it whose virtual host it is."""
+    """The `meta` row. `identity` is random and for ever: the broker knows by it whose virtual host it is.
+    `revision` is that of the tables; the formats are as in `Cluster`."""
 
     generation: int
     partitions: int
     hash_seed: int
     identity: str
     watermark: Watermark = Watermark()
+    revision: str = ""
+    format_written: int = 1
+    format_asked: int = 1
 
 
 class Store(Protocol):

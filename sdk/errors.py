@@ -16,6 +16,7 @@ DalsegnoError
   ConfigurationError            a URL, setting or schema is wrong; a person must change it
     TopologyError                 the broker holds a queue or exchange with other arguments
     SchemaError                   the tables are missing, too old or too new
+    NewerFormatError              what is stored may be newer than this version can read
     MissingExtraError             what was used comes with an extra that is not installed
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
@@ -136,6 +137,10 @@ class TopologyError(ConfigurationError):
 
 class SchemaError(ConfigurationError):
     """The database's tables are missing, too old or too new for this version."""
+
+
+class NewerFormatError(ConfigurationError):
+    """What is stored in this namespace may be of a newer format than this version reads: upgrade dalsegno."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):

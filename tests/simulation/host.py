@@ -250,6 +250,9 @@ class Host(Lookups, Process):
         self.engine.rejoined(host_id)
         self.link.serve(self._own_queue(), self._on_host_message)
 
+    def format_written(self, format_: int) -> None:
+        self.trace(f"may write format {format_}")
+
     def store_time(self, now: int) -> None:
         self._clock.heard(now)
 

@@ -36,7 +36,7 @@ class MembershipModel:
             raise StoreUnavailableError("the answer was lost")
         return answer
 
-    def join(self, host_id: str, *, ttl: int, version: str) -> int:
+    def join(self, host_id: str, *, ttl: int, version: str, format_read: int = 1) -> int:
         def statement() -> int:
             now = self._store.now()
             leases = self._store.leases
@@ -78,6 +78,10 @@ class MembershipModel:
             return Cluster(now=now, hosts=rows, leases=tuple(self._store.leases))
 
         return self._call(statement)
+
+    def raise_format(self) -> int:
+        """Nobody asks for a newer one here."""
+        return 1
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         def statement() -> list[LeaseRow]:

@@ -305,6 +305,9 @@ class Host(Lookups):
         self.engine.rejoined(host_id)
         self._mail.serve(self._host_id)
 
+    def format_written(self, format_: int) -> None:
+        log.info("format_written", host_id=self._host_id, format=format_)
+
     def store_time(self, now: int) -> None:
         self._clock.heard(now)
 

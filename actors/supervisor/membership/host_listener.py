@@ -32,6 +32,10 @@ class Listener(Protocol):
     def peers(self, hosts: tuple[str, ...]) -> None:
         """The live hosts, sorted, ourselves among them: after each join, and whenever they changed."""
 
+    def format_written(self, format_: int) -> None:
+        """The newest stored format that may be written, if it is not the first: before the first leases of a
+        life, and when it has grown."""
+
     def store_time(self, now: int) -> None:
         """The database's clock, in microseconds since 1970."""
 

@@ -104,6 +104,8 @@ class HostOptions:
     membership: Callable[[], Membership]
     host_id: str
     version: str
+    format_read: int = 1
+    """The newest stored format that this host reads."""
     listener: Listener
     deliver: CallSoon
     validity: Validity
@@ -249,7 +251,8 @@ class HostSupervisor(pykka.ThreadingActor):
         ttl, version, is_first = int(self._ttl * MICROSECONDS), self._options.version, not self._has_joined
         self._rows.append(self._host_id)
         sent_at = self._clock()
-        now = self._membership.join(self._host_id, ttl=ttl, version=version)
+        reads = self._options.format_read
+        now = self._membership.join(self._host_id, ttl=ttl, version=version, format_read=reads)
         tenure = self._tenure = Tenure(self._host_id)
         self._has_joined = True
         if not is_first:
@@ -285,6 +288,7 @@ class HostSupervisor(pykka.ThreadingActor):
         cluster = self._cluster_of_the_living(tenure)
         self._check_validity(tenure)
         self._next_expiry = self._expiry_of_others(tenure, cluster)
+        self._tell_format(tenure, cluster)
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
         released = tenure.heirs(cluster, leaving=self._leaving)
@@ -323,6 +327,16 @@ class HostSupervisor(pykka.ThreadingActor):
         if peers != tenure.peers:
             tenure.peers = peers
             self._notify(self._listener.peers, peers)
+
+    def _tell_format(self, tenure: Tenure, cluster: Cluster) -> None:
+        written = cluster.format_written
+        if cluster.format_asked > written and all(
+            host.format_read >= cluster.format_asked for host in cluster.hosts
+        ):
+            written = self._membership.raise_format()
+        if written != tenure.format_written:
+            tenure.format_written = written
+            self._notify(self._listener.format_written, written)
 
     def _gain(self, tenure: Tenure, leases: Sequence[LeaseRow]) -> None:
         if leases:

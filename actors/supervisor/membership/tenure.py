@@ -32,6 +32,8 @@ class Tenure:
     givers: dict[str, float] = field(default_factory=dict)
     """Hosts that gave us something: nothing is given to them before that time (see `shares`)."""
     peers: tuple[str, ...] = ()
+    format_written: int = 1
+    """As the loop was told last; this much it knows without a word."""
 
     def note_offer(self, giver: str, partitions: Iterable[int], *, until: float) -> None:
         self.offered.update(partitions)

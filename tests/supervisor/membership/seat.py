@@ -89,6 +89,9 @@ class Desk:
     def peers(self, hosts: tuple[str, ...]) -> None:
         self.told.append(("peers", hosts))
 
+    def format_written(self, format_: int) -> None:
+        self.told.append(("format", format_))
+
     def store_time(self, now: int) -> None:
         self.told.append(("time", now))
 
