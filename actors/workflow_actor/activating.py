@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dalsegno.actors.workflow_actor.activities.attempts import on_word
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
-    AttemptOf,
-    Cancel,
     Command,
     Describe,
-    FailEffect,
-    KeepHeartbeats,
-    Park,
     Query,
-    ResendTask,
     Resume,
     Settle,
-    Signal,
     Start,
     Suspend,
     Terminate,
@@ -28,7 +20,7 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, handed_on, is_to_be_told
-from dalsegno.actors.workflow_actor.run.decide import decide, decide_effects, decide_start, refused, terminated
+from dalsegno.actors.workflow_actor.run.decide import Known, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, Event, Resumed, RunStarted, Suspended
 from dalsegno.actors.workflow_actor.run.state import ResultDue, blank
 from dalsegno.actors.workflow_actor.shown import answers
@@ -60,7 +52,8 @@ def activate(workings: Workings, command: Command, moment: Moment) -> list[Activ
                 wake_at=workings.wake_at,
             )
         case _:
-            decision = _decide(workings, command, moment)
+            known = Known(moment.time, workings.code.fingerprint, workings.heartbeats)
+            decision = decide(workings.state, workings.workflow_id, command, known)
     return [_carry_out(workings, command, decision, moment)]
 
 
@@ -77,25 +70,6 @@ def _carry_out(workings: Workings, command: Command, decision: Decision[Event], 
     if isinstance(command, Suspend):
         workings.live.forget()
     return workings.finished(turn, command, decision.effects)
-
-
-def _decide(workings: Workings, command: Command, moment: Moment) -> Decision[Event]:
-    state = workings.state
-    match command:
-        case AttemptOf():
-            activities = {} if state is None else state.activities
-            open_run = None if state is None or state.is_closed else state.info.run_id
-            return on_word(activities, open_run, command, workings.heartbeats, now=moment.time)
-        case Signal() | Cancel() | Terminate() | Suspend() | Resume():
-            if state is None:
-                return Decision(refusal=refused(state, workings.workflow_id, command.run_id))
-            return decide(state, command, fingerprint=workings.code.fingerprint)
-        case KeepHeartbeats():
-            return NOTHING if state is None else Decision(events=workings.heartbeats.to_keep(state.activities))
-        case Park() | ResendTask() | FailEffect():
-            return NOTHING if state is None else decide_effects(state, command)
-        case _:
-            raise TypeError(f"{type(command).__name__} is not decided here")
 
 
 # --- starts ------------------------------------------------------------------------------------------------

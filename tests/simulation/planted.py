@@ -6,7 +6,7 @@ store's model) for one that has the bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -137,8 +137,10 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
 
 
 def result_accepted_without_its_token() -> AbstractContextManager[Any]:
-    def current(activities: Mapping[int, Activity], open_run: str | None, word: AttemptOf) -> Activity | None:
-        return activities.get(number_in(word.token)) if open_run == word.run_id else None
+    def current(run: WorkflowState | None, word: AttemptOf) -> Activity | None:
+        if run is None or run.outcome is not None or run.info.run_id != word.run_id:
+            return None
+        return run.activities.get(number_in(word.token))
 
     return patch.object(attempts, "current", current)
 

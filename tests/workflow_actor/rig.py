@@ -28,6 +28,7 @@ from dalsegno.actors.workflow_actor.interface.intents import (
     StartTimer,
 )
 from dalsegno.actors.workflow_actor.interface.program_port import Code, Program
+from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, may_lead_to
 from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_state
@@ -173,6 +174,7 @@ class Rig:
             assert before == (None if self.instance.state is None else encode_state(self.state))
         for activation in activations:
             self._write(activation)
+            self._check_events(type(command), activation)
         self.check_replay_identity()
         return activations
 
@@ -190,6 +192,12 @@ class Rig:
             assert (due.run_id, due.sequence) == (run_id, activation.sequence)
             self.snapshot = (due.sequence, due.format, due.checksum, due.body)
             self.journal = []
+
+    def _check_events(self, command: type[Command], activation: Activation) -> None:
+        """They are among those that the command may lead to."""
+        events = decode_record(activation.events).events if activation.recorded else ()
+        expected = {*BEFORE, *may_lead_to(command), *AFTER}
+        assert {type(event) for event in events} <= expected, f"{command.__name__} led to {events}"
 
     @property
     def has_put_off(self) -> bool:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.intents import CancellationType, RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.intents import CancellationType, RetrySchedule
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -75,34 +75,6 @@ class ActivitySpec(Struct, frozen=True, array_like=True):
     def resend_after(self) -> int:
         limit = self.start_to_close
         return RESEND_AFTER_DEFAULT if limit is None else max(limit, RESEND_AFTER_MIN)
-
-
-def spec_of(intent: ScheduleActivity) -> ActivitySpec:
-    """Durations beyond what the wire can carry are cut; no attempt may outlast the activity."""
-    start_to_close, schedule_to_close, schedule_to_start, heartbeat_timeout = [
-        None if limit is None else min(limit, FAR_FUTURE)
-        for limit in (
-            intent.start_to_close,
-            intent.schedule_to_close,
-            intent.schedule_to_start,
-            intent.heartbeat_timeout,
-        )
-    ]
-    if schedule_to_close is not None:
-        start_to_close = min(start_to_close or schedule_to_close, schedule_to_close)
-    return ActivitySpec(
-        intent.number,
-        intent.activity_id,
-        intent.activity_type,
-        intent.task_queue,
-        intent.args,
-        start_to_close,
-        schedule_to_close,
-        schedule_to_start,
-        heartbeat_timeout,
-        intent.retry,
-        intent.cancellation_type,
-    )
 
 
 class Phase(IntEnum):

@@ -9,7 +9,7 @@ happens when a time runs out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Never, assert_never
+from typing import Never, Protocol, assert_never
 
 from dalsegno.actors.workflow_actor.activities.activity import (
     FAR_FUTURE,
@@ -43,10 +43,12 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptHeartbeat,
     AttemptOf,
     AttemptStarted,
+    KeepHeartbeats,
     ResendTask,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, Effect, GrantEffect
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
 from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
@@ -54,15 +56,35 @@ from dalsegno.payload import Payload
 
 OVER = "this attempt is over"
 
-Word = AttemptStarted | AttemptHeartbeat | AttemptCompleted | AttemptFailed | AttemptCanceled
-
 MESSAGE_LIMIT = 500
 """Characters of a failure's message that are repeated in the failure of its activity."""
 
 
-def current(activities: Mapping[int, Activity], open_run: str | None, word: AttemptOf) -> Activity | None:
+class RunOfActivities(Protocol):
+    """What the word of a worker is held against. (It is `run.state.WorkflowState`.)"""
+
+    @property
+    def info(self) -> RunInfo: ...
+    @property
+    def outcome(self) -> object | None: ...
+    @property
+    def activities(self) -> Mapping[int, Activity]: ...
+
+
+class Circumstances(Protocol):
+    """What is known beside the state. (It is `run.decide.Known`.)"""
+
+    @property
+    def now(self) -> int: ...
+    @property
+    def heartbeats(self) -> Heartbeats: ...
+
+
+def current(run: RunOfActivities | None, word: AttemptOf) -> Activity | None:
     """The activity that a worker speaks of, if its attempt is the current one and not over."""
-    activity = activities.get(number_in(word.token)) if open_run == word.run_id else None
+    if run is None or run.outcome is not None or run.info.run_id != word.run_id:
+        return None
+    activity = run.activities.get(number_in(word.token))
     if (
         activity is None
         or activity.token != word.token
@@ -74,32 +96,14 @@ def current(activities: Mapping[int, Activity], open_run: str | None, word: Atte
     return activity
 
 
-def on_word(
-    activities: Mapping[int, Activity], open_run: str | None, word: Word, heartbeats: Heartbeats, *, now: int
-) -> Decision[ActivityEvent]:
-    """`open_run`: the ID of the run, if there is one that is open; `activities` are its."""
-    activity = current(activities, open_run, word)
-    left_alone = open_run != word.run_id and outlives_run(word.token)
-    match word:
-        case AttemptStarted():
-            heartbeat = heartbeats.details(activity)
-            return _on_started(activity, word, left_alone=left_alone, now=now, heartbeat=heartbeat)
-        case AttemptHeartbeat():
-            if activity is not None:
-                heartbeats.beat(activity, now=now, details=word.details)
-            return _on_heartbeat(activity, word, left_alone=left_alone)
-        case _:
-            heartbeat = None if isinstance(word, AttemptCompleted) else heartbeats.details(activity)
-            return _on_outcome(activity, word, now=now, heartbeat=heartbeat)
+def _is_left_alone(run: RunOfActivities | None, word: AttemptOf) -> bool:
+    """Its run is over, and it is an activity that outlives that."""
+    is_open = run is not None and run.outcome is None and run.info.run_id == word.run_id
+    return not is_open and outlives_run(word.token)
 
 
-def _on_started(
-    activity: Activity | None,
-    word: AttemptStarted,
-    *,
-    left_alone: bool,
-    now: int,
-    heartbeat: Payload | None,
+def on_started(
+    run: RunOfActivities | None, word: AttemptStarted, known: Circumstances
 ) -> Decision[ActivityEvent]:
     """Of an early task the first worker that asks is granted the attempt, also when it asks again; a late task
     may be handed to another worker, which is then the one to be asked to stop, unless too many have died of it.
@@ -107,16 +111,18 @@ def _on_started(
     asked to stop, unless its activity is one to be left alone, and the run has ended meanwhile.
 
     Any word but the first may be one that was applied before, and waits for what it led to then."""
+    activity = current(run, word)
     if activity is None:
         refusal = _grant(word, granted=False)
-        effects = (refusal,) if left_alone else (refusal, _stop(word, word.worker, OVER))
-        return Decision(effects=effects, stale=True)
+        stop = () if _is_left_alone(run, word) else (_stop(word, word.worker, OVER),)
+        return Decision(effects=(refusal, *stop), stale=True)
     number, spec = activity.spec.number, activity.spec
     has_it = activity.worker == word.worker
     is_new = activity.phase is Phase.SCHEDULED or (not spec.is_early and word.alone != activity.alone)
     if is_new or not (has_it or spec.is_early):
         if not spec.is_early and (failure := fatal(activity, word.worker, alone=word.alone)) is not None:
-            event = after_failure(activity, failure, now=now, heartbeat=heartbeat)
+            heartbeat = known.heartbeats.details(activity)
+            event = after_failure(activity, failure, now=known.now, heartbeat=heartbeat)
             return Decision(
                 events=(event,), effects=(_grant(word, granted=False), _stop(word, word.worker, OVER))
             )
@@ -151,45 +157,51 @@ def _stop(word: AttemptStarted | AttemptHeartbeat, worker: str, reason: str) -> 
     )
 
 
-def _on_heartbeat(activity: Activity | None, word: AttemptHeartbeat, *, left_alone: bool) -> Decision[Never]:
+def on_heartbeat(run: RunOfActivities | None, word: AttemptHeartbeat, known: Circumstances) -> Decision[Never]:
     """A worker that still works on what is over, or is cancelled, is asked to stop."""
-    if activity is not None and (word.worker is None or not activity.cancel_requested):
-        return NOTHING
-    if word.worker is None or (activity is None and left_alone):
+    activity = current(run, word)
+    if activity is not None:
+        known.heartbeats.beat(activity, now=known.now, details=word.details)
+        if word.worker is None or not activity.cancel_requested:
+            return NOTHING
+    if word.worker is None or (activity is None and _is_left_alone(run, word)):
         return STALE
     return Decision(effects=(_stop(word, word.worker, OVER if activity is None else CANCELLED),))
 
 
-def _on_outcome(
-    activity: Activity | None,
-    word: AttemptCompleted | AttemptFailed | AttemptCanceled,
-    *,
-    now: int,
-    heartbeat: Payload | None,
-) -> Decision[ActivityEvent]:
-    """`heartbeat` are the details of the attempt's last one, which a result has no use for."""
+def on_completed(run: RunOfActivities | None, word: AttemptCompleted, _: object) -> Decision[ActivityEvent]:
+    activity = current(run, word)
     if activity is None:
         return STALE
-    match word:
-        case AttemptCompleted():
-            return Decision(events=(ActivityCompleted(activity.spec.number, word.result),))
-        case AttemptCanceled():
-            details = () if word.details is None else (word.details,)
-            stopped = Failure(kind="canceled", message="the activity was cancelled", details=details)
-            return Decision(events=(ActivityFailed(activity.spec.number, stopped),))
-        case AttemptFailed():
-            failure = word.failure
-            if word.returned is not None:
-                if word.returned == activity.returned:  # the word came twice, and the task is on its way again
-                    return STALE
-                lost = given_up(activity, failure)
-                if lost is None:
-                    return Decision(events=(TaskReturned(activity.spec.number, word.returned),))
-                failure = lost
-            event = after_failure(activity, failure, now=now, delay=word.next_retry_delay, heartbeat=heartbeat)
-            return Decision(events=(event,))
-        case _:
-            assert_never(word)
+    return Decision(events=(ActivityCompleted(activity.spec.number, word.result),))
+
+
+def on_canceled(run: RunOfActivities | None, word: AttemptCanceled, _: object) -> Decision[ActivityEvent]:
+    activity = current(run, word)
+    if activity is None:
+        return STALE
+    details = () if word.details is None else (word.details,)
+    stopped = Failure(kind="canceled", message="the activity was cancelled", details=details)
+    return Decision(events=(ActivityFailed(activity.spec.number, stopped),))
+
+
+def on_failed(
+    run: RunOfActivities | None, word: AttemptFailed, known: Circumstances
+) -> Decision[ActivityEvent]:
+    activity = current(run, word)
+    if activity is None:
+        return STALE
+    failure = word.failure
+    if word.returned is not None:
+        if word.returned == activity.returned:  # the word came twice, and the task is on its way again
+            return STALE
+        lost = given_up(activity, failure)
+        if lost is None:
+            return Decision(events=(TaskReturned(activity.spec.number, word.returned),))
+        failure = lost
+    heartbeat = known.heartbeats.details(activity)
+    event = after_failure(activity, failure, now=known.now, delay=word.next_retry_delay, heartbeat=heartbeat)
+    return Decision(events=(event,))
 
 
 def after_failure(
@@ -240,12 +252,18 @@ def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
     return ActivityFailed(spec.number, wrapped)
 
 
-def on_task_lost(activities: Mapping[int, Activity], word: ResendTask) -> Decision[ActivityEvent]:
-    for activity in activities.values():
+def on_task_lost(run: RunOfActivities, word: ResendTask, _: object) -> Decision[ActivityEvent]:
+    for activity in run.activities.values():
         if activity.spec.activity_id == word.activity_id and activity.attempt == word.attempt:
             waiting = activity.phase is Phase.SCHEDULED and word.task in (None, *activity.sends)
             return Decision(events=(TaskResent(activity.spec.number),)) if waiting else STALE
     return STALE
+
+
+def on_keep_heartbeats(
+    run: RunOfActivities, _: KeepHeartbeats, known: Circumstances
+) -> Decision[ActivityEvent]:
+    return Decision(events=known.heartbeats.to_keep(run.activities))
 
 
 def on_task_refused(activity: Activity, reason: str) -> Decision[ActivityEvent]:

@@ -1,35 +1,66 @@
-"""(state, command) -> decision: pure, and changes nothing. Starts, queries and wake-ups, which take more than
-the state, are in `instance`; workers' words about attempts in `attempts`."""
+"""(state, command) -> decision: pure, and changes nothing. `RULES`, at the end, shows how each command is
+decided, and which events it may lead to."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.activities import attempts
 from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE
-from dalsegno.actors.workflow_actor.activities.attempts import on_task_lost, on_task_refused
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    AttemptBegun,
+    AttemptScheduled,
+    HeartbeatKept,
+    RetryPlanned,
+    TaskOverdue,
+    TaskResent,
+    TaskReturned,
+)
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptStarted,
     Cancel,
+    Command,
+    Describe,
     FailEffect,
+    KeepHeartbeats,
     Park,
+    Query,
     ResendTask,
     Resume,
+    Settle,
     Signal,
     Start,
     Suspend,
     Terminate,
+    WakeUp,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,
+    Continued,
     EffectsDropped,
     EffectsParked,
     Event,
+    Ran,
     Resumed,
     RunClosed,
+    RunStarted,
     SignalReceived,
     Suspended,
+    TimerElapsed,
 )
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.backoff import doubled
@@ -40,7 +71,6 @@ SUSPENSION_DELAYS = (1_000_000, 600_000_000)
 """First and longest time after which suspended code is tried again; it doubles in between."""
 
 ClientCommand = Signal | Cancel | Terminate | Suspend | Resume
-EffectCommand = Park | ResendTask | FailEffect
 
 
 def refused(state: WorkflowState | None, workflow_id: str, run_id: str | None) -> tuple[str, str] | None:
@@ -62,43 +92,84 @@ def refused_unless_open(
     return refusal
 
 
-def decide(state: WorkflowState, command: ClientCommand, *, fingerprint: str) -> Decision[Event]:
-    refusal = refused_unless_open(state, state.info.workflow_id, command.run_id)
-    if refusal is not None:
-        # Who asks for it once more was not refused: it came to be meanwhile.
-        is_done = (
-            isinstance(command, Cancel) and refusal[0] == "closed" and state.status is WorkflowStatus.CANCELED
-        )
-        return NOTHING if is_done else Decision(refusal=refusal)
-    match command:
-        case Signal():
-            return Decision(events=(SignalReceived(command.name, command.args),))
-        case Cancel():
-            return Decision(events=(CancelReceived(command.reason, kept=True),))
-        case Terminate():
-            return Decision(events=(terminated(command.reason or "terminated"),))
-        case Suspend():
-            return _suspend(state, command, fingerprint)
-        case Resume():
-            return NOTHING if state.suspension is None else Decision(events=(Resumed(),))
-        case _:
-            assert_never(command)
+class Known(Struct, frozen=True):
+    """What is known beside the state: the activation's time, which code the host has, and when workers were
+    last heard of."""
+
+    now: int
+    fingerprint: str
+    heartbeats: Heartbeats
+
+
+class Asked(Enum):
+    """Of whom a command asks something, and what is done with it where there is no such run."""
+
+    OPEN_RUN = auto()
+    """A client's. It is refused, with the reason."""
+    ANY_RUN = auto()
+    """The shell's, about what it has found out. It is nothing to anybody."""
+    ATTEMPT = auto()
+    """A worker's: who speaks of what is over has to be told."""
+
+
+class Rule(NamedTuple):
+    """How a command is decided, and which events that may give."""
+
+    asked: Asked
+    decide: Callable[[Any, Any, Known], Decision[Event]]
+    events: tuple[type, ...] = ()
+
+
+def decide(state: WorkflowState | None, workflow_id: str, command: Command, known: Known) -> Decision[Event]:
+    """What comes of it, by its rule in `RULES`."""
+    asked, decide_it, _ = RULES[type(command)]
+    if asked is Asked.OPEN_RUN:
+        assert isinstance(command, ClientCommand)
+        refusal = refused_unless_open(state, workflow_id, command.run_id)
+        if refusal is not None:
+            return NOTHING if _came_to_be(state, command) else Decision(refusal=refusal)
+    elif asked is Asked.ANY_RUN and state is None:
+        return NOTHING
+    return decide_it(state, command, known)
+
+
+def _came_to_be(state: WorkflowState | None, command: ClientCommand) -> bool:
+    """Who asks for it once more was not refused: it came to be meanwhile."""
+    if state is None or not isinstance(command, Cancel) or command.run_id not in (None, state.info.run_id):
+        return False
+    return state.status is WorkflowStatus.CANCELED
+
+
+def _signal(_: WorkflowState, command: Signal, __: Known) -> Decision[Event]:
+    return Decision(events=(SignalReceived(command.name, command.args),))
+
+
+def _cancel(_: WorkflowState, command: Cancel, __: Known) -> Decision[Event]:
+    return Decision(events=(CancelReceived(command.reason, kept=True),))
+
+
+def _terminate(_: WorkflowState, command: Terminate, __: Known) -> Decision[Event]:
+    return Decision(events=(terminated(command.reason or "terminated"),))
+
+
+def _resume(state: WorkflowState, _: Resume, __: Known) -> Decision[Event]:
+    return NOTHING if state.suspension is None else Decision(events=(Resumed(),))
 
 
 def terminated(reason: str) -> RunClosed:
     return RunClosed(WorkflowStatus.TERMINATED, failure=Failure(kind="terminated", message=reason))
 
 
-def _suspend(state: WorkflowState, command: Suspend, fingerprint: str) -> Decision[Event]:
+def _suspend(state: WorkflowState, command: Suspend, known: Known) -> Decision[Event]:
     """An operator's word stands above all others: what he suspended is only resumed by him. What other code was
     struck for is suspended anew, for ours, which would try it again otherwise."""
     kind: SuspensionKind = "struck" if command.struck else "operator"
     if (before := state.suspension) is not None:
-        same = before.kind == kind and before.fingerprint == fingerprint
+        same = before.kind == kind and before.fingerprint == known.fingerprint
         if before.kind == "operator" or same:
             return NOTHING
     default = "it did not give the host's loop back" if command.struck else "suspended by an operator"
-    return Decision(events=(Suspended(kind, command.reason or default, None, fingerprint),))
+    return Decision(events=(Suspended(kind, command.reason or default, None, known.fingerprint),))
 
 
 def code_stuck(
@@ -124,20 +195,7 @@ def may_retry(suspension: Suspension | None, *, retry_at: int | None, now: int, 
     return due or suspension.fingerprint != fingerprint
 
 
-def decide_effects(state: WorkflowState, command: EffectCommand) -> Decision[Event]:
-    """What the shell found out about effects on their way."""
-    match command:
-        case Park():
-            return _park(state, command)
-        case ResendTask():
-            return on_task_lost(state.activities, command)
-        case FailEffect():
-            return _fail(state, command)
-        case _:
-            assert_never(command)
-
-
-def _park(state: WorkflowState, command: Park) -> Decision[Event]:
+def _park(state: WorkflowState, command: Park, _: Known) -> Decision[Event]:
     run_id = command.run_id or state.info.run_id
     known = outstanding_of(state, run_id)
     effects = tuple(effect for effect in command.effects if effect in known)
@@ -152,13 +210,13 @@ def outstanding_of(state: WorkflowState, run_id: str) -> set[tuple[int, int]]:
     return {entry.effect for entry in state.earlier if entry.run_id == run_id}
 
 
-def _fail(state: WorkflowState, command: FailEffect) -> Decision[Event]:
+def _fail(state: WorkflowState, command: FailEffect, _: Known) -> Decision[Event]:
     run_id = command.run_id or state.info.run_id
     if command.effect not in outstanding_of(state, run_id):
         return NOTHING
     outstanding = state.outstanding.get(command.effect) if run_id == state.info.run_id else None
     if outstanding is not None and isinstance(outstanding.due, TaskDue):
-        return on_task_refused(state.activities[outstanding.due.number], command.reason)
+        return attempts.on_task_refused(state.activities[outstanding.due.number], command.reason)
     return Decision(events=(EffectsDropped(run_id, (command.effect,)),))
 
 
@@ -181,3 +239,50 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
     if reuse == reuse.REJECT_DUPLICATE or (reuse == reuse.ALLOW_DUPLICATE_FAILED_ONLY and completed):
         return Decision(refusal=("already_started", f"{run}, which has ended: {state.status}"))
     return None
+
+
+RULES: dict[type, Rule] = {
+    Signal: Rule(Asked.OPEN_RUN, _signal, (SignalReceived,)),
+    Cancel: Rule(Asked.OPEN_RUN, _cancel, (CancelReceived,)),
+    Terminate: Rule(Asked.OPEN_RUN, _terminate, (RunClosed,)),
+    Suspend: Rule(Asked.OPEN_RUN, _suspend, (Suspended,)),
+    Resume: Rule(Asked.OPEN_RUN, _resume, (Resumed,)),
+    AttemptStarted: Rule(Asked.ATTEMPT, attempts.on_started, (AttemptBegun, RetryPlanned, ActivityFailed)),
+    AttemptHeartbeat: Rule(Asked.ATTEMPT, attempts.on_heartbeat),
+    AttemptCompleted: Rule(Asked.ATTEMPT, attempts.on_completed, (ActivityCompleted,)),
+    AttemptFailed: Rule(Asked.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
+    AttemptCanceled: Rule(Asked.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
+    KeepHeartbeats: Rule(Asked.ANY_RUN, attempts.on_keep_heartbeats, (HeartbeatKept,)),
+    ResendTask: Rule(Asked.ANY_RUN, attempts.on_task_lost, (TaskResent,)),
+    Park: Rule(Asked.ANY_RUN, _park, (EffectsParked,)),
+    FailEffect: Rule(Asked.ANY_RUN, _fail, (ActivityFailed, EffectsDropped)),
+}
+"""What is decided by state and command alone."""
+
+BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
+    Start: (RunStarted, CallerAdded, RunClosed),
+    WakeUp: (
+        TimerElapsed,
+        AttemptScheduled,
+        TaskOverdue,
+        RetryPlanned,
+        ActivityFailed,
+        Continued,
+        RunClosed,
+    ),
+    Settle: (),
+    Query: (),
+    Describe: (),
+}
+"""The commands that take more, with the events that they may lead to."""
+
+BEFORE: tuple[type, ...] = (EffectsDropped, Resumed)
+"""May come before what any command leads to: earlier runs' effects that are confirmed, and another try."""
+
+AFTER: tuple[type, ...] = (Ran, RunClosed, Suspended)
+"""May come after it: user code has run, has ended the run, or is stuck."""
+
+
+def may_lead_to(command: type[Command]) -> tuple[type, ...]:
+    """The events of `command` itself."""
+    return RULES[command].events if command in RULES else BY_THE_INSTANCE[command]

@@ -3,20 +3,18 @@ comes after the last sign is remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, spec_of, task_token
-from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted, ActivityWanted
+from dalsegno.actors.workflow_actor.activities import wants as activities
+from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE
 from dalsegno.actors.workflow_actor.interface.intents import (
     AskContinue,
-    CancelActivity,
     CancelRun,
     CancelTimer,
     CompleteRun,
     FailRun,
     Intent,
-    ScheduleActivity,
     SetSign,
     StartTimer,
 )
@@ -41,31 +39,54 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
     wants: list[Want] = []
     closed: RunClosed | None = None
     for index, intent in enumerate(intents):
-        match intent:
-            case ScheduleActivity():
-                spec = spec_of(intent)
-                token = task_token(entropy, intent.number, 1, outlives=spec.outlives_run)
-                wants.append(ActivityWanted(spec, token))
-            case CancelActivity():
-                wants.append(ActivityUnwanted(intent.number, may_run=True))
-            case StartTimer():
-                wants.append(TimerWanted(intent.number, min(intent.fire_at, FAR_FUTURE)))
-            case CancelTimer():
-                wants.append(TimerUnwanted(intent.number))
-            case SetSign():
-                if index == last_sign:
-                    wants.append(SignSet(intent.signed, python))
-            case AskContinue():
-                wants.append(ContinueWanted())
-            case CompleteRun():
-                closed = RunClosed(WorkflowStatus.COMPLETED, result=intent.result)
-            case FailRun():
-                closed = RunClosed(WorkflowStatus.FAILED, failure=intent.failure)
-            case CancelRun():
-                closed = RunClosed(WorkflowStatus.CANCELED, failure=intent.failure)
-            case _:
-                assert_never(intent)
-        if closed is not None:
+        if isinstance(intent, SetSign):
+            if index == last_sign:
+                wants.append(SignSet(intent.signed, python))
+        elif (wanted := WANTS.get(type(intent))) is not None:
+            wants.append(wanted(intent, entropy))
+        else:
+            closed = ENDS[type(intent)](intent)
             break
     ran = Ran(tuple([intent.digest for intent in intents[last_sign + 1 :]]), tuple(wants))
     return (ran,) if closed is None else (ran, closed)
+
+
+def _timer_wanted(intent: StartTimer, _: bytes) -> TimerWanted:
+    return TimerWanted(intent.number, min(intent.fire_at, FAR_FUTURE))
+
+
+def _timer_unwanted(intent: CancelTimer, _: bytes) -> TimerUnwanted:
+    return TimerUnwanted(intent.number)
+
+
+def _continue_wanted(_: AskContinue, __: bytes) -> ContinueWanted:
+    return ContinueWanted()
+
+
+WANTS: dict[type, Callable[[Any, bytes], Want]] = {
+    StartTimer: _timer_wanted,
+    CancelTimer: _timer_unwanted,
+    AskContinue: _continue_wanted,
+    **activities.WANTS,
+}
+"""By its type, what an intent becomes; the bytes are random. A sign is more than one intent's matter."""
+
+
+def _completed(intent: CompleteRun) -> RunClosed:
+    return RunClosed(WorkflowStatus.COMPLETED, result=intent.result)
+
+
+def _failed(intent: FailRun) -> RunClosed:
+    return RunClosed(WorkflowStatus.FAILED, failure=intent.failure)
+
+
+def _canceled(intent: CancelRun) -> RunClosed:
+    return RunClosed(WorkflowStatus.CANCELED, failure=intent.failure)
+
+
+ENDS: dict[type, Callable[[Any], RunClosed]] = {
+    CompleteRun: _completed,
+    FailRun: _failed,
+    CancelRun: _canceled,
+}
+"""How it ends, by the type of the intent that ends the run."""

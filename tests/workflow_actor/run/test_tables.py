@@ -1,0 +1,36 @@
+"""Tables say which command may lead to which event, and which intent to which want. They leave nothing out."""
+
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.intents import Intent, SetSign
+from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, BY_THE_INSTANCE, RULES, may_lead_to
+from dalsegno.actors.workflow_actor.run.events import Event, SignSet, Want
+from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
+
+
+def test_every_command_has_one_rule() -> None:
+    assert not RULES.keys() & BY_THE_INSTANCE.keys()
+    assert {*RULES, *BY_THE_INSTANCE} == set(get_args(Command))
+
+
+def test_every_event_comes_of_some_command_or_of_user_code() -> None:
+    of_commands = {event for command in get_args(Command) for event in may_lead_to(command)}
+    assert of_commands | {*BEFORE, *AFTER} == set(get_args(Event))
+
+
+def test_every_intent_becomes_a_want_or_ends_the_run() -> None:
+    assert not WANTS.keys() & ENDS.keys()
+    assert {*WANTS, *ENDS, SetSign} == set(get_args(Intent))
+
+
+def test_every_want_comes_of_some_intent() -> None:
+    assert {get_type_hints(wanted)["return"] for wanted in WANTS.values()} | {SignSet} == set(get_args(Want))
+
+
+def test_each_is_decided_and_interpreted_by_what_is_written_for_it() -> None:
+    written = {command: rule.decide for command, rule in RULES.items()} | WANTS | ENDS
+    for asked, function in written.items():
+        assert asked in get_type_hints(function).values(), f"{function.__name__} is not for {asked.__name__}"
