@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from bench.cold_load_app import Storied
-from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command, Signal, Start, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker import topology

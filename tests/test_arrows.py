@@ -46,7 +46,7 @@ ARROWS = {
     "actors.supervisor.settings": "sdk",
     "actors.supervisor.wire": "sdk broker interface protocol",
     "actors.supervisor.failing": "sdk workflow_actor",
-    "actors.supervisor.world": "broker persistence interface workflow_actor",
+    "actors.supervisor.world": "broker persistence interface",
     "actors.supervisor.upcalls": "interface workflow_actor",
     "actors.supervisor.membership": "host_id sdk persistence settings failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
@@ -54,13 +54,13 @@ ARROWS = {
     "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
     "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
     "actors.supervisor.connection": "sdk broker protocol failing deliveries",
-    "actors.supervisor.outbox": "sdk broker interface protocol wire workflow_actor world deliveries round",
+    "actors.supervisor.outbox": "sdk broker interface protocol wire world deliveries round",
     "actors.supervisor.halted": (
         "sdk persistence interface protocol run stored shown workflow_actor failing world upcalls "
         "deliveries round wakeups outbox"
     ),
     "actors.supervisor.partition": (
-        "light entropy sdk broker persistence interface settings outstanding workflow_actor failing "
+        "light entropy sdk broker persistence interface settings outstanding stored workflow_actor failing "
         "world upcalls deliveries round wakeups outbox halted"
     ),
     "actors.supervisor.rounds": (
@@ -77,7 +77,7 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface settings protocol wire workflow_actor "
+        "clock host_id sdk broker persistence interface settings protocol wire "
         "failing membership parent deliveries connection outbox engine database people"
     ),
     # who uses it

@@ -31,7 +31,7 @@ from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology

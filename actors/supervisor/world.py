@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVarTuple
 
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Outgoing
 from dalsegno.persistence.port import Round

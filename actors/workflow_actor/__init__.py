@@ -1,10 +1,10 @@
 """One workflow instance: what it was told becomes events, and user code is stepped with it. No I/O, no clock.
 
 The way of a command: `actor` holds the mailbox (`surroundings` is what it asks of those around it), and `gates`
-says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?);
-`instance` is the state of one workflow and its live program, and `workings` the parts of it that change;
-`activating` says what each command does to it, `wake_up` what is done when something is due; a `turn` is one
-activation in the making. `stand_in` stands in for the state of an instance that cannot be run.
+says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?).
+`instance` tells what a command does to one workflow, `at_rest` what can be asked of it between two commands. A
+`turn` is what one activation collects; `wake_up` does what is due, and `code_retries` says when code that is
+stuck is tried again. `stand_in` stands in for the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `activities`   what user code asks of workers: one room for all that is theirs

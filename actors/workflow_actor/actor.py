@@ -275,10 +275,10 @@ class WorkflowActor(LightActor):
     def _let_go(self) -> None:
         """Of its code, which may have something to do on its way out."""
         instance = self.instance if self.is_loaded else None
-        if instance is not None and instance.runs_code:
+        if instance is not None and instance.live.program is not None:
             self._watch.enter(instance.run_id or "", LETTING_GO)
             try:
-                instance.discard_program()
+                instance.live.forget()
             finally:
                 self._watch.leave()
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
-from dalsegno.actors.workflow_actor.outstanding.outstanding import is_to_be_told
-from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, is_to_be_told
+from dalsegno.actors.workflow_actor.run.state import ResultDue, WorkflowState
+from dalsegno.actors.workflow_actor.shown import answers
 
 MessageKey = tuple[str, str]
 """The type and the message ID of a command."""
@@ -79,3 +83,21 @@ def asks_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | 
     if state is None or state.info.run_id != command.run_id:
         return False
     return not is_to_be_told(state, command.caller)
+
+
+def started_before(
+    start: Start, state: WorkflowState, confirmations: Confirmations, *, now: int
+) -> list[Activation]:
+    """The start of the run that is there: it is answered again, and what is outstanding goes along, run by run.
+    If it comes from elsewhere and the run has ended, that address is told the outcome, too."""
+    run_id = state.info.run_id
+    replies: list[Effect] = [*answers.to_command(start, start.workflow_id, state, None)]
+    if start.caller is not None and asks_from_elsewhere(start, state):
+        replies.append(effect_of(state, ResultDue(start.caller), run_id))
+    by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {run_id: [(None, reply) for reply in replies]}
+    for effect_id, effect in confirmations.unconfirmed(state):
+        by_run.setdefault(effect.run_id, []).append((effect_id, effect))
+    return [
+        Activation(run_id=of, sequence=state.sequence, recorded=False, time=now, effects=tuple(effects))
+        for of, effects in by_run.items()
+    ]

@@ -7,6 +7,7 @@ own, and what has to run before it can be asked (the replay) is not under that m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Resume, Start
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 QUERY = "query "
 """No other mark begins so: those of messages begin with their type, which has a dot."""
@@ -62,7 +64,9 @@ NOBODY = Struck()
 
 def query_mark(query: Query, instance: Instance) -> str:
     """It is the handler that is at fault, and one may take many names."""
-    handler = instance.query_handler(query)
+    program = instance.live.program
+    # Only the program knows; while that is not in memory, a name is taken to have a handler of its own.
+    handler = query.name if program is None else program.query_handler(query.name)
     return DYNAMIC_QUERY if handler is None else QUERY + handler
 
 
@@ -80,12 +84,26 @@ def mark_of(cause: Cause, instance: Instance) -> str:
     if isinstance(command, Start) and instance.is_opened_by(command):
         return cause.name
     if isinstance(command, Describe):
-        return instance.next_input
-    if cause.held and (not instance.is_behind or isinstance(command, Resume)):
+        return next_input(instance.state)
+    if cause.held and (not _is_behind(instance.state) or isinstance(command, Resume)):
         return cause.name
-    return instance.next_input
+    return next_input(instance.state)
+
+
+def next_input(state: WorkflowState | None) -> str:
+    """Which input user code is to run next, in words: no other one of the run is called so. Inputs are counted
+    from the last sign, and signs are told apart by their time."""
+    if state is None or not len(state.log):
+        return "input 1"
+    since = datetime.fromtimestamp(state.log[0].time / 1e6, UTC).isoformat()
+    return f"input {state.processed + 1} since {since}"
+
+
+def _is_behind(state: WorkflowState | None) -> bool:
+    """There is code to run for what was recorded before, if it may run."""
+    return state is not None and (state.suspension is not None or state.has_backlog)
 
 
 def replay_mark_of(cause: Cause, instance: Instance) -> str:
     """As `mark_of`, while what the run has had before is run again for the cause."""
-    return instance.next_input if isinstance(cause.command, Query) else mark_of(cause, instance)
+    return next_input(instance.state) if isinstance(cause.command, Query) else mark_of(cause, instance)

@@ -1,70 +1,73 @@
-"""A workflow instance: the state of its current run, and its live program if that is in memory.
+"""A workflow instance: the state of its current run, its live program if that is in memory, and what is derived
+from them. This page is the story of an activation:
 
-This is where the pure parts meet, in the order of an activation:
+    decide  what comes of a command: events, or nothing but an answer (`RULES` in `run.decide` shows which
+            command leads where; `TAKE`, at the end of this page, which ones take more than that)
+    record  the events: they make the next state, with a new input in its log
+    run     user code, one input until idle before the next; what it wants becomes events, recorded as well
+    seal    what was collected in the `Turn` becomes the instance's state, and an `Activation`: the journal
+            row, what is visible of the run, a snapshot if due, the effects that leave
 
-    command ──decide──> events ──apply──> state, with a new input in its log
-                                            │  user code runs, one input until idle before the next
-                  intents ──interpret──> events ──apply──> state
-                                            v
-            Activation: the journal row, what is visible of the run, a snapshot if due, the effects that leave
-
-It knows no clock, no randomness and no I/O: time and random bytes come with each command. What an activation
-changes here is durable only once the shell has committed it; if that fails, the instance is thrown away.
+There is no clock here, no randomness and no I/O: time and random bytes come with each command. What an
+activation changes is durable only once the shell has committed it; if that fails, the instance is thrown away.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.activating import activate
-from dalsegno.actors.workflow_actor.activities.activity import Phase
-from dalsegno.actors.workflow_actor.interface.activation import (
-    Activation,
-    Probe,
+from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, started_before
+from dalsegno.actors.workflow_actor.at_rest import PYTHON, InstanceAtRest
+from dalsegno.actors.workflow_actor.code_retries import is_in_vain
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.commands import (
+    Command,
+    Describe,
+    Query,
+    Resume,
+    Settle,
+    Start,
+    Suspend,
+    Terminate,
+    WakeUp,
 )
-from dalsegno.actors.workflow_actor.interface.commands import Command, Query, Start
-from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
 from dalsegno.actors.workflow_actor.interface.program_port import Code
-from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
-from dalsegno.actors.workflow_actor.run.decide import decide_start
-from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.shown.describe import describe
-from dalsegno.actors.workflow_actor.shown.questions import needs_code
+from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
+from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
+from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
+from dalsegno.actors.workflow_actor.run.events import (
+    CallerAdded,
+    EffectsParked,
+    Event,
+    Resumed,
+    RunStarted,
+    SignSet,
+)
+from dalsegno.actors.workflow_actor.run.interpret import interpret
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
+from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
+from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
-from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
-from dalsegno.actors.workflow_actor.turn import Moment
-from dalsegno.actors.workflow_actor.workings import Workings
-from dalsegno.policies import WorkflowStatus
+from dalsegno.actors.workflow_actor.stored.codec import encode_record
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
+from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
+from dalsegno.actors.workflow_actor.turn import Moment, Turn
+from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
-__all__ = [
-    "Activation",
-    "CorruptStateError",
-    "Instance",
-    "Probe",
-]
+STEPS_MAX = 200
+"""Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_LET_GO = frozenset((RunStarted, EffectsParked))
+"""Events by which there may be effects that no message holds, though a message holds their activation."""
 
 
-class Instance:
-    """One workflow ID. There is no run until a `Start` came, or `load` found one.
-
-    `history_limit`: journal rows of a run that are kept behind its snapshot, for people to read.
-    """
-
-    def __init__(
-        self, workflow_id: str, code: Code, *, history_limit: int = 10_000, python: str = PYTHON
-    ) -> None:
-        self.workflow_id = workflow_id
-        self.stands_in = False
-        """For one that cannot be run: little is known of it."""
-        self._knows_wake_at = False
-        self._wake_at: int | None = None
-        self._workings = Workings(workflow_id, code, history_limit=history_limit, python=python)
+class Instance(InstanceAtRest):
+    """See the module. What can be asked of it is in `at_rest`."""
 
     @classmethod
     def load(
@@ -83,7 +86,11 @@ class Instance:
         Raises CorruptStateError, which names the row.
         """
         instance = cls(workflow_id, code, history_limit=history_limit, python=python)
-        instance._workings.load(run_id, snapshot, journal)
+        instance._stand_at(load_state(workflow_id, run_id, snapshot, journal))
+        size = 0 if snapshot is None else len(snapshot[3])
+        instance.snapshots = SnapshotSchedule(history_limit, size=size)
+        for _, _, _, events in journal:
+            instance.snapshots.row_written(len(events))
         return instance
 
     @classmethod
@@ -93,197 +100,24 @@ class Instance:
         """For one that cannot be run: see `stand_in`."""
         instance = cls(workflow_id, code)
         instance.stands_in = True
-        instance._workings.stand_in(
-            stand_in(
-                workflow_id,
-                run,
-                reason=reason,
-                now=now,
-                retry_at=retry_at,
-                fingerprint=code.fingerprint,
-                python=PYTHON,
-            )
+        known = stand_in(
+            workflow_id,
+            run,
+            reason=reason,
+            now=now,
+            retry_at=retry_at,
+            fingerprint=code.fingerprint,
+            python=PYTHON,
         )
+        instance._stand_at(known)
         return instance
 
-    # --- what is so --------------------------------------------------------------------------------------
+    def _stand_at(self, state: WorkflowState) -> None:
+        self.state = state
+        self.agenda.reset(state)
+        self.confirmations.loaded(state)
 
-    @property
-    def state(self) -> WorkflowState | None:
-        return self._workings.state
-
-    @property
-    def run_id(self) -> str | None:
-        state = self._workings.state
-        return None if state is None else state.info.run_id
-
-    @property
-    def sequence(self) -> int:
-        state = self._workings.state
-        return 0 if state is None else state.sequence
-
-    @property
-    def status(self) -> WorkflowStatus | None:
-        state = self._workings.state
-        return None if state is None else state.status
-
-    @property
-    def wake_at(self) -> int | None:
-        """When the instance has to be woken: the least of what is due for the run, of the next try of
-        suspended code, and of effects that no message holds."""
-        if not self._knows_wake_at:  # several ask for it after each activation, and nothing else moves it
-            self._wake_at = self._workings.wake_at
-            self._knows_wake_at = True
-        return self._wake_at
-
-    @property
-    def due_at(self) -> int | None:
-        """As `wake_at`, but for effects that no message holds."""
-        return self._workings.due_at
-
-    @property
-    def retry_at(self) -> int | None:
-        """When suspended code is tried next; None if it is not. A try that has changed nothing moves it in
-        memory alone: who loads the instance anew may try it earlier."""
-        return self._workings.retry_at
-
-    def is_opened_by(self, start: Start) -> bool:
-        """The start may begin a new run here, and run its code."""
-        state = self._workings.state
-        if state is None:
-            return True
-        return state.info.run_id != start.run_id and decide_start(state, start) is None
-
-    @property
-    def is_behind(self) -> bool:
-        """There is code to run for what was recorded before, if it may run."""
-        state = self._workings.state
-        return state is not None and (state.suspension is not None or state.has_backlog)
-
-    @property
-    def next_input(self) -> str:
-        """Which input user code is to run next, in words: no other one of the run is called so. Inputs are
-        counted from the last sign, and signs are told apart by their time."""
-        state = self.state
-        if state is None or not len(state.log):
-            return "input 1"
-        since = datetime.fromtimestamp(state.log[0].time / 1e6, UTC).isoformat()
-        return f"input {state.processed + 1} since {since}"
-
-    @property
-    def is_pinned(self) -> bool:
-        """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
-        return self.state is not None and any(
-            activity.phase is Phase.STARTED and activity.spec.silence_limit is not None
-            for activity in self.state.activities.values()
-        )
-
-    @property
-    def has_unkept_heartbeats(self) -> bool:
-        """There are heartbeat details that the state does not have: `KeepHeartbeats` puts them there."""
-        return self.state is not None and self._workings.heartbeats.has_unkept(self.state.activities)
-
-    def describe(self) -> dict[str, Any]:
-        """The fields of the wire's Description, but for partition and host. There must be a run."""
-        assert self.state is not None, "there is no run to describe"
-        workings = self._workings
-        return describe(self.state, workings.live.program, workings.heartbeats, wake_at=self.wake_at)
-
-    # --- effects -----------------------------------------------------------------------------------------
-
-    def still_sent(self, is_sent: Callable[[str, EffectID], bool]) -> None:
-        """Just loaded: which effects are on their way, so that nothing may be taken to have arrived."""
-        self._workings.confirmations.still_sent(is_sent)
-
-    def confirm(self, run_id: str, effect: EffectID) -> None:
-        """This process has seen its confirm; the next recorded activation forgets it."""
-        state = self._workings.state
-        if state is not None:
-            self._workings.confirmations.confirm(state, run_id, effect)
-
-    def outstanding(self) -> list[tuple[EffectID, DurableEffect]]:
-        """Unconfirmed effects, in order: what a cause that comes again sends. Those of earlier runs come
-        first; an ID belongs to the run that its effect names."""
-        return [] if self.state is None else self._workings.confirmations.unconfirmed(self.state)
-
-    @property
-    def has_outstanding(self) -> bool:
-        """Whether `outstanding` would give any. Unlike that, to ask does not mean to send."""
-        state = self._workings.state
-        return state is not None and self._workings.confirmations.has_unconfirmed(state)
-
-    @property
-    def is_under_way(self) -> bool:
-        """The run is open, and messages hold all that it let out: there is nothing to settle, and no end."""
-        state = self._workings.state
-        return state is not None and state.outcome is None and not self._workings.confirmations.unheld
-
-    @property
-    def is_over(self) -> bool:
-        """The last run has ended, and all that it let out is confirmed."""
-        state = self._workings.state
-        if state is None or state.outcome is None:
-            return False
-        return not self._workings.confirmations.has_unconfirmed(state)
-
-    def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
-        """Those of them that no message holds and whose time has come: what a wake-up sends."""
-        return [] if self.state is None else self._workings.confirmations.unheld_due(self.state, now)
-
-    def waiting_tasks(self) -> list[WaitingTask]:
-        """Of attempts that nobody is known to have begun."""
-        state = self.state
-        return [] if state is None else waiting_tasks(state, self._workings.confirmations)
-
-    @property
-    def needs_settle(self) -> bool:
-        """All effects that no message holds are confirmed: `Settle` forgets them, and moves `wake_at` on."""
-        confirmations = self._workings.confirmations
-        return bool(confirmations.unheld) and confirmations.all_unheld_seen
-
-    # --- the live program --------------------------------------------------------------------------------
-
-    @property
-    def has_program(self) -> bool:
-        """Nothing needs to be rebuilt before the next activation: the program is in memory, or it must not
-        run, or it was tried and that activation will say why it could not be."""
-        state = self._workings.state
-        if state is not None and (suspension := state.suspension) is not None:
-            may_run = suspension.retry_at is not None or self._workings.has_other_code(state)
-            return not may_run or self._workings.live.is_settled
-        return self._workings.live.is_settled
-
-    @property
-    def runs_code(self) -> bool:
-        """The program is in memory."""
-        return self._workings.live.program is not None
-
-    def must_rebuild_for(self, query: Query) -> bool:
-        """The query's handler can only be asked once the program is back."""
-        return needs_code(self.state, query) and not self._workings.live.is_settled
-
-    def query_handler(self, query: Query) -> str | None:
-        """The name of the handler that it is put to; None for the one that takes all names that have none of
-        their own. Only the program knows; while that is not in memory, a name is taken to have its own."""
-        program = self._workings.live.program
-        return query.name if program is None else program.query_handler(query.name)
-
-    def rebuild(self) -> Iterator[None]:
-        """Bring the program back from the log, one input between two yields. Activations do it at once if
-        this was not done before."""
-        if self.state is not None and not self.has_program:
-            yield from self._workings.live.rebuild_ahead(self.state)
-
-    def quarantine(self, reason: str) -> None:
-        """From now on no code is run here, whatever comes."""
-        self._knows_wake_at = False
-        self._workings.quarantine(reason)
-
-    def discard_program(self) -> None:
-        """Let it go without a trace; it can be rebuilt at any time."""
-        self._workings.live.forget()
-
-    # --- activations -------------------------------------------------------------------------------------
+    # --- the story of an activation ------------------------------------------------------------------------
 
     def activate(self, command: Command, *, now: int, entropy: bytes, held: bool) -> list[Activation]:
         """Answer one cause. `entropy` are 32 random bytes; `held`: the cause is a message that stays
@@ -293,13 +127,193 @@ class Instance:
         that comes again while effects of several runs are outstanding. Raises nothing that a message or user
         code can bring about.
         """
-        workings = self._workings
+        state, kind = self.state, type(command)
+        moment = Moment(now if state is None else max(now, state.time), entropy, held)
         self._knows_wake_at = False
-        state = workings.state
-        time = now if state is None else max(now, state.time)
-        workings.heartbeats.tell_time(time)
+        self.heartbeats.tell_time(moment.time)
         try:
-            return activate(workings, command, Moment(time, entropy, held))
+            if kind in TAKE:
+                return TAKE[kind](self, command, moment)
+            known = Known(moment.time, self.code.fingerprint, self.heartbeats)
+            return [self._carry_out(command, decide(state, self.workflow_id, command, known), moment)]
         except BaseException:
-            workings.fall_back()
+            # The program and the agenda have gone on, the state has not.
+            self.live.forget()
+            self.agenda.reset(self.state)
             raise
+
+    def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> Activation:
+        """Record, run, and seal; or only answer."""
+        state = self.state
+        if state is None or not decision.events:
+            return self._unrecorded(command, decision, moment)
+        turn = self._begin(state, moment)
+        if not isinstance(command, Suspend | Terminate | Resume):
+            self._try_again(turn)
+        turn.record(*decision.events)
+        self._run(turn)
+        if isinstance(command, Suspend):
+            self.live.forget()
+        return self._seal(turn, command, decision.effects)
+
+    def _begin(self, state: WorkflowState, moment: Moment) -> Turn:
+        turn = Turn(state, moment, self.confirmations.to_forget(state))
+        if state.earlier:
+            turn.record(*self.confirmations.to_drop(state))
+        return turn
+
+    def _try_again(self, turn: Turn) -> None:
+        """Resume suspended code, if it is worth another try."""
+        suspension = turn.state.suspension
+        if suspension is not None and self._is_worth_a_try(suspension, now=turn.moment.time):
+            turn.record(Resumed())
+
+    def _run(self, turn: Turn) -> None:
+        """Run user code with what it has not run yet, if it may run. What it wanted in a step that went wrong
+        is lost; the input stays. So does what is too much for one activation."""
+        live, moment = self.live, turn.moment
+        while turn.state.has_backlog and turn.steps < STEPS_MAX:
+            turn.steps += 1
+            try:
+                intents = live.step(turn.state)
+            except CodeStuckError as stuck:
+                now, fingerprint = moment.time, self.code.fingerprint
+                turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
+                return
+            ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
+            turn.record(ran, *closed)
+            if SignSet in map(type, ran.wants):
+                turn.signed = True
+                live.signed()
+
+    def _seal(
+        self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
+    ) -> Activation:
+        """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it."""
+        state, started = turn.state, turn.before.sequence == 0
+        events = encode_record(turn.to_record())
+        self.state = state
+        if started:
+            self.agenda.reset(state)
+        else:
+            self.agenda.note(state, turn.events)
+        unheld = not turn.moment.held or not _LET_GO.isdisjoint(map(type, turn.events))
+        self.confirmations.recorded(state, changed=unheld)
+        if state.outcome is not None:
+            self.live.forget()
+        self.snapshots.row_written(len(events))
+        transient = (*answers.to_command(command, self.workflow_id, state, None), *transient)
+        effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
+        if transient:
+            effects[:0] = [(None, effect) for effect in transient]
+        changed = run_changed(turn.before, state, started=started)
+        return Activation(
+            run_id=state.info.run_id,
+            sequence=state.sequence,
+            recorded=True,
+            time=state.time,
+            events=events,
+            effects=tuple(effects),
+            opened=run_opened(state) if started else None,
+            changed=changed,
+            is_news=changed is not None and not is_stuck_alike(turn.before.suspension, state.suspension),
+            snapshot=self.snapshots.snapshot_if_due(state, signed=turn.signed),
+            probes=tuple(turn.probes),
+        )
+
+    def _unrecorded(self, command: Command | None, decision: Decision[Event], moment: Moment) -> Activation:
+        """Nothing is to be written."""
+        state = self.state
+        answer = answers.to_command(command, self.workflow_id, state, decision.refusal)
+        return Activation(
+            run_id=None if state is None else state.info.run_id,
+            sequence=0 if state is None else state.sequence,
+            recorded=False,
+            time=moment.time,
+            effects=tuple((None, effect) for effect in (*answer, *decision.effects)),
+            probes=decision.probes,
+            stale=decision.stale,
+        )
+
+    # --- commands that take more than one decision -----------------------------------------------------------
+
+    def _start(self, start: Start, moment: Moment) -> list[Activation]:
+        state = self.state
+        if state is None:
+            return [self._open(start, moment)]
+        if start.run_id == state.info.run_id:
+            if start.caller is not None and asks_from_elsewhere(start, state) and not state.is_closed:
+                return [self._carry_out(start, Decision(events=(CallerAdded(start.caller),)), moment)]
+            return started_before(start, state, self.confirmations, now=moment.time)
+        decision = decide_start(state, start)
+        if decision is not None:
+            return [self._carry_out(start, decision, moment)]
+        if state.is_closed:
+            return [self._open(start, moment)]
+        turn = self._begin(state, moment)
+        turn.record(terminated(f"its place was taken by run {start.run_id}"))
+        return [self._seal(turn), self._open(start, moment)]
+
+    def _open(self, start: Start, moment: Moment) -> Activation:
+        """A new run begins. Of the one before nothing goes over to it but what is outstanding."""
+        before = self.state
+        earlier: tuple[EarlierEffect, ...] = ()
+        if before is not None:
+            earlier = handed_on(before, self.confirmations.done, now=moment.time)
+            self.live.forget()
+            self.heartbeats.forget_all()
+            self.snapshots = SnapshotSchedule(self.history_limit)
+        info = RunInfo(
+            workflow_id=self.workflow_id,
+            run_id=start.run_id,
+            workflow_type=start.workflow_type,
+            task_queue=start.task_queue,
+            started_at=moment.time,
+            execution_timeout=start.execution_timeout,
+            memo=start.memo,
+        )
+        callers = (start.caller,) if start.wants_result and start.caller is not None else ()
+        turn = Turn(blank(info, python=self.python), moment, ())
+        turn.record(RunStarted(info, start.args, callers, self.python, earlier))
+        self._run(turn)
+        return self._seal(turn, start)
+
+    def _wake_up(self, _: WakeUp, moment: Moment) -> list[Activation]:
+        state = self.state
+        if state is None or state.is_closed:
+            return [self._unrecorded(None, NOTHING, moment)]
+        turn = self._begin(state, moment)
+        housekeeping = len(turn.events)
+        self._try_again(turn)
+        self._run(turn)
+        do_what_is_due(turn, self.agenda, self.heartbeats, self._run)
+        done = turn.events[housekeeping:]
+        if is_in_vain(state.suspension, done, turn.state.suspension):
+            self.code_retries.put_off(state, now=moment.time)
+            done = []
+        return [self._seal(turn) if done else self._unrecorded(None, NOTHING, moment)]
+
+    def _settle(self, _: Settle, moment: Moment) -> list[Activation]:
+        state = self.state
+        if state is None or not self.confirmations.seen:
+            return [self._unrecorded(None, NOTHING, moment)]
+        return [self._seal(self._begin(state, moment))]
+
+    def _query(self, query: Query, moment: Moment) -> list[Activation]:
+        answer = on_query(self.state, query, self.live, self.workflow_id)
+        return [self._unrecorded(query, answer, moment)]
+
+    def _describe(self, request: Describe, moment: Moment) -> list[Activation]:
+        wake_at = self.wake_at
+        answer = on_describe(self.state, request, self.live, self.heartbeats, self.workflow_id, wake_at=wake_at)
+        return [self._unrecorded(request, answer, moment)]
+
+
+TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {
+    Start: Instance._start,
+    WakeUp: Instance._wake_up,
+    Settle: Instance._settle,
+    Query: Instance._query,
+    Describe: Instance._describe,
+}
+"""The commands that take more than `decide`."""

@@ -16,9 +16,7 @@ from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
 
-def do_what_is_due(
-    turn: Turn, agenda: Agenda, heartbeats: Heartbeats, work_off: Callable[[Turn], None]
-) -> None:
+def do_what_is_due(turn: Turn, agenda: Agenda, heartbeats: Heartbeats, run: Callable[[Turn], None]) -> None:
     """What falls due only through this (a timer of no time) is left for the next wake-up, and so is what would
     come before code that has too much to run for one activation."""
     due = agenda.take_due(turn.state, turn.moment.time)
@@ -26,7 +24,7 @@ def do_what_is_due(
         entry = due.pop(0)
         if agenda.is_due(turn.state, entry):
             _do(turn, entry, heartbeats)
-            work_off(turn)
+            run(turn)
     agenda.put_back(due)
 
 

@@ -30,7 +30,7 @@ from dalsegno.actors.supervisor.people.control import Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.wire.translate import Address
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue

@@ -22,12 +22,12 @@ from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.workflow_actor import gates, workings
+from dalsegno.actors.workflow_actor import gates, instance
 from dalsegno.actors.workflow_actor.activities import attempts
 from dalsegno.actors.workflow_actor.activities.activity import Activity, number_in
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import SeenCommands
-from dalsegno.actors.workflow_actor.instance import Activation, Probe
+from dalsegno.actors.workflow_actor.interface.activation import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptOf
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
@@ -133,7 +133,7 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
                     timers[event.number] = time
         return replace(state, timers=timers)
 
-    return patch.object(workings, "load_state", load_state)
+    return patch.object(instance, "load_state", load_state)
 
 
 def result_accepted_without_its_token() -> AbstractContextManager[Any]:

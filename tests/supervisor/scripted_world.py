@@ -16,7 +16,7 @@ from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.failing.fail_stop import guarded
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.instance import Activation, Instance
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
     AttemptCanceled,
     AttemptCompleted,
@@ -210,7 +211,7 @@ class Rig:
         return self.instance.status
 
     def needs_settle(self) -> bool:
-        return self.instance.needs_settle
+        return self.instance.confirmations.all_unheld_seen
 
     def has_program(self) -> bool:
         return self.instance.has_program
@@ -220,7 +221,7 @@ class Rig:
         assert self.instance.run_id is not None
         for effect_id, effect in self.instance.outstanding():
             self.instance.confirm(effect.run_id, effect_id)
-        if self.instance.needs_settle:
+        if self.needs_settle():
             self.send(Settle(), held=False)
 
     @property
@@ -242,7 +243,7 @@ class Rig:
 
     def reload(self) -> None:
         """Passivate it and load it again."""
-        self.instance.discard_program()
+        self.instance.live.forget()
         self.instance = self.load()
 
     def move(self) -> None:

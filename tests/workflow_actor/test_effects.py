@@ -192,7 +192,7 @@ def test_a_result_stays_outstanding_after_the_end_of_its_run() -> None:
 
     ((effect_id, effect),) = rig.instance.outstanding()
     assert effect_id == (2, 0)
-    assert rig.instance.has_outstanding
+    assert not rig.instance.is_over
     assert isinstance(effect, ResultEffect)
     assert effect.result == DONE.result
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor import gates
 from dalsegno.actors.workflow_actor.again import SeenCommands
-from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, NOBODY, QUERY, Struck
+from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, NOBODY, QUERY, Struck, next_input
 from dalsegno.actors.workflow_actor.gates import (
     AboutAnotherRun,
     AnswerAgain,
@@ -90,7 +90,7 @@ class Situation:
         instance, cause = self.rig.instance, self.cause
         seen = [(self.seen.answer_to(key), self.seen.is_to_be_looked_up(key)) for key in (KEY, ("", KEY[1]))]
         held = cause.name, cause.pending, cause.failures, cause.redelivered
-        program = instance.has_program, instance.runs_code, instance.next_input, instance.wake_at
+        program = instance.has_program, instance.live.program, next_input(instance.state), instance.wake_at
         return encode_state(self.rig.state), seen, self.seen.is_unread, self.struck, held, program
 
 
@@ -132,13 +132,13 @@ def its_handler_has_struck(at: Situation) -> None:
 
 
 def has_no_program(at: Situation) -> None:
-    at.rig.instance.discard_program()
+    at.rig.instance.live.forget()
 
 
 def has_no_program_and_a_long_log(at: Situation) -> None:
     for _ in range(6):
         at.rig.send(Signal(name="go"))
-    at.rig.instance.discard_program()
+    at.rig.instance.live.forget()
 
 
 Hindrance = Callable[[Situation], None]
@@ -369,7 +369,7 @@ def test_a_query_of_the_handler_of_all_names_is_refused_once_the_program_has_sai
     situation.struck = Struck("run-1", queries={DYNAMIC_QUERY: "it hangs"})
     has_no_program(situation)
     instance = situation.rig.instance
-    assert situation.gate() == RebuildAtOnce(instance.next_input)
+    assert situation.gate() == RebuildAtOnce(next_input(instance.state))
     for _ in instance.rebuild():
         continue
     found = situation.gate()
@@ -405,7 +405,7 @@ def test_what_a_long_rebuild_meets_is_blamed_on_the_cause_but_for_a_query() -> N
     for command, mark in ((Signal(name="go"), CAUSE), (Query(name="q", caller=CALLER), None)):
         situation = Situation(command)
         has_no_program_and_a_long_log(situation)
-        assert situation.gate() == RebuildInSlices(mark or situation.rig.instance.next_input)
+        assert situation.gate() == RebuildInSlices(mark or next_input(situation.rig.state))
 
 
 @pytest.mark.parametrize("command", [Suspend(), Terminate()])

@@ -66,7 +66,7 @@ def test_real_code_made_at_random_keeps_its_promises_live_and_passivated(
     assert not any(isinstance(event, Suspended) and event.kind == "nondeterminism" for event in told(leaves))
     assert not any(isinstance(event, Suspended) and event.kind == "bug" for event in told(leaves))
     for world in (stays, leaves):
-        world.rig.instance.discard_program()
+        world.rig.instance.live.forget()
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_a_long_life_keeps_its_promises(seed: int) -> None:
     stays, leaves = real(code, tree, passivating=False), real(code, tree, passivating=True)
     assert_same(stays, leaves, operations)
     for world in (stays, leaves):
-        world.rig.instance.discard_program()
+        world.rig.instance.live.forget()
 
 
 def real(code: WorkflowRegistry, tree: Payload, *, passivating: bool) -> World:
@@ -168,7 +168,7 @@ def check_outstanding(world: World, state: WorkflowState) -> None:
 
 def earliest(world: World, state: WorkflowState) -> int | None:
     """`wake_at`, found by looking at everything."""
-    heartbeats = world.rig.instance._workings.heartbeats
+    heartbeats = world.rig.instance.heartbeats
     times: list[int | None] = [entry.resend_at for entry in state.outstanding.values() if not entry.held]
     times += [entry.outstanding.resend_at for entry in state.earlier if not entry.outstanding.held]
     if not state.is_closed:

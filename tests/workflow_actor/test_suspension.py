@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.instance import STEPS_MAX, Instance
 from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Signal, Suspend, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Begin, Input, Signaled, TimerFired
 from dalsegno.actors.workflow_actor.interface.intents import CancelTimer
 from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.events import Ran, Resumed, Suspended
-from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.instance import STEPS_MAX
 from dalsegno.actors.workflow_actor.interface.commands import Signal, WakeUp
 from dalsegno.actors.workflow_actor.interface.inputs import Begin, Continue, Input, TimerFired
 from dalsegno.actors.workflow_actor.interface.intents import AskContinue, CancelTimer, RetrySchedule
 from dalsegno.actors.workflow_actor.run.events import TimerElapsed
-from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     DONE,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, ResultEffect, TaskEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry

@@ -47,7 +47,7 @@ from dalsegno.actors.supervisor.parent.pulse import PulseWriter
 from dalsegno.actors.supervisor.people.control import VERSION, Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.broker import topology

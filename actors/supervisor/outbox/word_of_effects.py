@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.instance import Probe
+from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, ResendTask
 from dalsegno.actors.workflow_actor.interface.effects import EffectID

@@ -36,7 +36,7 @@ from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.waiters import Outcomes
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
@@ -200,7 +200,7 @@ class PartitionSupervisor(LightActor):
             instance = self._around.unheard_of(loaded.workflow_id)
         else:
             instance = instance_of(row, code, history_limit=self._around.settings.history_limit)
-            instance.still_sent(self._shipping.has_in_flight)
+            instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
         self._loading.discard(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
@@ -364,7 +364,7 @@ class PartitionSupervisor(LightActor):
         if instance.is_under_way:
             actor.settling = False
             return
-        if instance.needs_settle:
+        if instance.confirmations.all_unheld_seen:
             if not actor.settling:
                 actor.settling = True
                 actor.post(Cause(Settle(), name="settle"))

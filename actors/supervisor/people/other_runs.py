@@ -135,7 +135,7 @@ class OtherRuns:
                 (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
             ((_, effect),) = activation.effects
         with self._marked(row.run_id, LETTING_GO):
-            instance.discard_program()
+            instance.live.forget()
         assert isinstance(effect, AnswerEffect)
         return effect
 

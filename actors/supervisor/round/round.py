@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
-from dalsegno.actors.workflow_actor.instance import Activation
+from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.partition.stored import instance_of
-from dalsegno.actors.workflow_actor.instance import CorruptStateError
+from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
 from tests.supervisor.mail import start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity

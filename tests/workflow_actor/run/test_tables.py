@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args, get_type_hints
 
+from dalsegno.actors.workflow_actor.instance import TAKE
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.intents import Intent, SetSign
 from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, BY_THE_INSTANCE, RULES, may_lead_to
@@ -14,6 +15,10 @@ from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
 def test_every_command_has_one_rule() -> None:
     assert not RULES.keys() & BY_THE_INSTANCE.keys()
     assert {*RULES, *BY_THE_INSTANCE} == set(get_args(Command))
+
+
+def test_an_instance_takes_what_it_is_said_to_take_itself() -> None:
+    assert TAKE.keys() == BY_THE_INSTANCE.keys()
 
 
 def test_every_event_comes_of_some_command_or_of_user_code() -> None:

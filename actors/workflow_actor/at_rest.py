@@ -1,0 +1,193 @@
+"""An instance between two activations: its parts, and what can be asked of it. `instance` changes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from dalsegno.actors.workflow_actor.activities.activity import Phase
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
+from dalsegno.actors.workflow_actor.interface.commands import Query, Start
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
+from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
+from dalsegno.actors.workflow_actor.program.replay import LiveProgram
+from dalsegno.actors.workflow_actor.run.agenda import Agenda
+from dalsegno.actors.workflow_actor.run.decide import decide_start
+from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
+from dalsegno.actors.workflow_actor.shown.describe import describe
+from dalsegno.actors.workflow_actor.shown.questions import needs_code
+from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
+from dalsegno.policies import WorkflowStatus
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class InstanceAtRest:
+    """Of one workflow ID. There is no run until a `Start` came, or one was loaded.
+
+    Only `state` is stored. All other parts are derived from it, or may be lost: the live program, heartbeats,
+    what is due when, which effects were seen confirmed, when code that is stuck is tried again, when the next
+    snapshot is due. `python` is the minor version that runs user code. `history_limit`: journal rows of a run
+    that are kept behind its snapshot, for people to read.
+    """
+
+    def __init__(
+        self, workflow_id: str, code: Code, *, history_limit: int = 10_000, python: str = PYTHON
+    ) -> None:
+        self.workflow_id = workflow_id
+        self.stands_in = False
+        """For one that cannot be run: little is known of it."""
+        self.code = code
+        self.python = python
+        self.history_limit = history_limit
+        self.state: WorkflowState | None = None
+        self.live = LiveProgram(code, python=python)
+        self.heartbeats = Heartbeats()
+        self.agenda = Agenda(self.heartbeats)
+        self.confirmations = Confirmations()
+        self.code_retries = CodeRetries()
+        self.snapshots = SnapshotSchedule(history_limit)
+        self._knows_wake_at = False
+        self._wake_at: int | None = None
+
+    # --- what is so --------------------------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str | None:
+        return None if self.state is None else self.state.info.run_id
+
+    @property
+    def sequence(self) -> int:
+        return 0 if self.state is None else self.state.sequence
+
+    @property
+    def status(self) -> WorkflowStatus | None:
+        return None if self.state is None else self.state.status
+
+    def is_opened_by(self, start: Start) -> bool:
+        """The start may begin a new run here, and run its code."""
+        state = self.state
+        return state is None or (state.info.run_id != start.run_id and decide_start(state, start) is None)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
+        return self.state is not None and any(
+            activity.phase is Phase.STARTED and activity.spec.silence_limit is not None
+            for activity in self.state.activities.values()
+        )
+
+    @property
+    def has_unkept_heartbeats(self) -> bool:
+        """There are heartbeat details that the state does not have: `KeepHeartbeats` puts them there."""
+        return self.state is not None and self.heartbeats.has_unkept(self.state.activities)
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of the wire's Description, but for partition and host. There must be a run."""
+        assert self.state is not None, "there is no run to describe"
+        return describe(self.state, self.live.program, self.heartbeats, wake_at=self.wake_at)
+
+    # --- when it is to be woken --------------------------------------------------------------------------
+
+    @property
+    def wake_at(self) -> int | None:
+        """The least of what is due for the run, of the next try of suspended code, and of effects that no
+        message holds."""
+        if not self._knows_wake_at:  # several ask for it after each activation, and nothing else moves it
+            state, at = self.state, self.due_at
+            if state is not None and self.confirmations.unheld:
+                times = at, self.confirmations.unheld_at(state)
+                at = min((time for time in times if time is not None), default=None)
+            self._wake_at = at
+            self._knows_wake_at = True
+        return self._wake_at
+
+    @property
+    def due_at(self) -> int | None:
+        """As `wake_at`, but for effects that no message holds."""
+        state = self.state
+        if state is None:
+            return None
+        times = [state.time] if state.has_backlog else []
+        if state.outcome is None and (next_at := self.agenda.next_at(state)) is not None:
+            times.append(next_at)
+        if (suspension := state.suspension) is not None:
+            retry_at = state.time if self._is_worth_a_try(suspension) else self.code_retries.next_at(suspension)
+            if retry_at is not None:
+                times.append(retry_at)
+        return min(times, default=None)
+
+    @property
+    def retry_at(self) -> int | None:
+        """When suspended code is tried next; None if it is not."""
+        suspension = None if self.state is None else self.state.suspension
+        return None if suspension is None else self.code_retries.next_at(suspension)
+
+    def _is_worth_a_try(self, suspension: Suspension, *, now: int = LONG_AGO) -> bool:
+        return self.code_retries.is_due(suspension, now=now, fingerprint=self.code.fingerprint)
+
+    # --- effects -----------------------------------------------------------------------------------------
+
+    def confirm(self, run_id: str, effect: EffectID) -> None:
+        """This process has seen its confirm; the next recorded activation forgets it."""
+        if self.state is not None:
+            self.confirmations.confirm(self.state, run_id, effect)
+
+    def outstanding(self) -> list[tuple[EffectID, DurableEffect]]:
+        """Unconfirmed effects, in order: what a cause that comes again sends. Those of earlier runs come
+        first; an ID belongs to the run that its effect names."""
+        return [] if self.state is None else self.confirmations.unconfirmed(self.state)
+
+    def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
+        """Those of them that no message holds and whose time has come: what a wake-up sends."""
+        return [] if self.state is None else self.confirmations.unheld_due(self.state, now)
+
+    def waiting_tasks(self) -> list[WaitingTask]:
+        """Of attempts that nobody is known to have begun."""
+        return [] if self.state is None else waiting_tasks(self.state, self.confirmations)
+
+    @property
+    def is_under_way(self) -> bool:
+        """The run is open, and messages hold all that it let out: there is nothing to settle, and no end."""
+        state = self.state
+        return state is not None and state.outcome is None and not self.confirmations.unheld
+
+    @property
+    def is_over(self) -> bool:
+        """The last run has ended, and all that it let out is confirmed."""
+        state = self.state
+        return state is not None and state.is_closed and not self.confirmations.has_unconfirmed(state)
+
+    # --- the live program --------------------------------------------------------------------------------
+
+    @property
+    def has_program(self) -> bool:
+        """Nothing needs to be rebuilt before the next activation: the program is in memory, or it must not
+        run, or it was tried and that activation will say why it could not be."""
+        state = self.state
+        if state is not None and (suspension := state.suspension) is not None:
+            may_run = suspension.retry_at is not None or self._is_worth_a_try(suspension)
+            return not may_run or self.live.is_settled
+        return self.live.is_settled
+
+    def must_rebuild_for(self, query: Query) -> bool:
+        """The query's handler can only be asked once the program is back."""
+        return needs_code(self.state, query) and not self.live.is_settled
+
+    def rebuild(self) -> Iterator[None]:
+        """Bring the program back from the log, one input between two yields. Activations do it at once if
+        this was not done before."""
+        if self.state is not None and not self.has_program:
+            yield from self.live.rebuild_ahead(self.state)
+
+    def quarantine(self, reason: str) -> None:
+        """From now on no code is run here, whatever comes."""
+        self._knows_wake_at = False
+        self.live.forget()
+        self.code = QuarantinedCode(self.code, reason)
+        self.live = LiveProgram(self.code, python=self.python)
