@@ -80,18 +80,27 @@ def init(
             help="Go on with a database that is older than its broker, as it is (docs/operating.md).",
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Upgrade the tables also under live hosts that will be refused at their next start."
+        ),
+    ] = False,
 ) -> None:
     """Create or upgrade a namespace: tables, exchanges, queues.
 
-    Doing it again changes nothing. Do it after each upgrade of dalsegno.
+    Doing it again changes nothing. Do it after each upgrade of dalsegno, when all hosts
+    are of the new version (docs/operating.md, "Upgrading").
     """
     from dalsegno.cli.logs import configure
     from dalsegno.cli.namespace import initialise
     from dalsegno.cli.output import say
+    from dalsegno.cli.upgrading import sentences
 
     configure("error")
-    namespace = initialise(broker, database, partitions, accept_restored=accept_restored_database)
-    say(f"The namespace is there, with {namespace.partitions} partitions.")
+    accepted = {"accept_restored": accept_restored_database, "force": force}
+    for sentence in sentences(initialise(broker, database, partitions, **accepted)):
+        say(sentence)
 
 
 @app.command()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from dalsegno.broker.protocol.messages import HostInfo
 from dalsegno.cli.asking import ask, look
 from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, print_json, ranges, say, table
@@ -37,10 +40,19 @@ def hosts(source: Source, timeout: float, *, as_json: bool) -> None:
         for row in rows:
             print_json(row)
         return
-    table(
-        ["host", "version", "valid until (UTC)", "partitions"],
-        [(r.host_id, r.version, moment(r.expires_at), ranges(r.partitions) or "none") for r in rows],
-    )
+    columns: dict[str, Callable[[HostInfo], object]] = {
+        "host": lambda row: row.host_id,
+        "version": lambda row: row.version,
+        "knows tables": lambda row: row.tables,
+        "reads format": lambda row: row.format_read,
+        "valid until (UTC)": lambda row: moment(row.expires_at),
+        "partitions": lambda row: ranges(row.partitions) or "none",
+    }
+    # Of interest while hosts of two versions run side by side.
+    for name in ("knows tables", "reads format"):
+        if len({columns[name](row) for row in rows}) < 2:
+            del columns[name]
+    table(list(columns), [[shown(row) for shown in columns.values()] for row in rows])
 
 
 def partitions(source: Source, timeout: float, *, as_json: bool) -> None:

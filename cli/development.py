@@ -34,7 +34,7 @@ def develop(modules: Sequence[str], *, folder: str, task_queue: str, logs: Seque
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     prepare_folders(broker, database)
     _be_alone(Path(folder), broker)
-    initialise(broker, database)
+    initialise(broker, database, force=True)  # we are alone: a host that seems to live has died
     _say_hello(modules, folder, broker)
     specs = [
         serving.host_spec(modules, broker=broker, database=database, processes=1, flags=[*logs, "--tell-news"]),

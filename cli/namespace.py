@@ -6,22 +6,26 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT
 from dalsegno.broker import topology
 from dalsegno.broker.namespace import declare_namespace
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import plain
+from dalsegno.cli.upgrading import Initialised
 from dalsegno.cli.watermark import raise_watermark
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, SchemaError, TransientError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 from dalsegno.private_files import make_private_folder
 
+NEWEST_FORMAT = SNAPSHOT_FORMAT
+"""Of what is stored, as far as this version reads and writes it."""
 SQLITE_FILE = "sqlite:///"
 DEV_LOCK = "dev.lock"
 """In the folder of a `dalsegno dev`."""
@@ -46,11 +50,18 @@ def _sqlite_file(database: str) -> Path:
 
 
 def initialise(
-    broker: str, database: str, partitions: int | None = None, *, accept_restored: bool = False
-) -> Namespace:
+    broker: str,
+    database: str,
+    partitions: int | None = None,
+    *,
+    accept_restored: bool = False,
+    force: bool = False,
+) -> Initialised:
     """Make or upgrade the namespace; doing it again changes nothing. Without `partitions` those that it has
     are left, and a new one has 16. A database that is older than its broker is refused, unless it is to be
-    accepted as it is.
+    accepted as it is; so are live hosts that could not work with the upgraded tables, unless by `force`.
+
+    That the newest stored format be written is asked for last, and granted if every live host reads it.
 
     A database or broker that is not there is tried for PATIENCE_SECONDS; then its TransientError is raised.
     """
@@ -58,9 +69,13 @@ def initialise(
         raise ConfigurationError(f"--partitions is {partitions}, but must be 1 to {topology.SLOTS}")
     opened = open_broker(broker)
     prepare_folders(broker, database)
-    namespace = _patiently(lambda: _migrated(database, partitions))
-    _patiently(lambda: asyncio.run(_declare(opened, broker, database, namespace, accept_restored)))
-    return namespace
+    with closing(open_store(database)) as store:
+        before = _patiently(lambda: _found(store))
+        namespace = _patiently(lambda: store.migrate(partitions=partitions, force=force))
+        _patiently(lambda: asyncio.run(_declare(opened, broker, database, namespace, accept_restored)))
+        membership = store.membership()
+        cluster = _patiently(lambda: membership.ask_format(NEWEST_FORMAT))
+    return Initialised(before, namespace, cluster)
 
 
 def _patiently(attempt: Callable[[], T]) -> T:
@@ -79,12 +94,11 @@ def _patiently(attempt: Callable[[], T]) -> T:
         time.sleep(RETRY_SECONDS)
 
 
-def _migrated(database: str, partitions: int | None) -> Namespace:
-    store = open_store(database)
+def _found(store: Store) -> Namespace | None:
     try:
-        return store.migrate(partitions=partitions)
-    finally:
-        store.close()
+        return store.namespace()
+    except SchemaError:
+        return None
 
 
 async def _declare(

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from dalsegno.errors import FencedError
+from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, OwnedConnection, Role
-from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow
+from dalsegno.persistence.port import Cluster, Fence, LeaseRow
 from dalsegno.persistence.tables import hosts, leases, seen, strikes
 
 
@@ -25,17 +26,21 @@ class SqlMembership:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owned = OwnedConnection(database, Role.MEMBERSHIP)
+        self._unsaid: tuple[str, int] | None = None
+        """The version and the format read of a host that has joined where the tables could not hold it."""
 
     def join(self, host_id: str, *, ttl: int, version: str, format_read: int = 1) -> int:
         """A host that joins has nothing: what a row of the same name still owned is free again. Rows of hosts
         that have expired are deleted by the way."""
         now = self._database.now()
-        row = {"expires_at": now + ttl, "version": version, "ttl": ttl}
-        statement = self._database.insert_or_update(hosts, {"host_id": host_id, **row}, row)
         with self._owned.transaction() as connection:
+            revision = formats.admit(self._database, connection, format_read)
+            row = {"expires_at": now + ttl, "ttl": ttl, **formats.announcement(revision, version, format_read)}
+            statement = self._database.insert_or_update(hosts, {"host_id": host_id, **row}, row)
             connection.execute(sa.update(leases).where(leases.c.owner == host_id).values(owner=None))
             connection.execute(sa.delete(hosts).where(hosts.c.expires_at <= now))
             expires_at: int = connection.execute(statement.returning(hosts.c.expires_at)).scalar_one()
+        self._unsaid = None if formats.are_kept(revision) else (version, format_read)
         return expires_at - ttl
 
     def renew(self, host_id: str, *, ttl: int) -> int:
@@ -47,9 +52,15 @@ class SqlMembership:
             .returning(hosts.c.expires_at)
         )
         with self._owned.transaction() as connection:
+            unsaid = self._unsaid
+            if unsaid is not None and formats.are_kept(formats.revision_of(connection)):
+                revision = formats.admit(self._database, connection, unsaid[1])
+                statement = statement.values(**formats.announcement(revision, *unsaid))
+                unsaid = None
             expires_at: int | None = connection.execute(statement).scalar_one_or_none()
         if expires_at is None:
             raise _gone(host_id)
+        self._unsaid = unsaid
         return expires_at - ttl
 
     def expire(self, host_id: str, *, at: int | None = None) -> None:
@@ -61,8 +72,15 @@ class SqlMembership:
         with self._owned.transaction() as connection:
             return read_cluster(self._database, connection)
 
+    def ask_format(self, newest: int) -> Cluster:
+        with self._owned.transaction() as connection:
+            formats.ask(self._database, connection, newest)
+            formats.grant(self._database, connection)
+            return read_cluster(self._database, connection)
+
     def raise_format(self) -> int:
-        return 1  # nothing newer is written yet
+        with self._owned.transaction() as connection:
+            return formats.grant(self._database, connection)
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         now = self._database.now()
@@ -142,14 +160,16 @@ def _gone(host_id: str) -> FencedError:
 
 
 def read_cluster(database: Database, connection: sa.Connection) -> Cluster:
-    now = database.now()
-    live = sa.select(hosts).where(hosts.c.expires_at > now).order_by(hosts.c.host_id)
-    time: int = connection.execute(sa.select(now)).scalar_one()
+    time: int = connection.execute(sa.select(database.now())).scalar_one()
+    revision = formats.revision_of(connection)
+    written, asked = formats.read(connection, revision)
     # Leases before hosts: an owner that joins in between is not taken for a dead one.
     owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
-    found = connection.execute(live).all()
+    found = formats.live_hosts(database, connection, revision)
     return Cluster(
         now=time,
-        hosts=tuple(HostRow(row.host_id, row.expires_at, row.version, row.ttl) for row in found),
+        hosts=tuple(found),
         leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
+        format_written=written,
+        format_asked=asked,
     )

@@ -329,13 +329,15 @@ class Reader(Protocol):
 
 class HostRow(Struct, frozen=True):
     """`ttl` is how long a renewal is good for, in microseconds; 0: an older version does not say.
-    `format_read` is the newest stored format that it reads; 1 also for one that does not say."""
+    `format_read` is the newest stored format that it reads, 1 also for one that does not say; `head` the newest
+    revision of the tables that it knows."""
 
     host_id: str
     expires_at: int
     version: str
     ttl: int = 0
     format_read: int = 1
+    head: str = ""
 
 
 class LeaseRow(Struct, frozen=True):
@@ -372,6 +374,10 @@ class Membership(Protocol):
         `at` that time."""
 
     def cluster(self) -> Cluster: ...
+
+    def ask_format(self, newest: int) -> Cluster:
+        """Ask that `newest` be written, whatever was asked for before, and raise it at once if that can be.
+        NewerFormatError when a newer one may be written already."""
 
     def raise_format(self) -> int:
         """Let the stored format be written that `Cluster.format_asked` says, if every live host reads it. What
@@ -422,13 +428,15 @@ class Namespace(Struct, frozen=True, kw_only=True):
 class Store(Protocol):
     """A database URL made usable. Opening connections is lazy."""
 
-    def migrate(self, *, partitions: int | None = None) -> Namespace:
+    def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         """Create or upgrade the schema (Alembic) and the meta and lease rows; doing it again changes nothing.
         ConfigurationError when `partitions` differs from what the namespace has; without it those that it has
-        are left, and a new one gets 16."""
+        are left, and a new one gets 16. SchemaError, unless by `force`, while hosts live that could not work
+        with the tables as they would be."""
 
     def namespace(self) -> Namespace:
-        """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old or new."""
+        """The meta row. SchemaError, naming `dalsegno init`, when the schema is missing, too old, or so new
+        that this version cannot work with it."""
 
     def writer(self) -> Writer: ...
 

@@ -11,28 +11,33 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from dalsegno.errors import ConfigurationError, SchemaError
-from dalsegno.persistence import tables
+from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, schema_error
-from dalsegno.persistence.port import Namespace, Watermark
-
-HEAD = "0006"
-"""The newest revision in `migrations/versions`."""
+from dalsegno.persistence.port import Namespace
+from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, leases, meta
+from dalsegno.persistence.watermark import read_watermark
 
 FIRST_GENERATION = 1
 DEFAULT_PARTITIONS = 16
 
 
-def migrate(database: Database, connection: sa.Connection, *, partitions: int | None) -> Namespace:
-    """Create or upgrade tables, meta row and lease rows, in one transaction that the caller has begun.
+def migrate(
+    database: Database, connection: sa.Connection, *, partitions: int | None, force: bool = False
+) -> Namespace:
+    """Create or upgrade tables, meta row and lease rows, in one transaction that the caller has begun. Tables
+    that are newer, but such that this version can work with them, are left as they are.
 
     ConfigurationError when the namespace has another number of partitions; None is whatever it has.
+    SchemaError, unless by `force`, when live hosts could not work with the tables as they would be.
     """
     if partitions is not None and partitions < 1:
         raise ConfigurationError("A namespace has at least one partition.")
     database.prepare_namespace(connection)
-    _refuse_newer(database, _revision(connection))
-    _upgrade(connection)
-    _found_namespace(connection, partitions or DEFAULT_PARTITIONS)
+    revision = _revision(connection)
+    if revision is None or revision < HEAD:
+        _raise_tables(database, connection, revision, partitions or DEFAULT_PARTITIONS, force=force)
+    else:
+        _refuse_unreadable(database, connection, revision)
     found = _read(connection)
     if partitions not in (None, found.partitions):
         raise ConfigurationError(
@@ -45,55 +50,93 @@ def migrate(database: Database, connection: sa.Connection, *, partitions: int | 
 def read_namespace(database: Database, connection: sa.Connection) -> Namespace:
     """The meta row; SchemaError when the tables are missing, too old or too new."""
     revision = _revision(connection)
-    _refuse_newer(database, revision)
     if revision is None:
         raise schema_error(database.url, f"The database {database.url.shown} has no tables of dalsegno")
-    if revision < HEAD:
+    if revision < MIN_REVISION:
         raise schema_error(
             database.url,
-            f"The tables in {database.url.shown} are of revision {revision}, this version needs {HEAD}",
+            f"The tables in {database.url.shown} are of revision {revision}, this version needs {MIN_REVISION} "
+            f"or newer",
         )
+    _refuse_unreadable(database, connection, revision)
     return _read(connection)
 
 
-def _refuse_newer(database: Database, revision: str | None) -> None:
-    if revision is not None and revision > HEAD:
+def _refuse_unreadable(database: Database, connection: sa.Connection, revision: str) -> None:
+    if revision > HEAD and connection.execute(sa.select(meta.c.readable_by)).scalar_one() > HEAD:
         raise SchemaError(
             f"The tables in {database.url.shown} are of revision {revision}, which is newer than this version "
-            f"of dalsegno knows ({HEAD}); upgrade dalsegno."
+            f"of dalsegno can work with ({HEAD}); upgrade dalsegno."
         )
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table(tables.VERSION_TABLE):
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    revision: str | None = connection.scalar(
-        sa.select(sa.column("version_num")).select_from(sa.table(tables.VERSION_TABLE))
-    )
-    return revision
+    return formats.revision_of(connection)
 
 
-def _upgrade(connection: sa.Connection, to: str = "head") -> None:
-    # Alembic takes a tenth of a second to import, and only `dalsegno init` needs it.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
+def _raise_tables(
+    database: Database, connection: sa.Connection, revision: str | None, partitions: int, *, force: bool
+) -> None:
+    migrations = _Migrations(connection)
+    if revision is not None and not force:
+        _refuse_while_older_hosts_live(database, connection, revision, migrations.readable_by)
+    migrations.upgrade()
+    _found_namespace(connection, partitions)
+    connection.execute(sa.update(meta).values(readable_by=migrations.readable_by))
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, to)
-    except CommandError as error:
-        raise SchemaError(f"The tables cannot be upgraded: {error}") from error
+
+def _refuse_while_older_hosts_live(
+    database: Database, connection: sa.Connection, revision: str, readable_by: str
+) -> None:
+    """They would go on, but be refused at their next start, of which nobody would think then."""
+    older = [host for host in formats.live_hosts(database, connection, revision) if host.head < readable_by]
+    if older:
+        named = ", ".join(f"{host.host_id} (dalsegno {host.version})" for host in older)
+        raise SchemaError(
+            f"Hosts are running that cannot work with the tables of this version: {named}. Replace them first "
+            f"(hosts of this version work with the tables as they are), then run `dalsegno init` again; or run "
+            f"it with --force, and they go on until they are started anew, and are refused then."
+        )
+
+
+class _Migrations:
+    """Alembic's. It takes a tenth of a second to import, and only `dalsegno init` needs it."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        from alembic.config import Config
+
+        folder = Path(__file__).parent / "migrations"
+        self._config = Config()
+        self._config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        self._config.set_main_option("path_separator", "os")
+        self._config.attributes["connection"] = connection
+
+    @property
+    def readable_by(self) -> str:
+        """What the newest says of itself."""
+        from alembic.script import ScriptDirectory
+
+        newest = ScriptDirectory.from_config(self._config).get_revision("head")
+        found: str = newest.module.readable_by
+        return found
+
+    def upgrade(self, to: str = "head") -> None:
+        from alembic import command
+        from alembic.util import CommandError
+
+        try:
+            command.upgrade(self._config, to)
+        except CommandError as error:
+            raise SchemaError(f"The tables cannot be upgraded: {error}") from error
 
 
 def _found_namespace(connection: sa.Connection, partitions: int) -> None:
-    if connection.scalar(sa.select(tables.meta.c.id)) is not None:
+    if connection.scalar(sa.select(meta.c.id)) is not None:
         return
     connection.execute(
-        sa.insert(tables.meta).values(
+        sa.insert(meta).values(
             id=1,
             generation=FIRST_GENERATION,
             partitions=partitions,
@@ -101,17 +144,22 @@ def _found_namespace(connection: sa.Connection, partitions: int) -> None:
             identity=secrets.token_hex(16),
         )
     )
-    connection.execute(
-        sa.insert(tables.leases), [{"partition": number, "epoch": 0} for number in range(partitions)]
-    )
+    connection.execute(sa.insert(leases), [{"partition": number, "epoch": 0} for number in range(partitions)])
 
 
 def _read(connection: sa.Connection) -> Namespace:
-    row = connection.execute(sa.select(tables.meta)).one()
+    row = connection.execute(
+        sa.select(meta.c.generation, meta.c.partitions, meta.c.hash_seed, meta.c.identity)
+    ).one()
+    revision = formats.revision_of(connection)
+    written, asked = formats.read(connection, revision)
     return Namespace(
         generation=row.generation,
         partitions=row.partitions,
         hash_seed=row.hash_seed,
         identity=row.identity,
-        watermark=Watermark(row.watermark, row.watermark_at),
+        watermark=read_watermark(connection),
+        revision=revision,
+        format_written=written,
+        format_asked=asked,
     )

@@ -38,11 +38,11 @@ class SqlStore:
         self._database = database
         self._handed_out: list[Writer | Reader | Membership] = []
 
-    def migrate(self, *, partitions: int | None = None) -> Namespace:
+    def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
         try:
             with owned.transaction() as connection:
-                return schema.migrate(self._database, connection, partitions=partitions)
+                return schema.migrate(self._database, connection, partitions=partitions, force=force)
         finally:
             owned.close()
 

@@ -9,6 +9,11 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+HEAD = "0007"
+"""The revision of these: the newest in `migrations/versions`."""
+MIN_REVISION = "0006"
+"""The oldest tables that this code works with, so that its hosts run beside those of a version before."""
+
 VERSION_TABLE = "dalsegno_version"
 """Where Alembic notes the revision. Not its default name, which an application in the same schema may use."""
 
@@ -25,8 +30,11 @@ meta = sa.Table(
     sa.Column("identity", sa.Text, nullable=False),
     sa.Column("watermark", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("watermark_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("format_written", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("format_asked", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("readable_by", sa.Text, nullable=False, server_default="0007"),
 )
-"""One row, with the id 1."""
+"""One row, with the id 1. `readable_by` is the oldest revision whose code may still use these tables."""
 
 hosts = sa.Table(
     "hosts",
@@ -35,7 +43,10 @@ hosts = sa.Table(
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("ttl", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("format_read", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("head", sa.Text, nullable=False, server_default="0006"),
 )
+"""`head` is the newest revision of the tables that the host's code knows."""
 
 leases = sa.Table(
     "leases",

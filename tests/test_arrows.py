@@ -85,7 +85,7 @@ ARROWS = {
     "workers": "sdk broker protocol url",
     "verification": "sdk broker persistence settings protocol activities run stored shown",
     "cli": (
-        "sdk broker persistence settings protocol embedded url wire client workers program verification "
+        "sdk broker persistence settings protocol embedded url wire client workers program stored verification "
         "failing parent database people host"
     ),
 }

@@ -372,6 +372,8 @@ class HostInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: int
     partitions: tuple[int, ...] = ()
     version: str = ""
+    format_read: int = 1
+    tables: str = ""  # the newest revision that it knows
 
 
 class PartitionInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):

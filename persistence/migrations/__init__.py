@@ -1,5 +1,6 @@
 """The schema's history, for Alembic. `persistence.schema` runs it; nobody needs an alembic.ini.
 
 A new revision is a file in `versions/`, numbered on from the last, and its number goes into
-`persistence.schema.HEAD`. Each runs in the one transaction of `dalsegno init`.
+`persistence.tables.HEAD`. Each runs in the one transaction of `dalsegno init`. Its `readable_by` is the oldest
+HEAD whose code may go on with the tables as this revision leaves them.
 """

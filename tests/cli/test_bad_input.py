@@ -211,7 +211,7 @@ def test_init_goes_on_when_a_broker_that_refused_it_is_there(
     brokers = iter([NOBODY_LISTENS, NOBODY_LISTENS, rabbitmq_url])
     monkeypatch.setattr(namespaces, "open_broker", lambda _: Moving(brokers))
 
-    namespace = namespaces.initialise(NOBODY_LISTENS, OWN_DATABASE, partitions=2)
+    namespace = namespaces.initialise(NOBODY_LISTENS, OWN_DATABASE, partitions=2).namespace
 
     assert namespace.partitions == 2
     assert len(waits) == 2

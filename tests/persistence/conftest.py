@@ -80,6 +80,7 @@ def _empty(url: str) -> None:
             if table not in ("meta", "leases"):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         connection.execute("UPDATE leases SET owner = NULL, epoch = 0")
+        connection.execute("UPDATE meta SET format_written = 1, format_asked = 1")
 
 
 @pytest.fixture

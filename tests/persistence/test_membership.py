@@ -9,6 +9,7 @@ import pytest
 
 from dalsegno.errors import FencedError
 from dalsegno.persistence.port import Fence, HostRow, LeaseRow, Membership, Reader, Store, Writer
+from dalsegno.persistence.tables import HEAD
 from tests.persistence.conftest import PARTITIONS
 from tests.persistence.rounds import HOUR, creation, round_of, seen, signals
 
@@ -25,13 +26,13 @@ def test_a_fresh_namespace_has_all_its_leases_free_at_epoch_0(membership: Member
 
 def test_a_host_joins_for_a_time_by_the_database_clock_and_renews_it(membership: Membership) -> None:
     joined = membership.join("host-a", ttl=HOUR, version="1.2")
-    assert membership.cluster().hosts == (HostRow("host-a", joined + HOUR, "1.2", HOUR),)
+    assert membership.cluster().hosts == (HostRow("host-a", joined + HOUR, "1.2", HOUR, 1, HEAD),)
 
     renewed = membership.renew("host-a", ttl=2 * HOUR)
 
     cluster = membership.cluster()
     assert joined <= renewed <= cluster.now
-    assert cluster.hosts == (HostRow("host-a", renewed + 2 * HOUR, "1.2", 2 * HOUR),)
+    assert cluster.hosts == (HostRow("host-a", renewed + 2 * HOUR, "1.2", 2 * HOUR, 1, HEAD),)
 
 
 def test_a_host_that_is_unknown_or_expired_cannot_renew(membership: Membership) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,34 +11,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from msgspec.structs import replace
 from psycopg import sql
 
 from dalsegno import persistence
 from dalsegno.errors import ConfigurationError, SchemaError
-from dalsegno.persistence import open_database, open_store, schema
-from dalsegno.persistence.database import Role
+from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Watermark
-from dalsegno.persistence.schema import HEAD
-from dalsegno.persistence.tables import VERSION_TABLE, metadata
+from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, metadata
+from tests.persistence.bare import bare_connection, old_host, set_revision, tables_of
 from tests.persistence.rounds import HOUR, creation, round_of
-
-
-@contextmanager
-def bare_connection(url: str) -> Iterator[sa.Connection]:
-    """A connection that owes nothing to the code under test."""
-    base, _, schema = url.partition("?schema=")
-    engine = sa.create_engine(
-        base.replace("postgresql://", "postgresql+psycopg://"),
-        connect_args={"options": f"-c search_path={schema}"} if schema else {},
-    )
-    with engine.begin() as connection:
-        yield connection
-    engine.dispose()
-
-
-def set_revision(url: str, revision: str) -> None:
-    with bare_connection(url) as connection:
-        connection.execute(sa.text("UPDATE dalsegno_version SET version_num = :to"), {"to": revision})
 
 
 def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -> None:
@@ -72,29 +52,14 @@ def test_without_a_number_of_partitions_there_are_sixteen_or_those_that_were_the
     assert open_store(store_url).migrate(partitions=16) == open_store(store_url).migrate()
 
 
-def tables_of(url: str, revision: str) -> None:
-    """Tables as an older version has made them, with a namespace of three partitions and a host."""
-    database = open_database(url)
-    engine = database.engine(Role.SCHEMA)
-    with engine.begin() as connection:
-        database.prepare_namespace(connection)
-        schema._upgrade(connection, revision)
-        connection.execute(sa.text("INSERT INTO leases (partition, epoch) VALUES (0, 1), (1, 0), (2, 5)"))
-        old = "INSERT INTO hosts (host_id, expires_at, version) VALUES ('old', 9000000000000000, '0')"
-        connection.execute(sa.text(old))
-        first = "INSERT INTO meta (id, generation, partitions, hash_seed) VALUES (1, 1, 3, 7)"
-        later = "INSERT INTO meta (id, generation, partitions, hash_seed, identity) VALUES (1, 1, 3, 7, 'x')"
-        connection.execute(sa.text(first if revision == "0001" else later))
-    engine.dispose()
-
-
 def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_url: str) -> None:
     tables_of(store_url, "0001")
+    old_host(store_url)
     store = open_store(store_url)
     with pytest.raises(SchemaError, match=r"revision 0001.*dalsegno init"):
         store.namespace()
 
-    raised = store.migrate()
+    raised = store.migrate(force=True)
 
     assert raised == store.namespace()
     assert (raised.generation, raised.partitions, raised.hash_seed) == (1, 3, 7)
@@ -102,7 +67,7 @@ def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_
     assert raised.watermark == Watermark(0, 0)
     cluster = store.membership().cluster()
     assert [(host.host_id, host.ttl) for host in cluster.hosts] == [("old", 0)]
-    assert [lease.epoch for lease in cluster.leases] == [1, 0, 5]
+    assert [lease.epoch for lease in cluster.leases] == [0, 0, 5]
     with bare_connection(store_url) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
@@ -178,10 +143,57 @@ def test_tables_that_are_too_old_name_the_command_that_raises_them(store_url: st
 def test_tables_that_are_too_new_ask_for_a_newer_dalsegno(store_url: str) -> None:
     store = open_store(store_url)
     store.migrate(partitions=1)
-    set_revision(store_url, "9999")
+    set_revision(store_url, "9999", readable_by="9998")
     for attempt in (store.namespace, lambda: store.migrate(partitions=1)):
-        with pytest.raises(SchemaError, match="upgrade dalsegno"):
+        with pytest.raises(SchemaError, match=r"9999.*upgrade dalsegno"):
             attempt()
+
+
+def test_newer_tables_that_say_so_are_worked_with_and_left_as_they_are(store_url: str) -> None:
+    store = open_store(store_url)
+    made = store.migrate(partitions=1)
+    set_revision(store_url, "9999", readable_by=HEAD)
+    as_they_are = replace(made, revision="9999")
+    assert store.migrate() == store.namespace() == as_they_are
+    store.membership().join("host-a", ttl=HOUR, version="1")
+    with bare_connection(store_url) as connection:
+        assert connection.scalar(sa.text("SELECT readable_by FROM meta")) == HEAD
+    store.close()
+
+
+def test_tables_are_not_raised_under_live_hosts_that_could_not_work_with_them(store_url: str) -> None:
+    tables_of(store_url, "0006")
+    old_host(store_url, "host-b")
+    old_host(store_url, "host-gone", expires_at=1)
+    store = open_store(store_url)
+    store.membership().join("host-a", ttl=HOUR, version="1")
+
+    with pytest.raises(SchemaError, match=r"this version: host-b \(dalsegno 0.1.0\)\. Replace.*--force"):
+        store.migrate()
+
+    assert store.namespace().revision == "0006"
+    assert store.migrate(force=True).revision == HEAD
+    assert [host.host_id for host in store.membership().cluster().hosts] == ["host-a", "host-b"]
+    store.close()
+
+
+def test_tables_are_raised_under_live_hosts_of_this_version(store_url: str) -> None:
+    tables_of(store_url, "0006")
+    store = open_store(store_url)
+    membership = store.membership()
+    membership.join("host-a", ttl=HOUR, version="1")
+    assert store.migrate().revision == HEAD
+    membership.renew("host-a", ttl=HOUR)
+    assert [(row.host_id, row.head) for row in membership.cluster().hosts] == [("host-a", HEAD)]
+    store.close()
+
+
+def test_every_migration_says_which_code_may_go_on_after_it_and_none_allows_more_than_the_one_before() -> None:
+    folder = Path(persistence.__file__).parent / "migrations"
+    newest_first = [s for s in ScriptDirectory(str(folder)).walk_revisions() if s.revision > MIN_REVISION]
+    said = [script.module.readable_by for script in reversed(newest_first)]
+    assert said == sorted(said)
+    assert all(by <= script.revision for by, script in zip(reversed(said), newest_first, strict=True))
 
 
 def test_a_sqlite_file_is_not_made_by_looking_for_it(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def hosts_of(cluster: Cluster) -> wire.ControlReply:
                 host_id=host.host_id,
                 expires_at=host.expires_at,
                 version=host.version,
+                format_read=host.format_read,
+                tables=host.head,
                 partitions=tuple(lease.partition for lease in cluster.leases if lease.owner == host.host_id),
             )
             for host in cluster.hosts
