@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Query, Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
+from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
 from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
@@ -100,8 +101,8 @@ class InstanceAtRest:
         message holds."""
         if not self._knows_wake_at:  # several ask for it after each activation, and nothing else moves it
             state, at = self.state, self.due_at
-            if state is not None and self.confirmations.unheld:
-                times = at, self.confirmations.unheld_at(state)
+            if state is not None and self.confirmations.unheld.notes:
+                times = at, self.confirmations.unheld.next_at(state)
                 at = min((time for time in times if time is not None), default=None)
             self._wake_at = at
             self._knows_wake_at = True
@@ -143,9 +144,14 @@ class InstanceAtRest:
         first; an ID belongs to the run that its effect names."""
         return [] if self.state is None else self.confirmations.unconfirmed(self.state)
 
-    def unheld_due(self, now: int) -> list[tuple[EffectID, DurableEffect]]:
-        """Those of them that no message holds and whose time has come: what a wake-up sends."""
-        return [] if self.state is None else self.confirmations.unheld_due(self.state, now)
+    def has_unsent(self, is_sent: IsSent, now: int) -> bool:
+        """The time of an effect has come that no message holds, and that is neither confirmed nor on its way:
+        a wake-up sends it. What `is_sent` once is so until its confirm."""
+        return self.state is not None and self.confirmations.has_unsent(self.state, is_sent, now)
+
+    def unsent(self, is_sent: IsSent, now: int) -> list[tuple[EffectID, DurableEffect]]:
+        """All such, in order."""
+        return [] if self.state is None else self.confirmations.unsent(self.state, is_sent, now)
 
     def waiting_tasks(self) -> list[WaitingTask]:
         """Of attempts that nobody is known to have begun."""
@@ -155,7 +161,15 @@ class InstanceAtRest:
     def is_under_way(self) -> bool:
         """The run is open, and messages hold all that it let out: there is nothing to settle, and no end."""
         state = self.state
-        return state is not None and state.outcome is None and not self.confirmations.unheld
+        if state is None or state.outcome is not None:
+            return False
+        unheld = self.confirmations.unheld
+        return not unheld.notes or unheld.next_at(state) is None
+
+    @property
+    def needs_settle(self) -> bool:
+        """There are effects that no message holds, and all are confirmed: `Settle` forgets them."""
+        return self.state is not None and self.confirmations.all_unheld_seen(self.state)
 
     @property
     def is_over(self) -> bool:

@@ -41,7 +41,6 @@ from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
 from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
-    EffectsParked,
     Event,
     Resumed,
     RunStarted,
@@ -61,9 +60,6 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
-
-_LET_GO = frozenset((RunStarted, EffectsParked))
-"""Events by which there may be effects that no message holds, though a message holds their activation."""
 
 
 class Instance(InstanceAtRest):
@@ -197,8 +193,7 @@ class Instance(InstanceAtRest):
             self.agenda.reset(state)
         else:
             self.agenda.note(state, turn.events)
-        unheld = not turn.moment.held or not _LET_GO.isdisjoint(map(type, turn.events))
-        self.confirmations.recorded(state, changed=unheld)
+        self.confirmations.recorded(state, turn.events)
         if state.outcome is not None:
             self.live.forget()
         self.snapshots.row_written(len(events))

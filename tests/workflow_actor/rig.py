@@ -211,7 +211,7 @@ class Rig:
         return self.instance.status
 
     def needs_settle(self) -> bool:
-        return self.instance.confirmations.all_unheld_seen
+        return self.instance.needs_settle
 
     def has_program(self) -> bool:
         return self.instance.has_program

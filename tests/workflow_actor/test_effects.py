@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Settle, Signal, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
 from dalsegno.policies import WorkflowIDConflictPolicy
@@ -53,6 +53,13 @@ def test_a_new_cause_neither_sends_nor_forgets_what_is_unconfirmed() -> None:
     assert ids(rig) == [(1, 0), (2, 0)]
 
 
+def unsent(rig: Rig, now: int) -> list[tuple[EffectID, DurableEffect]]:
+    """While nothing is on its way."""
+    found = rig.instance.unsent(lambda *_: False, now)
+    assert rig.instance.has_unsent(lambda *_: False, now) == bool(found)
+    return found
+
+
 def test_confirms_of_what_is_not_outstanding_are_passed_over() -> None:
     rig = Rig(ScriptedCode([[activity(1)]]))
     rig.instance.confirm("run-1", (1, 0))
@@ -67,7 +74,7 @@ def test_effects_that_a_message_holds_wake_nobody() -> None:
     rig = Rig(ScriptedCode([[activity(1)]]))
     rig.start()
     assert rig.instance.wake_at == T0 + 600 * SECOND
-    assert rig.instance.unheld_due(rig.now) == []
+    assert unsent(rig, rig.now) == []
 
 
 def woken_with_a_task() -> Rig:
@@ -80,13 +87,13 @@ def woken_with_a_task() -> Rig:
 def test_effects_of_a_wake_up_are_due_at_once_until_they_are_settled() -> None:
     rig = woken_with_a_task()
     assert rig.instance.wake_at == T0 + SECOND
-    assert [effect_id for effect_id, _ in rig.instance.unheld_due(rig.now)] == [(2, 0)]
+    assert [effect_id for effect_id, _ in unsent(rig, rig.now)] == [(2, 0)]
     assert not rig.needs_settle()
     assert not rig.send(WakeUp(), held=False).recorded
 
     rig.instance.confirm("run-1", (2, 0))
     assert rig.needs_settle()
-    assert rig.instance.unheld_due(rig.now) == []
+    assert unsent(rig, rig.now) == []
     settled = rig.send(Settle(), held=False)
 
     assert settled.recorded
@@ -101,7 +108,7 @@ def test_after_a_crash_effects_of_a_wake_up_are_still_due() -> None:
     rig.instance.confirm("run-1", (2, 0))
     rig.reload()
     assert rig.instance.wake_at == T0 + SECOND
-    assert [effect_id for effect_id, _ in rig.instance.unheld_due(rig.now)] == [(2, 0)]
+    assert [effect_id for effect_id, _ in unsent(rig, rig.now)] == [(2, 0)]
 
 
 def test_another_cause_may_settle_what_a_wake_up_left() -> None:
@@ -120,8 +127,8 @@ def test_a_parked_effect_is_woken_up_for() -> None:
 
     assert parked.recorded
     assert rig.instance.wake_at == T0 + 10 * SECOND
-    assert rig.instance.unheld_due(T0 + 9 * SECOND) == []
-    assert [effect_id for effect_id, _ in rig.instance.unheld_due(T0 + 10 * SECOND)] == [(1, 0)]
+    assert unsent(rig, T0 + 9 * SECOND) == []
+    assert [effect_id for effect_id, _ in unsent(rig, T0 + 10 * SECOND)] == [(1, 0)]
     assert ids(rig) == [(1, 0), (1, 1)]
     rig.instance.confirm("run-1", (1, 0))
     assert rig.needs_settle()
@@ -161,7 +168,7 @@ def test_effects_of_an_earlier_run_can_be_parked_and_dropped() -> None:
     park = Park(effects=((2, 0),), retry_at=T0 + 5 * SECOND, run_id="run-1")
     assert rig.send(park, held=False).recorded
     assert rig.instance.wake_at == T0 + 5 * SECOND
-    ((effect_id, effect),) = rig.instance.unheld_due(T0 + 5 * SECOND)
+    ((effect_id, effect),) = unsent(rig, T0 + 5 * SECOND)
     assert (effect_id, effect.run_id) == ((2, 0), "run-1")
     assert rig.send(FailEffect(effect=(2, 0), reason="gone", run_id="run-1"), held=False).recorded
 

@@ -126,11 +126,10 @@ class Shipping:
     def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A wake-up sends what no message holds and nobody has confirmed."""
         leaving_now = {shipment.key for shipment in shipments}
-        for effect_id, effect in entry.actor.instance.unheld_due(self._clock.now()):
+        for effect_id, effect in entry.actor.instance.unsent(self.has_in_flight, self._clock.now()):
             message_id = effect_message_id(effect.run_id, *effect_id)
-            if message_id in leaving_now or self._outbox.is_in_flight(message_id):
-                continue
-            shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
+            if message_id not in leaving_now:
+                shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
 
     def _placed(self, effect: Effect, partition: int) -> Effect:
         """A description says where its workflow lives."""

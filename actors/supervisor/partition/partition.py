@@ -364,7 +364,7 @@ class PartitionSupervisor(LightActor):
         if instance.is_under_way:
             actor.settling = False
             return
-        if instance.confirmations.all_unheld_seen:
+        if instance.needs_settle:
             if not actor.settling:
                 actor.settling = True
                 actor.post(Cause(Settle(), name="settle"))

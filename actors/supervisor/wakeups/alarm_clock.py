@@ -179,8 +179,7 @@ class AlarmClock:
         wake_at = instance.wake_at
         if wake_at is None or wake_at > now:
             return wake_at
-        unheld = instance.unheld_due(now)
-        if not all(self._has_in_flight(effect.run_id, key) for key, effect in unheld):
+        if instance.has_unsent(self._has_in_flight, now):
             return wake_at
         due_at, later = instance.due_at, now + CONFIRM_PATIENCE
         return later if due_at is None else min(due_at, later)

@@ -46,8 +46,10 @@ def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> ResultEffec
 
 def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:
     """Whether it is on record, and not yet known to have got it, that this caller wants the outcome."""
+    if not state.is_closed:  # no result is due before
+        return caller in state.callers
     due = (entry.due for entry in state.outstanding.values())
-    return caller in state.callers or any(isinstance(it, ResultDue) and it.caller == caller for it in due)
+    return any(isinstance(it, ResultDue) and it.caller == caller for it in due)
 
 
 def new_effects(state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:

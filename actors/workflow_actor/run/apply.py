@@ -22,6 +22,7 @@ from dalsegno.actors.workflow_actor.interface.inputs import (
     Signaled,
     TimerFired,
 )
+from dalsegno.actors.workflow_actor.run.chunked_map import kept
 from dalsegno.actors.workflow_actor.run.draft import Draft
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
@@ -71,9 +72,10 @@ def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[Effect
     """The state at the beginning of its next activation, which forgets effects that are confirmed."""
     outstanding = state.outstanding
     if forgets:
-        outstanding = dict(outstanding)
+        left = outstanding.copy()
         for effect in forgets:
-            outstanding.pop(effect, None)
+            left.pop(effect, None)
+        outstanding = left if type(left) is dict else kept(left)
     return replace(
         state,
         sequence=state.sequence + 1,
@@ -182,12 +184,13 @@ def _continue_wanted(draft: Draft, _: ContinueWanted) -> None:
 
 
 def _parked(draft: Draft, event: EffectsParked) -> None:
-    parked = set(event.effects)
     if event.run_id == draft.state.info.run_id:
-        for key, value in draft.outstanding.items():
-            if key in parked:
+        for key in event.effects:
+            value = draft.outstanding.get(key)
+            if value is not None:
                 draft.put_outstanding(key, replace(value, held=False, resend_at=event.resend_at))
         return
+    parked = set(event.effects)
     earlier = tuple(
         replace(entry, outstanding=replace(entry.outstanding, held=False, resend_at=event.resend_at))
         if entry.run_id == event.run_id and entry.effect in parked

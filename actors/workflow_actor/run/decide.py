@@ -3,7 +3,7 @@ decided, and which events it may lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     WakeUp,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,
@@ -203,10 +204,10 @@ def _park(state: WorkflowState, command: Park, _: Known) -> Decision[Event]:
     return Decision(events=(EffectsParked(run_id, effects, resend_at),)) if effects else NOTHING
 
 
-def outstanding_of(state: WorkflowState, run_id: str) -> set[tuple[int, int]]:
+def outstanding_of(state: WorkflowState, run_id: str) -> Container[EffectID]:
     """IDs of the outstanding effects of this run, or of one of those before it."""
     if run_id == state.info.run_id:
-        return set(state.outstanding)
+        return state.outstanding
     return {entry.effect for entry in state.earlier if entry.run_id == run_id}
 
 

@@ -1,4 +1,5 @@
-"""The state of a run while events are applied to it: each collection is copied once, when it first changes."""
+"""The state of a run while events are applied to it: each collection is copied once, when it first changes
+(a large one in part: see `chunked_map`)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import Input
+from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept
 from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
 
 
@@ -39,9 +41,9 @@ class Draft:
         self.processed = state.processed
         self.fence = state.fence
         self._made = state.effects_made
-        self._activities: dict[int, Activity] | None = None
-        self._timers: dict[int, int] | None = None
-        self._outstanding: dict[EffectID, Outstanding] | None = None
+        self._activities: EntriesEdit[int, Activity] | None = None
+        self._timers: EntriesEdit[int, int] | None = None
+        self._outstanding: EntriesEdit[EffectID, Outstanding] | None = None
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -67,26 +69,26 @@ class Draft:
     def put(self, activity: Activity) -> None:
         """A new one, or one that has changed."""
         if self._activities is None:
-            self._activities = dict(self.state.activities)
+            self._activities = self.state.activities.copy()
         self._activities[activity.spec.number] = activity
 
     def take(self, number: int) -> Activity:
         """It is pending no more. Raises KeyError if it was not."""
         if self._activities is None:
-            self._activities = dict(self.state.activities)
+            self._activities = self.state.activities.copy()
         return self._activities.pop(number)
 
     # --- timers ------------------------------------------------------------------------------------------
 
     def set_timer(self, number: int, fire_at: int) -> None:
         if self._timers is None:
-            self._timers = dict(self.state.timers)
+            self._timers = self.state.timers.copy()
         self._timers[number] = fire_at
 
     def drop_timer(self, number: int) -> bool:
         """Whether it was set."""
         if self._timers is None:
-            self._timers = dict(self.state.timers)
+            self._timers = self.state.timers.copy()
         return self._timers.pop(number, None) is not None
 
     # --- outstanding effects -----------------------------------------------------------------------------
@@ -105,7 +107,7 @@ class Draft:
         effect = (self.sequence, self._made)
         self._made += 1
         if self._outstanding is None:
-            self._outstanding = dict(self.state.outstanding)
+            self._outstanding = self.state.outstanding.copy()
         self._outstanding[effect] = Outstanding(due, self.state.held, self.time)
         return effect
 
@@ -113,12 +115,12 @@ class Draft:
         """They need not be sent any more; those that are outstanding no longer are passed over."""
         for effect in effects:
             if self._outstanding is None:
-                self._outstanding = dict(self.state.outstanding)
+                self._outstanding = self.state.outstanding.copy()
             self._outstanding.pop(effect, None)
 
     def put_outstanding(self, effect: EffectID, entry: Outstanding) -> None:
         if self._outstanding is None:
-            self._outstanding = dict(self.state.outstanding)
+            self._outstanding = self.state.outstanding.copy()
         self._outstanding[effect] = entry
 
     # --- the end -----------------------------------------------------------------------------------------
@@ -130,14 +132,20 @@ class Draft:
 
     def done(self) -> WorkflowState:
         """The state that came of it."""
-        before = self.state
+        changed: dict[str, Any] = {}
+        for name, edit in (
+            ("activities", self._activities),
+            ("timers", self._timers),
+            ("outstanding", self._outstanding),
+        ):
+            if edit is not None:
+                is_small = type(edit) is dict and len(edit) <= DICT_MAX  # as nearly always
+                changed[name] = edit if is_small else kept(edit)
         return replace(
-            before,
+            self.state,
             log=self.log,
             processed=self.processed,
             fence=self.fence,
             effects_made=self._made,
-            activities=before.activities if self._activities is None else self._activities,
-            timers=before.timers if self._timers is None else self._timers,
-            outstanding=before.outstanding if self._outstanding is None else self._outstanding,
+            **changed,
         )

@@ -1,8 +1,8 @@
 """The state of one run, as data: all that a snapshot holds, and all that `decide` may look at.
 
-Everything is frozen, and collections are copied when they change. It is stored as arrays, so new fields go to
-the end of a struct, with a default; anything else is a new format with an upcaster (see `codec`). Times and
-durations are whole microseconds.
+Everything is frozen, and collections are copied when they change, large ones in part (`chunked_map`). It is
+stored as arrays, so new fields go to the end of a struct, with a default; anything else is a new format with an
+upcaster (see `codec`). Times and durations are whole microseconds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
 from dalsegno.actors.workflow_actor.interface.log import CHUNK, Log
+from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -85,7 +86,7 @@ class WorkflowState(Struct, frozen=True, array_like=True):
     The first `processed` entries of `log` have been run. A running instance at rest has run them all, but
     where they were too many for one activation.
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
-    which the log began. `outstanding` is in the order of the IDs.
+    which the log began. Maps are in the order of their keys.
     """
 
     info: RunInfo
@@ -95,12 +96,12 @@ class WorkflowState(Struct, frozen=True, array_like=True):
     signed: SignedState
     log: Log
     processed: int
-    activities: dict[int, Activity]
-    timers: dict[int, int]
+    activities: Entries[int, Activity]
+    timers: Entries[int, int]
     fence: int
     held: bool
     effects_made: int
-    outstanding: dict[EffectID, Outstanding]
+    outstanding: Entries[EffectID, Outstanding]
     earlier: tuple[EarlierEffect, ...]
     callers: tuple[Caller, ...]
     cancel_requested: bool = False

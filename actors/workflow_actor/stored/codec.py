@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import cbor2
 import msgspec
 
+from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.errors import DalsegnoError
@@ -98,7 +99,14 @@ def decode_memo(blob: bytes | None) -> dict[str, Payload]:
 
 
 def _encode(version: int, value: Record | WorkflowState) -> bytes:
-    return cbor2.dumps([version, msgspec.to_builtins(value, builtin_types=(bytes,))])
+    return cbor2.dumps([version, msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=_plain)])
+
+
+def _plain(value: Any) -> Any:
+    """A map in chunks is stored as any map."""
+    if type(value) is ChunkedMap:
+        return dict(value.items())
+    raise NotImplementedError(f"{type(value).__name__} is not stored")
 
 
 def _decode(blob: bytes, type_: type[T], newest: int, upcasters: Upcasters) -> T:
