@@ -68,7 +68,7 @@ ARROWS = {
     ),
     "actors.supervisor.engine": (
         "light entropy sdk broker persistence interface settings protocol workflow_actor world "
-        "deliveries round outbox partition rounds"
+        "deliveries round wakeups outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
     "actors.supervisor.people": (

@@ -12,7 +12,6 @@ Everything here runs on one thread, in plain callbacks: user code must not run i
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVarTuple
 from uuid import uuid4
@@ -25,12 +24,13 @@ from dalsegno.actors.supervisor.outbox import word_of_effects
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.partition.rehydration import Rehydration
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
-from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
@@ -44,9 +44,6 @@ from dalsegno.persistence.port import Due, Loaded, Mail, MessageKey, Remains, Ro
 Ts = TypeVarTuple("Ts")
 
 log = get_logger()
-
-SLICE_SECONDS = 0.005
-"""How long instances are loaded or rebuilt before others have the loop."""
 
 
 class Engine:
@@ -79,12 +76,16 @@ class Engine:
             host_id=lambda: self.open_rounds.host_id,
             json_task_queues=settings.json_task_queues,
         )
+        self._rehydration = Rehydration(world, self)
+        self._wake_timer = WakeTimer(world, self._fire_due)
         self._around = Surroundings(
             world=world,
             upcalls=self,
             rounds=self.open_rounds,
             outbox=self.outbox,
             shipping=self._shipping,
+            rehydration=self._rehydration,
+            wake_timer=self._wake_timer,
             partition_dispatcher=self.partition_dispatcher,
             workflow_dispatcher=self.workflow_dispatcher,
             code=code,
@@ -105,10 +106,7 @@ class Engine:
             settings=settings,
         )
         self._work_requested = False
-        self._to_load: dict[int, list[str]] = {}
         self._dirty: list[Channel] = []
-        self._rebuilding: deque[WorkflowActor] = deque()
-        self._wake_timer: int | None = None
         self._stopped = False
 
     # --- what the parts ask (see upcalls) -------------------------------------------------------------------
@@ -117,23 +115,6 @@ class Engine:
         if not self._work_requested:
             self._work_requested = True
             self._world.call_soon(self._work)
-
-    def load(self, partition: int, workflow_id: str) -> None:
-        self._to_load.setdefault(partition, []).append(workflow_id)
-        self.request_work()
-
-    def rebuild(self, actor: WorkflowActor) -> None:
-        self._rebuilding.append(actor)
-        if len(self._rebuilding) == 1:
-            self._world.call_soon(self._rebuild_slice)
-
-    def wake_at_changed(self, wake_at: int) -> None:
-        """Fire at that time, not at the next tick."""
-        if self._wake_timer is not None and self._wake_timer <= wake_at:
-            return
-        self._wake_timer = wake_at
-        delay = max(wake_at - self._world.now(), 0) / 1e6
-        self._world.call_later(delay, lambda: self._wake_timer_fired(wake_at))
 
     # --- the host, its leases and channels ------------------------------------------------------------------
 
@@ -157,7 +138,7 @@ class Engine:
             return
         self.open_rounds.forget(partition)
         supervisor.stop_now()
-        self._to_load.pop(partition, None)
+        self._rehydration.forget(partition)
         self._world.close_channel(partition)
         log.debug(
             "partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.open_rounds.host_id
@@ -259,36 +240,14 @@ class Engine:
     def loaded(self, partition: int, rows: Sequence[Loaded]) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            self._take_in(supervisor, deque(rows))
-
-    def _take_in(self, supervisor: PartitionSupervisor, rows: deque[Loaded]) -> None:
-        """Read as many as there is time for, then let others have the loop."""
-        end = self._world.monotonic() + SLICE_SECONDS
-        while rows and not supervisor.is_stopped:
-            row = rows.popleft()
-            try:
-                supervisor.loaded(row)
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
-                self._unreadable(supervisor, row.workflow_id, error)
-            if self._world.monotonic() > end and rows:
-                self._world.call_soon(lambda: self._take_in(supervisor, rows))
-                break
-        self.request_work()
+            self._rehydration.take_in(supervisor, rows)
 
     def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
         """Its rows cannot be read, and those of others can."""
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            self._unreadable(supervisor, workflow_id, error)
+            supervisor.unreadable(workflow_id, error)
             self.request_work()
-
-    def _unreadable(self, supervisor: PartitionSupervisor, workflow_id: str, error: Exception) -> None:
-        """Stored state that can't be read: its mail is kept until it can."""
-        actor = supervisor.peek(workflow_id)
-        if actor is not None:
-            supervisor.halt(actor, [], f"its stored state cannot be read: {error}")
 
     def remains_found(self, partition: int, workflow_id: str, remains: Remains) -> None:
         supervisor = self.partitions.get(partition)
@@ -304,7 +263,7 @@ class Engine:
         self, partition: int, workflow_id: str, message_id: str, answers: Mapping[MessageKey, str]
     ) -> None:
         supervisor = self.partitions.get(partition)
-        actor = supervisor.peek(workflow_id) if supervisor is not None else None
+        actor = supervisor.actors.peek(workflow_id) if supervisor is not None else None
         if actor is not None and actor.is_loaded:
             actor.seen_found(answers, message_id)
             self.request_work()
@@ -337,7 +296,7 @@ class Engine:
     def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.tell(workflow_id, word_of_effects.lost(probe))
+            supervisor.actors.tell(workflow_id, word_of_effects.lost(probe))
 
     def tick(self) -> None:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
@@ -345,7 +304,7 @@ class Engine:
         self._fire_due()
         for supervisor in list(self.partitions.values()):
             supervisor.lost_tasks.look()
-        hot = sum(supervisor.hot for supervisor in self.partitions.values())
+        hot = sum(len(supervisor.actors) for supervisor in self.partitions.values())
         if hot > self._settings.max_idle_instances:
             self.sweep()
 
@@ -355,11 +314,6 @@ class Engine:
         for supervisor in list(self.partitions.values()):
             supervisor.sweep(share)
 
-    def _wake_timer_fired(self, at: int) -> None:
-        if self._wake_timer == at:
-            self._wake_timer = None
-            self._fire_due()
-
     def _fire_due(self) -> None:
         earliest: int | None = None
         for supervisor in list(self.partitions.values()):
@@ -368,17 +322,7 @@ class Engine:
             if at is not None and (earliest is None or at < earliest):
                 earliest = at
         if earliest is not None and earliest > self._world.now():
-            self.wake_at_changed(earliest)
-
-    def _rebuild_slice(self) -> None:
-        end = self._world.monotonic() + SLICE_SECONDS
-        while self._rebuilding and self._world.monotonic() < end:
-            actor = self._rebuilding[0]
-            if actor.is_stopped or actor.advance_rebuild():
-                self._rebuilding.popleft()
-        if self._rebuilding:
-            self._world.call_soon(self._rebuild_slice)
-        self.request_work()
+            self._wake_timer.set(earliest)
 
     # --- work -------------------------------------------------------------------------------------------------
 
@@ -397,10 +341,8 @@ class Engine:
         partitions = self.partition_dispatcher
         while partitions.ready:
             partitions.run_one()
-        if self._to_load and not self.rounds.is_paused:
-            loads, self._to_load = self._to_load, {}
-            for partition, workflow_ids in loads.items():
-                self._world.load(partition, workflow_ids)
+        if not self.rounds.is_paused:
+            self._rehydration.ask()
         self.rounds.advance()
 
     def committed(self, outcome: RoundOutcome) -> None:
@@ -421,7 +363,7 @@ class Engine:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.tell(workflow_id, word_of_effects.unsendable(run_id, effect_id, reason))
+            supervisor.actors.tell(workflow_id, word_of_effects.unsendable(run_id, effect_id, reason))
         else:
             # Its new owner will find out by itself.
             self.outbox.forget(effect_message_id(run_id, *effect_id))
@@ -430,4 +372,6 @@ class Engine:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            supervisor.tell(workflow_id, word_of_effects.parked(run_id, effect_id, now=self._world.now()))
+            supervisor.actors.tell(
+                workflow_id, word_of_effects.parked(run_id, effect_id, now=self._world.now())
+            )

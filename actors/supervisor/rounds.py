@@ -114,10 +114,9 @@ class Rounds:
                 log.warning("lease_found_lost", partition=partition, host_id=self._open.host_id)
         good: list[Entry] = []
         for workflow_id, entry in builder.entries.items():
-            if not self._owns(entry):
+            if entry.actor.is_stopped:
                 self._tell_successor(entry)
-                continue
-            if workflow_id in outcome.missed:
+            elif workflow_id in outcome.missed:
                 self._restart(entry)
             elif workflow_id in outcome.rejected:
                 self._rejected_by_store(entry, outcome.rejected[workflow_id])
@@ -135,27 +134,23 @@ class Rounds:
         delay = doubled(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._failures - 1)
         self._paused_until = self._world.monotonic() + delay
         for entry in builder.entries.values():
-            if self._owns(entry):
-                self._restart(entry)
-            else:
+            if entry.actor.is_stopped:
                 self._tell_successor(entry)
+            else:
+                self._restart(entry)
         self._world.call_later(delay + 0.001, self._upcalls.request_work)
         log.warning("commit_failed", reason=str(error), host_id=self._open.host_id, retry_in_seconds=delay)
 
-    def _owns(self, entry: Entry) -> bool:
-        """The actor that wrote the entry is still the one there."""
-        supervisor = self._partitions.get(entry.partition)
-        return supervisor is not None and supervisor.peek(entry.actor.workflow_id) is entry.actor
-
     def _tell_successor(self, entry: Entry) -> None:
-        """The actor met a defect while its entry was being written. What it was told is told to the one in its
-        place, before the mail that came later; what was committed is then recognised."""
+        """The actor met a defect while its entry was being written, unless its partition was lost with it. What
+        it was told is told to the one in its place, before the mail that came later; what was committed is then
+        recognised."""
         supervisor = self._partitions.get(entry.partition)
         if supervisor is not None and supervisor.epoch == self._epochs.get(entry.partition):
-            supervisor.tell_first(entry.actor.workflow_id, entry.causes)
+            supervisor.actors.tell_first(entry.actor.workflow_id, entry.causes)
 
     def _restart(self, entry: Entry) -> None:
-        self._partitions[entry.partition].restart(entry.actor, entry.causes)
+        self._partitions[entry.partition].actors.restart(entry.actor, entry.causes)
 
     def _rejected_by_store(self, entry: Entry, reason: str) -> None:
         """The database refused the data. One input at a time finds the one at fault: it goes to the dead
@@ -168,10 +163,10 @@ class Rounds:
             self._shipping.reject(Rejected(text, "rejected"), held[0])
             held.pop().done()
         delay = 0.0 if any(cause.held for cause in entry.causes) else PAUSE_AFTER_REJECTION_SECONDS
-        supervisor.restart(entry.actor, held, delay_seconds=delay, one_by_one=True)
+        supervisor.actors.restart(entry.actor, held, delay_seconds=delay, one_by_one=True)
         if not any(cause.held for cause in entry.causes):
             suspend = Suspend(reason=f"the database cannot store it: {reason}", struck=True)
-            supervisor.child(workflow_id).post(Cause(suspend, name="store"))
+            supervisor.actors.child(workflow_id).post(Cause(suspend, name="store"))
         log.error("instance_rejected_by_store", workflow_id=workflow_id, reason=reason)
 
     # --- effects ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ All else they are given when they are made: the world, the rounds, the outbox.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -17,15 +17,6 @@ class Upcalls(Protocol):
 
     def request_work(self) -> None:
         """There is something to take in or to commit. Asking twice is asking once."""
-
-    def load(self, partition: int, workflow_id: str) -> None:
-        """Have it loaded, with what others want loaded in the same turn of the loop."""
-
-    def rebuild(self, actor: WorkflowActor) -> None:
-        """Call `actor.advance_rebuild` from time to time until it says that it is done."""
-
-    def wake_at_changed(self, wake_at: int) -> None:
-        """Look at the alarm clocks at that time (in microseconds), not at the next tick."""
 
     def lease_lost(self, partition: int) -> None:
         """It was found that the partition is another host's."""
@@ -52,7 +43,7 @@ class Children(Protocol):
     def child(self, workflow_id: str) -> WorkflowActor:
         """The actor, started if need be."""
 
-    def in_memory(self) -> Sequence[WorkflowActor]: ...
+    def in_memory(self) -> Iterable[WorkflowActor]: ...
 
     def tell(self, workflow_id: str, cause: Cause) -> None: ...
 
@@ -77,6 +68,3 @@ class Replaceable(Children, Protocol):
         one_by_one: bool = False,
     ) -> WorkflowActor:
         """Put a new one in its place, loaded from the database, for `causes` and then the mail that waits."""
-
-    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None:
-        """It cannot be run: a stand-in takes its mail."""

@@ -68,7 +68,7 @@ ROUND_POINTS = (
         "actor-started",
         "its actor is there, nothing loaded",
         "it is delivered again",
-        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor._new_actor"),),
+        (after(f"{SUPERVISOR}.partition.actor_directory:ActorDirectory.new"),),
     ),
     Point(
         "6",

@@ -137,9 +137,9 @@ def test_reading_many_instances_gives_others_the_loop(monkeypatch: pytest.Monkey
     monkeypatch.setattr(world, "monotonic", count(1000.0, 0.003).__next__)
     supervisor = world.engine.partitions[0]
     world.engine.loaded(0, [world.database.load(f"w{number}") for number in range(20)])
-    assert 0 < sum(not actor.is_loaded for actor in map(supervisor.peek, world_ids(20)) if actor) < 20
+    assert 0 < sum(not actor.is_loaded for actor in map(supervisor.actors.peek, world_ids(20)) if actor) < 20
     world.run()
-    assert all(actor.is_loaded for actor in map(supervisor.peek, world_ids(20)) if actor)
+    assert all(actor.is_loaded for actor in map(supervisor.actors.peek, world_ids(20)) if actor)
 
 
 def world_ids(number: int) -> list[str]:

@@ -79,7 +79,7 @@ def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.Monke
     world.deliver(start())
     world.go_on()
     supervisor = world.engine.partitions[0]
-    actor = supervisor.peek("w")
+    actor = supervisor.actors.peek("w")
     assert actor is not None
     monkeypatch.setattr(supervisor, "_intake", None)
     world.deliver(signal("s1"))
@@ -106,7 +106,7 @@ def test_a_rebuild_that_breaks_stops_no_other(monkeypatch: pytest.MonkeyPatch) -
             world.deliver(signal(f"{workflow_id} {number}", workflow_id))
         world.go_on()
     world.live_through(20)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     real = code.script
     broken = [3]
 

@@ -59,10 +59,10 @@ def test_what_an_actor_was_told_is_done_in_the_end_though_a_defect_replaces_it_m
     world.loaded()
     assert world.rounds, "its entry is being written"
     supervisor = world.engine.partitions[0]
-    actor = supervisor.peek("w")
+    actor = supervisor.actors.peek("w")
     assert actor is not None
     supervisor.failed(actor, None, ZeroDivisionError())
-    assert supervisor.peek("w") is not actor
+    assert supervisor.actors.peek("w") is not actor
     last = world.deliver(signal("last"))
     world.loaded()
     assert world.acknowledged() < first, "nobody knows yet whether it was written"
@@ -108,7 +108,7 @@ def test_who_is_replaced_while_it_is_written_does_not_move_its_row_past_its_jour
     world.deliver(signal("first"))
     world.loaded()
     assert world.rounds, "its entry is being written"
-    actor = world.engine.partitions[0].peek("w")
+    actor = world.engine.partitions[0].actors.peek("w")
     assert actor is not None
     entry = world.engine.open_rounds.current.entry(actor, 0)
     entry.shows_status()  # as for one that was halted and is well again

@@ -47,7 +47,7 @@ def begun(code: ScriptedCode | None = None) -> ScriptedWorld:
 def unreadable(world: ScriptedWorld) -> None:
     """Workflow w leaves memory, and its rows are damaged."""
     world.live_through(15)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     world.database.unreadable.add("w")
 
 

@@ -22,7 +22,7 @@ def test_what_waits_for_an_effect_of_a_halted_instance_that_cannot_leave_holds_u
     world.confirm_all_but(wire.ActivityTask)
     supervisor = world.engine.partitions[0]
     effect = (0, "w", world.database.rows["w"].run_id, (1, 0))
-    supervisor.halt(supervisor.child("w"), [], "the test says so")
+    supervisor.standing_in.halt(supervisor.actors.child("w"), [], "the test says so")
     world.go_on(confirm=False)
     assert world.acknowledged() < tag
     if how == "parked":

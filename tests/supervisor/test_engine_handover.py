@@ -98,7 +98,7 @@ def test_a_start_that_went_with_its_channel_leaves_no_guess_behind() -> None:
     world.deliver(start())
     world.go_on()
     world.live_through(15)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     world.deliver(start("first", "other"))
     world.run()
     assert world.rounds

@@ -49,7 +49,7 @@ def kept(world: ScriptedWorld) -> Payload | None:
     world.own(epoch=2)
     world.deliver(command(wire.DescribeWorkflow(workflow_id="w"), "look"))
     world.go_on()
-    actor = world.engine.partitions[0].peek("w")
+    actor = world.engine.partitions[0].actors.peek("w")
     assert actor is not None
     assert actor.instance.state is not None
     return actor.instance.state.activities[1].kept_details
@@ -91,11 +91,11 @@ def test_an_instance_leaves_memory_only_when_its_details_are_written() -> None:
     world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
     world.go_on()
-    assert world.engine.partitions[0].peek("w") is not None
+    assert world.engine.partitions[0].actors.peek("w") is not None
     world.pass_time(KEPT_WITHIN_SECONDS)
     world.engine.sweep()
     world.go_on()
     world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     assert kept(world) == details("8")

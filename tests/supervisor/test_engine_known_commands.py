@@ -33,7 +33,7 @@ def test_a_signal_with_the_message_id_of_the_start_is_applied(cold: bool) -> Non
     world = begun()
     if cold:
         world.live_through(15)
-        assert world.engine.partitions[0].peek("w") is None
+        assert world.engine.partitions[0].actors.peek("w") is None
 
     tag = world.deliver(signal("same"))
     world.go_on()

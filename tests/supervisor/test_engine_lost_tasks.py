@@ -56,7 +56,7 @@ def times_sent(world: ScriptedWorld) -> Counter[str]:
 
 
 def in_memory(world: ScriptedWorld) -> int:
-    return world.engine.partitions[0].hot
+    return len(world.engine.partitions[0].actors)
 
 
 def test_the_task_of_an_instance_in_memory_is_sent_again_as_the_same_attempt(world: ScriptedWorld) -> None:
@@ -135,8 +135,8 @@ def test_what_is_begun_while_lost_tasks_are_looked_for_is_not_taken_for_lost(wor
     world.pass_time(0.05)
     begin(world, "w")
     supervisor = world.engine.partitions[0]
-    supervisor.discard(supervisor.child("w"))
-    supervisor.child("w")
+    supervisor.actors.discard(supervisor.actors.child("w"))
+    supervisor.actors.child("w")
     world.live_through(3)
     assert times_sent(world) == {"w": 1}
 
@@ -145,6 +145,6 @@ def test_queues_are_heeded_that_an_earlier_process_has_sent_tasks_to(world: Scri
     begin(world, "w")
     assert not world.heeded
     world.live_through(IDLE_SECONDS)
-    world.engine.partitions[0].child("w")
+    world.engine.partitions[0].actors.child("w")
     world.go_on()
     assert world.heeded == {QUEUE}

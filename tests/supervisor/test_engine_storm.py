@@ -245,11 +245,7 @@ class Storm:
             self.world.pass_time(0.5)
             self.world.engine.sweep()
             self.collect()
-            if (
-                not self.queue
-                and not self.world.published
-                and not len(self.world.engine.partitions[0]._children)
-            ):
+            if not self.queue and not self.world.published and not len(self.world.engine.partitions[0].actors):
                 return
 
 
@@ -263,7 +259,7 @@ def test_after_any_storm_nothing_is_left(seed: int) -> None:
     assert storm.queue == []
     assert len(world.engine.outbox) == 0
     assert not world.rounds
-    assert len(world.engine.workflow_dispatcher) == len(world.engine.partitions[0]._children)
+    assert len(world.engine.workflow_dispatcher) == len(world.engine.partitions[0].actors)
     for workflow_id, message_id in storm.commands:
         assert message_id in world.database.seen[workflow_id], "acknowledged, and not applied"
     still_open = [row.workflow_id for row in world.database.rows.values() if not row.status.closed]

@@ -37,7 +37,7 @@ def test_what_an_operator_resumes_stays_resumed_when_it_is_loaded_again() -> Non
     world.go_on()
     assert world.status() is WorkflowStatus.RUNNING
     world.live_through(15)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     world.deliver(signal("s2"))
     world.go_on()
     assert world.status() is WorkflowStatus.RUNNING
@@ -65,7 +65,7 @@ def test_it_stays_suspended_if_the_host_dies_before_it_has_said_so() -> None:
     world.run()
     world.loaded()
     world.engine.strikes_found(0, "w", world.database.strikes[RUN])
-    actor = world.engine.partitions[0].peek("w")
+    actor = world.engine.partitions[0].actors.peek("w")
     assert actor is not None
     actor.actor_inbox.pop()  # the second word, lost with the host
     world.run()
@@ -96,7 +96,7 @@ def test_a_query_of_a_closed_run_that_killed_its_hosts_is_not_run_again() -> Non
     world.deliver(start())
     world.deliver(terminate("t"))
     world.go_on()
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     world.database.strikes[RUN] = (("workflow.query q", 2),)
     world.code.built.clear()  # type: ignore[attr-defined]
     tag = world.deliver(query("q"), redelivered=True)

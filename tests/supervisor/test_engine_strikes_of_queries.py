@@ -91,7 +91,7 @@ def test_it_stays_refused_however_often_its_instance_is_put_away() -> None:
         world.go_on()
         assert len(refusals(world)) == number + 1
         world.live_through(15)
-        assert world.engine.partitions[0].peek("w") is None
+        assert world.engine.partitions[0].actors.peek("w") is None
     assert world.database.strikes[RUN] == STRUCK
 
 
@@ -181,5 +181,5 @@ def test_code_that_is_put_away_has_a_mark_of_its_own() -> None:
     world.deliver(start())
     world.go_on()
     world.live_through(15)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     assert marks[-1] == (RUN, LETTING_GO)

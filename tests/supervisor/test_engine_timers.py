@@ -104,7 +104,7 @@ def test_a_wake_up_from_before_the_channel_was_lost_does_not_fire_a_deadline() -
     world.deliver(start())
     world.go_on()
     world.live_through(30)
-    assert world.engine.partitions[0].peek("w") is None
+    assert world.engine.partitions[0].actors.peek("w") is None
     world.pass_time(31)
     world.found_due()
     world.pass_time(0.2)

@@ -8,7 +8,7 @@ User code's own errors never come here.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.mail import is_in_the_database
@@ -27,11 +27,17 @@ INTENSITY = Intensity()
 
 
 class Crashes:
-    """Counts those of one partition, by instance."""
+    """Counts those of one partition, by instance. `halt` puts a stand-in in one's place."""
 
-    def __init__(self, clock: Clock, children: Replaceable) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        children: Replaceable,
+        halt: Callable[[WorkflowActor, Sequence[Cause], str], None],
+    ) -> None:
         self._clock = clock
         self._children = children
+        self._halt = halt
         self._histories: dict[str, RestartHistory] = {}
 
     def met(
@@ -54,7 +60,7 @@ class Crashes:
         )
         if delay is None or any(_is_hopeless(cause) for cause in suspects):
             self.forget(actor.workflow_id)
-            children.halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
+            self._halt(actor, causes, f"a defect of dalsegno, met again and again: {_shown(error)}")
         else:
             children.restart(actor, causes, delay_seconds=delay, one_by_one=len(suspects) > 1)
 

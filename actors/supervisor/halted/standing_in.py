@@ -73,6 +73,7 @@ class StandingIn:
         workflow_id = actor.workflow_id
         before = self._halts.of(workflow_id)
         waiting = actor.unhandled()
+        given = [cause for cause in self._rounds.take_back(actor) if cause not in causes]
         self._children.discard(actor)
         reason = reason[:REASON_LIMIT].replace("\0", "\ufffd")
         halted = self._halts.met(workflow_id, reason, now=self._world.now())
@@ -83,7 +84,7 @@ class StandingIn:
         # A stand-in that fails as well is not tried at once.
         pause = (halted.retry_at - self._world.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)
-        for cause in self._children.anew((*causes, *waiting)):
+        for cause in self._children.anew((*given, *causes, *waiting)):
             stand_in.post(cause)
 
     def instead_of(self, workflow_id: str) -> StandIn | None:

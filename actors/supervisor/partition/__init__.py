@@ -1,6 +1,8 @@
 """The supervisor of one partition: its actors, from the load to the passivation.
 
 - `partition`          the supervisor; `surroundings` is what all of an engine are given
+- `actor_directory`    its actors in memory: found, made, put in another's place, let go
+- `rehydration`        loading and rebuilding, in slices
 - `stored`             an instance from what the store has of it, and its actor's notes
 - `heartbeat_keeping`  when the details of heartbeats are written
 - `passivation`        idle instances leave memory

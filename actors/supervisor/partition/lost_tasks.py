@@ -45,7 +45,7 @@ class LostTasks:
         self._looked_at = {key for key in self._looked_at if key[0] != task_queue}
         self._lost_at[task_queue] = self._world.now()
         self._next_page, self._page_asked = "", None
-        for actor in self._children.in_memory():
+        for actor in list(self._children.in_memory()):
             if actor.is_loaded:
                 self._look_at(actor)
 

@@ -6,10 +6,9 @@ it when it crashes, puts it away when it is idle, and fires its timers. It decid
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from dalsegno._log import get_logger
 from dalsegno.actors.light import LightActor
@@ -27,6 +26,7 @@ from dalsegno.actors.supervisor.failing.strikes import struck
 from dalsegno.actors.supervisor.halted.crashes import Crashes
 from dalsegno.actors.supervisor.halted.stand_in import StandIn
 from dalsegno.actors.supervisor.halted.standing_in import StandingIn
+from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
 from dalsegno.actors.supervisor.partition.passivation import Passivation
@@ -38,15 +38,13 @@ from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Start, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker import topology
 from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
-
-A = TypeVar("A", bound=WorkflowActor)
 
 
 class PartitionSupervisor(LightActor):
@@ -68,26 +66,31 @@ class PartitionSupervisor(LightActor):
         self._outcomes = Outcomes(rounds, world, partition, shipping.answer, shipping.tell_to_ask_again)
         self._heartbeats = HeartbeatKeeping(world, upcalls)
         self._passivation = Passivation(world, upcalls, rounds, partition, settings.idle_seconds)
+        self.actors = actors = ActorDirectory(around, self.fence, self)
         self.alarm_clock = AlarmClock(
-            world, world, upcalls, self, shipping.has_in_flight, settings.scan_interval_seconds
-        )
-        self._intake = Intake(partition, around.partitions)
-        self._children: OrderedDict[str, WorkflowActor] = OrderedDict()
-        self._crashes = Crashes(world, self)
-        self.standing_in = StandingIn(
+            world,
             world,
             upcalls,
-            self,
+            actors,
+            around.wake_timer,
+            shipping.has_in_flight,
+            settings.scan_interval_seconds,
+        )
+        self._intake = Intake(partition, around.partitions)
+        self.standing_in = actors.standing_in = StandingIn(
+            world,
+            upcalls,
+            actors,
             rounds=rounds,
             shipping=shipping,
             intake=self._intake,
             outcomes=self._outcomes,
             alarm_clock=self.alarm_clock,
             code=around.code,
-            new=partial(self._new_actor, StandIn),
+            new=partial(actors.new, StandIn),
         )
-        self.lost_tasks = LostTasks(world, rounds, shipping, self)
-        self._loading: set[str] = set()
+        self._crashes = Crashes(world, actors, self.standing_in.halt)
+        self.lost_tasks = LostTasks(world, rounds, shipping, actors)
         self._marker_is_back = False
 
     # --- deliveries --------------------------------------------------------------------------------------
@@ -105,7 +108,7 @@ class PartitionSupervisor(LightActor):
                 # What was queued before us may have killed the host before us, whatever the broker says: the
                 # embedded one died with it, and a client may have sent it again meanwhile.
                 cause.redelivered = delivery.redelivered or not self._marker_is_back
-                self._child_for(workflow_id, cause).post(cause)
+                self.actors.child_for(workflow_id, cause).post(cause)
             case MarkerSeen(nonce):
                 if nonce == self._intake.nonce:
                     self.go_live()
@@ -129,65 +132,11 @@ class PartitionSupervisor(LightActor):
         self._world.call_later(0, escalate)
         log.error("partition_failed", partition=self.partition, exc_info=exception_value)
 
-    # --- children ----------------------------------------------------------------------------------------
-
-    def child(self, workflow_id: str) -> WorkflowActor:
-        """The actor of a workflow ID, started (and being loaded) if it was not there."""
-        actor = self._children.get(workflow_id)
-        return actor if actor is not None else self._start(workflow_id)
-
-    @property
-    def loading(self) -> int:
-        return len(self._loading)
-
-    def peek(self, workflow_id: str) -> WorkflowActor | None:
-        return self._children.get(workflow_id)
-
-    def in_memory(self) -> list[WorkflowActor]:
-        return list(self._children.values())
-
-    def _child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
-        """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
-        that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded."""
-        actor = self._children.get(workflow_id)
-        if actor is not None:
-            return actor
-        if not isinstance(cause.command, Start) or cause.redelivered:
-            return self._start(workflow_id)
-        actor = self._new_actor(WorkflowActor, workflow_id)
-        actor.guessed(self._around.unheard_of(workflow_id))
-        return actor
-
-    def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
-        stand_in = self.standing_in.instead_of(workflow_id)
-        if stand_in is not None:
-            return stand_in
-        actor = self._new_actor(WorkflowActor, workflow_id)
-        self._loading.add(workflow_id)
-        if delay_seconds:
-            self._world.call_later(delay_seconds, partial(self._upcalls.load, self.partition, workflow_id))
-        else:
-            self._upcalls.load(self.partition, workflow_id)
-        return actor
-
-    def _new_actor(self, kind: type[A], workflow_id: str) -> A:
-        actor = kind(
-            self._around.workflow_dispatcher,
-            workflow_id=workflow_id,
-            slot=topology.slot_of(workflow_id),
-            parent=self,
-            watch=self._around.watch,
-            now=self._world.now,
-            entropy=self._around.entropy.draw,
-        )
-        actor._start_actor_loop()
-        actor.last_used = self._world.monotonic()
-        self._children[workflow_id] = actor
-        return actor
+    # --- what is found in the database ------------------------------------------------------------------------
 
     def loaded(self, loaded: Loaded) -> None:
         """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
-        actor = self._children.get(loaded.workflow_id)
+        actor = self.actors.peek(loaded.workflow_id)
         if actor is None:
             return
         if actor.is_loaded:
@@ -202,7 +151,7 @@ class PartitionSupervisor(LightActor):
             instance = instance_of(row, code, history_limit=self._around.settings.history_limit)
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
-        self._loading.discard(loaded.workflow_id)
+        self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
         self.alarm_clock.note(actor)
         self.lost_tasks.loaded(actor)
@@ -215,70 +164,23 @@ class PartitionSupervisor(LightActor):
 
     def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
         """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
-        actor = self._children.get(workflow_id)
+        actor = self.actors.peek(workflow_id)
         if actor is None or not actor.is_loaded:
             return
         actor.strikes_found(struck(strikes, self._around.code.fingerprint))
         self._upcalls.request_work()
 
-    def discard(self, actor: WorkflowActor) -> None:
-        """Let it go; what it had not given to a round that is durable is void."""
-        if self._children.get(actor.workflow_id) is actor:
-            del self._children[actor.workflow_id]
-            self._loading.discard(actor.workflow_id)
-            self.standing_in.forget_mail(actor.workflow_id)
-        actor.stop_now()
+    def unreadable(self, workflow_id: str, error: Exception) -> None:
+        """Stored state that can't be read: its mail is kept until it can."""
+        actor = self.actors.peek(workflow_id)
+        if actor is not None:
+            self.standing_in.halt(actor, [], f"its stored state cannot be read: {error}")
 
-    def halt(self, actor: WorkflowActor, causes: Sequence[Cause], reason: str) -> None:
-        """It cannot be run: a stand-in takes its mail."""
-        entry = self._rounds.current.entries.pop(actor.workflow_id, None)
-        others = [] if entry is None else [cause for cause in entry.causes if cause not in causes]
-        self.standing_in.halt(actor, [*others, *causes], reason)
-
-    def restart(
-        self,
-        actor: WorkflowActor,
-        causes: Sequence[Cause],
-        *,
-        delay_seconds: float = 0.0,
-        one_by_one: bool = False,
-    ) -> WorkflowActor:
-        """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
-        that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
-        waiting = actor.unhandled()
-        entry = self._rounds.current.entries.get(actor.workflow_id)
-        if entry is not None and entry.actor is actor:
-            # Written by who is gone, it would move the instance's row past its journal.
-            del self._rounds.current.entries[actor.workflow_id]
-            causes = [*causes, *(cause for cause in entry.causes if cause not in causes)]
-        self.discard(actor)
-        successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
-        successor.one_by_one = one_by_one
-        for cause in self.anew((*causes, *waiting)):
-            successor.post(cause)
-        return successor
-
-    def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
-        """Have these handled anew, before the mail that waits."""
-        actor = self.child(workflow_id)
-        for cause in reversed(self.anew(causes)):
-            actor.actor_inbox.put_back(cause)
-        self._around.workflow_dispatcher.schedule(actor)
-        self._upcalls.request_work()
-
-    def anew(self, causes: Sequence[Cause]) -> list[Cause]:
-        """Those that are still there to be handled, from the start: no confirm of something sent for them
-        before counts any more, or they would be removed too early."""
-        again = [cause for cause in causes if cause.held and not cause.is_void]
-        self._around.outbox.disown(again)
-        for cause in again:
-            cause.retry()
-        return again
+    # --- defects ---------------------------------------------------------------------------------------------
 
     def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None:
         """A defect, met while the actor was handling `cause`."""
-        entry = self._rounds.current.entries.pop(actor.workflow_id, None)
-        others = [] if entry is None else [other for other in entry.causes if other is not cause]
+        others = [other for other in self._rounds.take_back(actor) if other is not cause]
         self._crashes.met(actor, others, [] if cause is None else [cause], error)
 
     def not_let_out(self, entry: Entry, error: BaseException) -> None:
@@ -288,8 +190,7 @@ class PartitionSupervisor(LightActor):
     # --- what workflow actors ask (see actors.workflow_actor.surroundings) ----------------------------------
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
-        self._children.move_to_end(actor.workflow_id)
-        actor.last_used = self._world.monotonic()
+        self.actors.used(actor)
         round_ = self._rounds.current
         round_.add(actor, self.fence, cause, activations)
         command = cause.command
@@ -302,7 +203,7 @@ class PartitionSupervisor(LightActor):
                 self._world.probe_task_queue(self.partition, actor.workflow_id, probe)
 
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
-        self._children.move_to_end(actor.workflow_id)
+        self.actors.used(actor)
         self._rounds.current.add_again(actor, self.partition, cause, answers)
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
@@ -312,7 +213,7 @@ class PartitionSupervisor(LightActor):
         self._world.read_mail(self.partition, actor.workflow_id, after)
 
     def read_seen(self, actor: WorkflowActor) -> None:
-        self._upcalls.load(self.partition, actor.workflow_id)
+        self._around.rehydration.load(self.partition, actor.workflow_id)
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         self._world.look_up_strikes(self.partition, actor.workflow_id, run_id)
@@ -321,7 +222,7 @@ class PartitionSupervisor(LightActor):
         self._world.clear_strikes(run_id)
 
     def rebuild_later(self, actor: WorkflowActor) -> None:
-        self._upcalls.rebuild(actor)
+        self._around.rehydration.rebuild(actor)
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
         self._world.answer_other_run(actor.workflow_id, cause)
@@ -344,8 +245,8 @@ class PartitionSupervisor(LightActor):
         actor.round_over()
         self._outcomes.tell(entry)
         self.standing_in.committed(actor)
-        if self._children.get(actor.workflow_id) is not actor:
-            return
+        if actor.is_stopped:
+            return  # another has taken its place
         if actor.is_quarantined and not actor.actor_inbox:
             self._retire(actor)  # it is suspended; what is to come may see the real code again
             return
@@ -353,7 +254,7 @@ class PartitionSupervisor(LightActor):
         self._settle_or_retire(actor)
 
     def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
-        actor = self._children.get(workflow_id)
+        actor = self.actors.peek(workflow_id)
         if actor is None or not actor.is_loaded:
             return
         actor.instance.confirm(run_id, effect_id)
@@ -374,10 +275,6 @@ class PartitionSupervisor(LightActor):
         if not actor.actor_inbox and instance.is_over:
             self._retire(actor)
 
-    def tell(self, workflow_id: str, cause: Cause) -> None:
-        self.child(workflow_id).post(cause)
-        self._upcalls.request_work()
-
     # --- the channel -----------------------------------------------------------------------------------------
 
     def channel_opened(self, channel: Channel, nonce: str) -> None:
@@ -390,9 +287,9 @@ class PartitionSupervisor(LightActor):
     def channel_lost(self) -> None:
         """What was delivered and not acknowledged will come again; instances stay as they are, but for guesses
         whose start has gone with the channel."""
-        for actor in [a for a in self._children.values() if a.is_guess]:
+        for actor in [a for a in self.actors.in_memory() if a.is_guess]:
             if actor.workflow_id not in self._rounds:
-                self.discard(actor)
+                self.actors.discard(actor)
         if self.channel is not None:
             self.channel.close()
             self.channel = None
@@ -406,25 +303,19 @@ class PartitionSupervisor(LightActor):
 
     # --- passivation -----------------------------------------------------------------------------------------
 
-    @property
-    def hot(self) -> int:
-        """Workflows in memory."""
-        return len(self._children)
-
     def sweep(self, share: int) -> None:
         """Put idle instances away; beyond `share` at once."""
         self._outcomes.waiters.forget_overdue(self._world.monotonic())
         self._heartbeats.sweep()
-        surplus = self.hot - share
-        children = self._children.values()
-        for actor in self._passivation.idle(children, surplus=surplus):
+        surplus = len(self.actors) - share
+        for actor in self._passivation.idle(self.actors.in_memory(), surplus=surplus):
             self._retire(actor)
 
     def _retire(self, actor: WorkflowActor) -> None:
         if actor.workflow_id in self._rounds:
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
-        self.discard(actor)
+        self.actors.discard(actor)
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
 
     # --- the end ---------------------------------------------------------------------------------------------
@@ -445,5 +336,4 @@ class PartitionSupervisor(LightActor):
 
     def on_stop(self) -> None:
         self.channel_lost()
-        for actor in list(self._children.values()):
-            self.discard(actor)
+        self.actors.discard_all()

@@ -8,9 +8,11 @@ from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.partition.rehydration import Rehydration
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.upcalls import Upcalls
+from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.program_port import Code
@@ -26,6 +28,8 @@ class Surroundings:
     rounds: OpenRounds
     outbox: Outbox
     shipping: Shipping
+    rehydration: Rehydration
+    wake_timer: WakeTimer
     partition_dispatcher: Dispatcher
     workflow_dispatcher: Dispatcher
     code: Code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dalsegno.actors.supervisor.round.round import RoundBuilder
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.interface.cause import Cause
 
 
 class OpenRounds:
@@ -47,6 +49,15 @@ class OpenRounds:
                 del self.current.entries[workflow_id]
         worked_off = self.current.worked_off
         self.current.worked_off = [row for row in worked_off if row[0] != partition]
+
+    def take_back(self, actor: WorkflowActor) -> list[Cause]:
+        """What it has given to the current round is void: written by who is gone, it would move the instance's
+        row past its journal. What it was told for that is returned."""
+        entry = self.current.entries.get(actor.workflow_id)
+        if entry is None or entry.actor is not actor:
+            return []
+        del self.current.entries[actor.workflow_id]
+        return entry.causes
 
     def rejoined(self, host_id: str) -> None:
         """The host has another ID from now on."""

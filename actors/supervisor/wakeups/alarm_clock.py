@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dalsegno.actors.supervisor.upcalls import Children, Upcalls
+from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.wakeups.wakeups import HORIZON, WakeUps
 from dalsegno.actors.supervisor.world import Clock, Scans
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -55,6 +56,7 @@ class AlarmClock:
         scans: Scans,
         upcalls: Upcalls,
         children: Children,
+        timer: WakeTimer,
         has_in_flight: Callable[[str, EffectID], bool],
         scan_interval_seconds: float,
     ) -> None:
@@ -62,6 +64,7 @@ class AlarmClock:
         self._scans = scans
         self._upcalls = upcalls
         self._children = children
+        self._timer = timer
         self._has_in_flight = has_in_flight
         self._scan_interval = scan_interval_seconds
         self._wakeups = WakeUps()
@@ -129,7 +132,7 @@ class AlarmClock:
             self._wakeups.clear(workflow_id)  # a scan finds it when its time is nearer
         else:
             self._wakeups.set(workflow_id, at)
-            self._upcalls.wake_at_changed(at)
+            self._timer.set(at)
 
     def found(self, due: Sequence[Due], *, complete: bool) -> None:
         """What the scan found. Instances in memory know better themselves when they are due."""
@@ -139,7 +142,7 @@ class AlarmClock:
             actor = self._children.peek(row.workflow_id)
             if actor is None:
                 self._wakeups.add(row.workflow_id, row.wake_at)
-                self._upcalls.wake_at_changed(row.wake_at)
+                self._timer.set(row.wake_at)
             elif actor.is_loaded:
                 self.note(actor)
 

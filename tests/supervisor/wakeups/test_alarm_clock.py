@@ -13,8 +13,8 @@ from tests.workflow_actor.rig import T0
 
 
 class Surroundings:
-    """What a clock asks of the world, the engine and the partition, in one. `loading` are asked for and not
-    loaded."""
+    """What a clock asks of the world, the engine, the partition and the timer, in one. `loading` are asked for
+    and not loaded."""
 
     partition = 0
 
@@ -25,7 +25,7 @@ class Surroundings:
         self.pending: list[str] = []
         self.most_pending = 0
         around: Any = self
-        self.clock = AlarmClock(around, around, around, around, lambda *_: False, 10.0)
+        self.clock = AlarmClock(around, around, around, around, around, lambda *_: False, 10.0)
 
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         self.asked.append(after)
@@ -62,7 +62,7 @@ class Surroundings:
 
     def find_due(self, partition: int, before: int, limit: int) -> None: ...
 
-    def wake_at_changed(self, wake_at: int) -> None: ...
+    def set(self, wake_at: int) -> None: ...
 
     def go_on(self) -> None:
         self.clock.look()

@@ -1,0 +1,88 @@
+"""How instances come back to memory: loaded together, taken in and rebuilt in slices, so that one large
+instance, or a crowd of them, does not keep the loop from the others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from dalsegno.actors.supervisor.upcalls import Upcalls
+from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.persistence.port import Loaded
+
+SLICE_SECONDS = 0.005
+"""How long instances are loaded or rebuilt before others have the loop."""
+
+
+class Loads(Protocol):
+    """Whose instances are loaded."""
+
+    is_stopped: bool
+
+    def loaded(self, loaded: Loaded) -> None:
+        """Raises what is wrong with stored state that can't be read."""
+
+    def unreadable(self, workflow_id: str, error: Exception) -> None: ...
+
+
+class Rehydration:
+    """Of all partitions of one engine."""
+
+    def __init__(self, world: World, upcalls: Upcalls) -> None:
+        self._world = world
+        self._upcalls = upcalls
+        self._wanted: dict[int, list[str]] = {}
+        self._rebuilding: deque[WorkflowActor] = deque()
+
+    def load(self, partition: int, workflow_id: str) -> None:
+        """Have it loaded, with what others want loaded in the same turn of the loop."""
+        self._wanted.setdefault(partition, []).append(workflow_id)
+        self._upcalls.request_work()
+
+    def forget(self, partition: int) -> None:
+        self._wanted.pop(partition, None)
+
+    def ask(self) -> None:
+        """For all that is wanted by now."""
+        if self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            for partition, workflow_ids in wanted.items():
+                self._world.load(partition, workflow_ids)
+
+    def take_in(self, supervisor: Loads, rows: Sequence[Loaded]) -> None:
+        """What was asked for is there."""
+        self._take_slice(supervisor, deque(rows))
+
+    def _take_slice(self, supervisor: Loads, rows: deque[Loaded]) -> None:
+        """Read as many as there is time for, then let others have the loop."""
+        end = self._world.monotonic() + SLICE_SECONDS
+        while rows and not supervisor.is_stopped:
+            row = rows.popleft()
+            try:
+                supervisor.loaded(row)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
+                supervisor.unreadable(row.workflow_id, error)
+            if self._world.monotonic() > end and rows:
+                self._world.call_soon(lambda: self._take_slice(supervisor, rows))
+                break
+        self._upcalls.request_work()
+
+    def rebuild(self, actor: WorkflowActor) -> None:
+        """Call `actor.advance_rebuild` from time to time until it says that it is done."""
+        self._rebuilding.append(actor)
+        if len(self._rebuilding) == 1:
+            self._world.call_soon(self._rebuild_slice)
+
+    def _rebuild_slice(self) -> None:
+        end = self._world.monotonic() + SLICE_SECONDS
+        while self._rebuilding and self._world.monotonic() < end:
+            actor = self._rebuilding[0]
+            if actor.is_stopped or actor.advance_rebuild():
+                self._rebuilding.popleft()
+        if self._rebuilding:
+            self._world.call_soon(self._rebuild_slice)
+        self._upcalls.request_work()
