@@ -239,7 +239,7 @@ def empty_round_answered_without_validity() -> Iterator[None]:
         self.engine.tick()
 
     may_act = patch.multiple(Host, may_act=lambda self: True, _tick=tick)
-    with may_act, patch.dict(AT_RANDOM, {"host frozen": 1.5}):
+    with may_act, patch.dict(AT_RANDOM, {"host frozen": 0.5}):
         yield
 
 
