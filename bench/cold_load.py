@@ -30,7 +30,7 @@ from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.cli.logs import configure
 from dalsegno.cli.namespace import initialise
 from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Reader
+from dalsegno.persistence.reader_port import Reader
 from tests.servers import PostgresServer, RabbitMQServer
 from tests.system.stack import Stack, until
 

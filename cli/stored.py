@@ -17,7 +17,8 @@ from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
 from dalsegno.errors import StoreUnavailableError, TransientError, UnsupportedError
 from dalsegno.payload import DEFAULT_CONVERTER
-from dalsegno.persistence.port import Reader, Store
+from dalsegno.persistence.port import Store
+from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.persistence.url import parse_url
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ LOOK_SECONDS = 0.5
 
 class _Opened(NamedTuple):
     store: Store
-    reader: Reader
+    reader: PeopleReader
 
 
 class StoredEngine:
@@ -76,7 +77,7 @@ class StoredEngine:
             await asyncio.sleep(LOOK_SECONDS)
         raise not_ended(workflow_id, timeout)
 
-    async def _read(self, query: Callable[[Reader], T], timeout: float | None = None) -> T:
+    async def _read(self, query: Callable[[PeopleReader], T], timeout: float | None = None) -> T:
         seconds = self._timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
@@ -85,11 +86,11 @@ class StoredEngine:
             text = f"The database {self._shown} did not answer within {seconds:g} s."
             raise StoreUnavailableError(text) from error
 
-    def _read_now(self, query: Callable[[Reader], T]) -> T:
+    def _read_now(self, query: Callable[[PeopleReader], T]) -> T:
         with self._reading:
             if self._opened is None:
                 store = checked_store(self._database)
-                self._opened = _Opened(store, store.reader())
+                self._opened = _Opened(store, store.people_reader())
             return query(self._opened.reader)
 
     def close(self) -> None:

@@ -18,15 +18,24 @@ class DataRefusedError(CommandRejectedError):
     """The database cannot store these values (SQLSTATE classes 22, 23, 54). The text quotes none of them."""
 
 
+class StatementTimeoutError(StoreUnavailableError):
+    """The database cut a statement short, by the time that its role gives it."""
+
+
 class Role(Enum):
     """Who uses a connection; timeouts, isolation and the right to checkpoint differ."""
 
     WRITER = "writer"
     READER = "reader"
+    PEOPLE = "people"
+    """Reads what a person asks, who does not wait long."""
     AUDITOR = "auditor"
     """Reads as a reader does, but everything, in the order of keys."""
     MEMBERSHIP = "membership"
     SCHEMA = "schema"
+
+
+READING = (Role.READER, Role.PEOPLE, Role.AUDITOR)
 
 
 class Database(Protocol):
@@ -127,6 +136,10 @@ def storable(value: object) -> bool:
         return b"\0" not in value.encode()
     except UnicodeEncodeError:
         return False
+
+
+PEOPLE_SECONDS = 5
+"""How long the database works on one statement of a person's question."""
 
 
 def unavailable(url: DatabaseURL, detail: str) -> StoreUnavailableError:

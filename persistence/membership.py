@@ -9,7 +9,7 @@ taken, never whether two hosts can commit for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -129,12 +129,6 @@ class SqlMembership:
         with self._owned.transaction() as connection:
             count: int = connection.execute(statement.returning(strikes.c.count)).scalar_one()
         return count
-
-    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
-        query = sa.select(strikes).where(self._database.among(strikes.c.run_id, "run_ids"))
-        with self._owned.transaction() as connection:
-            rows = connection.execute(query, {"run_ids": self._database.keys(run_ids)}).all()
-        return {(row.run_id, row.cause): row._mapping["count"] for row in rows}
 
     def clear_strikes(self, run_id: str) -> None:
         with self._owned.transaction() as connection:

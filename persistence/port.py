@@ -1,8 +1,8 @@
 """The store port: what the engine asks of a database, and nothing more.
 
 PostgreSQL and SQLite stand behind it and pass the same suite. Everything here is synchronous; `Writer`,
-`Reader` and `Membership` each own one connection and are each used by one thread at a time. Times are whole
-microseconds since 1970 by the DATABASE's clock. A namespace is one schema; it is in no key.
+`Reader` (in `reader_port`) and `Membership` each own one connection and are each used by one thread at a time.
+Times are whole microseconds since 1970 by the DATABASE's clock. A namespace is one schema; it is in no key.
 
 Every method raises StoreUnavailableError when the database cannot be reached or the connection breaks; after
 that from `Writer.commit` the outcome is UNKNOWN: the caller discards what it touched and reloads. The next
@@ -11,12 +11,15 @@ call opens a new connection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from dalsegno.policies import WorkflowStatus
+
+if TYPE_CHECKING:  # it stands on the rows that are here
+    from dalsegno.persistence.reader_port import PeopleReader, Reader
 
 
 class JournalRow(Struct, frozen=True, kw_only=True):
@@ -240,8 +243,8 @@ class Due(Struct, frozen=True):
     wake_at: int
 
 
-class RunRow(Struct, frozen=True, kw_only=True):
-    """A row of the visibility table."""
+class ListedRun(Struct, frozen=True, kw_only=True):
+    """A row of the visibility table as lists show it: nothing in it is larger than a name or a reason."""
 
     run_id: str
     workflow_id: str
@@ -251,6 +254,11 @@ class RunRow(Struct, frozen=True, kw_only=True):
     started_at: int
     closed_at: int | None
     reason: str | None
+
+
+class RunRow(ListedRun, frozen=True, kw_only=True):
+    """The whole row."""
+
     result: bytes | None
     memo: bytes | None
 
@@ -265,66 +273,6 @@ class Remains(Struct, frozen=True, kw_only=True):
     last_time: int = 0
     """Of its journal."""
     last_mail: int = 0
-
-
-class Reader(Protocol):
-    """A reading connection of its own, so that cold loads don't wait for commits."""
-
-    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
-        """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
-
-    def load_run(self, run_id: str) -> LoadedInstance | None:
-        """A run by its ID, current or not (`wake_at` None for one that is not current)."""
-
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[MessageKey, str]:
-        """Which of these were answered before, of any type, and how (for instances loaded with
-        `seen_partial`)."""
-
-    def remains(self, workflow_id: str) -> Remains:
-        """For an instance that cannot be loaded."""
-
-    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
-        """What waits for it, behind that number, in order."""
-
-    def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
-        """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
-        run that ended still has to send has a wake-up."""
-
-    def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
-        """Workflow IDs of suspended instances of these slots, and of those that have mail, in one order and
-        those behind `after` in it (all, if it is ""): a host with other code tries them again. Fewer than
-        `limit` are the last."""
-
-    def waiting(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
-        """Workflow IDs of open instances of these slots that have a wake-up, as all have that wait for more
-        than messages from clients; in one order and those behind `after` in it (all, if it is ""). Fewer than
-        `limit` are the last."""
-
-    def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
-        """The run named, or the workflow's newest."""
-
-    def runs(
-        self,
-        *,
-        statuses: Collection[WorkflowStatus] = (),
-        workflow_types: Collection[str] = (),
-        workflow_id: str | None = None,
-        limit: int = 100,
-        before: str | None = None,
-    ) -> tuple[list[RunRow], str | None]:
-        """Newest first, and a cursor for the next page (None at the end). `before` is such a cursor; one
-        that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
-        filter."""
-
-    def cluster(self) -> Cluster:
-        """As `Membership.cluster`, for those who have no part in it."""
-
-    def watermark(self) -> Watermark:
-        """The namespace's, see `Writer.raise_watermark`."""
-
-    def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]: ...
-
-    def close(self) -> None: ...
 
 
 class HostRow(Struct, frozen=True):
@@ -394,8 +342,6 @@ class Membership(Protocol):
     def strike(self, run_id: str, cause: str) -> int:
         """Count one more strike against (run, cause); the new count is returned."""
 
-    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]: ...
-
     def clear_strikes(self, run_id: str) -> None: ...
 
     def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
@@ -440,7 +386,11 @@ class Store(Protocol):
 
     def writer(self) -> Writer: ...
 
-    def reader(self) -> Reader: ...
+    def reader(self) -> Reader:
+        """For one of the host's threads."""
+
+    def people_reader(self) -> PeopleReader:
+        """For what people ask. It gives up early: TooSlowError."""
 
     def membership(self) -> Membership: ...
 

@@ -17,7 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from dalsegno.errors import ConfigurationError
-from dalsegno.persistence.database import DataRefusedError, Role, schema_error, storable, unavailable
+from dalsegno.persistence.database import (
+    PEOPLE_SECONDS,
+    READING,
+    DataRefusedError,
+    Role,
+    StatementTimeoutError,
+    schema_error,
+    storable,
+    unavailable,
+)
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.postgres_arrays import register
 from dalsegno.persistence.postgres_writer import PostgresWriter
@@ -35,13 +44,15 @@ _INDEX_LOOKUPS_ONLY = {
 }
 
 _READING = {"statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY}
+# An index is walked from a key on and left after a few rows; a bitmap scan would fetch all that is behind the
+# key, and sort it.
+_WALKING = {**_READING, "enable_bitmapscan": "off"}
 
 _SETTINGS: dict[Role, dict[str, str]] = {
     Role.WRITER: {"lock_timeout": "5s", "statement_timeout": "30s", **_INDEX_LOOKUPS_ONLY},
     Role.READER: _READING,
-    # An index is walked from a key on and left after a few rows; a bitmap scan would fetch all that is behind
-    # the key, and sort it, for each batch anew.
-    Role.AUDITOR: {**_READING, "enable_bitmapscan": "off"},
+    Role.PEOPLE: {**_WALKING, "statement_timeout": f"{PEOPLE_SECONDS}s"},
+    Role.AUDITOR: _WALKING,
     # A take-over waits for a commit that holds the lease's row, and a renewal that comes late is worthless.
     Role.MEMBERSHIP: {"lock_timeout": "2s", "statement_timeout": "3s", **_INDEX_LOOKUPS_ONLY},
     Role.SCHEMA: {"lock_timeout": "60s"},
@@ -52,6 +63,7 @@ host frozen inside a transaction does not keep its rows locked from those who ta
 _ISOLATION = {
     Role.WRITER: "AUTOCOMMIT",
     Role.READER: "REPEATABLE READ",
+    Role.PEOPLE: "REPEATABLE READ",
     Role.AUDITOR: "REPEATABLE READ",
 }
 
@@ -158,7 +170,7 @@ class Postgres:
                 record.info[_DOUBT] = notice.message_primary or "the wait for a standby was cancelled"
 
         connection.add_notice_handler(heard)
-        if role in (Role.READER, Role.AUDITOR):
+        if role in READING:
             # Not an option of the start: libpq would take every host for a standby.
             connection.execute("SET default_transaction_read_only = on")
         found = connection.execute(_INTRODUCTION).fetchone()
@@ -237,6 +249,8 @@ class Postgres:
             )
         if state[:2] == "42" or (not state and not isinstance(cause, psycopg.OperationalError)):
             return error  # a fault of ours: nothing that passes or that a user could mend
+        if state == "57014":
+            return StatementTimeoutError(str(unavailable(self.url, _sentence(cause))))
         return unavailable(self.url, _sentence(cause))
 
 

@@ -1,128 +1,61 @@
-"""Loading: what a cold workflow needs, and nothing behind its newest snapshot."""
+"""Reading: what a cold workflow needs and nothing behind its newest snapshot, what is due, what people ask."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
-from dalsegno.errors import UnreadableRowError
-from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.errors import TooSlowError, UnreadableRowError
+from dalsegno.persistence.database import (
+    PEOPLE_SECONDS,
+    Database,
+    OwnedConnection,
+    Role,
+    StatementTimeoutError,
+)
 from dalsegno.persistence.membership import read_cluster
 from dalsegno.persistence.port import (
     Cluster,
     Due,
     JournalRow,
+    ListedRun,
     Loaded,
     LoadedInstance,
     Mail,
     MessageKey,
     Remains,
-    RunRow,
     SnapshotRow,
     Watermark,
 )
-from dalsegno.persistence.tables import instances, journal, mail, runs, seen, snapshots, strikes
-from dalsegno.persistence.visibility import find_run, journal_row, list_runs, read_history, run_row, status_of
+from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX
+from dalsegno.persistence.reader_statements import ReaderStatements
+from dalsegno.persistence.visibility import (
+    RunFilter,
+    find_run,
+    journal_row,
+    list_runs,
+    run_row,
+    status_of,
+    within,
+)
 from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
 
-_SNAPSHOT = [
-    snapshots.c.sequence.label("snapshot_sequence"),
-    snapshots.c.format,
-    snapshots.c.checksum,
-    snapshots.c.body,
-]
-
-
-class _Statements:
-    """Built once: building one costs more than running it. `ids` is what is asked for."""
-
-    def __init__(self, database: Database) -> None:
-        self.instances = (
-            sa.select(instances, *_SNAPSHOT)
-            .add_columns(sa.exists().where(strikes.c.run_id == instances.c.run_id).label("struck"))
-            .add_columns(sa.exists().where(mail.c.workflow_id == instances.c.workflow_id).label("has_mail"))
-            .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
-            .where(database.among(instances.c.workflow_id, "ids"))
-        )
-        # Its workflow's instance says a run's slot, which never changes, and whether it is the current one.
-        self.run = (
-            sa.select(runs.c.run_id, runs.c.workflow_id, runs.c.status, *_SNAPSHOT)
-            .add_columns(instances.c.slot, instances.c.run_id.label("current"))
-            .add_columns(instances.c.sequence, instances.c.wake_at)
-            .join(instances, instances.c.workflow_id == runs.c.workflow_id)
-            .outerjoin(snapshots, snapshots.c.run_id == runs.c.run_id)
-            .where(database.among(runs.c.run_id, "ids"))
-        )
-        self.tails = database.tails()
-        self.strikes = (
-            sa.select(strikes)
-            .where(database.among(strikes.c.run_id, "ids"))
-            .order_by(strikes.c.run_id, strikes.c.cause)
-        )
-        self.answers = database.answers()
-        self.seen = sa.select(seen.c.message_id, seen.c.type, seen.c.answer).where(
-            database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
-        )
-        self.newest_run = (
-            sa.select(runs)
-            .where(database.among(runs.c.workflow_id, "ids"))
-            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
-            .limit(1)
-        )
-        # SQLite lets any type into any column, and sorts what is no number behind all numbers.
-        self.last_sequence = sa.select(sa.func.max(journal.c.sequence)).where(
-            database.among(journal.c.run_id, "ids"), journal.c.sequence < 2**62
-        )
-        self.last_time = sa.select(sa.func.max(journal.c.time)).where(
-            database.among(journal.c.run_id, "ids"), journal.c.time < 2**62
-        )
-        self.last_mail = sa.select(sa.func.max(mail.c.number)).where(database.among(mail.c.workflow_id, "ids"))
-        self.mail = (
-            sa.select(mail.c.number, mail.c.message)
-            .where(database.among(mail.c.workflow_id, "ids"))
-            .where(mail.c.number > sa.bindparam("after", type_=sa.BigInteger()))
-            .order_by(mail.c.number)
-            .limit(sa.bindparam("most", type_=sa.BigInteger()))
-        )
-        in_slots = database.among(instances.c.slot, "ids")
-        self.due = (
-            sa.select(instances.c.workflow_id, instances.c.slot, instances.c.wake_at)
-            .where(in_slots, instances.c.wake_at <= sa.bindparam("before", type_=sa.BigInteger()))
-            .order_by(instances.c.wake_at, instances.c.workflow_id)
-            .limit(sa.bindparam("most", type_=sa.BigInteger()))
-        )
-        after = sa.bindparam("after", type_=sa.Text())
-        # A literal, so that the partial index is seen to apply.
-        is_suspended = instances.c.status == sa.text("'suspended'")
-        with_mail = sa.select(mail.c.workflow_id).where(database.among(mail.c.slot, "ids"))
-        self.suspended = (
-            sa.select(instances.c.workflow_id)
-            .where(in_slots, is_suspended, instances.c.workflow_id > after)
-            .union(with_mail.where(mail.c.workflow_id > after))
-            .order_by("workflow_id")
-            .limit(sa.bindparam("most", type_=sa.BigInteger()))
-        )
-        is_open = instances.c.status.in_([status.value for status in WorkflowStatus if not status.closed])
-        self.waiting = (
-            sa.select(instances.c.workflow_id)
-            .where(in_slots, is_open, instances.c.wake_at.is_not(None), instances.c.workflow_id > after)
-            .order_by("workflow_id")
-            .limit(sa.bindparam("most", type_=sa.BigInteger()))
-        )
+LATER = "Ask again when the database has less to do."
 
 
 class SqlReader:
-    """`port.Reader` on one connection; every method reads one snapshot in time."""
+    """`reader_port.Reader` on one connection; every method reads one snapshot in time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, role: Role = Role.READER) -> None:
         self._database = database
-        self._owned = OwnedConnection(database, Role.READER)
-        self._statements = _Statements(database)
+        self._owned = OwnedConnection(database, role)
+        self._statements = ReaderStatements(database)
 
     def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
         asked = {"ids": self._database.keys(workflow_ids)}
@@ -162,26 +95,6 @@ class SqlReader:
                 struck[run_id].append((cause, count))
         return struck
 
-    def load_run(self, run_id: str) -> LoadedInstance | None:
-        with self._owned.transaction() as connection:
-            asked = {"ids": self._database.keys([run_id])}
-            row = connection.execute(self._statements.run, asked).one_or_none()
-            tail = self._tails(connection, [] if row is None else [row])[run_id]
-        if row is None:
-            return None
-        current = row.current == run_id
-        last = tail[-1].sequence if tail else row.snapshot_sequence or 0
-        return LoadedInstance(
-            workflow_id=row.workflow_id,
-            slot=row.slot,
-            run_id=run_id,
-            sequence=row.sequence if current else last,
-            status=status_of("runs", row),
-            wake_at=row.wake_at if current else None,
-            snapshot=_snapshot(row),
-            journal=tuple(tail),
-        )
-
     def seen(self, workflow_id: str, message_ids: Sequence[str]) -> dict[MessageKey, str]:
         asked = {
             "ids": self._database.keys([workflow_id]),
@@ -190,6 +103,11 @@ class SqlReader:
         with self._owned.transaction() as connection:
             rows = connection.execute(self._statements.seen, asked).all()
         return {(row.type, row.message_id): row.answer for row in rows}
+
+    def strikes(self, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+        with self._asked(LATER) as connection:
+            struck = self._strikes(connection, run_ids)
+        return {(run_id, cause): count for run_id, found in struck.items() for cause, count in found}
 
     def remains(self, workflow_id: str) -> Remains:
         asked = {"ids": self._database.keys([workflow_id])}
@@ -228,8 +146,24 @@ class SqlReader:
         with self._owned.transaction() as connection:
             return list(connection.scalars(self._statements.waiting, asked))
 
-    def run(self, workflow_id: str, run_id: str | None) -> RunRow | None:
-        with self._owned.transaction() as connection:
+    def watermark(self) -> Watermark:
+        with self._asked(LATER) as connection:
+            return read_watermark(connection)
+
+    # --- what people ask --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _asked(self, how_to_ask_for_less: str) -> Iterator[sa.Connection]:
+        """A transaction. Where it was cut short by the time that a person's question has, TooSlowError."""
+        try:
+            with self._owned.transaction() as connection:
+                yield connection
+        except StatementTimeoutError as error:
+            text = f"The database would work on that for more than {PEOPLE_SECONDS} s. {how_to_ask_for_less}"
+            raise TooSlowError(text) from error
+
+    def run(self, workflow_id: str, run_id: str | None) -> ListedRun | None:
+        with self._asked(LATER) as connection:
             return find_run(self._database, connection, workflow_id, run_id)
 
     def runs(
@@ -240,26 +174,48 @@ class SqlReader:
         workflow_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> tuple[list[RunRow], str | None]:
-        filters = {
-            "status": [status.value for status in statuses],
-            "workflow_type": workflow_types,
-            "workflow_id": [] if workflow_id is None else [workflow_id],
-        }
-        with self._owned.transaction() as connection:
-            return list_runs(self._database, connection, filters=filters, limit=limit, before=before)
+    ) -> tuple[list[ListedRun], str | None]:
+        wanted = RunFilter(statuses, workflow_types, workflow_id)
+        with self._asked("Narrow the list by workflow ID, or by type and status.") as connection:
+            return list_runs(connection, wanted, limit=limit, before=before)
+
+    def history(
+        self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX
+    ) -> tuple[list[JournalRow], int | None]:
+        asked = {"ids": self._database.keys([run_id]), "after": after, "most": limit + 1}
+        with self._asked("Ask for fewer entries at once.") as connection:
+            sizes = connection.execute(self._statements.sizes, asked).all()
+            if not sizes:
+                return [], None
+            count = within(bytes_max, [row.size for row in sizes[:limit]])
+            last = sizes[count - 1].sequence
+            until = {**asked, "until": last}
+            rows = [journal_row(row) for row in connection.execute(self._statements.history, until)]
+        return rows, last if count < len(sizes) else None
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        with self._asked(LATER) as connection:
+            asked = {"ids": self._database.keys([run_id])}
+            row = connection.execute(self._statements.run, asked).one_or_none()
+            tail = self._tails(connection, [] if row is None else [row])[run_id]
+        if row is None:
+            return None
+        current = row.current == run_id
+        last = tail[-1].sequence if tail else row.snapshot_sequence or 0
+        return LoadedInstance(
+            workflow_id=row.workflow_id,
+            slot=row.slot,
+            run_id=run_id,
+            sequence=row.sequence if current else last,
+            status=status_of("runs", row),
+            wake_at=row.wake_at if current else None,
+            snapshot=_snapshot(row),
+            journal=tuple(tail),
+        )
 
     def cluster(self) -> Cluster:
-        with self._owned.transaction() as connection:
+        with self._asked(LATER) as connection:
             return read_cluster(self._database, connection)
-
-    def watermark(self) -> Watermark:
-        with self._owned.transaction() as connection:
-            return read_watermark(connection)
-
-    def history(self, run_id: str, *, after: int = 0, limit: int = 200) -> list[JournalRow]:
-        with self._owned.transaction() as connection:
-            return read_history(self._database, connection, run_id, after=after, limit=limit)
 
     def close(self) -> None:
         self._owned.close()

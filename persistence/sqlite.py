@@ -24,8 +24,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from dalsegno.errors import ConfigurationError, UnreadableRowError
 from dalsegno.persistence.database import (
+    PEOPLE_SECONDS,
+    READING,
     DataRefusedError,
     Role,
+    StatementTimeoutError,
     schema_error,
     storable,
     unavailable,
@@ -38,16 +41,18 @@ from dalsegno.private_files import make_private, withdraw
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""
 
-READING = (Role.READER, Role.AUDITOR)
-
 BUSY_SECONDS = {
     Role.WRITER: 5.0,
     Role.READER: 5.0,
+    Role.PEOPLE: 5.0,
     Role.AUDITOR: 5.0,
     Role.MEMBERSHIP: 2.0,
     Role.SCHEMA: 30.0,
 }
 """How long a connection waits for another's write lock."""
+
+PROGRESS_STEPS = 20_000
+"""Of SQLite's machine, between two looks at the time that a person's question has: less than a millisecond."""
 
 CHECKPOINT_PAGES = 1000
 """The writer checkpoints when the WAL has grown to these (4 MB)."""
@@ -89,6 +94,8 @@ class Sqlite:
         )
         begin = "BEGIN" if role in READING else "BEGIN IMMEDIATE"
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        if role is Role.PEOPLE:
+            sa.event.listen(engine, "before_cursor_execute", _bound)
         return engine
 
     def _connect(self, role: Role) -> sqlite3.Connection:
@@ -181,6 +188,8 @@ class Sqlite:
             return schema_error(self.url, f"There is no database {self.url.path}")
         if name.startswith(_MENDABLE):
             return ConfigurationError(f"The database {self.url.path} cannot be used: {cause}.")
+        if name == "SQLITE_INTERRUPT":
+            return StatementTimeoutError(str(unavailable(self.url, "it was interrupted")))
         if name.startswith(_PASSING):
             return unavailable(self.url, str(cause))
         if name == "SQLITE_ERROR" and str(cause).startswith(("no such table", "no such column")):
@@ -188,3 +197,11 @@ class Sqlite:
                 self.url, f"The database {self.url.path} lacks tables or columns of this version"
             )
         return error
+
+
+def _bound(connection: sa.Connection, *_: object) -> None:
+    """Have the statement that comes now interrupted when it takes too long."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    until = time.monotonic() + PEOPLE_SECONDS
+    driver.set_progress_handler(lambda: time.monotonic() > until, PROGRESS_STEPS)

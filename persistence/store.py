@@ -5,8 +5,9 @@ from __future__ import annotations
 from dalsegno.persistence import schema
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.membership import SqlMembership
-from dalsegno.persistence.port import Membership, Namespace, Reader, Store, Writer
+from dalsegno.persistence.port import Membership, Namespace, Store, Writer
 from dalsegno.persistence.reader import SqlReader
+from dalsegno.persistence.reader_port import PeopleReader, Reader
 from dalsegno.persistence.url import parse_url
 
 
@@ -36,7 +37,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._handed_out: list[Writer | Reader | Membership] = []
+        self._handed_out: list[Writer | SqlReader | Membership] = []
 
     def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
@@ -60,7 +61,13 @@ class SqlStore:
         return writer
 
     def reader(self) -> Reader:
-        reader = SqlReader(self._database)
+        return self._reader(Role.READER)
+
+    def people_reader(self) -> PeopleReader:
+        return self._reader(Role.PEOPLE)
+
+    def _reader(self, role: Role) -> SqlReader:
+        reader = SqlReader(self._database, role)
         self._handed_out.append(reader)
         return reader
 

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         TerminatedError,
         TimedOutError,
         TimeoutType,
+        TooSlowError,
         TopologyError,
         TransientError,
         UnreadableRowError,
@@ -165,6 +166,7 @@ __all__ = [
     "TerminatedError",
     "TimedOutError",
     "TimeoutType",
+    "TooSlowError",
     "TopologyError",
     "TransientError",
     "UnreadableRowError",
@@ -202,8 +204,8 @@ _HOMES = {
         "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
         "ConfigurationError DalsegnoError FailureError FencedError InvalidMessageError "
         "MissingExtraError NondeterminismError PayloadError QueryFailedError SchemaError "
-        "StoreUnavailableError TerminatedError TimedOutError TimeoutType TopologyError "
-        "TransientError UnreadableRowError UnsupportedError WorkerLostError "
+        "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
+        "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
         "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError"
     ),
     "dalsegno.failure": "Failure FailureKind",

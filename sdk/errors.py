@@ -7,6 +7,7 @@ DalsegnoError
     WorkflowClosedError           the run has ended and takes no more commands
     QueryFailedError              the query handler raised, or there is none of that name
     UnsupportedError              this build does not know that request
+    TooSlowError                  to look for that takes the database too long: ask for less
   InvalidMessageError           nobody can ever read this; dead-letter it with the reason
   PayloadError                  a value cannot be encoded, or bytes cannot become the wanted type
   TransientError                the surroundings failed; the same call may be repeated
@@ -93,6 +94,11 @@ class UnsupportedError(CommandRejectedError):
     """This version does not answer that kind of request."""
 
     code = "unsupported"
+
+
+class TooSlowError(CommandRejectedError):
+    """To look for what was asked would take the database longer than a person waits. The message says how to
+    ask for less."""
 
 
 class InvalidMessageError(DalsegnoError):

@@ -11,7 +11,8 @@ import pytest
 from psycopg import sql
 
 from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Membership, Reader, Store, Writer
+from dalsegno.persistence.port import Membership, Store, Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.persistence.tables import metadata
 from tests.conftest import DATABASE_URL
 from tests.servers import fresh_database

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.persistence.port import Reader, Writer
+from dalsegno.persistence.port import Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import (
     changed,
@@ -58,7 +59,7 @@ def test_an_instance_that_exists_is_not_created_again(writer: Writer, reader: Re
 
     assert outcome.missed == {"order-1"}
     assert reader.run("order-1", "other") is None
-    assert reader.history("other") == []
+    assert reader.history("other")[0] == []
     assert reader.seen("order-1", ["m1"]) == {}
     assert sequence_of(reader, "order-2") == 1
 
@@ -73,14 +74,14 @@ def test_a_write_that_expects_another_state_is_missed_whole_and_its_neighbour_is
 
     assert outcome.missed == {"order-1"}
     assert sequence_of(reader, "order-1") == 1
-    assert [row.sequence for row in reader.history(run_of("order-1"))] == [1]
+    assert [row.sequence for row in reader.history(run_of("order-1"))[0]] == [1]
     assert sequence_of(reader, "order-2") == 2
 
 
 def test_a_step_of_an_instance_that_does_not_exist_is_missed(writer: Writer, reader: Reader) -> None:
     assert writer.commit(round_of(step("order-1", 2))).missed == {"order-1"}
     assert sequence_of(reader, "order-1") is None
-    assert reader.history(run_of("order-1")) == []
+    assert reader.history(run_of("order-1"))[0] == []
 
 
 def test_a_wake_up_can_be_moved_without_a_journal_row(writer: Writer, reader: Reader) -> None:
@@ -97,7 +98,7 @@ def test_a_wake_up_can_be_moved_without_a_journal_row(writer: Writer, reader: Re
 def test_several_activations_of_one_instance_are_committed_together(writer: Writer, reader: Reader) -> None:
     rows = tuple(journal_row(run_of("order-1"), sequence) for sequence in (1, 2, 3))
     writer.commit(round_of(creation("order-1", sequence=3, journal=rows)))
-    assert reader.history(run_of("order-1")) == list(rows)
+    assert reader.history(run_of("order-1"))[0] == list(rows)
 
 
 def test_a_run_that_begins_and_ends_in_one_round_is_closed_with_its_result(
@@ -110,7 +111,7 @@ def test_a_run_that_begins_and_ends_in_one_round_is_closed_with_its_result(
     )
     writer.commit(round_of(creation("order-1", status=WorkflowStatus.COMPLETED, changed=end)))
 
-    run = reader.run("order-1", run_id)
+    run = reader.remains("order-1").run
     assert run is not None
     assert (run.status, run.closed_at, run.result, run.reason) == (
         WorkflowStatus.COMPLETED,
@@ -130,7 +131,7 @@ def test_of_several_changes_to_a_run_in_one_round_the_last_is_kept(writer: Write
 
     writer.commit(round_of(step("order-1", 2, changed=changes)))
 
-    run = reader.run("order-1", run_id)
+    run = reader.remains("order-1").run
     assert run is not None
     assert (run.status, run.closed_at, run.reason, run.result, run.memo) == (
         WorkflowStatus.FAILED,
@@ -176,7 +177,7 @@ def test_a_snapshot_replaces_the_older_one_and_trims_the_journal(writer: Writer,
     (loaded,) = reader.load(["order-1"])
     assert loaded.instance is not None
     assert loaded.instance.snapshot == snapshot(run_id, 3, body=b"newer", checksum=b"other", format=2)
-    assert [row.sequence for row in reader.history(run_id)] == [3]
+    assert [row.sequence for row in reader.history(run_id)[0]] == [3]
 
 
 def test_a_trim_covers_rows_of_its_own_commit_and_of_no_other_run(writer: Writer, reader: Reader) -> None:
@@ -185,8 +186,8 @@ def test_a_trim_covers_rows_of_its_own_commit_and_of_no_other_run(writer: Writer
 
     writer.commit(round_of(step("order-1", 2, snapshot=trimmed)))
 
-    assert reader.history(run_of("order-1")) == []
-    assert len(reader.history(run_of("order-2"))) == 1
+    assert reader.history(run_of("order-1"))[0] == []
+    assert len(reader.history(run_of("order-2"))[0]) == 1
 
 
 def test_a_missed_write_trims_nothing_and_leaves_the_snapshot(writer: Writer, reader: Reader) -> None:
@@ -199,7 +200,7 @@ def test_a_missed_write_trims_nothing_and_leaves_the_snapshot(writer: Writer, re
     (loaded,) = reader.load(["order-1"])
     assert loaded.instance is not None
     assert loaded.instance.snapshot == snapshot(run_id, 1)
-    assert len(reader.history(run_id)) == 1
+    assert len(reader.history(run_id)[0]) == 1
 
 
 def test_commands_refused_for_workflows_that_do_not_exist_are_remembered_with_their_answer(
@@ -231,7 +232,7 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
 
     assert (outcome.lost, outcome.missed, outcome.rejected) == (frozenset(), frozenset(), {})
     assert [sequence_of(reader, name) for name in ("order-1", "order-2", "order-3")] == [2, 1, 1]
-    assert [row.sequence for row in reader.history(run_of("order-1"))] == [2]
+    assert [row.sequence for row in reader.history(run_of("order-1"))[0]] == [2]
     assert reader.suspended([7], after="", limit=10) == ["order-1"]
     assert reader.seen("nobody", ["m1"]) == signals(m1="not_found")
 

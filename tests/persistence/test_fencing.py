@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Fence, LeaseRow, Membership, Reader, RoundOutcome, Store, Writer
+from dalsegno.persistence.port import Fence, LeaseRow, Membership, RoundOutcome, Store, Writer
+from dalsegno.persistence.reader_port import Reader
 from tests.persistence.rounds import HOUR, creation, round_of, seen, step
 
 BOUND_SECONDS = 20.0

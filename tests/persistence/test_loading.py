@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from dalsegno.persistence import visibility
-from dalsegno.persistence.port import Due, JournalRow, Membership, Reader, Writer
+from dalsegno.persistence.port import Due, JournalRow, Membership, Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import (
     changed,

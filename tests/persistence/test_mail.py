@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Reader, Remains, Round, Writer
+from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Remains, Round, Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import changed, creation, journal_row, round_of, run_of, snapshot, step
 

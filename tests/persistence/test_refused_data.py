@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from dalsegno.persistence.port import InstanceWrite, Reader, Writer
+from dalsegno.persistence.port import InstanceWrite, Writer
+from dalsegno.persistence.reader_port import Reader
 from tests.persistence.rounds import creation, journal_row, round_of, run_of, seen, signals, step
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -40,7 +41,7 @@ def test_the_instance_at_fault_is_rejected_and_every_other_is_committed(
     assert all(loaded.instance is not None for loaded in committed)
     (loaded,) = reader.load([bad.workflow_id])
     assert loaded.instance is None
-    assert [row.sequence for row in reader.history(run_of("order-0"))] == [1, 2]
+    assert [row.sequence for row in reader.history(run_of("order-0"))[0]] == [1, 2]
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)

@@ -14,7 +14,8 @@ import pytest
 
 from dalsegno._log import flush
 from dalsegno.errors import UnreadableRowError
-from dalsegno.persistence.port import Reader, Writer
+from dalsegno.persistence.port import Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.persistence.url import parse_url
 from tests.persistence.rounds import creation, opened, round_of, run_of
 

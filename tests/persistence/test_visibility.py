@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dalsegno.errors import CommandRejectedError
-from dalsegno.persistence.port import Reader, Writer
+from dalsegno.persistence.port import Writer
+from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import changed, creation, journal_row, opened, round_of, run_of, step
 
@@ -119,8 +120,8 @@ def test_history_is_paged_oldest_first(writer: Writer, reader: Reader) -> None:
     rows = [journal_row(run_of("a"), number, events=bytes([number])) for number in range(1, 8)]
     writer.commit(round_of(creation("a", sequence=7, journal=tuple(rows)), creation("b")))
 
-    assert reader.history(run_of("a"), limit=3) == rows[:3]
-    assert reader.history(run_of("a"), after=3, limit=3) == rows[3:6]
-    assert reader.history(run_of("a"), after=6) == rows[6:]
-    assert reader.history(run_of("a"), after=7) == []
-    assert reader.history("unknown") == []
+    assert reader.history(run_of("a"), limit=3)[0] == rows[:3]
+    assert reader.history(run_of("a"), after=3, limit=3)[0] == rows[3:6]
+    assert reader.history(run_of("a"), after=6)[0] == rows[6:]
+    assert reader.history(run_of("a"), after=7)[0] == []
+    assert reader.history("unknown")[0] == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dalsegno.persistence.port import Reader, Store, Watermark, Writer
+from dalsegno.persistence.port import Store, Watermark, Writer
+from dalsegno.persistence.reader_port import Reader
 
 
 def test_it_is_raised_by_one_at_the_database_time(store: Store, writer: Writer, reader: Reader) -> None:

@@ -112,16 +112,13 @@ class Host(Lookups, Process):
             idle_timeout=round(simulation.settings.lease_ttl_seconds * SECOND / 2),
         )
         unused: Any = None  # the control queue is not served here, but for dead tasks
-        self._control = Control(
-            outbox=self.engine.outbox, store=unused, membership=unused, host_id=lambda: self._host_id
-        )
+        self._control = Control(outbox=self.engine.outbox, store=unused, host_id=lambda: self._host_id)
         self._other_runs = OtherRuns(
             self.engine.outbox,
             unused,  # rows are read for it, here
             simulation.code,
             simulation.settings.history_limit,
             watch=NobodyWatches(),
-            strikes=lambda _: {},
         )
         self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)
         self.link.serve(self._own_queue(), self._on_host_message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from dalsegno.errors import FencedError, StoreUnavailableError
@@ -108,9 +108,6 @@ class MembershipModel:
 
     def strike(self, run_id: str, cause: str) -> int:
         raise AssertionError("nothing strikes in a simulation: user code cannot hang here")
-
-    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
-        return {}
 
     def clear_strikes(self, run_id: str) -> None:
         raise AssertionError("nothing strikes in a simulation")

@@ -10,6 +10,7 @@ import pytest
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
+from dalsegno.persistence.reader_port import Reader
 from tests.supervisor.membership.seat import PARTITIONS, Host
 from tests.supervisor.outbox.carrier import Shell
 
@@ -26,6 +27,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def outside(store: Store) -> Membership:
     """The test's own look at the tables."""
     return store.membership()
+
+
+@pytest.fixture
+def reader(store: Store) -> Reader:
+    return store.reader()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.broker import topology
-from dalsegno.persistence.port import Loaded, Membership, Reader, Remains
+from dalsegno.persistence.port import Loaded, Membership, Remains
+from dalsegno.persistence.reader_port import MailReader
 
 
 class Lookups:
@@ -22,15 +23,15 @@ class Lookups:
     _strike_lookup: StrikeLookup
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        def query(reader: Reader, keys: Sequence[str]) -> list[Loaded]:
+        def query(reader: MailReader, keys: Sequence[str]) -> list[Loaded]:
             return reader.load(keys)
 
         done = self._while_owned(partition, self.engine.loaded)
         unreadable = self._while_owned(partition, self.engine.unreadable)
-        self._threads.read_each(query, workflow_ids, done, unreadable, what="load")
+        self._threads.mail.read_each(query, workflow_ids, done, unreadable, what="load")
 
     def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        self._threads.read(
+        self._threads.mail.read(
             lambda reader: reader.seen(workflow_id, [message_id]),
             self._while_owned(partition, self.engine.seen_found, workflow_id, message_id),
             what="seen",
@@ -39,11 +40,11 @@ class Lookups:
     def read_remains(self, partition: int, workflow_id: str) -> None:
         found = self._while_owned(partition, self.engine.remains_found, workflow_id)
         unreadable = partial(found, Remains())
-        read, keys = self._threads.read_each, [workflow_id]
+        read, keys = self._threads.mail.read_each, [workflow_id]
         read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
 
     def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
-        self._threads.read(
+        self._threads.mail.read(
             lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
             self._while_owned(partition, self.engine.mail_found, workflow_id, after),
             what="mail",
@@ -55,16 +56,17 @@ class Lookups:
     def _read_strikes(
         self, run_ids: Sequence[str], then: Callable[[Mapping[tuple[str, str], int]], None]
     ) -> None:
-        self._threads.read(lambda _: self._membership.strikes(run_ids), then, what="strikes")
+        self._threads.mail.read(lambda reader: reader.strikes(run_ids), then, what="strikes")
 
     def clear_strikes(self, run_id: str) -> None:
-        self._threads.read(
+        # Behind what was asked of strikes before.
+        self._threads.mail.read(
             lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
         )
 
     def find_due(self, partition: int, before: int, limit: int) -> None:
         slots = self._slots(partition)
-        self._threads.read(
+        self._threads.clock.read(
             lambda reader: reader.due(slots, before=before, limit=limit),
             self.engine.while_owned(
                 partition, lambda due: self.engine.due_found(partition, due, complete=len(due) < limit)
@@ -74,7 +76,7 @@ class Lookups:
 
     def find_suspended(self, partition: int, after: str, limit: int) -> None:
         slots = self._slots(partition)
-        self._threads.read(
+        self._threads.clock.read(
             lambda reader: reader.suspended(slots, after=after, limit=limit),
             self._while_owned(partition, self.engine.suspended_found, after),
             what="suspended",
@@ -82,7 +84,7 @@ class Lookups:
 
     def find_waiting(self, partition: int, after: str, limit: int) -> None:
         slots = self._slots(partition)
-        self._threads.read(
+        self._threads.clock.read(
             lambda reader: reader.waiting(slots, after=after, limit=limit),
             self._while_owned(partition, self.engine.waiting_found, after),
             what="waiting",

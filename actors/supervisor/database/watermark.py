@@ -142,7 +142,7 @@ class WatermarkKeeper:
         return await self._threads.write(lambda writer: writer.raise_watermark(above=above))
 
     async def _read(self) -> Watermark:
-        return await self._threads.fetch(lambda reader: reader.watermark())
+        return await self._threads.clock.fetch(lambda reader: reader.watermark())
 
     def close(self) -> None:
         if self._step is not None:

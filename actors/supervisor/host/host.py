@@ -3,7 +3,7 @@
 Host
   HostSupervisor     own thread: membership, leases
   BrokerLink         session, publisher, a consumer per partition
-  StoreThreads       a writer and a reader thread
+  StoreThreads       a writer's thread, and readers' for mail, clock, and people
   Engine             everything else, without I/O
 """
 
@@ -139,17 +139,15 @@ class Host(Lookups):
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._control = Control(
             outbox=self.engine.outbox,
-            store=self._threads,
-            membership=self._membership,
+            store=self._threads.people,
             host_id=lambda: self._host_id,
         )
         self._other_runs = OtherRuns(
             self.engine.outbox,
-            self._threads,
+            self._threads.people,
             code,
             settings.history_limit,
             watch=pulse,
-            strikes=self._membership.strikes,
         )
 
     # --- lifecycle ------------------------------------------------------------------------------------------

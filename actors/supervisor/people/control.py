@@ -15,7 +15,7 @@ from msgspec import structs
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.connection.services import Acknowledger
-from dalsegno.actors.supervisor.database.store_threads import StoreThreads
+from dalsegno.actors.supervisor.database.reading_thread import ReadingThread
 from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
@@ -33,7 +33,8 @@ from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMess
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
-from dalsegno.persistence.port import Cluster, Membership
+from dalsegno.persistence.port import Cluster
+from dalsegno.persistence.reader_port import PeopleReader
 
 log = get_logger()
 
@@ -64,13 +65,11 @@ class Control:
         self,
         *,
         outbox: Outbox,
-        store: StoreThreads,
-        membership: Membership,
+        store: ReadingThread[PeopleReader],
         host_id: Callable[[], str],
     ) -> None:
         self._outbox = outbox
         self._store = store
-        self._membership = membership
         self._host_id = host_id
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -164,7 +163,7 @@ class Control:
                 raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
 
     async def _cluster(self) -> Cluster:
-        return await self._store.fetch(lambda _: self._membership.cluster())
+        return await self._store.fetch(lambda reader: reader.cluster())
 
     # --- dead tasks ---------------------------------------------------------------------------------------
 

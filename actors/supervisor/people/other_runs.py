@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
@@ -22,21 +22,21 @@ from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effec
 from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.surroundings import Watch
-from dalsegno.persistence.port import LoadedInstance, Reader
+from dalsegno.persistence.port import LoadedInstance
+from dalsegno.persistence.reader_port import PeopleReader
 
 log = get_logger()
 T = TypeVar("T")
 
 
 class RowSource(Protocol):
-    """What is used of StoreThreads here."""
+    """The people's thread, as far as it is used."""
 
-    async def fetch(self, query: Callable[[Reader], T]) -> T: ...
+    async def fetch(self, query: Callable[[PeopleReader], T]) -> T: ...
 
 
 class OtherRuns:
-    """Such runs are closed: nothing about them can change, so reading them needs no lease. `strikes` reads
-    those of runs, on the thread that `store` reads on.
+    """Such runs are closed: nothing about them can change, so reading them needs no lease.
 
     Whatever goes wrong here, the cause is done: it would hold up its partition for ever.
     """
@@ -49,14 +49,12 @@ class OtherRuns:
         history_limit: int,
         *,
         watch: Watch,
-        strikes: Callable[[Sequence[str]], Mapping[tuple[str, str], int]],
     ) -> None:
         self._outbox = outbox
         self._store = store
         self._code = code
         self._history_limit = history_limit
         self._watch = watch
-        self._strikes = strikes
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, workflow_id: str, cause: Cause) -> None:
@@ -92,8 +90,8 @@ class OtherRuns:
             # User code must not run inside a task of this loop.
             asyncio.get_running_loop().call_soon(self._run, row, cause, caller, found)
 
-    def _read(self, run_id: str, reader: Reader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
-        strikes = [(name, count) for (_, name), count in self._strikes([run_id]).items()]
+    def _read(self, run_id: str, reader: PeopleReader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
+        strikes = [(name, count) for (_, name), count in reader.strikes([run_id]).items()]
         return reader.load_run(run_id), strikes
 
     def _run(self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck = NOBODY) -> None:

@@ -17,7 +17,8 @@ from dalsegno.actors.workflow_actor.stored.history import events_for_people
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import UnsupportedError, WorkflowNotFoundError
-from dalsegno.persistence.port import Cluster, JournalRow, Reader, RunRow
+from dalsegno.persistence.port import Cluster, JournalRow, ListedRun
+from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.policies import WorkflowStatus
 
 NO_CODE = WorkflowRegistry([])
@@ -26,7 +27,7 @@ Shown = Callable[[bytes], list[dict[str, Any]]]
 """What is shown of the events of one journal row."""
 
 
-def runs_page(reader: Reader, question: wire.ListWorkflows) -> wire.ControlReply:
+def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.ControlReply:
     """Raises CommandRejectedError for a cursor that is none."""
     rows, cursor = reader.runs(
         statuses=[*question.statuses, *([question.status] if question.status else [])],
@@ -42,17 +43,16 @@ def runs_page(reader: Reader, question: wire.ListWorkflows) -> wire.ControlReply
 
 
 def history_page(
-    reader: Reader, question: wire.GetHistory, shown: Shown = events_for_people
+    reader: PeopleReader, question: wire.GetHistory, shown: Shown = events_for_people
 ) -> wire.ControlReply:
     """Raises WorkflowNotFoundError."""
     run = _run(reader, question.workflow_id, question.run_id)
-    rows = reader.history(run.run_id, after=question.after, limit=question.limit)
+    rows, behind = reader.history(run.run_id, after=question.after, limit=question.limit)
     entries = tuple(
         wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=_events(row, shown))
         for row in rows
     )
-    cursor = str(entries[-1].sequence) if len(entries) == question.limit else None
-    return wire.ControlReply(history=entries, cursor=cursor)
+    return wire.ControlReply(history=entries, cursor=None if behind is None else str(behind))
 
 
 def hosts_of(cluster: Cluster) -> wire.ControlReply:
@@ -80,7 +80,7 @@ def partitions_of(cluster: Cluster) -> wire.ControlReply:
     )
 
 
-def control_answer(reader: Reader, question: wire.WireMessage) -> wire.ControlReply:
+def control_answer(reader: PeopleReader, question: wire.WireMessage) -> wire.ControlReply:
     """To those of the control queue's questions that are about rows. CommandRejectedError for others."""
     match question:
         case wire.ListWorkflows():
@@ -95,7 +95,7 @@ def control_answer(reader: Reader, question: wire.WireMessage) -> wire.ControlRe
             raise UnsupportedError(f"Only a host can answer {question.TYPE!r}.")
 
 
-def description(reader: Reader, workflow_id: str, run_id: str | None) -> wire.Description:
+def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.Description:
     """As far as rows tell: not what code waits for beside activities and timers, and of heartbeats what was
     kept. Raises WorkflowNotFoundError."""
     run = _run(reader, workflow_id, run_id)
@@ -109,7 +109,7 @@ def description(reader: Reader, workflow_id: str, run_id: str | None) -> wire.De
     return replace(told, partition=partition, host_id=host)
 
 
-def outcome(reader: Reader, workflow_id: str, run_id: str | None) -> wire.Reply | None:
+def outcome(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.Reply | None:
     """How the run ended; None while it is open. Raises WorkflowNotFoundError, and CorruptStateError."""
     run = _run(reader, workflow_id, run_id)
     if not run.status.closed:
@@ -129,7 +129,7 @@ def _events(row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:
         return ({"type": "Unreadable", "reason": str(error)},)
 
 
-def _run(reader: Reader, workflow_id: str, run_id: str | None) -> RunRow:
+def _run(reader: PeopleReader, workflow_id: str, run_id: str | None) -> ListedRun:
     run = reader.run(workflow_id, run_id)
     if run is None and run_id is None:
         raise WorkflowNotFoundError(f"no workflow has the ID {workflow_id!r}")
@@ -138,14 +138,14 @@ def _run(reader: Reader, workflow_id: str, run_id: str | None) -> RunRow:
     return run
 
 
-def _instance(reader: Reader, run: RunRow) -> Instance:
+def _instance(reader: PeopleReader, run: ListedRun) -> Instance:
     row = reader.load_run(run.run_id)
     if row is None:
         raise CorruptStateError(run.run_id, 0, "no instance names its workflow")
     return instance_of(row, NO_CODE, history_limit=0)
 
 
-def _described(reader: Reader, run: RunRow) -> wire.Description:
+def _described(reader: PeopleReader, run: ListedRun) -> wire.Description:
     try:
         told = replies.description_of(_instance(reader, run).describe())
     except CorruptStateError as error:
@@ -166,7 +166,7 @@ def _described(reader: Reader, run: RunRow) -> wire.Description:
     return told
 
 
-def _summary(row: RunRow) -> wire.WorkflowSummary:
+def _summary(row: ListedRun) -> wire.WorkflowSummary:
     return wire.WorkflowSummary(
         workflow_id=row.workflow_id,
         run_id=row.run_id,

@@ -9,10 +9,11 @@ from typing import cast
 
 import pytest
 
-from dalsegno.actors.supervisor.database import store_threads
+from dalsegno.actors.supervisor.database import reading_thread
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.errors import SchemaError, StoreUnavailableError
-from dalsegno.persistence.port import Reader, Round, RoundOutcome, Store, Writer
+from dalsegno.persistence.port import Round, RoundOutcome, Store, Writer
+from dalsegno.persistence.reader_port import MailReader, PeopleReader, Reader
 
 BROKEN = "broken"
 
@@ -38,6 +39,9 @@ class FakeStore:
 
     def reader(self) -> Reader:
         return cast(Reader, self)
+
+    def people_reader(self) -> PeopleReader:
+        return cast(PeopleReader, self)
 
     def commit(self, round_: Round) -> RoundOutcome:
         if isinstance(self.written, BaseException):
@@ -87,19 +91,19 @@ def store() -> FakeStore:
 
 @pytest.fixture
 async def threads(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StoreThreads]:
-    monkeypatch.setattr(store_threads, "RETRY_SECONDS", (0.001, 0.004))
+    monkeypatch.setattr(reading_thread, "RETRY_SECONDS", (0.001, 0.004))
     threads = StoreThreads(cast(Store, store), store.escaped.put_nowait)
     yield threads
     threads.close()
 
 
-def query(reader: Reader, keys: Sequence[str]) -> list[str]:
+def query(reader: MailReader, keys: Sequence[str]) -> list[str]:
     return cast(FakeStore, reader).read(keys)
 
 
 def read_each(threads: StoreThreads, keys: Sequence[str]) -> Answers:
     answers = Answers()
-    threads.read_each(query, keys, answers.done, answers.not_read, what="load")
+    threads.mail.read_each(query, keys, answers.done, answers.not_read, what="load")
     return answers
 
 
@@ -153,7 +157,7 @@ async def test_what_interrupts_a_read_escapes(
     threads: StoreThreads, store: FakeStore, error: BaseException
 ) -> None:
     store.fault = lambda keys: error
-    threads.read(lambda reader: query(reader, ["a"]), lambda _: None, what="seen")
+    threads.mail.read(lambda reader: query(reader, ["a"]), lambda _: None, what="seen")
     assert await asyncio.to_thread(store.escaped.get, timeout=20) is error
 
 
@@ -174,7 +178,7 @@ async def test_the_others_of_a_batch_are_read_though_one_never_is(
 ) -> None:
     store.fault = lambda keys: error if BROKEN in keys else None
     names = [f"order-{number}" for number in range(20)]
-    threads.read(lambda reader: None, lambda _: None, what="before")
+    threads.mail.read(lambda reader: None, lambda _: None, what="before")
     answers = read_each(threads, [*names[:7], BROKEN, *names[7:]])
     beside = asyncio.get_running_loop().create_task(keep_reading(threads))
     await answers.until(lambda it: sorted(it.found) == sorted(names))
@@ -190,7 +194,7 @@ async def keep_reading(threads: StoreThreads) -> None:
 
 async def threads_answer(threads: StoreThreads) -> None:
     answered = asyncio.Event()
-    threads.read(lambda reader: None, lambda _: answered.set(), what="scan")
+    threads.mail.read(lambda reader: None, lambda _: answered.set(), what="scan")
     await answered.wait()
 
 

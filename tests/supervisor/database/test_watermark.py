@@ -28,6 +28,11 @@ class Database:
         self.met = asyncio.Event()
         self.raised = asyncio.Event()
 
+    @property
+    def clock(self) -> Database:
+        """The thread that reads it."""
+        return self
+
     async def write(self, work: Any) -> Any:
         return await self.fetch(work)
 

@@ -17,6 +17,7 @@ from dalsegno.actors.supervisor.parent.child import Child, ChildSpec
 from dalsegno.actors.supervisor.parent.parent import CONFIGURATION_ERROR, KILLED, Parent
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
+from dalsegno.persistence.reader_port import Reader
 from tests.servers import wait_until
 from tests.supervisor.parent.children import spec
 
@@ -111,7 +112,7 @@ def live(table: Membership) -> list[str]:
 
 @pytest.mark.parametrize("behaviour", ["loop", "block"])
 def test_a_child_whose_code_does_not_yield_is_struck_killed_and_started_anew(
-    supervise: Supervise, table: Membership, behaviour: str
+    supervise: Supervise, table: Membership, reader: Reader, behaviour: str
 ) -> None:
     supervision = supervise(spec(behaviour))
     child = supervision.child
@@ -125,17 +126,17 @@ def test_a_child_whose_code_does_not_yield_is_struck_killed_and_started_anew(
 
     assert first.returncode == -signal.SIGKILL
     assert ["children.py" in entry["at"] for entry in logs if entry["event"] == "child_killed"] == [True]
-    assert table.strikes(["run-1"]) == {("run-1", "poison"): 1}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 1}
     assert live(table) == []
     assert child.is_alive()
     assert child.host_id != first_id
     supervision.wait_for_code()
     second = child.process
     wait_until(lambda: supervision.look() is not None or child.process is not second, SECONDS, "another")
-    assert table.strikes(["run-1"]) == {("run-1", "poison"): 2}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 2}
 
 
-def test_a_child_that_is_stopped_is_not_blamed(supervise: Supervise, table: Membership) -> None:
+def test_a_child_that_is_stopped_is_not_blamed(supervise: Supervise, table: Membership, reader: Reader) -> None:
     supervision = supervise(spec("loop"))
     process = supervision.process
     join(table, supervision.child.host_id)
@@ -150,11 +151,13 @@ def test_a_child_that_is_stopped_is_not_blamed(supervise: Supervise, table: Memb
 
     assert supervision.child.process is process
     assert supervision.child.is_alive()
-    assert table.strikes(["run-1"]) == {}
+    assert reader.strikes(["run-1"]) == {}
     assert live(table) == [supervision.child.host_id]
 
 
-def test_when_the_parent_was_frozen_too_nobody_is_blamed(supervise: Supervise, table: Membership) -> None:
+def test_when_the_parent_was_frozen_too_nobody_is_blamed(
+    supervise: Supervise, table: Membership, reader: Reader
+) -> None:
     supervision = supervise(spec("block"))
     process = supervision.process
     supervision.wait_for_code()
@@ -163,7 +166,7 @@ def test_when_the_parent_was_frozen_too_nobody_is_blamed(supervise: Supervise, t
         supervision.look(after=5.0)
 
     assert supervision.child.process is process
-    assert table.strikes(["run-1"]) == {}
+    assert reader.strikes(["run-1"]) == {}
 
 
 def test_a_loop_that_is_silent_without_user_code_is_killed_after_a_minute_without_a_strike(
@@ -207,19 +210,21 @@ def test_a_child_that_imports_for_long_is_told_of_and_killed_only_when_its_patie
     ]
 
 
-def test_a_child_that_dies_in_user_code_is_struck_as_well(supervise: Supervise, table: Membership) -> None:
+def test_a_child_that_dies_in_user_code_is_struck_as_well(
+    supervise: Supervise, table: Membership, reader: Reader
+) -> None:
     supervision = supervise(spec("die in code"))
     join(table, supervision.child.host_id)
 
     supervision.end_of_child()
 
-    assert table.strikes(["run-1"]) == {("run-1", "poison"): 1}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 1}
     assert live(table) == []
     assert supervision.pause() == 1.0
 
 
 def test_a_child_that_ends_well_is_started_again_and_blames_nobody(
-    supervise: Supervise, table: Membership
+    supervise: Supervise, table: Membership, reader: Reader
 ) -> None:
     supervision = supervise(spec("leave in code"))
 
@@ -228,16 +233,16 @@ def test_a_child_that_ends_well_is_started_again_and_blames_nobody(
     supervision.look(after=1.0)
 
     assert supervision.child.process is not None
-    assert table.strikes(["run-1"]) == {}
+    assert reader.strikes(["run-1"]) == {}
 
 
-def test_no_strike_is_written_against_no_run(supervise: Supervise, table: Membership) -> None:
+def test_no_strike_is_written_against_no_run(supervise: Supervise, table: Membership, reader: Reader) -> None:
     supervision = supervise(spec("die of a start"))
 
     with capture_logs() as logs:
         supervision.end_of_child()
 
-    assert table.strikes([""]) == {}
+    assert reader.strikes([""]) == {}
     assert "strike_without_run" in [entry["event"] for entry in logs]
 
 
@@ -312,12 +317,14 @@ def test_children_get_the_hash_seed_of_the_namespace_and_what_their_spec_says(
     assert notes.read_text() == "42 yes\n"
 
 
-def test_a_child_that_is_no_host_is_only_restarted(supervise: Supervise, table: Membership) -> None:
+def test_a_child_that_is_no_host_is_only_restarted(
+    supervise: Supervise, table: Membership, reader: Reader
+) -> None:
     supervision = supervise(spec("die in code", is_host=False))
 
     supervision.end_of_child()
 
-    assert table.strikes(["run-1"]) == {}
+    assert reader.strikes(["run-1"]) == {}
     assert supervision.pause() == 1.0
 
 

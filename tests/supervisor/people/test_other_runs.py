@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,8 +24,12 @@ from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 
 
 class Reader:
-    def __init__(self, row: LoadedInstance | Exception | None) -> None:
+    def __init__(self, row: LoadedInstance | Exception | None, strikes: dict[tuple[str, str], int]) -> None:
         self.row = row
+        self._strikes = strikes
+
+    def strikes(self, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+        return self._strikes
 
     def load_run(self, run_id: str) -> LoadedInstance | None:
         if isinstance(self.row, Exception):
@@ -34,8 +38,8 @@ class Reader:
 
 
 class Store:
-    def __init__(self, row: LoadedInstance | Exception | None) -> None:
-        self.reader = Reader(row)
+    def __init__(self, row: LoadedInstance | Exception | None, strikes: dict[tuple[str, str], int]) -> None:
+        self.reader = Reader(row, strikes)
 
     async def fetch(self, query: Callable[[Any], Any]) -> Any:
         return query(self.reader)
@@ -69,11 +73,10 @@ class Asked:
         self.cause = Cause(command, name="query m", origin=self.origin, message_id="m")
         self.other_runs = OtherRuns(
             outbox,
-            Store(row),
+            Store(row, strikes or {}),
             code or ScriptedCode([[activity(1)]]),
             10_000,
             watch=watch or NoWatch(),
-            strikes=lambda _: strikes or {},
         )
 
     async def answer(self) -> Reply | None:

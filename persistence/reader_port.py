@@ -1,0 +1,117 @@
+"""The port's reading half, by who waits for it: a message, a clock, or a person.
+
+Each has a connection of its own, so that none waits for another: a host's cold loads do not stand behind a
+list, and what somebody asks can take no longer than a person may wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from dalsegno.persistence.port import (
+    Cluster,
+    Due,
+    JournalRow,
+    ListedRun,
+    Loaded,
+    LoadedInstance,
+    Mail,
+    MessageKey,
+    Remains,
+    Watermark,
+)
+from dalsegno.policies import WorkflowStatus
+
+HISTORY_BYTES_MAX = 64 * 1024
+"""Of events, in one page of a history. What is shown of them is some times as large."""
+
+
+class MailReader(Protocol):
+    """What a message waits for. A connection of its own, so that cold loads don't wait for commits."""
+
+    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
+        """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
+
+    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[MessageKey, str]:
+        """Which of these were answered before, of any type, and how (for instances loaded with
+        `seen_partial`)."""
+
+    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        """By run ID and cause."""
+
+    def remains(self, workflow_id: str) -> Remains:
+        """For an instance that cannot be loaded."""
+
+    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+        """What waits for it, behind that number, in order."""
+
+    def close(self) -> None: ...
+
+
+class ClockReader(Protocol):
+    """What is looked for from time to time."""
+
+    def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
+        """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
+        run that ended still has to send has a wake-up."""
+
+    def suspended(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        """Workflow IDs of suspended instances of these slots, and of those that have mail, in one order and
+        those behind `after` in it (all, if it is ""): a host with other code tries them again. Fewer than
+        `limit` are the last."""
+
+    def waiting(self, slots: Sequence[int], *, after: str, limit: int) -> list[str]:
+        """Workflow IDs of open instances of these slots that have a wake-up, as all have that wait for more
+        than messages from clients; in one order and those behind `after` in it (all, if it is ""). Fewer than
+        `limit` are the last."""
+
+    def watermark(self) -> Watermark:
+        """The namespace's, see `Writer.raise_watermark`."""
+
+    def close(self) -> None: ...
+
+
+class PeopleReader(Protocol):
+    """What people ask. Nothing here is without a bound, in rows or in bytes; what takes the database longer
+    than a person may wait raises TooSlowError, which says how to ask for less."""
+
+    def run(self, workflow_id: str, run_id: str | None) -> ListedRun | None:
+        """The run named, or the workflow's newest."""
+
+    def runs(
+        self,
+        *,
+        statuses: Collection[WorkflowStatus] = (),
+        workflow_types: Collection[str] = (),
+        workflow_id: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> tuple[list[ListedRun], str | None]:
+        """Newest first, and a cursor for the next page (None at the end). `before` is such a cursor; one
+        that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
+        filter. More types than one statement can look for raise CommandRejectedError."""
+
+    def history(
+        self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX
+    ) -> tuple[list[JournalRow], int | None]:
+        """Rows behind the sequence `after`, oldest first, and the sequence behind which to go on (None at the
+        end). It is cut when the events are more than `bytes_max`, though not before the first row."""
+
+    def load_run(self, run_id: str) -> LoadedInstance | None:
+        """A run by its ID, current or not (`wake_at` None for one that is not current)."""
+
+    def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        """By run ID and cause."""
+
+    def cluster(self) -> Cluster:
+        """As `Membership.cluster`, for those who have no part in it."""
+
+    def watermark(self) -> Watermark:
+        """The namespace's, see `Writer.raise_watermark`."""
+
+    def close(self) -> None: ...
+
+
+class Reader(MailReader, ClockReader, PeopleReader, Protocol):
+    """All of it, on one connection."""
