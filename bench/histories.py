@@ -11,8 +11,9 @@ import os
 from bench.cold_load_app import Storied
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
-from dalsegno.actors.workflow_actor.interface.commands import Command, Signal, Start, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Command, Start, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker import topology
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import (

@@ -33,18 +33,23 @@ ARROWS = {
     "actors.light": "",
     "actors.entropy": "",
     "actors.workflow_actor.interface": "sdk persistence",
-    "actors.workflow_actor.activities": "sdk interface",
-    "actors.workflow_actor.run": "sdk interface activities",
-    "actors.workflow_actor.program": "sdk interface run",
+    "actors.workflow_actor.loop": "sdk interface",
+    "actors.workflow_actor.activities": "sdk interface loop",
+    "actors.workflow_actor.timers": "sdk interface loop",
+    "actors.workflow_actor.signals": "sdk interface loop",
+    "actors.workflow_actor.run": "sdk interface activities timers signals",
+    "actors.workflow_actor.program": "sdk interface loop activities timers signals run",
     "actors.workflow_actor.stored": "sdk persistence run",
-    "actors.workflow_actor.shown": "sdk persistence interface activities run program stored",
+    "actors.workflow_actor.shown": "sdk persistence interface activities timers signals run program stored",
     "actors.workflow_actor.outstanding": "interface activities run shown",
-    "actors.workflow_actor": "light sdk persistence interface activities run outstanding program stored shown",
+    "actors.workflow_actor": (
+        "light sdk persistence interface activities timers run outstanding program stored shown"
+    ),
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk",
-    "actors.supervisor.wire": "sdk broker interface protocol",
+    "actors.supervisor.wire": "sdk broker interface activities signals protocol",
     "actors.supervisor.failing": "sdk workflow_actor",
     "actors.supervisor.world": "broker persistence interface",
     "actors.supervisor.upcalls": "interface workflow_actor",
@@ -54,20 +59,20 @@ ARROWS = {
     "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
     "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
     "actors.supervisor.connection": "sdk broker protocol failing deliveries",
-    "actors.supervisor.outbox": "sdk broker interface protocol wire world deliveries round",
+    "actors.supervisor.outbox": "sdk broker interface activities protocol wire world deliveries round",
     "actors.supervisor.halted": (
-        "sdk persistence interface protocol run stored shown workflow_actor failing world upcalls "
-        "deliveries round wakeups outbox"
+        "sdk persistence interface signals run program stored shown protocol workflow_actor failing world "
+        "upcalls deliveries round wakeups outbox"
     ),
     "actors.supervisor.partition": (
-        "light entropy sdk broker persistence interface settings outstanding stored workflow_actor failing "
-        "world upcalls deliveries round wakeups outbox halted"
+        "light entropy sdk broker persistence interface activities program settings outstanding stored "
+        "workflow_actor failing world upcalls deliveries round wakeups outbox halted"
     ),
     "actors.supervisor.rounds": (
         "light sdk persistence interface settings protocol world upcalls deliveries round outbox partition"
     ),
     "actors.supervisor.engine": (
-        "light entropy sdk broker persistence interface settings protocol workflow_actor world "
+        "light entropy sdk broker persistence interface program settings protocol workflow_actor world "
         "deliveries round wakeups outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
@@ -77,13 +82,13 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface settings protocol wire "
+        "clock host_id sdk broker persistence interface program settings protocol wire "
         "failing membership parent deliveries connection outbox engine database people"
     ),
     # who uses it
     "client": "sdk broker protocol url",
     "workers": "sdk broker protocol url",
-    "verification": "sdk broker persistence settings protocol activities run stored shown",
+    "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
         "sdk broker persistence settings protocol embedded url wire client workers program stored verification "
         "failing parent database people host"

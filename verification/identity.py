@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.activities.activity import number_in
 from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.persistence.port import JournalRow
@@ -53,7 +54,7 @@ class Identity:
                     yield Violation(Invariant.IDENTITY, row.sequence, f"activity {number} begins a second time")
                 self._last_activity = max(number, self._last_activity)
                 yield from self._token(row, number, want.token)
-            elif isinstance(want, ev.TimerWanted):
+            elif isinstance(want, tim.TimerWanted):
                 if want.number <= self._last_timer:
                     yield Violation(
                         Invariant.IDENTITY, row.sequence, f"timer {want.number} begins a second time"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
@@ -25,7 +26,7 @@ class Timers:
             match event:
                 case ev.Ran():
                     self._wanted(event)
-                case ev.TimerElapsed():
+                case tim.TimerElapsed():
                     yield from self._fired(row, event.number)
                 case ev.RunClosed():
                     self._due.clear()
@@ -34,10 +35,10 @@ class Timers:
 
     def _wanted(self, event: ev.Ran) -> None:
         for want in event.wants:
-            if isinstance(want, ev.TimerWanted):
+            if isinstance(want, tim.TimerWanted):
                 self._due[want.number] = want.fire_at
                 self._first_known = want.number if self._first_known is None else self._first_known
-            elif isinstance(want, ev.TimerUnwanted):
+            elif isinstance(want, tim.TimerUnwanted):
                 self._due.pop(want.number, None)
 
     def _fired(self, row: JournalRow, number: int) -> Iterator[Violation]:

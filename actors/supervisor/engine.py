@@ -32,7 +32,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.interface.activation import Probe
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery

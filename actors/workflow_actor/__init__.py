@@ -7,7 +7,10 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 stuck is tried again. `stand_in` stands in for the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
+- `loop`         what workflow code runs on
 - `activities`   what user code asks of workers: one room for all that is theirs
+- `timers`       what it does at a later time; the same
+- `signals`      what it is sent; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `program`      live user code on its small event loop, and how it is brought back

@@ -11,10 +11,10 @@ from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
 from dalsegno.actors.workflow_actor.interface.commands import Query, Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
-from dalsegno.actors.workflow_actor.interface.program_port import Code
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.agenda import Agenda

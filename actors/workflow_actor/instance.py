@@ -34,9 +34,9 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
 from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, Suspension, WorkflowState, blank
 from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.failure import Failure

@@ -9,7 +9,8 @@ from dalsegno.actors.workflow_actor.activities.activity import next_obligation
 from dalsegno.actors.workflow_actor.activities.attempts import on_obligation
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.agenda import Agenda, DueKind, Entry
-from dalsegno.actors.workflow_actor.run.events import Continued, RunClosed, TimerElapsed
+from dalsegno.actors.workflow_actor.run.events import Continued, RunClosed
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.actors.workflow_actor.turn import Turn
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as e
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
@@ -87,7 +89,7 @@ class History:
                 run.activities[number].is_resting = True
             case act.ActivityCompleted(number) | act.ActivityFailed(number):
                 self._settle(run, row, number)
-            case e.TimerElapsed(number):
+            case tim.TimerElapsed(number):
                 fire_at = run.timers.pop(number, None)
                 if fire_at is None:
                     raise Violation("I13", f"timer {number} of run {row.run_id} fired twice")
@@ -95,7 +97,7 @@ class History:
                     raise Violation(
                         "I13", f"timer {number} of run {row.run_id} fired {fire_at - row.time} µs early"
                     )
-            case e.SignalReceived():
+            case SignalReceived():
                 run.signals += 1
             case e.EffectsParked(run_id, effects) | e.EffectsDropped(run_id, effects):
                 self.let_go.update(effect_message_id(run_id, *effect) for effect in effects)
@@ -114,9 +116,9 @@ class History:
             case act.ActivityUnwanted(number):
                 tried = run.activities[number]
                 tried.is_over = tried.is_over or not tried.waits_for_cancellation
-            case e.TimerWanted(number, fire_at):
+            case tim.TimerWanted(number, fire_at):
                 run.timers[number] = fire_at
-            case e.TimerUnwanted(number):
+            case tim.TimerUnwanted(number):
                 run.timers.pop(number, None)
 
     def _settle(self, run: Run, row: JournalRow, number: int) -> None:

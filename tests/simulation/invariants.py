@@ -6,13 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dalsegno.actors.workflow_actor.interface.effects import (
-    CancelTaskEffect,
-    Effect,
-    EffectID,
-    GrantEffect,
-    TaskEffect,
-)
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.loading import load_state

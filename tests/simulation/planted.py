@@ -25,19 +25,19 @@ from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.workflow_actor import gates, instance
 from dalsegno.actors.workflow_actor.activities import attempts
 from dalsegno.actors.workflow_actor.activities.activity import Activity, number_in
+from dalsegno.actors.workflow_actor.activities.commands import AttemptOf
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.interface.activation import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import AttemptOf
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.run.events import TimerElapsed
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
 from dalsegno.actors.workflow_actor.stored.codec import decode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
 from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host

@@ -18,7 +18,7 @@ from dalsegno.actors.supervisor.failing.fail_stop import guarded
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire

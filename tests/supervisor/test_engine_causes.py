@@ -13,8 +13,9 @@ from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.program_port import Program
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import Program
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from dalsegno.actors.supervisor.partition import lost_tasks
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Begin, Input
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode

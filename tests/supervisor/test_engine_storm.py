@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Input
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy

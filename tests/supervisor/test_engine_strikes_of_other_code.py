@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT, struck_point
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    Begin,
-    Input,
-    RunInfo,
-    Signaled,
-    SignedState,
-    TimerFired,
-)
-from dalsegno.actors.workflow_actor.interface.program_port import Program
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import Program
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input, SignedState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id

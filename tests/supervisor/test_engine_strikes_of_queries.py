@@ -6,7 +6,7 @@ import pytest
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT
 from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id

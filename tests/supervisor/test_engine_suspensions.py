@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno.actors.supervisor.round import suspensions
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus

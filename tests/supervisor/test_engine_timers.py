@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Input, Signaled, TimerFired
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus

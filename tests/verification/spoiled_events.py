@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import (
     decode_record,
     encode_record,
 )
+from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.payload import Payload
 from dalsegno.verification.finding import Invariant
 from dalsegno.verification.rows import Page
@@ -34,7 +36,7 @@ def ends_twice(page: Page, random: Random) -> Page | None:
 @must_be_found_as(Invariant.ENDS_ONCE)
 def goes_on_behind_its_end(page: Page, random: Random) -> Page | None:
     closed = next(events_of(page, ev.RunClosed), None)
-    return None if closed is None else appended(page, page.rows[-1].sequence, ev.SignalReceived("late", ()))
+    return None if closed is None else appended(page, page.rows[-1].sequence, SignalReceived("late", ()))
 
 
 @must_be_found_as(Invariant.ENDS_ONCE)
@@ -109,7 +111,7 @@ def a_settled_activity_is_tried_again(page: Page, random: Random) -> Page | None
 
 @must_be_found_as(Invariant.TIMERS)
 def a_timer_fires_twice(page: Page, random: Random) -> Page | None:
-    fired = list(events_of(page, ev.TimerElapsed))
+    fired = list(events_of(page, tim.TimerElapsed))
     if not fired:
         return None
     row, event = random.choice(fired)
@@ -118,10 +120,10 @@ def a_timer_fires_twice(page: Page, random: Random) -> Page | None:
 
 @must_be_found_as(Invariant.TIMERS)
 def a_timer_fires_early(page: Page, random: Random) -> Page | None:
-    fired = {event.number for _, event in events_of(page, ev.TimerElapsed)}
+    fired = {event.number for _, event in events_of(page, tim.TimerElapsed)}
     for row, ran in events_of(page, ev.Ran):
         for want in ran.wants:
-            if isinstance(want, ev.TimerWanted) and want.number in fired:
+            if isinstance(want, tim.TimerWanted) and want.number in fired:
                 return edited(page, row.sequence, partial(_later, number=want.number))
     return None
 
@@ -130,8 +132,8 @@ def _later(record: ev.Record, number: int) -> ev.Record:
     """The record with the timer set for a far later time."""
 
     def wanted(want: ev.Want) -> ev.Want:
-        mine = isinstance(want, ev.TimerWanted) and want.number == number
-        return ev.TimerWanted(number, want.fire_at + 10_000 * HOUR) if mine else want  # type: ignore[union-attr]
+        mine = isinstance(want, tim.TimerWanted) and want.number == number
+        return tim.TimerWanted(number, want.fire_at + 10_000 * HOUR) if mine else want  # type: ignore[union-attr]
 
     events = tuple(
         replace(event, wants=tuple(map(wanted, event.wants))) if isinstance(event, ev.Ran) else event
@@ -153,14 +155,14 @@ def an_instance_does_not_wake_for_its_timer(page: Page, random: Random) -> Page 
 
 def _running_timers(page: Page) -> set[int]:
     running: set[int] = set()
-    for _, event in events_of(page, ev.Ran, ev.TimerElapsed):
-        if isinstance(event, ev.TimerElapsed):
+    for _, event in events_of(page, ev.Ran, tim.TimerElapsed):
+        if isinstance(event, tim.TimerElapsed):
             running.discard(event.number)
             continue
         for want in event.wants:
-            if isinstance(want, ev.TimerWanted):
+            if isinstance(want, tim.TimerWanted):
                 running.add(want.number)
-            elif isinstance(want, ev.TimerUnwanted):
+            elif isinstance(want, tim.TimerUnwanted):
                 running.discard(want.number)
     return running
 
@@ -175,7 +177,7 @@ def an_activity_begins_twice(page: Page, random: Random) -> Page | None:
 
 @must_be_found_as(Invariant.IDENTITY)
 def a_timer_begins_twice(page: Page, random: Random) -> Page | None:
-    return _wanted_again(page, ev.TimerWanted)
+    return _wanted_again(page, tim.TimerWanted)
 
 
 def _wanted_again(page: Page, kind: type[Any]) -> Page | None:

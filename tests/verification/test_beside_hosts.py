@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pytest
 
-from dalsegno.actors.workflow_actor.interface.commands import Signal
-from dalsegno.actors.workflow_actor.interface.inputs import Input
-from dalsegno.actors.workflow_actor.interface.intents import Intent
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.run.inputs import Input
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Writer
 from dalsegno.verification import AuditReader, Finding, Scope, Summary, verify

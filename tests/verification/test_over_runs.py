@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.commands import Signal
 from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.persistence.port import JournalRow, LeaseRow
 from dalsegno.verification.causes import Causes
 from dalsegno.verification.finding import Finding, Invariant, Violations

@@ -5,34 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.activation import Activation
-from dalsegno.actors.workflow_actor.interface.commands import (
+from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptCanceled,
     AttemptCompleted,
     AttemptFailed,
     AttemptHeartbeat,
     AttemptStarted,
-    Caller,
-    Command,
-    Settle,
-    Start,
 )
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, TaskEffect
-from dalsegno.actors.workflow_actor.interface.inputs import Input, RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.intents import (
-    CompleteRun,
-    Intent,
-    RetrySchedule,
-    ScheduleActivity,
-    SetSign,
-    StartTimer,
-)
-from dalsegno.actors.workflow_actor.interface.program_port import Code, Program
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Settle, Start
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import Code, Program
 from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, may_lead_to
 from dalsegno.actors.workflow_actor.run.events import Event
+from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, SetSign
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_state
+from dalsegno.actors.workflow_actor.timers.intents import StartTimer
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus

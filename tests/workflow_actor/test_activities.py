@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed, AttemptBegun
-from dalsegno.actors.workflow_actor.interface.commands import Signal, Terminate, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, GrantEffect
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityResolved,
+    AttemptBegun,
+)
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.interface.commands import Terminate, WakeUp
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol.codec import JSON
 from tests.workflow_actor.rig import (
     DONE,

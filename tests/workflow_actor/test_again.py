@@ -7,7 +7,7 @@ import pytest
 from dalsegno.actors.workflow_actor import again
 from dalsegno.actors.workflow_actor.again import SeenCommands, key_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import Signal
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 
 
 def signal(message_id: str) -> Cause:

@@ -8,19 +8,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted
-from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Signal, Terminate, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, EffectID, GrantEffect, TaskEffect
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Signaled
-from dalsegno.actors.workflow_actor.interface.intents import (
-    CancelActivity,
-    CancelRun,
-    FailRun,
-    Intent,
-    RetrySchedule,
-)
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, ActivityUnwanted
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.run.apply import apply
 from dalsegno.actors.workflow_actor.run.events import Ran
+from dalsegno.actors.workflow_actor.run.intents import CancelRun, FailRun
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     DONE,

@@ -31,7 +31,6 @@ from dalsegno.actors.workflow_actor.gates import (
     WaitForOutcome,
     gate,
 )
-from dalsegno.actors.workflow_actor.interface import log
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
@@ -39,11 +38,11 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Describe,
     Query,
     Resume,
-    Signal,
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.run import state
+from dalsegno.actors.workflow_actor.run import log, state
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import encode_state
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.workflow_actor.rig import CALLER, Rig, ScriptedCode, ScriptedProgram, start

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 from dalsegno.actors.workflow_actor.activities.activity import Phase, next_obligation
 from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from dalsegno.actors.workflow_actor.run.events import (
-    EffectsDropped,
-    EffectsParked,
-    Event,
-    RunClosed,
-    Suspended,
-    TimerElapsed,
-)
+from dalsegno.actors.workflow_actor.run.events import EffectsDropped, EffectsParked, Event, RunClosed, Suspended
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.converter import to_payload
 from dalsegno.payload import Payload
 from tests.workflow_actor.program.random_programs import RandomProgram, make_tree

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.activities.events import HeartbeatKept
+from dalsegno.actors.workflow_actor.activities.commands import KeepHeartbeats
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, HeartbeatKept
 from dalsegno.actors.workflow_actor.activities.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
-from dalsegno.actors.workflow_actor.interface.commands import KeepHeartbeats, Signal, WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from tests.workflow_actor.rig import (
     DONE,
     SECOND,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Signal, Suspend, Terminate
-from dalsegno.actors.workflow_actor.interface.inputs import SignedState
-from dalsegno.actors.workflow_actor.interface.intents import SetSign
-from dalsegno.actors.workflow_actor.interface.program_port import QueryHandlerError
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Suspend, Terminate
+from dalsegno.actors.workflow_actor.program.port import QueryHandlerError
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.run.intents import SetSign
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno.actors.workflow_actor.activities.attempts import retry_delay
-from dalsegno.actors.workflow_actor.activities.events import RetryPlanned
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, RetryPlanned
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,

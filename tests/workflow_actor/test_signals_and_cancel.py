@@ -10,13 +10,14 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Describe,
     Query,
     Resume,
-    Signal,
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, CancelRequested, Signaled
-from dalsegno.actors.workflow_actor.interface.intents import CancelRun
-from dalsegno.actors.workflow_actor.run.events import CancelReceived, SignalReceived
+from dalsegno.actors.workflow_actor.run.events import CancelReceived
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested
+from dalsegno.actors.workflow_actor.run.intents import CancelRun
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import CALLER, DONE, Rig, ScriptedCode, activity, answer, payload

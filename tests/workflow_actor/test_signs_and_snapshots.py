@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Signal, Suspend, Terminate
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Signaled, SignedState
-from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, SetSign
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
+from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Suspend, Terminate
 from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
+from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
+from dalsegno.actors.workflow_actor.run.intents import SetSign
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT, checksum, encode_state
 from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN
 from tests.workflow_actor.rig import (

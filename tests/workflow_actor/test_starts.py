@@ -6,8 +6,8 @@ import pytest
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
-from dalsegno.actors.workflow_actor.interface.intents import CompleteRun, FailRun
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, RunClosed, RunStarted
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.actors.workflow_actor.stored.codec import decode_memo, decode_outcome
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.instance import STEPS_MAX, Instance
-from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Signal, Suspend, Terminate, WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved, Begin, Input, Signaled, TimerFired
-from dalsegno.actors.workflow_actor.interface.intents import CancelTimer
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Suspend, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.events import Ran, Resumed, Suspended
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
+from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,

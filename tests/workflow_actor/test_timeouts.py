@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dalsegno.actors.workflow_actor.activities.activity import GRACE, RESEND_AFTER_MIN
-from dalsegno.actors.workflow_actor.activities.events import RetryPlanned, TaskOverdue
-from dalsegno.actors.workflow_actor.interface.commands import ResendTask, WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.activities.commands import ResendTask
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, RetryPlanned, TaskOverdue
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,

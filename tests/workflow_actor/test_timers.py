@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.instance import STEPS_MAX
-from dalsegno.actors.workflow_actor.interface.commands import Signal, WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Continue, Input, TimerFired
-from dalsegno.actors.workflow_actor.interface.intents import AskContinue, CancelTimer, RetrySchedule
-from dalsegno.actors.workflow_actor.run.events import TimerElapsed
+from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input
+from dalsegno.actors.workflow_actor.run.intents import AskContinue
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerFired
+from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     DONE,

@@ -10,9 +10,10 @@ import pytest
 
 from dalsegno import ApplicationError, RetryPolicy, workflow
 from dalsegno.actors.workflow_actor.activities.events import RetryPlanned
-from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Query, Resume, Signal
+from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Query, Resume
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.policies import WorkflowStatus

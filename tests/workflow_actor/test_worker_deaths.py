@@ -5,14 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Phase
+from dalsegno.actors.workflow_actor.activities.commands import AttemptFailed
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.activities.worker_deaths import (
     DEATHS_ALONE_MAX,
     RETURNS_UNSEEN_MAX,
     WORKERS_LOST_MAX,
 )
 from dalsegno.actors.workflow_actor.interface.activation import Activation
-from dalsegno.actors.workflow_actor.interface.commands import AttemptFailed, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,

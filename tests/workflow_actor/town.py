@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, ResultEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import FailureError

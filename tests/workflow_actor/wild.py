@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from dalsegno.actors.workflow_actor.activities.commands import ResendTask
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
@@ -14,35 +18,21 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     FailEffect,
     Park,
     Query,
-    ResendTask,
     Resume,
     Settle,
-    Signal,
     Suspend,
     Terminate,
     WakeUp,
 )
-from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect, TaskEffect
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    ActivityResolved,
-    Begin,
-    Continue,
-    Input,
-    RunInfo,
-    SignedState,
-    TimerFired,
-)
-from dalsegno.actors.workflow_actor.interface.intents import (
-    AskContinue,
-    CancelActivity,
-    CancelTimer,
-    CompleteRun,
-    FailRun,
-    Intent,
-    RetrySchedule,
-    SetSign,
-)
-from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input, SignedState
+from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
+from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy

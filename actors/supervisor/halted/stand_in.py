@@ -21,7 +21,6 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Park,
     Query,
     Resume,
-    Signal,
     Start,
     Suspend,
     Terminate,
@@ -31,6 +30,7 @@ from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID, R
 from dalsegno.actors.workflow_actor.run.decide import decide_start, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 
 FAILURES_LIMIT = 3
 """A cause that has failed more often is not answered any more."""

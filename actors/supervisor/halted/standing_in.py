@@ -21,7 +21,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, seal
 from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_memo, decode_outcome
 from dalsegno.broker.protocol.ids import run_id

@@ -49,7 +49,7 @@ from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire

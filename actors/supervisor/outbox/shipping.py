@@ -17,16 +17,9 @@ from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.supervisor.world import Clock
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.effects import (
-    AnswerEffect,
-    CancelTaskEffect,
-    Effect,
-    EffectID,
-    GrantEffect,
-    ResultEffect,
-    TaskEffect,
-)
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
@@ -192,5 +185,4 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
             return derived_message_id(
                 effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), effect.token.hex(), what
             )
-        case TaskEffect():
-            raise AssertionError("a task is always outstanding")
+    raise TypeError(f"{type(effect).__name__} is always outstanding")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.activities.commands import ResendTask
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, ResendTask
+from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 
 PARKED_FOR = 10_000_000

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.world import Clock
+from dalsegno.actors.workflow_actor.activities.commands import KeepHeartbeats
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import KeepHeartbeats
 
 KEPT_WITHIN_SECONDS = 20.0
 """One row per workflow in this time, whatever the number of its activities."""

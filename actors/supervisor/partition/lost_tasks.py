@@ -11,9 +11,9 @@ from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.upcalls import Children
 from dalsegno.actors.supervisor.wakeups.alarm_clock import COLD_LOADS_LIMIT
 from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.activities.commands import ResendTask
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import ResendTask
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask
 
 log = get_logger()

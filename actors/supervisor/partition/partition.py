@@ -35,10 +35,11 @@ from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.waiters import Outcomes
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
+from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, Settle, Suspend, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Settle, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker import topology
 from dalsegno.persistence.port import Fence, Loaded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
 from dalsegno.persistence.port import LoadedInstance
 

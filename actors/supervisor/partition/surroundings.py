@@ -15,7 +15,7 @@ from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.surroundings import Watch
 
 

@@ -19,7 +19,7 @@ from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mar
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
-from dalsegno.actors.workflow_actor.interface.program_port import Code
+from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.persistence.port import LoadedInstance

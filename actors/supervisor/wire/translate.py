@@ -8,29 +8,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.workflow_actor.activities import commands as attempts
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface import commands as core
-from dalsegno.actors.workflow_actor.interface.effects import (
-    AnswerEffect,
-    CancelTaskEffect,
-    Effect,
-    GrantEffect,
-    ResultEffect,
-    TaskEffect,
-)
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, encode, reply_address, spoken_by
 from dalsegno.broker.protocol.ids import run_id
 
-CLIENT_COMMANDS = (
-    core.Start,
-    core.Signal,
-    core.Cancel,
-    core.Terminate,
-    core.Suspend,
-    core.Resume,
-)
+CLIENT_COMMANDS = (core.Start, core.ClientCommand)
 """What changes state at a client's word: known again by message ID, for as long as `seen` rows are kept."""
 
 
@@ -52,7 +41,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
     """The command that a message to a workflow asks for; None for what is not one."""
     match body:
         case wire.ActivityCompleted():
-            return core.AttemptCompleted(
+            return attempts.AttemptCompleted(
                 run_id=body.run_id,
                 activity_id=body.activity_id,
                 attempt=body.attempt,
@@ -60,7 +49,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 result=body.result,
             )
         case wire.ActivityFailed():
-            return core.AttemptFailed(
+            return attempts.AttemptFailed(
                 run_id=body.run_id,
                 activity_id=body.activity_id,
                 attempt=body.attempt,
@@ -70,7 +59,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 returned=body.returned,
             )
         case wire.ActivityStarted():
-            return core.AttemptStarted(
+            return attempts.AttemptStarted(
                 run_id=body.run_id,
                 activity_id=body.activity_id,
                 attempt=body.attempt,
@@ -80,7 +69,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 alone=body.alone,
             )
         case wire.ActivityHeartbeat():
-            return core.AttemptHeartbeat(
+            return attempts.AttemptHeartbeat(
                 run_id=body.run_id,
                 activity_id=body.activity_id,
                 attempt=body.attempt,
@@ -90,7 +79,7 @@ def to_command(body: wire.WireMessage, message: Message) -> core.Command | None:
                 content_type=_spoken_by(message),
             )
         case wire.ActivityCanceled():
-            return core.AttemptCanceled(
+            return attempts.AttemptCanceled(
                 run_id=body.run_id,
                 activity_id=body.activity_id,
                 attempt=body.attempt,
@@ -131,7 +120,7 @@ def _client_command(body: wire.WireMessage, message: Message) -> core.Command | 
                 wants_result="result" in body.replies,
             )
         case wire.SignalWorkflow():
-            return core.Signal(name=body.name, args=body.args, run_id=body.run_id, caller=caller)
+            return Signal(name=body.name, args=body.args, run_id=body.run_id, caller=caller)
         case wire.QueryWorkflow():
             return core.Query(name=body.name, args=body.args, run_id=body.run_id, caller=caller)
         case wire.CancelWorkflow():
@@ -161,6 +150,7 @@ def address_of(effect: Effect) -> Address:
             return Address("", effect.worker)
         case ResultEffect() | AnswerEffect():
             return Address("", effect.caller.reply_to)
+    raise TypeError(f"{type(effect).__name__} has no address")
 
 
 def to_message(effect: Effect, message_id: str, *, task_content_type: str | None = None) -> Message:
@@ -189,6 +179,7 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
             return encode(cancel, message_id=message_id, content_type=effect.content_type or CBOR)
         case ResultEffect() | AnswerEffect():
             return replies.message(replies.of_effect(effect), effect.caller, message_id)
+    raise TypeError(f"{type(effect).__name__} is no message")
 
 
 def _task_message(effect: TaskEffect, message_id: str, content_type: str | None) -> Message:

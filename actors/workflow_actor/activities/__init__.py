@@ -1,12 +1,12 @@
 """Activities: what user code asks for, what is decided about it, and what leaves for it.
 
+- `intents`        what user code asks for; `awaited` is how it does so, and waits
+- `wants`          what it wants, as events
+- `commands`       what is asked of the instance; `attempts` says what comes of it: the life of an activity's
+                   attempts. `worker_deaths` is what is counted of workers that died
 - `activity`       a pending activity as data, and what is due for it when
-- `events`         what becomes of it, as the journal keeps it; `changes` applies that to the state
-- `wants`          what user code wants, as events
-- `attempts`       the life of its attempts, decided; `worker_deaths` is what is counted of workers that died
+- `events`         what is stored of them; `changes` applies that to the state
 - `heartbeats`     the details that come meanwhile
-- `sends`          its task, and the answers to its worker
-- `shown`          what people see of it
-
-What `workflow.execute_activity` reaches is in `program.pending_activities`.
+- `sends`          what leaves: its task, and the answers to its worker
+- `shown`          what people see of them
 """

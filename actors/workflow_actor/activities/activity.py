@@ -8,13 +8,11 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.activities.intents import CancellationType, RetrySchedule
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.intents import CancellationType, RetrySchedule
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-
-FAR_FUTURE = 2**53
-"""Microseconds: the largest time or duration that the wire can carry (the year 2255). Longer ones are cut."""
 
 LONG_ACTIVITY = 600_000_000
 """Beyond this a task is acknowledged before the work: a broker takes back what is held for 30 minutes."""

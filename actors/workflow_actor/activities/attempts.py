@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Never, Protocol, assert_never
 
 from dalsegno.actors.workflow_actor.activities.activity import (
-    FAR_FUTURE,
     Activity,
     ActivitySpec,
     Obligation,
@@ -22,6 +21,16 @@ from dalsegno.actors.workflow_actor.activities.activity import (
     task_token,
 )
 from dalsegno.actors.workflow_actor.activities.changes import CANCELLED
+from dalsegno.actors.workflow_actor.activities.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptOf,
+    AttemptStarted,
+    KeepHeartbeats,
+    ResendTask,
+)
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityEvent,
@@ -34,22 +43,14 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given_up
 from dalsegno.actors.workflow_actor.interface.activation import Probe
-from dalsegno.actors.workflow_actor.interface.commands import (
-    AttemptCanceled,
-    AttemptCompleted,
-    AttemptFailed,
-    AttemptHeartbeat,
-    AttemptOf,
-    AttemptStarted,
-    KeepHeartbeats,
-    ResendTask,
-)
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, Effect, GrantEffect
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.effects import Effect
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload

@@ -18,11 +18,11 @@ from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, RetrySchedule, ScheduleActivity
-from dalsegno.actors.workflow_actor.program.cancel_request import is_requested
-from dalsegno.actors.workflow_actor.program.event_loop import RUN_READY, DeterministicLoop
-from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
+from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.converter import from_failure, from_payload
 from dalsegno.error_text import message_of
 from dalsegno.errors import ActivityError, CanceledError, FailureError, PayloadError
@@ -51,7 +51,7 @@ class AwaitedActivity:
         self.cancel_asked = False
 
 
-class Activities:
+class AwaitedActivities:
     """All activities that user code waits for."""
 
     __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
@@ -173,15 +173,16 @@ class Activities:
         del self._pending[pending.number]
         return False
 
-    def resolve(self, resolved: ActivityResolved) -> bool:
-        """Hand an activity's outcome to whoever waits. False for an activity that was never scheduled; one that
-        is not waited for any more is passed over."""
+    def take(self, resolved: ActivityResolved) -> str | None:
+        """Hand an activity's outcome to whoever waits. Returns what was never asked for, in words; one that is
+        not waited for any more is passed over."""
         pending = self._pending.pop(resolved.number, None)
         if pending is None:
-            return 0 < resolved.number < self._ledger.next_activity
+            was_asked_for = 0 < resolved.number < self._ledger.next_activity
+            return None if was_asked_for else f"The result of activity {resolved.number}"
         future = pending.future
         if future.done():
-            return True
+            return None
         failure = resolved.failure
         if failure is None:
             assert resolved.result is not None
@@ -199,7 +200,7 @@ class Activities:
                 if isinstance(raised, ActivityError)
                 else activity_error(pending.call.activity_type, pending.activity_id, raised)
             )
-        return True
+        return None
 
 
 class Cancelled:
@@ -229,7 +230,7 @@ class Cancelled:
 
 
 # So that a call that was not awaited is warned of under the name that user code knows.
-Activities.execute.__qualname__ = "workflow.execute_activity"
+AwaitedActivities.execute.__qualname__ = "workflow.execute_activity"
 
 
 def activity_error(activity_type: str, activity_id: str, cause: FailureError) -> ActivityError:
@@ -268,7 +269,7 @@ class StartedActivity(ActivityHandle[Any]):
 
     activity_number: int
 
-    def __init__(self, activities: Activities, loop: DeterministicLoop) -> None:
+    def __init__(self, activities: AwaitedActivities, loop: DeterministicLoop) -> None:
         super().__init__(loop=loop)
         self._activities = activities
         self._hash = loop.next_number()

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, Activity, Phase, first_attempt
+from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase, first_attempt
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
+    ActivityResolved,
     ActivityUnwanted,
     ActivityWanted,
     AttemptBegun,
@@ -24,7 +25,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue, CancelDue, GrantDue, TaskDue
 from dalsegno.actors.workflow_actor.activities.worker_deaths import heard_of, is_known
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.backoff import doubled
 from dalsegno.failure import Failure
 

@@ -1,4 +1,7 @@
-"""What becomes of activities, as the journal keeps it. (How events are stored: see `run.events`.)"""
+"""What is stored of activities: what becomes of them, for the journal, and what user code is told, for the log.
+
+How events and inputs are stored: see `run.events`, `run.inputs`.
+"""
 
 from __future__ import annotations
 
@@ -97,3 +100,12 @@ ActivityEvent = (
     | ActivityCompleted
     | ActivityFailed
 )
+
+
+class ActivityResolved(Struct, frozen=True, kw_only=True, array_like=True, tag="activity"):
+    """An activity is settled for good: `result`, or `failure` (retries are spent; kind `activity` with the
+    last failure as its cause), or cancelled (a failure of kind `canceled`)."""
+
+    number: int
+    result: Payload | None = None
+    failure: Failure | None = None

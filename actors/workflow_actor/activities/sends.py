@@ -3,11 +3,56 @@ message is made of that and the activity when it leaves."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
-from dalsegno.actors.workflow_actor.interface.effects import CancelTaskEffect, GrantEffect, TaskEffect
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.payload import Payload
+
+
+class TaskEffect(DurableEffect, frozen=True, kw_only=True):
+    """Publish one attempt to its task queue."""
+
+    workflow_id: str
+    workflow_type: str
+    activity_id: str
+    activity_type: str
+    task_queue: str
+    attempt: int
+    token: bytes
+    fence: int
+    acknowledge: Literal["late", "early"]
+    args: tuple[Payload, ...]
+    scheduled_at: int
+    start_to_close: int | None
+    heartbeat_timeout: int | None
+    auto_heartbeat: bool
+    heartbeat_details: Payload | None
+
+
+class GrantEffect(DurableEffect, frozen=True, kw_only=True):
+    """Answer an early task's `started`, to the worker's own queue, in what it speaks ("": CBOR)."""
+
+    worker: str
+    activity_id: str
+    attempt: int
+    granted: bool
+    content_type: str = ""
+    token: bytes = b""
+
+
+class CancelTaskEffect(DurableEffect, frozen=True, kw_only=True):
+    """Ask the worker that has the attempt to stop it, in what it speaks ("": CBOR)."""
+
+    worker: str
+    activity_id: str
+    attempt: int
+    reason: str
+    content_type: str = ""
+    token: bytes = b""
 
 
 class TaskDue(Struct, frozen=True, array_like=True, tag="t"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, ActivitySpec, task_token
+from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, task_token
 from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted, ActivityWant, ActivityWanted
-from dalsegno.actors.workflow_actor.interface.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 
 
 def _wanted(intent: ScheduleActivity, entropy: bytes) -> ActivityWanted:

@@ -19,21 +19,16 @@ import weakref
 from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, NamedTuple, NoReturn, TypeVarTuple
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVarTuple
 
-from dalsegno._call_site import call_site
 from dalsegno._runtime import WorkflowRuntime
-from dalsegno.actors.workflow_actor.interface.intents import CancelTimer, StartTimer
-from dalsegno.actors.workflow_actor.program.as_completed_order import ordered_task
-from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
-from dalsegno.actors.workflow_actor.program.refusals import Refusal
+from dalsegno.actors.workflow_actor.loop.as_completed_order import ordered_task
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.loop.refusals import Refusal
 from dalsegno.given import number, uncut_microseconds
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
 Ts = TypeVarTuple("Ts")
-
-FIRE_AT_MAX = 253_402_300_799 * MICROSECONDS_PER_SECOND
-"""The end of the year 9999, in microseconds since 1970: what datetimes can show."""
 
 
 class WorkflowFuture(asyncio.Future[Any]):
@@ -96,15 +91,20 @@ class _Ready(asyncio.Handle):
         self._source_traceback = None
 
 
-class WorkflowTimer(asyncio.TimerHandle):
-    """A durable timer. `line` is where user code asked for it."""
+class LoopTimers(Protocol):
+    """What the loop does with what is to run later. (It is `timers.awaited.AwaitedTimers`.)"""
 
-    __slots__ = ("fire_at", "line", "number", "position")
+    def start(
+        self,
+        loop: DeterministicLoop,
+        fire_at: int,
+        callback: Any,
+        args: Any,
+        context: contextvars.Context | None,
+    ) -> asyncio.TimerHandle: ...
 
-    number: int
-    position: int
-    fire_at: int
-    line: str
+    def cancelled(self, loop: DeterministicLoop, timer: Any) -> None:
+        """asyncio is about to cancel it."""
 
 
 class Outside(NamedTuple):
@@ -121,14 +121,16 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
     dalsegno_runtime: WorkflowRuntime | Refusal
 
-    def __init__(self, ledger: IntentLedger, context: contextvars.Context, hash_salt: int) -> None:
+    def __init__(
+        self, ledger: IntentLedger, timers: LoopTimers, context: contextvars.Context, hash_salt: int
+    ) -> None:
         self.now = 0
         self.interrupted = False
         self.refusal: Refusal | None = None
-        self.timers: dict[int, WorkflowTimer] = {}
         self.tasks: dict[int, WorkflowTask] = {}
         """Those that user code made and that have not ended, held so that none is collected before."""
         self._ledger = ledger
+        self._timers = timers
         self._context = context
         self._hash_salt = hash_salt
         self._ready: deque[asyncio.Handle] = deque()
@@ -176,13 +178,9 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             # Tracebacks keep this frame: it must not keep the task that they are about.
             del handle
 
-    def fire(self, number: int) -> bool:
-        """Let a timer's callback run. False when there is no such timer (any more)."""
-        timer = self.timers.pop(number, None)
-        if timer is None:
-            return False
-        self._ready.append(timer)
-        return True
+    def ready(self, handle: asyncio.Handle) -> None:
+        """Let its callback run, after what is ready to run."""
+        self._ready.append(handle)
 
     def next_number(self) -> int:
         number = self._ledger.next_hash
@@ -207,14 +205,13 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def forget(self) -> None:
         """Let go of everything, so that nothing is kept by a cycle."""
         self._ready.clear()
-        self.timers.clear()
         self.tasks.clear()
         self._failed.clear()
         self._prepared.clear()
         self._unseen.clear()
 
     @property
-    def _dropped(self) -> bool:
+    def dropped(self) -> bool:
         return self.refusal is not None and self.refusal.soon == "ignore"
 
     # Used by asyncio
@@ -247,7 +244,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         if seconds <= 0:
             return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
         fire_at = self.now + uncut_microseconds("The delay of a timer", seconds)
-        return self._start_timer(fire_at, callback, args, context)
+        return self._timers.start(self, fire_at, callback, args, context)
 
     def call_at(
         self,
@@ -259,34 +256,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         fire_at = round(number("The time of a timer", when) * MICROSECONDS_PER_SECOND)
         if fire_at <= self.now:
             return self.call_soon(callback, *args, context=context)  # type: ignore[return-value]
-        return self._start_timer(fire_at, callback, args, context)
+        return self._timers.start(self, fire_at, callback, args, context)
 
-    def _start_timer(
-        self, fire_at: int, callback: Any, args: Any, context: contextvars.Context | None
-    ) -> WorkflowTimer:
-        if self.refusal is not None:
-            self.refusal.refuse("A timer")
-        if fire_at > FIRE_AT_MAX:
-            raise ValueError("A timer must fire before the year 10000; to wait without end, wait for an Event.")
-        timer = WorkflowTimer(fire_at / MICROSECONDS_PER_SECOND, callback, args, self, context)
-        timer.number = number = self._ledger.next_timer
-        timer.fire_at = fire_at
-        timer.line = call_site(sys._getframe(2), RUN_READY)
-        self._ledger.next_timer = number + 1
-        timer.position = self._ledger.want(StartTimer(number=number, fire_at=fire_at, line=timer.line))
-        self.timers[number] = timer
-        return timer
-
-    def _timer_handle_cancelled(self, timer: WorkflowTimer) -> None:
+    def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
         """asyncio's hook in TimerHandle.cancel, before it is cancelled."""
-        if timer.number not in self.timers:
-            return
-        self.require_may_act("TimerHandle.cancel")
-        del self.timers[timer.number]
-        if self._dropped:
-            return
-        if not self._ledger.take_back(timer.position):
-            self._ledger.want(CancelTimer(number=timer.number, line=call_site(sys._getframe(2), RUN_READY)))
+        self._timers.cancelled(self, timer)
 
     def create_future(self) -> WorkflowFuture:
         if self.refusal is not None:
@@ -344,7 +318,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """asyncio's way to report what nobody will look at any more."""
         error = context.get("exception")
-        if error is not None and not self._dropped:
+        if error is not None and not self.dropped:
             self._unseen.append(error)
 
     def get_debug(self) -> bool:
@@ -363,9 +337,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         return None
 
 
-def new_loop(ledger: IntentLedger, context: contextvars.Context, hash_salt: int) -> DeterministicLoop:
+def new_loop(
+    ledger: IntentLedger, timers: LoopTimers, context: contextvars.Context, hash_salt: int
+) -> DeterministicLoop:
     # asyncio's interface is abstract to type checkers only; what is missing here refuses (below).
-    return DeterministicLoop(ledger, context, hash_salt)  # type: ignore[abstract]
+    return DeterministicLoop(ledger, timers, context, hash_salt)  # type: ignore[abstract]
 
 
 RUN_READY = DeterministicLoop.run_ready.__code__

@@ -5,10 +5,24 @@ The counters go on across signs, so that IDs, hashes and random numbers never re
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.inputs import SignedState
-from dalsegno.actors.workflow_actor.interface.intents import Intent
+from typing import Protocol
+
+from dalsegno.actors.workflow_actor.interface.intent import Intent
 
 Counters = tuple[int, int, int, int]
+
+
+class CountersAtSign(Protocol):
+    """Where they go on from. (It is `run.inputs.SignedState`.)"""
+
+    @property
+    def next_activity(self) -> int: ...
+    @property
+    def next_timer(self) -> int: ...
+    @property
+    def next_uuid(self) -> int: ...
+    @property
+    def next_hash(self) -> int: ...
 
 
 class IntentLedger:
@@ -16,7 +30,7 @@ class IntentLedger:
 
     __slots__ = ("_base", "_closed", "_intents", "next_activity", "next_hash", "next_timer", "next_uuid")
 
-    def __init__(self, signed: SignedState) -> None:
+    def __init__(self, signed: CountersAtSign) -> None:
         self.next_activity = signed.next_activity
         self.next_timer = signed.next_timer
         self.next_uuid = signed.next_uuid

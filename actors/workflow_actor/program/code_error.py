@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dalsegno._call_site import raise_site
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.error_text import class_name, is_a, message_of, parts_of_group, whole_of
 from dalsegno.errors import FailureError
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dalsegno._runtime import WorkflowRuntime
-from dalsegno.actors.workflow_actor.program.event_loop import DeterministicLoop
-from dalsegno.actors.workflow_actor.program.refusals import ReadOnlyRefusal
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.loop.refusals import ReadOnlyRefusal
 
 _WHERE = "the function given to workflow.wait_condition"
 

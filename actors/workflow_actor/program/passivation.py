@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.program.event_loop import DeterministicLoop
-from dalsegno.actors.workflow_actor.program.refusals import DROPPED
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.loop.refusals import DROPPED
 
 CLOSE_TRIES_MAX = 10
 """A coroutine may await something while it is closed, and is then closed again where it stands."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dalsegno.actors.workflow_actor.interface.inputs import Input, RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.intents import Intent
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.error_text import storable
 from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure

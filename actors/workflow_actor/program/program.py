@@ -19,42 +19,29 @@ from enum import Enum, auto
 from typing import Any, NoReturn
 
 from dalsegno._runtime import Handler, HandlerKind
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    ActivityResolved,
-    Begin,
-    CancelRequested,
-    Continue,
-    Input,
-    RunInfo,
-    Signaled,
-    SignedState,
-    TimerFired,
-)
-from dalsegno.actors.workflow_actor.interface.intents import (
-    AskContinue,
-    CompleteRun,
-    FailRun,
-    Intent,
-    SetSign,
-)
-from dalsegno.actors.workflow_actor.interface.program_port import QueryHandlerError, WorkflowCodeError
+from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
+from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, ReadOnlyRefusal, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, waits
-from dalsegno.actors.workflow_actor.program.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
-from dalsegno.actors.workflow_actor.program.event_loop import WorkflowTask, new_loop
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
-from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
-from dalsegno.actors.workflow_actor.program.pending_activities import Activities
-from dalsegno.actors.workflow_actor.program.refusals import (
-    SIGN_REACHED,
-    ReadOnlyRefusal,
-    SignReachedError,
-)
+from dalsegno.actors.workflow_actor.program.port import QueryHandlerError, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import AskedSign, is_sign_reached, require_state, signed_state
 from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.program.verdict import verdict
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
+from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.converter import decode_args, encode_result, to_failure
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
@@ -93,10 +80,12 @@ class WorkflowProgram:
         self._bug: WorkflowCodeError | None = None
         self._context = contextvars.Context()
         self._ledger = IntentLedger(signed)
+        self._timers = AwaitedTimers(self._ledger)
         # Different runs start their hashes elsewhere: asyncio keeps the tasks of all loops in one set.
-        self._loop = new_loop(self._ledger, self._context, zlib.crc32(info.run_id.encode()) << 16)
+        self._loop = new_loop(self._ledger, self._timers, self._context, zlib.crc32(info.run_id.encode()) << 16)
         self._cancel_request = CancelRequest()
-        self._activities = Activities(self._ledger, self._loop, info.task_queue, self._cancel_request.outlived)
+        outlived = self._cancel_request.outlived
+        self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived)
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
         self._replaying = False
@@ -108,8 +97,8 @@ class WorkflowProgram:
         self._args: list[Any] = [] if signed.state is None else [self._restored(signed.state)]
         self._instance: Any = None
         self._main: WorkflowTask | None = None
-        self._handlers = Handlers(self._definition, self._loop, self._context, self)
-        self._handlers.waiting.extend(signed.signals)
+        self._handlers = Handlers(self._definition, self)
+        self._signals = AwaitedSignals(signed.signals, self._handlers, self._loop, self._context, self)
         self._cancel_request.forget()
         self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
@@ -194,46 +183,40 @@ class WorkflowProgram:
     def waiting_for(self) -> tuple[str, ...]:
         if self._phase is ProgramPhase.CLOSED:
             return ()
-        handlers = self._handlers
         return waits.describe(
-            self._activities,
-            self._loop,
-            self._conditions,
-            handlers.tasks,
-            self._cancel_request.run_method,
-            handlers.waiting,
+            self._activities, self._timers, self._conditions, self._signals, self._cancel_request.run_method
         )
 
     def drop(self) -> None:
         if self._phase is ProgramPhase.DROPPED:
             return
         self._phase = ProgramPhase.DROPPED
-        tasks = [*self._loop.tasks.values(), *self._handlers.tasks]
+        tasks = [*self._loop.tasks.values(), *self._signals.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
     def _forget(self) -> None:
         self._activities.forget()
+        self._timers.forget()
         passivation.empty(self._instance)
         self._main = self._instance = self._asked_sign = None
         self._cancel_request.forget()
         self._args.clear()
-        self._handlers.tasks.clear()
+        self._signals.forget()
         self._conditions.forget()
         self._bug = None
-        del self._runtime, self._handlers  # they and the program know each other
+        del self._runtime, self._handlers, self._signals  # they and the program know each other
 
     # Inputs
 
     def _take(self, input_: Input) -> None:
+        never_asked = None
         match input_:
             case ActivityResolved():
-                if not self._activities.resolve(input_):
-                    raise _unknown(f"The result of activity {input_.number}")
-            case TimerFired(number=number):
-                if not self._loop.fire(number) and not 0 < number < self._ledger.next_timer:
-                    raise _unknown(f"Timer {number}")
+                never_asked = self._activities.take(input_)
+            case TimerFired():
+                never_asked = self._timers.take(input_)
             case Signaled():
-                self._handlers.signal(input_)
+                self._signals.take(input_)
             case CancelRequested(reason=reason, kept=kept):
                 self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
@@ -244,6 +227,8 @@ class WorkflowProgram:
                 if self._phase is not ProgramPhase.PAUSED:
                     raise _unknown("A Continue")
                 self._enter()
+        if never_asked is not None:
+            raise _unknown(never_asked)
 
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
@@ -267,7 +252,7 @@ class WorkflowProgram:
         self._phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
-        self._handlers.hand_out_waiting()
+        self._signals.hand_out_waiting()
         if self._carried_cancel is not None:
             reason, self._carried_cancel = self._carried_cancel, None
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
@@ -302,9 +287,10 @@ class WorkflowProgram:
 
     def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None:
         self._handlers.set(kind, name, handler)
+        self._signals.hand_out_waiting()
 
     def all_handlers_finished(self) -> bool:
-        return not self._handlers.tasks
+        return not self._signals.tasks
 
     # Running
 
@@ -393,7 +379,7 @@ class WorkflowProgram:
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._phase is not ProgramPhase.LEAVING or self._handlers.tasks:
+                if self._phase is not ProgramPhase.LEAVING or self._signals.tasks:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
@@ -422,14 +408,14 @@ class WorkflowProgram:
             self._break(WorkflowCodeError(asked.not_left("it waits for something")))
 
     def _set_sign(self, asked: AskedSign) -> None:
-        outstanding = waits.outstanding(self._activities, self._loop)
+        outstanding = waits.outstanding(self._activities, self._timers, self._loop)
         if outstanding:
             raise WorkflowCodeError(
                 f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "
                 f"{'; '.join(outstanding)}. Await or cancel them first."
             )
         signed = signed_state(
-            asked, self._definition, self._signed, self._ledger, self._handlers.waiting, self._unseen_cancel
+            asked, self._definition, self._signed, self._ledger, self._signals.waiting, self._unseen_cancel
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
         self._stand_at(signed)

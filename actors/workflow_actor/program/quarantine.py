@@ -3,8 +3,9 @@ run is suspended, where the code itself would kill the next host."""
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 
 
 class QuarantinedCode:

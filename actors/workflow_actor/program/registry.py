@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.definition import WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, PayloadError
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    ActivityResolved,
-    Begin,
-    CancelRequested,
-    Continue,
-    Input,
-    Signaled,
-    TimerFired,
-)
-from dalsegno.actors.workflow_actor.interface.intents import Intent
-from dalsegno.actors.workflow_actor.interface.program_port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.payload import Payload
 
 

@@ -12,11 +12,11 @@ from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
-from dalsegno.actors.workflow_actor.program.event_loop import DeterministicLoop
-from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
-from dalsegno.actors.workflow_actor.program.pending_activities import Activities
 from dalsegno.payload import Payload
 from dalsegno.workflow import Info
 
@@ -43,7 +43,7 @@ class Runtime:
         run_info: RunInfo,
         ledger: IntentLedger,
         loop: DeterministicLoop,
-        activities: Activities,
+        activities: AwaitedActivities,
         conditions: Conditions,
         control: RunControl,
         signs: int,

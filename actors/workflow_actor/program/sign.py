@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
-from dalsegno.actors.workflow_actor.interface.inputs import Signaled, SignedState
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
-from dalsegno.actors.workflow_actor.program.intent_ledger import IntentLedger
-from dalsegno.actors.workflow_actor.program.refusals import SignReachedError
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.converter import encode_result
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group

@@ -7,16 +7,21 @@ what slipped through: a value of another type, a text that is not Unicode, a num
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from dalsegno.actors.workflow_actor.interface.intents import Intent
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.intents import SetSign
+from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
 from dalsegno.error_text import message_of
 
 # Not the codec that stores: this one refuses subclasses, and is the cheapest (2 microseconds an intent).
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in Intent.__args__}
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (SetSign, *WANTS, *ENDS)
+}
 
 
 def require_storable(intents: Sequence[Intent]) -> None:

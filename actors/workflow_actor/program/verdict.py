@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from dalsegno._call_site import raise_site
-from dalsegno.actors.workflow_actor.interface.intents import CancelRun, FailRun
 from dalsegno.actors.workflow_actor.program.code_error import is_failure
+from dalsegno.actors.workflow_actor.run.intents import CancelRun, FailRun
 from dalsegno.converter import to_failure
 from dalsegno.error_text import cause_of, is_a
 from dalsegno.errors import ActivityError, CanceledError

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections.abc import Sequence
 from types import CoroutineType, GeneratorType
 from typing import Any
 
 from dalsegno._call_site import call_site
-from dalsegno.actors.workflow_actor.interface.inputs import Signaled
+from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
-from dalsegno.actors.workflow_actor.program.event_loop import DeterministicLoop, WorkflowTask, WorkflowTimer
-from dalsegno.actors.workflow_actor.program.pending_activities import Activities
+from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
+from dalsegno.actors.workflow_actor.signals.shown import counted
+from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.definition import HandlerDefinition
-
-SIGNAL_NAMES_MAX = 20
-"""They come from outside, and a description has to fit into a message."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def describe(
-    activities: Activities,
-    loop: DeterministicLoop,
+    activities: AwaitedActivities,
+    timers: AwaitedTimers,
     conditions: Conditions,
-    handler_tasks: Mapping[WorkflowTask, str],
+    signals: AwaitedSignals,
     run_method: Any,
-    unhandled: Sequence[Signaled],
 ) -> tuple[str, ...]:
     """Everything that can wake the code, where the run method stands when that is nothing of ours, and the
     signals that wait for a handler: one whose name was mistyped would be seen nowhere else."""
-    found = activities.descriptions()
-    found += [_timer(timer) for timer in loop.timers.values()]
-    found += conditions.descriptions()
-    found += [_task(task, f"signal handler {name}") for task, name in handler_tasks.items()]
+    found = activities.descriptions() + timers.descriptions() + conditions.descriptions()
+    found += [_task(task, f"signal handler {name}") for task, name in signals.tasks.items()]
     if not found and run_method is not None:
         found.append(_at("the run method", run_method))
-    names = Counter(signal.name for signal in unhandled)
     found += [
-        f"a handler for the signal {name!r} ({count} sent)"
-        for name, count in islice(names.items(), SIGNAL_NAMES_MAX)
+        f"a handler for the signal {name!r} ({count} sent)" for name, count in counted(signals.waiting).items()
     ]
     return tuple(found)
 
 
-def outstanding(activities: Activities, loop: DeterministicLoop) -> list[str]:
+def outstanding(activities: AwaitedActivities, timers: AwaitedTimers, loop: DeterministicLoop) -> list[str]:
     """What would be lost by a sign."""
     tasks = [_task(task, f"task {task.get_name()}") for task in loop.tasks.values()]
-    return [*activities.descriptions(), *(_timer(timer) for timer in loop.timers.values()), *tasks]
+    return [*activities.descriptions(), *timers.descriptions(), *tasks]
 
 
 def no_query(workflow_type: str, name: str, known: Sequence[str], handler: HandlerDefinition | None) -> str:
@@ -57,11 +47,6 @@ def no_query(workflow_type: str, name: str, known: Sequence[str], handler: Handl
         return f"{workflow_type} has not begun to run yet, so it cannot answer the query {name!r}."
     there_are = f"it has {', '.join(map(repr, known))}" if known else "it has none"
     return f"{workflow_type} has no handler for the query {name!r}; {there_are}."
-
-
-def _timer(timer: WorkflowTimer) -> str:
-    due = (_EPOCH + timedelta(microseconds=timer.fire_at)).isoformat(timespec="milliseconds")
-    return f"timer {timer.number} until {due}" + (f" ({timer.line})" if timer.line else "")
 
 
 def _task(task: WorkflowTask, what: str) -> str:

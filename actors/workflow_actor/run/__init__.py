@@ -1,7 +1,10 @@
 """One run as data, and what can become of it: (state, command) -> events, (state, event) -> state.
 
 - `state` is all that a snapshot holds; `events` are the facts of the journal
-- `decide` answers commands; `interpret` makes events of what user code wants
+- `inputs` are what user code is stepped with, kept in a `log` since the last sign
+- `intents` are those of the run itself
+- `decide` answers commands, by a table that shows which events each may lead to; `interpret` makes events of
+  what user code wants, by another
 - `apply` is the only way in which a state comes to be: a table of what each event does to a `draft` of it,
   whose maps are `chunked_map`s when there is much in them
 - `agenda` knows what is due when

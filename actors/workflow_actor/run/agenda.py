@@ -18,8 +18,9 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskOverdue,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.run.events import Event, Ran, TimerWanted
+from dalsegno.actors.workflow_actor.run.events import Event, Ran
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.timers.events import TimerWanted
 
 SLACK = 64
 """Entries that may be out of date before the heap is built anew."""

@@ -15,13 +15,6 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities import changes as activities
 from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    Begin,
-    CancelRequested,
-    Continue,
-    Signaled,
-    TimerFired,
-)
 from dalsegno.actors.workflow_actor.run.chunked_map import kept
 from dalsegno.actors.workflow_actor.run.draft import Draft
 from dalsegno.actors.workflow_actor.run.events import (
@@ -37,13 +30,10 @@ from dalsegno.actors.workflow_actor.run.events import (
     Resumed,
     RunClosed,
     RunStarted,
-    SignalReceived,
     SignSet,
     Suspended,
-    TimerElapsed,
-    TimerUnwanted,
-    TimerWanted,
 )
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue
 from dalsegno.actors.workflow_actor.run.state import (
     ResultDue,
     RunOutcome,
@@ -51,6 +41,8 @@ from dalsegno.actors.workflow_actor.run.state import (
     WorkflowState,
     blank,
 )
+from dalsegno.actors.workflow_actor.signals import changes as signals
+from dalsegno.actors.workflow_actor.timers import changes as timers
 
 
 class IllegalEventError(Exception):
@@ -128,22 +120,12 @@ def _closed(draft: Draft, event: RunClosed) -> None:
     draft.change(callers=(), continue_at=None, suspension=None, outcome=outcome)
 
 
-# --- inputs ----------------------------------------------------------------------------------------------
-
-
-def _signal_received(draft: Draft, event: SignalReceived) -> None:
-    draft.give(Signaled(name=event.name, args=event.args))
+# --- requests ---------------------------------------------------------------------------------------------
 
 
 def _cancel_received(draft: Draft, event: CancelReceived) -> None:
     draft.change(cancel_requested=True)
     draft.give(CancelRequested(reason=event.reason, kept=event.kept))
-
-
-def _timer_elapsed(draft: Draft, event: TimerElapsed) -> None:
-    if not draft.drop_timer(event.number):
-        raise IllegalEventError(f"there is no timer {event.number}")
-    draft.give(TimerFired(number=event.number))
 
 
 def _continued(draft: Draft, _: Continued) -> None:
@@ -161,14 +143,6 @@ def _ran(draft: Draft, event: Ran) -> None:
     draft.processed += 1
     if draft.state.tries:
         draft.change(tries=0)
-
-
-def _timer_wanted(draft: Draft, want: TimerWanted) -> None:
-    draft.set_timer(want.number, want.fire_at)
-
-
-def _timer_unwanted(draft: Draft, want: TimerUnwanted) -> None:
-    draft.drop_timer(want.number)
 
 
 def _sign_set(draft: Draft, want: SignSet) -> None:
@@ -217,17 +191,15 @@ APPLY: dict[type, Callable[[Draft, Any], None]] = {
     Suspended: _suspended,
     Resumed: _resumed,
     RunClosed: _closed,
-    SignalReceived: _signal_received,
     CancelReceived: _cancel_received,
-    TimerElapsed: _timer_elapsed,
     Continued: _continued,
     Ran: _ran,
-    TimerWanted: _timer_wanted,
-    TimerUnwanted: _timer_unwanted,
     SignSet: _sign_set,
     ContinueWanted: _continue_wanted,
     EffectsParked: _parked,
     EffectsDropped: _dropped,
     **activities.APPLY,
+    **timers.APPLY,
+    **signals.APPLY,
 }
 """By its type, what each event does."""

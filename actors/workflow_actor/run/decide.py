@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities import attempts
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE
+from dalsegno.actors.workflow_actor.activities.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptStarted,
+    KeepHeartbeats,
+    ResendTask,
+)
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -25,22 +33,15 @@ from dalsegno.actors.workflow_actor.activities.events import (
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.commands import (
-    AttemptCanceled,
-    AttemptCompleted,
-    AttemptFailed,
-    AttemptHeartbeat,
-    AttemptStarted,
     Cancel,
+    ClientCommand,
     Command,
     Describe,
     FailEffect,
-    KeepHeartbeats,
     Park,
     Query,
-    ResendTask,
     Resume,
     Settle,
-    Signal,
     Start,
     Suspend,
     Terminate,
@@ -48,6 +49,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,
@@ -59,19 +61,19 @@ from dalsegno.actors.workflow_actor.run.events import (
     Resumed,
     RunClosed,
     RunStarted,
-    SignalReceived,
     Suspended,
-    TimerElapsed,
 )
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.decisions import on_signal
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.backoff import doubled
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
 SUSPENSION_DELAYS = (1_000_000, 600_000_000)
 """First and longest time after which suspended code is tried again; it doubles in between."""
-
-ClientCommand = Signal | Cancel | Terminate | Suspend | Resume
 
 
 def refused(state: WorkflowState | None, workflow_id: str, run_id: str | None) -> tuple[str, str] | None:
@@ -102,7 +104,7 @@ class Known(Struct, frozen=True):
     heartbeats: Heartbeats
 
 
-class Asked(Enum):
+class Addressee(Enum):
     """Of whom a command asks something, and what is done with it where there is no such run."""
 
     OPEN_RUN = auto()
@@ -116,20 +118,20 @@ class Asked(Enum):
 class Rule(NamedTuple):
     """How a command is decided, and which events that may give."""
 
-    asked: Asked
+    addressee: Addressee
     decide: Callable[[Any, Any, Known], Decision[Event]]
     events: tuple[type, ...] = ()
 
 
 def decide(state: WorkflowState | None, workflow_id: str, command: Command, known: Known) -> Decision[Event]:
     """What comes of it, by its rule in `RULES`."""
-    asked, decide_it, _ = RULES[type(command)]
-    if asked is Asked.OPEN_RUN:
+    addressee, decide_it, _ = RULES[type(command)]
+    if addressee is Addressee.OPEN_RUN:
         assert isinstance(command, ClientCommand)
         refusal = refused_unless_open(state, workflow_id, command.run_id)
         if refusal is not None:
             return NOTHING if _came_to_be(state, command) else Decision(refusal=refusal)
-    elif asked is Asked.ANY_RUN and state is None:
+    elif addressee is Addressee.ANY_RUN and state is None:
         return NOTHING
     return decide_it(state, command, known)
 
@@ -139,10 +141,6 @@ def _came_to_be(state: WorkflowState | None, command: ClientCommand) -> bool:
     if state is None or not isinstance(command, Cancel) or command.run_id not in (None, state.info.run_id):
         return False
     return state.status is WorkflowStatus.CANCELED
-
-
-def _signal(_: WorkflowState, command: Signal, __: Known) -> Decision[Event]:
-    return Decision(events=(SignalReceived(command.name, command.args),))
 
 
 def _cancel(_: WorkflowState, command: Cancel, __: Known) -> Decision[Event]:
@@ -243,20 +241,20 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
 
 
 RULES: dict[type, Rule] = {
-    Signal: Rule(Asked.OPEN_RUN, _signal, (SignalReceived,)),
-    Cancel: Rule(Asked.OPEN_RUN, _cancel, (CancelReceived,)),
-    Terminate: Rule(Asked.OPEN_RUN, _terminate, (RunClosed,)),
-    Suspend: Rule(Asked.OPEN_RUN, _suspend, (Suspended,)),
-    Resume: Rule(Asked.OPEN_RUN, _resume, (Resumed,)),
-    AttemptStarted: Rule(Asked.ATTEMPT, attempts.on_started, (AttemptBegun, RetryPlanned, ActivityFailed)),
-    AttemptHeartbeat: Rule(Asked.ATTEMPT, attempts.on_heartbeat),
-    AttemptCompleted: Rule(Asked.ATTEMPT, attempts.on_completed, (ActivityCompleted,)),
-    AttemptFailed: Rule(Asked.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
-    AttemptCanceled: Rule(Asked.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
-    KeepHeartbeats: Rule(Asked.ANY_RUN, attempts.on_keep_heartbeats, (HeartbeatKept,)),
-    ResendTask: Rule(Asked.ANY_RUN, attempts.on_task_lost, (TaskResent,)),
-    Park: Rule(Asked.ANY_RUN, _park, (EffectsParked,)),
-    FailEffect: Rule(Asked.ANY_RUN, _fail, (ActivityFailed, EffectsDropped)),
+    Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
+    Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived,)),
+    Terminate: Rule(Addressee.OPEN_RUN, _terminate, (RunClosed,)),
+    Suspend: Rule(Addressee.OPEN_RUN, _suspend, (Suspended,)),
+    Resume: Rule(Addressee.OPEN_RUN, _resume, (Resumed,)),
+    AttemptStarted: Rule(Addressee.ATTEMPT, attempts.on_started, (AttemptBegun, RetryPlanned, ActivityFailed)),
+    AttemptHeartbeat: Rule(Addressee.ATTEMPT, attempts.on_heartbeat),
+    AttemptCompleted: Rule(Addressee.ATTEMPT, attempts.on_completed, (ActivityCompleted,)),
+    AttemptFailed: Rule(Addressee.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
+    AttemptCanceled: Rule(Addressee.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
+    KeepHeartbeats: Rule(Addressee.ANY_RUN, attempts.on_keep_heartbeats, (HeartbeatKept,)),
+    ResendTask: Rule(Addressee.ANY_RUN, attempts.on_task_lost, (TaskResent,)),
+    Park: Rule(Addressee.ANY_RUN, _park, (EffectsParked,)),
+    FailEffect: Rule(Addressee.ANY_RUN, _fail, (ActivityFailed, EffectsDropped)),
 }
 """What is decided by state and command alone."""
 

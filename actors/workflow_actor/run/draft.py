@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import Input
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept
+from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
 
 

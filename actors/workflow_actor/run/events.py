@@ -12,8 +12,11 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityWant
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, SuspensionKind
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerWant
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -57,11 +60,6 @@ class CallerAdded(Struct, frozen=True, array_like=True, tag="cal"):
 # --- inputs ----------------------------------------------------------------------------------------------
 
 
-class SignalReceived(Struct, frozen=True, array_like=True, tag="sig"):
-    name: str
-    args: tuple[Payload, ...]
-
-
 class CancelReceived(Struct, frozen=True, array_like=True, tag="can"):
     """`kept` as for the input CancelRequested."""
 
@@ -69,24 +67,11 @@ class CancelReceived(Struct, frozen=True, array_like=True, tag="can"):
     kept: bool = False
 
 
-class TimerElapsed(Struct, frozen=True, array_like=True, tag="tim"):
-    number: int
-
-
 class Continued(Struct, frozen=True, array_like=True, tag="con"):
     pass
 
 
 # --- what user code wanted -------------------------------------------------------------------------------
-
-
-class TimerWanted(Struct, frozen=True, array_like=True, tag="t"):
-    number: int
-    fire_at: int
-
-
-class TimerUnwanted(Struct, frozen=True, array_like=True, tag="u"):
-    number: int
 
 
 class SignSet(Struct, frozen=True, array_like=True, tag="s"):
@@ -98,7 +83,7 @@ class ContinueWanted(Struct, frozen=True, array_like=True, tag="c"):
     pass
 
 
-Want = ActivityWant | TimerWanted | TimerUnwanted | SignSet | ContinueWanted
+Want = ActivityWant | TimerWant | SignSet | ContinueWanted
 
 
 class Ran(Struct, frozen=True, array_like=True, tag="ran"):

@@ -10,20 +10,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.failure import Failure
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.payload import Payload
-
-
-class RunInfo(Struct, frozen=True, kw_only=True, array_like=True):
-    """What `workflow.info()` shows and what never changes within a run."""
-
-    workflow_id: str
-    run_id: str
-    workflow_type: str
-    task_queue: str
-    started_at: int
-    execution_timeout: int | None = None
-    memo: dict[str, Payload] = {}
 
 
 class SignedState(Struct, frozen=True, kw_only=True, array_like=True):
@@ -51,29 +41,11 @@ class Begin(Struct, frozen=True, kw_only=True, array_like=True, tag="begin"):
     args: tuple[Payload, ...] = ()
 
 
-class Signaled(Struct, frozen=True, kw_only=True, array_like=True, tag="signal"):
-    name: str
-    args: tuple[Payload, ...] = ()
-
-
 class CancelRequested(Struct, frozen=True, kw_only=True, array_like=True, tag="cancel"):
     """`kept`: until the run method has seen it. (Not so in journals from before there was such a thing.)"""
 
     reason: str = ""
     kept: bool = False
-
-
-class ActivityResolved(Struct, frozen=True, kw_only=True, array_like=True, tag="activity"):
-    """An activity is settled for good: `result`, or `failure` (retries are spent; kind `activity` with the
-    last failure as its cause), or cancelled (a failure of kind `canceled`)."""
-
-    number: int
-    result: Payload | None = None
-    failure: Failure | None = None
-
-
-class TimerFired(Struct, frozen=True, kw_only=True, array_like=True, tag="timer"):
-    number: int
 
 
 class Continue(Struct, frozen=True, kw_only=True, array_like=True, tag="continue"):

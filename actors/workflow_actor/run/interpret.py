@@ -4,30 +4,17 @@ comes after the last sign is remembered."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities import wants as activities
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE
-from dalsegno.actors.workflow_actor.interface.intents import (
-    AskContinue,
-    CancelRun,
-    CancelTimer,
-    CompleteRun,
-    FailRun,
-    Intent,
-    SetSign,
-    StartTimer,
-)
-from dalsegno.actors.workflow_actor.run.events import (
-    ContinueWanted,
-    Ran,
-    RunClosed,
-    SignSet,
-    TimerUnwanted,
-    TimerWanted,
-    Want,
-)
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.run.events import ContinueWanted, Ran, RunClosed, SignSet, Want
+from dalsegno.actors.workflow_actor.run.intents import AskContinue, CancelRun, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.timers import wants as timers
 from dalsegno.policies import WorkflowStatus
+
+_DIGEST = attrgetter("digest")
 
 
 def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tuple[Ran] | tuple[Ran, RunClosed]:
@@ -47,16 +34,8 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
         else:
             closed = ENDS[type(intent)](intent)
             break
-    ran = Ran(tuple([intent.digest for intent in intents[last_sign + 1 :]]), tuple(wants))
+    ran = Ran(tuple(map(_DIGEST, intents[last_sign + 1 :])), tuple(wants))
     return (ran,) if closed is None else (ran, closed)
-
-
-def _timer_wanted(intent: StartTimer, _: bytes) -> TimerWanted:
-    return TimerWanted(intent.number, min(intent.fire_at, FAR_FUTURE))
-
-
-def _timer_unwanted(intent: CancelTimer, _: bytes) -> TimerUnwanted:
-    return TimerUnwanted(intent.number)
 
 
 def _continue_wanted(_: AskContinue, __: bytes) -> ContinueWanted:
@@ -64,10 +43,9 @@ def _continue_wanted(_: AskContinue, __: bytes) -> ContinueWanted:
 
 
 WANTS: dict[type, Callable[[Any, bytes], Want]] = {
-    StartTimer: _timer_wanted,
-    CancelTimer: _timer_unwanted,
-    AskContinue: _continue_wanted,
     **activities.WANTS,
+    **timers.WANTS,
+    AskContinue: _continue_wanted,
 }
 """By its type, what an intent becomes; the bytes are random. A sign is more than one intent's matter."""
 

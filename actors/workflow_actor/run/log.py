@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 
 CHUNK = 256
 

@@ -11,13 +11,15 @@ from typing import Literal
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities.activity import FAR_FUTURE, Activity
+from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.log import CHUNK, Log
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.run.chunked_map import Entries
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus

@@ -7,13 +7,9 @@ from typing import Any, Literal
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
-    Cancel,
+    ClientCommand,
     Command,
-    Resume,
-    Signal,
     Start,
-    Suspend,
-    Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
@@ -68,7 +64,7 @@ def to_command(
     """The answer to a client's command, once it is done. Who named no reply address gets none; who starts a
     workflow gets one if asked for, but a refusal always."""
     match command:
-        case Signal() | Cancel() | Terminate() | Suspend() | Resume():
+        case ClientCommand():
             wanted = True
         case Start():
             wanted = command.wants_accepted or refusal is not None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import islice
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.activities.shown import described
-from dalsegno.actors.workflow_actor.interface.inputs import Begin, Signaled
-from dalsegno.actors.workflow_actor.interface.program_port import Program
+from dalsegno.actors.workflow_actor.program.port import Program
+from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.signals.shown import counted
+from dalsegno.actors.workflow_actor.timers.shown import waited_for
 from dalsegno.payload import Payload
-
-SIGNAL_NAMES_MAX = 20
-"""Of buffered signals; names come from outside, and a description has to fit into a message."""
 
 SHOWN_BYTES_MAX = 16_384
 """Of the input, and of the result; a description has to fit into a message."""
@@ -45,7 +43,7 @@ def describe(
         "pending_activities": tuple(described(activity, heartbeats) for activity in state.activities.values()),
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
-        "buffered_signal_names": dict(islice(Counter(s.name for s in buffered).items(), SIGNAL_NAMES_MAX)),
+        "buffered_signal_names": counted(buffered),
         "waiting_for": () if state.is_closed else waiting,
         "input": _input(state),
         "result": _result(state),
@@ -70,4 +68,4 @@ def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
     activities = [
         f"activity {number} {activity.spec.activity_type}" for number, activity in state.activities.items()
     ]
-    return (*activities, *(f"timer {number}" for number in state.timers))
+    return (*activities, *waited_for(state.timers))

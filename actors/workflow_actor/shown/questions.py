@@ -7,7 +7,7 @@ from typing import Never
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.interface.commands import Describe, Query
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.interface.program_port import Program, QueryHandlerError
+from dalsegno.actors.workflow_actor.program.port import Program, QueryHandlerError
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.run.decide import refused
 from dalsegno.actors.workflow_actor.run.state import WorkflowState

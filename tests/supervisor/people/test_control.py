@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.people import control as control_module
 from dalsegno.actors.supervisor.people.control import Control
-from dalsegno.actors.workflow_actor.run.events import Record, SignalReceived
+from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
 from dalsegno.broker.port import Delivery, Message, Outcome
 from dalsegno.broker.protocol import messages as wire

@@ -8,8 +8,10 @@ import cbor2
 import pytest
 
 from dalsegno.actors.supervisor.wire.translate import to_command, to_message
-from dalsegno.actors.workflow_actor.interface.commands import AttemptHeartbeat, AttemptStarted, Caller
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, CancelTaskEffect, Effect, GrantEffect
+from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, AttemptStarted
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import (
     ActivityCancel,

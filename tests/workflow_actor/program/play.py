@@ -9,30 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dalsegno.actors.workflow_actor.interface.inputs import (
-    ActivityResolved,
-    Begin,
-    CancelRequested,
-    Continue,
-    Input,
-    RunInfo,
-    Signaled,
-    SignedState,
-    TimerFired,
-)
-from dalsegno.actors.workflow_actor.interface.intents import (
-    CancelActivity,
-    CancelRun,
-    CancelTimer,
-    CompleteRun,
-    FailRun,
-    Intent,
-    ScheduleActivity,
-    SetSign,
-    StartTimer,
-)
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
+from dalsegno.actors.workflow_actor.run.intents import CancelRun, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
+from dalsegno.actors.workflow_actor.timers.intents import CancelTimer, StartTimer
 from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.payload import Payload

@@ -17,9 +17,9 @@ from dalsegno import (
     TimeoutType,
     workflow,
 )
-from dalsegno.actors.workflow_actor.interface.inputs import ActivityResolved
-from dalsegno.actors.workflow_actor.interface.intents import RetrySchedule, ScheduleActivity
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.converter import from_payload
 from tests.workflow_actor.program.play import SECOND, Play, payload, played
 from tests.workflow_actor.program.things import Desk, Receipt, add, charge, echo, work

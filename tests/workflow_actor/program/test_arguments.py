@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dalsegno import PayloadError, workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play, played
 
 

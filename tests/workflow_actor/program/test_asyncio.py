@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ActivityError, ApplicationError, workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play, played
 from tests.workflow_actor.program.things import work
 

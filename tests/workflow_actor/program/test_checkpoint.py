@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from dalsegno import ApplicationError, workflow
-from dalsegno.actors.workflow_actor.interface.intents import AskContinue, SetSign
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
 from dalsegno.converter import from_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo, work

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play, played
 from tests.workflow_actor.program.things import echo
 

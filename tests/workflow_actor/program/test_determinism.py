@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play, played
 from tests.workflow_actor.program.random_programs import RandomProgram, RandomSigns, drive, make_tree
 from tests.workflow_actor.program.things import work

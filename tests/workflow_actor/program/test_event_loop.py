@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 

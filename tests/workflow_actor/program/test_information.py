@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import Receipt
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.sdk.odd_values import ODD
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.test_options import require_readable

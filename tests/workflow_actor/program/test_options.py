@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 
 from dalsegno import RetryPolicy, workflow
 from dalsegno.actors.workflow_actor.activities.activity import task_token
-from dalsegno.actors.workflow_actor.interface.intents import (
-    CompleteRun,
-    FailRun,
-    Intent,
-    RetrySchedule,
-    ScheduleActivity,
-)
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
 from dalsegno.broker.protocol import codec

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, CanceledError, workflow
-from dalsegno.actors.workflow_actor.interface.inputs import CancelRequested
+from dalsegno.actors.workflow_actor.run.inputs import CancelRequested
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 

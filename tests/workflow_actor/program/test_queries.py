@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, QueryFailedError, workflow
-from dalsegno.actors.workflow_actor.interface.program_port import QueryHandlerError
+from dalsegno.actors.workflow_actor.program.port import QueryHandlerError
 from dalsegno.converter import from_failure
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo

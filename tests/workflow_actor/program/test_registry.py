@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo, SignedState
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.errors import ConfigurationError
 
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.inputs import TimerFired
-from dalsegno.actors.workflow_actor.interface.intents import StartTimer
-from dalsegno.actors.workflow_actor.interface.program_port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.timers.events import TimerFired
+from dalsegno.actors.workflow_actor.timers.intents import StartTimer
 from tests.workflow_actor.program.play import SECOND, START, Play, played
 from tests.workflow_actor.program.things import echo
 

@@ -6,8 +6,9 @@ from typing import get_args, get_type_hints
 
 from dalsegno.actors.workflow_actor.activities.events import AttemptScheduled
 from dalsegno.actors.workflow_actor.run.apply import APPLY, apply
-from dalsegno.actors.workflow_actor.run.events import Event, TimerElapsed, Want
+from dalsegno.actors.workflow_actor.run.events import Event, Want
 from dalsegno.actors.workflow_actor.stored.codec import encode_state
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from tests.workflow_actor.rig import Rig, ScriptedCode, activity, timer
 
 

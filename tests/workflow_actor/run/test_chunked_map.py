@@ -11,9 +11,10 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, 
 from dalsegno.actors.workflow_actor.run import chunked_map
 from dalsegno.actors.workflow_actor.run.apply import apply
 from dalsegno.actors.workflow_actor.run.chunked_map import CHUNK, DICT_AGAIN, DICT_MAX, ChunkedMap, kept
-from dalsegno.actors.workflow_actor.run.events import Event, TimerElapsed
+from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import decode_state, encode_state
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from tests.workflow_actor.rig import Rig, ScriptedCode, activity, payload, start, timer
 
 MANY = 2_000

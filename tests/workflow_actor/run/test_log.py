@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.actors.workflow_actor.interface.inputs import Continue, Signaled
-from dalsegno.actors.workflow_actor.interface.log import CHUNK, Log, LogEntry
+from dalsegno.actors.workflow_actor.run.inputs import Continue
+from dalsegno.actors.workflow_actor.run.log import CHUNK, Log, LogEntry
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 
 
 def a_log(length: int) -> Log:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Signal, Start, WakeUp
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, WakeUp
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.policies import WorkflowStatus
 

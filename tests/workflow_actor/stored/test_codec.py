@@ -7,8 +7,9 @@ from typing import Any
 import cbor2
 import pytest
 
-from dalsegno.actors.workflow_actor.run.events import Record, SignalReceived
+from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import RunOutcome
+from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import (
     EVENTS_FORMAT,
     SNAPSHOT_FORMAT,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted
-from dalsegno.actors.workflow_actor.run.events import Ran, Record, TimerUnwanted, TimerWanted
+from dalsegno.actors.workflow_actor.run.events import Ran, Record
 from dalsegno.actors.workflow_actor.stored.codec import encode_record
 from dalsegno.actors.workflow_actor.stored.history import events_for_people
+from dalsegno.actors.workflow_actor.timers.events import TimerUnwanted, TimerWanted
 
 
 def test_what_user_code_wanted_is_shown_with_its_kind() -> None:

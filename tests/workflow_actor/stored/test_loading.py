@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.commands import Signal
-from dalsegno.actors.workflow_actor.interface.inputs import RunInfo
-from dalsegno.actors.workflow_actor.run.events import Record, RunStarted, TimerElapsed
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.run.events import Record, RunStarted
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_record
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.errors import DalsegnoError
 from tests.workflow_actor.rig import (
     DONE,

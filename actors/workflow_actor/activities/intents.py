@@ -1,0 +1,53 @@
+"""What user code asks for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from dalsegno.payload import Payload
+
+CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon"]
+
+
+class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True):
+    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: new fields go to
+    the end, with a default."""
+
+    initial_interval: int = 1_000_000
+    backoff_coefficient: float = 2.0
+    maximum_interval: int = 100_000_000
+    maximum_attempts: int = 0
+    non_retryable_error_types: tuple[str, ...] = ()
+
+
+class ScheduleActivity(Struct, frozen=True, kw_only=True):
+    """`number` counts the run's activities from 1; `activity_id` is str(number) unless the user named it."""
+
+    number: int
+    activity_id: str
+    activity_type: str
+    task_queue: str
+    args: tuple[Payload, ...]
+    start_to_close: int | None
+    schedule_to_close: int | None
+    schedule_to_start: int | None
+    heartbeat_timeout: int | None
+    retry: RetrySchedule
+    cancellation_type: CancellationType = "try_cancel"
+    line: str = ""
+    """Where user code asked for it ("file.py:12"), for messages about nondeterminism; not compared."""
+
+    @property
+    def digest(self) -> str:
+        return f"activity {self.number} {self.activity_type}"
+
+
+class CancelActivity(Struct, frozen=True, kw_only=True):
+    number: int
+    line: str = ""
+
+    @property
+    def digest(self) -> str:
+        return f"cancel activity {self.number}"

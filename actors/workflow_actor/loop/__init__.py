@@ -1,0 +1,7 @@
+"""What workflow code runs on: a small deterministic event loop, and what user code has wanted on it.
+
+- `event_loop`          asyncio without a world; `as_completed_order` gives asyncio.as_completed one order
+- `intent_ledger`       collects what code wants
+- `refusals`            what answers code that may do nothing, or may only read
+- `cancel_request`      a request to cancel the run, until its code has seen it
+"""

@@ -1,0 +1,110 @@
+"""How user code is given signals: each to its handler, and those that have none yet wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal, Protocol
+
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.definition import HandlerDefinition
+from dalsegno.errors import PayloadError
+from dalsegno.payload import Payload
+
+NOT_FITTING = (
+    "It is kept, and comes first when the code runs again: deploy a handler that takes it, too, and the "
+    "workflow goes on by itself; or terminate it and start another."
+)
+
+
+class SignalHandlers(Protocol):
+    """Which there are. (It is `program.handlers.Handlers`.)"""
+
+    def find(self, kind: Literal["signal"], name: str) -> HandlerDefinition | None: ...
+    def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]: ...
+
+
+class SignaledCode(Protocol):
+    """The program, as signals need it."""
+
+    @property
+    def running(self) -> bool:
+        """Whether signals may be handled: the run method was entered, and no sign or end has come since."""
+
+    @property
+    def dropped(self) -> bool:
+        """Whether what ends now is only let go of."""
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came does not fit the code."""
+
+    def handler_failed(self, error: BaseException) -> None:
+        """A handler ended by an exception."""
+
+
+class AwaitedSignals:
+    """`waiting` are the signals that no handler has taken, in the order they came; `tasks` the async handlers
+    that are running, with their signals' names."""
+
+    def __init__(
+        self,
+        waiting: Sequence[Signaled],
+        handlers: SignalHandlers,
+        loop: DeterministicLoop,
+        context: contextvars.Context,
+        owner: SignaledCode,
+    ) -> None:
+        self.waiting = list(waiting)
+        self.tasks: dict[WorkflowTask, str] = {}
+        self._handlers = handlers
+        self._loop = loop
+        self._context = context
+        self._owner = owner
+
+    def take(self, signal: Signaled) -> None:
+        """Have a signal handled after what is ready to run; keep it where nothing can handle it yet."""
+        handler = self._handlers.find("signal", signal.name)
+        if handler is None or not self._owner.running:
+            self.waiting.append(signal)
+        else:
+            self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
+
+    def hand_out_waiting(self) -> None:
+        if self._owner.running:
+            waiting, self.waiting = self.waiting, []
+            for signal in waiting:
+                self.take(signal)
+
+    def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
+        if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
+            self.waiting.append(signal)
+            return
+        try:
+            args = self._handlers.args(handler, signal.name, signal.args)
+        except PayloadError as error:
+            reason = f"The signal {signal.name!r} does not fit its handler. {error} {NOT_FITTING}"
+            self._owner.not_fitting(PayloadError(reason))
+            return
+        try:
+            outcome = handler.function(*args)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            self._owner.handler_failed(error)
+            return
+        if asyncio.iscoroutine(outcome):
+            task = self._loop.engine_task(self._finish(outcome), f"signal {signal.name}")
+            self.tasks[task] = signal.name
+
+    async def _finish(self, handling: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await handling
+        except BaseException as error:  # user code may raise anything
+            if self._owner.dropped:
+                raise
+            self._owner.handler_failed(error)
+        finally:
+            self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
+
+    def forget(self) -> None:
+        self.tasks.clear()

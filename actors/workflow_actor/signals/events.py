@@ -1,0 +1,20 @@
+"""What is stored of signals: what becomes of them, for the journal, and what user code is told, for the log.
+
+How events and inputs are stored: see `run.events`, `run.inputs`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dalsegno.payload import Payload
+
+
+class SignalReceived(Struct, frozen=True, array_like=True, tag="sig"):
+    name: str
+    args: tuple[Payload, ...]
+
+
+class Signaled(Struct, frozen=True, kw_only=True, array_like=True, tag="signal"):
+    name: str
+    args: tuple[Payload, ...] = ()
