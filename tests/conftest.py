@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pika  # type: ignore[import-untyped]
@@ -75,6 +77,14 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def uv() -> str:
+    own = Path(__file__).parents[1] / ".uv/bin/uv"
+    found = str(own) if own.exists() else shutil.which("uv")
+    assert found is not None, "script/setup brings uv"
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -62,14 +62,6 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def uv() -> str:
-    own = ROOT / ".uv/bin/uv"
-    found = str(own) if own.exists() else shutil.which("uv")
-    assert found is not None, "script/setup brings uv"
-    return found
-
-
-@pytest.fixture(scope="module")
 def wheel(uv: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # What was built in the tree before must not be taken for what is in it now.

@@ -12,12 +12,20 @@ import pytest
 
 from tests.servers import fresh_database
 from tests.system.audit import audit
+from tests.system.releases import BEFORE, Release, build, is_in_history
 from tests.system.stack import Stack
 
 EMBEDDED = "embedded broker and SQLite"
 SERVERS = "RabbitMQ and PostgreSQL"
 
 StackFactory = Callable[..., AbstractContextManager[Stack]]
+
+
+@pytest.fixture(scope="session")
+def release_before(uv: str, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    if not is_in_history(BEFORE):
+        pytest.skip(f"The release before cannot be built: its commit {BEFORE} is not in the history.")
+    return build(BEFORE, tmp_path_factory.mktemp("release"), uv=uv)
 
 
 @pytest.fixture(scope="session")

@@ -12,23 +12,21 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import psutil
 
 from dalsegno.broker.url import open_broker
-from dalsegno.cli.namespace import initialise
 from dalsegno.client import Client
+from tests.system.releases import PRESENT, ROOT, Release
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).parents[2]
 LEASE_TTL_SECONDS = 3.0
 START_SECONDS = 60.0
 """A host is up in two seconds on an idle machine."""
@@ -56,11 +54,21 @@ async def until(state: Callable[[], Any], what: str, *, seconds: float = 30.0) -
 
 
 class Program:
-    """A process started by the command line, with all its lives and its children."""
+    """A process of Python, with all its lives and its children; of the command line, as a rule."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        env: Mapping[str, str],
+        module: str = "dalsegno.cli",
+        release: Release = PRESENT,
+    ) -> None:
         self.name = name
-        self._arguments = list(arguments)
+        self.release = release
+        self._command = [str(release.python), "-m", module, *arguments]
         self._log = folder / f"{name}.log"
         self._env = {**os.environ, **env, "PYTHONUNBUFFERED": "1"}
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +82,7 @@ class Program:
         self._ready_before = self._count_ready()
         with (streams or self._log).open("ab") as log:
             self._process = subprocess.Popen(
-                [*guard, sys.executable, "-m", "dalsegno.cli", *self._arguments],
+                [*guard, *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -185,7 +193,8 @@ class Stack:
     """A namespace with its processes: one host and one worker, unless told otherwise.
 
     A context manager, to be entered where no event loop runs: in a fixture, as a rule. `modules` are what hosts
-    and workers load unless they are started with others.
+    and workers load unless they are started with others; `release` is that of all that is started, unless
+    another is given there.
     """
 
     def __init__(
@@ -198,6 +207,7 @@ class Stack:
         hosts: int = 1,
         workers: int = 1,
         host_flags: Sequence[str] = (),
+        release: Release = PRESENT,
     ) -> None:
         self.broker = broker
         self.database = database
@@ -206,7 +216,12 @@ class Stack:
         self._modules = list(modules)
         self._host_flags = list(host_flags)
         self._beginning = (hosts, workers)
-        self._env = {"ORDERS_LEDGER": str(self.ledger), "SYSTEM_TRAP": str(self.trap)}
+        self._release = release
+        self._env = {
+            "ERRANDS_LEDGER": str(self.errands),
+            "ORDERS_LEDGER": str(self.ledger),
+            "SYSTEM_TRAP": str(self.trap),
+        }
 
     @property
     def ledger(self) -> Path:
@@ -214,12 +229,18 @@ class Stack:
         return self.folder / "orders.db"
 
     @property
+    def errands(self) -> Path:
+        """Where the activities of `errands` enter what they do."""
+        return self.folder / "errands"
+
+    @property
     def trap(self) -> Path:
         """While this file exists, the code of `rogues` is bad."""
         return self.folder / "trap"
 
     def __enter__(self) -> Self:
-        initialise(self.broker, self.database, partitions=16)
+        done = self.initialise(self._release, "--partitions", "16")
+        assert done.returncode == 0, done.stderr
         try:
             hosts, workers = self._beginning
             started = [self.host() for _ in range(hosts)] + [self.worker() for _ in range(workers)]
@@ -241,21 +262,48 @@ class Stack:
 
     # --- processes -------------------------------------------------------------------------------------------
 
-    def host(self, *modules: str, flags: Sequence[str] = ()) -> Program:
+    def initialise(self, release: Release, *flags: str) -> subprocess.CompletedProcess[str]:
+        """`dalsegno init`, to its end."""
+        where = ["--broker", self.broker, "--database", self.database]
+        command = [str(release.python), "-m", "dalsegno.cli", "init", *where, *flags]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    def host(self, *modules: str, flags: Sequence[str] = (), release: Release | None = None) -> Program:
         """Start another host parent with its child."""
         where = ["--broker", self.broker, "--database", self.database]
         given = ["--lease-ttl", str(LEASE_TTL_SECONDS), "--log-format", "json", *self._host_flags, *flags]
-        return self._start("host", ["host", *(modules or self._modules), *where, *given], {})
+        return self.start("host", ["host", *(modules or self._modules), *where, *given], release=release)
 
     def worker(
-        self, *modules: str, task_queue: str = "default", env: Mapping[str, str] | None = None
+        self,
+        *modules: str,
+        task_queue: str = "default",
+        env: Mapping[str, str] | None = None,
+        release: Release | None = None,
     ) -> Program:
         given = ["--broker", self.broker, "--task-queue", task_queue, "--log-format", "json"]
-        return self._start("worker", ["worker", *(modules or self._modules), *given], env or {})
+        arguments = ["worker", *(modules or self._modules), *given]
+        return self.start("worker", arguments, env=env or {}, release=release)
 
-    def _start(self, kind: str, arguments: list[str], env: Mapping[str, str]) -> Program:
+    def start(
+        self,
+        kind: str,
+        arguments: list[str],
+        *,
+        module: str = "dalsegno.cli",
+        env: Mapping[str, str] = MappingProxyType({}),
+        release: Release | None = None,
+    ) -> Program:
+        """Start another process of a `kind`, which is the beginning of its name."""
         number = sum(program.name.startswith(kind) for program in self.programs) + 1
-        program = Program(f"{kind}-{number}", arguments, folder=self.folder, env={**self._env, **env})
+        program = Program(
+            f"{kind}-{number}",
+            arguments,
+            folder=self.folder,
+            env={**self._env, **env},
+            module=module,
+            release=release or self._release,
+        )
         self.programs.append(program)
         return program.start()
 

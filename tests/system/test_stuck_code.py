@@ -14,8 +14,9 @@ from dalsegno.broker.protocol.messages import Description
 from dalsegno.client import WorkflowHandle
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
 from tests.system.load import orders_going_on
+from tests.system.releases import ROOT
 from tests.system.rogues import Rogue
-from tests.system.stack import ROOT, Stack, until
+from tests.system.stack import Stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq, pytest.mark.postgres]
 
