@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from dalsegno.broker import topology
 from dalsegno.broker.url import open_broker
+from dalsegno.cli.namespace import NEWEST_FORMAT
+from dalsegno.persistence import open_store
+from dalsegno.persistence.tables import HEAD
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
 from tests.system.errands_done import Diary
 from tests.system.load import owners
@@ -125,6 +128,19 @@ async def killed(program: Program, errands: Errands) -> None:
     await errands.more(5)
 
 
+async def raised(stack: Stack, errands: Errands, release_before: Release) -> None:
+    """When only hosts of the present release are left, what is stored may change, and there is no way back."""
+    done = stack.initialise(PRESENT)
+    assert (done.returncode, done.stderr) == (0, "")
+    with closing(open_store(stack.database)) as store:
+        found = store.namespace()
+    assert (found.revision, found.format_written) == (HEAD, NEWEST_FORMAT)
+    await errands.more(5)
+    late = stack.host(release=release_before)
+    assert await late.until_ended(seconds=PATIENCE_SECONDS) == 2
+    assert f"revision {HEAD}, which is newer than this version of dalsegno knows (0006)" in late.log
+
+
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
 async def test_hosts_are_replaced_one_by_one_and_replaced_back_under_load_and_nothing_is_lost(
@@ -134,9 +150,14 @@ async def test_hosts_are_replaced_one_by_one_and_replaced_back_under_load_and_no
     async with errands_going_on(servers, release_before, PRESENT) as errands:
         new_one = await replaced(servers, old_one, PRESENT, errands)
         await asyncio.gather(killed(old_other, errands), killed(new_one, errands))
-        new_other = await replaced(servers, old_other, PRESENT, errands)
-        new_other.terminate()
-        await replaced(servers, new_one, release_before, errands)
+        early = servers.initialise(PRESENT)
+        assert (early.returncode, old_other.host_id in early.stderr) == (2, True), early.stderr
+        old_other.terminate()
+        await owned_by_all(servers, old_other)
+        await errands.more(5)
+        back = await replaced(servers, new_one, release_before, errands)
+        await replaced(servers, back, PRESENT, errands)
+        await raised(servers, errands, release_before)
 
 
 async def test_on_one_machine_the_host_is_replaced_and_replaced_back_under_load_and_nothing_is_lost(
@@ -144,9 +165,10 @@ async def test_on_one_machine_the_host_is_replaced_and_replaced_back_under_load_
 ) -> None:
     (host,) = one_machine.hosts
     async with errands_going_on(one_machine, release_before, PRESENT) as errands:
-        for release in (PRESENT, release_before):
+        for release in (PRESENT, release_before, PRESENT):
             host.terminate()
             assert await host.until_ended() == 0
             host = await one_machine.host(release=release).until_ready()
-            await errands.more(10)
+            await errands.more(5)
             await killed(host, errands)
+        await raised(one_machine, errands, release_before)
