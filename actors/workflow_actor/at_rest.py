@@ -55,6 +55,7 @@ class InstanceAtRest:
         self.snapshots = SnapshotSchedule(history_limit)
         self._knows_wake_at = False
         self._wake_at: int | None = None
+        self._pinned_by: tuple[object, bool] = None, False
 
     # --- what is so --------------------------------------------------------------------------------------
 
@@ -78,10 +79,14 @@ class InstanceAtRest:
     @property
     def is_pinned(self) -> bool:
         """Heartbeats are awaited, and they live in memory: putting the instance away would lose them."""
-        return self.state is not None and any(
-            activity.phase is Phase.STARTED and activity.spec.silence_limit is not None
-            for activity in self.state.activities.values()
-        )
+        activities = None if self.state is None else self.state.activities
+        if activities is not self._pinned_by[0]:  # it is asked again and again while nothing happens
+            pinned = activities is not None and any(
+                activity.phase is Phase.STARTED and activity.spec.silence_limit is not None
+                for activity in activities.values()
+            )
+            self._pinned_by = activities, pinned
+        return self._pinned_by[1]
 
     @property
     def has_unkept_heartbeats(self) -> bool:

@@ -3,6 +3,7 @@ input of its own, and user code runs until idle before the next one; all of it i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from dalsegno.actors.workflow_actor.activities.activity import next_obligation
@@ -16,13 +17,16 @@ from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
+DUE_MAX = 200
+"""Things that one activation does. A thousand timers of the same time, or deadlines, are done in several."""
+
 
 def do_what_is_due(turn: Turn, agenda: Agenda, heartbeats: Heartbeats, run: Callable[[Turn], None]) -> None:
     """What falls due only through this (a timer of no time) is left for the next wake-up, and so is what would
-    come before code that has too much to run for one activation."""
-    due = agenda.take_due(turn.state, turn.moment.time)
+    come before code that has too much to run for one activation, and what is more than `DUE_MAX`."""
+    due = deque(agenda.take_due(turn.state, turn.moment.time, limit=DUE_MAX))
     while due and not turn.state.is_closed and not turn.state.has_backlog:
-        entry = due.pop(0)
+        entry = due.popleft()
         if agenda.is_due(turn.state, entry):
             _do(turn, entry, heartbeats)
             run(turn)

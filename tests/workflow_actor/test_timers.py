@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.run.intents import AskContinue
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerFired
 from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
+from dalsegno.actors.workflow_actor.wake_up import DUE_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     DONE,
@@ -149,3 +150,21 @@ def test_wake_at_stays_right_over_thousands_of_changes() -> None:
         sent = task(rig.send(WakeUp(), held=False, after=SECOND))
         rig.settle()
     assert rig.instance.wake_at == T0 + 199 * SECOND + 600 * SECOND
+
+
+def test_a_thousand_timers_of_the_same_time_are_done_in_several_activations_in_order() -> None:
+    first = [timer(number, T0 + SECOND) for number in range(1, 1_001)]
+    rig = Rig(ScriptedCode(lambda index, _: first if index == 0 else ()))
+    rig.start(execution_timeout=SECOND)
+    fired: list[int] = []
+    wakeups = 0
+    rig.now += SECOND
+    while rig.status() is WorkflowStatus.RUNNING:
+        assert rig.instance.wake_at == T0 + SECOND
+        rig.send(WakeUp(), held=False)
+        wakeups += 1
+        assert len(rig.events(TimerElapsed)) - len(fired) <= DUE_MAX
+        fired = [event.number for event in rig.events(TimerElapsed)]
+    assert fired == list(range(1, 1_001))
+    assert rig.status() is WorkflowStatus.TIMED_OUT
+    assert wakeups == 1_001 // DUE_MAX + 1

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Protocol
 
 from dalsegno._log import get_logger
@@ -254,9 +254,8 @@ class Outbox:
         """
         now = self._carrier.monotonic()
         self._departures.acquit_overdue(now)
-        for shipment in list(self._in_flight.values()):
-            if now - shipment.sent_at < PARK_AFTER_SECONDS:
-                return  # those behind it were sent later
+        old = takewhile(lambda it: now - it.sent_at >= PARK_AFTER_SECONDS, self._in_flight.values())
+        for shipment in list(old):  # those behind them were sent later
             is_told_of = shipment.state is ShipmentState.UNSENDABLE
             if shipment.causes and not is_told_of and self._is_overdue(shipment, now):
                 self._park(shipment, now)

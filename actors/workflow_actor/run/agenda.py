@@ -87,18 +87,21 @@ class Agenda:
                 at = other
         return at
 
-    def take_due(self, state: WorkflowState, now: int) -> list[Entry]:
-        """What is due at `now`, in order. Each is to be looked at with `is_due` when its turn comes: what was
-        done before it may have made it void. What was taken is noted again by the events it leads to."""
+    def take_due(self, state: WorkflowState, now: int, *, limit: int) -> list[Entry]:
+        """What is due at `now`, in order; of more than `limit` the first. Each is to be looked at with `is_due`
+        when its turn comes: what was done before it may have made it void. What was taken is noted again by the
+        events it leads to."""
         due: set[Entry] = set()
-        while (first := self._first(state)) is not None and first[0] <= now:
+        while len(due) < limit and (first := self._first(state)) is not None and first[0] <= now:
             due.add(heapq.heappop(self._heap))
         if state.continue_at is not None and state.continue_at <= now:
             due.add((state.continue_at, DueKind.CONTINUE, 0))
         deadline = state.execution_deadline
         if deadline is not None and deadline <= now:
             due.add((deadline, DueKind.EXECUTION, 0))
-        return sorted(due)
+        in_order = sorted(due)
+        self.put_back(in_order[limit:])
+        return in_order[:limit]
 
     def put_back(self, entries: Iterable[Entry]) -> None:
         """They were not looked at."""
