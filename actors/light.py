@@ -76,7 +76,7 @@ class LightActor(pykka.Actor):
         # As pykka.Actor.__init__ does it, but for the URN, which is drawn from the system's random numbers
         # there and only serves the registry that light actors are not in.
         self.actor_urn = f"urn:dalsegno:actor:{next(_numbers)}"
-        self.actor_inbox = self._create_actor_inbox()
+        self.actor_inbox = Mailbox()
         self.actor_stopped = Stopped()
         self.is_stopped = False
         self._actor_ref = pykka.ActorRef(self)

@@ -59,8 +59,10 @@ class JSONConverter:
         if type_hint is Any:
             return _untyped(value)
         if type(value) is type_hint and type_hint in _PLAIN:
-            with suppress(ValueError, OverflowError):  # which are told of below
+            try:
                 return Payload(JSON_PLAIN, _ENCODER.encode(value))
+            except (ValueError, OverflowError):
+                pass  # they are told of below
         codec = _codec(type_hint)
         try:
             try:

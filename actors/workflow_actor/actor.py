@@ -10,6 +10,7 @@ time is safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 from dalsegno.actors.light import Dispatcher, LightActor
@@ -106,9 +107,9 @@ class WorkflowActor(LightActor):
         self._reschedule()
 
     def guessed(self, instance: Instance) -> None:
-        """As `loaded`, without a look at the database: there is no such workflow yet."""
-        self.loaded(instance, seen={}, seen_partial=False)
-        self.seen.is_unread = True
+        """Just made, and not loaded: there is said to be no such workflow yet."""
+        self.instance = instance
+        self.is_loaded = self.seen.is_unread = True
 
     def round_over(self) -> None:
         """What it did in the round is durable."""
@@ -161,53 +162,55 @@ class WorkflowActor(LightActor):
         cause: Cause = message
         self._current = cause
         match gate(cause, self.instance, self.seen, self.struck):
-            case Void():
-                return
-            case ReadMail(after) as question:
-                self._asked = question
-                self._parent.read_mail(self, after)
-            case ReadSeen() as question:
-                self._parent.read_seen(self)
-                self._wait_for(question, cause)
-            case LookUpSeen((_, message_id)) as question:
-                self._parent.look_up_seen(self, message_id)
-                self._wait_for(question, cause)
-            case AnswerAgain(before):
-                again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
-                self._parent.came_again(self, cause, [] if again is None else [again])
-            case AskedFromElsewhere(name):
-                cause.name = name
-                self.on_receive(cause)
-            case AboutAnotherRun():
-                self._parent.about_another_run(self, cause)
-            case WaitForOutcome(request):
-                self._parent.wait_for_outcome(self, cause, request)
-            case LookUpStrikes(run_id) as question:
-                self._parent.look_up_strikes(self, run_id)
-                self._wait_for(question, cause)
-            case Refuse(caller, error):
-                state = self.instance.state
-                refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]
-                self._parent.came_again(self, cause, refused)
-            case RebuildInSlices(mark):
-                self._rebuild_in_slices(cause, mark)
-            case RebuildAtOnce(mark):
-                self._rebuild_at_once(mark)
-                self.on_receive(cause)
+            case Pass(command):
+                self._act(cause, command, self.instance.run_id or "")
             case BeginRun(start):
                 self._let_go()  # of the run whose place it takes
                 self._act(cause, start, start.run_id)
             case ClearStrikes(resume):
                 self.begin_with_a_clean_record()
                 self._act(cause, resume, self.instance.run_id or "")
-            case Pass(command):
-                self._act(cause, command, self.instance.run_id or "")
+            case ReadMail() | ReadSeen() | LookUpSeen() | LookUpStrikes() as question:
+                self._find_out(question, cause)
+            case RebuildInSlices(mark):
+                self._rebuild_in_slices(cause, mark)
+            case RebuildAtOnce(mark):
+                with self._blamed(mark):  # what fails is told by the activation
+                    for _ in self.instance.rebuild():
+                        continue
+                self.on_receive(cause)
+            case AskedFromElsewhere(name):
+                cause.name = name
+                self.on_receive(cause)
+            case AnswerAgain(before):
+                again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
+                self._parent.came_again(self, cause, [] if again is None else [again])
+            case Refuse(caller, error):
+                state = self.instance.state
+                refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]
+                self._parent.came_again(self, cause, refused)
+            case AboutAnotherRun():
+                self._parent.about_another_run(self, cause)
+            case WaitForOutcome(request):
+                self._parent.wait_for_outcome(self, cause, request)
+            case Void():
+                return
             case unknown:
                 assert_never(unknown)
 
-    def _wait_for(self, question: Question, cause: Cause) -> None:
-        """`cause` waits for the answer in front of all other mail."""
+    def _find_out(self, question: Question, cause: Cause) -> None:
+        """Mail waits for the answer, and `cause` in front of all other."""
         self._asked = question
+        match question:
+            case ReadMail(after):  # which is all that it was for
+                self._parent.read_mail(self, after)
+                return
+            case ReadSeen():
+                self._parent.read_seen(self)
+            case LookUpSeen((_, message_id)):
+                self._parent.look_up_seen(self, message_id)
+            case LookUpStrikes(run_id):
+                self._parent.look_up_strikes(self, run_id)
         self._put_back(cause)
 
     def _act(self, cause: Cause, command: Command, run_id: str) -> None:
@@ -223,6 +226,15 @@ class WorkflowActor(LightActor):
         else:
             self._parent.activated(self, cause, activations)
 
+    @contextmanager
+    def _blamed(self, mark: str) -> Iterator[None]:
+        """Should the host die meanwhile, it is of that."""
+        self._watch.enter(self.instance.run_id or "", mark)
+        try:
+            yield
+        finally:
+            self._watch.leave()
+
     # --- the program comes back --------------------------------------------------------------------------
 
     def _rebuild_in_slices(self, cause: Cause, mark: str) -> None:
@@ -234,9 +246,9 @@ class WorkflowActor(LightActor):
     def advance_rebuild(self) -> bool:
         """Rebuild the program by one more input; True when it is done (or has failed). Raises nothing."""
         assert self._rebuilding is not None
-        self._watch.enter(self.instance.run_id or "", self._rebuilding_for)
         try:
-            next(self._rebuilding)
+            with self._blamed(self._rebuilding_for):
+                next(self._rebuilding)
         except StopIteration:
             self._rebuilding = None
             self._reschedule()
@@ -247,18 +259,7 @@ class WorkflowActor(LightActor):
             self.stop_now()
             self._parent.failed(self, None, error)
             return True
-        finally:
-            self._watch.leave()
         return False
-
-    def _rebuild_at_once(self, mark: str) -> None:
-        """What fails is told by the activation."""
-        self._watch.enter(self.instance.run_id or "", mark)
-        try:
-            for _ in self.instance.rebuild():
-                continue
-        finally:
-            self._watch.leave()
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -274,13 +275,9 @@ class WorkflowActor(LightActor):
 
     def _let_go(self) -> None:
         """Of its code, which may have something to do on its way out."""
-        instance = self.instance if self.is_loaded else None
-        if instance is not None and instance.live.program is not None:
-            self._watch.enter(instance.run_id or "", LETTING_GO)
-            try:
-                instance.live.forget()
-            finally:
-                self._watch.leave()
+        if self.is_loaded and self.instance.live.program is not None:
+            with self._blamed(LETTING_GO):
+                self.instance.live.forget()
 
     def strikes_found(self, struck: Struck) -> None:
         """Go on; a start that has struck is recorded without running its code, and its run suspended then."""

@@ -21,12 +21,6 @@ SEEN_LIMIT = 10_000
 """Message IDs that an actor remembers itself; older ones are looked up."""
 
 
-def key_of(cause: Cause) -> MessageKey:
-    """What a recognisable cause is known by."""
-    assert cause.message_id is not None
-    return cause.message_type, cause.message_id
-
-
 class SeenCommands:
     """How commands to one workflow ID were answered: the newest of what the database knows, and what the round
     in progress will write."""
@@ -55,17 +49,18 @@ class SeenCommands:
         if self.answer_to(key) is None:
             self._not_seen.add(key)
 
-    def remember(self, cause: Cause, answer: str) -> None:
-        """`answer` is the code that it is refused with, or nothing."""
-        key = key_of(cause)
+    def remember(self, cause: Cause, answer: str) -> bool:
+        """`answer` is the code that it is refused with, or nothing. False if it was answered before: then that
+        stands."""
+        key = cause.key
+        if self.answer_to(key) is not None:
+            return False
         self._answers[key] = answer
         self._not_seen.discard(key)
         if len(self._answers) > SEEN_LIMIT:
             self._answers.popitem(last=False)
             self._is_partial = True
-
-    def knows(self, cause: Cause) -> bool:
-        return self.answer_to(key_of(cause)) is not None
+        return True
 
     def answer_to(self, key: MessageKey) -> str | None:
         """As for `remember`; None if it is not known. What was stored without its type may be of any."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, asks_from_elsewhere, key_of
+from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, asks_from_elsewhere
 from dalsegno.actors.workflow_actor.blame import Struck, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
@@ -178,13 +178,12 @@ def came_before(
     cause: Cause, instance: Instance, seen: SeenCommands
 ) -> AnswerAgain | AskedFromElsewhere | ReadSeen | LookUpSeen | None:
     """None for one that is new, and for one that asks for more than it did before."""
-    key = key_of(cause)
-    before = seen.answer_to(key)
+    before = seen.answer_to(cause.key)
     if before is None:
         if seen.is_unread and not isinstance(cause.command, Start):
             # A start is never refused where there is no workflow; other commands are.
             return ReadSeen()
-        return LookUpSeen(key) if seen.is_to_be_looked_up(key) else None
+        return LookUpSeen(cause.key) if seen.is_to_be_looked_up(cause.key) else None
     if not before and asks_from_elsewhere(cause.command, instance.state):
         name = f"workflow.start.again {cause.message_id}"
         return None if cause.name == name else AskedFromElsewhere(name)

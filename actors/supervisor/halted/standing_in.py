@@ -200,11 +200,10 @@ class StandingIn:
         """What it did is durable."""
         if type(actor) is StandIn:  # isinstance would go through the ABC that all actors are, for each commit
             self._kept(actor)
-        elif self._is_called_halted(actor) and actor.workflow_id not in self._mail_left:
+        elif (
+            actor.is_shown_halted or self._halts.of(actor.workflow_id) is not None
+        ) and actor.workflow_id not in self._mail_left:
             self._well(actor)
-
-    def _is_called_halted(self, actor: WorkflowActor) -> bool:
-        return actor.is_shown_halted or self._halts.of(actor.workflow_id) is not None
 
     def _kept(self, stand_in: StandIn) -> None:
         stand_in.stored_wake_at = stand_in.instance.wake_at

@@ -52,7 +52,7 @@ class Entry(Struct, eq=False):
     changed: list[RunChanged] = field(default_factory=list)
     seen: list[SeenRow] = field(default_factory=list)
     is_news: bool = False
-    """What `opened` and `changed` say is more than what was said before, in other words."""
+    """See Activation."""
     move_wake_up: bool = False
     forced: bool = False
     halt: Halt | None = None
@@ -130,19 +130,24 @@ class RoundBuilder:
                         events=activation.events,
                     )
                 )
-            self._visibility(entry, activation)
+            if activation.opened is not None:
+                entry.opened.append(activation.opened)
+            if activation.changed is not None:
+                entry.changed.append(activation.changed)
+            entry.is_news |= activation.is_news
+            if activation.snapshot is not None:
+                entry.snapshot = activation.snapshot
             for effect_id, effect in activation.effects:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect) and effect.error is not None:
                     answer = effect.error[0]
-        if cause.recognisable and not actor.seen.knows(cause):
-            assert cause.message_id is not None
-            actor.seen.remember(cause, answer)
+        if cause.recognisable and actor.seen.remember(cause, answer):
+            message_type, message_id = cause.key
             entry.seen.append(
                 SeenRow(
                     workflow_id=actor.workflow_id,
-                    message_id=cause.message_id,
-                    type=cause.message_type,
+                    message_id=message_id,
+                    type=message_type,
                     time=time,
                     answer=answer,
                 )
@@ -160,15 +165,6 @@ class RoundBuilder:
         entry = self.entry(actor, partition)
         entry.causes.append(cause)
         entry.leaving.append(Leaving(cause, "", None, effect))
-
-    def _visibility(self, entry: Entry, activation: Activation) -> None:
-        if activation.opened is not None:
-            entry.opened.append(activation.opened)
-        if activation.changed is not None:
-            entry.is_news |= activation.is_news
-            entry.changed.append(activation.changed)
-        if activation.snapshot is not None:
-            entry.snapshot = activation.snapshot
 
     def build(self, epochs: dict[int, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""

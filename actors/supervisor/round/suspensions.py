@@ -16,10 +16,10 @@ log = get_logger()
 
 
 def say(entry: Entry) -> bool:
-    """Log what became visible by the entry, which is durable; True if its run is suspended since."""
+    """Log the news of the entry, which is durable; True if its run is suspended since."""
     statuses = [*[row.status for row in entry.opened], *[row.status for row in entry.changed]]
     state = entry.actor.instance.state
-    if not (entry.opened or entry.is_news) or not statuses or state is None or state.is_closed:
+    if not statuses or state is None or state.is_closed:
         return False
     if statuses[-1] is WorkflowStatus.RUNNING and entry.changed:
         log.info("workflow_goes_on", **_whose(state))

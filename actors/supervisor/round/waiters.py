@@ -115,7 +115,7 @@ class Outcomes:
     def tell(self, entry: Entry) -> None:
         """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
         actor = entry.actor
-        if (entry.opened or entry.changed) and say(entry):
+        if entry.is_news and say(entry):
             self.tell_suspended(actor)
         if self.waiters.any:
             self._maybe_tell(actor)

@@ -24,8 +24,8 @@ class Activation(Struct, frozen=True, kw_only=True):
     `stale`: the cause was applied before, or is about something that is over: it comes again, and what is
     outstanding is to be sent again with it.
 
-    `opened`, `changed` and `snapshot` are rows to be written in the same commit, as they are. `is_news`: what
-    `changed` shows is not merely that a try at suspended code has failed as the one before, in other words.
+    `opened`, `changed` and `snapshot` are rows to be written in the same commit, as they are. `is_news`: they
+    show more than that the run has begun, or that a try at suspended code has failed as the one before.
     """
 
     run_id: str | None

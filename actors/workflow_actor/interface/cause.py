@@ -29,8 +29,8 @@ class Origin(Protocol):
 
 
 class Cause:
-    """`name` is for the journal's reader. `recognisable`: a client command whose message ID is kept in `seen`;
-    those of each `message_type` are known apart.
+    """`name` is for the journal's reader. `recognisable`: a client command that is kept in `seen` by its `key`,
+    the type and ID of the message.
     `redelivered`: somebody may have been given it before, and have died of it.
 
     `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
@@ -40,6 +40,7 @@ class Cause:
     __slots__ = (
         "command",
         "failures",
+        "key",
         "message_id",
         "message_type",
         "name",
@@ -64,6 +65,7 @@ class Cause:
         self.origin = origin
         self.message_id = message_id
         self.message_type = message_type
+        self.key = message_type, message_id or ""
         self.recognisable = recognisable
         self.redelivered = False
         self.pending = 1

@@ -19,7 +19,9 @@ import weakref
 from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeVarTuple
+from typing import Any, NoReturn, Protocol, TypeVarTuple
+
+from msgspec import Struct
 
 from dalsegno._runtime import WorkflowRuntime
 from dalsegno.actors.workflow_actor.loop.as_completed_order import ordered_task
@@ -107,7 +109,7 @@ class LoopTimers(Protocol):
         """asyncio is about to cancel it."""
 
 
-class Outside(NamedTuple):
+class Outside(Struct, frozen=True):
     """What is put back when the loop is left."""
 
     loop: asyncio.AbstractEventLoop | None

@@ -63,7 +63,7 @@ class IntentLedger:
         intents = self._intents
         self._base += len(intents)
         self._intents = []
-        return [intent for intent in intents if intent is not None]
+        return list(filter(None, intents))  # what was struck out is None
 
     def counters(self) -> Counters:
         return self.next_activity, self.next_timer, self.next_uuid, self.next_hash

@@ -27,27 +27,23 @@ class CodeStuckError(Exception):
 class LiveProgram:
     """The program of one run, if it is in memory. `python` is the minor version that runs it."""
 
-    __slots__ = ("_code", "_failure", "_position", "_program", "_python")
+    __slots__ = ("_code", "_failure", "_position", "_python", "program")
 
     def __init__(self, code: Code, *, python: str) -> None:
         self._code = code
         self._python = python
-        self._program: Program | None = None
+        self.program: Program | None = None
         self._position = 0
         self._failure: CodeStuckError | None = None
 
     @property
-    def program(self) -> Program | None:
-        return self._program
-
-    @property
     def is_settled(self) -> bool:
         """The program is there, or the last attempt to rebuild it failed and nobody was told yet."""
-        return self._program is not None or self._failure is not None
+        return self.program is not None or self._failure is not None
 
     def step(self, state: WorkflowState) -> list[Intent]:
         """Run the first input that has not been run. Raises CodeStuckError."""
-        program = self._program
+        program = self.program
         if program is None or self._failure is not None or self._position != state.processed:
             program = self.at(state)
         entry = state.log[state.processed]
@@ -80,11 +76,11 @@ class LiveProgram:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        if self._program is None or self._position != state.processed:
+        if self.program is None or self._position != state.processed:
             for _ in self.rebuild(state):
                 continue
-        assert self._program is not None
-        return self._program
+        assert self.program is not None
+        return self.program
 
     def rebuild(self, state: WorkflowState) -> Iterator[None]:
         """Bring it back, one input between two yields. Raises CodeStuckError."""
@@ -97,7 +93,7 @@ class LiveProgram:
         except BaseException:
             program.drop()
             raise
-        self._program = program
+        self.program = program
         self._position = state.processed
 
     def rebuild_ahead(self, state: WorkflowState) -> Iterator[None]:
@@ -130,7 +126,7 @@ class LiveProgram:
             raise CodeStuckError("nondeterminism", reason)
 
     def drop(self) -> None:
-        program, self._program = self._program, None
+        program, self.program = self.program, None
         if program is not None:
             program.drop()
 
