@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker import topology
 from dalsegno.broker.namespace import declare_namespace
 from dalsegno.broker.port import Broker
@@ -24,7 +24,7 @@ from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Namespace, Store
 from dalsegno.private_files import make_private_folder
 
-NEWEST_FORMAT = SNAPSHOT_FORMAT
+NEWEST_FORMAT = CODEC.newest
 """Of what is stored, as far as this version reads and writes it."""
 SQLITE_FILE = "sqlite:///"
 DEV_LOCK = "dev.lock"

@@ -72,7 +72,7 @@ ARROWS = {
         "light sdk persistence interface settings protocol world upcalls deliveries round outbox partition"
     ),
     "actors.supervisor.engine": (
-        "light entropy sdk broker persistence interface program settings protocol workflow_actor world "
+        "light entropy sdk broker persistence interface program settings protocol stored workflow_actor world "
         "deliveries round wakeups outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
@@ -82,7 +82,7 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface program settings protocol wire "
+        "clock host_id sdk broker persistence interface program settings protocol wire stored "
         "failing membership parent deliveries connection outbox engine database people"
     ),
     # who uses it

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dalsegno.actors.workflow_actor.run.events import Record
-from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.persistence.port import JournalRow, Namespace, SnapshotRow
 from dalsegno.verification.activities import Resolutions
 from dalsegno.verification.causes import Causes
@@ -117,7 +118,7 @@ class History:
 
     def _decoded(self, row: JournalRow) -> Record | None:
         try:
-            record = decode_record(row.events)
+            record = CODEC.decode_record(row.events)
         except UnreadableError as error:
             self._found([Violation(Invariant.READABLE, row.sequence, f"its events cannot be read: {error}")])
             return None

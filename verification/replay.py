@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_state
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, UnloadableStateError
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.persistence.port import JournalRow, SnapshotRow
 from dalsegno.verification.finding import Invariant, Violation
@@ -49,7 +49,7 @@ class Replay:
             stored = load_state(
                 self._workflow_id, self._run_id, (row.sequence, row.format, row.checksum, row.body), ()
             )
-        except CorruptStateError as error:
+        except UnloadableStateError as error:
             yield Violation(Invariant.READABLE, row.sequence, error.reason)
             return
         except Exception as error:  # noqa: BLE001 - as above
@@ -59,7 +59,7 @@ class Replay:
             return
         # As bytes: both are written by this version, and a float that does not equal itself harms nothing.
         folded = self.state if row.sequence == position else None
-        if folded is not None and encode_state(folded) != encode_state(stored):
+        if folded is not None and CODEC.encode_state(folded) != CODEC.encode_state(stored):
             yield Violation(Invariant.REPLAY, row.sequence, "the snapshot is not what the journal leads to")
         self.state = stored
         self._begun = True

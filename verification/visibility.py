@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dalsegno.actors.workflow_actor.run.state import WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown.visible import run_changed, run_opened
-from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_memo, decode_outcome
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
@@ -54,22 +55,22 @@ def _ever_changing(head: Head, state: WorkflowState) -> Iterator[str]:
     closed_at = None if state.outcome is None else state.outcome.closed_at
     if head.closed_at != closed_at:
         yield f"its row is closed at {head.closed_at}, its journal at {closed_at}"
-    change = run_changed(blank(state.info, python=state.python), state, started=False)
+    change = run_changed(blank(state.info, python=state.python), state, CODEC, started=False)
     if head.reason != (None if change is None else change.reason):
         yield "its row has another reason than its journal"
 
 
 def _blobs(head: Head, state: WorkflowState) -> Iterator[str]:
-    change = run_changed(blank(state.info, python=state.python), state, started=False)
+    change = run_changed(blank(state.info, python=state.python), state, CODEC, started=False)
     outcome = None if change is None else change.result
     try:
         if _outcome(head.result) != _outcome(outcome):
             yield "its row has another result than its journal"
-        if decode_memo(head.memo) != decode_memo(run_opened(state).memo):
+        if CODEC.decode_memo(head.memo) != CODEC.decode_memo(run_opened(state, CODEC).memo):
             yield "its row has another memo than its journal"
     except UnreadableError as error:
         yield f"the result or memo of its row cannot be read: {error}"
 
 
 def _outcome(blob: bytes | None) -> object:
-    return None if blob is None else decode_outcome(blob)
+    return None if blob is None else CODEC.decode_outcome(blob)

@@ -33,6 +33,7 @@ from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
@@ -59,6 +60,7 @@ class Engine:
         watch: Watch,
         generation: int,
         partitions: int,
+        codec: StoredCodec = CODEC,
         entropy: Entropy | None = None,
     ) -> None:
         self.partition_count = partitions
@@ -89,6 +91,7 @@ class Engine:
             partition_dispatcher=self.partition_dispatcher,
             workflow_dispatcher=self.workflow_dispatcher,
             code=code,
+            codec=codec.writing(1),
             settings=settings,
             watch=watch,
             entropy=entropy or Entropy(),
@@ -121,6 +124,14 @@ class Engine:
     def rejoined(self, host_id: str) -> None:
         """The host lost its leases, and has another ID from now on."""
         self.open_rounds.rejoined(host_id)
+
+    def format_written(self, format_: int) -> None:
+        """The newest stored format that may be written: the first until something else is said."""
+        codec = self._around.codec = self._around.codec.writing(format_)
+        for supervisor in self.partitions.values():
+            for actor in supervisor.actors.in_memory():
+                if actor.is_loaded:
+                    actor.instance.codec = codec
 
     def lease_gained(self, partition: int, epoch: int) -> None:
         if partition in self.partitions:

@@ -22,6 +22,7 @@ from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
 from dalsegno.actors.workflow_actor.shown.questions import needs_code
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.policies import WorkflowStatus
 
@@ -34,11 +35,18 @@ class InstanceAtRest:
     Only `state` is stored. All other parts are derived from it, or may be lost: the live program, heartbeats,
     what is due when, which effects were seen confirmed, when code that is stuck is tried again, when the next
     snapshot is due. `python` is the minor version that runs user code. `history_limit`: journal rows of a run
-    that are kept behind its snapshot, for people to read.
+    that are kept behind its snapshot, for people to read. `codec` is another one once a newer format may be
+    written.
     """
 
     def __init__(
-        self, workflow_id: str, code: Code, *, history_limit: int = 10_000, python: str = PYTHON
+        self,
+        workflow_id: str,
+        code: Code,
+        *,
+        history_limit: int = 10_000,
+        python: str = PYTHON,
+        codec: StoredCodec = CODEC,
     ) -> None:
         self.workflow_id = workflow_id
         self.stands_in = False
@@ -46,6 +54,7 @@ class InstanceAtRest:
         self.code = code
         self.python = python
         self.history_limit = history_limit
+        self.codec = codec
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)
         self.heartbeats = Heartbeats()

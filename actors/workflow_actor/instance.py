@@ -52,7 +52,7 @@ from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
 from dalsegno.actors.workflow_actor.shown.visible import is_news, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
-from dalsegno.actors.workflow_actor.stored.codec import encode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
@@ -76,13 +76,14 @@ class Instance(InstanceAtRest):
         run_id: str,
         history_limit: int = 10_000,
         python: str = PYTHON,
+        codec: StoredCodec = CODEC,
     ) -> Instance:
         """From the newest snapshot and the journal behind it. User code does not run.
 
-        Raises CorruptStateError, which names the row.
+        Raises CorruptStateError or NewerStateError, which name the row.
         """
-        instance = cls(workflow_id, code, history_limit=history_limit, python=python)
-        instance._stand_at(load_state(workflow_id, run_id, snapshot, journal))
+        instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
+        instance._stand_at(load_state(workflow_id, run_id, snapshot, journal, codec))
         size = 0 if snapshot is None else len(snapshot[3])
         instance.snapshots = SnapshotSchedule(history_limit, size=size)
         for _, _, _, events in journal:
@@ -91,10 +92,18 @@ class Instance(InstanceAtRest):
 
     @classmethod
     def standing_in(
-        cls, workflow_id: str, code: Code, run: KnownRun, *, reason: str, now: int, retry_at: int
+        cls,
+        workflow_id: str,
+        code: Code,
+        run: KnownRun,
+        *,
+        reason: str,
+        now: int,
+        retry_at: int,
+        codec: StoredCodec = CODEC,
     ) -> Instance:
         """For one that cannot be run: see `stand_in`."""
-        instance = cls(workflow_id, code)
+        instance = cls(workflow_id, code, codec=codec)
         instance.stands_in = True
         known = stand_in(
             workflow_id,
@@ -187,7 +196,8 @@ class Instance(InstanceAtRest):
     ) -> Activation:
         """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it."""
         state, started = turn.state, turn.before.sequence == 0
-        events = encode_record(turn.to_record())
+        codec = self.codec
+        events = codec.encode_record(turn.to_record())
         self.state = state
         if started:
             self.agenda.reset(state)
@@ -201,7 +211,7 @@ class Instance(InstanceAtRest):
         effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
         if transient:
             effects[:0] = [(None, effect) for effect in transient]
-        changed = run_changed(turn.before, state, started=started)
+        changed = run_changed(turn.before, state, codec, started=started)
         return Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,
@@ -209,10 +219,10 @@ class Instance(InstanceAtRest):
             time=state.time,
             events=events,
             effects=tuple(effects),
-            opened=run_opened(state) if started else None,
+            opened=run_opened(state, codec) if started else None,
             changed=changed,
             is_news=is_news(turn.before, state, changed),
-            snapshot=self.snapshots.snapshot_if_due(state, signed=turn.signed),
+            snapshot=self.snapshots.snapshot_if_due(state, codec, signed=turn.signed),
             probes=tuple(turn.probes),
         )
 

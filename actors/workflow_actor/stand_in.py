@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, Suspension, WorkflowState, blank
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -52,6 +53,6 @@ def stand_in(
     return replace(state, suspension=Suspension("corrupt", reason, now, retry_at, fingerprint))
 
 
-def seal(state: WorkflowState) -> SnapshotRow:
+def seal(state: WorkflowState, codec: StoredCodec) -> SnapshotRow:
     """It takes the place of what cannot be read. What lies before it is kept, for people."""
-    return snapshot_of(state, trim_to=0)
+    return snapshot_of(state, codec, trim_to=0)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import cbor2
 
-from dalsegno.actors.workflow_actor.stored.codec import checksum
+from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 from tests.protocol.hostile import CANARY, CBOR_TABLE, colliding_integer_keys, shared_tower
 
 WHERE = {

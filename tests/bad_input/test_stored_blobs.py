@@ -7,18 +7,11 @@ from itertools import product
 
 import pytest
 
-from dalsegno.actors.workflow_actor.stored.codec import (
-    SNAPSHOT_FORMAT,
-    CorruptStateError,
-    UnreadableError,
-    checksum,
-    decode_memo,
-    decode_outcome,
-    decode_record,
-    decode_state,
-)
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, UnloadableStateError
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.actors.workflow_actor.stored.history import events_for_people
 from dalsegno.actors.workflow_actor.stored.loading import load_state
+from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 from tests.bad_input.damage import BLOBS
 from tests.protocol.hostile import CANARY, CBOR_TABLE
 from tests.verification.stored import WORKFLOW_ID, wild_history
@@ -27,11 +20,11 @@ PARTS = 200
 """Places in a blob that are tried, spread over it."""
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
-    "record": decode_record,
+    "record": CODEC.decode_record,
     "history": events_for_people,
-    "state": decode_state,
-    "outcome": decode_outcome,
-    "memo": decode_memo,
+    "state": CODEC.decode_state,
+    "outcome": CODEC.decode_outcome,
+    "memo": CODEC.decode_memo,
 }
 
 
@@ -86,13 +79,13 @@ def test_a_rotten_snapshot_whose_checksum_fits_is_loaded_or_named() -> None:
     """The checksum keeps rot out; what has come past it, by a hand or a defect, must still be named."""
     named = 0
     for body in of_histories()["state"]:
-        state = decode_state(body)
+        state = CODEC.decode_state(body)
         run_id, sequence = state.info.run_id, state.sequence
         for blob in rotten(body):
-            snapshot = (sequence, SNAPSHOT_FORMAT, checksum(blob, run_id, sequence), blob)
+            snapshot = (sequence, CODEC.newest, checksum(blob, run_id, sequence), blob)
             try:
                 load_state(WORKFLOW_ID, run_id, snapshot, [])
-            except CorruptStateError as error:
+            except UnloadableStateError as error:
                 named += 1
                 assert error.run_id == run_id
     assert named > PARTS

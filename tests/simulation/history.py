@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as e
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
@@ -58,7 +58,7 @@ class History:
 
     def add(self, row: JournalRow) -> e.Record:
         """The row as a record. Raises Violation for one that cannot follow those before it."""
-        record = decode_record(row.events)
+        record = CODEC.decode_record(row.events)
         run = self.runs[row.run_id]
         if row.sequence != len(run.rows) + 1 or record.sequence != row.sequence:
             raise Violation("I4", f"run {row.run_id} has {len(run.rows)} rows, and gets number {row.sequence}")

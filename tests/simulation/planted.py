@@ -34,7 +34,7 @@ from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
-from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
@@ -112,8 +112,10 @@ def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:
 def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
     """Rows behind the snapshot go, too."""
 
-    def snapshot_if_due(self: SnapshotSchedule, state: WorkflowState, *, signed: bool) -> SnapshotRow | None:
-        due = _snapshot_if_due(self, state, signed=signed)
+    def snapshot_if_due(
+        self: SnapshotSchedule, state: WorkflowState, codec: StoredCodec, *, signed: bool
+    ) -> SnapshotRow | None:
+        due = _snapshot_if_due(self, state, codec, signed=signed)
         return None if due is None else replace(due, trim_to=due.sequence + 1)
 
     return patch.object(SnapshotSchedule, "snapshot_if_due", snapshot_if_due)
@@ -123,12 +125,16 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
     """Who loads an instance takes its newest timers for not fired yet."""
 
     def load_state(
-        workflow_id: str, run_id: str, snapshot: StoredSnapshot | None, journal: Sequence[StoredRow]
+        workflow_id: str,
+        run_id: str,
+        snapshot: StoredSnapshot | None,
+        journal: Sequence[StoredRow],
+        codec: StoredCodec,
     ) -> WorkflowState:
-        state = _load_state(workflow_id, run_id, snapshot, journal)
+        state = _load_state(workflow_id, run_id, snapshot, journal, codec)
         timers = dict(state.timers)
         for _, _, time, events in journal:
-            for event in decode_record(events).events:
+            for event in codec.decode_record(events).events:
                 if isinstance(event, TimerElapsed):
                     timers[event.number] = time
         return replace(state, timers=timers)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.run import events as ev
-from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Invariant
 from dalsegno.verification.rows import Page
@@ -30,7 +30,7 @@ def must_be_found_as(invariant: Invariant) -> Callable[[Spoil], Spoil]:
 
 def events_of(page: Page, *kinds: type[Any]) -> Iterator[tuple[JournalRow, Any]]:
     for row in page.rows:
-        for event in decode_record(row.events).events:
+        for event in CODEC.decode_record(row.events).events:
             if isinstance(event, kinds):
                 yield row, event
 

@@ -11,10 +11,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.stored.codec import (
-    decode_record,
-    encode_record,
-)
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.payload import Payload
 from dalsegno.verification.finding import Invariant
@@ -205,7 +202,7 @@ def the_journal_is_of_another_run(page: Page, random: Random) -> Page | None:
         return None
     row, event = started
     other = replace(event, info=replace(event.info, run_id="run-of-another"))
-    blob = encode_record(replace(decode_record(row.events), events=(other,)))
+    blob = CODEC.encode_record(replace(CODEC.decode_record(row.events), events=(other,)))
     return with_row(page, 0, events=blob)
 
 

@@ -9,14 +9,8 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run.state import RunOutcome
-from dalsegno.actors.workflow_actor.stored.codec import (
-    checksum,
-    decode_outcome,
-    decode_state,
-    encode_memo,
-    encode_outcome,
-    encode_state,
-)
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant
@@ -136,8 +130,8 @@ def the_snapshot_is_of_another_history(page: Page, random: Random) -> Page | Non
     snapshot = page.snapshot
     if snapshot is None or not page.rows or page.rows[0].sequence != 1:
         return None
-    state = decode_state(snapshot.body)
-    body = encode_state(replace(state, tries=state.tries + 1))
+    state = CODEC.decode_state(snapshot.body)
+    body = CODEC.encode_state(replace(state, tries=state.tries + 1))
     sum_ = checksum(body, snapshot.run_id, snapshot.sequence)
     return replace(page, snapshot=replace(snapshot, body=body, checksum=sum_))
 
@@ -192,14 +186,14 @@ def the_row_was_closed_at_another_time(page: Page, random: Random) -> Page | Non
 def the_row_has_another_result(page: Page, random: Random) -> Page | None:
     if page.head.result is None:
         return None
-    status, _, failure = decode_outcome(page.head.result)
-    other = encode_outcome(RunOutcome(status, Payload("json/plain", b"99"), failure, 0))
+    status, _, failure = CODEC.decode_outcome(page.head.result)
+    other = CODEC.encode_outcome(RunOutcome(status, Payload("json/plain", b"99"), failure, 0))
     return with_head(page, result=random.choice((None, other, b"\xff")))
 
 
 @must_be_found_as(Invariant.VISIBILITY)
 def the_row_has_other_particulars(page: Page, random: Random) -> Page | None:
-    memo = encode_memo({"note": Payload("json/plain", b"1")})
+    memo = CODEC.encode_memo({"note": Payload("json/plain", b"1")})
     changes: list[dict[str, Any]] = [
         {"reason": "no reason"},
         {"workflow_type": "Other"},

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.run.events import Record
-from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.topology import slot_of
 from dalsegno.persistence.port import (
     Fence,
@@ -196,7 +196,9 @@ def violations_of(pages: Sequence[Page], leadership: Leadership | None = None) -
 def edited(page: Page, sequence: int, edit: Callable[[Record], Record]) -> Page:
     """The page with the record of one row replaced."""
     rows = tuple(
-        replace(row, events=encode_record(edit(decode_record(row.events)))) if row.sequence == sequence else row
+        replace(row, events=CODEC.encode_record(edit(CODEC.decode_record(row.events))))
+        if row.sequence == sequence
+        else row
         for row in page.rows
     )
     return replace(page, rows=rows)

@@ -13,13 +13,8 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as ev
-from dalsegno.actors.workflow_actor.stored.codec import (
-    checksum,
-    decode_record,
-    decode_state,
-    encode_record,
-    encode_state,
-)
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 from dalsegno.cli.app import run
 from dalsegno.persistence.tables import instances, journal, leases, runs, snapshots
 from tests.verification.conftest import AGAIN, GOOD, OPEN, SIGNALS, opened
@@ -92,9 +87,11 @@ def _update(workflow_id: str, sequence: int, **values: Any) -> sa.Update:
 def _append(connection: sa.Connection, workflow_id: str, kind: type[Any]) -> str:
     """The first event of that kind happens once more, in the run's last row."""
     rows = connection.execute(sa.select(journal).where(_of(workflow_id)).order_by(journal.c.sequence)).all()
-    told = [event for row in rows for event in decode_record(row.events).events if isinstance(event, kind)]
-    last = decode_record(rows[-1].events)
-    again = encode_record(replace(last, events=(*last.events, told[0])))
+    told = [
+        event for row in rows for event in CODEC.decode_record(row.events).events if isinstance(event, kind)
+    ]
+    last = CODEC.decode_record(rows[-1].events)
+    again = CODEC.encode_record(replace(last, events=(*last.events, told[0])))
     connection.execute(_update(workflow_id, rows[-1].sequence, events=again))
     return workflow_id
 
@@ -128,11 +125,11 @@ def _a_snapshot_says_something_else(connection: sa.Connection) -> str:
     """With a checksum that fits. The journal before it is complete."""
     row = connection.execute(sa.select(journal).where(_of(GOOD[3]), journal.c.sequence == 1)).one()
     run_id = row.run_id
-    state = decode_state(
+    state = CODEC.decode_state(
         connection.scalar(sa.select(snapshots.c.body).where(_of(OPEN, snapshots.c.run_id))) or b""
     )
     info = replace(state.info, run_id=run_id, workflow_id=GOOD[3])
-    body = encode_state(replace(state, info=info, sequence=2))
+    body = CODEC.encode_state(replace(state, info=info, sequence=2))
     values = {"run_id": run_id, "sequence": 2, "format": 1, "checksum": checksum(body, run_id, 2), "body": body}
     connection.execute(sa.insert(snapshots).values(**values))
     return GOOD[3]

@@ -26,7 +26,7 @@ from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, SetSign
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_state
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers.intents import StartTimer
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -164,10 +164,10 @@ class Rig:
             self.move()
         self._draws += 1
         entropy = self._draws.to_bytes(32, "big")
-        before = None if self.instance.state is None else encode_state(self.instance.state)
+        before = None if self.instance.state is None else CODEC.encode_state(self.instance.state)
         activations = self.instance.activate(command, now=self.now, entropy=entropy, held=held)
         if not any(activation.recorded for activation in activations):
-            assert before == (None if self.instance.state is None else encode_state(self.state))
+            assert before == (None if self.instance.state is None else CODEC.encode_state(self.state))
         for activation in activations:
             self._write(activation)
             self._check_events(type(command), activation)
@@ -183,7 +183,7 @@ class Rig:
             self.journal, self.snapshot = [], None
         assert activation.sequence == (self.journal[-1][1] if self.journal else self._base) + 1
         self.journal.append((run_id, activation.sequence, activation.time, activation.events))
-        self.history.setdefault(run_id, []).extend(decode_record(activation.events).events)
+        self.history.setdefault(run_id, []).extend(CODEC.decode_record(activation.events).events)
         if (due := activation.snapshot) is not None:
             assert (due.run_id, due.sequence) == (run_id, activation.sequence)
             self.snapshot = (due.sequence, due.format, due.checksum, due.body)
@@ -191,7 +191,7 @@ class Rig:
 
     def _check_events(self, command: type[Command], activation: Activation) -> None:
         """They are among those that the command may lead to."""
-        events = decode_record(activation.events).events if activation.recorded else ()
+        events = CODEC.decode_record(activation.events).events if activation.recorded else ()
         expected = {*BEFORE, *may_lead_to(command), *AFTER}
         assert {type(event) for event in events} <= expected, f"{command.__name__} led to {events}"
 
@@ -250,7 +250,7 @@ class Rig:
         loaded = self.load().state
         assert (loaded is None) == (self.instance.state is None)
         if loaded is not None:
-            assert encode_state(loaded) == encode_state(self.state)
+            assert CODEC.encode_state(loaded) == CODEC.encode_state(self.state)
 
     @property
     def state(self) -> WorkflowState:

@@ -43,7 +43,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.run import log, state
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.stored.codec import encode_state
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.workflow_actor.rig import CALLER, Rig, ScriptedCode, ScriptedProgram, start
 
@@ -90,7 +90,7 @@ class Situation:
         seen = [(self.seen.answer_to(key), self.seen.is_to_be_looked_up(key)) for key in (KEY, ("", KEY[1]))]
         held = cause.name, cause.pending, cause.failures, cause.redelivered
         program = instance.has_program, instance.live.program, next_input(instance.state), instance.wake_at
-        return encode_state(self.rig.state), seen, self.seen.is_unread, self.struck, held, program
+        return CODEC.encode_state(self.rig.state), seen, self.seen.is_unread, self.struck, held, program
 
 
 # --- what may be in its way --------------------------------------------------------------------------------

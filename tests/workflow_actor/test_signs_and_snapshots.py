@@ -11,8 +11,8 @@ from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
 from dalsegno.actors.workflow_actor.run.intents import SetSign
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.events import Signaled
-from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT, checksum, encode_state
-from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN, checksum
 from tests.workflow_actor.rig import (
     CALLER,
     SECOND,
@@ -113,8 +113,8 @@ def test_a_snapshot_is_written_at_each_sign_and_replaces_the_journal_behind_it()
     due = rig.send(Signal(name="a")).snapshot
 
     assert due is not None
-    assert (due.run_id, due.sequence, due.format, due.trim_to) == ("run-1", 2, SNAPSHOT_FORMAT, 1)
-    assert due.body == encode_state(rig.state)
+    assert (due.run_id, due.sequence, due.format, due.trim_to) == ("run-1", 2, CODEC.newest, 1)
+    assert due.body == CODEC.encode_state(rig.state)
     assert due.checksum == checksum(due.body, "run-1", 2)
     assert rig.send(Signal(name="b")).snapshot is None
 

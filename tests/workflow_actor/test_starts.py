@@ -8,7 +8,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller, Terminate,
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, RunClosed, RunStarted
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
-from dalsegno.actors.workflow_actor.stored.codec import decode_memo, decode_outcome
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.workflow_actor.rig import (
@@ -49,7 +49,7 @@ def test_a_start_is_answered_and_sends_what_the_code_wants_first() -> None:
     assert begun.opened is not None
     assert begun.opened.status is WorkflowStatus.RUNNING
     assert begun.opened.started_at == T0
-    assert decode_memo(begun.opened.memo) == {"owner": payload('"me"')}
+    assert CODEC.decode_memo(begun.opened.memo) == {"owner": payload('"me"')}
     assert begun.changed is None
 
 
@@ -69,7 +69,7 @@ def test_a_run_that_ends_at_once_is_opened_and_closed_in_one_activation() -> Non
     assert begun.changed.status is WorkflowStatus.COMPLETED
     assert begun.changed.closed_at == T0
     assert begun.changed.result is not None
-    assert decode_outcome(begun.changed.result) == (WorkflowStatus.COMPLETED, DONE.result, None)
+    assert CODEC.decode_outcome(begun.changed.result) == (WorkflowStatus.COMPLETED, DONE.result, None)
     (result,) = effects(begun, ResultEffect)
     assert (result.caller, result.result, result.status) == (CALLER, DONE.result, WorkflowStatus.COMPLETED)
     assert rig.instance.wake_at is None

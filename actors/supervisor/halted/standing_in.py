@@ -23,7 +23,8 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, seal
-from dalsegno.actors.workflow_actor.stored.codec import UnreadableError, decode_memo, decode_outcome
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -52,6 +53,7 @@ class StandingIn:
         outcomes: Outcomes,
         alarm_clock: AlarmClock,
         code: Code,
+        codec: Callable[[], StoredCodec],
         new: Callable[[str], StandIn],
     ) -> None:
         self._world = world
@@ -63,6 +65,7 @@ class StandingIn:
         self._outcomes = outcomes
         self._alarm_clock = alarm_clock
         self._code = code
+        self._codec = codec
         self._new = new
         self._halts = Halts()
         self._mail_left: dict[str, set[int]] = {}
@@ -108,7 +111,8 @@ class StandingIn:
         stand_in, halted = self._children.peek(workflow_id), self._halts.of(workflow_id)
         if not isinstance(stand_in, StandIn) or stand_in.is_loaded or halted is None:
             return
-        known = _known(workflow_id, remains)
+        codec = self._codec()
+        known = _known(workflow_id, remains, codec)
         instance = Instance.standing_in(
             workflow_id,
             self._code,
@@ -116,6 +120,7 @@ class StandingIn:
             reason=halted.reason,
             now=max(self._world.now(), remains.last_time),
             retry_at=halted.retry_at,
+            codec=codec,
         )
         stand_in.run_is_listed = remains.run is not None
         stand_in.knows_outcome = known.outcome is not None
@@ -167,7 +172,7 @@ class StandingIn:
         state = stand_in.instance.state
         assert state is not None
         entry = self._rounds.current.entry(stand_in, self._children.partition)
-        entry.seals(seal(state))
+        entry.seals(seal(state, self._codec()))
         if not stand_in.run_is_listed:
             info = state.info
             entry.opened.append(
@@ -289,7 +294,7 @@ class StandingIn:
         self._mail_left.pop(workflow_id, None)
 
 
-def _known(workflow_id: str, remains: Remains) -> KnownRun:
+def _known(workflow_id: str, remains: Remains, codec: StoredCodec) -> KnownRun:
     run = remains.run
     if run is None:
         return KnownRun(run_id=run_id(workflow_id, "lost"), sequence=remains.last_sequence)
@@ -300,21 +305,21 @@ def _known(workflow_id: str, remains: Remains) -> KnownRun:
         status=run.status,
         started_at=run.started_at,
         closed_at=run.closed_at,
-        outcome=_outcome(run),
+        outcome=_outcome(run, codec),
         sequence=remains.last_sequence,
-        memo=_memo(run),
+        memo=_memo(run, codec),
     )
 
 
-def _outcome(run: RunRow) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
+def _outcome(run: RunRow, codec: StoredCodec) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
     try:
-        return decode_outcome(run.result) if run.status.closed and run.result is not None else None
+        return codec.decode_outcome(run.result) if run.status.closed and run.result is not None else None
     except UnreadableError:
         return None
 
 
-def _memo(run: RunRow) -> dict[str, Payload]:
+def _memo(run: RunRow, codec: StoredCodec) -> dict[str, Payload]:
     try:
-        return decode_memo(run.memo)
+        return codec.decode_memo(run.memo)
     except UnreadableError:
         return {}

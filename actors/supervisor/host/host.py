@@ -50,6 +50,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
@@ -75,6 +76,7 @@ class Host(Lookups):
         code: Code,
         settings: HostSettings,
         pulse: PulseWriter,
+        codec: StoredCodec = CODEC,
         host_id: str | None = None,
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
@@ -86,6 +88,7 @@ class Host(Lookups):
         self._settings = settings
         self._escaped = escaped
         self._store = store
+        self._codec = codec
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
         pulse.has_code(code.fingerprint)
@@ -111,6 +114,7 @@ class Host(Lookups):
             watch=pulse,
             generation=namespace.generation,
             partitions=namespace.partitions,
+            codec=codec,
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
@@ -148,6 +152,7 @@ class Host(Lookups):
             code,
             settings.history_limit,
             watch=pulse,
+            codec=codec,
         )
 
     # --- lifecycle ------------------------------------------------------------------------------------------
@@ -249,6 +254,7 @@ class Host(Lookups):
                 membership=self._store.membership,
                 host_id=self._host_id,
                 version=VERSION,
+                format_read=self._codec.newest,
                 listener=self,
                 deliver=self._deliver,
                 validity=self._validity,
@@ -304,6 +310,7 @@ class Host(Lookups):
         self._mail.serve(self._host_id)
 
     def format_written(self, format_: int) -> None:
+        self.engine.format_written(format_)
         log.info("format_written", host_id=self._host_id, format=format_)
 
     def store_time(self, now: int) -> None:

@@ -30,7 +30,7 @@ from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
 from dalsegno.actors.supervisor.partition.passivation import Passivation
-from dalsegno.actors.supervisor.partition.stored import instance_of, take_note
+from dalsegno.actors.supervisor.partition.stored import take_note
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.waiters import Outcomes
@@ -88,6 +88,7 @@ class PartitionSupervisor(LightActor):
             outcomes=self._outcomes,
             alarm_clock=self.alarm_clock,
             code=around.code,
+            codec=lambda: around.codec,
             new=partial(actors.new, StandIn),
         )
         self._crashes = Crashes(world, actors, self.standing_in.halt)
@@ -149,7 +150,7 @@ class PartitionSupervisor(LightActor):
         if row is None:
             instance = self._around.unheard_of(loaded.workflow_id)
         else:
-            instance = instance_of(row, code, history_limit=self._around.settings.history_limit)
+            instance = self._around.stored(row)
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
         self.actors.read(loaded.workflow_id)

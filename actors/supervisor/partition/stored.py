@@ -6,12 +6,12 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.port import Code
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, StoredCodec
 from dalsegno.persistence.port import LoadedInstance
 
 
-def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Instance:
-    """Raises CorruptStateError, which names the row."""
+def instance_of(row: LoadedInstance, code: Code, *, history_limit: int, codec: StoredCodec = CODEC) -> Instance:
+    """Raises CorruptStateError or NewerStateError, which name the row."""
     snapshot = row.snapshot
     instance = Instance.load(
         row.workflow_id,
@@ -22,6 +22,7 @@ def instance_of(row: LoadedInstance, code: Code, *, history_limit: int) -> Insta
         journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
         run_id=row.run_id,
         history_limit=history_limit,
+        codec=codec,
     )
     if instance.sequence != row.sequence:
         reason = f"instances has sequence {row.sequence}, snapshot and journal end at {instance.sequence}"

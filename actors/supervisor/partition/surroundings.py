@@ -9,6 +9,7 @@ from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.rehydration import Rehydration
+from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.upcalls import Upcalls
@@ -16,12 +17,15 @@ from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.persistence.port import LoadedInstance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Surroundings:
-    """See the module. `partitions` is their number in the whole namespace, of this `generation`."""
+    """See the module. `partitions` is their number in the whole namespace, of this `generation`. `codec` is
+    another one once a newer format may be written."""
 
     world: World
     upcalls: Upcalls
@@ -33,6 +37,7 @@ class Surroundings:
     partition_dispatcher: Dispatcher
     workflow_dispatcher: Dispatcher
     code: Code
+    codec: StoredCodec
     settings: HostSettings
     watch: Watch
     entropy: Entropy
@@ -41,4 +46,8 @@ class Surroundings:
 
     def unheard_of(self, workflow_id: str) -> Instance:
         """The instance of a workflow ID of which nothing is stored."""
-        return Instance(workflow_id, self.code, history_limit=self.settings.history_limit)
+        return Instance(workflow_id, self.code, history_limit=self.settings.history_limit, codec=self.codec)
+
+    def stored(self, row: LoadedInstance) -> Instance:
+        """Raises CorruptStateError or NewerStateError."""
+        return instance_of(row, self.code, history_limit=self.settings.history_limit, codec=self.codec)

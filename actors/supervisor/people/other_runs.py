@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, 
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
@@ -49,12 +50,14 @@ class OtherRuns:
         history_limit: int,
         *,
         watch: Watch,
+        codec: StoredCodec = CODEC,
     ) -> None:
         self._outbox = outbox
         self._store = store
         self._code = code
         self._history_limit = history_limit
         self._watch = watch
+        self._codec = codec
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, workflow_id: str, cause: Cause) -> None:
@@ -110,7 +113,7 @@ class OtherRuns:
     def _effect(
         self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck
     ) -> AnswerEffect | ResultEffect:
-        instance = instance_of(row, self._code, history_limit=self._history_limit)
+        instance = instance_of(row, self._code, history_limit=self._history_limit, codec=self._codec)
         command = cause.command
         if isinstance(command, AwaitOutcome):
             ended = answers.result_of(caller, instance.state)

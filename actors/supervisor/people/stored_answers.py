@@ -12,7 +12,8 @@ from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnreadableError
+from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnloadableStateError
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.actors.workflow_actor.stored.history import events_for_people
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
@@ -110,7 +111,8 @@ def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> w
 
 
 def outcome(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.Reply | None:
-    """How the run ended; None while it is open. Raises WorkflowNotFoundError, and CorruptStateError."""
+    """How the run ended; None while it is open. Raises WorkflowNotFoundError, CorruptStateError and
+    NewerStateError."""
     run = _run(reader, workflow_id, run_id)
     if not run.status.closed:
         return None
@@ -148,7 +150,7 @@ def _instance(reader: PeopleReader, run: ListedRun) -> Instance:
 def _described(reader: PeopleReader, run: ListedRun) -> wire.Description:
     try:
         told = replies.description_of(_instance(reader, run).describe())
-    except CorruptStateError as error:
+    except UnloadableStateError as error:
         return wire.Description(
             workflow_id=run.workflow_id,
             run_id=run.run_id,

@@ -29,7 +29,7 @@ RESEND_AFTER_MIN = 30_000_000
 this, so that a full task queue does not make work for the engine."""
 
 
-class ActivitySpec(Struct, frozen=True, array_like=True):
+class ActivitySpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What user code asked for; it is the same for all attempts."""
 
     number: int
@@ -86,7 +86,7 @@ class Phase(IntEnum):
     """The last attempt failed; the next begins at `retry_at`."""
 
 
-class Activity(Struct, frozen=True, array_like=True):
+class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A pending activity and its current attempt.
 
     `sends` are outstanding effects that mean nothing once this attempt is over. `resend_at` is when a task

@@ -12,19 +12,19 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 
-class ActivityWanted(Struct, frozen=True, array_like=True, tag="a"):
+class ActivityWanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="a"):
     spec: ActivitySpec
     token: bytes
 
 
-class ActivityUnwanted(Struct, frozen=True, array_like=True, tag="x"):
+class ActivityUnwanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="x"):
     """`may_run`: a task that is out counts as one that may be running. (Not so in older journals.)"""
 
     number: int
     may_run: bool = False
 
 
-class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
+class AttemptBegun(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="beg"):
     """A worker said that it works on the current attempt; of an early one, it is granted, and of one that runs
     `alone`. `content_type` is what the worker speaks ("": CBOR)."""
 
@@ -34,7 +34,7 @@ class AttemptBegun(Struct, frozen=True, array_like=True, tag="beg"):
     alone: bool = False
 
 
-class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
+class RetryPlanned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ret"):
     """The attempt failed; the next is due at `retry_at`, with the last heartbeat's details."""
 
     number: int
@@ -43,7 +43,7 @@ class RetryPlanned(Struct, frozen=True, array_like=True, tag="ret"):
     heartbeat_details: Payload | None = None
 
 
-class HeartbeatKept(Struct, frozen=True, array_like=True, tag="hb"):
+class HeartbeatKept(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="hb"):
     """The details of the current attempt's heartbeat that came at `at`."""
 
     number: int
@@ -51,36 +51,36 @@ class HeartbeatKept(Struct, frozen=True, array_like=True, tag="hb"):
     at: int
 
 
-class AttemptScheduled(Struct, frozen=True, array_like=True, tag="try"):
+class AttemptScheduled(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="try"):
     number: int
     token: bytes
 
 
-class TaskOverdue(Struct, frozen=True, array_like=True, tag="due"):
+class TaskOverdue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="due"):
     """Nobody started the attempt in all this time: is its task still in the queue?"""
 
     number: int
 
 
-class TaskResent(Struct, frozen=True, array_like=True, tag="snd"):
+class TaskResent(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="snd"):
     """It was not, so it is sent again."""
 
     number: int
 
 
-class TaskReturned(Struct, frozen=True, array_like=True, tag="bak"):
+class TaskReturned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="bak"):
     """The broker gave the task up, having delivered it too often; `returned` names that. It is sent again."""
 
     number: int
     returned: str
 
 
-class ActivityCompleted(Struct, frozen=True, array_like=True, tag="ok"):
+class ActivityCompleted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ok"):
     number: int
     result: Payload
 
 
-class ActivityFailed(Struct, frozen=True, array_like=True, tag="err"):
+class ActivityFailed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="err"):
     """For good. A failure of kind `canceled` means that it was cancelled."""
 
     number: int
@@ -102,7 +102,9 @@ ActivityEvent = (
 )
 
 
-class ActivityResolved(Struct, frozen=True, kw_only=True, array_like=True, tag="activity"):
+class ActivityResolved(
+    Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="activity"
+):
     """An activity is settled for good: `result`, or `failure` (retries are spent; kind `activity` with the
     last failure as its cause), or cancelled (a failure of kind `canceled`)."""
 

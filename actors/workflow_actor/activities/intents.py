@@ -11,7 +11,7 @@ from dalsegno.payload import Payload
 CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon"]
 
 
-class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True):
+class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
     """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: new fields go to
     the end, with a default."""
 

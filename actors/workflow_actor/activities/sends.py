@@ -55,13 +55,13 @@ class CancelTaskEffect(DurableEffect, frozen=True, kw_only=True):
     token: bytes = b""
 
 
-class TaskDue(Struct, frozen=True, array_like=True, tag="t"):
+class TaskDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t"):
     """The task of the activity's current attempt; its content is the activity's."""
 
     number: int
 
 
-class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
+class GrantDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="g"):
     worker: str
     activity_id: str
     attempt: int
@@ -69,7 +69,7 @@ class GrantDue(Struct, frozen=True, array_like=True, tag="g"):
     token: bytes = b""
 
 
-class CancelDue(Struct, frozen=True, array_like=True, tag="c"):
+class CancelDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="c"):
     worker: str
     activity_id: str
     attempt: int

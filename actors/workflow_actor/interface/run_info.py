@@ -7,7 +7,7 @@ from msgspec import Struct
 from dalsegno.payload import Payload
 
 
-class RunInfo(Struct, frozen=True, kw_only=True, array_like=True):
+class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
     """What `workflow.info()` shows and what never changes within a run."""
 
     workflow_id: str

@@ -24,7 +24,7 @@ from dalsegno.policies import WorkflowStatus
 # --- the run ---------------------------------------------------------------------------------------------
 
 
-class RunStarted(Struct, frozen=True, array_like=True, tag="run"):
+class RunStarted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="run"):
     """`earlier` are the outstanding effects that this run takes over from the one before it."""
 
     info: RunInfo
@@ -34,24 +34,24 @@ class RunStarted(Struct, frozen=True, array_like=True, tag="run"):
     earlier: tuple[EarlierEffect, ...] = ()
 
 
-class RunClosed(Struct, frozen=True, array_like=True, tag="end"):
+class RunClosed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="end"):
     status: WorkflowStatus
     result: Payload | None = None
     failure: Failure | None = None
 
 
-class Suspended(Struct, frozen=True, array_like=True, tag="sus"):
+class Suspended(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sus"):
     kind: SuspensionKind
     reason: str
     retry_at: int | None
     fingerprint: str
 
 
-class Resumed(Struct, frozen=True, array_like=True, tag="res"):
+class Resumed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="res"):
     """User code is to run again."""
 
 
-class CallerAdded(Struct, frozen=True, array_like=True, tag="cal"):
+class CallerAdded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="cal"):
     """Somebody else wants to be told how the run ends."""
 
     caller: Caller
@@ -60,33 +60,33 @@ class CallerAdded(Struct, frozen=True, array_like=True, tag="cal"):
 # --- inputs ----------------------------------------------------------------------------------------------
 
 
-class CancelReceived(Struct, frozen=True, array_like=True, tag="can"):
+class CancelReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="can"):
     """`kept` as for the input CancelRequested."""
 
     reason: str
     kept: bool = False
 
 
-class Continued(Struct, frozen=True, array_like=True, tag="con"):
+class Continued(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="con"):
     pass
 
 
 # --- what user code wanted -------------------------------------------------------------------------------
 
 
-class SignSet(Struct, frozen=True, array_like=True, tag="s"):
+class SignSet(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="s"):
     signed: SignedState
     python: str
 
 
-class ContinueWanted(Struct, frozen=True, array_like=True, tag="c"):
+class ContinueWanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="c"):
     pass
 
 
 Want = ActivityWant | TimerWant | SignSet | ContinueWanted
 
 
-class Ran(Struct, frozen=True, array_like=True, tag="ran"):
+class Ran(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ran"):
     """User code was stepped with the first input that it had not run. `digests` are remembered with that
     input (after a sign: with the one that stands for the new beginning), `wants` are done, in order."""
 
@@ -97,7 +97,7 @@ class Ran(Struct, frozen=True, array_like=True, tag="ran"):
 # --- outstanding effects ---------------------------------------------------------------------------------
 
 
-class EffectsParked(Struct, frozen=True, array_like=True, tag="prk"):
+class EffectsParked(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="prk"):
     """They keep no message waiting any more: the instance itself sends them again, at `resend_at`."""
 
     run_id: str
@@ -105,7 +105,7 @@ class EffectsParked(Struct, frozen=True, array_like=True, tag="prk"):
     resend_at: int
 
 
-class EffectsDropped(Struct, frozen=True, array_like=True, tag="drp"):
+class EffectsDropped(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="drp"):
     """They need not be sent any more: confirmed, when they are an earlier run's, or they never can be."""
 
     run_id: str
@@ -129,7 +129,7 @@ Event = (
 )
 
 
-class Record(Struct, frozen=True, array_like=True):
+class Record(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One activation. It forgets the effects named: their confirms were seen. `held`: its cause is a message
     that stays until the new effects are confirmed, too."""
 

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.payload import Payload
 
 
-class SignedState(Struct, frozen=True, kw_only=True, array_like=True):
+class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
     """What lies before the log: the state of the last sign (none at the beginning of the run).
 
     The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
@@ -35,20 +35,22 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True):
     cancel_reason: str | None = None
 
 
-class Begin(Struct, frozen=True, kw_only=True, array_like=True, tag="begin"):
+class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):
     """The first input of a run, or after a sign (`args` is then empty; the state is in SignedState)."""
 
     args: tuple[Payload, ...] = ()
 
 
-class CancelRequested(Struct, frozen=True, kw_only=True, array_like=True, tag="cancel"):
+class CancelRequested(
+    Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="cancel"
+):
     """`kept`: until the run method has seen it. (Not so in journals from before there was such a thing.)"""
 
     reason: str = ""
     kept: bool = False
 
 
-class Continue(Struct, frozen=True, kw_only=True, array_like=True, tag="continue"):
+class Continue(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="continue"):
     """Go on after a bounded step (many signs in a row without waiting)."""
 
 

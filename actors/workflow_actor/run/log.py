@@ -11,7 +11,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 CHUNK = 256
 
 
-class LogEntry(Struct, frozen=True, array_like=True):
+class LogEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One input, the time at which it was recorded (and is run, however late: replays see the same), and the
     digests of what user code wanted on it; None until it has been run."""
 
@@ -20,7 +20,7 @@ class LogEntry(Struct, frozen=True, array_like=True):
     wanted: tuple[str, ...] | None = None
 
 
-class Log(Struct, frozen=True, array_like=True):
+class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Log entries in order, in full chunks and a tail, so that a change copies one chunk and not all."""
 
     full: tuple[tuple[LogEntry, ...], ...] = ()

@@ -30,7 +30,7 @@ unknown_type: this host does not have it. corrupt: it cannot read the state of t
 request. struck: it did not give the host's loop back."""
 
 
-class RunOutcome(Struct, frozen=True, array_like=True):
+class RunOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """How and when a run ended."""
 
     status: WorkflowStatus
@@ -39,7 +39,7 @@ class RunOutcome(Struct, frozen=True, array_like=True):
     closed_at: int
 
 
-class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
+class ResultDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="r"):
     """The run's outcome, for one caller. `outcome` is None while it is the state's own."""
 
     caller: Caller
@@ -49,7 +49,7 @@ class ResultDue(Struct, frozen=True, array_like=True, tag="r"):
 EffectDue = ActivityDue | ResultDue
 
 
-class Outstanding(Struct, frozen=True, array_like=True):
+class Outstanding(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A durable effect whose confirm has not been recorded.
 
     `held`: its cause is a message that comes again until the effect is confirmed. Otherwise the instance
@@ -61,7 +61,7 @@ class Outstanding(Struct, frozen=True, array_like=True):
     resend_at: int
 
 
-class EarlierEffect(Struct, frozen=True, array_like=True):
+class EarlierEffect(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """An outstanding effect of an earlier run of this workflow ID, which closed at `since`."""
 
     run_id: str
@@ -70,7 +70,7 @@ class EarlierEffect(Struct, frozen=True, array_like=True):
     since: int
 
 
-class Suspension(Struct, frozen=True, array_like=True):
+class Suspension(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Why user code does not run. `fingerprint` is of the code that it happened with; `retry_at` None means
     that only an operator, or other code ("struck"), brings it back."""
 
@@ -81,7 +81,7 @@ class Suspension(Struct, frozen=True, array_like=True):
     fingerprint: str
 
 
-class WorkflowState(Struct, frozen=True, array_like=True):
+class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One run. `sequence` and `time` are those of the last recorded activation, `held` and `effects_made`
     belong to it too: they give its effects their IDs.
 

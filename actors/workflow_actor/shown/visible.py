@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.program.code_error import place_of_bug
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import encode_memo, encode_outcome
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.persistence.port import RunChanged, RunOpened
 from dalsegno.policies import WorkflowStatus
 
@@ -12,7 +12,7 @@ REASON_LIMIT = 4000
 """Characters of a reason that are shown in lists."""
 
 
-def run_opened(state: WorkflowState) -> RunOpened:
+def run_opened(state: WorkflowState, codec: StoredCodec) -> RunOpened:
     """A run that has begun in this activation. If it has ended in it too, a change follows that says so."""
     info = state.info
     return RunOpened(
@@ -23,11 +23,13 @@ def run_opened(state: WorkflowState) -> RunOpened:
         status=WorkflowStatus.RUNNING if state.is_closed else state.status,
         started_at=info.started_at,
         reason=None if state.is_closed else _short(state.reason),
-        memo=encode_memo(info.memo),
+        memo=codec.encode_memo(info.memo),
     )
 
 
-def run_changed(before: WorkflowState, after: WorkflowState, *, started: bool) -> RunChanged | None:
+def run_changed(
+    before: WorkflowState, after: WorkflowState, codec: StoredCodec, *, started: bool
+) -> RunChanged | None:
     """None when nothing visible has changed. `started`: the run began in this activation."""
     outcome = after.outcome
     if started and outcome is None:
@@ -41,7 +43,7 @@ def run_changed(before: WorkflowState, after: WorkflowState, *, started: bool) -
         status=after.status,
         closed_at=None if outcome is None else outcome.closed_at,
         reason=_short(after.reason),
-        result=None if outcome is None else encode_outcome(outcome),
+        result=None if outcome is None else codec.encode_outcome(outcome),
     )
 
 

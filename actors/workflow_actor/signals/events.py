@@ -10,11 +10,11 @@ from msgspec import Struct
 from dalsegno.payload import Payload
 
 
-class SignalReceived(Struct, frozen=True, array_like=True, tag="sig"):
+class SignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sig"):
     name: str
     args: tuple[Payload, ...]
 
 
-class Signaled(Struct, frozen=True, kw_only=True, array_like=True, tag="signal"):
+class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="signal"):
     name: str
     args: tuple[Payload, ...] = ()

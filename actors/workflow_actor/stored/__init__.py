@@ -1,6 +1,7 @@
 """Events and snapshots as bytes, and the way back.
 
-- `codec`      CBOR of `[format, body]`, older formats lifted on the way in
+- `codec`      what a release reads and writes, as a value: older formats lifted on the way in
+- `formats`    how each format lays its bytes down, and how a newer one is told from what is broken
 - `snapshots`  when one is due
 - `loading`    from the newest snapshot and the journal behind it to the state
 - `history`    the journal for people

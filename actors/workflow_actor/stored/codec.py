@@ -1,40 +1,49 @@
-"""Events and snapshots as bytes: CBOR of `[format, body]`, the body in arrays as the structs are.
+"""Events, snapshots, outcomes and memos as bytes, and the way back.
 
-Blobs of older formats are lifted by the upcasters on the way in, so that everything behind this module knows
-the newest alone. A blob of a newer format is refused: this host is older than who wrote it.
+A codec is a value that is handed down, from the host to its instances: it reads the formats that its release
+knows, all bodies lifted to the newest on the way in, so that everything behind it knows the newest alone; and
+it writes the one that may be written at the time (see `writing`). A blob of a format that it does not know is
+refused: who wrote it is newer.
+
+What is stored refuses fields that it does not know (but for payloads and failures, which travel on the wire as
+well): read and written again, they would be lost. So a new field is a new format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from hashlib import blake2b
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
-import cbor2
-import msgspec
-
-from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
+from dalsegno.actors.workflow_actor.stored.formats import (
+    FORMAT_1,
+    Format,
+    Kind,
+    NewerBlobError,
+    UnreadableError,
+    convert,
+    format_of,
+    to_body,
+)
 from dalsegno.errors import DalsegnoError
 from dalsegno.failure import Failure
-from dalsegno.payload import Payload, mismatch
+from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
-T = TypeVar("T")
+StoredOutcome = tuple[WorkflowStatus, Payload | None, Failure | None]
 
-Upcasters = Mapping[int, Callable[[Any], Any]]
-"""By format: what makes a decoded body of it one of the next format."""
-
-EVENTS_FORMAT = 1
-EVENTS_UPCASTERS: Upcasters = {}
-SNAPSHOT_FORMAT = 1
-FORMAT_MAX = 0xFFFF
-SNAPSHOT_UPCASTERS: Upcasters = {}
+TYPES: Final[Mapping[Kind, Any]] = {
+    "record": Record,
+    "state": WorkflowState,
+    "outcome": StoredOutcome,
+    "memo": dict[str, Payload],
+}
 
 
-class CorruptStateError(DalsegnoError):
-    """A stored row of a run cannot be read, or does not fit the rows before it."""
+class UnloadableStateError(DalsegnoError):
+    """A stored row of a run does not lead to a state here."""
 
     def __init__(self, run_id: str, sequence: int, reason: str) -> None:
         super().__init__(f"run {run_id}, sequence {sequence}: {reason}")
@@ -43,103 +52,96 @@ class CorruptStateError(DalsegnoError):
         self.reason = reason
 
 
-class UnreadableError(Exception):
-    """Bytes that are not what they should be."""
+class CorruptStateError(UnloadableStateError):
+    """It cannot be read, or does not fit the rows before it."""
 
 
-def encode_record(record: Record) -> bytes:
-    return _encode(EVENTS_FORMAT, record)
+class NewerStateError(UnloadableStateError):
+    """It is of a format that this version does not read. It was written by a newer one; or, as long as nobody
+    may write such a format, it is corrupt."""
 
 
-def decode_record(
-    blob: bytes, *, newest: int = EVENTS_FORMAT, upcasters: Upcasters = EVENTS_UPCASTERS
-) -> Record:
-    """Raises UnreadableError."""
-    return _decode(blob, Record, newest, upcasters)
+class StoredCodec:
+    """`formats` are those that it reads, without a gap and in order; `writes` is one of them, the newest if it
+    is not given."""
+
+    __slots__ = ("_dumps", "_formats", "encode_record", "encode_state", "newest", "writes")
+
+    def __init__(self, formats: Sequence[Format], *, writes: int | None = None) -> None:
+        self._formats = {format_.number: format_ for format_ in formats}
+        self.newest = formats[-1].number
+        self.writes = self.newest if writes is None else writes
+        self._dumps: Callable[[Kind, int, Any], bytes] = (
+            formats[-1].layout.dumps if self.writes == self.newest else self._dumps_older
+        )
+        self.encode_record: Callable[[Record], bytes] = partial(self._dumps, "record", self.writes)
+        self.encode_state: Callable[[WorkflowState], bytes] = partial(self._dumps, "state", self.writes)
+
+    def writing(self, allowed: int) -> StoredCodec:
+        """The same codec, writing the newest that it knows of those up to `allowed`."""
+        return StoredCodec(list(self._formats.values()), writes=min(allowed, self.newest))
+
+    # --- writing ---------------------------------------------------------------------------------------------
+
+    def encode_outcome(self, outcome: RunOutcome) -> bytes:
+        """How a run ended, for its row in the visibility table."""
+        return self._dumps("outcome", self.writes, (outcome.status, outcome.result, outcome.failure))
+
+    def encode_memo(self, memo: Mapping[str, Payload]) -> bytes | None:
+        """None when there is none."""
+        return self._dumps("memo", self.writes, memo) if memo else None
+
+    def _dumps_older(self, kind: Kind, format_: int, value: Any) -> bytes:
+        for number in range(self.newest, format_, -1):
+            lower = self._formats[number].lower.get(kind)
+            if lower is not None:
+                value = lower(to_body(value))
+        return self._formats[format_].layout.dumps(kind, format_, value)
+
+    # --- reading ---------------------------------------------------------------------------------------------
+
+    def decode_record(self, blob: bytes) -> Record:
+        """Raises UnreadableError."""
+        record: Record = self._decode("record", blob)
+        return record
+
+    def decode_state(self, blob: bytes) -> WorkflowState:
+        """Raises UnreadableError."""
+        state: WorkflowState = self._decode("state", blob)
+        return state
+
+    def decode_outcome(self, blob: bytes) -> StoredOutcome:
+        """Raises UnreadableError."""
+        outcome: StoredOutcome = self._decode("outcome", blob)
+        return outcome
+
+    def decode_memo(self, blob: bytes | None) -> dict[str, Payload]:
+        """Raises UnreadableError."""
+        memo: dict[str, Payload] = {} if blob is None else self._decode("memo", blob)
+        return memo
+
+    def _decode(self, kind: Kind, blob: bytes) -> Any:
+        number = format_of(kind, blob)
+        if number > self.newest:
+            raise NewerBlobError(number, self.newest)
+        known = self._formats.get(number)
+        if known is None:
+            raise UnreadableError(f"this version does not read its format {number} any more")
+        if number == self.newest:
+            return known.layout.load(kind, blob, TYPES[kind])
+        return convert(self._lifted(kind, known.layout.body(kind, blob), number), TYPES[kind])
+
+    def _lifted(self, kind: Kind, body: Any, number: int) -> Any:
+        for newer in range(number + 1, self.newest + 1):
+            lift = self._formats[newer].lift.get(kind)
+            if lift is None:
+                continue
+            try:
+                body = lift(body)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise UnreadableError(f"its format {newer - 1} cannot be lifted: {error}") from error
+        return body
 
 
-def encode_state(state: WorkflowState) -> bytes:
-    return _encode(SNAPSHOT_FORMAT, state)
-
-
-def decode_state(
-    blob: bytes, *, newest: int = SNAPSHOT_FORMAT, upcasters: Upcasters = SNAPSHOT_UPCASTERS
-) -> WorkflowState:
-    """Raises UnreadableError."""
-    return _decode(blob, WorkflowState, newest, upcasters)
-
-
-def checksum(body: bytes, run_id: str, sequence: int) -> bytes:
-    """Of a snapshot; bound to its place, so that a row in the wrong place is found out, too."""
-    digest = blake2b(b"%s\0%d\0" % (run_id.encode(), sequence), digest_size=16)
-    digest.update(body)
-    return digest.digest()
-
-
-def encode_outcome(outcome: RunOutcome) -> bytes:
-    """How a run ended, for its row in the visibility table."""
-    return cbor2.dumps(
-        msgspec.to_builtins((outcome.status, outcome.result, outcome.failure), builtin_types=(bytes,))
-    )
-
-
-def decode_outcome(blob: bytes) -> tuple[WorkflowStatus, Payload | None, Failure | None]:
-    """Raises UnreadableError."""
-    return _convert(_loads(blob), tuple[WorkflowStatus, Payload | None, Failure | None])
-
-
-def encode_memo(memo: Mapping[str, Payload]) -> bytes | None:
-    """None when there is none."""
-    return cbor2.dumps(msgspec.to_builtins(memo, builtin_types=(bytes,))) if memo else None
-
-
-def decode_memo(blob: bytes | None) -> dict[str, Payload]:
-    """Raises UnreadableError."""
-    return {} if blob is None else _convert(_loads(blob), dict[str, Payload])
-
-
-def _encode(version: int, value: Record | WorkflowState) -> bytes:
-    return cbor2.dumps([version, msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=_plain)])
-
-
-def _plain(value: Any) -> Any:
-    """A map in chunks is stored as any map."""
-    if type(value) is ChunkedMap:
-        return dict(value.items())
-    raise NotImplementedError(f"{type(value).__name__} is not stored")
-
-
-def _decode(blob: bytes, type_: type[T], newest: int, upcasters: Upcasters) -> T:
-    match _loads(blob):
-        case [int() as version, body] if 0 < version <= FORMAT_MAX:
-            pass
-        case _:
-            raise UnreadableError("it is not a format and a body")
-    if version > newest:
-        raise UnreadableError(f"its format {version} is newer than this host, which knows up to {newest}")
-    while version < newest:
-        if version not in upcasters:
-            raise UnreadableError(f"there is no way from its format {version} to {newest}")
-        try:
-            body = upcasters[version](body)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise UnreadableError(f"its format {version} cannot be lifted: {error}") from error
-        version += 1
-    return _convert(body, type_)
-
-
-def _loads(blob: bytes) -> Any:
-    try:
-        return cbor2.loads(blob)
-    except (cbor2.CBORError, ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
-        # cbor2 turns most of what is wrong into CBORDecodeError; dates, fractions, maps raise their own.
-        raise UnreadableError(f"it is not CBOR: {error}") from error
-
-
-def _convert(value: Any, type_: type[T]) -> T:
-    try:
-        return msgspec.convert(value, type_, builtin_types=(bytes,))
-    except msgspec.ValidationError as error:
-        raise UnreadableError(mismatch(error)) from None  # its own text quotes what was stored
-    except (TypeError, RecursionError) as error:
-        raise UnreadableError(f"{type(error).__name__} in {type_}") from error
+CODEC: Final = StoredCodec([FORMAT_1])
+"""Of this release: what it reads, and what it can write."""

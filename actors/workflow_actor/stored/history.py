@@ -11,20 +11,22 @@ from typing import Any
 import msgspec
 
 from dalsegno.actors.workflow_actor.run.events import Ran
-from dalsegno.actors.workflow_actor.stored.codec import decode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.payload import JSON_PLAIN, Payload
 
 _SECRET = frozenset({"token", "callers", "caller", "earlier"})
 
 
-def events_for_people(blob: bytes) -> list[dict[str, Any]]:
+def events_for_people(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
     """The events of one journal row, oldest first; `type` names each. Raises UnreadableError."""
-    return [_named(event) for event in decode_record(blob).events]
+    return [_named(event) for event in codec.decode_record(blob).events]
 
 
-def event_types(blob: bytes) -> list[dict[str, Any]]:
+def event_types(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
     """The same without what they say: for a row that is too large, or too deep, for any message."""
-    return [{"type": type(event).__name__, "left_out": "too large"} for event in decode_record(blob).events]
+    return [
+        {"type": type(event).__name__, "left_out": "too large"} for event in codec.decode_record(blob).events
+    ]
 
 
 def _named(event: msgspec.Struct) -> dict[str, Any]:

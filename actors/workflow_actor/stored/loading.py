@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import (
-    SNAPSHOT_FORMAT,
+    CODEC,
     CorruptStateError,
-    UnreadableError,
-    checksum,
-    decode_record,
-    decode_state,
+    NewerStateError,
+    StoredCodec,
+    UnloadableStateError,
 )
+from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
+from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 
 StoredSnapshot = tuple[int, int, bytes, bytes]
 """(sequence, format, checksum, body)"""
@@ -22,12 +23,16 @@ StoredRow = tuple[str, int, int, bytes]
 
 
 def load_state(
-    workflow_id: str, run_id: str, snapshot: StoredSnapshot | None, journal: Sequence[StoredRow]
+    workflow_id: str,
+    run_id: str,
+    snapshot: StoredSnapshot | None,
+    journal: Sequence[StoredRow],
+    codec: StoredCodec = CODEC,
 ) -> WorkflowState:
-    """Raises CorruptStateError, which names the row that cannot be read or does not fit."""
-    state = None if snapshot is None else _of_snapshot(run_id, snapshot)
+    """Raises CorruptStateError or NewerStateError, which name the row that cannot be read or does not fit."""
+    state = None if snapshot is None else _of_snapshot(run_id, snapshot, codec)
     for row in journal:
-        state = _after(run_id, state, row)
+        state = _after(run_id, state, row, codec)
     if state is None:
         raise CorruptStateError(run_id, 0, "there is neither a snapshot nor a journal")
     if state.info.workflow_id != workflow_id:
@@ -36,39 +41,46 @@ def load_state(
     return state
 
 
-def _of_snapshot(run_id: str, snapshot: StoredSnapshot) -> WorkflowState:
+def _of_snapshot(run_id: str, snapshot: StoredSnapshot, codec: StoredCodec) -> WorkflowState:
     sequence, format_, expected, body = snapshot
     if not (isinstance(sequence, int) and isinstance(format_, int) and isinstance(body, bytes)):
         # SQLite lets any type into any column.
         raise CorruptStateError(run_id, 0, "the snapshot has a column of another type")
+    if format_ > codec.newest:  # its checksum may be made otherwise
+        raise _unloadable(run_id, sequence, "snapshot", NewerBlobError(format_, codec.newest))
     if checksum(body, run_id, sequence) != expected:
         raise CorruptStateError(run_id, sequence, "the snapshot does not match its checksum")
-    if format_ > SNAPSHOT_FORMAT:
-        reason = f"the snapshot's format {format_} is newer than this host, which knows up to {SNAPSHOT_FORMAT}"
-        raise CorruptStateError(run_id, sequence, reason)
     try:
-        state = decode_state(body)
+        state = codec.decode_state(body)
     except UnreadableError as error:
-        raise CorruptStateError(run_id, sequence, f"the snapshot cannot be read: {error}") from error
+        raise _unloadable(run_id, sequence, "snapshot", error) from error
     if (state.info.run_id, state.sequence) != (run_id, sequence):
         found = f"run {state.info.run_id}, sequence {state.sequence}"
         raise CorruptStateError(run_id, sequence, f"the snapshot is of {found}")
     return state
 
 
-def _after(run_id: str, state: WorkflowState | None, row: StoredRow) -> WorkflowState:
+def _after(run_id: str, state: WorkflowState | None, row: StoredRow, codec: StoredCodec) -> WorkflowState:
     row_run_id, sequence, time, events = row
     before = 0 if state is None else state.sequence
     if row_run_id != run_id or sequence != before + 1:
         reason = f"after sequence {before} comes run {row_run_id}, sequence {sequence}: the journal has a gap"
         raise CorruptStateError(run_id, before + 1, reason)
     try:
-        record = decode_record(events)
+        record = codec.decode_record(events)
         if (record.sequence, record.time) != (sequence, time):
             raise UnreadableError(f"its events are of sequence {record.sequence}, time {record.time}")
         after = fold(state, record)
-    except (UnreadableError, IllegalEventError, LookupError) as error:
+    except UnreadableError as error:
+        raise _unloadable(run_id, sequence, "journal row", error) from error
+    except (IllegalEventError, LookupError) as error:
         raise CorruptStateError(run_id, sequence, f"the journal row cannot be read: {error!r}") from error
     if after.info.run_id != run_id:
         raise CorruptStateError(run_id, sequence, f"the journal row starts run {after.info.run_id}")
     return after
+
+
+def _unloadable(run_id: str, sequence: int, what: str, error: UnreadableError) -> UnloadableStateError:
+    if isinstance(error, NewerBlobError):
+        return NewerStateError(run_id, sequence, f"the {what} cannot be read: {error}")
+    return CorruptStateError(run_id, sequence, f"the {what} cannot be read: {error}")

@@ -3,8 +3,10 @@ that one is (and not before 64 activations), so that what is written stays linea
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import SNAPSHOT_FORMAT, checksum, encode_state
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.persistence.port import SnapshotRow
 
 ACTIVATIONS_MIN = 64
@@ -25,26 +27,33 @@ class SnapshotSchedule:
         self._rows += 1
         self._bytes += size
 
-    def snapshot_if_due(self, state: WorkflowState, *, signed: bool) -> SnapshotRow | None:
+    def snapshot_if_due(self, state: WorkflowState, codec: StoredCodec, *, signed: bool) -> SnapshotRow | None:
         """To be asked after each row; a snapshot that is returned counts as written."""
         grown = self._rows >= ACTIVATIONS_MIN and self._bytes >= self._size
         if not (signed or grown):
             return None
         # The newest row stays: it tells the time and the number of what can no longer be read.
-        due = snapshot_of(state, trim_to=max(0, state.sequence - max(1, self._history_limit)))
+        due = snapshot_of(state, codec, trim_to=max(0, state.sequence - max(1, self._history_limit)))
         self._rows = self._bytes = 0
         self._size = len(due.body)
         return due
 
 
-def snapshot_of(state: WorkflowState, *, trim_to: int) -> SnapshotRow:
-    body = encode_state(state)
+def snapshot_of(state: WorkflowState, codec: StoredCodec, *, trim_to: int) -> SnapshotRow:
+    body = codec.encode_state(state)
     run_id, sequence = state.info.run_id, state.sequence
     return SnapshotRow(
         run_id=run_id,
         sequence=sequence,
-        format=SNAPSHOT_FORMAT,
+        format=codec.writes,
         checksum=checksum(body, run_id, sequence),
         body=body,
         trim_to=trim_to,
     )
+
+
+def checksum(body: bytes, run_id: str, sequence: int) -> bytes:
+    """Of a snapshot; bound to its place, so that a row in the wrong place is found out, too."""
+    digest = blake2b(b"%s\0%d\0" % (run_id.encode(), sequence), digest_size=16)
+    digest.update(body)
+    return digest.digest()

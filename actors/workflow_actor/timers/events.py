@@ -8,20 +8,20 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class TimerWanted(Struct, frozen=True, array_like=True, tag="t"):
+class TimerWanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t"):
     number: int
     fire_at: int
 
 
-class TimerUnwanted(Struct, frozen=True, array_like=True, tag="u"):
+class TimerUnwanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="u"):
     number: int
 
 
-class TimerElapsed(Struct, frozen=True, array_like=True, tag="tim"):
+class TimerElapsed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="tim"):
     number: int
 
 
-class TimerFired(Struct, frozen=True, kw_only=True, array_like=True, tag="timer"):
+class TimerFired(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="timer"):
     number: int
 
 

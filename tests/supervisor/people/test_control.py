@@ -14,7 +14,7 @@ from dalsegno.actors.supervisor.people import control as control_module
 from dalsegno.actors.supervisor.people.control import Control
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.stored.codec import encode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Delivery, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
@@ -138,7 +138,7 @@ class Rows:
                 epoch=1,
                 host="h",
                 time=1,
-                events=encode_record(
+                events=CODEC.encode_record(
                     Record(sequence, 1, True, (), (SignalReceived("say", (Payload(JSON_PLAIN, data),)),))
                 ),
             )

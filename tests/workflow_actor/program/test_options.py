@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.actors.workflow_actor.run.interpret import interpret
-from dalsegno.actors.workflow_actor.stored.codec import decode_record, encode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.failure import Failure
@@ -62,7 +62,7 @@ def require_readable(intents: list[Intent]) -> None:
     """As the journal keeps them, and as the task's receiver wants it."""
     events = interpret(intents, entropy=b"e" * 32, python="3.11")
     record = Record(1, 1, False, (), events)
-    assert decode_record(encode_record(record)) == record
+    assert CODEC.decode_record(CODEC.encode_record(record)) == record
     for intent in intents:
         if isinstance(intent, ScheduleActivity):
             task = task_of(intent)

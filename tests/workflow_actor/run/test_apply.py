@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 from dalsegno.actors.workflow_actor.activities.events import AttemptScheduled
 from dalsegno.actors.workflow_actor.run.apply import APPLY, apply
 from dalsegno.actors.workflow_actor.run.events import Event, Want
-from dalsegno.actors.workflow_actor.stored.codec import encode_state
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from tests.workflow_actor.rig import Rig, ScriptedCode, activity, timer
 
@@ -26,9 +26,9 @@ def test_the_state_before_stays_as_it_was() -> None:
     rig = Rig(ScriptedCode([[activity(1), timer(1, 5)]]))
     rig.start()
     before = rig.state
-    stored = encode_state(before)
+    stored = CODEC.encode_state(before)
     after = apply(before, AttemptScheduled(1, b"a token of another attempt"), TimerElapsed(1))
-    assert encode_state(before) == stored
+    assert CODEC.encode_state(before) == stored
     assert after.activities[1].attempt == 2
     assert after.timers == {}
 
@@ -40,4 +40,4 @@ def test_many_events_are_as_one_after_the_other() -> None:
     one_by_one = rig.state
     for event in events:
         one_by_one = apply(one_by_one, event)
-    assert encode_state(apply(rig.state, *events)) == encode_state(one_by_one)
+    assert CODEC.encode_state(apply(rig.state, *events)) == CODEC.encode_state(one_by_one)

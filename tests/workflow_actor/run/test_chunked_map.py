@@ -13,7 +13,7 @@ from dalsegno.actors.workflow_actor.run.apply import apply
 from dalsegno.actors.workflow_actor.run.chunked_map import CHUNK, DICT_AGAIN, DICT_MAX, ChunkedMap, kept
 from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import decode_state, encode_state
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from tests.workflow_actor.rig import Rig, ScriptedCode, activity, payload, start, timer
 
@@ -98,15 +98,15 @@ def test_a_large_state_is_stored_byte_for_byte_as_it_was_when_its_maps_were_dict
     assert isinstance(state.outstanding, ChunkedMap)
     with patch.object(chunked_map, "DICT_MAX", 10 * MANY):
         in_dicts = large()
-        stored = [encode_state(in_dicts), encode_state(apply(in_dicts, *events))]
-    assert [encode_state(state), encode_state(apply(state, *events))] == stored
-    assert encode_state(decode_state(stored[1])) == stored[1]
+        stored = [CODEC.encode_state(in_dicts), CODEC.encode_state(apply(in_dicts, *events))]
+    assert [CODEC.encode_state(state), CODEC.encode_state(apply(state, *events))] == stored
+    assert CODEC.encode_state(CODEC.decode_state(stored[1])) == stored[1]
 
 
 def test_events_applied_to_what_was_read_again_give_the_same() -> None:
     state = large()
-    again = decode_state(encode_state(state))
+    again = CODEC.decode_state(CODEC.encode_state(state))
     for number in (3, 1_500, 1_999 - 1):
         state = apply(state, ActivityCompleted(number, payload()))
         again = apply(again, ActivityCompleted(number, payload()))
-    assert encode_state(state) == encode_state(again)
+    assert CODEC.encode_state(state) == CODEC.encode_state(again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.events import Record, RunStarted
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, encode_record
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, NewerStateError
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.errors import DalsegnoError
@@ -89,7 +90,7 @@ def test_a_blob_that_is_none_names_its_row(blob: bytes) -> None:
 def test_events_that_do_not_fit_the_state_name_their_row() -> None:
     journal = a_run().journal
     for event in (ActivityCompleted(99, payload()), TimerElapsed(99)):
-        blob = encode_record(Record(2, T0, True, (), (event,)))
+        blob = CODEC.encode_record(Record(2, T0, True, (), (event,)))
         with pytest.raises(CorruptStateError) as caught:
             load([journal[0], ("run-1", 2, T0, blob)])
         assert caught.value.sequence == 2
@@ -98,11 +99,11 @@ def test_events_that_do_not_fit_the_state_name_their_row() -> None:
 def test_a_run_begins_with_its_start_and_starts_once() -> None:
     info = RunInfo(workflow_id="w", run_id="run-1", workflow_type="t", task_queue="q", started_at=T0)
     begun = RunStarted(info, (), (), "3.11")
-    first = ("run-1", 1, T0, encode_record(Record(1, T0, True, (), (begun,))))
+    first = ("run-1", 1, T0, CODEC.encode_record(Record(1, T0, True, (), (begun,))))
     for rows in (
-        [("run-1", 1, T0, encode_record(Record(1, T0, True, (), (TimerElapsed(1),))))],
-        [("run-1", 1, T0, encode_record(Record(1, T0, True, (), ())))],
-        [first, ("run-1", 2, T0, encode_record(Record(2, T0, True, (), (begun,))))],
+        [("run-1", 1, T0, CODEC.encode_record(Record(1, T0, True, (), (TimerElapsed(1),))))],
+        [("run-1", 1, T0, CODEC.encode_record(Record(1, T0, True, (), ())))],
+        [first, ("run-1", 2, T0, CODEC.encode_record(Record(2, T0, True, (), (begun,))))],
     ):
         with pytest.raises(CorruptStateError):
             load(rows)
@@ -139,8 +140,16 @@ def test_a_snapshot_in_the_wrong_place_is_found_out() -> None:
 
 def test_a_snapshot_of_a_newer_host_is_refused_with_that_reason() -> None:
     (sequence, _, checksum, body), _ = a_snapshot()
-    with pytest.raises(CorruptStateError, match="newer than this host"):
+    with pytest.raises(NewerStateError, match="written by a newer version"):
         load([], (sequence, 99, checksum, body))
+
+
+def test_a_journal_row_of_a_newer_host_is_refused_with_that_reason_and_named() -> None:
+    journal = a_run().journal
+    blob = cbor2.dumps([CODEC.newest + 1, {}])
+    with pytest.raises(NewerStateError, match="written by a newer version") as caught:
+        load([journal[0], ("run-1", 2, T0, blob)])
+    assert (caught.value.run_id, caught.value.sequence) == ("run-1", 2)
 
 
 @settings(deadline=None, max_examples=300)
@@ -155,7 +164,7 @@ def test_a_damaged_journal_is_read_or_named_but_never_anything_else(data: st.Dat
     journal[row] = (run_id, sequence, time, bytes(damaged))
     try:
         instance = load(journal)
-    except CorruptStateError as error:
+    except (CorruptStateError, NewerStateError) as error:
         assert error.run_id == "run-1"
         assert error.sequence in (row + 1, row + 2, row + 3, 3)
     else:

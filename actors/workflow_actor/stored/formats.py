@@ -1,0 +1,147 @@
+"""Stored formats: how what only the core reads is laid down as bytes.
+
+A blob is an array of two: the number of its format, and a body. The head of that array, in CBOR or in
+MessagePack, is all that a release needs to read of a blob to tell what is newer than itself from what is
+broken. (In format 1 a run's outcome and memo are bare bodies, that is, never an array of two.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import cbor2
+import msgspec
+
+from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
+from dalsegno.payload import mismatch
+
+FORMAT_MAX = 0xFFFF
+
+Kind = Literal["record", "state", "outcome", "memo"]
+"""Of a blob: a journal row's events, a snapshot, how a run ended, a run's memo."""
+
+Change = Callable[[Any], Any]
+"""Makes a decoded body of one format a body of another. May raise LookupError, TypeError, ValueError and
+AttributeError for a body that is broken."""
+
+_ARRAY_OF_TWO = {0x82: (0x17, 0x18, 0x19), 0x92: (0x7F, 0xCC, 0xCD)}
+"""First byte, in CBOR and in MessagePack: the largest number that is its own byte, and the bytes after which a
+number of one byte follows, and one of two."""
+_BARE: frozenset[Kind] = frozenset(("outcome", "memo"))
+
+
+class UnreadableError(Exception):
+    """Bytes that are not what they should be."""
+
+
+class NewerBlobError(UnreadableError):
+    """Written by a newer version, if there is such a format."""
+
+    def __init__(self, format_: int, newest: int) -> None:
+        super().__init__(
+            f"it was written by a newer version of dalsegno: its format is {format_}, "
+            f"and this version reads formats up to {newest}"
+        )
+        self.format = format_
+
+
+class Layout(Protocol):
+    """How values and bodies become blobs of one format, and come back."""
+
+    def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
+        """`value` is what is stored, or a body of plain containers."""
+
+    def body(self, kind: Kind, blob: bytes) -> Any:
+        """In plain containers. Raises UnreadableError."""
+
+    def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
+        """A blob whose body is that of `type_` as it is today. Raises UnreadableError."""
+
+
+class CBOR:
+    """The layout of format 1."""
+
+    def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
+        body = to_body(value)
+        return cbor2.dumps(body if kind in _BARE else [format_, body])
+
+    def body(self, kind: Kind, blob: bytes) -> Any:
+        try:
+            loaded = cbor2.loads(blob)
+        except (cbor2.CBORError, ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+            # cbor2 turns most of what is wrong into CBORDecodeError; dates, fractions, maps raise their own.
+            raise UnreadableError(f"it is not CBOR: {error}") from error
+        if kind in _BARE:
+            return loaded
+        match loaded:
+            case [int(), body]:
+                return body
+        raise UnreadableError("it is not a format and a body")
+
+    def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
+        return convert(self.body(kind, blob), type_)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`lift` makes a body of the format before one of this, and `lower` one of this a body of the format
+    before, for those kinds whose bodies differ: a release writes the format before its newest, too, as long as
+    hosts are alive that cannot read the newest."""
+
+    number: int
+    layout: Layout
+    lift: Mapping[Kind, Change] = field(default_factory=dict)
+    lower: Mapping[Kind, Change] = field(default_factory=dict)
+
+
+def format_of(kind: Kind, blob: bytes) -> int:
+    """Read from its head alone. Raises UnreadableError."""
+    number = _number(blob)
+    if number is None:
+        if kind in _BARE:
+            return 1
+        raise UnreadableError("it is not a format and a body")
+    if not 0 < number <= FORMAT_MAX:
+        raise UnreadableError(f"{number} is not a format")
+    return number
+
+
+def _number(blob: bytes) -> int | None:
+    known = _ARRAY_OF_TWO.get(blob[0]) if len(blob) > 1 else None
+    if known is None:
+        return None
+    small, one, two = known
+    if blob[1] <= small:
+        return blob[1]
+    if blob[1] == one and len(blob) > 2:
+        return blob[2]
+    if blob[1] == two and len(blob) > 3:
+        return int.from_bytes(blob[2:4])
+    return None
+
+
+def to_body(value: Any) -> Any:
+    """In plain containers."""
+    return msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=plain)
+
+
+def plain(value: Any) -> Any:
+    """A map in chunks is stored as any map."""
+    if type(value) is ChunkedMap:
+        return dict(value.items())
+    raise NotImplementedError(f"{type(value).__name__} is not stored")
+
+
+def convert(body: Any, type_: Any) -> Any:
+    """Raises UnreadableError for a body that is not one of `type_`."""
+    try:
+        return msgspec.convert(body, type_, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise UnreadableError(mismatch(error)) from None  # its own text quotes what was stored
+    except (TypeError, RecursionError) as error:
+        raise UnreadableError(f"{type(error).__name__} in {type_}") from error
+
+
+FORMAT_1 = Format(1, CBOR())
