@@ -43,7 +43,7 @@ ARROWS = {
     "actors.workflow_actor.shown": "sdk persistence interface activities timers signals run program stored",
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface activities timers run outstanding program stored shown"
+        "light sdk persistence interface activities run outstanding program stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",

@@ -139,13 +139,16 @@ class Instance(InstanceAtRest):
         try:
             if kind in TAKE:
                 return TAKE[kind](self, command, moment)
-            known = Known(moment.time, self.code.fingerprint, self.heartbeats)
-            return [self._carry_out(command, decide(state, self.workflow_id, command, known), moment)]
+            decision = decide(state, self.workflow_id, command, self._known(moment))
+            return [self._carry_out(command, decision, moment)]
         except BaseException:
             # The program and the agenda have gone on, the state has not.
             self.live.forget()
             self.agenda.reset(self.state)
             raise
+
+    def _known(self, moment: Moment) -> Known:
+        return Known(moment.time, self.code.fingerprint, self.heartbeats, moment.entropy)
 
     def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> Activation:
         """Record, run, and seal; or only answer."""
@@ -291,7 +294,7 @@ class Instance(InstanceAtRest):
         housekeeping = len(turn.events)
         self._try_again(turn)
         self._run(turn)
-        do_what_is_due(turn, self.agenda, self.heartbeats, self._run)
+        do_what_is_due(turn, self.agenda, self._known(moment), self._run)
         done = turn.events[housekeeping:]
         if is_in_vain(state.suspension, done, turn.state.suspension):
             self.code_retries.put_off(state, now=moment.time)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dalsegno.actors.workflow_actor.activities.activity import Phase, next_obligation
+from dalsegno.actors.workflow_actor.activities.activity import Phase
+from dalsegno.actors.workflow_actor.activities.due import next_obligation
 from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, EffectsParked, Event, RunClosed, Suspended

@@ -1,15 +1,18 @@
-"""A pending activity as data, and what follows from it alone: how its task is to be acknowledged, and what is
-due for it when. What is decided about its attempts stands in `attempts`."""
+"""A pending activity as data, and what follows from it alone: how its task is to be acknowledged, and by which
+token an attempt is known. What is due for it stands in `due`, what is decided about attempts in `attempts`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from hashlib import blake2b
+from typing import Protocol
 
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.intents import CancellationType, RetrySchedule
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -124,6 +127,17 @@ class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     returned: str | None = None
 
 
+class RunOfActivities(Protocol):
+    """What is looked at of the run that has them. (It is `run.state.WorkflowState`.)"""
+
+    @property
+    def info(self) -> RunInfo: ...
+    @property
+    def outcome(self) -> object | None: ...
+    @property
+    def activities(self) -> Mapping[int, Activity]: ...
+
+
 def first_attempt(spec: ActivitySpec, token: bytes, *, fence: int, now: int, task: EffectID) -> Activity:
     after = spec.resend_after
     return Activity(spec, 1, token, fence, now, now, min(now + after, FAR_FUTURE), after, (task,))
@@ -146,38 +160,3 @@ def outlives_run(token: bytes) -> bool:
 
 def number_in(token: bytes) -> int:
     return int.from_bytes(token[:8], "big")
-
-
-class Obligation(IntEnum):
-    """What the engine owes an activity at some time; of two at the same time the first here comes first."""
-
-    SCHEDULE_TO_CLOSE = 0
-    SCHEDULE_TO_START = 1
-    START_TO_CLOSE = 2
-    HEARTBEAT = 3
-    RETRY = 4
-    RESEND = 5
-
-
-def next_obligation(activity: Activity, *, alive_at: int) -> tuple[int, Obligation]:
-    """The earliest. `alive_at` is when the last heartbeat came, if any; it counts for a started attempt."""
-    spec = activity.spec
-    match activity.phase:
-        case Phase.SCHEDULED:
-            first = (activity.resend_at, Obligation.RESEND)
-            if spec.schedule_to_start is not None:
-                deadline = activity.scheduled_at + spec.schedule_to_start
-                first = min(first, (deadline, Obligation.SCHEDULE_TO_START))
-        case Phase.STARTED:
-            started_at = activity.started_at or 0
-            first = (FAR_FUTURE, Obligation.START_TO_CLOSE)
-            if spec.start_to_close is not None:
-                first = min(first, (started_at + spec.start_to_close + GRACE, Obligation.START_TO_CLOSE))
-            if (limit := spec.silence_limit) is not None:
-                first = min(first, (max(started_at, alive_at) + limit, Obligation.HEARTBEAT))
-        case Phase.BACKING_OFF:
-            first = (activity.retry_at or 0, Obligation.RETRY)
-    if spec.schedule_to_close is not None:
-        deadline = activity.first_scheduled_at + spec.schedule_to_close
-        first = min(first, (deadline, Obligation.SCHEDULE_TO_CLOSE))
-    return min(first, (FAR_FUTURE, Obligation.RESEND))

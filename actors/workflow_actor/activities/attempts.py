@@ -8,17 +8,14 @@ happens when a time runs out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Never, Protocol, assert_never
+from typing import Never, Protocol
 
 from dalsegno.actors.workflow_actor.activities.activity import (
     Activity,
-    ActivitySpec,
-    Obligation,
     Phase,
+    RunOfActivities,
     number_in,
     outlives_run,
-    task_token,
 )
 from dalsegno.actors.workflow_actor.activities.changes import CANCELLED
 from dalsegno.actors.workflow_actor.activities.commands import (
@@ -36,9 +33,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityEvent,
     ActivityFailed,
     AttemptBegun,
-    AttemptScheduled,
     RetryPlanned,
-    TaskOverdue,
     TaskResent,
     TaskReturned,
 )
@@ -46,12 +41,9 @@ from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given_up
-from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect
-from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
-from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -61,22 +53,13 @@ MESSAGE_LIMIT = 500
 """Characters of a failure's message that are repeated in the failure of its activity."""
 
 
-class RunOfActivities(Protocol):
-    """What the word of a worker is held against. (It is `run.state.WorkflowState`.)"""
-
-    @property
-    def info(self) -> RunInfo: ...
-    @property
-    def outcome(self) -> object | None: ...
-    @property
-    def activities(self) -> Mapping[int, Activity]: ...
-
-
 class Circumstances(Protocol):
     """What is known beside the state. (It is `run.decide.Known`.)"""
 
     @property
     def now(self) -> int: ...
+    @property
+    def entropy(self) -> bytes: ...
     @property
     def heartbeats(self) -> Heartbeats: ...
 
@@ -271,66 +254,3 @@ def on_task_refused(activity: Activity, reason: str) -> Decision[ActivityEvent]:
     """The broker does not take its task, whoever sends it."""
     failure = Failure(type="TaskTooLarge", message=reason, non_retryable=True)
     return Decision(events=(failed_for_good(activity, failure),))
-
-
-def on_obligation(
-    activity: Activity,
-    obligation: Obligation,
-    *,
-    now: int,
-    entropy: bytes,
-    heartbeat: Payload | None,
-) -> Decision[ActivityEvent]:
-    """What is due for the activity is done."""
-    number = activity.spec.number
-    match obligation:
-        case Obligation.RETRY:
-            outlives = activity.spec.outlives_run
-            token = task_token(entropy, number, activity.attempt + 1, outlives=outlives)
-            return Decision(events=(AttemptScheduled(number, token),))
-        case Obligation.RESEND:
-            return Decision(events=(TaskOverdue(number),), probes=(_probe(activity),))
-        case Obligation.START_TO_CLOSE | Obligation.HEARTBEAT:
-            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat)
-            return Decision(events=(after_failure(activity, failure, now=now, heartbeat=heartbeat),))
-        case Obligation.SCHEDULE_TO_START | Obligation.SCHEDULE_TO_CLOSE:
-            failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat, cause=activity.last_failure)
-            return Decision(events=(failed_for_good(activity, failure),))
-        case _:
-            assert_never(obligation)
-
-
-def _probe(activity: Activity) -> Probe:
-    spec = activity.spec
-    return Probe(activity_id=spec.activity_id, attempt=activity.attempt, task_queue=spec.task_queue)
-
-
-_CLOCKS = {
-    Obligation.START_TO_CLOSE: (TimeoutType.START_TO_CLOSE, "did not end within its start-to-close timeout"),
-    Obligation.HEARTBEAT: (TimeoutType.HEARTBEAT, "sent no heartbeat within its heartbeat timeout"),
-    Obligation.SCHEDULE_TO_START: (
-        TimeoutType.SCHEDULE_TO_START,
-        "was not started within its schedule-to-start timeout",
-    ),
-    Obligation.SCHEDULE_TO_CLOSE: (
-        TimeoutType.SCHEDULE_TO_CLOSE,
-        "did not end within its schedule-to-close timeout",
-    ),
-}
-
-
-def _timed_out(
-    spec: ActivitySpec,
-    obligation: Obligation,
-    *,
-    heartbeat: Payload | None,
-    cause: Failure | None = None,
-) -> Failure:
-    clock, text = _CLOCKS[obligation]
-    return Failure(
-        kind="timed_out",
-        message=f"activity {spec.activity_type} {text}",
-        details=() if heartbeat is None else (heartbeat,),
-        timeout_type=clock.value,
-        cause=cause,
-    )

@@ -3,13 +3,13 @@ message is made of that and the activity when it leaves."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.activities.activity import RunOfActivities
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
-from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.payload import Payload
 
 
@@ -81,7 +81,8 @@ class CancelDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 ActivityDue = TaskDue | GrantDue | CancelDue
 
 
-def task_of(info: RunInfo, activity: Activity) -> TaskEffect:
+def _task_of(run: RunOfActivities, due: TaskDue, _: str) -> TaskEffect:
+    info, activity = run.info, run.activities[due.number]
     spec = activity.spec
     is_early = spec.is_early
     return TaskEffect(
@@ -104,7 +105,7 @@ def task_of(info: RunInfo, activity: Activity) -> TaskEffect:
     )
 
 
-def grant_of(due: GrantDue, run_id: str) -> GrantEffect:
+def _grant_of(_: object, due: GrantDue, run_id: str) -> GrantEffect:
     return GrantEffect(
         worker=due.worker,
         run_id=run_id,
@@ -116,7 +117,7 @@ def grant_of(due: GrantDue, run_id: str) -> GrantEffect:
     )
 
 
-def cancel_of(due: CancelDue, run_id: str) -> CancelTaskEffect:
+def _cancel_of(_: object, due: CancelDue, run_id: str) -> CancelTaskEffect:
     return CancelTaskEffect(
         worker=due.worker,
         run_id=run_id,
@@ -126,3 +127,11 @@ def cancel_of(due: CancelDue, run_id: str) -> CancelTaskEffect:
         content_type=due.content_type,
         token=due.token,
     )
+
+
+EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {
+    TaskDue: _task_of,
+    GrantDue: _grant_of,
+    CancelDue: _cancel_of,
+}
+"""By state, what is due, and run: the message that leaves."""

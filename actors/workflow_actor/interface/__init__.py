@@ -3,6 +3,7 @@
 - `commands`      what the shell asks of an instance; a `cause` is a command with what brought it
 - `intent`        what user code wants
 - `run_info`      what a run is, once and for all; `times` how times are written
+- `due`           what falls due
 - `effects`       messages that leave after the commit
 - `decision`      what is decided about a command: events to record, and what needs no record
 - `activation`    all that the shell has to write, and then to send

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from typing import assert_never
+from collections.abc import Callable, Set
+from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities.sends import (
-    CancelDue,
-    GrantDue,
-    TaskDue,
-    cancel_of,
-    grant_of,
-    task_of,
-)
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, EffectDue, ResultDue, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
 
@@ -25,23 +18,20 @@ EARLIER_KEPT = 24 * 3600 * 1_000_000
 
 
 def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffect:
-    match due:
-        case TaskDue():
-            return task_of(state.info, state.activities[due.number])
-        case GrantDue():
-            return grant_of(due, run_id)
-        case CancelDue():
-            return cancel_of(due, run_id)
-        case ResultDue():
-            return _result_of(state, due, run_id)
-        case _:
-            assert_never(due)
+    return EFFECTS[type(due)](state, due, run_id)
 
 
 def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> ResultEffect:
     outcome = due.outcome or state.outcome
     assert outcome is not None, "a result is due only when the run has ended"
     return answers.result(due.caller, state.info.workflow_id, run_id, outcome)
+
+
+EFFECTS: dict[type, Callable[[WorkflowState, Any, str], DurableEffect]] = {
+    **primitives.EFFECTS,
+    ResultDue: _result_of,
+}
+"""By its type, what becomes of what is due."""
 
 
 def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:

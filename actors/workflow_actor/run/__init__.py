@@ -1,5 +1,6 @@
 """One run as data, and what can become of it: (state, command) -> events, (state, event) -> state.
 
+- `primitives` puts together what the rooms of the primitives bring
 - `state` is all that a snapshot holds; `events` are the facts of the journal
 - `inputs` are what user code is stepped with, kept in a `log` since the last sign
 - `intents` are those of the run itself

@@ -1,42 +1,25 @@
-"""What is due when, for one open run: timers, and the activities' deadlines and retries. It is derived from
-the state, and kept beside it so that a thousand pending activities don't cost a thousand looks each time."""
+"""What is due when, for one open run, by what each room says of its own (`DUE`). It is derived from the state,
+and kept beside it so that a thousand pending activities don't cost a thousand looks each time."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from enum import IntEnum
 
-from dalsegno.actors.workflow_actor.activities.activity import next_obligation
-from dalsegno.actors.workflow_actor.activities.events import (
-    ActivityCompleted,
-    ActivityFailed,
-    ActivityWanted,
-    AttemptBegun,
-    AttemptScheduled,
-    RetryPlanned,
-    TaskOverdue,
-)
+from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.events import Event, Ran
+from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.timers.events import TimerWanted
 
 SLACK = 64
 """Entries that may be out of date before the heap is built anew."""
 
-
-class DueKind(IntEnum):
-    """What can be due. Of two at the same time the first here comes first: a timer beats the deadline."""
-
-    CONTINUE = 0
-    TIMER = 1
-    ACTIVITY = 2
-    EXECUTION = 3
-
+MOVED_BY = {event: (kind, number_of) for kind, due in DUE.items() for event, number_of in due.moved_by.items()}
+"""Events after which something is due at another time, and what."""
 
 Entry = tuple[int, DueKind, int]
-"""When, what, and the timer's or activity's number."""
+"""When, what, and its number."""
 
 
 class Agenda:
@@ -53,28 +36,22 @@ class Agenda:
         self._heap = []
         if state is None:
             return
-        self._heap.extend((at, DueKind.TIMER, number) for number, at in state.timers.items())
-        for number, activity in state.activities.items():
-            alive_at = self._heartbeats.alive_at(activity)
-            self._heap.append((next_obligation(activity, alive_at=alive_at)[0], DueKind.ACTIVITY, number))
+        for kind, due in DUE.items():
+            for number in due.pending(state):
+                if (at := due.at(state, number, self._heartbeats)) is not None:
+                    self._heap.append((at, kind, number))
         heapq.heapify(self._heap)
 
     def note(self, state: WorkflowState, events: Iterable[Event]) -> None:
         """These events led to `state`."""
         for event in events:
-            match event:
-                case Ran():
-                    for want in event.wants:
-                        if isinstance(want, ActivityWanted):
-                            self._push(state, DueKind.ACTIVITY, want.spec.number)
-                        elif isinstance(want, TimerWanted):
-                            self._push(state, DueKind.TIMER, want.number)
-                case AttemptBegun() | RetryPlanned() | AttemptScheduled() | TaskOverdue():
-                    self._push(state, DueKind.ACTIVITY, event.number)
-                case ActivityCompleted() | ActivityFailed():
-                    self._heartbeats.forget(event.number)
-                case _:
-                    pass
+            for fact in event.wants if isinstance(event, Ran) else (event,):
+                kind = type(fact)
+                if kind in MOVED_BY:
+                    due, number_of = MOVED_BY[kind]
+                    self._push(state, due, number_of(fact))
+                elif isinstance(fact, ActivityCompleted | ActivityFailed):
+                    self._heartbeats.forget(fact.number)
         if len(self._heap) > SLACK + 2 * (len(state.timers) + len(state.activities)):
             self.reset(state)
 
@@ -106,42 +83,29 @@ class Agenda:
     def put_back(self, entries: Iterable[Entry]) -> None:
         """They were not looked at."""
         for entry in entries:
-            if entry[1] in (DueKind.TIMER, DueKind.ACTIVITY):
+            if entry[1] in DUE:
                 heapq.heappush(self._heap, entry)
 
     def is_due(self, state: WorkflowState, entry: Entry) -> bool:
-        at, due, number = entry
-        match due:
-            case DueKind.CONTINUE:
-                return state.continue_at == at
-            case DueKind.EXECUTION:
-                return True
-            case _:
-                return self._actual(state, due, number) == at
+        at, kind, number = entry
+        if kind is DueKind.CONTINUE:
+            return state.continue_at == at
+        return kind is DueKind.EXECUTION or DUE[kind].at(state, number, self._heartbeats) == at
 
-    def _push(self, state: WorkflowState, due: DueKind, number: int) -> None:
-        at = self._actual(state, due, number)
+    def _push(self, state: WorkflowState, kind: DueKind, number: int) -> None:
+        at = DUE[kind].at(state, number, self._heartbeats)
         if at is not None:
-            heapq.heappush(self._heap, (at, due, number))
-
-    def _actual(self, state: WorkflowState, due: DueKind, number: int) -> int | None:
-        """When it is due; None when it is no more."""
-        if due is DueKind.TIMER:
-            return state.timers.get(number)
-        activity = state.activities.get(number)
-        if activity is None:
-            return None
-        return next_obligation(activity, alive_at=self._heartbeats.alive_at(activity))[0]
+            heapq.heappush(self._heap, (at, kind, number))
 
     def _first(self, state: WorkflowState) -> Entry | None:
         """The earliest entry that is true; those before it are corrected on the way."""
         heap = self._heap
         while heap:
-            at, due, number = heap[0]
-            actual = self._actual(state, due, number)
+            at, kind, number = heap[0]
+            actual = DUE[kind].at(state, number, self._heartbeats)
             if actual == at:
-                return at, due, number
+                return at, kind, number
             heapq.heappop(heap)
             if actual is not None and actual > at:
-                heapq.heappush(heap, (actual, due, number))
+                heapq.heappush(heap, (actual, kind, number))
         return None

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities import changes as activities
 from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.chunked_map import kept
 from dalsegno.actors.workflow_actor.run.draft import Draft
 from dalsegno.actors.workflow_actor.run.events import (
@@ -41,8 +42,6 @@ from dalsegno.actors.workflow_actor.run.state import (
     WorkflowState,
     blank,
 )
-from dalsegno.actors.workflow_actor.signals import changes as signals
-from dalsegno.actors.workflow_actor.timers import changes as timers
 
 
 class IllegalEventError(Exception):
@@ -198,8 +197,6 @@ APPLY: dict[type, Callable[[Draft, Any], None]] = {
     ContinueWanted: _continue_wanted,
     EffectsParked: _parked,
     EffectsDropped: _dropped,
-    **activities.APPLY,
-    **timers.APPLY,
-    **signals.APPLY,
+    **primitives.APPLY,
 }
 """By its type, what each event does."""

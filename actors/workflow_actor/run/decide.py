@@ -23,10 +23,8 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
     AttemptBegun,
-    AttemptScheduled,
     HeartbeatKept,
     RetryPlanned,
-    TaskOverdue,
     TaskResent,
     TaskReturned,
 )
@@ -63,12 +61,13 @@ from dalsegno.actors.workflow_actor.run.events import (
     RunStarted,
     Suspended,
 )
+from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_signal
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.backoff import doubled
+from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
@@ -102,6 +101,8 @@ class Known(Struct, frozen=True):
     now: int
     fingerprint: str
     heartbeats: Heartbeats
+    entropy: bytes
+    """Random, for tokens that cannot be guessed."""
 
 
 class Addressee(Enum):
@@ -240,6 +241,26 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
     return None
 
 
+def _go_on(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
+    return Decision(events=(Continued(),))
+
+
+def _time_out(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
+    failure = Failure(
+        kind="timed_out",
+        message="the workflow did not end within its execution timeout",
+        timeout_type=TimeoutType.EXECUTION.value,
+    )
+    return Decision(events=(RunClosed(WorkflowStatus.TIMED_OUT, failure=failure),))
+
+
+WHEN_DUE: dict[DueKind, Callable[[Any, int, Known], Decision[Event]]] = {
+    DueKind.CONTINUE: _go_on,
+    DueKind.EXECUTION: _time_out,
+    **{kind: due.do for kind, due in DUE.items()},
+}
+"""What is done when something is due, by its number."""
+
 RULES: dict[type, Rule] = {
     Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
     Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived,)),
@@ -260,15 +281,7 @@ RULES: dict[type, Rule] = {
 
 BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
     Start: (RunStarted, CallerAdded, RunClosed),
-    WakeUp: (
-        TimerElapsed,
-        AttemptScheduled,
-        TaskOverdue,
-        RetryPlanned,
-        ActivityFailed,
-        Continued,
-        RunClosed,
-    ),
+    WakeUp: (Continued, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
     Query: (),
     Describe: (),

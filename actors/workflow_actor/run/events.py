@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityWant
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEvent, PrimitiveWant
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, SuspensionKind
-from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerWant
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -83,7 +81,7 @@ class ContinueWanted(Struct, frozen=True, array_like=True, forbid_unknown_fields
     pass
 
 
-Want = ActivityWant | TimerWant | SignSet | ContinueWanted
+Want = PrimitiveWant | SignSet | ContinueWanted
 
 
 class Ran(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ran"):
@@ -118,10 +116,8 @@ Event = (
     | Suspended
     | Resumed
     | CallerAdded
-    | SignalReceived
     | CancelReceived
-    | TimerElapsed
-    | ActivityEvent
+    | PrimitiveEvent
     | Continued
     | Ran
     | EffectsParked

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
 from dalsegno.actors.workflow_actor.signals.events import Signaled
-from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.payload import Payload
 
 
@@ -54,4 +53,4 @@ class Continue(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknow
     """Go on after a bounded step (many signs in a row without waiting)."""
 
 
-Input = Begin | Signaled | CancelRequested | ActivityResolved | TimerFired | Continue
+Input = Begin | CancelRequested | Continue | PrimitiveInput

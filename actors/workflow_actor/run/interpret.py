@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from dalsegno.actors.workflow_actor.activities import wants as activities
 from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.events import ContinueWanted, Ran, RunClosed, SignSet, Want
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, CancelRun, CompleteRun, FailRun, SetSign
-from dalsegno.actors.workflow_actor.timers import wants as timers
 from dalsegno.policies import WorkflowStatus
 
 _DIGEST = attrgetter("digest")
@@ -43,8 +42,7 @@ def _continue_wanted(_: AskContinue, __: bytes) -> ContinueWanted:
 
 
 WANTS: dict[type, Callable[[Any, bytes], Want]] = {
-    **activities.WANTS,
-    **timers.WANTS,
+    **primitives.WANTS,
     AskContinue: _continue_wanted,
 }
 """By its type, what an intent becomes; the bytes are random. A sign is more than one intent's matter."""

@@ -12,7 +12,6 @@ from typing import Literal
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
-from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -20,6 +19,7 @@ from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
+from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEffectDue
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -46,7 +46,7 @@ class ResultDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     outcome: RunOutcome | None = None
 
 
-EffectDue = ActivityDue | ResultDue
+EffectDue = PrimitiveEffectDue | ResultDue
 
 
 class Outstanding(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

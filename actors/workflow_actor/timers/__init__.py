@@ -3,7 +3,6 @@
 - `intents`        what user code asks for; `awaited` is how it does so, and waits
 - `wants`          what it wants, as events
 - `events`         what is stored of them; `changes` applies that to the state, where a number has its time
+- `due`            when one is due, and what is done then
 - `shown`          what people see of them
-
-What is due when is for all in `run.agenda`.
 """

@@ -1,0 +1,59 @@
+"""What the rooms of the primitives bring, put together: what is stored, and tables by type.
+
+Beside these lines a new primitive has its rules among those of `decide`, and its part of the `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+from dalsegno.actors.workflow_actor.activities import changes as activity_changes
+from dalsegno.actors.workflow_actor.activities import due as activity_due
+from dalsegno.actors.workflow_actor.activities import sends as activity_sends
+from dalsegno.actors.workflow_actor.activities import wants as activity_wants
+from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityResolved, ActivityWant
+from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
+from dalsegno.actors.workflow_actor.interface.due import FallsDue
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
+from dalsegno.actors.workflow_actor.signals import changes as signal_changes
+from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
+from dalsegno.actors.workflow_actor.timers import changes as timer_changes
+from dalsegno.actors.workflow_actor.timers import due as timer_due
+from dalsegno.actors.workflow_actor.timers import wants as timer_wants
+from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerFired, TimerWant
+
+PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived
+PrimitiveWant = ActivityWant | TimerWant
+PrimitiveInput = ActivityResolved | TimerFired | Signaled
+PrimitiveEffectDue = ActivityDue
+
+WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {**activity_wants.WANTS, **timer_wants.WANTS}
+"""What an intent becomes; the bytes are random."""
+
+APPLY: dict[type, Callable[[Any, Any], None]] = {
+    **activity_changes.APPLY,
+    **timer_changes.APPLY,
+    **signal_changes.APPLY,
+}
+"""What an event or want does to the draft of a state."""
+
+EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {**activity_sends.EFFECTS}
+"""By state, what is due, and run: the message that leaves."""
+
+
+class DueKind(IntEnum):
+    """What can be due. Of two at the same time the first here comes first: a timer beats the deadline."""
+
+    CONTINUE = 0
+    TIMER = 1
+    ACTIVITY = 2
+    EXECUTION = 3
+
+
+DUE: dict[DueKind, FallsDue] = {
+    DueKind.TIMER: timer_due.DUE,
+    DueKind.ACTIVITY: activity_due.DUE,
+}
+"""The other kinds are the run's own."""
