@@ -112,6 +112,19 @@ def test_tables_that_are_too_new_are_refused_by_init_and_left_as_they_are(tmp_pa
         initialise(BROKER, DATABASE)
 
 
+def test_a_host_that_cannot_read_what_may_be_written_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, DALSEGNO_BROKER=BROKER, DALSEGNO_DATABASE=DATABASE)
+    initialise(BROKER, DATABASE)
+    with closing(open_store(DATABASE)) as store:
+        assert store.membership().ask_format(9).format_written == 9
+
+    refused = shell.run("host", "tests.cli.sample", "--log-level", "error")
+
+    assert refused.exit_code == USAGE
+    assert "may be of format 9" in refused.sentence
+    assert "upgrade dalsegno" in refused.sentence
+
+
 def test_hosts_shows_what_each_of_them_knows_while_they_differ(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

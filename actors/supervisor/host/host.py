@@ -54,7 +54,7 @@ from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.errors import ConfigurationError, DalsegnoError
+from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
 
 log = get_logger()
@@ -102,6 +102,7 @@ class Host(Lookups):
         self._peers: tuple[str, ...] = ()
         self._timers: list[asyncio.TimerHandle] = []
         self._ended = asyncio.Event()
+        self._refusal: NewerFormatError | None = None
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
         namespace = store.namespace()
         self._threads = StoreThreads(store, escaped)
@@ -187,6 +188,8 @@ class Host(Lookups):
                     self._escaped(error)
                 link.result()
             self._watermark.raise_if_refused()
+            if self._refusal is not None:
+                raise self._refusal
         finally:
             await self._close(link, ended)
 
@@ -331,7 +334,14 @@ class Host(Lookups):
         self._ended.set()
 
     def failed(self, error: BaseException) -> None:
-        self._escaped(error)
+        if isinstance(error, NewerFormatError):  # no defect: it holds nothing, and joined too late
+            self._loop.call_soon_threadsafe(self._refuse, error)
+        else:
+            self._escaped(error)
+
+    def _refuse(self, error: NewerFormatError) -> None:
+        self._refusal = error
+        self._ended.set()
 
     def orphaned(self) -> None:
         self._ended.set()

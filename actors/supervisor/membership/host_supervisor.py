@@ -288,7 +288,7 @@ class HostSupervisor(pykka.ThreadingActor):
         cluster = self._cluster_of_the_living(tenure)
         self._check_validity(tenure)
         self._next_expiry = self._expiry_of_others(tenure, cluster)
-        self._tell_format(tenure, cluster)
+        self._tell_format(tenure, cluster.format_written)
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
         released = tenure.heirs(cluster, leaving=self._leaving)
@@ -303,6 +303,9 @@ class HostSupervisor(pykka.ThreadingActor):
             taken = self._membership.take(share.take, tenure.host_id)
             self._check_validity(tenure)
             self._gain(tenure, taken)
+        asked = cluster.format_asked
+        if asked > cluster.format_written and all(host.format_read >= asked for host in cluster.hosts):
+            self._tell_format(tenure, self._membership.raise_format())
 
     def _cluster_of_the_living(self, tenure: Tenure) -> Cluster:
         """Without those whose rows are renewed no more, although by the database's clock they are good."""
@@ -328,12 +331,7 @@ class HostSupervisor(pykka.ThreadingActor):
             tenure.peers = peers
             self._notify(self._listener.peers, peers)
 
-    def _tell_format(self, tenure: Tenure, cluster: Cluster) -> None:
-        written = cluster.format_written
-        if cluster.format_asked > written and all(
-            host.format_read >= cluster.format_asked for host in cluster.hosts
-        ):
-            written = self._membership.raise_format()
+    def _tell_format(self, tenure: Tenure, written: int) -> None:
         if written != tenure.format_written:
             tenure.format_written = written
             self._notify(self._listener.format_written, written)

@@ -56,10 +56,12 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.restart_at = float("-inf")
         self.failures = RestartHistory(intensity)
+        self.refusals = 0
+        """How often in a row it has ended because a person must help."""
+        self.started_at = 0.0
         self.pulse = PulseReader()
         self._watchdog_settings = watchdog
         self._watchdog = Watchdog(watchdog, 0.0)
-        self._started_at = 0.0
         self._tell_start_at = float("inf")
 
     def start(self, now: float, environment: Mapping[str, str]) -> None:
@@ -68,7 +70,7 @@ class Child:
         host_id = new_host_id()
         self.pulse = PulseReader(host_id)
         self._watchdog = Watchdog(self._watchdog_settings, now)
-        self._started_at = now
+        self.started_at = now
         self._tell_start_at = now + SLOW_START_SECONDS
         launch = Launch(host_id, self.pulse.path, os.getpid())
         self.process = subprocess.Popen(
@@ -79,6 +81,10 @@ class Child:
             process_group=0,  # a Ctrl-C in the terminal is for the parent, who then asks its children to stop
         )
         log.info("child_started", child=self.name, pid=self.process.pid, host_id=self.host_id)
+
+    @property
+    def is_refused(self) -> bool:
+        return self.process is None and self.refusals > 0
 
     @property
     def host_id(self) -> str:
@@ -105,7 +111,7 @@ class Child:
         """The verdict for people."""
         if verdict is not Verdict.NEVER_STARTED:
             return str(verdict.value)
-        return f"it has been importing for {now - self._started_at:.0f} s"
+        return f"it has been importing for {now - self.started_at:.0f} s"
 
     def stuck_at(self) -> str | None:
         """File and line of the user code that runs now, if it tells. It is to be killed then, see `stack`."""

@@ -8,6 +8,10 @@ its children twice a second. Restarts are one for one. What a dead host leaves i
    one the next host with that code suspends that instance instead of running it. Blaming the dead is exact: if
    the code had yielded between the verdict and the kill, the mark would be gone.
 3. Its host row is deleted, so its partitions are free to take at once, and not only when its lease runs out.
+
+A child that says that a person must help (exit code 2) leaves its siblings alone: they may have begun before
+there was a reason, as hosts of the version before do in an upgrade. It is tried again, ever more rarely. Where
+all of a spec are refused, nothing is left to supervise.
 """
 
 from __future__ import annotations
@@ -26,13 +30,14 @@ from dalsegno.actors.supervisor.parent.child import Child, ChildSpec
 from dalsegno.actors.supervisor.parent.pulse import Pulse
 from dalsegno.actors.supervisor.parent.signals import Signals
 from dalsegno.actors.supervisor.parent.watchdog import Verdict, WatchdogSettings
+from dalsegno.backoff import doubled
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import Membership
 
 log = get_logger("dalsegno.parent")
 
 CONFIGURATION_ERROR = 2
-"""The exit code of a child that a person must help: starting it again would not."""
+"""The exit code of a child that a person must help. It has said itself what is wrong."""
 UNSUSPICIOUS = frozenset({0, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 """Exit codes of children that somebody else asked to stop. SIGKILL is none: it is what the kernel sends when
 code eats all the memory."""
@@ -81,7 +86,7 @@ class Parent:
         return [child for group in self._groups for child in group]
 
     def run(self) -> int:
-        """Until a signal asks to stop, or a child says that its configuration is wrong; the exit code."""
+        """Until a signal asks to stop, or all children of a spec are refused; the exit code."""
         with Signals() as signals:
             return self.supervise(signals)
 
@@ -98,21 +103,32 @@ class Parent:
 
         Returns the exit code with which to stop, if it is not worth while to go on.
         """
-        for child in self.children:
-            if child.process is None:
-                if self._clock() >= child.restart_at:
-                    self._start(child)
-            elif (exit_code := child.process.poll()) is not None:
-                if exit_code == CONFIGURATION_ERROR:
-                    log.debug("child_not_configured", child=child.name)  # it has said itself what is wrong
-                    return CONFIGURATION_ERROR
-                pid = child.process.pid
-                self._settle(child, is_crash=exit_code not in UNSUSPICIOUS)
-                self._restart_later(child)
-                log.warning("child_died", child=child.name, pid=pid, exit_code=exit_code)
-            elif (verdict := child.look(self._clock())) is not Verdict.WELL:
-                self._put_down(child, verdict)
+        for group in self._groups:
+            refused = [child for child in group if self._look_at(child)]
+            if all(child.is_refused for child in group):
+                return CONFIGURATION_ERROR
+            for child in refused:
+                if child.refusals == 1:  # from then on it says itself what is wrong
+                    log.error("child_refused", child=child.name, hint="the others go on, and it is tried again")
         return None
+
+    def _look_at(self, child: Child) -> bool:
+        """True if it was refused just now."""
+        if child.process is None:
+            if self._clock() >= child.restart_at:
+                self._start(child)
+        elif (exit_code := child.process.poll()) == CONFIGURATION_ERROR:
+            self._settle(child, is_crash=False)
+            self._refused(child)
+            return True
+        elif exit_code is not None:
+            pid = child.process.pid
+            self._settle(child, is_crash=exit_code not in UNSUSPICIOUS)
+            self._restart_later(child)
+            log.warning("child_died", child=child.name, pid=pid, exit_code=exit_code)
+        elif (verdict := child.look(self._clock())) is not Verdict.WELL:
+            self._put_down(child, verdict)
+        return False
 
     def stop(self, signals: Signals) -> int:
         """Ask the children to stop, those of the last spec first; kill those that don't, or all at once when
@@ -170,6 +186,7 @@ class Parent:
         """Beyond the restart intensity the child is given the longest pause; the parent itself never gives up,
         because its other children are well."""
         child.process = None
+        child.refusals = 0
         delay = child.failures.failed(self._clock())
         if delay is None:
             delay = self._settings.intensity.maximum_delay_seconds
@@ -177,6 +194,15 @@ class Parent:
             log.error("restart_intensity_exceeded", child=child.name, next_start_in_seconds=delay)
             return
         child.restart_at = self._clock() + delay
+
+    def _refused(self, child: Child) -> None:
+        intensity, now = self._settings.intensity, self._clock()
+        if now - child.started_at > intensity.maximum_delay_seconds:
+            child.refusals = 0  # it was well for a while
+        child.process = None
+        first, longest = intensity.initial_delay_seconds, intensity.maximum_delay_seconds
+        child.restart_at = now + doubled(first, longest, child.refusals)
+        child.refusals += 1
 
     def _settle(self, child: Child, *, is_crash: bool) -> bool:
         """See the module. True if a strike was written."""

@@ -114,6 +114,12 @@ def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argumen
             os._exit(3)
         case "misconfigured":
             sys.exit(2)
+        case "misconfigured, but for the first":
+            try:
+                Path(argument).touch(exist_ok=False)
+            except FileExistsError:
+                sys.exit(2)
+            beat_until_terminated(pulse, Path(f"{argument}.beats"))
         case "ignore":
             ignore_sigterm(Path(argument))
         case "environment":

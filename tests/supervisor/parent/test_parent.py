@@ -13,101 +13,14 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno.actors.supervisor.parent.child import Child, ChildSpec
-from dalsegno.actors.supervisor.parent.parent import CONFIGURATION_ERROR, KILLED, Parent
+from dalsegno.actors.supervisor.parent.child import ChildSpec
+from dalsegno.actors.supervisor.parent.parent import CONFIGURATION_ERROR, KILLED
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
 from dalsegno.persistence.reader_port import Reader
 from tests.servers import wait_until
 from tests.supervisor.parent.children import spec
-
-SECONDS = 30.0
-"""The bound of each wait."""
-
-
-class Supervision:
-    """A parent that the test steps; each look comes half a second after the one before."""
-
-    def __init__(self, store: Store, *specs: ChildSpec) -> None:
-        self.now = 1000.0
-        self.parent = Parent(specs, membership=store.membership, hash_seed=42, clock=lambda: self.now)
-        assert self.parent.look() is None
-
-    @property
-    def child(self) -> Child:
-        return self.parent.children[0]
-
-    @property
-    def process(self) -> subprocess.Popen[bytes]:
-        assert self.child.process is not None
-        return self.child.process
-
-    def look(self, after: float = 0.5) -> int | None:
-        self.now += after
-        return self.parent.look()
-
-    def wait_for_code(self) -> None:
-        wait_until(lambda: self.child.pulse.read().in_user_code, SECONDS, "the entry into user code")
-
-    def end_of_child(self) -> int | None:
-        """Let it die, and look."""
-        assert self.child.process is not None
-        self.child.process.wait(SECONDS)
-        return self.look(after=0.0)
-
-    def pause(self) -> float:
-        """Until the next start."""
-        assert self.child.process is None
-        return self.child.restart_at - self.now
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    store.migrate(partitions=2)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def table(store: Store) -> Membership:
-    return store.membership()
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    return tmp_path / "notes"
-
-
-@pytest.fixture
-def supervisions() -> Iterator[list[Supervision]]:
-    """Their children are killed at the end."""
-    started: list[Supervision] = []
-    yield started
-    for supervision in started:
-        for child in supervision.parent.children:
-            child.kill()
-            child.close()
-
-
-Supervise = Callable[..., Supervision]
-
-
-@pytest.fixture
-def supervise(store: Store, supervisions: list[Supervision]) -> Supervise:
-    def begin(*specs: ChildSpec) -> Supervision:
-        supervisions.append(Supervision(store, *specs))
-        return supervisions[-1]
-
-    return begin
-
-
-def join(table: Membership, host_id: str) -> None:
-    table.join(host_id, ttl=3_600_000_000, version="1")
-
-
-def live(table: Membership) -> list[str]:
-    return [host.host_id for host in table.cluster().hosts]
+from tests.supervisor.parent.supervision import SECONDS, Supervise, Supervision, join, live
 
 
 @pytest.mark.parametrize("behaviour", ["loop", "block"])
@@ -274,10 +187,6 @@ def test_restarts_back_off_and_beyond_their_intensity_the_pause_is_a_minute(supe
     assert [entry["event"] for entry in logs].count("restart_intensity_exceeded") == 1
 
 
-def test_a_child_that_is_not_configured_is_not_started_again(supervise: Supervise) -> None:
-    assert supervise(spec("misconfigured")).end_of_child() == CONFIGURATION_ERROR
-
-
 def test_a_command_that_is_not_there_is_tried_again_later(supervise: Supervise) -> None:
     missing = ChildSpec(name="missing", command=lambda launch: ["/nowhere/dalsegno"], is_host=True)
 
@@ -335,6 +244,7 @@ import sys
 from dalsegno.actors.supervisor.parent.parent import Parent, ParentSettings
 from dalsegno.persistence import open_store
 from tests.supervisor.parent.children import spec
+from tests.supervisor.parent.supervision import SECONDS, Supervise, Supervision, join, live
 
 url, notes, stop_seconds, *behaviours = sys.argv[1:]
 specs = [spec(name, url if name == "serve" else notes, processes=2) for name in behaviours]
