@@ -61,6 +61,9 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
+_ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
+"""Commands that say themselves whether code is to run: suspended code is not tried again before them."""
+
 
 class Instance(InstanceAtRest):
     """See the module. What can be asked of it is in `at_rest`."""
@@ -156,7 +159,7 @@ class Instance(InstanceAtRest):
         if state is None or not decision.events:
             return self._unrecorded(command, decision, moment)
         turn = self._begin(state, moment)
-        if not isinstance(command, Suspend | Terminate | Resume):
+        if type(command) not in _ABOUT_CODE:
             self._try_again(turn)
         turn.record(*decision.events)
         self._run(turn)
