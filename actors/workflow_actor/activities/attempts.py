@@ -8,7 +8,8 @@ happens when a time runs out.
 
 from __future__ import annotations
 
-from typing import Never, Protocol
+from collections.abc import Callable
+from typing import Any, Never, Protocol
 
 from dalsegno.actors.workflow_actor.activities.activity import (
     Activity,
@@ -39,7 +40,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
-from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskDue
 from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given_up
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect
@@ -250,7 +251,10 @@ def on_keep_heartbeats(
     return Decision(events=known.heartbeats.to_keep(run.activities))
 
 
-def on_task_refused(activity: Activity, reason: str) -> Decision[ActivityEvent]:
-    """The broker does not take its task, whoever sends it."""
+def _on_task_refused(run: RunOfActivities, due: TaskDue, reason: str) -> Decision[ActivityEvent]:
     failure = Failure(type="TaskTooLarge", message=reason, non_retryable=True)
-    return Decision(events=(failed_for_good(activity, failure),))
+    return Decision(events=(failed_for_good(run.activities[due.number], failure),))
+
+
+REFUSED: dict[type, Callable[[Any, Any, str], Decision[ActivityEvent]]] = {TaskDue: _on_task_refused}
+"""What comes of a message that the broker does not take, whoever sends it."""

@@ -32,6 +32,13 @@ from dalsegno.failure import Failure
 CANCELLED = "the workflow cancelled it"
 
 
+class OutstandingEffect(Protocol):
+    """It is `run.state.Outstanding`."""
+
+    @property
+    def due(self) -> object: ...
+
+
 class ActivityDraft(Protocol):
     """What activities need of a run's state while it changes. (It is `run.draft.Draft`.)"""
 
@@ -44,6 +51,8 @@ class ActivityDraft(Protocol):
     def activities(self) -> Mapping[int, Activity]: ...
     def put(self, activity: Activity) -> None: ...
     def take(self, number: int) -> Activity: ...
+    @property
+    def outstanding(self) -> Mapping[EffectID, OutstandingEffect]: ...
     def due(self, effect: EffectID) -> object: ...
     def send(self, due: ActivityDue) -> EffectID: ...
     def drop(self, effects: Iterable[EffectID]) -> None: ...
@@ -206,8 +215,10 @@ def _failed(draft: ActivityDraft, event: ActivityFailed) -> None:
     draft.give(ActivityResolved(number=event.number, failure=event.failure))
 
 
-def stop_all(draft: ActivityDraft) -> None:
-    """The run has ended: workers that are not asked yet are asked to stop, but for what is abandoned."""
+def close(draft: ActivityDraft) -> None:
+    """The run has ended: tasks that have not left do not leave, and workers that are not asked yet are asked to
+    stop, but for what is abandoned."""
+    draft.drop([key for key, entry in draft.outstanding.items() if isinstance(entry.due, TaskDue)])
     for activity in draft.activities.values():
         if activity.worker is None or activity.cancel_requested or activity.spec.outlives_run:
             continue

@@ -111,3 +111,8 @@ class ActivityResolved(
     number: int
     result: Payload | None = None
     failure: Failure | None = None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"the end of activity {self.number}"

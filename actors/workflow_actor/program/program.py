@@ -86,6 +86,10 @@ class WorkflowProgram:
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
         self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived)
+        self._awaited: dict[type, waits.Awaited] = {
+            ActivityResolved: self._activities,
+            TimerFired: self._timers,
+        }
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
         self._replaying = False
@@ -184,7 +188,7 @@ class WorkflowProgram:
         if self._phase is ProgramPhase.CLOSED:
             return ()
         return waits.describe(
-            self._activities, self._timers, self._conditions, self._signals, self._cancel_request.run_method
+            self._awaited.values(), self._conditions, self._signals, self._cancel_request.run_method
         )
 
     def drop(self) -> None:
@@ -195,8 +199,8 @@ class WorkflowProgram:
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
     def _forget(self) -> None:
-        self._activities.forget()
-        self._timers.forget()
+        for awaited in self._awaited.values():
+            awaited.forget()
         passivation.empty(self._instance)
         self._main = self._instance = self._asked_sign = None
         self._cancel_request.forget()
@@ -209,12 +213,12 @@ class WorkflowProgram:
     # Inputs
 
     def _take(self, input_: Input) -> None:
-        never_asked = None
+        awaited = self._awaited.get(type(input_))
+        if awaited is not None:
+            if (never_asked := awaited.take(input_)) is not None:
+                raise _unknown(never_asked)
+            return
         match input_:
-            case ActivityResolved():
-                never_asked = self._activities.take(input_)
-            case TimerFired():
-                never_asked = self._timers.take(input_)
             case Signaled():
                 self._signals.take(input_)
             case CancelRequested(reason=reason, kept=kept):
@@ -227,8 +231,6 @@ class WorkflowProgram:
                 if self._phase is not ProgramPhase.PAUSED:
                     raise _unknown("A Continue")
                 self._enter()
-        if never_asked is not None:
-            raise _unknown(never_asked)
 
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
@@ -408,7 +410,7 @@ class WorkflowProgram:
             self._break(WorkflowCodeError(asked.not_left("it waits for something")))
 
     def _set_sign(self, asked: AskedSign) -> None:
-        outstanding = waits.outstanding(self._activities, self._timers, self._loop)
+        outstanding = waits.outstanding(self._awaited.values(), self._loop)
         if outstanding:
             raise WorkflowCodeError(
                 f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "

@@ -5,13 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
-from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input
+from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
-from dalsegno.actors.workflow_actor.signals.events import Signaled
-from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.payload import Payload
 
 
@@ -147,24 +144,7 @@ def _mismatch(input_: Input, wanted: tuple[str, ...], intents: list[Intent], *, 
         wants = f"the workflow's code wants {intent.digest!r}{line}"
     else:
         wants = "the workflow's code wants nothing more"
-    text = f"after {describe_input(input_)} {wants}, but {shown}: code and history disagree"
+    text = f"after {input_.words} {wants}, but {shown}: code and history disagree"
     if then != now:
         text += f". The history was made under Python {then}, this is Python {now}: that may be why"
     return text
-
-
-def describe_input(input_: Input) -> str:
-    """For people."""
-    match input_:
-        case Begin():
-            return "the beginning"
-        case Signaled():
-            return f"signal {input_.name!r}"
-        case CancelRequested():
-            return "the cancel request"
-        case ActivityResolved():
-            return f"the end of activity {input_.number}"
-        case TimerFired():
-            return f"timer {input_.number}"
-        case Continue():
-            return "going on"

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Protocol
 
 from dalsegno._call_site import call_site
-from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.shown import counted
-from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.definition import HandlerDefinition
 
 
+class Awaited(Protocol):
+    """What user code has asked for in one of the primitives' rooms, and waits for."""
+
+    def take(self, input_: Any) -> str | None:
+        """Give it to whoever waits. Returns what was never asked for, in words."""
+
+    def descriptions(self) -> list[str]: ...
+
+    def forget(self) -> None: ...
+
+
 def describe(
-    activities: AwaitedActivities,
-    timers: AwaitedTimers,
-    conditions: Conditions,
-    signals: AwaitedSignals,
-    run_method: Any,
+    awaited: Iterable[Awaited], conditions: Conditions, signals: AwaitedSignals, run_method: Any
 ) -> tuple[str, ...]:
     """Everything that can wake the code, where the run method stands when that is nothing of ours, and the
     signals that wait for a handler: one whose name was mistyped would be seen nowhere else."""
-    found = activities.descriptions() + timers.descriptions() + conditions.descriptions()
+    found = [text for one in awaited for text in one.descriptions()] + conditions.descriptions()
     found += [_task(task, f"signal handler {name}") for task, name in signals.tasks.items()]
     if not found and run_method is not None:
         found.append(_at("the run method", run_method))
@@ -35,10 +40,10 @@ def describe(
     return tuple(found)
 
 
-def outstanding(activities: AwaitedActivities, timers: AwaitedTimers, loop: DeterministicLoop) -> list[str]:
+def outstanding(awaited: Iterable[Awaited], loop: DeterministicLoop) -> list[str]:
     """What would be lost by a sign."""
     tasks = [_task(task, f"task {task.get_name()}") for task in loop.tasks.values()]
-    return [*activities.descriptions(), *timers.descriptions(), *tasks]
+    return [*(text for one in awaited for text in one.descriptions()), *tasks]
 
 
 def no_query(workflow_type: str, name: str, known: Sequence[str], handler: HandlerDefinition | None) -> str:

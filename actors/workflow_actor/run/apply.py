@@ -12,8 +12,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities import changes as activities
-from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.chunked_map import kept
@@ -110,8 +108,8 @@ def _resumed(draft: Draft, _: Resumed) -> None:
 
 
 def _closed(draft: Draft, event: RunClosed) -> None:
-    draft.drop([key for key, entry in draft.outstanding.items() if isinstance(entry.due, TaskDue)])
-    activities.stop_all(draft)
+    for close in primitives.CLOSE:
+        close(draft)
     for caller in draft.state.callers:
         draft.send(ResultDue(caller))
     draft.clear()

@@ -29,7 +29,6 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
     ClientCommand,
@@ -61,7 +60,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     RunStarted,
     Suspended,
 )
-from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
+from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_signal
@@ -215,8 +214,9 @@ def _fail(state: WorkflowState, command: FailEffect, _: Known) -> Decision[Event
     if command.effect not in outstanding_of(state, run_id):
         return NOTHING
     outstanding = state.outstanding.get(command.effect) if run_id == state.info.run_id else None
-    if outstanding is not None and isinstance(outstanding.due, TaskDue):
-        return attempts.on_task_refused(state.activities[outstanding.due.number], command.reason)
+    on_refused = None if outstanding is None else REFUSED.get(type(outstanding.due))
+    if outstanding is not None and on_refused is not None:
+        return on_refused(state, outstanding.due, command.reason)
     return Decision(events=(EffectsDropped(run_id, (command.effect,)),))
 
 

@@ -39,6 +39,11 @@ class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_f
 
     args: tuple[Payload, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return "the beginning"
+
 
 class CancelRequested(
     Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="cancel"
@@ -48,9 +53,19 @@ class CancelRequested(
     reason: str = ""
     kept: bool = False
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return "the cancel request"
+
 
 class Continue(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="continue"):
     """Go on after a bounded step (many signs in a row without waiting)."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return "going on"
 
 
 Input = Begin | CancelRequested | Continue | PrimitiveInput

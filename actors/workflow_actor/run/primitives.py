@@ -9,12 +9,14 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
+from dalsegno.actors.workflow_actor.activities import attempts as activity_attempts
 from dalsegno.actors.workflow_actor.activities import changes as activity_changes
 from dalsegno.actors.workflow_actor.activities import due as activity_due
 from dalsegno.actors.workflow_actor.activities import sends as activity_sends
 from dalsegno.actors.workflow_actor.activities import wants as activity_wants
 from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityResolved, ActivityWant
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
+from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
@@ -39,8 +41,15 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
 }
 """What an event or want does to the draft of a state."""
 
+CLOSE: tuple[Callable[[Any], None], ...] = (activity_changes.close,)
+"""What the end of the run does to the draft of its state."""
+
 EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {**activity_sends.EFFECTS}
 """By state, what is due, and run: the message that leaves."""
+
+REFUSED: dict[type, Callable[[Any, Any, str], Decision[PrimitiveEvent]]] = {**activity_attempts.REFUSED}
+"""By state, what is due, and reason: what comes of a message that the broker does not take, whoever sends it.
+Others are dropped."""
 
 
 class DueKind(IntEnum):

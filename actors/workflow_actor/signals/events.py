@@ -18,3 +18,8 @@ class SignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields
 class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="signal"):
     name: str
     args: tuple[Payload, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"signal {self.name!r}"

@@ -24,5 +24,10 @@ class TimerElapsed(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 class TimerFired(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="timer"):
     number: int
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"timer {self.number}"
+
 
 TimerWant = TimerWanted | TimerUnwanted
