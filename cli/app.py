@@ -123,6 +123,10 @@ def host(
     history_limit: Annotated[
         int, typer.Option(min=0, metavar="ROWS", help="History that a run keeps for people, behind a snapshot.")
     ] = 10_000,
+    step_limit: Annotated[
+        int,
+        typer.Option(min=1, metavar="NUMBER", help="Activities and timers that a workflow may want at once."),
+    ] = 10_000,
     seen_retention: options.SeenRetention = SEEN_RETENTION_SECONDS,
     json_task_queue: Annotated[
         list[str] | None,
@@ -166,6 +170,7 @@ def host(
     settings = HostSettings(
         lease_ttl_seconds=lease_ttl,
         history_limit=history_limit,
+        step_limit=step_limit,
         seen_retention_seconds=seen_retention,
         idle_seconds=idle_seconds,
         json_task_queues=frozenset(json_task_queue or ()),
@@ -175,6 +180,7 @@ def host(
         return
     serving.check_processes(processes, broker=broker, database=database)
     flags = ["--lease-ttl", str(lease_ttl), "--history-limit", str(history_limit)]
+    flags += ["--step-limit", str(step_limit)]
     flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format]

@@ -93,7 +93,7 @@ def serve_host(
 
     parent_watch.watch(launch.parent_pid)
     workflows = code.workflows_in(code.load(modules))
-    registry = WorkflowRegistry([(cls, None) for cls in workflows])
+    registry = WorkflowRegistry([(cls, None) for cls in workflows], step_limit=settings.step_limit)
     names = ", ".join(code.name_of(cls) for cls in workflows)
     pulse = PulseWriter.open(launch.pulse_path)
     stack.answer_on(launch.pulse_path)

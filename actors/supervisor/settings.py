@@ -35,6 +35,9 @@ class HostSettings:
     activities are under way."""
     history_limit: int = 10_000
     """Journal rows that a run keeps behind its newest snapshot; history only, nothing needs them."""
+    step_limit: int = 10_000
+    """Things (activities, timers) that a workflow may want before it waits for any: meanwhile all else waits.
+    Beyond it the workflow is suspended, before the watchdog kills the process for it."""
     seen_retention_seconds: float = SEEN_RETENTION_SECONDS
     """How long the message IDs of answered commands are remembered. All hosts of a namespace should have the
     same: whichever of them happens to trim, trims by its own."""
@@ -58,5 +61,7 @@ class HostSettings:
                 f"seen_retention_seconds is {self.seen_retention_seconds:g}, but must be "
                 f"{SEEN_RETENTION_SECONDS_MIN:g} to {SEEN_RETENTION_SECONDS_MAX:.0f}"
             )
+        if self.step_limit < 1:
+            raise ConfigurationError(f"step_limit is {self.step_limit}, but must be 1 or more")
         if self.history_limit < 0:
             raise ConfigurationError(f"history_limit is {self.history_limit}, but must be 0 or more")

@@ -61,6 +61,9 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
+WANTS_OF_A_STEP = 50
+"""What user code wants on one input beyond this counts as if there had been another input for each so many."""
+
 _ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
 """Commands that say themselves whether code is to run: suspended code is not tried again before them."""
 
@@ -193,6 +196,7 @@ class Instance(InstanceAtRest):
                 return
             ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
             turn.record(ran, *closed)
+            turn.steps += len(ran.wants) // WANTS_OF_A_STEP
             if SignSet in map(type, ran.wants):
                 turn.signed = True
                 live.signed()

@@ -22,7 +22,8 @@ class Moment(Struct, frozen=True):
 
 class Turn:
     """`before` is the state that it began with; nothing of the instance changes until it is sealed. `forgets`:
-    effects whose confirms were seen. `signed`: user code has set a sign. `steps`: inputs that were run.
+    effects whose confirms were seen. `signed`: user code has set a sign. `steps`: inputs that were run, and
+    what counts as such.
     """
 
     __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps")

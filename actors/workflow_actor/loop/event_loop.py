@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from dalsegno._runtime import WorkflowRuntime
 from dalsegno.actors.workflow_actor.loop.as_completed_order import ordered_task
-from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger, TooMuchAtOnceError
 from dalsegno.actors.workflow_actor.loop.refusals import Refusal
 from dalsegno.given import number, uncut_microseconds
 from dalsegno.policies import MICROSECONDS_PER_SECOND
@@ -171,9 +171,10 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             self.refusal.refuse(what)
 
     def run_ready(self) -> None:
-        """Run callbacks until there are none, or until `interrupted`. What they raise comes out."""
-        ready = self._ready
-        while ready and not self.interrupted:
+        """Run callbacks until there are none, until `interrupted`, or until user code wants more than it may.
+        What they raise comes out."""
+        ready, ledger = self._ready, self._ledger
+        while ready and not self.interrupted and ledger.too_much is None:
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
@@ -286,6 +287,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             self.refusal.refuse("asyncio.create_task")
         if refused:
             raise TypeError(f"A workflow's tasks cannot be created with {', '.join(refused)}.")
+        try:
+            self._ledger.count_task()
+        except TooMuchAtOnceError:
+            self._abandon(coro)
+            raise
         ordered = ordered_task(coro, sys._getframe(1), self._prepared, self._new_task)
         return ordered or self._new_task(coro, name, context)
 

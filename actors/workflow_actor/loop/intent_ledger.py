@@ -1,15 +1,28 @@
 """What user code has wanted since the last input, in order, and the counters that name it.
 
 The counters go on across signs, so that IDs, hashes and random numbers never repeat within a run.
+
+What one step may want is bounded: all of it is one activation, during which the host does nothing else, and a
+host whose loop stands still for too long is killed by the watchdog, with all that runs beside.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import sys
+from typing import NoReturn, Protocol
 
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 
 Counters = tuple[int, int, int, int]
+
+STEP_LIMIT = 10_000
+"""Things that one step may want, unless the host says otherwise. Activities take some 0.5 s of an ordinary core
+then, and the watchdog waits for 2."""
+
+TASKS_FOR_EACH = 4
+"""asyncio's tasks cost less: so many may be created for each thing that may be wanted."""
+
+NO_LIMIT = sys.maxsize
 
 
 class CountersAtSign(Protocol):
@@ -25,10 +38,26 @@ class CountersAtSign(Protocol):
     def next_hash(self) -> int: ...
 
 
-class IntentLedger:
-    """`next_*` are taken and advanced by whoever uses them up."""
+class TooMuchAtOnceError(RuntimeError):
+    """A step has wanted more than it may. The instance is suspended, also if user code catches this."""
 
-    __slots__ = ("_base", "_closed", "_intents", "next_activity", "next_hash", "next_timer", "next_uuid")
+
+class IntentLedger:
+    """`next_*` are taken and advanced by whoever uses them up. `limit`: how much a step may want. `too_much` is
+    the error, once it was more."""
+
+    __slots__ = (
+        "_base",
+        "_closed",
+        "_intents",
+        "_tasks",
+        "limit",
+        "next_activity",
+        "next_hash",
+        "next_timer",
+        "next_uuid",
+        "too_much",
+    )
 
     def __init__(self, signed: CountersAtSign) -> None:
         self.next_activity = signed.next_activity
@@ -38,13 +67,34 @@ class IntentLedger:
         self._intents: list[Intent | None] = []
         self._base = 0
         self._closed = False
+        self._tasks = 0
+        self.limit = STEP_LIMIT
+        self.too_much: TooMuchAtOnceError | None = None
 
     def want(self, intent: Intent) -> int:
-        """Note an intent; the number returned is for `take_back`. After the end of the run nothing is noted."""
+        """Note an intent; the number returned is for `take_back`. After the end of the run nothing is noted.
+
+        Raises TooMuchAtOnceError."""
         if self._closed:
             return -1
+        if len(self._intents) >= self.limit:
+            self._refuse(f"wants more than {self.limit:,} things (activities, timers)", intent.line)
         self._intents.append(intent)
         return self._base + len(self._intents) - 1
+
+    def count_task(self) -> None:
+        """User code creates one of asyncio's tasks. Raises TooMuchAtOnceError."""
+        self._tasks += 1
+        if self._tasks > self.limit * TASKS_FOR_EACH:
+            self._refuse(f"creates more than {self.limit * TASKS_FOR_EACH:,} tasks")
+
+    def _refuse(self, what: str, line: str = "") -> NoReturn:
+        where = f" ({line})" if line else ""
+        self.too_much = TooMuchAtOnceError(
+            f"The workflow {what} before it waits for any{where}: start them in portions, and await each "
+            "portion before the next. (--step-limit of the host says how many it may want at once.)"
+        )
+        raise self.too_much
 
     def take_back(self, position: int) -> bool:
         """Strike out an intent of the current step. False when it has left already."""
@@ -63,6 +113,7 @@ class IntentLedger:
         intents = self._intents
         self._base += len(intents)
         self._intents = []
+        self._tasks = 0
         return list(filter(None, intents))  # what was struck out is None
 
     def counters(self) -> Counters:

@@ -25,7 +25,7 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
-from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, ReadOnlyRefusal, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
@@ -74,7 +74,14 @@ class ProgramPhase(Enum):
 class WorkflowProgram:
     """Implements program_port.Program. Raises WorkflowCodeError where the signed state does not fit."""
 
-    def __init__(self, definition: WorkflowDefinition, info: RunInfo, signed: SignedState) -> None:
+    def __init__(
+        self,
+        definition: WorkflowDefinition,
+        info: RunInfo,
+        signed: SignedState,
+        *,
+        step_limit: int = STEP_LIMIT,
+    ) -> None:
         self._definition = definition
         self._phase = ProgramPhase.NEW
         self._bug: WorkflowCodeError | None = None
@@ -92,6 +99,7 @@ class WorkflowProgram:
         }
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
+        self._step_limit = step_limit
         self._replaying = False
         self._stand_at(signed)
 
@@ -131,6 +139,7 @@ class WorkflowProgram:
         loop = self._loop
         loop.now = max(loop.now, now)
         self._replaying = self._runtime.replaying = replaying
+        self._ledger.limit = NO_LIMIT if replaying else self._step_limit  # what was done once is done again
         outside = loop.enter()
         intents: list[Intent] = []
         try:
@@ -374,6 +383,8 @@ class WorkflowProgram:
         loop = self._loop
         while True:
             loop.run_ready()
+            if self._ledger.too_much is not None:
+                break
             if loop.interrupted:
                 loop.interrupted = False
                 if self._phase is ProgramPhase.CLOSED or self._phase is ProgramPhase.BROKEN:
@@ -385,6 +396,8 @@ class WorkflowProgram:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
+        if self._ledger.too_much is not None:
+            self._break(WorkflowCodeError(str(self._ledger.too_much)))
         self._refuse_unseen_bugs()
 
     def _refuse_unseen_bugs(self) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.definition import WorkflowDefinition, definition_of
@@ -18,13 +19,14 @@ from dalsegno.errors import ConfigurationError, PayloadError
 
 class WorkflowRegistry:
     """Implements program_port.Code. A class is registered for one task queue, or for all (None); the former
-    comes first where both are known.
+    comes first where both are known. `step_limit`: things that one step of a workflow may want.
 
     Raises ConfigurationError for classes that are no workflows, whose annotations cannot be resolved, or that
     are two for one type.
     """
 
-    def __init__(self, workflows: Iterable[tuple[type, str | None]]) -> None:
+    def __init__(self, workflows: Iterable[tuple[type, str | None]], *, step_limit: int = STEP_LIMIT) -> None:
+        self._step_limit = step_limit
         self._definitions: dict[tuple[str | None, str], WorkflowDefinition] = {}
         for cls, task_queue in workflows:
             self._add(cls, task_queue)
@@ -68,7 +70,9 @@ class WorkflowRegistry:
         definition = definitions.get((info.task_queue, info.workflow_type)) or definitions.get(
             (None, info.workflow_type)
         )
-        return None if definition is None else WorkflowProgram(definition, info, signed)
+        if definition is None:
+            return None
+        return WorkflowProgram(definition, info, signed, step_limit=self._step_limit)
 
 
 def _source_digest(definition: WorkflowDefinition) -> str:

@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
@@ -42,8 +43,9 @@ class Play:
         run_id: str = "run-1",
         signed: SignedState | None = None,
         memo: dict[str, Any] | None = None,
+        step_limit: int = STEP_LIMIT,
     ) -> None:
-        self.registry = WorkflowRegistry([(cls, None)])
+        self.registry = WorkflowRegistry([(cls, None)], step_limit=step_limit)
         self.info = RunInfo(
             workflow_id="order-7",
             run_id=run_id,
