@@ -79,6 +79,8 @@ class Narrator:
             yield from self.rest()
         for event in events:
             self._note(event)
+            if left_out := event.get("left_out"):
+                yield Line(entry.time, self._workflow, "left out", f"{event.get('type')}: {left_out}")
             for subject, verb, detail in self._told(event, entry.time):
                 in_full = event.get("type") == "RunClosed" or verb in REASONED
                 yield Line(entry.time, subject, verb, detail, in_full)

@@ -32,7 +32,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
     Watermark,
 )
-from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX
+from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX, LIST_BYTES_MAX
 from dalsegno.persistence.reader_statements import ReaderStatements
 from dalsegno.persistence.visibility import (
     RunFilter,
@@ -174,10 +174,11 @@ class SqlReader:
         workflow_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
+        bytes_max: int = LIST_BYTES_MAX,
     ) -> tuple[list[ListedRun], str | None]:
         wanted = RunFilter(statuses, workflow_types, workflow_id)
         with self._asked("Narrow the list by workflow ID, or by type and status.") as connection:
-            return list_runs(connection, wanted, limit=limit, before=before)
+            return list_runs(connection, wanted, limit=limit, before=before, bytes_max=bytes_max)
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

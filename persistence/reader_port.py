@@ -26,6 +26,9 @@ from dalsegno.policies import WorkflowStatus
 HISTORY_BYTES_MAX = 64 * 1024
 """Of events, in one page of a history. What is shown of them is some times as large."""
 
+LIST_BYTES_MAX = 256 * 1024
+"""Of one page of a list: a thousand runs without long reasons."""
+
 
 class MailReader(Protocol):
     """What a message waits for. A connection of its own, so that cold loads don't wait for commits."""
@@ -87,10 +90,12 @@ class PeopleReader(Protocol):
         workflow_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
+        bytes_max: int = LIST_BYTES_MAX,
     ) -> tuple[list[ListedRun], str | None]:
         """Newest first, and a cursor for the next page (None at the end). `before` is such a cursor; one
         that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
-        filter. More types than one statement can look for raise CommandRejectedError."""
+        filter. More types than one statement can look for raise CommandRejectedError. A page is cut when it has
+        more than some `bytes_max`, though not before the first run."""
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

@@ -21,6 +21,9 @@ log = get_logger()
 _LISTED = [runs.c[name] for name in ListedRun.__struct_fields__]
 """The columns that lists show. Results and memos may be large, and are left where they are."""
 
+ROW_BYTES = 250
+"""Of a run as lists show it, but for its reason, as most have it."""
+
 PARTS_MAX = 100
 """Walks of an index in one statement."""
 
@@ -81,7 +84,7 @@ def find_run(
 
 
 def list_runs(
-    connection: sa.Connection, wanted: RunFilter, *, limit: int, before: str | None
+    connection: sa.Connection, wanted: RunFilter, *, limit: int, before: str | None, bytes_max: int
 ) -> tuple[list[ListedRun], str | None]:
     """Newest first; runs that started in the same microsecond are in the order of their IDs."""
     position = None if before is None else _parse_cursor(before)
@@ -93,8 +96,8 @@ def list_runs(
         several = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
         query = _in_order(sa.select(several), several.c, limit + 1)
     found = connection.execute(query).all()
-    page = found[:limit]
-    return _readable(page), _cursor(page[-1]) if len(found) > limit and page else None
+    page = found[: within(bytes_max, [ROW_BYTES + len(row.reason or "") for row in found[:limit]])]
+    return _readable(page), _cursor(page[-1]) if len(found) > len(page) else None
 
 
 def _newest(

@@ -2,5 +2,5 @@
 
 - `control`         the control queue, and tasks that no worker survived
 - `other_runs`      requests about a run that is not its workflow's current one
-- `stored_answers`  what rows alone can answer
+- `stored_answers`  what rows alone can answer; `messages` makes messages of it that their reader can take
 """

@@ -20,20 +20,18 @@ from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.people import stored_answers
+from dalsegno.actors.supervisor.people.messages import encoded, stored_message
 from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, WakeUp
-from dalsegno.actors.workflow_actor.stored.history import event_types, events_for_people
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery
+from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import MessageTooLargeError, UnsupportedMessageError, decode, encode
+from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, encode
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
-from dalsegno.persistence.port import Cluster
 from dalsegno.persistence.reader_port import PeopleReader
 
 log = get_logger()
@@ -117,14 +115,13 @@ class Control:
         cause.done()
 
     def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
-        message = replies.sendable(reply, caller, replies.message_id_of(caller, None, "control"))
-        return Shipment(message, Address("", caller.reply_to), causes=[cause])
+        return Shipment(encoded(reply, caller), Address("", caller.reply_to), causes=[cause])
 
     async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
         try:
-            reply = await self._fitting(body, caller)
+            message = await self._answered(body, caller)
         except CommandRejectedError as error:
-            reply = replies.control_refused(_code(error), str(error))
+            message = encoded(replies.control_refused(_code(error), str(error)), caller)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few
@@ -132,38 +129,18 @@ class Control:
             log.warning("control_request_failed", type=delivery.message.type, reason=repr(error))
             cause.done()
             return
-        self._outbox.send([self._reply(reply, caller, cause)])
+        self._outbox.send([Shipment(message, Address("", caller.reply_to), causes=[cause])])
         cause.done()
 
-    async def _fitting(self, body: wire.WireMessage, caller: Caller) -> wire.ControlReply:
-        """Of a list as much as a message can carry; who asks goes on behind that."""
-        reply = await self._look_up(body)
-        while isinstance(body, wire.ListWorkflows | wire.GetHistory) and not _fits(reply, caller):
-            if body.limit == 1:
-                return await self._look_up(body, briefly=True)
-            body = structs.replace(body, limit=body.limit // 2)
-            reply = await self._look_up(body)
-        return reply
-
-    async def _look_up(self, body: wire.WireMessage, *, briefly: bool = False) -> wire.ControlReply:
-        host_id = self._host_id()
+    async def _answered(self, body: wire.WireMessage, caller: Caller) -> Message:
         match body:
             case wire.Ping():
-                return wire.ControlReply(version=VERSION, host_id=host_id)
-            case wire.ListHosts():
-                return stored_answers.hosts_of(await self._cluster())
-            case wire.ListPartitions():
-                return stored_answers.partitions_of(await self._cluster())
-            case wire.ListWorkflows():
-                return await self._store.fetch(lambda reader: stored_answers.runs_page(reader, body))
-            case wire.GetHistory():
-                shown = event_types if briefly else events_for_people
-                return await self._store.fetch(lambda reader: stored_answers.history_page(reader, body, shown))
+                return encoded(wire.ControlReply(version=VERSION, host_id=self._host_id()), caller)
+            case wire.ListHosts() | wire.ListPartitions() | wire.ListWorkflows() | wire.GetHistory():
+                # Down to its last byte on that thread: the loop has better things to do.
+                return await self._store.fetch(partial(stored_message, question=body, caller=caller))
             case _:
                 raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
-
-    async def _cluster(self) -> Cluster:
-        return await self._store.fetch(lambda reader: reader.cluster())
 
     # --- dead tasks ---------------------------------------------------------------------------------------
 
@@ -232,15 +209,6 @@ class Control:
 
 def _derived_id(task: wire.ActivityTask, *what: str) -> str:
     return derived_message_id(task.idempotency_key, str(task.attempt), task.token.hex(), *what)
-
-
-def _fits(reply: wire.ControlReply, caller: Caller) -> bool:
-    """Whether its reader can read it: values of workflows stand in it, which count against its limits."""
-    try:
-        decode(replies.message(reply, caller, "fits"))
-    except (MessageTooLargeError, InvalidMessageError):
-        return False
-    return True
 
 
 def _code(error: CommandRejectedError) -> wire.ErrorCode:

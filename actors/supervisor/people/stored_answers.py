@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnloadableStateError
 from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
-from dalsegno.actors.workflow_actor.stored.history import events_for_people
+from dalsegno.actors.workflow_actor.stored.history import events_for_people, first_events, items_in
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import UnsupportedError, WorkflowNotFoundError
@@ -23,6 +23,9 @@ from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.policies import WorkflowStatus
 
 NO_CODE = WorkflowRegistry([])
+
+ITEMS_MAX = 20_000
+"""Values in one page of a history, so that it takes no time worth speaking of to put it into a message."""
 
 Shown = Callable[[bytes], list[dict[str, Any]]]
 """What is shown of the events of one journal row."""
@@ -44,16 +47,24 @@ def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.Contro
 
 
 def history_page(
-    reader: PeopleReader, question: wire.GetHistory, shown: Shown = events_for_people
+    reader: PeopleReader, question: wire.GetHistory, *, in_part: bool = False
 ) -> wire.ControlReply:
-    """Raises WorkflowNotFoundError."""
+    """As many entries as are asked for, or as one answer may hold; an entry that has more is shown in part, as all
+    are with `in_part`. Raises WorkflowNotFoundError."""
     run = _run(reader, question.workflow_id, question.run_id)
     rows, behind = reader.history(run.run_id, after=question.after, limit=question.limit)
-    entries = tuple(
-        wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=_events(row, shown))
-        for row in rows
-    )
-    return wire.ControlReply(history=entries, cursor=None if behind is None else str(behind))
+    entries: list[wire.HistoryEntry] = []
+    items = 0
+    for row in rows:
+        events = _events(row, first_events if in_part else events_for_people)
+        items += items_in(events)
+        if items > ITEMS_MAX and entries:
+            behind = entries[-1].sequence
+            break
+        if items > ITEMS_MAX:
+            events = _events(row, first_events)
+        entries.append(wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=events))
+    return wire.ControlReply(history=tuple(entries), cursor=None if behind is None else str(behind))
 
 
 def hosts_of(cluster: Cluster) -> wire.ControlReply:

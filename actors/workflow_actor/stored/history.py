@@ -6,6 +6,9 @@ Tokens are left out: whoever reads a history need not be able to answer for an a
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import chain
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -13,6 +16,14 @@ import msgspec
 from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.payload import JSON_PLAIN, Payload
+
+SHOWN_MAX = 100
+"""Of the events of a row that is shown in part, and of what code wanted in one."""
+SMALL_SIZE = 500
+"""Characters of one that is shown then."""
+SMALL_DEPTH = 16
+EXACT_MAX = 2**53
+"""Above this, many readers of JSON round silently."""
 
 _SECRET = frozenset({"token", "callers", "caller", "earlier"})
 
@@ -22,11 +33,70 @@ def events_for_people(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str,
     return [_named(event) for event in codec.decode_record(blob).events]
 
 
-def event_types(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
-    """The same without what they say: for a row that is too large, or too deep, for any message."""
-    return [
-        {"type": type(event).__name__, "left_out": "too large"} for event in codec.decode_record(blob).events
-    ]
+def first_events(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
+    """The same for a row that is too large, or too deep, for any message: of the first events, and of the first
+    things that code wanted, what is small; `left_out` says what is missing. It fits into every message."""
+    events = codec.decode_record(blob).events
+    shown = [_small(event) for event in events[:SHOWN_MAX]]
+    if more := len(events) - len(shown):
+        shown.append({"type": "LeftOut", "left_out": f"{more} more events"})
+    return shown
+
+
+def _small(event: msgspec.Struct) -> dict[str, Any]:
+    name = type(event).__name__
+    if isinstance(event, Ran):
+        wants = [_small(want) for want in event.wants[:SHOWN_MAX]]
+        left_out = {"left_out": f"{more} more wants"} if (more := len(event.wants) - len(wants)) else {}
+        return {"type": name, **({"wants": wants} if wants else {}), **left_out}
+    fields = _fields(event)
+    is_small = _size(fields, SMALL_DEPTH) <= SMALL_SIZE
+    return {"type": name, **(fields if is_small else {"left_out": "too large"})}
+
+
+def _size(value: Any, depth: int) -> int:
+    """Roughly in characters; more than SMALL_SIZE for what not every form of a message can carry."""
+    parts: Iterable[Any]
+    match value:
+        case _ if depth == 0:
+            return SMALL_SIZE + 1
+        case str():
+            return len(value) if len(value) > SMALL_SIZE or _is_unicode(value) else SMALL_SIZE + 1
+        case dict():
+            parts = chain.from_iterable(value.items())
+        case list():
+            parts = value
+        case int() if abs(value) > EXACT_MAX:
+            return SMALL_SIZE + 1
+        case float() if not isfinite(value):
+            return SMALL_SIZE + 1
+        case _:
+            return 8
+    size = 2
+    for part in parts:
+        size += _size(part, depth - 1)
+        if size > SMALL_SIZE:
+            break
+    return size
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def items_in(value: Any) -> int:
+    """How many values stand in it, keys included."""
+    match value:
+        case dict():
+            return 1 + sum(1 + items_in(item) for item in value.values())
+        case list() | tuple():
+            return 1 + sum(items_in(item) for item in value)
+        case _:
+            return 1
 
 
 def _named(event: msgspec.Struct) -> dict[str, Any]:
