@@ -24,6 +24,7 @@ from dalsegno.actors.supervisor.outbox import word_of_effects
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.partition.passivation import Passivation
 from dalsegno.actors.supervisor.partition.rehydration import Rehydration
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
@@ -79,7 +80,14 @@ class Engine:
             json_task_queues=settings.json_task_queues,
         )
         self._rehydration = Rehydration(world, self)
-        self._wake_timer = WakeTimer(world, self._fire_due)
+        self._wake_timer = WakeTimer(world)
+        self._passivation = Passivation(
+            world,
+            self,
+            self.open_rounds,
+            idle_seconds=settings.idle_seconds,
+            hot_limit=settings.max_idle_instances,
+        )
         self._around = Surroundings(
             world=world,
             upcalls=self,
@@ -88,6 +96,7 @@ class Engine:
             shipping=self._shipping,
             rehydration=self._rehydration,
             wake_timer=self._wake_timer,
+            passivation=self._passivation,
             partition_dispatcher=self.partition_dispatcher,
             workflow_dispatcher=self.workflow_dispatcher,
             code=code,
@@ -129,7 +138,7 @@ class Engine:
         """The newest stored format that may be written: the first until something else is said."""
         codec = self._around.codec = self._around.codec.writing(format_)
         for supervisor in self.partitions.values():
-            for actor in supervisor.actors.in_memory():
+            for actor in supervisor.actors.in_memory.values():
                 if actor.is_loaded:
                     actor.instance.codec = codec
 
@@ -312,28 +321,15 @@ class Engine:
     def tick(self) -> None:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
         self.outbox.park_overdue()
-        self._fire_due()
-        for supervisor in list(self.partitions.values()):
-            supervisor.lost_tasks.look()
-        hot = sum(len(supervisor.actors) for supervisor in self.partitions.values())
-        if hot > self._settings.max_idle_instances:
-            self.sweep()
+        self._wake_timer.tick()
+        if self._passivation.is_due:
+            self._passivation.sweep()
 
     def sweep(self) -> None:
-        """About once a second: passivation."""
-        share = self._settings.max_idle_instances // max(1, len(self.partitions))
+        """About once a second: passivation, and what is kept in memory for a while."""
+        self._passivation.sweep()
         for supervisor in list(self.partitions.values()):
-            supervisor.sweep(share)
-
-    def _fire_due(self) -> None:
-        earliest: int | None = None
-        for supervisor in list(self.partitions.values()):
-            supervisor.alarm_clock.look()
-            at = supervisor.alarm_clock.next_at
-            if at is not None and (earliest is None or at < earliest):
-                earliest = at
-        if earliest is not None and earliest > self._world.now():
-            self._wake_timer.set(earliest)
+            supervisor.sweep()
 
     # --- work -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ All else they are given when they are made: the world, the rounds, the outbox.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -43,7 +43,9 @@ class Children(Protocol):
     def child(self, workflow_id: str) -> WorkflowActor:
         """The actor, started if need be."""
 
-    def in_memory(self) -> Iterable[WorkflowActor]: ...
+    @property
+    def in_memory(self) -> Mapping[str, WorkflowActor]:
+        """All of them, by workflow ID."""
 
     def tell(self, workflow_id: str, cause: Cause) -> None: ...
 

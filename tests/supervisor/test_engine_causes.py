@@ -10,7 +10,7 @@ import pytest
 
 from dalsegno.actors.supervisor.deliveries import intake
 from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
-from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS
+from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable
 from functools import partial
-from itertools import chain, takewhile
+from itertools import chain
 from typing import Protocol
 
 from dalsegno._log import get_logger
@@ -22,6 +22,7 @@ from dalsegno.actors.supervisor.outbox.departures import Departures
 from dalsegno.actors.supervisor.outbox.error_instead import error_instead
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
+from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS, SlowShipments
 from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.backoff import doubled
@@ -30,7 +31,6 @@ from dalsegno.broker.protocol.messages import ActivityGrant
 
 log = get_logger()
 
-PARK_AFTER_SECONDS = 5.0
 TELL_AGAIN_SECONDS = 5.0
 RETRY_DELAY_SECONDS = (0.2, 5.0)
 """First and longest delay before a refused message is sent again; doubles in between."""
@@ -66,6 +66,7 @@ class Outbox:
         self._behind: dict[str, deque[Shipment]] = {}
         self._declared: set[str] = set()
         self._declaring: dict[str, None] = {}
+        self._slow = SlowShipments()
         self._departures = Departures(carrier, self._in_flight, self._on_outcome)
         self._last_confirm = 0.0
         self._confirmed_up_to = 0.0
@@ -95,7 +96,7 @@ class Outbox:
             if known is not None:
                 self._add_to(known, shipment)
                 continue
-            self._in_flight[shipment.key] = shipment
+            self._in_flight[shipment.key] = self._slow.young[shipment.key] = shipment
             shipment.sent_at = now
             queue = shipment.address.task_queue
             if shipment.unsendable is not None:
@@ -197,6 +198,7 @@ class Outbox:
         """Nobody waits for it any more, and its message ID is free again."""
         shipment.move(end)
         del self._in_flight[shipment.key]
+        self._slow.young.pop(shipment.key, None)
         if shipment.workflow is not None and end is not ShipmentState.WITHDRAWN:
             self._owner.effect_confirmed(shipment.workflow)
         for cause in shipment.causes:
@@ -254,8 +256,7 @@ class Outbox:
         """
         now = self._carrier.monotonic()
         self._departures.acquit_overdue(now)
-        old = takewhile(lambda it: now - it.sent_at >= PARK_AFTER_SECONDS, self._in_flight.values())
-        for shipment in list(old):  # those behind them were sent later
+        for shipment in self._slow.looked_at(now):
             is_told_of = shipment.state is ShipmentState.UNSENDABLE
             if shipment.causes and not is_told_of and self._is_overdue(shipment, now):
                 self._park(shipment, now)

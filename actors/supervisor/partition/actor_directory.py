@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TypeVar
 
 from dalsegno.actors.supervisor.halted.standing_in import StandingIn
+from dalsegno.actors.supervisor.partition.passivation import Home
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -20,22 +20,23 @@ A = TypeVar("A", bound=WorkflowActor)
 
 
 class ActorDirectory:
-    """See the module. `parent` is whom the actors ask."""
+    """See the module. `parent` is whom the actors ask, and `home` who puts them away."""
 
     standing_in: StandingIn
     """Told by the partition, as each of the two asks the other."""
 
-    def __init__(self, around: Surroundings, fence: Fence, parent: Supervisor) -> None:
+    def __init__(self, around: Surroundings, fence: Fence, parent: Supervisor, home: Home) -> None:
         self.partition = fence.partition
         self.epoch = fence.epoch
         self._around = around
         self._parent = parent
-        self._actors: OrderedDict[str, WorkflowActor] = OrderedDict()
-        """In the order of their last use."""
+        self._home = home
+        self.in_memory: dict[str, WorkflowActor] = {}
+        """By workflow ID."""
         self._loading: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._actors)
+        return len(self.in_memory)
 
     @property
     def loading(self) -> int:
@@ -44,27 +45,19 @@ class ActorDirectory:
 
     def peek(self, workflow_id: str) -> WorkflowActor | None:
         """The actor, if it is in memory."""
-        return self._actors.get(workflow_id)
-
-    def in_memory(self) -> Iterable[WorkflowActor]:
-        """Who was used longest ago comes first."""
-        return self._actors.values()
-
-    def used(self, actor: WorkflowActor) -> None:
-        self._actors.move_to_end(actor.workflow_id)
-        actor.last_used = self._around.world.monotonic()
+        return self.in_memory.get(workflow_id)
 
     # --- those that are made --------------------------------------------------------------------------------
 
     def child(self, workflow_id: str) -> WorkflowActor:
         """The actor, started (and being loaded) if it was not there."""
-        actor = self._actors.get(workflow_id)
+        actor = self.in_memory.get(workflow_id)
         return actor if actor is not None else self._start(workflow_id)
 
     def child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
         """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
         that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded."""
-        actor = self._actors.get(workflow_id)
+        actor = self.in_memory.get(workflow_id)
         if actor is not None:
             return actor
         if not isinstance(cause.command, Start) or cause.redelivered:
@@ -99,8 +92,8 @@ class ActorDirectory:
             entropy=around.entropy.draw,
         )
         actor._start_actor_loop()
-        actor.last_used = around.world.monotonic()
-        self._actors[workflow_id] = actor
+        around.passivation.used(actor, self._home)
+        self.in_memory[workflow_id] = actor
         return actor
 
     def read(self, workflow_id: str) -> None:
@@ -134,14 +127,15 @@ class ActorDirectory:
 
     def discard(self, actor: WorkflowActor) -> None:
         """Let it go; what it had not given to a round that is durable is void."""
-        if self._actors.get(actor.workflow_id) is actor:
-            del self._actors[actor.workflow_id]
+        if self.in_memory.get(actor.workflow_id) is actor:
+            del self.in_memory[actor.workflow_id]
             self._loading.discard(actor.workflow_id)
+            self._around.passivation.gone(actor)
             self.standing_in.forget_mail(actor.workflow_id)
         actor.stop_now()
 
     def discard_all(self) -> None:
-        for actor in list(self._actors.values()):
+        for actor in list(self.in_memory.values()):
             self.discard(actor)
 
     def restart(

@@ -21,6 +21,9 @@ log = get_logger()
 PAGE = 200
 """How many instances are asked for at one time."""
 
+LOOK_SECONDS = 0.1
+"""Between two looks whether the next page may be asked for."""
+
 
 class LostTasks:
     """Those of one partition."""
@@ -37,6 +40,8 @@ class LostTasks:
         self._next_page: str | None = None
         """Behind which workflow ID it begins; None if none is wanted."""
         self._page_asked: str | None = None
+        self._is_looking = False
+        """From time to time, for as long as anything is lost."""
         self._page: set[str] = set()
         """Those of it that are still to be loaded."""
 
@@ -45,9 +50,14 @@ class LostTasks:
         self._looked_at = {key for key in self._looked_at if key[0] != task_queue}
         self._lost_at[task_queue] = self._world.now()
         self._next_page, self._page_asked = "", None
-        for actor in list(self._children.in_memory()):
+        for actor in list(self._children.in_memory.values()):
             if actor.is_loaded:
                 self._look_at(actor)
+        self._look_soon()
+
+    def stop(self) -> None:
+        """The partition is not ours any more."""
+        self._lost_at.clear()
 
     def loaded(self, actor: WorkflowActor) -> None:
         """Its tasks may lie in queues that this process has sent nothing to, and in such as are gone."""
@@ -72,9 +82,20 @@ class LostTasks:
             return False
         return task.is_confirmed or actor.workflow_id not in self._rounds
 
-    def look(self) -> None:
+    def _look_soon(self) -> None:
+        if not self._is_looking:
+            self._is_looking = True
+            self._world.call_later(LOOK_SECONDS, self._look_on)
+
+    def _look_on(self) -> None:
+        self._is_looking = False
+        if self._lost_at:
+            self._look_soon()
+            self._look()
+
+    def _look(self) -> None:
         """Go on to the next page, once the last one is loaded and there is room."""
-        if not self._lost_at or self._page_asked is not None:
+        if self._page_asked is not None:
             return
         self._page = {workflow_id for workflow_id in self._page if self._is_loading(workflow_id)}
         if self._page:

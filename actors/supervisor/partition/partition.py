@@ -29,7 +29,6 @@ from dalsegno.actors.supervisor.halted.standing_in import StandingIn
 from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
-from dalsegno.actors.supervisor.partition.passivation import Passivation
 from dalsegno.actors.supervisor.partition.stored import take_note
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
@@ -66,8 +65,8 @@ class PartitionSupervisor(LightActor):
         self.is_draining = False
         self._outcomes = Outcomes(rounds, world, partition, shipping.answer, shipping.tell_to_ask_again)
         self._heartbeats = HeartbeatKeeping(world, upcalls)
-        self._passivation = Passivation(world, upcalls, rounds, partition, settings.idle_seconds)
-        self.actors = actors = ActorDirectory(around, self.fence, self)
+        self._passivation = around.passivation
+        self.actors = actors = ActorDirectory(around, self.fence, self, self)
         self.alarm_clock = AlarmClock(
             world,
             world,
@@ -192,7 +191,7 @@ class PartitionSupervisor(LightActor):
     # --- what workflow actors ask (see actors.workflow_actor.surroundings) ----------------------------------
 
     def activated(self, actor: WorkflowActor, cause: Cause, activations: list[Activation]) -> None:
-        self.actors.used(actor)
+        self._passivation.used(actor, self)
         round_ = self._rounds.current
         round_.add(actor, self.fence, cause, activations)
         command = cause.command
@@ -205,7 +204,7 @@ class PartitionSupervisor(LightActor):
                 self._world.probe_task_queue(self.partition, actor.workflow_id, probe)
 
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
-        self.actors.used(actor)
+        self._passivation.used(actor, self)
         self._rounds.current.add_again(actor, self.partition, cause, answers)
 
     def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
@@ -250,13 +249,13 @@ class PartitionSupervisor(LightActor):
         if actor.is_stopped:
             return  # another has taken its place
         if actor.is_quarantined and not actor.actor_inbox:
-            self._retire(actor)  # it is suspended; what is to come may see the real code again
+            self.retire(actor)  # it is suspended; what is to come may see the real code again
             return
         self.alarm_clock.note(actor)
         self._settle_or_retire(actor)
 
     def effect_confirmed(self, workflow_id: str, run_id: str, effect_id: tuple[int, int]) -> None:
-        actor = self.actors.peek(workflow_id)
+        actor = self.actors.in_memory.get(workflow_id)
         if actor is None or not actor.is_loaded:
             return
         actor.instance.confirm(run_id, effect_id)
@@ -275,7 +274,7 @@ class PartitionSupervisor(LightActor):
             return
         actor.settling = False
         if not actor.actor_inbox and instance.is_over:
-            self._retire(actor)
+            self.retire(actor)
 
     # --- the channel -----------------------------------------------------------------------------------------
 
@@ -289,7 +288,7 @@ class PartitionSupervisor(LightActor):
     def channel_lost(self) -> None:
         """What was delivered and not acknowledged will come again; instances stay as they are, but for guesses
         whose start has gone with the channel."""
-        for actor in [a for a in self.actors.in_memory() if a.is_guess]:
+        for actor in [a for a in self.actors.in_memory.values() if a.is_guess]:
             if actor.workflow_id not in self._rounds:
                 self.actors.discard(actor)
         if self.channel is not None:
@@ -305,15 +304,13 @@ class PartitionSupervisor(LightActor):
 
     # --- passivation -----------------------------------------------------------------------------------------
 
-    def sweep(self, share: int) -> None:
-        """Put idle instances away; beyond `share` at once."""
+    def sweep(self) -> None:
+        """What is kept in memory for a while only."""
         self._outcomes.waiters.forget_overdue(self._world.monotonic())
         self._heartbeats.sweep()
-        surplus = len(self.actors) - share
-        for actor in self._passivation.idle(self.actors.in_memory(), surplus=surplus):
-            self._retire(actor)
 
-    def _retire(self, actor: WorkflowActor) -> None:
+    def retire(self, actor: WorkflowActor) -> None:
+        """Put it away; it comes back when it is needed."""
         if actor.workflow_id in self._rounds:
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
@@ -338,4 +335,5 @@ class PartitionSupervisor(LightActor):
 
     def on_stop(self) -> None:
         self.channel_lost()
+        self.lost_tasks.stop()
         self.actors.discard_all()

@@ -8,6 +8,7 @@ from dalsegno.actors.entropy import Entropy
 from dalsegno.actors.light import Dispatcher
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.partition.passivation import Passivation
 from dalsegno.actors.supervisor.partition.rehydration import Rehydration
 from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
@@ -34,6 +35,7 @@ class Surroundings:
     shipping: Shipping
     rehydration: Rehydration
     wake_timer: WakeTimer
+    passivation: Passivation
     partition_dispatcher: Dispatcher
     workflow_dispatcher: Dispatcher
     code: Code

@@ -3,6 +3,7 @@ the partition moves."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,13 +32,20 @@ class Waiter:
 class Waiters:
     """By workflow ID."""
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("_ends", "_waiters")
 
     def __init__(self) -> None:
         self._waiters: dict[str, list[Waiter]] = {}
+        self._ends: deque[tuple[float, str]] = deque()
+        """When each of them ends, earliest first."""
 
     def add(self, workflow_id: str, waiter: Waiter) -> None:
-        """The same caller asking again replaces its older question."""
+        """The same caller asking again replaces its older question. All wait for the same time."""
+        self._ends.append((waiter.until, workflow_id))
+        self.put_back(workflow_id, waiter)
+
+    def put_back(self, workflow_id: str, waiter: Waiter) -> None:
+        """One that was taken, and is not answered."""
         others = [w for w in self._waiters.get(workflow_id, ()) if w.caller != waiter.caller]
         self._waiters[workflow_id] = [*others, waiter]
 
@@ -57,12 +65,11 @@ class Waiters:
         return everyone
 
     def forget_overdue(self, now: float) -> None:
-        for workflow_id, group in list(self._waiters.items()):
-            alive = [waiter for waiter in group if waiter.until > now]
-            if alive:
-                self._waiters[workflow_id] = alive
-            else:
-                del self._waiters[workflow_id]
+        while self._ends and self._ends[0][0] <= now:
+            _, workflow_id = self._ends.popleft()
+            for waiter in self.take(workflow_id):
+                if waiter.until > now:
+                    self.put_back(workflow_id, waiter)
 
     def __contains__(self, workflow_id: str) -> bool:
         return workflow_id in self._waiters
@@ -141,4 +148,4 @@ class Outcomes:
             elif (effect := actor.result_effect(waiter.caller)) is not None:
                 self._answer(effect, waiter.message_id)
             else:
-                self.waiters.add(actor.workflow_id, waiter)
+                self.waiters.put_back(actor.workflow_id, waiter)

@@ -7,6 +7,7 @@ instances. It runs only while the partition is live, that is, consuming, and wit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from dalsegno.actors.supervisor.upcalls import Children, Upcalls
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
@@ -72,7 +73,7 @@ class AlarmClock:
         """How often it was stopped."""
         self._runs = False
         self._scanning = False
-        self._next_scan = 0.0
+        self._scan_is_due = False
         self._more_due = False
         self._next_suspended: str | None = None
         """Behind which workflow ID the next page of suspended instances begins; None if none is wanted."""
@@ -87,9 +88,10 @@ class AlarmClock:
         """The partition is live; the database is scanned at the next look, and suspended instances are looked
         for at once, because our code may be other than that which they are suspended for."""
         self._runs = True
-        self._next_scan = 0.0
+        self._scan_is_due = True
         self._next_suspended = ""
         self._look_for_suspended()
+        self._timer.again(self)
 
     def _look_for_suspended(self) -> None:
         """The next page, once there is room to load it."""
@@ -105,6 +107,7 @@ class AlarmClock:
         self._suspended_asked = None
         if len(workflow_ids) >= SUSPENDED_PAGE:
             self._next_suspended = workflow_ids[-1]
+            self._timer.again(self)
         for workflow_id in workflow_ids:
             self._children.child(workflow_id)
 
@@ -113,11 +116,6 @@ class AlarmClock:
         self._runs = False
         self._next_suspended = self._suspended_asked = None
         self.term += 1
-
-    @property
-    def next_at(self) -> int | None:
-        """When it wants to be looked at next; None if it does not run or has nothing."""
-        return self._wakeups.next_at() if self._runs else None
 
     def note(self, actor: WorkflowActor) -> None:
         """An instance's `wake_at` may have changed."""
@@ -132,7 +130,7 @@ class AlarmClock:
             self._wakeups.clear(workflow_id)  # a scan finds it when its time is nearer
         else:
             self._wakeups.set(workflow_id, at)
-            self._timer.set(at)
+            self._timer.set(self, at)
 
     def found(self, due: Sequence[Due], *, complete: bool) -> None:
         """What the scan found. Instances in memory know better themselves when they are due."""
@@ -142,9 +140,10 @@ class AlarmClock:
             actor = self._children.peek(row.workflow_id)
             if actor is None:
                 self._wakeups.add(row.workflow_id, row.wake_at)
-                self._timer.set(row.wake_at)
+                self._timer.set(self, row.wake_at)
             elif actor.is_loaded:
                 self.note(actor)
+        self._timer.again(self)
 
     def look(self) -> None:
         """Wake what is due, and scan the database when it is time to."""
@@ -156,14 +155,32 @@ class AlarmClock:
         room = max(COLD_LOADS_LIMIT - self._children.loading, 0)
         for workflow_id in self._wakeups.take_due(now, room):
             self._wake(workflow_id, now)
+        self._look_again(now)
+
+    def _look_again(self, now: int) -> None:
+        """When the next is due; at the next tick for what waits for room, or for those that were found to come
+        before more."""
+        at = self._wakeups.next_at()
+        if self._more_due or self._next_suspended is not None or (at is not None and at <= now):
+            self._timer.again(self)
+        elif at is not None:
+            self._timer.set(self, at)
 
     def _maybe_scan(self, now: int) -> None:
         if self._scanning:
             return
-        if self._clock.monotonic() >= self._next_scan or (self._more_due and not len(self._wakeups)):
-            self._scanning = True
-            self._next_scan = self._clock.monotonic() + self._scan_interval
-            self._scans.find_due(self._children.partition, now + HORIZON, SCAN_LIMIT)
+        if self._scan_is_due:
+            self._scan_is_due = False
+            self._clock.call_later(self._scan_interval, partial(self._time_to_scan, self.term))
+        elif not self._more_due or len(self._wakeups):
+            return
+        self._scanning = True
+        self._scans.find_due(self._children.partition, now + HORIZON, SCAN_LIMIT)
+
+    def _time_to_scan(self, term: int) -> None:
+        if self.term == term:
+            self._scan_is_due = True
+            self.look()
 
     def _wake(self, workflow_id: str, now: int) -> None:
         actor = self._children.peek(workflow_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from hypothesis import given
@@ -62,7 +63,11 @@ class Surroundings:
 
     def find_due(self, partition: int, before: int, limit: int) -> None: ...
 
-    def set(self, wake_at: int) -> None: ...
+    def set(self, clock: AlarmClock, at: int) -> None: ...
+
+    def again(self, clock: AlarmClock) -> None: ...
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
     def go_on(self) -> None:
         self.clock.look()
