@@ -33,14 +33,14 @@ def set_revision(url: str, revision: str, *, readable_by: str | None = None) -> 
 
 
 def tables_of(url: str, revision: str, *, partitions: int = 3) -> None:
-    """Tables as an older version has made them, with a namespace whose last lease is at epoch 5."""
+    """Tables as an older version has made them, with a namespace."""
     database = open_database(url)
     engine = database.engine(Role.SCHEMA)
     with engine.begin() as connection:
         database.prepare_namespace(connection)
         schema._Migrations(connection).upgrade(revision)
         for number in range(partitions):
-            lease = {"partition": number, "epoch": 5 if number == partitions - 1 else 0}
+            lease = {"partition": number, "epoch": 0}
             connection.execute(
                 sa.text("INSERT INTO leases (partition, epoch) VALUES (:partition, :epoch)"), lease
             )

@@ -1,4 +1,5 @@
-"""Every test that takes `store` runs on SQLite and on PostgreSQL."""
+"""Every test that takes `store` runs on SQLite and on PostgreSQL, on both also with the oldest tables that
+hosts of this version work with."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from psycopg import sql
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store, Writer
 from dalsegno.persistence.reader_port import Reader
-from dalsegno.persistence.tables import metadata
+from dalsegno.persistence.tables import HEAD, MIN_REVISION, metadata
 from tests.conftest import DATABASE_URL
+from tests.persistence.bare import tables_of
 from tests.servers import fresh_database
 
 PARTITIONS = 4
@@ -51,24 +53,41 @@ def store_url(kind: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(params=[HEAD, MIN_REVISION])
+def tables(request: pytest.FixtureRequest) -> str:
+    """The revision of the tables of `store`."""
+    revision: str = request.param
+    return revision
+
+
 @pytest.fixture(scope="session")
-def postgres_namespace(shared_database: str) -> str:
-    """Migrated once for the session; `store` leaves it as it found it."""
-    url = f"{shared_database}?schema=suite"
-    open_store(url).migrate(partitions=PARTITIONS)
-    return url
+def postgres_namespaces(shared_database: str) -> dict[str, str]:
+    """By the revision of their tables, which are made once for the session; `store` leaves them as it found
+    them."""
+    urls = {revision: f"{shared_database}?schema=suite_{revision}" for revision in (HEAD, MIN_REVISION)}
+    for revision, url in urls.items():
+        _make(url, revision)
+    return urls
+
+
+def _make(url: str, revision: str) -> None:
+    if revision == HEAD:
+        open_store(url).migrate(partitions=PARTITIONS)
+    else:
+        tables_of(url, revision, partitions=PARTITIONS)
 
 
 @pytest.fixture
-def store(kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(kind: str, tables: str, request: pytest.FixtureRequest) -> Iterator[Store]:
     """A namespace of four partitions, ready for use."""
     if kind == "sqlite":
-        store = open_store(request.getfixturevalue("sqlite_url"))
-        store.migrate(partitions=PARTITIONS)
+        sqlite_url: str = request.getfixturevalue("sqlite_url")
+        _make(sqlite_url, tables)
+        store = open_store(sqlite_url)
         yield store
         store.close()
     else:
-        url: str = request.getfixturevalue("postgres_namespace")
+        url: str = request.getfixturevalue("postgres_namespaces")[tables]
         store = open_store(url)
         yield store
         store.close()
@@ -76,12 +95,14 @@ def store(kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def _empty(url: str) -> None:
-    with psycopg.connect(url.partition("?")[0], options="-c search_path=suite") as connection:
+    base, _, schema = url.partition("?schema=")
+    with psycopg.connect(base, options=f"-c search_path={schema}") as connection:
         for table in metadata.tables:
             if table not in ("meta", "leases"):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         connection.execute("UPDATE leases SET owner = NULL, epoch = 0")
-        connection.execute("UPDATE meta SET format_written = 1, format_asked = 1")
+        if not url.endswith(MIN_REVISION):
+            connection.execute("UPDATE meta SET format_written = 1, format_asked = 1")
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def test_without_a_number_of_partitions_there_are_sixteen_or_those_that_were_the
 def test_a_namespace_of_the_first_revision_is_raised_and_gets_an_identity(store_url: str) -> None:
     tables_of(store_url, "0001")
     old_host(store_url)
+    with bare_connection(store_url) as connection:
+        connection.execute(sa.text("UPDATE leases SET epoch = 5 WHERE partition = 2"))
     store = open_store(store_url)
     with pytest.raises(SchemaError, match=r"revision 0001.*dalsegno init"):
         store.namespace()
