@@ -1,0 +1,44 @@
+"""A new primitive touches its room, the wire, the SDK, and the few files that docs/architecture.md names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.test_arrows import ROOT, imported, modules
+
+PAGE = (ROOT / "docs/architecture.md").read_text()
+SECTION = PAGE.partition("### A new primitive")[2].partition("\n## ")[0]
+NAMED = set(re.findall(r"`((?:actors|broker|sdk)/[a-z_/]+\.py)`", SECTION))
+CORE = "dalsegno.actors.workflow_actor"
+NAMES = {"commands", "decisions", "intents", "wants", "events", "changes", "due", "sends", "awaited", "shown"}
+OTHER_NAMES = {"activities": {"activity", "attempts", "heartbeats", "worker_deaths"}}
+"""What one room has beside the names that all may have."""
+
+
+def test_the_page_names_files_that_there_are() -> None:
+    assert NAMED
+    assert [name for name in NAMED if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("room", ["timers", "signals"])
+def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: str) -> None:
+    known = {module for module, _ in modules()}
+    inside = f"{CORE}.{room}"
+    found = {
+        str(path.relative_to(ROOT))
+        for module, path in modules()
+        if module.startswith(CORE) and not module.startswith(inside)
+        if any(name.startswith(f"{inside}.") for name in imported(path, known))
+    }
+    assert found
+    assert found <= NAMED
+
+
+@pytest.mark.parametrize("room", ["activities", "timers", "signals"])
+def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:
+    folder = ROOT / "actors/workflow_actor" / room
+    names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert names - NAMES == OTHER_NAMES.get(room, set())
+    assert {f"`{name}`" for name in NAMES} <= set(re.findall(r"`[a-z]+`", SECTION))
