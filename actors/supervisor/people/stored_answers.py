@@ -49,8 +49,8 @@ def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.Contro
 def history_page(
     reader: PeopleReader, question: wire.GetHistory, *, in_part: bool = False
 ) -> wire.ControlReply:
-    """As many entries as are asked for, or as one answer may hold; an entry that has more is shown in part, as all
-    are with `in_part`. Raises WorkflowNotFoundError."""
+    """As many entries as are asked for, or as one answer may hold; an entry that has more is shown in part, as
+    all are with `in_part`. Raises WorkflowNotFoundError."""
     run = _run(reader, question.workflow_id, question.run_id)
     rows, behind = reader.history(run.run_id, after=question.after, limit=question.limit)
     entries: list[wire.HistoryEntry] = []

@@ -32,7 +32,9 @@ def signalled(data: bytes) -> SignalReceived:
 def test_of_a_row_that_is_too_large_the_first_part_is_shown_and_counted_what_is_left_out() -> None:
     wants = tuple(TimerWanted(number, 7) for number in range(10_000))
     signals = tuple(signalled(b"%d" % number) for number in range(250))
-    events = first_events(CODEC.encode_record(Record(1, 5, False, (), (Ran(("timer",) * 10_000, wants), *signals))))
+    events = first_events(
+        CODEC.encode_record(Record(1, 5, False, (), (Ran(("timer",) * 10_000, wants), *signals)))
+    )
     assert len(events) == 101
     assert len(events[0]["wants"]) == 100
     assert events[0]["wants"][99] == {"type": "TimerWanted", "number": 99, "fire_at": 7}
