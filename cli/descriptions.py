@@ -20,7 +20,9 @@ def show(told: Description) -> None:
     rows = [_activity(activity) for activity in told.pending_activities]
     # A column that is empty throughout would only take room.
     names = [name for name in rows[0] if any(row[name] for row in rows)]
-    table(names, [[row[name] for name in names] for row in rows], title="pending activities")
+    more = told.pending_activities_count > len(rows)
+    title = f"the first {len(rows)} of {told.pending_activities_count} pending activities" if more else ""
+    table(names, [[row[name] for name in names] for row in rows], title=title or "pending activities")
 
 
 def _facts(told: Description) -> list[tuple[str, Any]]:
@@ -44,6 +46,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("partition", str(told.partition) if told.partition is not None else None),
         ("host", told.host_id),
         ("sequence", told.sequence),
+        ("left out here", "; ".join(told.left_out)),
     ]
 
 

@@ -268,13 +268,12 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     worker: str | None = None
     """The queue of the worker that said that it works on this attempt."""
     started_at: int | None = None
-    """When that worker said so."""
     last_heartbeat_at: int | None = None
     """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
 
 
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What `describe` tells about a run."""
+    """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
     workflow_id: str
     run_id: str
@@ -292,6 +291,7 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_wake_up_at: int | None = None
     memo: dict[str, Payload] = {}
     pending_activities: tuple[PendingActivity, ...] = ()
+    pending_activities_count: int = 0
     pending_timers: int = 0
     buffered_signals: int = 0
     buffered_signal_names: dict[str, int] = {}
@@ -302,6 +302,7 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     result: Payload | None = None
     """Of a completed run, unless it is too large to be shown here: ask by `workflow.result`."""
     failure: Failure | None = None
+    left_out: tuple[str, ...] = ()  # in words, what there was no room for
 
 
 class Reply(WireMessage, frozen=True, kw_only=True):

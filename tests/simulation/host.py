@@ -32,12 +32,13 @@ from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError
-from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
+from dalsegno.persistence.port import LeaseRow, LoadedInstance, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
@@ -119,6 +120,8 @@ class Host(Lookups, Process):
             simulation.code,
             simulation.settings.history_limit,
             watch=NobodyWatches(),
+            call_soon=self.call_soon,
+            monotonic=self.monotonic,
         )
         self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)
         self.link.serve(self._own_queue(), self._on_host_message)
@@ -422,8 +425,14 @@ class Host(Lookups, Process):
             return
         self.store_link.read(
             lambda: self._store.load_run(run_id),
-            lambda row: cause.done() if row is None else self._other_runs._run(row, cause, caller),
+            lambda row: self._other_run_read(row, cause, caller),
         )
+
+    def _other_run_read(self, row: LoadedInstance | None, cause: Cause, caller: Caller) -> None:
+        if row is None:
+            cause.done()
+        else:
+            self._other_runs.begin(self._other_runs.load(row), cause, caller)
 
     def open_channel(self, partition: int) -> None:
         self.link.open_channel(partition)

@@ -153,6 +153,8 @@ class Host(Lookups):
             code,
             settings.history_limit,
             watch=pulse,
+            call_soon=self.call_soon,
+            monotonic=self.monotonic,
             codec=codec,
         )
 

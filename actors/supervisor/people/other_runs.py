@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.strikes import struck
@@ -15,7 +16,8 @@ from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.wire import replies, translate
-from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, Struck, mark_of, replay_mark_of
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
@@ -27,6 +29,11 @@ from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
 
 log = get_logger()
+
+SLICE_SECONDS = 0.002
+"""How long a question has the loop before others have it. A cold load passes the loop a few times, and is not
+to be held up by more than some milliseconds."""
+_DONE = object()
 T = TypeVar("T")
 
 
@@ -36,8 +43,17 @@ class RowSource(Protocol):
     async def fetch(self, query: Callable[[PeopleReader], T]) -> T: ...
 
 
+class FoundRun(NamedTuple):
+    """`instance` is the error that kept it from being loaded, if one did; `struck` what killed hosts in it."""
+
+    row: LoadedInstance
+    instance: Instance | Exception
+    struck: Struck
+
+
 class OtherRuns:
-    """Such runs are closed: nothing about them can change, so reading them needs no lease.
+    """Such runs are closed: nothing about them can change, so reading them needs no lease. They are read on the
+    people's thread, and their code is brought back in slices, one run at a time. `call_soon` is the loop's.
 
     Whatever goes wrong here, the cause is done: it would hold up its partition for ever.
     """
@@ -50,6 +66,8 @@ class OtherRuns:
         history_limit: int,
         *,
         watch: Watch,
+        call_soon: Callable[[Callable[[], None]], object],
+        monotonic: Callable[[], float],
         codec: StoredCodec = CODEC,
     ) -> None:
         self._outbox = outbox
@@ -58,7 +76,11 @@ class OtherRuns:
         self._history_limit = history_limit
         self._watch = watch
         self._codec = codec
+        self._call_soon = call_soon
+        self._monotonic = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: deque[Iterator[None]] = deque()
+        """Questions to code, each a step at a time."""
 
     def answer(self, workflow_id: str, cause: Cause) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(workflow_id, cause))
@@ -73,34 +95,62 @@ class OtherRuns:
             cause.done()
             return
         try:
-            row, strikes = await self._store.fetch(partial(self._read, run_id))
+            found = await self._store.fetch(partial(self._read, run_id))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - see the class; its sender asks again
             log.warning("other_run_not_read", run_id=run_id, reason=repr(error))
             cause.done()
             return
-        if row is None or row.workflow_id != workflow_id:
+        if found is None or found.row.workflow_id != workflow_id:
             text = f"workflow {workflow_id!r} has no run {run_id!r}"
             refusal = answers.refused(caller, workflow_id, None, ("not_found", text))
             self._send(refusal, caller, cause)
             return
-        found = struck(strikes, self._code.fingerprint).of(run_id)
-        if isinstance(command, Query) and found.reason is not None:
-            refusal = answers.refused(caller, workflow_id, None, ("rejected", found.reason))
+        if isinstance(command, Query) and found.struck.reason is not None:
+            refusal = answers.refused(caller, workflow_id, None, ("rejected", found.struck.reason))
             self._send(refusal, caller, cause)
         else:
-            # User code must not run inside a task of this loop.
-            asyncio.get_running_loop().call_soon(self._run, row, cause, caller, found)
+            self.begin(found, cause, caller)
 
-    def _read(self, run_id: str, reader: PeopleReader) -> tuple[LoadedInstance | None, list[tuple[str, int]]]:
+    def _read(self, run_id: str, reader: PeopleReader) -> FoundRun | None:
         strikes = [(name, count) for (_, name), count in reader.strikes([run_id]).items()]
-        return reader.load_run(run_id), strikes
+        row = reader.load_run(run_id)
+        return None if row is None else self.load(row, strikes)
 
-    def _run(self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck = NOBODY) -> None:
-        """`found`: what has killed hosts in that run."""
+    def load(self, row: LoadedInstance, strikes: Sequence[tuple[str, int]] = ()) -> FoundRun:
+        """Its state, which may take long. No code is run."""
+        instance: Instance | Exception
         try:
-            effect = self._effect(row, cause, caller, found)
+            instance = instance_of(row, self._code, history_limit=self._history_limit, codec=self._codec)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the answer
+            instance = error
+        return FoundRun(row, instance, struck(strikes, self._code.fingerprint).of(row.run_id))
+
+    def begin(self, found: FoundRun, cause: Cause, caller: Caller) -> None:
+        self._under_way.append(self._answer_in_steps(found, cause, caller))
+        if len(self._under_way) == 1:
+            # User code must not run inside a task of this loop.
+            self._call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """For a slice, then others have the loop."""
+        end = self._monotonic() + SLICE_SECONDS
+        while self._under_way:
+            if next(self._under_way[0], _DONE) is _DONE:
+                self._under_way.popleft()
+            if self._monotonic() > end:
+                break
+        if self._under_way:
+            self._call_soon(self._go_on)
+
+    def _answer_in_steps(self, found: FoundRun, cause: Cause, caller: Caller) -> Iterator[None]:
+        row = found.row
+        effect: AnswerEffect | ResultEffect
+        try:
+            effect = yield from self._effect(found, cause, caller)
         except MemoryError:
             raise
         except Exception as error:
@@ -111,9 +161,11 @@ class OtherRuns:
         self._send(effect, caller, cause)
 
     def _effect(
-        self, row: LoadedInstance, cause: Cause, caller: Caller, found: Struck
-    ) -> AnswerEffect | ResultEffect:
-        instance = instance_of(row, self._code, history_limit=self._history_limit, codec=self._codec)
+        self, found: FoundRun, cause: Cause, caller: Caller
+    ) -> Generator[None, None, AnswerEffect | ResultEffect]:
+        row, instance = found.row, found.instance
+        if isinstance(instance, Exception):
+            raise instance
         command = cause.command
         if isinstance(command, AwaitOutcome):
             ended = answers.result_of(caller, instance.state)
@@ -123,12 +175,16 @@ class OtherRuns:
             return ended
         state = instance.state
         assert state is not None
-        why = found.refusal(command, instance) if isinstance(command, Query) else None
+        why = found.struck.refusal(command, instance) if isinstance(command, Query) else None
         if why is None and isinstance(command, Query) and instance.must_rebuild_for(command):
-            with self._marked(row.run_id, replay_mark_of(cause, instance)):
-                for _ in instance.rebuild():
-                    continue
-            why = found.refusal(command, instance)
+            rebuilding, mark = instance.rebuild(), replay_mark_of(cause, instance)
+            while True:
+                with self._marked(row.run_id, mark):
+                    is_done = next(rebuilding, _DONE) is _DONE
+                if is_done:
+                    break
+                yield
+            why = found.struck.refusal(command, instance)
         if why is not None:
             effect: Effect = answers.refused(caller, row.workflow_id, None, why)
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -71,13 +71,15 @@ class AwaitedActivities:
         self._by_id: dict[str, AwaitedActivity] = {}
         """Those that are pending, and some that are no longer."""
 
-    def descriptions(self) -> list[str]:
+    @property
+    def count(self) -> int:
+        return len(self._pending)
+
+    def descriptions(self) -> Iterator[str]:
         """For people: "activity 3 charge_card (orders.py:30)"."""
-        return [
-            f"activity {number} {pending.call.activity_type}"
-            + (f" ({pending.call.line})" if pending.call.line else "")
-            for number, pending in self._pending.items()
-        ]
+        for number, pending in self._pending.items():
+            line = f" ({pending.call.line})" if pending.call.line else ""
+            yield f"activity {number} {pending.call.activity_type}{line}"
 
     def forget(self) -> None:
         self._pending.clear()

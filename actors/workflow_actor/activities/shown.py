@@ -4,11 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.failure import Failure
+
+FAILURE_CHARACTERS_MAX = 500
+"""Of the message of one that is shown briefly."""
 
 
-def described(activity: Activity, heartbeats: Heartbeats) -> dict[str, Any]:
+class FailureRoom:
+    """What a description has left for failures, in characters: those that no longer fit are shown briefly, with
+    what people look for."""
+
+    def __init__(self, characters: int) -> None:
+        self._characters = characters
+
+    def fit(self, failure: Failure | None) -> Failure | None:
+        if failure is None:
+            return None
+        size = _size(failure)
+        if size > self._characters:
+            return _brief(failure, cause=None if failure.cause is None else _brief(failure.cause))
+        self._characters -= size
+        return failure
+
+
+def _size(failure: Failure) -> int:
+    own = len(failure.message) + len(failure.stack) + sum(len(detail.data) for detail in failure.details)
+    others = failure.parts if failure.cause is None else (failure.cause, *failure.parts)
+    return own + sum(map(_size, others))
+
+
+def _brief(failure: Failure, *, cause: Failure | None = None) -> Failure:
+    message = failure.message[:FAILURE_CHARACTERS_MAX]
+    return replace(failure, message=message, stack="", details=(), parts=(), cause=cause)
+
+
+def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> dict[str, Any]:
     """The fields of the wire's PendingActivity."""
     return {
         "activity_id": activity.spec.activity_id,
@@ -18,7 +52,7 @@ def described(activity: Activity, heartbeats: Heartbeats) -> dict[str, Any]:
         "state": activity.phase.name.lower(),
         "scheduled_at": activity.scheduled_at,
         "next_attempt_at": activity.retry_at,
-        "last_failure": activity.last_failure,
+        "last_failure": room.fit(activity.last_failure),
         "cancel_requested": activity.cancel_requested,
         "worker": activity.worker,
         "started_at": activity.started_at,

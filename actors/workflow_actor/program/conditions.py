@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dalsegno._runtime import WorkflowRuntime
@@ -81,9 +81,13 @@ class Conditions:
         finally:
             self._loop.allow(runtime)
 
-    def descriptions(self) -> list[str]:
+    @property
+    def count(self) -> int:
+        return sum(not one.future.done() for one in self._waited_for)
+
+    def descriptions(self) -> Iterator[str]:
         """For people."""
-        return [f"condition at {one.line}" for one in self._waited_for if not one.future.done()]
+        return (f"condition at {one.line}" for one in self._waited_for if not one.future.done())
 
     def forget(self) -> None:
         self._waited_for.clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from types import CoroutineType, GeneratorType
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.shown import counted
 from dalsegno.definition import HandlerDefinition
 
+SHOWN_MAX = 100
+"""A description has to fit into a message, and to be made while others wait."""
+
 
 class Awaited(Protocol):
     """What user code has asked for in one of the primitives' rooms, and waits for."""
@@ -20,7 +24,12 @@ class Awaited(Protocol):
     def take(self, input_: Any) -> str | None:
         """Give it to whoever waits. Returns what was never asked for, in words."""
 
-    def descriptions(self) -> list[str]: ...
+    @property
+    def count(self) -> int:
+        """How much it is."""
+
+    def descriptions(self) -> Iterator[str]:
+        """For people."""
 
     def forget(self) -> None: ...
 
@@ -28,16 +37,27 @@ class Awaited(Protocol):
 def describe(
     awaited: Iterable[Awaited], conditions: Conditions, signals: AwaitedSignals, run_method: Any
 ) -> tuple[str, ...]:
-    """Everything that can wake the code, where the run method stands when that is nothing of ours, and the
-    signals that wait for a handler: one whose name was mistyped would be seen nowhere else."""
-    found = [text for one in awaited for text in one.descriptions()] + conditions.descriptions()
-    found += [_task(task, f"signal handler {name}") for task, name in signals.tasks.items()]
+    """Everything that can wake the code, the first hundred of it and how much more there is; where the run
+    method stands when that is nothing of ours, and the signals that wait for a handler: one whose name was
+    mistyped would be seen nowhere else."""
+    waits: list[Awaited | Conditions] = [*awaited, conditions]
+    handlers = (_task(task, f"signal handler {name}") for task, name in signals.tasks.items())
+    found = first_of(
+        chain(*(one.descriptions() for one in waits), handlers),
+        sum(one.count for one in waits) + len(signals.tasks),
+    )
     if not found and run_method is not None:
         found.append(_at("the run method", run_method))
     found += [
         f"a handler for the signal {name!r} ({count} sent)" for name, count in counted(signals.waiting).items()
     ]
     return tuple(found)
+
+
+def first_of(waits: Iterable[str], count: int) -> list[str]:
+    """Of so many waits the first, and in words how many more there are."""
+    shown = list(islice(waits, SHOWN_MAX))
+    return shown if len(shown) == count else [*shown, f"{count - len(shown)} more"]
 
 
 def outstanding(awaited: Iterable[Awaited], loop: DeterministicLoop) -> list[str]:

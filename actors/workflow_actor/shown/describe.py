@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.activities.shown import described
+from dalsegno.actors.workflow_actor.activities.shown import FailureRoom, described
 from dalsegno.actors.workflow_actor.program.port import Program
+from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.shown import counted
 from dalsegno.actors.workflow_actor.timers.shown import waited_for
 from dalsegno.payload import Payload
+
+MEMO_BYTES_MAX = 256 * 1024
+FAILURES_CHARACTERS_MAX = 64 * 1024
+"""Together; what is more is shown briefly."""
+REASON_CHARACTERS_MAX = 10_000
 
 SHOWN_BYTES_MAX = 16_384
 """Of the input, and of the result; a description has to fit into a message."""
@@ -21,9 +28,21 @@ SHOWN_BYTES_MAX = 16_384
 def describe(
     state: WorkflowState, program: Program | None, heartbeats: Heartbeats, *, wake_at: int | None
 ) -> dict[str, Any]:
-    """`program` is asked what it waits for; without one the state tells part of it."""
-    outcome = state.outcome
+    """`program` is asked what it waits for; without one the state tells part of it. Of what there may be much
+    of, the first part is shown and the rest is counted: it takes no longer for ten thousand pending things."""
+    outcome, suspension = state.outcome, state.suspension
     waiting = _waiting_for(state) if program is None else program.waiting_for()
+    room = FailureRoom(FAILURES_CHARACTERS_MAX)
+    failure = None if outcome is None else room.fit(outcome.failure)
+    first = islice(state.activities.values(), SHOWN_MAX)
+    pending = [described(activity, heartbeats, room) for activity in first]
+    memo, memo_bytes = state.info.memo, sum(len(value.data) for value in state.info.memo.values())
+    left_out = []
+    if more := len(state.activities) - len(pending):
+        left_out.append(f"{more} more pending activities")
+    if memo_bytes > MEMO_BYTES_MAX:
+        memo = {}
+        left_out.append(f"the memo, of {memo_bytes} bytes")
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
     buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
     return {
@@ -35,19 +54,21 @@ def describe(
         "sequence": state.sequence,
         "started_at": state.info.started_at,
         "closed_at": None if outcome is None else outcome.closed_at,
-        "suspended_reason": None if state.suspension is None else state.suspension.reason,
+        "suspended_reason": None if suspension is None else suspension.reason[:REASON_CHARACTERS_MAX],
         "cancel_requested": state.cancel_requested,
         "history_length": len(state.log),
         "next_wake_up_at": wake_at,
-        "memo": state.info.memo,
-        "pending_activities": tuple(described(activity, heartbeats) for activity in state.activities.values()),
+        "memo": memo,
+        "pending_activities": tuple(pending),
+        "pending_activities_count": len(state.activities),
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
         "waiting_for": () if state.is_closed else waiting,
         "input": _input(state),
         "result": _result(state),
-        "failure": None if outcome is None else outcome.failure,
+        "failure": failure,
+        "left_out": tuple(left_out),
     }
 
 
@@ -65,7 +86,8 @@ def _result(state: WorkflowState) -> Payload | None:
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
-    activities = [
+    activities = (
         f"activity {number} {activity.spec.activity_type}" for number, activity in state.activities.items()
-    ]
-    return (*activities, *waited_for(state.timers))
+    )
+    count = len(state.activities) + len(state.timers)
+    return tuple(first_of(chain(activities, waited_for(state.timers)), count))

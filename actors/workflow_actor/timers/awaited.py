@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,9 +91,13 @@ class AwaitedTimers:
             return f"Timer {fired.number}"
         return None
 
-    def descriptions(self) -> list[str]:
+    @property
+    def count(self) -> int:
+        return len(self._pending)
+
+    def descriptions(self) -> Iterator[str]:
         """For people: "timer 2 until 2023-11-14T22:13:20.000+00:00 (orders.py:30)"."""
-        return [_described(timer) for timer in self._pending.values()]
+        return map(_described, self._pending.values())
 
     def forget(self) -> None:
         self._pending.clear()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
-def waited_for(timers: Iterable[int]) -> list[str]:
+def waited_for(timers: Iterable[int]) -> Iterator[str]:
     """By their numbers."""
-    return [f"timer {number}" for number in timers]
+    return (f"timer {number}" for number in timers)

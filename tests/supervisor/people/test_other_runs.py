@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Query
 from dalsegno.broker.port import Outcome
+from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.messages import Reply
 from dalsegno.persistence.port import LoadedInstance
-from tests.supervisor.mail import start
+from tests.supervisor.mail import command, start
 from tests.supervisor.outbox.carrier import Origin, Shell
 from tests.supervisor.scripted_world import NoWatch, ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
@@ -65,6 +67,7 @@ class Asked:
         code: Any = None,
         strikes: dict[tuple[str, str], int] | None = None,
         watch: NoWatch | None = None,
+        call_soon: Any = None,
     ) -> None:
         self.shell = Shell()
         outbox = Outbox(self.shell, self.shell)
@@ -77,6 +80,8 @@ class Asked:
             code or ScriptedCode([[activity(1)]]),
             10_000,
             watch=watch or NoWatch(),
+            call_soon=call_soon or asyncio.get_running_loop().call_soon,
+            monotonic=count().__next__,  # a second at each look: one step is a slice
         )
 
     async def answer(self) -> Reply | None:
@@ -170,7 +175,31 @@ async def test_what_runs_again_for_a_query_is_not_under_the_mark_of_the_query(op
 
     query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
     assert await Asked(query, open_run, watch=Marks()).answer() is not None
-    replay, handler, end = marks
+    replay, handler, end = dict.fromkeys(marks)
     assert replay.startswith("input ")
     assert handler == "query q"
     assert end == LETTING_GO
+
+
+async def test_code_that_takes_long_to_bring_back_lets_others_have_the_loop_after_each_step() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    for number in range(20):
+        world.deliver(command(wire.SignalWorkflow(workflow_id="w", name="s"), f"signal-{number}"))
+    world.go_on()
+    row = world.database.rows["w"]
+    turns: list[Callable[[], None]] = []
+    code = ScriptedCode([[activity(1)]])
+    query = Query(name="q", run_id=row.run_id, caller=CALLER)
+    asked = Asked(query, row, code=code, call_soon=turns.append)
+    asked.other_runs.begin(asked.other_runs.load(row), asked.cause, CALLER)
+    asked.other_runs.begin(asked.other_runs.load(row), asked.cause, CALLER)
+    seen = []
+    while turns:
+        turns.pop()()
+        seen.append(sum(len(program.seen) for program in code.built))
+        assert len(turns) <= 1
+    assert max(after - before for before, after in pairwise([0, *seen])) == 1, "one input a slice"
+    assert seen[-1] == 2 * 21
+    assert len(asked.shell.take()) == 1  # the other waits for its confirm: it has the same key
