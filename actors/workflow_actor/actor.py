@@ -163,13 +163,13 @@ class WorkflowActor(LightActor):
         self._current = cause
         match gate(cause, self.instance, self.seen, self.struck):
             case Pass(command):
-                self._act(cause, command, self.instance.run_id or "")
+                self._act(cause, command, self.instance.run_id or "", mark_of(cause, self.instance))
             case BeginRun(start):
                 self._let_go()  # of the run whose place it takes
-                self._act(cause, start, start.run_id)
+                self._act(cause, start, start.run_id, cause.name)
             case ClearStrikes(resume):
                 self.begin_with_a_clean_record()
-                self._act(cause, resume, self.instance.run_id or "")
+                self._act(cause, resume, self.instance.run_id or "", mark_of(cause, self.instance))
             case ReadMail() | ReadSeen() | LookUpSeen() | LookUpStrikes() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
@@ -213,10 +213,11 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_strikes(self, run_id)
         self._put_back(cause)
 
-    def _act(self, cause: Cause, command: Command, run_id: str) -> None:
-        """Put the command to the instance; it is the code of that run that may run."""
+    def _act(self, cause: Cause, command: Command, run_id: str, mark: str) -> None:
+        """Put the command to the instance. It is the code of that run that may run; if the host dies of that,
+        `mark` is to blame."""
         instance, held = self.instance, cause.held
-        self._watch.enter(run_id, mark_of(cause, instance))
+        self._watch.enter(run_id, mark)
         try:
             activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=held)
         finally:

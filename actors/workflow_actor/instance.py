@@ -50,7 +50,7 @@ from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
-from dalsegno.actors.workflow_actor.shown.visible import is_news, run_changed, run_opened
+from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
@@ -231,7 +231,8 @@ class Instance(InstanceAtRest):
             effects=tuple(effects),
             opened=run_opened(state, codec) if started else None,
             changed=changed,
-            is_news=is_news(turn.before, state, changed),
+            is_news=(changed is not None or state.suspension is not None)
+            and not is_stuck_alike(turn.before.suspension, state.suspension),
             snapshot=self.snapshots.snapshot_if_due(state, codec, signed=turn.signed),
             probes=tuple(turn.probes),
         )

@@ -47,13 +47,6 @@ def run_changed(
     )
 
 
-def is_news(before: WorkflowState, after: WorkflowState, changed: RunChanged | None) -> bool:
-    """Somebody may want to hear of it: it has changed, or begun suspended, and was not only tried in vain."""
-    if changed is None and after.suspension is None:
-        return False
-    return not is_stuck_alike(before.suspension, after.suspension)
-
-
 def is_stuck_alike(before: Suspension | None, after: Suspension | None) -> bool:
     """Reasons may hold what is another at each try: the address of an object, a time."""
     if before is None or after is None or (before.kind, before.fingerprint) != (after.kind, after.fingerprint):
