@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dalsegno.errors import TooSlowError, UnreadableRowError
+from dalsegno.persistence import formats
 from dalsegno.persistence.database import (
     PEOPLE_SECONDS,
     Database,
@@ -108,6 +109,11 @@ class SqlReader:
         with self._asked(LATER) as connection:
             struck = self._strikes(connection, run_ids)
         return {(run_id, cause): count for run_id, found in struck.items() for cause, count in found}
+
+    def format_written(self) -> int:
+        with self._owned.transaction() as connection:
+            written, _ = formats.read(connection, formats.revision_of(connection))
+        return written
 
     def remains(self, workflow_id: str) -> Remains:
         asked = {"ids": self._database.keys([workflow_id])}

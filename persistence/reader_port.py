@@ -43,6 +43,9 @@ class MailReader(Protocol):
     def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
         """By run ID and cause."""
 
+    def format_written(self) -> int:
+        """The newest stored format that may be written."""
+
     def remains(self, workflow_id: str) -> Remains:
         """For an instance that cannot be loaded."""
 
@@ -108,6 +111,9 @@ class PeopleReader(Protocol):
 
     def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
         """By run ID and cause."""
+
+    def format_written(self) -> int:
+        """As MailReader's."""
 
     def cluster(self) -> Cluster:
         """As `Membership.cluster`, for those who have no part in it."""

@@ -168,8 +168,7 @@ class Engine:
         for partition in list(self.partitions):
             self.lease_lost(partition)
 
-    def partition_failed(self, partition: int, reason: str) -> None:
-        """A partition's supervisor met a defect: its lease is given up, so that it starts anew."""
+    def give_up(self, partition: int) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             epoch = supervisor.epoch
@@ -267,6 +266,12 @@ class Engine:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.unreadable(workflow_id, error)
+            self.request_work()
+
+    def format_found(self, partition: int, workflow_id: str, format_: int) -> None:
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.format_found(workflow_id, format_)
             self.request_work()
 
     def remains_found(self, partition: int, workflow_id: str, remains: Remains) -> None:

@@ -24,8 +24,8 @@ class Upcalls(Protocol):
     def all_leases_lost(self) -> None:
         """It was found that this host may not act."""
 
-    def partition_failed(self, partition: int, reason: str) -> None:
-        """The partition's supervisor met a defect, outside any instance."""
+    def give_up(self, partition: int) -> None:
+        """The partition cannot be served here as it is: its lease goes, at once, with nothing more done."""
 
 
 class Children(Protocol):

@@ -81,6 +81,9 @@ class World(Carrier, Clock, Scans, Protocol):
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 
+    def look_up_format(self, partition: int, workflow_id: str) -> None:
+        """The newest stored format that may be written, read anew. Answered by `format_found`."""
+
     def read_remains(self, partition: int, workflow_id: str) -> None:
         """Answered by `remains_found`, whatever can be read."""
 

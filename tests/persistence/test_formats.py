@@ -59,7 +59,7 @@ def test_what_is_asked_for_is_written_at_once_where_all_live_hosts_read_it(store
 
     assert formats(membership) == (2, 2)
     assert (store.namespace().format_written, store.namespace().format_asked) == (2, 2)
-    assert store.reader().cluster().format_written == 2
+    assert store.reader().cluster().format_written == store.reader().format_written() == 2
     membership.expire("host-a")
     membership.expire("host-b")
     assert membership.ask_format(3).format_written == 3, "nobody is there who could not read it"

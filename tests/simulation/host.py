@@ -432,7 +432,9 @@ class Host(Lookups, Process):
         if row is None:
             cause.done()
         else:
-            self._other_runs.begin(self._other_runs.load(row), cause, caller)
+            self._other_runs.begin(
+                self._other_runs.load(row, written=self._store.format_written), cause, caller
+            )
 
     def open_channel(self, partition: int) -> None:
         self.link.open_channel(partition)

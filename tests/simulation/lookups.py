@@ -49,6 +49,10 @@ class Lookups:
 
         self.store_link.read(query, self.engine.while_owned(partition, done))
 
+    def look_up_format(self, partition: int, workflow_id: str) -> None:
+        found = partial(self.engine.format_found, partition, workflow_id)
+        self.store_link.read(lambda: self._store.format_written, self.engine.while_owned(partition, found))
+
     def read_remains(self, partition: int, workflow_id: str) -> None:
         found = partial(self.engine.remains_found, partition, workflow_id)
         self.store_link.read(

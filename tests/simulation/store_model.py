@@ -75,6 +75,7 @@ class StoreModel:
         self.runs: dict[str, RunRow] = {}
         self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
         self.mail: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self.format_written = 1
         self.unreadable: set[str] = set()
         """Workflow IDs whose rows are damaged, for a time."""
         self._scheduler = scheduler

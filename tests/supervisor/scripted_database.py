@@ -37,6 +37,7 @@ class Database:
         """Of runs, as they were written."""
         self.unreadable: set[str] = set()
         """Workflow IDs."""
+        self.format_written = 1
         self.strikes: dict[str, tuple[tuple[str, int], ...]] = {}
         self.epochs: dict[int, int] = {}
         """Of the leases; those that are not here are what the round says."""

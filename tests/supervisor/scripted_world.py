@@ -19,6 +19,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
@@ -64,6 +65,7 @@ class ScriptedWorld:
         settings: HostSettings | None = None,
         watch: Watch | None = None,
         partitions: int = 1,
+        codec: StoredCodec = CODEC,
     ) -> None:
         self.time = 1000.0
         self.database = Database()
@@ -74,6 +76,7 @@ class ScriptedWorld:
         self.loads: list[tuple[int, str]] = []
         self.seen_asked: list[tuple[int, str, str]] = []
         self.strikes_asked: list[tuple[int, str, str]] = []
+        self.formats_asked: list[tuple[int, str]] = []
         self.remains_asked: list[tuple[int, str]] = []
         self.mail_asked: list[tuple[int, str, int]] = []
         self.due_asked: list[tuple[int, int]] = []
@@ -106,6 +109,7 @@ class ScriptedWorld:
             watch=watch or NoWatch(),
             generation=1,
             partitions=partitions,
+            codec=codec,
         )
 
     # --- what the engine asks -----------------------------------------------------------------------------
@@ -153,6 +157,9 @@ class ScriptedWorld:
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
+
+    def look_up_format(self, partition: int, workflow_id: str) -> None:
+        self.formats_asked.append((partition, workflow_id))
 
     def read_remains(self, partition: int, workflow_id: str) -> None:
         self.remains_asked.append((partition, workflow_id))
@@ -325,6 +332,13 @@ class ScriptedWorld:
             self.engine.due_found(partition, due, complete=True)
         self.run()
 
+    def formats_found(self) -> None:
+        """It is answered which formats may be written."""
+        asked, self.formats_asked = self.formats_asked, []
+        for partition, workflow_id in asked:
+            self.engine.format_found(partition, workflow_id, self.database.format_written)
+        self.run()
+
     def found_waiting(self) -> None:
         """A page of instances with a wake-up is found."""
         partition, after, limit = self.waiting_asked.pop(0)
@@ -353,6 +367,8 @@ class ScriptedWorld:
                 known = self.database.known.get(workflow_id, {})
                 answers = {key: answer for key, answer in known.items() if key[1] == message_id}
                 self.engine.seen_found(partition, workflow_id, message_id, answers)
+            elif self.formats_asked:
+                self.formats_found()
             elif self.remains_asked:
                 partition, workflow_id = self.remains_asked.pop(0)
                 self.engine.remains_found(partition, workflow_id, self.database.remains(workflow_id))

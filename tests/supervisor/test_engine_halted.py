@@ -264,6 +264,7 @@ def test_mail_survives_a_commit_whose_outcome_is_unknown_and_a_hand_over() -> No
     world.deliver(signal("s0"))
     world.run()
     world.loaded()
+    world.formats_found()
     partition, workflow_id = world.remains_asked.pop()
     world.engine.remains_found(partition, workflow_id, world.database.remains("w"))
     world.run()

@@ -37,6 +37,13 @@ class Lookups:
             what="seen",
         )
 
+    def look_up_format(self, partition: int, workflow_id: str) -> None:
+        self._threads.mail.read(
+            lambda reader: reader.format_written(),
+            self._while_owned(partition, self.engine.format_found, workflow_id),
+            what="format",
+        )
+
     def read_remains(self, partition: int, workflow_id: str) -> None:
         found = self._while_owned(partition, self.engine.remains_found, workflow_id)
         unreadable = partial(found, Remains())

@@ -12,6 +12,9 @@ moves twice, however the hosts' steps interleave, and as few partitions as possi
 - What is to be placed is dealt out in blocks, partitions and hosts in ascending order, so that a partition
   that has reached its heir shortens that heir's block and shifts no other.
 
+Hosts that don't read all that may be written own nothing in the plan: they give all they have, and take nothing
+(where all are such, nothing moves). There are such only where the stored format was raised over their heads.
+
 One thing the rows don't show: that a host is leaving. It plans as if it were gone already, but the others still
 count it, and would hand back what it gives. So a host takes what it is offered even if its plan says otherwise,
 and gives nothing to a host that has just given (`givers`).
@@ -56,6 +59,7 @@ def decide(
     if host_id not in live:
         return Shares((), {})
     target = _plan(cluster, leaving={host_id} if leaving else NOBODY, draining=draining)
+    takes_any = not leaving and host_id in _able(cluster)
     take: list[int] = []
     give: dict[int, str | None] = {}
     for lease in cluster.leases:
@@ -66,7 +70,7 @@ def decide(
                 give[partition] = heir
         elif lease.owner not in live and (heir == host_id or partition in offered):
             take.append(partition)
-    return Shares(() if leaving else tuple(p for p in take if p not in refused), give)
+    return Shares(tuple(p for p in take if p not in refused) if takes_any else (), give)
 
 
 def heir_of(cluster: Cluster, host_id: str, partition: int, *, leaving: bool = False) -> str | None:
@@ -80,7 +84,7 @@ def heir_of(cluster: Cluster, host_id: str, partition: int, *, leaving: bool = F
 
 def least_loaded(cluster: Cluster, host_id: str) -> str | None:
     """The other live host that owns fewest partitions: the heir of what `host_id` cannot serve."""
-    owned = {host.host_id: 0 for host in cluster.hosts if host.host_id != host_id}
+    owned = dict.fromkeys(_able(cluster) - {host_id}, 0)
     for lease in cluster.leases:
         if lease.owner in owned:
             owned[lease.owner] += 1
@@ -89,7 +93,7 @@ def least_loaded(cluster: Cluster, host_id: str) -> str | None:
 
 def _plan(cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[int] = NONE) -> dict[int, str]:
     """Partitions that are free or have to move, each with the host that shall have it."""
-    owned: dict[str, list[int]] = {host.host_id: [] for host in cluster.hosts if host.host_id not in leaving}
+    owned: dict[str, list[int]] = {host: [] for host in _able(cluster) - leaving}
     placing: list[int] = []
     for lease in cluster.leases:
         if lease.owner in owned and lease.partition not in draining:
@@ -104,6 +108,11 @@ def _plan(cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[
         placing.extend(sorted(owned[host])[quotas[host] :])
         room.extend([host] * (quotas[host] - len(owned[host])))
     return dict(zip(sorted(placing), room, strict=True))
+
+
+def _able(cluster: Cluster) -> set[str]:
+    """Hosts that read all that may be written."""
+    return {host.host_id for host in cluster.hosts if host.format_read >= cluster.format_written}
 
 
 def _quotas(owned: Mapping[str, int], partitions: int) -> dict[str, int]:

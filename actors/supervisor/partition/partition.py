@@ -92,6 +92,8 @@ class PartitionSupervisor(LightActor):
         )
         self._crashes = Crashes(world, actors, self.standing_in.halt)
         self.lost_tasks = LostTasks(world, rounds, shipping, actors)
+        self._unread: dict[str, tuple[WorkflowActor, Exception]] = {}
+        """What could not be read, of which it is not known yet whether it is broken."""
         self._marker_is_back = False
 
     # --- deliveries --------------------------------------------------------------------------------------
@@ -129,8 +131,7 @@ class PartitionSupervisor(LightActor):
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
         self.on_stop()
-        escalate = partial(self._upcalls.partition_failed, self.partition, repr(exception_value))
-        self._world.call_later(0, escalate)
+        self._world.call_later(0, partial(self._upcalls.give_up, self.partition))
         log.error("partition_failed", partition=self.partition, exc_info=exception_value)
 
     # --- what is found in the database ------------------------------------------------------------------------
@@ -172,9 +173,22 @@ class PartitionSupervisor(LightActor):
         self._upcalls.request_work()
 
     def unreadable(self, workflow_id: str, error: Exception) -> None:
-        """Stored state that can't be read: its mail is kept until it can."""
+        """Stored state that can't be read. Whether it is broken, or newer than we are, the database knows."""
         actor = self.actors.peek(workflow_id)
         if actor is not None:
+            self._unread[workflow_id] = actor, error
+            self._world.look_up_format(self.partition, workflow_id)
+
+    def format_found(self, workflow_id: str, written: int) -> None:
+        """The newest format that may be written. Who does not read it calls nothing broken: the partition goes
+        to those who do, as it is. Else the mail of what can't be read is kept until it can."""
+        actor, error = self._unread.pop(workflow_id, (None, None))
+        newest = self._around.codec.newest
+        if written > newest:
+            self._upcalls.give_up(self.partition)
+            reason = f"it may be of format {written}, and this version reads formats up to {newest}: {error}"
+            log.error("newer_state", partition=self.partition, workflow_id=workflow_id, reason=reason)
+        elif actor is not None and self.actors.peek(workflow_id) is actor:
             self.standing_in.halt(actor, [], f"its stored state cannot be read: {error}")
 
     # --- defects ---------------------------------------------------------------------------------------------

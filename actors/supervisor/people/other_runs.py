@@ -44,11 +44,13 @@ class RowSource(Protocol):
 
 
 class FoundRun(NamedTuple):
-    """`instance` is the error that kept it from being loaded, if one did; `struck` what killed hosts in it."""
+    """`instance` is the error that kept it from being loaded, if one did; `struck` what killed hosts in it.
+    `may_be_newer`: this host does not read all that may be written."""
 
     row: LoadedInstance
     instance: Instance | Exception
     struck: Struck
+    may_be_newer: bool
 
 
 class OtherRuns:
@@ -116,10 +118,10 @@ class OtherRuns:
     def _read(self, run_id: str, reader: PeopleReader) -> FoundRun | None:
         strikes = [(name, count) for (_, name), count in reader.strikes([run_id]).items()]
         row = reader.load_run(run_id)
-        return None if row is None else self.load(row, strikes)
+        return None if row is None else self.load(row, strikes, written=reader.format_written())
 
-    def load(self, row: LoadedInstance, strikes: Sequence[tuple[str, int]] = ()) -> FoundRun:
-        """Its state, which may take long. No code is run."""
+    def load(self, row: LoadedInstance, strikes: Sequence[tuple[str, int]] = (), *, written: int) -> FoundRun:
+        """Its state, which may take long. No code is run. `written`: the newest format that may be."""
         instance: Instance | Exception
         try:
             instance = instance_of(row, self._code, history_limit=self._history_limit, codec=self._codec)
@@ -127,7 +129,8 @@ class OtherRuns:
             raise
         except Exception as error:  # noqa: BLE001 - it is the answer
             instance = error
-        return FoundRun(row, instance, struck(strikes, self._code.fingerprint).of(row.run_id))
+        strikes_of_run = struck(strikes, self._code.fingerprint).of(row.run_id)
+        return FoundRun(row, instance, strikes_of_run, may_be_newer=written > self._codec.newest)
 
     def begin(self, found: FoundRun, cause: Cause, caller: Caller) -> None:
         self._under_way.append(self._answer_in_steps(found, cause, caller))
@@ -165,6 +168,8 @@ class OtherRuns:
     ) -> Generator[None, None, AnswerEffect | ResultEffect]:
         row, instance = found.row, found.instance
         if isinstance(instance, Exception):
+            if found.may_be_newer:  # the partition goes to a host that may know more of it
+                return answers.refused(caller, row.workflow_id, None, ("moved", str(instance)))
             raise instance
         command = cause.command
         if isinstance(command, AwaitOutcome):

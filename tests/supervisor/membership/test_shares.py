@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from random import Random
 
@@ -14,11 +14,15 @@ from dalsegno.actors.supervisor.membership.shares import decide, heir_of, least_
 from dalsegno.persistence.port import Cluster, HostRow, LeaseRow
 
 
-def cluster_of(owners: Mapping[int, str | None], live: set[str]) -> Cluster:
+def cluster_of(
+    owners: Mapping[int, str | None], live: set[str], *, older: Set[str] = frozenset(), written: int = 1
+) -> Cluster:
+    """`older` hosts read the first stored format only, the others the second as well."""
     return Cluster(
         now=0,
-        hosts=tuple(HostRow(host, 1, "") for host in sorted(live)),
+        hosts=tuple(HostRow(host, 1, "", format_read=1 if host in older else 2) for host in sorted(live)),
         leases=tuple(LeaseRow(partition, owner, 1) for partition, owner in sorted(owners.items())),
+        format_written=written,
     )
 
 
@@ -30,6 +34,7 @@ class Host:
     offered: set[int] = field(default_factory=set)
     givers: set[str] = field(default_factory=set)
     leaving: bool = False
+    is_older: bool = False
     seen: Cluster | None = None
 
 
@@ -39,16 +44,22 @@ class Model:
     def __init__(self, partitions: int) -> None:
         self.owners: dict[int, str | None] = dict.fromkeys(range(partitions))
         self.hosts: dict[str, Host] = {}
+        self.written = 1
         self.born = 0
         self.moves = 0
 
     def cluster(self) -> Cluster:
-        return cluster_of(self.owners, set(self.hosts))
+        older = {name for name, host in self.hosts.items() if host.is_older}
+        return cluster_of(self.owners, set(self.hosts), older=older, written=self.written)
 
-    def join(self) -> str:
+    def able(self) -> set[str]:
+        return {name for name, host in self.hosts.items() if self.written == 1 or not host.is_older}
+
+    def join(self, *, is_older: bool = False) -> str:
+        """An older host that is refused is a newer one when it joins."""
         self.born += 1
         name = f"host-{(self.born * 7919) % 1000:03}"  # so that newer hosts don't always sort last
-        self.hosts[name] = Host()
+        self.hosts[name] = Host(is_older=is_older and self.written == 1)
         return name
 
     def look(self, name: str) -> None:
@@ -117,12 +128,12 @@ class Model:
         raise AssertionError(f"the hosts never came to rest: {self.owners}")
 
     def loads(self) -> list[int]:
-        return [list(self.owners.values()).count(name) for name in self.hosts]
+        return [list(self.owners.values()).count(name) for name in self.able()]
 
 
 def assert_fair(model: Model) -> None:
-    if model.hosts:
-        assert set(model.owners.values()) <= set(model.hosts)
+    if model.able():
+        assert set(model.owners.values()) <= model.able()
         assert max(model.loads()) - min(model.loads()) <= 1
 
 
@@ -136,9 +147,13 @@ class Hosts(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, among: list[str]) -> str:
         return data.draw(st.sampled_from(sorted(among)))
 
+    @rule(is_older=st.booleans())
+    def join(self, is_older: bool) -> None:
+        self.model.join(is_older=is_older)
+
     @rule()
-    def join(self) -> None:
-        self.model.join()
+    def raise_the_format_over_their_heads(self) -> None:
+        self.model.written = 2
 
     @precondition(lambda self: self.model.hosts)
     @rule(data=st.data())
@@ -323,3 +338,29 @@ def test_the_heir_that_is_told_finds_the_partition_in_its_own_plan() -> None:
         assert heir is not None
         assert heir_of(released, "a", partition) == heir
         assert decide(released, heir).take == (partition,)
+
+
+def test_hosts_that_do_not_read_all_that_may_be_written_give_all_they_have_to_those_that_do() -> None:
+    owners: dict[int, str | None] = {0: "old", 1: "new", 2: "old", 3: None}
+    cluster = cluster_of(owners, {"old", "new"}, older={"old"}, written=2)
+
+    assert decide(cluster, "old", offered={3}).give == {0: "new", 2: "new"}
+    assert decide(cluster, "old", offered={3}).take == ()
+    assert (decide(cluster, "new").take, decide(cluster, "new").give) == ((3,), {})
+    assert least_loaded(cluster, "new") is None
+    assert heir_of(cluster, "old", 3) == "new"
+
+
+def test_an_older_host_has_its_share_as_long_as_it_reads_all_that_may_be_written() -> None:
+    cluster = cluster_of(dict.fromkeys(range(4)), {"old", "new"}, older={"old"})
+
+    assert len(decide(cluster, "old").take) == len(decide(cluster, "new").take) == 2
+
+
+def test_where_no_host_reads_all_that_may_be_written_nothing_moves() -> None:
+    """What they have is of a format that they read, but for what they meet; and that they give up."""
+    cluster = cluster_of({0: "a", 1: "a", 2: None}, {"a", "b"}, older={"a", "b"}, written=2)
+
+    for host in ("a", "b"):
+        assert (decide(cluster, host, offered={2}).take, decide(cluster, host).give) == ((), {})
+    assert least_loaded(cluster, "a") is None

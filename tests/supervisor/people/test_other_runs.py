@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from itertools import count, pairwise
 from typing import Any
 
+import cbor2
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Query
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
@@ -28,7 +31,11 @@ from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
 class Reader:
     def __init__(self, row: LoadedInstance | Exception | None, strikes: dict[tuple[str, str], int]) -> None:
         self.row = row
+        self.written = 1
         self._strikes = strikes
+
+    def format_written(self) -> int:
+        return self.written
 
     def strikes(self, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
         return self._strikes
@@ -74,9 +81,11 @@ class Asked:
         outbox.publisher_opened()
         self.origin = Origin()
         self.cause = Cause(command, name="query m", origin=self.origin, message_id="m")
+        store = Store(row, strikes or {})
+        self.reader = store.reader
         self.other_runs = OtherRuns(
             outbox,
-            Store(row, strikes or {}),
+            store,
             code or ScriptedCode([[activity(1)]]),
             10_000,
             watch=watch or NoWatch(),
@@ -108,6 +117,23 @@ async def test_a_run_whose_end_is_not_written_yet_is_to_be_asked_for_again(open_
     assert reply is not None
     assert reply.error is not None
     assert reply.error.code == "moved"
+
+
+@pytest.mark.parametrize(("written", "code"), [(CODEC.newest + 1, "moved"), (CODEC.newest, "rejected")])
+@pytest.mark.parametrize("command", [AwaitOutcome(caller=CALLER), Query(name="q", caller=CALLER)])
+async def test_a_run_that_a_newer_version_may_have_written_is_to_be_asked_for_again(
+    open_run: LoadedInstance, command: AwaitOutcome | Query, written: int, code: str
+) -> None:
+    """Of the host to which the partition goes."""
+    newer = cbor2.dumps([CODEC.newest + 1, []])
+    row = replace(open_run, journal=tuple(replace(row, events=newer) for row in open_run.journal))
+    asked = Asked(replace(command, run_id=row.run_id), row)
+    asked.reader.written = written
+    reply = await asked.answer()
+    assert reply is not None
+    assert reply.error is not None
+    assert reply.error.code == code
+    assert "written by a newer version of dalsegno" in reply.error.message
 
 
 async def test_a_defect_met_by_a_query_is_its_answer(open_run: LoadedInstance) -> None:
@@ -193,8 +219,8 @@ async def test_code_that_takes_long_to_bring_back_lets_others_have_the_loop_afte
     code = ScriptedCode([[activity(1)]])
     query = Query(name="q", run_id=row.run_id, caller=CALLER)
     asked = Asked(query, row, code=code, call_soon=turns.append)
-    asked.other_runs.begin(asked.other_runs.load(row), asked.cause, CALLER)
-    asked.other_runs.begin(asked.other_runs.load(row), asked.cause, CALLER)
+    asked.other_runs.begin(asked.other_runs.load(row, written=1), asked.cause, CALLER)
+    asked.other_runs.begin(asked.other_runs.load(row, written=1), asked.cause, CALLER)
     seen = []
     while turns:
         turns.pop()()
