@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
+
+import pytest
 
 from dalsegno.actors.workflow_actor.activities import intents as activities
+from dalsegno.actors.workflow_actor.activities.commands import (
+    AttemptCanceled,
+    AttemptCompleted,
+    AttemptFailed,
+    AttemptHeartbeat,
+    AttemptStarted,
+    KeepHeartbeats,
+    ResendTask,
+)
+from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.instance import TAKE
-from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.commands import (
+    Cancel,
+    Command,
+    FailEffect,
+    Park,
+    Resume,
+    Suspend,
+    Terminate,
+)
+from dalsegno.actors.workflow_actor.outstanding.outstanding import EFFECTS
 from dalsegno.actors.workflow_actor.run import intents as run
-from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, BY_THE_INSTANCE, RULES, may_lead_to
+from dalsegno.actors.workflow_actor.run.decide import (
+    AFTER,
+    BEFORE,
+    BY_THE_INSTANCE,
+    RULES,
+    WHEN_DUE,
+    Addressee,
+    Known,
+    decide,
+    may_lead_to,
+)
 from dalsegno.actors.workflow_actor.run.events import Event, SignSet, Want
 from dalsegno.actors.workflow_actor.run.intents import SetSign
 from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
+from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
+from dalsegno.actors.workflow_actor.run.state import EffectDue, WorkflowState
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.timers import intents as timers
+from dalsegno.failure import Failure
+from tests.workflow_actor.rig import DONE, T0, Rig, ScriptedCode, payload
 
 
 def every(base: type) -> set[type]:
@@ -53,7 +89,62 @@ def test_every_want_comes_of_some_intent() -> None:
     assert {get_type_hints(wanted)["return"] for wanted in WANTS.values()} | {SignSet} == set(get_args(Want))
 
 
+def test_whatever_falls_due_is_done_and_whatever_is_outstanding_leaves() -> None:
+    assert WHEN_DUE.keys() == set(DueKind)
+    moved_by = {event for due in DUE.values() for event in due.moved_by}
+    assert moved_by <= {*get_args(Event), *get_args(Want)}
+    assert EFFECTS.keys() == set(get_args(EffectDue))
+
+
 def test_each_is_decided_and_interpreted_by_what_is_written_for_it() -> None:
     written = {command: rule.decide for command, rule in RULES.items()} | WANTS | ENDS
     for asked, function in written.items():
         assert asked in get_type_hints(function).values(), f"{function.__name__} is not for {asked.__name__}"
+
+
+OF_AN_ATTEMPT: dict[str, Any] = {"run_id": "run-1", "activity_id": "1", "attempt": 1, "token": bytes(24)}
+ONE_OF_EACH: list[Command] = [
+    Signal(name="go"),
+    Cancel(),
+    Terminate(),
+    Suspend(),
+    Resume(),
+    AttemptStarted(**OF_AN_ATTEMPT, worker="worker"),
+    AttemptHeartbeat(**OF_AN_ATTEMPT, worker="worker"),
+    AttemptCompleted(**OF_AN_ATTEMPT, result=payload()),
+    AttemptFailed(**OF_AN_ATTEMPT, failure=Failure(message="no")),
+    AttemptCanceled(**OF_AN_ATTEMPT),
+    KeepHeartbeats(),
+    ResendTask("1", 1),
+    Park(((1, 0),), T0),
+    FailEffect((1, 0), "too large"),
+]
+
+
+def closed_run() -> WorkflowState:
+    rig = Rig(ScriptedCode([[DONE]]))
+    rig.start()
+    return rig.state
+
+
+def test_there_is_one_of_each() -> None:
+    assert [type(command) for command in ONE_OF_EACH] == list(RULES)
+
+
+@pytest.mark.parametrize("command", ONE_OF_EACH, ids=lambda command: type(command).__name__)
+@pytest.mark.parametrize(("state", "code"), [(None, "not_found"), (closed_run(), "closed")])
+def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_refused(
+    command: Command, state: WorkflowState | None, code: str
+) -> None:
+    known = Known(T0, "code-1", Heartbeats(), bytes(32))
+    decision = decide(state, "w", command, known)
+    assert decision.events == ()
+    is_clients = RULES[type(command)].addressee is Addressee.OPEN_RUN
+    assert (decision.refusal and decision.refusal[0]) == (code if is_clients else None)
+
+
+@pytest.mark.parametrize("word", ONE_OF_EACH[5:10], ids=lambda command: type(command).__name__)
+def test_a_worker_that_speaks_of_what_is_over_waits_for_nothing_more(word: Command) -> None:
+    known = Known(T0, "code-1", Heartbeats(), bytes(32))
+    decision = decide(None, "w", word, known)
+    assert decision.stale or decision.effects
