@@ -12,13 +12,13 @@ from dalsegno.broker.protocol.messages import HostInfo
 from dalsegno.cli import cluster
 from dalsegno.cli import namespace as namespaces
 from dalsegno.cli.failures import DONE, USAGE
-from dalsegno.cli.namespace import initialise
+from dalsegno.cli.namespace import NEWEST_FORMAT, initialise
 from dalsegno.cli.upgrading import Initialised, sentences
 from dalsegno.errors import NewerFormatError, SchemaError
 from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Cluster, HostRow, Namespace
+from dalsegno.persistence.port import Cluster, HostRow, Membership, Namespace
 from dalsegno.persistence.tables import HEAD
-from tests.cli.shell import Shell
+from tests.cli.shell import ANSWER_SECONDS, Shell, until
 from tests.persistence.bare import old_host, set_revision, tables_of
 from tests.persistence.rounds import HOUR
 
@@ -103,6 +103,48 @@ def test_init_raises_tables_and_refuses_to_under_hosts_that_could_not_work_with_
     forced = shell.run("init", "--force")
     assert forced.exit_code == DONE
     assert forced.out.splitlines()[:2] == [THERE, f"Its tables were raised from revision 0006 to {HEAD}."]
+
+
+def goes_on_while_tables_are_raised(shell: Shell, database: str) -> None:
+    tables_of(database, "0006", partitions=4)
+    with shell.start("host", "tests.cli.sample") as host, shell.start("worker", "tests.cli.sample") as worker:
+        host.wait_ready("host")
+        worker.wait_ready("worker")
+        assert greeted(shell, "before")
+
+        raised = shell.run("init")
+
+        assert (raised.exit_code, raised.err) == (DONE, "")
+        assert f"Its tables were raised from revision 0006 to {HEAD}." in raised.out
+        assert greeted(shell, "after")
+        with closing(open_store(database)) as store:
+            membership = store.membership()
+            until(lambda: said(membership) == [(HEAD, NEWEST_FORMAT)], "the host says what it reads")
+            until(lambda: membership.cluster().format_written == NEWEST_FORMAT, "the newest format is granted")
+        assert greeted(shell, "at last")
+
+
+def greeted(shell: Shell, workflow_id: str) -> bool:
+    start = ("workflow", "start", "Greeting", "--id", workflow_id, "--input", '"Ann"', "--wait")
+    return bool(shell.run(*start).document == "Hello, Ann!")
+
+
+def said(membership: Membership) -> list[tuple[str, int]]:
+    return [(host.head, host.format_read) for host in membership.cluster().hosts]
+
+
+def test_a_host_on_older_tables_does_its_work_and_goes_on_when_they_are_raised_on_files(folder: Path) -> None:
+    database = f"sqlite:///{folder / 'dalsegno.db'}"
+    settings = {"DALSEGNO_BROKER": f"embedded:{folder}/broker.db", "DALSEGNO_DATABASE": database}
+    goes_on_while_tables_are_raised(Shell(folder, DALSEGNO_TIMEOUT=ANSWER_SECONDS, **settings), database)
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.postgres
+def test_a_host_on_older_tables_does_its_work_and_goes_on_when_they_are_raised_on_servers(
+    on_servers: Shell, postgres_url: str
+) -> None:
+    goes_on_while_tables_are_raised(on_servers, postgres_url)
 
 
 def test_tables_that_are_too_new_are_refused_by_init_and_left_as_they_are(tmp_path: Path) -> None:
