@@ -196,6 +196,25 @@ def test_a_host_that_is_being_renewed_as_its_time_ends_is_waited_for(postgres_sc
     store.close()
 
 
+@pytest.mark.postgres
+def test_a_host_of_a_version_that_asks_nobody_is_refused_by_the_table_itself(postgres_schema_url: str) -> None:
+    store = open_store(postgres_schema_url)
+    store.migrate(partitions=1)
+    old_host(postgres_schema_url, "before", expires_at=1)
+    assert store.membership().ask_format(2).format_written == 2
+
+    refused = pytest.raises(psycopg.errors.InsufficientPrivilege, match="reads formats up to 1, so upgrade")
+    with refused, _by_hand(postgres_schema_url) as joining:
+        joining.execute(
+            "INSERT INTO hosts (host_id, expires_at, version, ttl) VALUES ('awake', 1, '0.1.0', 1)"
+            " ON CONFLICT (host_id) DO UPDATE SET expires_at = 1, version = '0.1.0', ttl = 1"
+        )
+
+    store.membership().join("new", ttl=HOUR, version="1", format_read=2)
+    assert reads(store.membership()) == {"new": 2}
+    store.close()
+
+
 def _by_hand(url: str) -> psycopg.Connection[tuple[object, ...]]:
     base, _, schema = url.partition("?schema=")
     return psycopg.connect(base, options=f"-c search_path={schema}")
