@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -40,6 +41,11 @@ def _size(failure: Failure) -> int:
 def _brief(failure: Failure, *, cause: Failure | None = None) -> Failure:
     message = failure.message[:FAILURE_CHARACTERS_MAX]
     return replace(failure, message=message, stack="", details=(), parts=(), cause=cause)
+
+
+def waited_for(activities: Mapping[int, Activity]) -> Iterator[str]:
+    """In words, as the state alone tells."""
+    return (f"activity {number} {activity.spec.activity_type}" for number, activity in activities.items())
 
 
 def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> dict[str, Any]:

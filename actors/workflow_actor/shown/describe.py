@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import Any
 
+from dalsegno.actors.workflow_actor.activities import shown as activities
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.activities.shown import FailureRoom, described
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.shown import counted
-from dalsegno.actors.workflow_actor.timers.shown import waited_for
+from dalsegno.actors.workflow_actor.timers import shown as timers
 from dalsegno.payload import Payload
 
 MEMO_BYTES_MAX = 256 * 1024
@@ -32,10 +32,10 @@ def describe(
     of, the first part is shown and the rest is counted: it takes no longer for ten thousand pending things."""
     outcome, suspension = state.outcome, state.suspension
     waiting = _waiting_for(state) if program is None else program.waiting_for()
-    room = FailureRoom(FAILURES_CHARACTERS_MAX)
+    room = activities.FailureRoom(FAILURES_CHARACTERS_MAX)
     failure = None if outcome is None else room.fit(outcome.failure)
     first = islice(state.activities.values(), SHOWN_MAX)
-    pending = [described(activity, heartbeats, room) for activity in first]
+    pending = [activities.described(activity, heartbeats, room) for activity in first]
     memo, memo_bytes = state.info.memo, sum(len(value.data) for value in state.info.memo.values())
     left_out = []
     if more := len(state.activities) - len(pending):
@@ -86,8 +86,6 @@ def _result(state: WorkflowState) -> Payload | None:
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
-    activities = (
-        f"activity {number} {activity.spec.activity_type}" for number, activity in state.activities.items()
-    )
+    waiting = chain(activities.waited_for(state.activities), timers.waited_for(state.timers))
     count = len(state.activities) + len(state.timers)
-    return tuple(first_of(chain(activities, waited_for(state.timers)), count))
+    return tuple(first_of(waiting, count))
