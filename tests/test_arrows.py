@@ -53,7 +53,7 @@ ARROWS = {
     "actors.supervisor.failing": "sdk workflow_actor",
     "actors.supervisor.world": "broker persistence interface",
     "actors.supervisor.upcalls": "interface workflow_actor",
-    "actors.supervisor.membership": "host_id sdk persistence settings failing",
+    "actors.supervisor.membership": "host_id sdk persistence failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
     "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire world",
     "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",

@@ -36,7 +36,7 @@ class StoreThreads:
     def __init__(self, store: Store, escaped: Escaped) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._escaped = escaped
-        self._to_loop = ToLoop(escaped)
+        self.to_loop = ToLoop(escaped)
         self._tally = Tally()
         self._writer: Writer = store.writer()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-writer")
@@ -52,14 +52,14 @@ class StoreThreads:
         """What is asked beside the path of a command."""
 
     def _reading(self, name: str, reader: R) -> ReadingThread[R]:
-        return ReadingThread(name, reader, to_loop=self._to_loop, tally=self._tally, settle=self._settled)
+        return ReadingThread(name, reader, to_loop=self.to_loop, tally=self._tally, settle=self._settled)
 
     def commit(
         self, round_: Round, done: Callable[[RoundOutcome], None], failed: Callable[[Exception], None]
     ) -> None:
         """Write one round; exactly one of the callbacks is called, on the loop, unless `close` comes first."""
         future = self._writing.submit(self._write, round_)
-        future.add_done_callback(lambda f: self._to_loop.bring(f, done, failed))
+        future.add_done_callback(lambda f: self.to_loop.bring(f, done, failed))
 
     def _write(self, round_: Round) -> RoundOutcome:
         try:
@@ -86,7 +86,7 @@ class StoreThreads:
 
     def close(self) -> None:
         """Wait for what is being written and read, then close the connections."""
-        self._to_loop.is_closed = True
+        self.to_loop.is_closed = True
         self._writing.shutdown(wait=True, cancel_futures=True)
         for reading in (self.mail, self.clock, self.people):
             reading.close()

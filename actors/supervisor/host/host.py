@@ -4,6 +4,7 @@ Host
   HostSupervisor     own thread: membership, leases
   BrokerLink         session, publisher, a consumer per partition
   StoreThreads       a writer's thread, and readers' for mail, clock, and people
+  Duties             what is done for the namespace now and then, on another
   Engine             everything else, without I/O
 """
 
@@ -22,6 +23,7 @@ from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.clock import DatabaseClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
+from dalsegno.actors.supervisor.database import duties
 from dalsegno.actors.supervisor.database.lookups import Lookups
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
@@ -107,6 +109,13 @@ class Host(Lookups):
         namespace = store.namespace()
         self._threads = StoreThreads(store, escaped)
         self._membership = store.membership()
+        self._duties = duties.Duties(
+            store.membership(),
+            self._threads.to_loop,
+            seen_retention_seconds=settings.seen_retention_seconds,
+            is_mine=lambda: self._peers[:1] == (self._host_id,),
+            now=self.now,
+        )
         self.engine = Engine(
             self,
             host_id=self._host_id,
@@ -143,9 +152,7 @@ class Host(Lookups):
         )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._control = Control(
-            outbox=self.engine.outbox,
-            store=self._threads.people,
-            host_id=lambda: self._host_id,
+            outbox=self.engine.outbox, store=self._threads.people, host_id=lambda: self._host_id
         )
         self._other_runs = OtherRuns(
             self.engine.outbox,
@@ -180,6 +187,7 @@ class Host(Lookups):
         self._repeat(1.0, self.engine.sweep)
         self._repeat(1.0, self._watch_parent)
         self._repeat(PULSE_SECONDS, self._is_alive)
+        self._repeat(duties.LOOK_SECONDS, self._duties.look)
         self._repeat(LOOK_SECONDS, self._task_queues.look_soon)
         self._repeat(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
@@ -234,6 +242,7 @@ class Host(Lookups):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.run_in_executor(None, self._threads.close)
+        await self._loop.run_in_executor(None, self._duties.close)
         self._membership.close()
 
     @staticmethod
@@ -265,7 +274,6 @@ class Host(Lookups):
                 validity=self._validity,
                 beat=self._beat,
                 lease_ttl_seconds=self._settings.lease_ttl_seconds,
-                seen_retention_seconds=self._settings.seen_retention_seconds,
                 parent_pid=self._parent_pid,
             )
         )
@@ -415,11 +423,7 @@ class Host(Lookups):
             invalid = DalsegnoError("the leases are no longer valid")
             self.call_soon(partial(self.engine.commit_failed, invalid))
             return
-        self._threads.commit(
-            round_,
-            done=self._committed,
-            failed=self.engine.commit_failed,
-        )
+        self._threads.commit(round_, done=self._committed, failed=self.engine.commit_failed)
 
     def _committed(self, outcome: RoundOutcome) -> None:
         self._clock.heard(outcome.now)

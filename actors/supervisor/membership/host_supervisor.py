@@ -34,7 +34,6 @@ from dalsegno.actors.supervisor.membership.tenure import Tenure
 from dalsegno.actors.supervisor.membership.ticker import Ticker
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.actors.supervisor.membership.vigil import Vigil
-from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
 from dalsegno.backoff import doubled
 from dalsegno.errors import FencedError, StoreUnavailableError
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
@@ -48,8 +47,6 @@ SAFETY_SHARE = 0.05
 RETRY_SECONDS = 0.1
 """After the first failure of the database; doubles up to the interval between renewals."""
 JUST_AFTER_SECONDS = 0.05
-TRIM_SECONDS = 60.0
-TRIM_LIMIT = 10_000
 
 Ts = TypeVarTuple("Ts")
 
@@ -111,7 +108,6 @@ class HostOptions:
     validity: Validity
     beat: LoopBeat
     lease_ttl_seconds: float = 10.0
-    seen_retention_seconds: float = SEEN_RETENTION_SECONDS
     parent_pid: int | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -143,8 +139,6 @@ class HostSupervisor(pykka.ThreadingActor):
         """Host IDs, oldest first, that may have a row: also those of joins whose answer was lost."""
         self._has_joined = False
         self._renewed_at = float("-inf")
-        self._trim_at = self._clock() + TRIM_SECONDS
-        self._store_now = 0
         self._next_expiry = float("inf")
         """When the first of the other hosts will be found dead, unless it renews its row."""
         self._failures = 0
@@ -233,8 +227,6 @@ class HostSupervisor(pykka.ThreadingActor):
         self._look(tenure)
         if self._leaving and not tenure.held:
             self._finish()
-        elif self._clock() >= self._trim_at:
-            self._trim_seen(tenure)
 
     # --- the steps -------------------------------------------------------------------------------------------
 
@@ -275,7 +267,6 @@ class HostSupervisor(pykka.ThreadingActor):
     def _extend(self, sent_at: float, now: int) -> None:
         self._validity.extend(self._host_id, sent_at + self._ttl * (1 - SAFETY_SHARE))
         self._renewed_at = sent_at
-        self._store_now = now
         self._notify(self._listener.store_time, now)
 
     def _check_validity(self, tenure: Tenure) -> None:
@@ -345,14 +336,6 @@ class HostSupervisor(pykka.ThreadingActor):
     def _want_release(self, tenure: Tenure, partition: int, heir: str | None) -> None:
         tenure.draining.add(partition)
         self._notify(self._listener.release_wanted, partition, heir)
-
-    def _trim_seen(self, tenure: Tenure) -> None:
-        """A duty for the whole namespace; the first of the live hosts has it, and its settings count."""
-        self._trim_at = self._clock() + TRIM_SECONDS
-        if tenure.peers[:1] == (tenure.host_id,):
-            oldest = self._store_now - int(self._options.seen_retention_seconds * MICROSECONDS)
-            if self._membership.trim_seen(older_than=oldest, limit=TRIM_LIMIT) == TRIM_LIMIT:
-                self._trim_at = self._clock()  # there is more of it: go on at the next tick
 
     # --- ends ------------------------------------------------------------------------------------------------
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
 
 from dalsegno.actors.supervisor.membership.host_supervisor import (
-    TRIM_LIMIT,
     CutOff,
     Hurry,
     Leave,
@@ -224,55 +222,6 @@ def test_a_child_whose_parent_lives_says_nothing(store: Store) -> None:
     host.tick()
 
     assert host.desk.heard("orphaned") == []
-
-
-def trims(host: Host) -> list[dict[str, Any]]:
-    found = [kwargs for name, kwargs in host.membership.calls if name == "trim_seen"]
-    host.membership.calls.clear()
-    return found
-
-
-def minutes_pass(*hosts: Host) -> None:
-    for _ in range(24):
-        for host in hosts:
-            host.clock.now += TTL / 4
-            host.tick()
-
-
-def test_each_minute_one_of_the_hosts_trims_what_was_seen_a_day_ago(store: Store, host: Host) -> None:
-    other = Host(store, "host-b")
-    other.tick()
-    assert trims(host) == []
-
-    minutes_pass(host, other)
-
-    (trim,) = trims(host)
-    (*_, (_, now)) = host.desk.heard("time")
-    assert trim == {"older_than": now - 24 * 3600 * 1_000_000, "limit": TRIM_LIMIT}
-    assert trims(other) == []
-
-
-def test_what_was_seen_is_kept_for_as_long_as_the_host_is_told(store: Store) -> None:
-    host = Host(store, "host-a", seen_retention_seconds=2 * 3600.0)
-    host.tick()
-
-    minutes_pass(host)
-
-    (trim,) = trims(host)
-    (*_, (_, now)) = host.desk.heard("time")
-    assert trim["older_than"] == now - 2 * 3600 * 1_000_000
-
-
-def test_a_trim_that_left_something_goes_on_at_the_next_tick(host: Host) -> None:
-    host.membership.results["trim_seen"] = TRIM_LIMIT
-    minutes_pass(host)
-    assert len(trims(host)) == 1
-
-    host.membership.results["trim_seen"] = 3
-    host.tick()
-    host.tick()
-
-    assert len(trims(host)) == 1
 
 
 def test_a_host_that_is_cut_off_from_the_broker_leaves_all_to_others_until_it_is_over(
