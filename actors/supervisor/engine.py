@@ -69,7 +69,7 @@ class Engine:
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
         self.open_rounds = OpenRounds(host_id)
-        self.outbox = Outbox(world, self)
+        self.outbox = Outbox(world, self, at_once=settings.sent_at_once)
         self._world = world
         self._settings = settings
         self._generation = generation

@@ -45,6 +45,8 @@ class HostSettings:
     """How often the database is asked for wake-ups of the next 30 s."""
     drain_seconds: float = 8.0
     """How long a hand-over waits for what was delivered; then it comes again elsewhere."""
+    sent_at_once: int = 500
+    """Messages that are given to the broker in one turn of the loop: some 20 ms of it."""
     json_task_queues: frozenset[str] = field(default=frozenset())
     """Task queues whose workers read JSON instead of CBOR."""
 

@@ -39,6 +39,8 @@ class Carrier(Protocol):
         """An exchange or a binding is missing. Answered by `Outbox.namespace_declared`, if that could be
         mended; who still misses it asks again."""
 
+    def call_soon(self, callback: Callable[[], None]) -> None: ...
+
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None: ...
 
     def guarded(self, callback: Callable[[*Ts], object]) -> Callable[[*Ts], None]:

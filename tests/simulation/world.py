@@ -196,4 +196,5 @@ def _settings(random: Random) -> HostSettings:
         history_limit=choose((0, 5, 10_000)),
         scan_interval_seconds=choose((2.0, 10.0)),
         drain_seconds=choose((1.0, 8.0)),
+        sent_at_once=choose((1, 3, 500)),
     )

@@ -66,7 +66,7 @@ class Town:
 
 
 def town(number: int, *, woken: bool, confirmed: bool) -> Town:
-    world = ScriptedWorld(WorkflowRegistry([(Wide, None)]))
+    world = ScriptedWorld(WorkflowRegistry([(Wide, None)], step_limit=2 * MANY))
     world.own()
     args = (Payload("json/plain", b"%d" % number), Payload("json/plain", b"true" if woken else b"false"))
     world.deliver(encode(wire.StartWorkflow(workflow_id="w", workflow_type="Wide", args=args), message_id="w"))

@@ -164,7 +164,7 @@ class StandingIn:
         """What its instance recorded before it was halted is durable, and is sent when it can be run and is
         told the same again: until then, what it was told is kept as mail, and holds up nobody."""
         waiting = [cause for effect_id in effects for cause in self._shipping.waiting_for(run_id, effect_id)]
-        for cause in self._children.anew(waiting):
+        for cause in self._children.anew(list(dict.fromkeys(waiting))):  # one may wait for several
             stand_in.post(cause)
         self._upcalls.request_work()
 

@@ -1,22 +1,33 @@
 """Departures: which of the messages on their way are given to the publisher, and when.
 
-While a publisher is open, all that may leave does, in one batch. When the broker closes one over something, the
-suspects are sent one by one (`line_up`): the one in the air when it closes again is the culprit. If it closed
-over the message, the outbox gives that up. If it closed over where the message was going, no message is to
-blame: what is for that exchange waits behind its barrier (`barriers`), and now and then one tries, alone.
+While a publisher is open, all that may leave does, so many in one turn of the loop. Of what is more (a workflow
+may want thousands of activities at once) the rest waits for the next turns, and nothing of others waits for it.
+When the broker closes a publisher over something, the suspects are sent one by one (`line_up`): the one in the
+air when it closes again is the culprit. If it closed over the message, the outbox gives that up. If it closed
+over where the message was going, no message is to blame: what is for that exchange waits behind its barrier
+(`barriers`), and now and then one tries, alone.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
+from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.outbox.barriers import Barriers
 from dalsegno.actors.supervisor.outbox.line_up import LineUp
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, MET_BY_BARRIER, ShipmentState
 from dalsegno.actors.supervisor.world import Carrier
-from dalsegno.broker.port import Fault, Outcome, Outgoing
+from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
+from dalsegno.broker.protocol.codec import MessageTooLargeError
+from dalsegno.errors import InvalidMessageError
+
+log = get_logger()
+
+AT_ONCE = 500
+"""Messages that are given to the publisher in one batch: some 20 ms of the host's loop."""
 
 
 class Departures:
@@ -28,14 +39,22 @@ class Departures:
         carrier: Carrier,
         on_its_way: Mapping[str, Shipment],
         on_outcome: Callable[[Shipment, int, Outcome], None],
+        on_unsendable: Callable[[Shipment, str], None],
+        *,
+        at_once: int = AT_ONCE,
     ) -> None:
         self.publisher = 0
         self.line_up: LineUp[Shipment] = LineUp()
         self._carrier = carrier
         self._on_its_way = on_its_way
         self._on_outcome = carrier.guarded(on_outcome)
+        self._on_unsendable = on_unsendable
+        self._at_once = at_once
         self._is_open = False
         self._barriers = Barriers()
+        self.rest: deque[Shipment] = deque()
+        """What may leave in the next turns, in order."""
+        self._goes_on = False
 
     @property
     def barred(self) -> Collection[str]:
@@ -56,6 +75,7 @@ class Departures:
     def publisher_closed(self, fault: Fault, reason: str) -> Shipment | None:
         """The message that the broker will never take, if one is found to be that."""
         self._is_open = False
+        self.rest.clear()  # the next publisher is given all
         if fault is Fault.NONE:
             self._clear_suspects()
             return None
@@ -75,8 +95,35 @@ class Departures:
 
     def send(self, shipments: Iterable[Shipment]) -> None:
         """Those of them that may leave now."""
-        if self._is_open and not self.line_up:
-            self._carry([shipment for shipment in shipments if shipment.state in MAY_LEAVE])
+        if not self._is_open or self.line_up:
+            return
+        ready = [shipment for shipment in shipments if shipment.state in MAY_LEAVE]
+        if len(ready) > self._at_once:
+            self.rest.extend(ready[self._at_once :])
+            del ready[self._at_once :]
+            self._go_on_soon()
+        self._carry(ready)
+
+    def _go_on_soon(self) -> None:
+        if self.rest and not self._goes_on:
+            self._goes_on = True
+            self._carrier.call_soon(self._send_the_rest)
+
+    def _send_the_rest(self) -> None:
+        """As much as may leave in one turn. Of what is in line some may be over by now, or barred."""
+        self._goes_on = False
+        if not self._is_open or self.line_up:
+            self.rest.clear()  # all is sent when that is over
+            return
+        batch: list[Shipment] = []
+        now = self._carrier.monotonic()
+        while self.rest and len(batch) < self._at_once:
+            shipment = self.rest.popleft()
+            if shipment.state in MAY_LEAVE:
+                shipment.sent_at = now
+                batch.append(shipment)
+        self._go_on_soon()
+        self._carry(batch)
 
     def send_alone(self, shipment: Shipment) -> bool:
         """So that the channel can close over nothing else. False if it is to be tried later."""
@@ -91,11 +138,25 @@ class Departures:
         publisher, on_outcome = self.publisher, self._on_outcome
         outgoing: list[Outgoing] = []
         for shipment in batch:
+            if shipment.pack is not None and not self._pack(shipment, shipment.pack):
+                continue
             shipment.move(ShipmentState.IN_THE_AIR)
             to, told = shipment.address, partial(on_outcome, shipment, publisher)
             outgoing.append(Outgoing(to.exchange, to.routing_key, shipment.message, told))
         if outgoing:
             self._carrier.publish(outgoing)
+
+    def _pack(self, shipment: Shipment, pack: Callable[[], Message]) -> bool:
+        try:
+            shipment.message, shipment.pack = pack(), None
+        except (MessageTooLargeError, InvalidMessageError) as error:
+            self._on_unsendable(shipment, str(error))
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.exception("message_not_encoded", message_id=shipment.key)
+            self._on_unsendable(shipment, f"it cannot be encoded: {error!r}")
+        return shipment.pack is None
 
     # --- suspects ---------------------------------------------------------------------------------------------
 

@@ -18,13 +18,13 @@ from itertools import chain
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.outbox.departures import Departures
+from dalsegno.actors.supervisor.outbox.departures import AT_ONCE, Departures
 from dalsegno.actors.supervisor.outbox.error_instead import error_instead
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS, SlowShipments
 from dalsegno.actors.supervisor.world import Carrier
-from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.backoff import doubled
 from dalsegno.broker.port import Fault, Outcome
 from dalsegno.broker.protocol.messages import ActivityGrant
@@ -57,9 +57,10 @@ class Owner(Protocol):
 
 
 class Outbox:
-    """All messages of this process that are not confirmed, by message ID, in the order of their first send."""
+    """All messages of this process that are not confirmed, by message ID, in the order of their first send.
+    `at_once`: how many leave in one turn of the loop."""
 
-    def __init__(self, carrier: Carrier, owner: Owner) -> None:
+    def __init__(self, carrier: Carrier, owner: Owner, *, at_once: int = AT_ONCE) -> None:
         self._carrier = carrier
         self._owner = owner
         self._in_flight: dict[str, Shipment] = {}
@@ -67,7 +68,10 @@ class Outbox:
         self._declared: set[str] = set()
         self._declaring: dict[str, None] = {}
         self._slow = SlowShipments()
-        self._departures = Departures(carrier, self._in_flight, self._on_outcome)
+        self.at_once = at_once
+        self._departures = Departures(
+            carrier, self._in_flight, self._on_outcome, self._found_unsendable, at_once=at_once
+        )
         self._last_confirm = 0.0
         self._confirmed_up_to = 0.0
         self._warn_of_grants_at = 0.0
@@ -82,7 +86,13 @@ class Outbox:
     def waiting_for(self, message_id: str) -> list[Cause]:
         """The causes that are not removed before its confirm."""
         shipment = self._in_flight.get(message_id)
-        return [] if shipment is None else list(shipment.causes)
+        if shipment is None:
+            return []
+        return [
+            cause
+            for waiting in shipment.causes
+            for cause in (waiting.waiting if isinstance(waiting, Together) else (waiting,))
+        ]
 
     # --- what is to be sent -----------------------------------------------------------------------------------
 
@@ -131,8 +141,13 @@ class Outbox:
         if not causes:
             return
         held = set(map(id, causes))
+        together: set[Together] = set()
         for shipment in (*self._in_flight.values(), *chain.from_iterable(self._behind.values())):
-            shipment.causes = [cause for cause in shipment.causes if id(cause) not in held]
+            if shipment.causes:
+                shipment.causes = [cause for cause in shipment.causes if id(cause) not in held]
+                together.update(cause for cause in shipment.causes if isinstance(cause, Together))
+        for cause in together:
+            cause.disown(held)
 
     def _await_queue(self, queue: str, shipment: Shipment) -> None:
         shipment.move(ShipmentState.AWAITING_QUEUE)
@@ -302,8 +317,11 @@ class Outbox:
         elif shipment.workflow is None:
             self._answer_with_error(shipment, reason)
         else:
-            shipment.unsendable = reason
-            self._leave_to_owner(shipment)
+            self._found_unsendable(shipment, reason)
+
+    def _found_unsendable(self, shipment: Shipment, reason: str) -> None:
+        shipment.unsendable = reason
+        self._leave_to_owner(shipment)
 
     def _try_kept(self, shipment: Shipment) -> None:
         if shipment.state is ShipmentState.KEPT and not self._departures.send_alone(shipment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
 from dalsegno.actors.supervisor.wire.translate import Address
@@ -14,7 +14,8 @@ class Shipment:
     """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
     effect ID); None for transient ones. Several causes may wait for its confirm. `foreign` messages are passed
     on as they came: their IDs are their senders', who may have given the same to different messages; `key`
-    stands for the ID of one that has none. `unsendable` says why it cannot leave as it is."""
+    stands for the ID of one that has none. `unsendable` says why it cannot leave as it is. `pack`
+    makes the message when it leaves, where there are many; till then `message` has no more than the ID."""
 
     __slots__ = (
         "address",
@@ -23,6 +24,7 @@ class Shipment:
         "foreign",
         "key",
         "message",
+        "pack",
         "refusals",
         "refused_since",
         "sent_at",
@@ -41,8 +43,10 @@ class Shipment:
         foreign: bool = False,
         key: str | None = None,
         unsendable: str | None = None,
+        pack: Callable[[], Message] | None = None,
     ) -> None:
         self.message = message
+        self.pack = pack
         self.foreign = foreign
         self.key = message.message_id or key or ""
         self.address = address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
-from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
@@ -62,8 +62,7 @@ class Shipping:
         for leaving in entry.leaving:
             effect_id = leaving.effect_id
             if effect_id is not None:
-                run_id, effect = leaving.run_id, leaving.effect
-                shipments.append(self._durable(entry, run_id, effect_id, effect, [leaving.cause]))
+                self._add(shipments, entry, leaving.run_id, effect_id, leaving.effect, [leaving.cause])
             else:
                 shipments.append(self._transient(entry, leaving))
         if entry.again:
@@ -78,43 +77,56 @@ class Shipping:
         message = self._message(self._placed(effect, entry.partition), message_id)
         return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
 
-    def _durable(
-        self, entry: Entry, run_id: str, effect_id: EffectID, effect: Effect, causes: list[Cause]
-    ) -> Shipment:
+    def _add(
+        self,
+        shipments: list[Shipment],
+        entry: Entry,
+        run_id: str,
+        effect_id: EffectID,
+        effect: Effect,
+        causes: list[Cause],
+    ) -> None:
+        """Behind those that leave in this turn of the loop it is not encoded before it leaves."""
+        is_late = len(shipments) >= self._outbox.at_once
         workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
         content_type = None
         if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
             content_type = JSON
         message_id = effect_message_id(run_id, *effect_id)
-        unsendable = None
+        unsendable = pack = None
         why_not = _why_not(effect.task_queue) if isinstance(effect, TaskEffect) else None
         try:
             if why_not is not None:
                 raise InvalidMessageError(f"the name of its task queue {why_not}")
             if isinstance(effect, ResultEffect):
                 message = self._message(effect, message_id)  # one that says so, if it is too large
+            elif is_late:
+                message = Message(body=b"", message_id=message_id, type="unpacked")
+                pack = partial(translate.to_message, effect, message_id, task_content_type=content_type)
             else:
                 message = translate.to_message(effect, message_id, task_content_type=content_type)
         except (MessageTooLargeError, InvalidMessageError) as error:
             message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
-        return Shipment(
-            message,
-            translate.address_of(effect),
-            causes=causes,
-            workflow=workflow,
-            unsendable=unsendable,
+        shipments.append(
+            Shipment(
+                message,
+                translate.address_of(effect),
+                causes=causes,
+                workflow=workflow,
+                unsendable=unsendable,
+                pack=pack,
+            )
         )
 
     def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
         leaving_now = {shipment.key for shipment in shipments}
+        together = Together(entry.again)
         for effect_id, effect in entry.actor.instance.outstanding():
             message_id = effect_message_id(effect.run_id, *effect_id)
-            if message_id in leaving_now:
-                continue
-            waiting = [cause for cause in entry.again if not self._outbox.join(message_id, cause)]
-            if waiting:
-                shipments.append(self._durable(entry, effect.run_id, effect_id, effect, waiting))
+            if message_id not in leaving_now and not self._outbox.join(message_id, together):
+                self._add(shipments, entry, effect.run_id, effect_id, effect, [together])
+        together.done()
 
     def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A wake-up sends what no message holds and nobody has confirmed."""
@@ -122,7 +134,7 @@ class Shipping:
         for effect_id, effect in entry.actor.instance.unsent(self.has_in_flight, self._clock.now()):
             message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id not in leaving_now:
-                shipments.append(self._durable(entry, effect.run_id, effect_id, effect, []))
+                self._add(shipments, entry, effect.run_id, effect_id, effect, [])
 
     def _placed(self, effect: Effect, partition: int) -> Effect:
         """A description says where its workflow lives."""

@@ -3,6 +3,7 @@ durable and confirmed; until then it will come again."""
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -89,6 +90,33 @@ class Cause:
     def retry(self) -> None:
         """It is handled anew from the start, after its actor was thrown away."""
         self.pending = 1
+
+
+class Together(Cause):
+    """Stands for causes that wait for the same things, so that ten thousand things don't have to know each of a
+    hundred causes. For as long as it is being made it is not done."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self, causes: Sequence[Cause]) -> None:
+        super().__init__(WakeUp(), name="together")
+        self._waiting = list(causes)
+        for cause in causes:
+            cause.pending += 1
+
+    def done(self) -> None:
+        self.pending -= 1
+        if self.pending == 0:
+            for cause in self._waiting:
+                cause.done()
+
+    def disown(self, causes: Container[int]) -> None:
+        """Those with these `id`s do not wait any more."""
+        self._waiting = [cause for cause in self._waiting if id(cause) not in causes]
+
+    @property
+    def waiting(self) -> list[Cause]:
+        return self._waiting
 
 
 class MoreMail(Cause):

@@ -39,6 +39,7 @@ class Shell:
         self.unsendable: list[Workflow] = []
         self.parked: list[Workflow] = []
         self.namespaces_declared = 0
+        self.soon: list[Callable[[], None]] = []
         self.time = 100.0
 
     def publish(self, batch: list[Outgoing]) -> None:
@@ -49,6 +50,9 @@ class Shell:
 
     def declare_namespace(self) -> None:
         self.namespaces_declared += 1
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
 
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self.later.append(callback)

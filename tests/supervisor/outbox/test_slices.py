@@ -1,0 +1,147 @@
+"""Much leaves in portions, one in each turn of the loop, and holds up nothing of others."""
+
+from __future__ import annotations
+
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.workflow_actor.interface.cause import Together
+from dalsegno.broker.port import Fault, Message, Outcome
+from dalsegno.broker.protocol.codec import MessageTooLargeError
+from tests.supervisor.outbox.carrier import Shell, cause, shipment
+
+
+def opened(shell: Shell) -> Outbox:
+    outbox = Outbox(shell, shell, at_once=2)
+    outbox.publisher_opened()
+    return outbox
+
+
+def turn(shell: Shell) -> None:
+    """Of the loop."""
+    callbacks, shell.soon = shell.soon, []
+    for callback in callbacks:
+        callback()
+
+
+def test_so_many_leave_in_one_turn_in_order() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment(name) for name in "abcde"])
+    assert shell.ids() == ["a", "b"]
+    turn(shell)
+    assert shell.ids() == ["a", "b", "c", "d"]
+    turn(shell)
+    assert shell.ids() == ["a", "b", "c", "d", "e"]
+    turn(shell)
+    assert shell.soon == []
+
+
+def test_what_others_send_does_not_wait_for_the_rest() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment(name) for name in "abcde"])
+    outbox.send([shipment("other")])
+    assert shell.ids() == ["a", "b", "other"]
+    outbox.send([shipment(name) for name in "xyz"])
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == ["a", "b", "other", "x", "y", "c", "d", "e", "z"]
+
+
+def test_all_of_it_is_on_its_way_from_the_beginning() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    asked, origin = cause()
+    outbox.send([shipment(name, causes=[asked]) for name in "abc"])
+    asked.done()
+    assert outbox.is_in_flight("c")
+    again, other = cause()
+    assert outbox.join("c", again)
+    again.done()
+    outbox.forget("c")  # it needs not be sent any more
+    assert other.removed == 1
+    turn(shell)
+    assert shell.ids() == ["a", "b"]
+    for outgoing in shell.take():
+        outgoing.on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
+
+
+def test_a_publisher_that_opens_meanwhile_is_given_all_once_and_in_order() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment(name) for name in "abcde"])
+    shell.take()
+    outbox.publisher_closed(Fault.NONE, "the connection was lost")
+    outbox.publisher_opened()
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == ["a", "b", "c", "d", "e"]
+
+
+def test_nothing_of_it_leaves_while_suspects_are_tried() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment(name) for name in "abcd"])
+    shell.take()
+    outbox.publisher_closed(Fault.MESSAGE, "precondition failed")
+    outbox.publisher_opened()
+    turn(shell)
+    assert shell.ids() == ["a"]
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    shell.take()[0].on_outcome(Outcome.CONFIRMED)
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == ["c", "d"]
+
+
+def late(name: str, message: Message | Exception) -> Shipment:
+    def pack() -> Message:
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    workflow = (0, "w", "run", (1, ord(name)))
+    placeholder = Message(body=b"", message_id=name, type="unpacked")
+    return Shipment(placeholder, Address("dalsegno", "r"), workflow=workflow, pack=pack)
+
+
+def test_what_leaves_late_is_encoded_then_and_its_owner_told_if_it_cannot_be() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    errors = [MessageTooLargeError("it is too large"), ZeroDivisionError("a defect")]
+    good = Message(body=b"the task", message_id="c", type="activity.task")
+    bad = [late("d", errors[0]), late("e", errors[1])]
+    outbox.send([shipment("a"), shipment("b"), late("c", good), *bad])
+    assert [it.message.body for it in shell.published] == [b"", b""]
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == ["a", "b", "c"]
+    assert shell.published[-1].message == good
+    assert shell.unsendable == [it.workflow for it in bad]
+    assert [it.unsendable for it in bad] == [
+        "it is too large",
+        "it cannot be encoded: ZeroDivisionError('a defect')",
+    ]
+
+
+def test_causes_that_wait_together_are_removed_together_but_for_those_that_are_handled_anew() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    (first, one), (second, two) = cause(), cause()
+    together = Together([first, second])
+    outbox.send([shipment("a", causes=[together]), shipment("b", causes=[together])])
+    assert outbox.waiting_for("a") == [first, second]
+    together.done()
+    first.done()
+    second.done()
+    a, b = shell.take()
+    a.on_outcome(Outcome.CONFIRMED)
+    outbox.disown([second])
+    second.retry()
+    assert outbox.waiting_for("b") == [first]
+    b.on_outcome(Outcome.CONFIRMED)
+    assert (one.removed, two.removed) == (1, 0)
+    second.done()
+    assert two.removed == 1
