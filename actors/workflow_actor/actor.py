@@ -119,37 +119,7 @@ class WorkflowActor(LightActor):
             self.one_by_one = bool(self.actor_inbox)
             self._reschedule()
 
-    def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
-        """Those with that message ID, of all types."""
-        self.seen.found(answers)
-        asked = self._asked
-        if isinstance(asked, LookUpSeen) and asked.key[1] == message_id:
-            self.seen.looked_up(asked.key)
-            self._answered(LookUpSeen)
-
-    def seen_read(self, seen: Mapping[MessageKey, str], *, seen_partial: bool) -> None:
-        """What was refused before there was such a workflow. Nothing, if that is known."""
-        if self.seen.is_unread:
-            self.seen.read(seen, is_partial=seen_partial)
-            self._answered(ReadSeen)
-
-    def _answered(self, asked: type[Question]) -> None:
-        if isinstance(self._asked, asked):  # else an actor before this one had asked
-            self._asked = None
-            self._reschedule()
-
-    def mail_is_behind(self, number: int) -> None:
-        """There is mail in the database that comes before what has been told since."""
-        self._put_back(MoreMail(number))
-        self._reschedule()
-
-    def mail_read(self, causes: Sequence[Cause], *, more_behind: int | None) -> None:
-        """In order."""
-        if more_behind is not None:
-            self._put_back(MoreMail(more_behind))
-        for cause in reversed(causes):
-            self._put_back(cause)
-        self._answered(ReadMail)
+    # --- mail ------------------------------------------------------------------------------------------------
 
     def unhandled(self) -> list[Cause]:
         """Empty the mailbox: what a successor has to handle."""
@@ -199,7 +169,7 @@ class WorkflowActor(LightActor):
                 assert_never(unknown)
 
     def _find_out(self, question: Question, cause: Cause) -> None:
-        """Mail waits for the answer, and `cause` in front of all other."""
+        """Have the question answered. All mail waits for that, with `cause` in front of it."""
         self._asked = question
         match question:
             case ReadMail(after):  # which is all that it was for
@@ -229,12 +199,67 @@ class WorkflowActor(LightActor):
 
     @contextmanager
     def _blamed(self, mark: str) -> Iterator[None]:
-        """Should the host die meanwhile, it is of that."""
+        """If the host dies meanwhile, `mark` is to blame."""
         self._watch.enter(self.instance.run_id or "", mark)
         try:
             yield
         finally:
             self._watch.leave()
+
+    # --- what had to be found out ----------------------------------------------------------------------------
+
+    def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
+        """Those with that message ID, of all types."""
+        self.seen.found(answers)
+        asked = self._asked
+        if isinstance(asked, LookUpSeen) and asked.key[1] == message_id:
+            self.seen.looked_up(asked.key)
+            self._answered(LookUpSeen)
+
+    def seen_read(self, seen: Mapping[MessageKey, str], *, seen_partial: bool) -> None:
+        """What was refused before there was such a workflow. Nothing, if that is known."""
+        if self.seen.is_unread:
+            self.seen.read(seen, is_partial=seen_partial)
+            self._answered(ReadSeen)
+
+    def strikes_found(self, struck: Struck) -> None:
+        """Go on; a start that has struck is recorded without running its code, and its run suspended then."""
+        if not isinstance(self._asked, LookUpStrikes):
+            return
+        start: Cause = self.actor_inbox.popleft()
+        command = start.command
+        assert isinstance(command, Start)
+        self.struck, reason = struck.of(command.run_id), struck.reason
+        if reason is not None:
+            self.instance.quarantine(reason)
+            self.is_quarantined = True
+            suspend = Suspend(reason=reason, run_id=command.run_id, struck=True)
+            self._put_back(Cause(suspend, name="watchdog"))
+        self._put_back(start)
+        self._answered(LookUpStrikes)
+
+    def begin_with_a_clean_record(self) -> None:
+        """What has killed hosts is tried again."""
+        self.struck = NOBODY
+        self._parent.clear_strikes(self.instance.run_id or "")
+
+    def _answered(self, asked: type[Question]) -> None:
+        if isinstance(self._asked, asked):  # else an actor before this one had asked
+            self._asked = None
+            self._reschedule()
+
+    def mail_is_behind(self, number: int) -> None:
+        """There is mail in the database that comes before what has been told since."""
+        self._put_back(MoreMail(number))
+        self._reschedule()
+
+    def mail_read(self, causes: Sequence[Cause], *, more_behind: int | None) -> None:
+        """In order."""
+        if more_behind is not None:
+            self._put_back(MoreMail(more_behind))
+        for cause in reversed(causes):
+            self._put_back(cause)
+        self._answered(ReadMail)
 
     # --- the program comes back --------------------------------------------------------------------------
 
@@ -275,31 +300,10 @@ class WorkflowActor(LightActor):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Of its code, which may have something to do on its way out."""
+        """Let its code go, which may have something to do on its way out."""
         if self.is_loaded and self.instance.live.program is not None:
             with self._blamed(LETTING_GO):
                 self.instance.live.forget()
-
-    def strikes_found(self, struck: Struck) -> None:
-        """Go on; a start that has struck is recorded without running its code, and its run suspended then."""
-        if not isinstance(self._asked, LookUpStrikes):
-            return
-        start: Cause = self.actor_inbox.popleft()
-        command = start.command
-        assert isinstance(command, Start)
-        self.struck, reason = struck.of(command.run_id), struck.reason
-        if reason is not None:
-            self.instance.quarantine(reason)
-            self.is_quarantined = True
-            suspend = Suspend(reason=reason, run_id=command.run_id, struck=True)
-            self._put_back(Cause(suspend, name="watchdog"))
-        self._put_back(start)
-        self._answered(LookUpStrikes)
-
-    def begin_with_a_clean_record(self) -> None:
-        """What has killed hosts is tried again."""
-        self.struck = NOBODY
-        self._parent.clear_strikes(self.instance.run_id or "")
 
     def result_effect(self, caller: Caller) -> ResultEffect | None:
         """The outcome of the closed run as an answer; None while it is open."""

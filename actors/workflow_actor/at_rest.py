@@ -30,7 +30,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class InstanceAtRest:
-    """Of one workflow ID. There is no run until a `Start` came, or one was loaded.
+    """The instance of one workflow ID. There is no run until a `Start` came, or one was loaded.
 
     Only `state` is stored. All other parts are derived from it, or may be lost: the live program, heartbeats,
     what is due when, which effects were seen confirmed, when code that is stuck is tried again, when the next

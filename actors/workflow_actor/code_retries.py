@@ -18,6 +18,8 @@ LONG_AGO = -1
 
 
 class CodeRetries:
+    """When one instance tries its suspended code again, and how far a try in vain has put that off."""
+
     __slots__ = ("_put_off",)
 
     def __init__(self) -> None:

@@ -69,7 +69,8 @@ _ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
 
 
 class Instance(InstanceAtRest):
-    """See the module. What can be asked of it is in `at_rest`."""
+    """What there is in memory of one workflow ID, and what commands do to it. What can be asked of it between
+    two commands is in `at_rest`."""
 
     @classmethod
     def load(

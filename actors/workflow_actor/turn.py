@@ -21,9 +21,9 @@ class Moment(Struct, frozen=True):
 
 
 class Turn:
-    """`before` is the state that it began with; nothing of the instance changes until it is sealed. `forgets`:
-    effects whose confirms were seen. `signed`: user code has set a sign. `steps`: inputs that were run, and
-    what counts as such.
+    """One activation before it is sealed: until then nothing of the instance has changed. `before` is the state
+    that it began with. `forgets`: effects whose confirms were seen. `signed`: user code has set a sign.
+    `steps`: inputs that were run, and what counts as such.
     """
 
     __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps")
