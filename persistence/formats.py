@@ -110,5 +110,6 @@ def live_hosts(database: Database, connection: sa.Connection, revision: str) -> 
 
 
 def _host(row: Mapping[str, Any]) -> HostRow:
-    version, _, head = row["version"].partition(_TABLES)
-    return HostRow(**{"head": head or OLDEST_HEAD, **row, "version": version})
+    # Said in the version also for a while after the tables were raised, until the row is renewed.
+    version, _, said = row["version"].partition(_TABLES)
+    return HostRow(**{**row, "version": version, "head": said or row.get("head", OLDEST_HEAD)})

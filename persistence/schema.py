@@ -1,6 +1,7 @@
 """The schema's version: made and raised by `migrate`, checked by everybody else.
 
-Revisions are numbered 0001, 0002, ...; a host checks the number alone, so that it need not load Alembic.
+Revisions are numbered 0001, 0002, ...; a host checks the number alone, so that it need not load Alembic. Tables
+are raised while hosts live, one transaction for each revision.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ DEFAULT_PARTITIONS = 16
 
 def migrate(
     database: Database, connection: sa.Connection, *, partitions: int | None, force: bool = False
-) -> Namespace:
-    """Create or upgrade tables, meta row and lease rows, in one transaction that the caller has begun. Tables
-    that are newer, but such that this version can work with them, are left as they are.
+) -> Namespace | None:
+    """Create tables, meta row and lease rows, or upgrade the tables by one revision, in one transaction that
+    the caller has begun. None: there is more to do, but not in the same one, because hosts wait for what a
+    migration has locked. Newer tables with which this version can work are left as they are.
 
     ConfigurationError when the namespace has another number of partitions; None is whatever it has.
     SchemaError, unless by `force`, when live hosts could not work with the tables as they would be.
@@ -34,17 +36,18 @@ def migrate(
         raise ConfigurationError("A namespace has at least one partition.")
     database.prepare_namespace(connection)
     revision = _revision(connection)
-    if revision is None or revision < HEAD:
-        _raise_tables(database, connection, revision, partitions or DEFAULT_PARTITIONS, force=force)
+    if revision is None:
+        _create(connection, partitions or DEFAULT_PARTITIONS)
+    elif partitions not in (None, has := connection.scalar(sa.select(meta.c.partitions))):
+        raise ConfigurationError(
+            f"The namespace in {database.url.shown} has {has} partitions, not {partitions}; leave the number "
+            "as it is."
+        )
+    elif revision < HEAD:
+        _raise_tables(database, connection, revision, force=force)
     else:
         _refuse_unreadable(database, connection, revision)
-    found = _read(connection)
-    if partitions not in (None, found.partitions):
-        raise ConfigurationError(
-            f"The namespace in {database.url.shown} has {found.partitions} partitions, not {partitions}; "
-            f"leave the number as it is."
-        )
-    return found
+    return None if formats.revision_of(connection) < HEAD else _read(connection)
 
 
 def read_namespace(database: Database, connection: sa.Connection) -> Namespace:
@@ -76,15 +79,24 @@ def _revision(connection: sa.Connection) -> str | None:
     return formats.revision_of(connection)
 
 
-def _raise_tables(
-    database: Database, connection: sa.Connection, revision: str | None, partitions: int, *, force: bool
-) -> None:
+def _create(connection: sa.Connection, partitions: int) -> None:
     migrations = _Migrations(connection)
-    if revision is not None and not force:
-        _refuse_while_older_hosts_live(database, connection, revision, migrations.readable_by)
     migrations.upgrade()
-    _found_namespace(connection, partitions)
-    connection.execute(sa.update(meta).values(readable_by=migrations.readable_by))
+    row = {"id": 1, "generation": FIRST_GENERATION, "partitions": partitions}
+    made_up = {"hash_seed": secrets.randbits(32), "identity": secrets.token_hex(16)}
+    readable_by = migrations.readable_by(HEAD)
+    connection.execute(sa.insert(meta).values(**row, **made_up, readable_by=readable_by))
+    connection.execute(sa.insert(leases), [{"partition": number, "epoch": 0} for number in range(partitions)])
+
+
+def _raise_tables(database: Database, connection: sa.Connection, revision: str, *, force: bool) -> None:
+    migrations = _Migrations(connection)
+    if not force:
+        _refuse_while_older_hosts_live(database, connection, revision, migrations.readable_by(HEAD))
+    migrations.upgrade("+1")
+    raised = formats.revision_of(connection)
+    if formats.are_kept(raised):
+        connection.execute(sa.update(meta).values(readable_by=migrations.readable_by(raised)))
 
 
 def _refuse_while_older_hosts_live(
@@ -113,13 +125,11 @@ class _Migrations:
         self._config.set_main_option("path_separator", "os")
         self._config.attributes["connection"] = connection
 
-    @property
-    def readable_by(self) -> str:
-        """What the newest says of itself."""
+    def readable_by(self, revision: str) -> str:
+        """What that one says of itself."""
         from alembic.script import ScriptDirectory
 
-        newest = ScriptDirectory.from_config(self._config).get_revision("head")
-        found: str = newest.module.readable_by
+        found: str = ScriptDirectory.from_config(self._config).get_revision(revision).module.readable_by
         return found
 
     def upgrade(self, to: str = "head") -> None:
@@ -130,21 +140,6 @@ class _Migrations:
             command.upgrade(self._config, to)
         except CommandError as error:
             raise SchemaError(f"The tables cannot be upgraded: {error}") from error
-
-
-def _found_namespace(connection: sa.Connection, partitions: int) -> None:
-    if connection.scalar(sa.select(meta.c.id)) is not None:
-        return
-    connection.execute(
-        sa.insert(meta).values(
-            id=1,
-            generation=FIRST_GENERATION,
-            partitions=partitions,
-            hash_seed=secrets.randbits(32),
-            identity=secrets.token_hex(16),
-        )
-    )
-    connection.execute(sa.insert(leases), [{"partition": number, "epoch": 0} for number in range(partitions)])
 
 
 def _read(connection: sa.Connection) -> Namespace:

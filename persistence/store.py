@@ -42,8 +42,11 @@ class SqlStore:
     def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
         try:
-            with owned.transaction() as connection:
-                return schema.migrate(self._database, connection, partitions=partitions, force=force)
+            while True:
+                with owned.transaction() as connection:
+                    made = schema.migrate(self._database, connection, partitions=partitions, force=force)
+                if made is not None:
+                    return made
         finally:
             owned.close()
 

@@ -21,6 +21,7 @@ from dalsegno.persistence.port import Watermark
 from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, metadata
 from tests.persistence.bare import bare_connection, old_host, set_revision, tables_of
 from tests.persistence.rounds import HOUR, creation, round_of
+from tests.servers import wait_until
 
 
 def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -> None:
@@ -176,6 +177,33 @@ def test_tables_are_not_raised_under_live_hosts_that_could_not_work_with_them(st
     assert store.namespace().revision == "0006"
     assert store.migrate(force=True).revision == HEAD
     assert [host.host_id for host in store.membership().cluster().hosts] == ["host-a", "host-b"]
+    store.close()
+
+
+@pytest.mark.postgres
+def test_hosts_renew_their_leases_while_a_later_migration_waits_or_takes_its_time(
+    postgres_schema_url: str,
+) -> None:
+    """What one has locked is free again when the next begins."""
+    tables_of(postgres_schema_url, "0006")
+    store = open_store(postgres_schema_url)
+    membership = store.membership()
+    membership.join("host-a", ttl=HOUR, version="1")
+    schema = postgres_schema_url.partition("?schema=")[2]
+    with bare_connection(postgres_schema_url) as long, ThreadPoolExecutor(1) as pool:
+        long.execute(sa.text("LOCK TABLE runs IN SHARE UPDATE EXCLUSIVE MODE"))  # as VACUUM does
+        raising = pool.submit(open_store(postgres_schema_url).migrate)
+        waits = (
+            sa.text("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)"),
+            {"name": f"{schema}.runs"},
+        )
+        wait_until(lambda: long.execute(*waits).first() is not None, 20, "a migration waits for the runs")
+
+        membership.renew("host-a", ttl=HOUR)
+        assert [host.head for host in membership.cluster().hosts] == [HEAD]
+
+        long.commit()
+        assert raising.result().revision == HEAD
     store.close()
 
 
