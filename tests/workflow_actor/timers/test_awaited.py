@@ -30,7 +30,7 @@ def test_sleep_is_a_durable_timer_that_fires_at_the_microsecond() -> None:
     [first] = play.begin()
     assert isinstance(first, StartTimer)
     assert (first.number, first.fire_at) == (1, START + 1_500_000)
-    assert first.line.startswith("test_timers.py:")
+    assert first.line.startswith("test_awaited.py:")
     [second] = play.fire(1)
     assert isinstance(second, StartTimer)
     assert second.fire_at == START + 1_500_000 + 365 * 86_400 * SECOND

@@ -54,7 +54,7 @@ def test_an_intent_tells_the_line_of_user_code_that_wants_it() -> None:
     play = Play(Sequence)
     [intent] = play.begin(1)
     wanted = next(i for i, line in enumerate(open(__file__), 1) if "execute_activity(work, step)" in line)  # noqa: SIM115, PTH123
-    assert intent.line == f"test_activities.py:{wanted}"
+    assert intent.line == f"test_awaited.py:{wanted}"
 
 
 @workflow.defn
@@ -324,7 +324,7 @@ def test_misuse_suspends_with_a_sentence_and_the_line(how: str) -> None:
     play = Play(Misused)
     with pytest.raises(WorkflowCodeError, match=MISUSES[how][1]) as caught:
         play.begin(how)
-    assert "test_activities.py:" in caught.value.reason
+    assert "test_awaited.py:" in caught.value.reason
 
 
 @workflow.defn

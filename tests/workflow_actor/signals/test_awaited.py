@@ -176,7 +176,7 @@ def test_a_failure_in_a_handler_fails_the_workflow(name: str) -> None:
 def test_a_bug_in_a_handler_suspends(name: str) -> None:
     play = Play(Raises)
     play.begin()
-    with pytest.raises(WorkflowCodeError, match=r"KeyError: 'typo' \(test_signals.py:\d+ in fail_now\)"):
+    with pytest.raises(WorkflowCodeError, match=r"KeyError: 'typo' \(test_awaited.py:\d+ in fail_now\)"):
         play.signal(name, False)
         play.fire(1)
 
