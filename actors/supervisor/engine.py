@@ -323,6 +323,13 @@ class Engine:
         if supervisor is not None:
             supervisor.actors.tell(workflow_id, word_of_effects.lost(probe))
 
+    def code_changed(self) -> None:
+        """Definitions were added to this host's code, or withdrawn. A run goes on with the one that is there
+        now; one that has none any more is suspended when it is next to run, and goes on when there is one."""
+        for supervisor in list(self.partitions.values()):
+            supervisor.code_changed()
+        self.request_work()
+
     def tick(self) -> None:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
         self.outbox.park_overdue()

@@ -133,13 +133,13 @@ class WorkflowActor(LightActor):
         self._current = cause
         match gate(cause, self.instance, self.seen, self.struck):
             case Pass(command):
-                self._act(cause, command, self.instance.run_id or "", mark_of(cause, self.instance))
+                self._act(cause, command)
             case BeginRun(start):
                 self._let_go()  # of the run whose place it takes
-                self._act(cause, start, start.run_id, cause.name)
+                self._act(cause, start, begins=start)
             case ClearStrikes(resume):
                 self.begin_with_a_clean_record()
-                self._act(cause, resume, self.instance.run_id or "", mark_of(cause, self.instance))
+                self._act(cause, resume)
             case ReadMail() | ReadSeen() | LookUpSeen() | LookUpStrikes() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
@@ -183,11 +183,15 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_strikes(self, run_id)
         self._put_back(cause)
 
-    def _act(self, cause: Cause, command: Command, run_id: str, mark: str) -> None:
-        """Put the command to the instance. It is the code of that run that may run; if the host dies of that,
-        `mark` is to blame."""
+    def _act(self, cause: Cause, command: Command, *, begins: Start | None = None) -> None:
+        """Put the command to the instance. The code that may run is that of the current run, or of the one that
+        it `begins`; if the host dies of that, it is to blame."""
         instance, held = self.instance, cause.held
-        self._watch.enter(run_id, mark)
+        if begins is None:
+            self._watch.enter(instance.run_id or "", mark_of(cause, instance), instance.fingerprint)
+        else:
+            code = instance.code.fingerprint(begins.task_queue, begins.workflow_type)
+            self._watch.enter(begins.run_id, cause.name, code)
         try:
             activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=held)
         finally:
@@ -200,7 +204,7 @@ class WorkflowActor(LightActor):
     @contextmanager
     def _blamed(self, mark: str) -> Iterator[None]:
         """If the host dies meanwhile, `mark` is to blame."""
-        self._watch.enter(self.instance.run_id or "", mark)
+        self._watch.enter(self.instance.run_id or "", mark, self.instance.fingerprint)
         try:
             yield
         finally:
@@ -221,6 +225,15 @@ class WorkflowActor(LightActor):
         if self.seen.is_unread:
             self.seen.read(seen, is_partial=seen_partial)
             self._answered(ReadSeen)
+
+    @property
+    def doubted_start(self) -> Start | None:
+        """The start of which it is to be found out whether it has struck."""
+        if not isinstance(self._asked, LookUpStrikes):
+            return None
+        command = self.actor_inbox[0].command
+        assert isinstance(command, Start)
+        return command
 
     def strikes_found(self, struck: Struck) -> None:
         """Go on; a start that has struck is recorded without running its code, and its run suspended then."""

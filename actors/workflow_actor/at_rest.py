@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, Effe
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
-from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.program.port import ABSENT, Code
 from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.agenda import Agenda
@@ -52,6 +52,8 @@ class InstanceAtRest:
         self.stands_in = False
         """For one that cannot be run: little is known of it."""
         self.code = code
+        self.fingerprint = ABSENT
+        """Of the definition of the current run, as this host has it."""
         self.python = python
         self.history_limit = history_limit
         self.codec = codec
@@ -84,6 +86,15 @@ class InstanceAtRest:
         """The start may begin a new run here, and run its code."""
         state = self.state
         return state is None or (state.info.run_id != start.run_id and decide_start(state, start) is None)
+
+    @property
+    def is_of_other_code(self) -> bool:
+        """The definition of its run is not the one any more that it was made with."""
+        state = self.state
+        if state is None:
+            return False
+        info = state.info
+        return self.fingerprint != self.code.fingerprint(info.task_queue, info.workflow_type)
 
     @property
     def is_pinned(self) -> bool:
@@ -144,7 +155,7 @@ class InstanceAtRest:
         return None if suspension is None else self.code_retries.next_at(suspension)
 
     def _is_worth_a_try(self, suspension: Suspension, *, now: int = LONG_AGO) -> bool:
-        return self.code_retries.is_due(suspension, now=now, fingerprint=self.code.fingerprint)
+        return self.code_retries.is_due(suspension, now=now, fingerprint=self.fingerprint)
 
     # --- effects -----------------------------------------------------------------------------------------
 

@@ -118,7 +118,7 @@ class Instance(InstanceAtRest):
             reason=reason,
             now=now,
             retry_at=retry_at,
-            fingerprint=code.fingerprint,
+            fingerprint=code.fingerprint(run.task_queue, run.workflow_type),
             python=PYTHON,
         )
         instance._stand_at(known)
@@ -126,6 +126,7 @@ class Instance(InstanceAtRest):
 
     def _stand_at(self, state: WorkflowState) -> None:
         self.state = state
+        self.fingerprint = self.code.fingerprint(state.info.task_queue, state.info.workflow_type)
         self.agenda.reset(state)
         self.confirmations.loaded(state)
 
@@ -155,7 +156,7 @@ class Instance(InstanceAtRest):
             raise
 
     def _known(self, moment: Moment) -> Known:
-        return Known(moment.time, self.code.fingerprint, self.heartbeats, moment.entropy)
+        return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy)
 
     def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> Activation:
         """Record, run, and seal; or only answer."""
@@ -192,7 +193,7 @@ class Instance(InstanceAtRest):
             try:
                 intents = live.step(turn.state)
             except CodeStuckError as stuck:
-                now, fingerprint = moment.time, self.code.fingerprint
+                now, fingerprint = moment.time, self.fingerprint
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
                 return
             ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
@@ -289,6 +290,7 @@ class Instance(InstanceAtRest):
             execution_timeout=start.execution_timeout,
             memo=start.memo,
         )
+        self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)
         callers = (start.caller,) if start.wants_result and start.caller is not None else ()
         turn = Turn(blank(info, python=self.python), moment, ())
         turn.record(RunStarted(info, start.args, callers, self.python, earlier))

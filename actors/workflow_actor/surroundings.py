@@ -50,6 +50,7 @@ class Supervisor(Protocol):
 class Watch(Protocol):
     """Marks for the watchdog in the parent process: whose user code is running."""
 
-    def enter(self, run_id: str, cause: str) -> None: ...
+    def enter(self, run_id: str, cause: str, code: str) -> None:
+        """`code`: the fingerprint of the definition that it is run by."""
 
     def leave(self) -> None: ...

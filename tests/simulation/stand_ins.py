@@ -23,7 +23,7 @@ class SeededEntropy:
 
 
 class NobodyWatches:
-    def enter(self, run_id: str, cause: str) -> None:
+    def enter(self, run_id: str, cause: str, code: str) -> None:
         """There is no watchdog here."""
 
     def leave(self) -> None:

@@ -85,7 +85,7 @@ def test_a_tick_costs_the_same_however_many_hot_instances_are_served_by_workers(
 
 
 def test_a_tick_looks_at_few_of_those_that_cannot_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Passivation, "_may_leave", lambda self, actor, partition: False)
+    monkeypatch.setattr(Passivation, "may_leave", lambda self, actor, partition: False)
     world = hot_world(MANY, of="Listening")
     assert 0 < calls_of_a_tick(world) <= 10 * LOOKS_AGAIN_LIMIT + 50
     assert hot_instances(world) == MANY

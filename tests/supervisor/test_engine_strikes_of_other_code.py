@@ -32,9 +32,10 @@ class Mark:
     def __init__(self) -> None:
         self.run_id = ""
         self.cause = ""
+        self.code = ""
 
-    def enter(self, run_id: str, cause: str) -> None:
-        self.run_id, self.cause = run_id, cause
+    def enter(self, run_id: str, cause: str, code: str) -> None:
+        self.run_id, self.cause, self.code = run_id, cause, code
 
     def leave(self) -> None: ...
 
@@ -53,8 +54,8 @@ class AskedProgram(ScriptedProgram):
 
 
 class AskedCode(ScriptedCode):
-    def __init__(self, script: Script, on_query: Callable[[str], None], *, fingerprint: str) -> None:
-        super().__init__(script, fingerprint=fingerprint)
+    def __init__(self, script: Script, on_query: Callable[[str], None], *, source: str) -> None:
+        super().__init__(script, source=source)
         self._on_query = on_query
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
@@ -72,7 +73,7 @@ class Life:
     def __init__(
         self,
         database: Database,
-        fingerprint: str,
+        source: str,
         deadly: Deadly,
         *,
         knows_type: bool = True,
@@ -82,7 +83,7 @@ class Life:
         self.died_at: str | None = None
         self._deadly = deadly
         self._deadly_queries = deadly_queries
-        code = AskedCode(self._step, self._asked, fingerprint=fingerprint)
+        code = AskedCode(self._step, self._asked, source=source)
         self.world = ScriptedWorld(code, watch=self.mark)
         if not knows_type:
             self.world.code.types.clear()  # type: ignore[attr-defined]
@@ -99,7 +100,7 @@ class Life:
         if self.died_at is None and deadly:
             self.died_at = self.mark.cause
             self.world.commit = lambda round_: None  # type: ignore[method-assign]
-            point = struck_point(self.mark.cause, self.world.code.fingerprint)
+            point = struck_point(self.mark.cause, self.mark.code)
             strikes = dict(self.world.database.strikes.get(self.mark.run_id, ()))
             strikes[point] = strikes.get(point, 0) + 1
             self.world.database.strikes[self.mark.run_id] = tuple(strikes.items())

@@ -173,7 +173,7 @@ def test_code_that_is_put_away_has_a_mark_of_its_own() -> None:
     marks: list[tuple[str, str]] = []
 
     class Marks(Mark):
-        def enter(self, run_id: str, cause: str) -> None:
+        def enter(self, run_id: str, cause: str, code: str) -> None:
             marks.append((run_id, cause))
 
     world = ScriptedWorld(ScriptedCode([[]]), watch=Marks())

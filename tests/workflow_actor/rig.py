@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, S
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.program.port import Code, Program
+from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Code, Program
 from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, may_lead_to
 from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
@@ -111,8 +111,8 @@ class ScriptedProgram:
 class ScriptedCode:
     """`signs` maps how many signs were set to the index of the step that set the last of them."""
 
-    def __init__(self, script: Script | Sequence[Step], *, fingerprint: str = "code-1") -> None:
-        self.fingerprint = fingerprint
+    def __init__(self, script: Script | Sequence[Step], *, source: str = "code-1") -> None:
+        self.source = source
         self.types = {"order"}
         self.signs: dict[int, int] = {0: 0}
         self.built: list[ScriptedProgram] = []
@@ -124,6 +124,9 @@ class ScriptedCode:
                 if isinstance(intent, SetSign):
                     self.signs[intent.signed.signs] = index
         return lambda index, _: steps[index] if index < len(steps) else ()
+
+    def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
+        return self.source if workflow_type in self.types else ABSENT
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         if info.workflow_type not in self.types:

@@ -171,6 +171,6 @@ def earliest(world: World, state: WorkflowState) -> int | None:
         for activity in state.activities.values():
             times.append(next_obligation(activity, alive_at=heartbeats.alive_at(activity))[0])
     if (suspension := state.suspension) is not None:
-        other = suspension.kind != "operator" and suspension.fingerprint != world.code.fingerprint
+        other = suspension.kind != "operator" and suspension.fingerprint != world.rig.instance.fingerprint
         times.append(state.time if other else world.rig.instance.retry_at)
     return min((at for at in times if at is not None), default=None)

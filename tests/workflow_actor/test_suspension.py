@@ -34,11 +34,12 @@ from tests.workflow_actor.rig import (
 BUG = WorkflowCodeError("KeyError: 'total' at orders.py:30")
 
 
-def mended(rig: Rig, script: ScriptedCode, *, fingerprint: str = "code-2") -> None:
-    """The host gets other code."""
+def mended(rig: Rig, script: ScriptedCode, *, source: str = "code-2") -> None:
+    """The host gets other code, and makes the instance anew."""
     assert isinstance(rig.code, ScriptedCode)
     rig.code.script = script.script
-    rig.code.fingerprint = fingerprint
+    rig.code.source = source
+    rig.reload()
 
 
 def test_a_bug_suspends_the_run_and_keeps_the_input() -> None:
@@ -244,7 +245,7 @@ def test_a_type_that_a_host_does_not_have_runs_where_it_is_known() -> None:
     assert rig.instance.wake_at == T0 + SECOND
     assert isinstance(rig.code, ScriptedCode)
     rig.code.types.add("refund")
-    rig.code.fingerprint = "code-2"
+    rig.reload()
 
     healed = rig.send(WakeUp(), held=False)
 
@@ -256,7 +257,7 @@ def test_history_that_code_does_not_follow_suspends_it_and_says_where() -> None:
     rig = Rig(ScriptedCode([[activity(1)], []]))
     sent = task(rig.start())
     rig.reload()
-    mended(rig, ScriptedCode([[timer(1, T0 + SECOND)], []]), fingerprint="code-1")
+    mended(rig, ScriptedCode([[timer(1, T0 + SECOND)], []]), source="code-1")
 
     broken = rig.send(completed(sent))
 
@@ -288,7 +289,7 @@ def test_nondeterminism_names_the_line_and_both_sides(today: Step, reason: str) 
     rig = Rig(ScriptedCode([[activity(1)], []]))
     sent = task(rig.start())
     rig.reload()
-    mended(rig, ScriptedCode([today, []]), fingerprint="code-1")
+    mended(rig, ScriptedCode([today, []]), source="code-1")
     rig.send(completed(sent))
     assert rig.state.reason is not None
     assert reason in rig.state.reason
@@ -297,7 +298,7 @@ def test_nondeterminism_names_the_line_and_both_sides(today: Step, reason: str) 
 def test_nondeterminism_under_another_python_says_so() -> None:
     rig = Rig(ScriptedCode([[activity(1)], []]))
     sent = task(rig.start())
-    mended(rig, ScriptedCode([[], []]), fingerprint="code-1")
+    mended(rig, ScriptedCode([[], []]), source="code-1")
     other = Instance.load("w", rig.code, snapshot=None, journal=rig.journal, run_id="run-1", python="9.99")
     other.activate(completed(sent), now=T0, entropy=bytes(32), held=True)
     assert other.state is not None
@@ -362,7 +363,7 @@ def test_a_rebuild_that_fails_is_told_by_the_next_activation() -> None:
     rig = Rig(ScriptedCode([[activity(1)], []]))
     rig.start()
     rig.reload()
-    mended(rig, ScriptedCode([[], []]), fingerprint="code-1")
+    mended(rig, ScriptedCode([[], []]), source="code-1")
 
     list(rig.instance.rebuild())
     assert rig.has_program(), "there is no use in trying again at once"

@@ -27,7 +27,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
 from dalsegno.actors.workflow_actor.signals.commands import Signal
@@ -187,9 +187,8 @@ class WildCode:
         self.seed = seed
         self.version = 0
 
-    @property
-    def fingerprint(self) -> str:
-        return str(self.version)
+    def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
+        return ABSENT if workflow_type == "unknown" and self.version == 0 else str(self.version)
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         if info.workflow_type == "unknown" and self.version == 0:

@@ -1,19 +1,22 @@
 """Strikes: how often a run's code did not yield, or killed its host, at one cause. The parent process writes
 them; the next host reads them before it runs the code.
 
-A strike is against one version of the code: other code has its own. A run that is struck is suspended for the
-code that did it, and a host with other code tries it anew, until that has struck as often. The rows stay when
-it goes well, so hosts of two versions that hand a run to each other do not die of the bad one again and again.
+A strike is against the run's definition as it is: other code has its own. A run that is struck is suspended for
+the code that did it, and a host with other code tries it anew, until that has struck as often. The rows stay
+when it goes well, so hosts of two versions that hand a run to each other do not die of the bad one for ever.
 Strikes of a query keep only that query from being run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from dalsegno.actors.workflow_actor.blame import Struck, is_query_mark
 
 STRIKES_LIMIT = 2
+
+Strikes = Sequence[tuple[str, int]]
+"""Those of one run: (point, count)."""
 
 _OF_CODE = " @"
 
@@ -23,8 +26,8 @@ def struck_point(cause: str, fingerprint: str) -> str:
     return f"{cause}{_OF_CODE}{fingerprint}" if fingerprint else cause
 
 
-def struck(strikes: Iterable[tuple[str, int]], fingerprint: str) -> Struck:
-    """What must not run any more, given a run's (point, count)."""
+def struck(strikes: Strikes, fingerprint: str) -> Struck:
+    """What must not run any more. `fingerprint`: of the run's definition, as this host has it."""
     causes: dict[str, str] = {}
     queries: dict[str, str] = {}
     for point, count in strikes:

@@ -93,7 +93,6 @@ class Host(Lookups):
         self._codec = codec
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
-        pulse.has_code(code.fingerprint)
         self._parent_pid = parent_pid
         self._clock = DatabaseClock()
         self.now: Callable[[], int] = self._clock.now

@@ -50,15 +50,16 @@ class Pulse(Struct, frozen=True):
     cause: str = ""
     host_id: str = ""
     code: str = ""
-    """The fingerprint of all workflow code that this process has."""
+    """The fingerprint of its definition."""
 
 
 class PulseWriter:
     """The child's side; it is a `Watch` for workflow actors. All methods are for the loop's thread."""
 
-    __slots__ = ("_page", "_view", "_words")
+    __slots__ = ("_code", "_page", "_view", "_words")
 
     def __init__(self, page: mmap.mmap) -> None:
+        self._code = ""
         self._page = page
         self._view = memoryview(page)
         self._words = self._view[:_WORDS].cast("Q")
@@ -83,13 +84,16 @@ class PulseWriter:
         """The loop is alive: called by a timer of the loop about four times a second, and at each round."""
         self._words[_BEATS] += 1
 
-    def enter(self, run_id: str, cause: str) -> None:
-        """User code of this run is about to be stepped for `cause`. Of longer texts the beginning is kept:
-        256 and 1,024 bytes of UTF-8."""
+    def enter(self, run_id: str, cause: str, code: str) -> None:
+        """User code of this run is about to be stepped for `cause`; a strike counts against `code`. Of longer
+        texts the beginning is kept: 256, 1,024 and 256 bytes of UTF-8."""
         run, why = run_id.encode(), cause.encode()
         words = self._words
         words[_SEQUENCE] += 1
         _MARK.pack_into(self._view, _MARK_AT, len(run), len(why), run, why)
+        if code != self._code:
+            self._code, fingerprint = code, code.encode()
+            _CODE.pack_into(self._view, _CODE_AT, len(fingerprint), fingerprint)
         words[_IN_USER_CODE] = 1
         words[_SEQUENCE] += 1
 
@@ -102,13 +106,6 @@ class PulseWriter:
         host = host_id.encode()
         self._words[_SEQUENCE] += 1
         _HOST.pack_into(self._view, _HOST_AT, len(host), host)
-        self._words[_SEQUENCE] += 1
-
-    def has_code(self, fingerprint: str) -> None:
-        """Against which code a strike counts. Said once, before any is stepped."""
-        code = fingerprint.encode()
-        self._words[_SEQUENCE] += 1
-        _CODE.pack_into(self._view, _CODE_AT, len(code), code)
         self._words[_SEQUENCE] += 1
 
     def close(self) -> None:

@@ -144,13 +144,13 @@ class PartitionSupervisor(LightActor):
         if actor.is_loaded:
             actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
             return
-        row, code = loaded.instance, self._around.code
-        found = struck(loaded.strikes, code.fingerprint)
-        reason = found.reason
+        row, reason = loaded.instance, None
         if row is None:
             instance = self._around.unheard_of(loaded.workflow_id)
         else:
             instance = self._around.stored(row)
+            found = struck(loaded.strikes, instance.fingerprint)
+            reason = found.reason
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
         self.actors.read(loaded.workflow_id)
@@ -167,9 +167,11 @@ class PartitionSupervisor(LightActor):
     def strikes_found(self, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
         """Of a start that came again. If it has struck, it is recorded, and its run suspended."""
         actor = self.actors.peek(workflow_id)
-        if actor is None or not actor.is_loaded:
+        start = None if actor is None else actor.doubted_start
+        if actor is None or start is None:
             return
-        actor.strikes_found(struck(strikes, self._around.code.fingerprint))
+        fingerprint = self._around.code.fingerprint(start.task_queue, start.workflow_type)
+        actor.strikes_found(struck(strikes, fingerprint))
         self._upcalls.request_work()
 
     def unreadable(self, workflow_id: str, error: Exception) -> None:
@@ -330,6 +332,18 @@ class PartitionSupervisor(LightActor):
         self._crashes.forget(actor.workflow_id)
         self.actors.discard(actor)
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
+
+    def code_changed(self) -> None:
+        """Instances whose definition is another now, or is there, or is gone, are made anew of what is stored,
+        with the strikes against it. Suspended ones are looked for: it may be what they wait for."""
+        for actor in list(self.actors.in_memory.values()):
+            if actor.is_loaded and not isinstance(actor, StandIn) and actor.instance.is_of_other_code:
+                if self._passivation.may_leave(actor, self.partition):
+                    self.retire(actor)
+                else:
+                    self.actors.restart(actor, [])
+        if self.alarm_clock.is_running:
+            self.alarm_clock.look_for_suspended()
 
     # --- the end ---------------------------------------------------------------------------------------------
 

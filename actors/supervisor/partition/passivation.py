@@ -140,13 +140,14 @@ class Passivation:
 
     def _put_away(self, actor: WorkflowActor, home: Home, now: float) -> None:
         """Unless something keeps it here."""
-        if self._may_leave(actor, home.partition):
+        if self.may_leave(actor, home.partition):
             self._departures += 1
             home.retire(actor)
         else:
             self._kept[actor] = home, now + LOOK_AGAIN_SECONDS
 
-    def _may_leave(self, actor: WorkflowActor, partition: int) -> bool:
+    def may_leave(self, actor: WorkflowActor, partition: int) -> bool:
+        """It has nothing to do, and nothing that is not stored."""
         if not actor.is_loaded or actor.is_busy or actor.actor_inbox:
             return False
         if actor.workflow_id in self._rounds:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.failing.strikes import struck
+from dalsegno.actors.supervisor.failing.strikes import Strikes, struck
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.wire import replies, translate
-from dalsegno.actors.workflow_actor.blame import LETTING_GO, Struck, mark_of, replay_mark_of
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
@@ -120,17 +120,17 @@ class OtherRuns:
         row = reader.load_run(run_id)
         return None if row is None else self.load(row, strikes, written=reader.format_written())
 
-    def load(self, row: LoadedInstance, strikes: Sequence[tuple[str, int]] = (), *, written: int) -> FoundRun:
+    def load(self, row: LoadedInstance, strikes: Strikes = (), *, written: int) -> FoundRun:
         """Its state, which may take long. No code is run. `written`: the newest format that may be."""
-        instance: Instance | Exception
+        may_be_newer = written > self._codec.newest
         try:
             instance = instance_of(row, self._code, history_limit=self._history_limit, codec=self._codec)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - it is the answer
-            instance = error
-        strikes_of_run = struck(strikes, self._code.fingerprint).of(row.run_id)
-        return FoundRun(row, instance, strikes_of_run, may_be_newer=written > self._codec.newest)
+            return FoundRun(row, error, NOBODY, may_be_newer=may_be_newer)
+        strikes_of_run = struck(strikes, instance.fingerprint).of(row.run_id)
+        return FoundRun(row, instance, strikes_of_run, may_be_newer=may_be_newer)
 
     def begin(self, found: FoundRun, cause: Cause, caller: Caller) -> None:
         self._under_way.append(self._answer_in_steps(found, cause, caller))
@@ -184,7 +184,7 @@ class OtherRuns:
         if why is None and isinstance(command, Query) and instance.must_rebuild_for(command):
             rebuilding, mark = instance.rebuild(), replay_mark_of(cause, instance)
             while True:
-                with self._marked(row.run_id, mark):
+                with self._marked(instance, mark):
                     is_done = next(rebuilding, _DONE) is _DONE
                 if is_done:
                     break
@@ -193,18 +193,18 @@ class OtherRuns:
         if why is not None:
             effect: Effect = answers.refused(caller, row.workflow_id, None, why)
         else:
-            with self._marked(row.run_id, mark_of(cause, instance)):
+            with self._marked(instance, mark_of(cause, instance)):
                 (activation,) = instance.activate(command, now=state.time, entropy=os.urandom(32), held=True)
             ((_, effect),) = activation.effects
-        with self._marked(row.run_id, LETTING_GO):
+        with self._marked(instance, LETTING_GO):
             instance.live.forget()
         assert isinstance(effect, AnswerEffect)
         return effect
 
     @contextmanager
-    def _marked(self, run_id: str, mark: str) -> Iterator[None]:
+    def _marked(self, instance: Instance, mark: str) -> Iterator[None]:
         """Strikes are counted by this mark meanwhile."""
-        self._watch.enter(run_id, mark)
+        self._watch.enter(instance.run_id or "", mark, instance.fingerprint)
         try:
             yield
         finally:

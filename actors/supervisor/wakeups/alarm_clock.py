@@ -89,6 +89,10 @@ class AlarmClock:
         for at once, because our code may be other than that which they are suspended for."""
         self._runs = True
         self._scan_is_due = True
+        self.look_for_suspended()
+
+    def look_for_suspended(self) -> None:
+        """From the first to the last: each is loaded, and tried again if our code is other code for it."""
         self._next_suspended = ""
         self._look_for_suspended()
         self._timer.again(self)

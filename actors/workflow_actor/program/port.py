@@ -66,15 +66,23 @@ class Program(Protocol):
         BaseException and loggers are mute."""
 
 
-class Code(Protocol):
-    """The workflow code that this host has."""
+ABSENT = "absent"
+"""The fingerprint of the definition that a host does not have: to have one is other code."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the set of types, their sources and versions: other code is worth another try."""
+UNVERSIONED = ""
+"""The version of all definitions, as long as they have no other."""
+
+
+class Code(Protocol):
+    """The workflow code that this host has, by task queue, type and version. Definitions may be added and
+    withdrawn; whoever does it tells the engine (`code_changed`)."""
+
+    def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
+        """Of the definition for these: it changes with its source, and other code is worth another try. ABSENT
+        when this host has none."""
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
-        """A new program for (task queue, type); None when this host has no such type.
+        """A new program, of the definition whose `fingerprint` is told; None when this host has none.
 
         Raises WorkflowCodeError when the signed state cannot be decoded or migrated by today's code.
         """

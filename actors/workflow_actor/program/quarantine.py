@@ -4,7 +4,7 @@ run is suspended, where the code itself would kill the next host."""
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import UNVERSIONED, Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 
 
@@ -15,9 +15,8 @@ class QuarantinedCode:
         self._code = code
         self._reason = reason
 
-    @property
-    def fingerprint(self) -> str:
-        return self._code.fingerprint
+    def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
+        return self._code.fingerprint(task_queue, workflow_type, version)
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         raise WorkflowCodeError(self._reason)

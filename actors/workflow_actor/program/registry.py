@@ -1,83 +1,107 @@
-"""The workflow code of this host, by task queue and type."""
+"""The workflow code of this host, by task queue, type and version."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
+from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.definition import WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, PayloadError
 
+Key = tuple[str | None, str, str]
+"""Task queue, or None for all; type; version."""
+
+
+class Registered(NamedTuple):
+    definition: WorkflowDefinition
+    fingerprint: str
+    """Of the source as it was when the definition was added: its file may be another by now."""
+
 
 class WorkflowRegistry:
-    """Implements program_port.Code. A class is registered for one task queue, or for all (None); the former
-    comes first where both are known. `step_limit`: things that one step of a workflow may want.
-
-    Raises ConfigurationError for classes that are no workflows, whose annotations cannot be resolved, or that
-    are two for one type.
-    """
+    """Implements program.port.Code. A class is registered for one task queue, or for all (None); the former
+    comes first where both are known. `step_limit`: things that one step of a workflow may want. It is changed
+    by one thread, that of the host's loop once this runs."""
 
     def __init__(self, workflows: Iterable[tuple[type, str | None]], *, step_limit: int = STEP_LIMIT) -> None:
+        """Raises as `add`."""
         self._step_limit = step_limit
-        self._definitions: dict[tuple[str | None, str], WorkflowDefinition] = {}
+        self._registered: dict[Key, Registered] = {}
         for cls, task_queue in workflows:
-            self._add(cls, task_queue)
+            self.add(cls, task_queue)
 
-    def _add(self, cls: type, task_queue: str | None) -> None:
+    def add(self, cls: type, task_queue: str | None = None) -> None:
+        """To add a class again is ordinary.
+
+        Raises ConfigurationError for a class that is no workflow, whose annotations cannot be resolved, or
+        whose place another class has: that one is to be withdrawn first.
+        """
         try:
             definition = definition_of(cls)
             definition.resolve()
         except (TypeError, PayloadError) as error:
             raise ConfigurationError(f"A workflow cannot be registered. {error}") from error
-        known = self._definitions.setdefault((task_queue, definition.name), definition)
-        if known is not definition:
-            where = "all task queues" if task_queue is None else f"task queue {task_queue!r}"
+        key = (task_queue, definition.name, UNVERSIONED)
+        known = self._registered.get(key)
+        if known is None:
+            self._registered[key] = Registered(definition, _fingerprint(definition))
+        elif known.definition is not definition:
             raise ConfigurationError(
-                f"{known.cls.__qualname__} and {cls.__qualname__} are both workflow {definition.name!r} for "
-                f"{where}: give one of them another name with @workflow.defn(name=...)."
+                f"{known.definition.cls.__qualname__} and {cls.__qualname__} are both workflow "
+                f"{definition.name!r} for {_shown(task_queue)}: give one of them another name with "
+                "@workflow.defn(name=...)."
+            )
+
+    def withdraw(self, workflow_type: str, task_queue: str | None = None) -> None:
+        """Where it was added for a task queue, that is to be named. ConfigurationError if it was not."""
+        if self._registered.pop((task_queue, workflow_type, UNVERSIONED), None) is None:
+            raise ConfigurationError(
+                f"Workflow {workflow_type!r} cannot be withdrawn: there is none for {_shown(task_queue)}."
             )
 
     @property
     def types(self) -> tuple[str, ...]:
         """The workflow types, for people."""
-        return tuple(sorted({name for _, name in self._definitions}))
+        return tuple(sorted({name for _, name, _ in self._registered}))
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the types, where they are registered, the source files they are in, and Python's minor version."""
-        known = sorted(
-            (
-                task_queue or "",
-                task_queue is None,
-                name,
-                definition.cls.__qualname__,
-                _source_digest(definition),
-            )
-            for (task_queue, name), definition in self._definitions.items()
-        )
-        return hashlib.sha256(repr((sys.version_info[:2], known)).encode()).hexdigest()
+    def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
+        registered, key = self._registered, (task_queue, workflow_type, version)
+        found = registered.get(key) or registered.get((None, workflow_type, version))
+        return ABSENT if found is None else found.fingerprint
 
     def build(self, info: RunInfo, signed: SignedState) -> WorkflowProgram | None:
-        definitions = self._definitions
-        definition = definitions.get((info.task_queue, info.workflow_type)) or definitions.get(
-            (None, info.workflow_type)
-        )
-        if definition is None:
+        registered, key = self._registered, (info.task_queue, info.workflow_type, UNVERSIONED)
+        found = registered.get(key) or registered.get((None, info.workflow_type, UNVERSIONED))
+        if found is None:
             return None
-        return WorkflowProgram(definition, info, signed, step_limit=self._step_limit)
+        return WorkflowProgram(found.definition, info, signed, step_limit=self._step_limit)
 
 
-def _source_digest(definition: WorkflowDefinition) -> str:
+def _shown(task_queue: str | None) -> str:
+    return "all task queues" if task_queue is None else f"task queue {task_queue!r}"
+
+
+def _fingerprint(definition: WorkflowDefinition) -> str:
+    """Of the class, the files that it and what it derives from are in, and Python's minor version."""
+    own, *bases = definition.cls.__mro__
+    users = [base for base in bases if base.__module__.partition(".")[0] not in sys.stdlib_module_names]
+    sources = [_source_digest(definition.run), *map(_source_digest, users)]
+    identity = (sys.version_info[:2], own.__qualname__, sources)
+    return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def _source_digest(part: type | Callable[..., Any]) -> str:
     """Of the whole file, for a workflow uses what stands beside it; "" for code without one (a notebook)."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(definition.run)).read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(Path(inspect.getfile(part)).read_bytes()).hexdigest()
+    except (OSError, TypeError):
         return ""

@@ -87,7 +87,7 @@ def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argumen
     pulse = PulseWriter.open(pulse_path)
     stack.answer_on(pulse_path)
     if behaviour in ("loop", "block", "die in code", "leave in code"):
-        pulse.enter("run-1", "poison")
+        pulse.enter("run-1", "poison", "code")
     match behaviour:
         case "beat":
             beat_until_terminated(pulse, Path(argument))
@@ -107,7 +107,7 @@ def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argumen
         case "leave in code":
             os._exit(0)
         case "die of a start":
-            pulse.enter("", "workflow.start")
+            pulse.enter("", "workflow.start", "code")
             os._exit(3)
         case "rejoin and die":
             pulse.name(f"{host_id}-again")

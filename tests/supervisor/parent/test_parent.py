@@ -39,14 +39,14 @@ def test_a_child_whose_code_does_not_yield_is_struck_killed_and_started_anew(
 
     assert first.returncode == -signal.SIGKILL
     assert ["children.py" in entry["at"] for entry in logs if entry["event"] == "child_killed"] == [True]
-    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 1}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison @code"): 1}
     assert live(table) == []
     assert child.is_alive()
     assert child.host_id != first_id
     supervision.wait_for_code()
     second = child.process
     wait_until(lambda: supervision.look() is not None or child.process is not second, SECONDS, "another")
-    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 2}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison @code"): 2}
 
 
 def test_a_child_that_is_stopped_is_not_blamed(supervise: Supervise, table: Membership, reader: Reader) -> None:
@@ -131,7 +131,7 @@ def test_a_child_that_dies_in_user_code_is_struck_as_well(
 
     supervision.end_of_child()
 
-    assert reader.strikes(["run-1"]) == {("run-1", "poison"): 1}
+    assert reader.strikes(["run-1"]) == {("run-1", "poison @code"): 1}
     assert live(table) == []
     assert supervision.pause() == 1.0
 

@@ -46,11 +46,11 @@ def test_beats_are_counted(reader: PulseReader, writer: PulseWriter) -> None:
 def test_the_mark_names_run_and_cause_while_user_code_is_stepped(
     reader: PulseReader, writer: PulseWriter
 ) -> None:
-    writer.enter("run-1", "signal: größer")
+    writer.enter("run-1", "signal: größer", "code")
     inside = reader.read()
     writer.leave()
     outside = reader.read()
-    writer.enter("r", "c")
+    writer.enter("r", "c", "code")
     shorter = reader.read()
 
     assert (inside.in_user_code, inside.run_id, inside.cause) == (True, "run-1", "signal: größer")
@@ -61,7 +61,7 @@ def test_the_mark_names_run_and_cause_while_user_code_is_stepped(
 def test_a_host_that_joined_anew_shows_its_new_id_and_keeps_the_mark(
     reader: PulseReader, writer: PulseWriter
 ) -> None:
-    writer.enter("run-1", "cause")
+    writer.enter("run-1", "cause", "code")
     writer.name("host-2-with-a-longer-name")
     pulse = reader.read()
 
@@ -71,7 +71,7 @@ def test_a_host_that_joined_anew_shows_its_new_id_and_keeps_the_mark(
 def test_texts_that_are_too_long_keep_their_beginning_and_harm_nothing(
     reader: PulseReader, writer: PulseWriter
 ) -> None:
-    writer.enter("ü" * 300, "x" * 1023 + "üü")
+    writer.enter("ü" * 300, "x" * 1023 + "üü", "code")
     pulse = reader.read()
 
     assert pulse.run_id == "ü" * 128
@@ -83,7 +83,7 @@ def test_a_writer_stopped_in_the_middle_of_a_mark_shows_its_beats_and_blames_nob
     reader: PulseReader, writer: PulseWriter
 ) -> None:
     writer.beat()
-    writer.enter("run-1", "cause")
+    writer.enter("run-1", "cause", "code")
     os.pwrite(reader.fd, struct.pack("=Q", 7), 0)
 
     pulse = reader.read()
@@ -99,7 +99,7 @@ def test_a_reader_never_sees_half_a_mark(reader: PulseReader) -> None:
         "texts = [str(digit) * 250 for digit in range(10)]\n"
         "while True:\n"
         "    for text in texts:\n"
-        "        writer.enter(text, text)\n"
+        "        writer.enter(text, text, text)\n"
         "    writer.beat()\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code, reader.path], pass_fds=(reader.fd,))
@@ -119,7 +119,7 @@ def test_the_mark_of_a_child_outlives_it(reader: PulseReader) -> None:
         "import os, sys\n"
         "from dalsegno.actors.supervisor.parent.pulse import PulseWriter\n"
         "writer = PulseWriter.open(sys.argv[1])\n"
-        "writer.enter('run-1', 'poison')\n"
+        "writer.enter('run-1', 'poison', 'code')\n"
         "os._exit(3)\n"
     )
     child = subprocess.run([sys.executable, "-c", code, reader.path], pass_fds=(reader.fd,), check=False)
@@ -132,7 +132,7 @@ def test_the_mark_of_a_child_outlives_it(reader: PulseReader) -> None:
 def test_a_host_without_a_parent_writes_to_a_page_that_nobody_reads() -> None:
     writer = PulseWriter.unread()
     writer.beat()
-    writer.enter("run-1", "cause")
+    writer.enter("run-1", "cause", "code")
     writer.leave()
     writer.close()
 
@@ -153,7 +153,9 @@ def test_closing_twice_is_safe(reader: PulseReader) -> None:
 
 
 def test_the_code_is_shown_beside_what_is_run(reader: PulseReader, writer: PulseWriter) -> None:
-    writer.has_code("f" * 64)
-    writer.enter("run-1", "cause")
+    writer.enter("run-1", "cause", "f" * 64)
     pulse = reader.read()
     assert (pulse.code, pulse.cause, pulse.host_id) == ("f" * 64, "cause", "host-1")
+    writer.leave()
+    writer.enter("run-2", "cause", "0")
+    assert reader.read().code == "0"

@@ -195,7 +195,7 @@ async def test_what_runs_again_for_a_query_is_not_under_the_mark_of_the_query(op
     marks = []
 
     class Marks(NoWatch):
-        def enter(self, run_id: str, cause: str) -> None:
+        def enter(self, run_id: str, cause: str, code: str) -> None:
             assert run_id == open_run.run_id
             marks.append(cause)
 

@@ -11,6 +11,7 @@ import pytest
 
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.program.port import ABSENT
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.errors import ConfigurationError
@@ -106,11 +107,84 @@ class Made:
 """
 
 
-def test_the_fingerprint_changes_with_types_queues_and_any_line_of_their_files(tmp_path: Path) -> None:
+def fingerprint(cls: Any, task_queue: str | None = None) -> str:
+    """As a host has it that has this class alone."""
+    return WorkflowRegistry([(cls, task_queue)]).fingerprint(task_queue or "any", "Made")
+
+
+def test_a_fingerprint_changes_with_any_line_of_the_files_that_its_definition_is_in(tmp_path: Path) -> None:
     made: Any = load(tmp_path / "made_up.py", SOURCE).Made
-    first = WorkflowRegistry([(made, None)]).fingerprint
-    assert WorkflowRegistry([(made, None)]).fingerprint == first
-    assert WorkflowRegistry([(made, "q")]).fingerprint != first
-    assert WorkflowRegistry([(made, None), (Common, None)]).fingerprint != first
+    first = fingerprint(made)
+    assert fingerprint(made, "q") == first, "the same code"
     changed: Any = load(tmp_path / "made_up.py", SOURCE.replace("return 1", "return 2")).Made
-    assert WorkflowRegistry([(changed, None)]).fingerprint != first
+    assert fingerprint(changed) != first
+
+
+def test_a_fingerprint_changes_with_the_files_that_its_definition_derives_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "base_of_made.py").write_text("class Base: ...\n")
+    derived = SOURCE.replace("class Made:", "class Made(Base):")
+    source = f"from base_of_made import Base\n{derived}"
+    made: Any = load(tmp_path / "made_up.py", source).Made
+    first = fingerprint(made)
+    assert fingerprint(made) == first
+    (tmp_path / "base_of_made.py").write_text("class Base: word = 1\n")
+    assert fingerprint(made) != first
+
+
+def test_a_fingerprint_is_of_the_source_as_it_was_when_the_definition_was_added(tmp_path: Path) -> None:
+    made: Any = load(tmp_path / "made_up.py", SOURCE).Made
+    registry = WorkflowRegistry([(made, None)])
+    first = registry.fingerprint("any", "Made")
+    load(tmp_path / "made_up.py", SOURCE.replace("return 1", "return 2"))
+    assert registry.fingerprint("any", "Made") == first
+
+
+def test_other_definitions_leave_a_fingerprint_as_it_is(tmp_path: Path) -> None:
+    made: Any = load(tmp_path / "made_up.py", SOURCE).Made
+    registry = WorkflowRegistry([(made, None)])
+    first = registry.fingerprint("any", "Made")
+    registry.add(Common)
+    registry.add(Special, "special")
+    assert registry.fingerprint("any", "Made") == first
+    assert registry.fingerprint("special", "Common") != registry.fingerprint("any", "Common")
+    registry.withdraw("Common", "special")
+    assert registry.fingerprint("any", "Made") == first
+    assert registry.fingerprint("special", "Common") == registry.fingerprint("any", "Common")
+
+
+def test_what_is_withdrawn_is_absent_until_it_is_back() -> None:
+    registry = WorkflowRegistry([(Common, None)])
+    first = registry.fingerprint("any", "Common")
+    registry.withdraw("Common")
+    assert registry.fingerprint("any", "Common") == ABSENT
+    assert registry.build(info("Common", "any"), SignedState()) is None
+    assert registry.types == ()
+    registry.add(Common)
+    assert registry.fingerprint("any", "Common") == first
+    assert registry.build(info("Common", "any"), SignedState()) is not None
+
+
+def test_only_what_was_added_for_these_can_be_withdrawn() -> None:
+    registry = WorkflowRegistry([(Special, "special")])
+    with pytest.raises(
+        ConfigurationError,
+        match=r"Workflow 'Common' cannot be withdrawn: there is none for all task queues\.",
+    ):
+        registry.withdraw("Common")
+    with pytest.raises(ConfigurationError, match="there is none for task queue 'other'"):
+        registry.withdraw("Common", "other")
+    assert registry.types == ("Common",)
+
+
+def test_no_class_takes_the_place_of_another_unsaid() -> None:
+    registry = WorkflowRegistry([(Common, None)])
+    with pytest.raises(ConfigurationError, match="Common and Special are both workflow 'Common'"):
+        registry.add(Special)
+    registry.withdraw("Common")
+    registry.add(Special)
+    special = registry.build(info("Common", "any"), SignedState())
+    assert special is not None
+    assert special._definition.cls is Special
