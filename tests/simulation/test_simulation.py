@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from dalsegno.actors.workflow_actor.stored import snapshots
 from tests.simulation.faults import KINDS
 from tests.simulation.runner import Summary, run_seed, run_seeds
 
@@ -74,3 +76,13 @@ def test_a_seed_gives_the_same_run_whatever_the_hash_seed() -> None:
         for hash_seed in ("0", "1", "4711")
     }
     assert len(outputs) == 1, outputs
+
+
+def test_snapshots_that_are_made_over_several_activations_keep_all_promises() -> None:
+    with (
+        patch.object(snapshots, "ACTIVATIONS_MIN", 1),
+        patch.object(snapshots, "LARGE", 0),
+        patch.object(snapshots, "PORTION_BYTES", 200),
+    ):
+        summary = run_seeds(range(30_000, 30_020), stop_at=1)
+    assert not summary.failures, _report(summary)

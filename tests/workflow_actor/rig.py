@@ -188,9 +188,10 @@ class Rig:
         self.journal.append((run_id, activation.sequence, activation.time, activation.events))
         self.history.setdefault(run_id, []).extend(CODEC.decode_record(activation.events).events)
         if (due := activation.snapshot) is not None:
-            assert (due.run_id, due.sequence) == (run_id, activation.sequence)
+            assert due.run_id == run_id
+            assert due.sequence <= activation.sequence  # a large one may take several
             self.snapshot = (due.sequence, due.format, due.checksum, due.body)
-            self.journal = []
+            self.journal = [row for row in self.journal if row[1] > due.sequence]
 
     def _check_events(self, command: type[Command], activation: Activation) -> None:
         """They are among those that the command may lead to."""

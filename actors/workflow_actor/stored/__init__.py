@@ -2,6 +2,7 @@
 
 - `codec`      what a release reads and writes, as a value: older formats lifted on the way in
 - `formats`    how each format lays its bytes down, and how a newer one is told from what is broken
+- `pieces`     a large state as bytes, bit by bit
 - `snapshots`  when one is due
 - `loading`    from the newest snapshot and the journal behind it to the state
 - `history`    the journal for people

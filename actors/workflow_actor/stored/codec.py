@@ -11,7 +11,7 @@ well): read and written again, they would be lost. So a new field is a new forma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import (
     FORMAT_1,
     Format,
+    InPieces,
     Kind,
     NewerBlobError,
     UnreadableError,
@@ -82,6 +83,13 @@ class StoredCodec:
         return StoredCodec(list(self._formats.values()), writes=min(allowed, self.newest))
 
     # --- writing ---------------------------------------------------------------------------------------------
+
+    def state_in_pieces(self, state: WorkflowState) -> Iterator[bytes]:
+        """What `encode_state` gives, as far as the format that is written lets it be made bit by bit."""
+        layout = self._formats[self.writes].layout
+        if self.writes == self.newest and isinstance(layout, InPieces):
+            return layout.pieces(self.writes, state)
+        return iter((self.encode_state(state),))
 
     def encode_outcome(self, outcome: RunOutcome) -> bytes:
         """How a run ended, for its row in the visibility table."""

@@ -7,14 +7,16 @@ broken. (In format 1 a run's outcome and memo are bare bodies, that is, never an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import cbor2
 import msgspec
 
 from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.pieces import cbor_pieces
 from dalsegno.payload import mismatch
 
 FORMAT_MAX = 0xFFFF
@@ -60,6 +62,14 @@ class Layout(Protocol):
         """A blob whose body is that of `type_` as it is today. Raises UnreadableError."""
 
 
+@runtime_checkable
+class InPieces(Protocol):
+    """A layout that makes a state bytes bit by bit."""
+
+    def pieces(self, format_: int, state: WorkflowState) -> Iterator[bytes]:
+        """Together they are what `dumps` gives."""
+
+
 class CBOR:
     """The layout of format 1."""
 
@@ -79,6 +89,9 @@ class CBOR:
             case [int(), body]:
                 return body
         raise UnreadableError("it is not a format and a body")
+
+    def pieces(self, format_: int, state: WorkflowState) -> Iterator[bytes]:
+        return cbor_pieces(format_, state)
 
     def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
         return convert(self.body(kind, blob), type_)
