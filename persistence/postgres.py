@@ -219,6 +219,8 @@ class Postgres:
 
     def prepare_namespace(self, connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        # Behind a table's lock that is waited for (a backup is being made) all hosts wait, whose leases run on.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
         if self.url.schema is not None:
             connection.execute(sa.schema.CreateSchema(self.url.schema, if_not_exists=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,8 @@ from msgspec.structs import replace
 from psycopg import sql
 
 from dalsegno import persistence
-from dalsegno.errors import ConfigurationError, SchemaError
+from dalsegno.cli import namespace
+from dalsegno.errors import ConfigurationError, SchemaError, StoreUnavailableError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Watermark
 from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, metadata
@@ -189,22 +191,54 @@ def test_hosts_renew_their_leases_while_a_later_migration_waits_or_takes_its_tim
     store = open_store(postgres_schema_url)
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    schema = postgres_schema_url.partition("?schema=")[2]
     with bare_connection(postgres_schema_url) as long, ThreadPoolExecutor(1) as pool:
         long.execute(sa.text("LOCK TABLE runs IN SHARE UPDATE EXCLUSIVE MODE"))  # as VACUUM does
-        raising = pool.submit(open_store(postgres_schema_url).migrate)
-        waits = (
-            sa.text("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)"),
-            {"name": f"{schema}.runs"},
-        )
-        wait_until(lambda: long.execute(*waits).first() is not None, 20, "a migration waits for the runs")
+        raising = pool.submit(raised_at_last, postgres_schema_url)
+        wait_until(lambda: is_waited_for(long, postgres_schema_url, "runs"), 20, "a migration waits for runs")
 
         membership.renew("host-a", ttl=HOUR)
         assert [host.head for host in membership.cluster().hosts] == [HEAD]
 
         long.commit()
-        assert raising.result().revision == HEAD
+        assert raising.result() == HEAD
     store.close()
+
+
+@pytest.mark.postgres
+def test_a_migration_that_has_to_wait_gives_way_to_hosts_again_and_again(postgres_schema_url: str) -> None:
+    tables_of(postgres_schema_url, "0006")
+    store = open_store(postgres_schema_url)
+    membership = store.membership()
+    membership.join("host-a", ttl=HOUR, version="1")
+
+    def renewed() -> bool:
+        with suppress(StoreUnavailableError):
+            membership.renew("host-a", ttl=HOUR)
+            return True
+        return False
+
+    with bare_connection(postgres_schema_url) as backup, ThreadPoolExecutor(1) as pool:
+        backup.execute(sa.text("LOCK TABLE hosts IN ACCESS SHARE MODE"))
+        raising = pool.submit(raised_at_last, postgres_schema_url)
+        for _ in range(3):
+            wait_until(lambda: is_waited_for(backup, postgres_schema_url, "hosts"), 20, "the migration waits")
+            wait_until(renewed, 20, "a renewal")
+        backup.commit()
+        assert raising.result() == HEAD
+    store.close()
+
+
+def raised_at_last(url: str) -> str:
+    """As `dalsegno init` does it, but with more patience."""
+    store = open_store(url)
+    while True:
+        with suppress(StoreUnavailableError):
+            return namespace._patiently(store.migrate).revision
+
+
+def is_waited_for(connection: sa.Connection, url: str, table: str) -> bool:
+    waits = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)")
+    return connection.execute(waits, {"name": f"{url.partition('?schema=')[2]}.{table}"}).first() is not None
 
 
 def test_tables_are_raised_under_live_hosts_of_this_version(store_url: str) -> None:
