@@ -19,6 +19,7 @@ from dalsegno.persistence.database import (
     Role,
     StatementTimeoutError,
 )
+from dalsegno.persistence.lists import RunFilter, list_runs, within
 from dalsegno.persistence.membership import read_cluster
 from dalsegno.persistence.port import (
     Cluster,
@@ -35,15 +36,7 @@ from dalsegno.persistence.port import (
 )
 from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX, LIST_BYTES_MAX
 from dalsegno.persistence.reader_statements import ReaderStatements
-from dalsegno.persistence.visibility import (
-    RunFilter,
-    find_run,
-    journal_row,
-    list_runs,
-    run_row,
-    status_of,
-    within,
-)
+from dalsegno.persistence.visibility import find_run, journal_row, run_row, status_of
 from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
 

@@ -120,7 +120,7 @@ class Host(Lookups, Process):
             simulation.code,
             simulation.settings.history_limit,
             watch=NobodyWatches(),
-            call_soon=self.call_soon,
+            call_later=self.call_later,
             monotonic=self.monotonic,
         )
         self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)

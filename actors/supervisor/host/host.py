@@ -159,7 +159,7 @@ class Host(Lookups):
             code,
             settings.history_limit,
             watch=pulse,
-            call_soon=self.call_soon,
+            call_later=self.call_later,
             monotonic=self.monotonic,
             codec=codec,
         )

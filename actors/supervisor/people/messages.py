@@ -36,7 +36,8 @@ def _carried(reply: wire.ControlReply, caller: Caller) -> Message | None:
     """None if its reader could not read it: values of workflows stand in it, which count against its limits."""
     try:
         message = replies.message(reply, caller, replies.message_id_of(caller, None, "control"))
-        decode(message)
+        if reply.history:
+            decode(message)
     except (MessageTooLargeError, InvalidMessageError):
         return None
     return message

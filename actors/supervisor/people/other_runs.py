@@ -31,8 +31,9 @@ from dalsegno.persistence.reader_port import PeopleReader
 log = get_logger()
 
 SLICE_SECONDS = 0.002
-"""How long a question has the loop before others have it. A cold load passes the loop a few times, and is not
-to be held up by more than some milliseconds."""
+PAUSE_SECONDS = 0.004
+"""How long a question has the loop, and for how long others have it then. A cold load passes the loop a few
+times, and needs the interpreter on its own thread in between."""
 _DONE = object()
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class FoundRun(NamedTuple):
 
 class OtherRuns:
     """Such runs are closed: nothing about them can change, so reading them needs no lease. They are read on the
-    people's thread, and their code is brought back in slices, one run at a time. `call_soon` is the loop's.
+    people's thread, and their code is brought back in slices, one run at a time. `call_later` is the loop's.
 
     Whatever goes wrong here, the cause is done: it would hold up its partition for ever.
     """
@@ -68,7 +69,7 @@ class OtherRuns:
         history_limit: int,
         *,
         watch: Watch,
-        call_soon: Callable[[Callable[[], None]], object],
+        call_later: Callable[[float, Callable[[], None]], object],
         monotonic: Callable[[], float],
         codec: StoredCodec = CODEC,
     ) -> None:
@@ -78,7 +79,7 @@ class OtherRuns:
         self._history_limit = history_limit
         self._watch = watch
         self._codec = codec
-        self._call_soon = call_soon
+        self._call_later = call_later
         self._monotonic = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: deque[Iterator[None]] = deque()
@@ -136,7 +137,7 @@ class OtherRuns:
         self._under_way.append(self._answer_in_steps(found, cause, caller))
         if len(self._under_way) == 1:
             # User code must not run inside a task of this loop.
-            self._call_soon(self._go_on)
+            self._call_later(0.0, self._go_on)
 
     def _go_on(self) -> None:
         """For a slice, then others have the loop."""
@@ -147,7 +148,7 @@ class OtherRuns:
             if self._monotonic() > end:
                 break
         if self._under_way:
-            self._call_soon(self._go_on)
+            self._call_later(PAUSE_SECONDS, self._go_on)
 
     def _answer_in_steps(self, found: FoundRun, cause: Cause, caller: Caller) -> Iterator[None]:
         row = found.row

@@ -3,6 +3,7 @@ no code of workflows is run."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,15 @@ from dalsegno.policies import WorkflowStatus
 
 NO_CODE = WorkflowRegistry([])
 
-ITEMS_MAX = 20_000
-"""Values in one page of a history, so that it takes no time worth speaking of to put it into a message."""
+ROWS_MAX = 250
+PAGE_ITEMS_MAX = 5_000
+ROW_ITEMS_MAX = 20_000
+"""Rows of one page, values in one page of a history, and in one row that is a page by itself. To put them into
+a message takes some milliseconds, in which nothing else of this process runs."""
+
+BREAK_SECONDS = 0.0002
+"""After each row, so that others have the interpreter. They would get it, but not before Python's switch
+interval had passed, and a cold load needs it a dozen times."""
 
 Shown = Callable[[bytes], list[dict[str, Any]]]
 """What is shown of the events of one journal row."""
@@ -40,7 +48,7 @@ def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.Contro
             *([question.workflow_type] if question.workflow_type is not None else []),
         ],
         workflow_id=question.workflow_id,
-        limit=question.limit,
+        limit=min(question.limit, ROWS_MAX),
         before=question.before,
     )
     return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
@@ -52,18 +60,20 @@ def history_page(
     """As many entries as are asked for, or as one answer may hold; an entry that has more is shown in part, as
     all are with `in_part`. Raises WorkflowNotFoundError."""
     run = _run(reader, question.workflow_id, question.run_id)
-    rows, behind = reader.history(run.run_id, after=question.after, limit=question.limit)
+    limit = min(question.limit, ROWS_MAX)
+    rows, behind = reader.history(run.run_id, after=question.after, limit=limit)
     entries: list[wire.HistoryEntry] = []
     items = 0
     for row in rows:
         events = _events(row, first_events if in_part else events_for_people)
         items += items_in(events)
-        if items > ITEMS_MAX and entries:
+        if items > PAGE_ITEMS_MAX and entries:
             behind = entries[-1].sequence
             break
-        if items > ITEMS_MAX:
+        if items > ROW_ITEMS_MAX:
             events = _events(row, first_events)
         entries.append(wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=events))
+        time.sleep(BREAK_SECONDS)
     return wire.ControlReply(history=tuple(entries), cursor=None if behind is None else str(behind))
 
 

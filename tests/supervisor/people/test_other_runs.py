@@ -74,7 +74,7 @@ class Asked:
         code: Any = None,
         strikes: dict[tuple[str, str], int] | None = None,
         watch: NoWatch | None = None,
-        call_soon: Any = None,
+        call_later: Any = None,
     ) -> None:
         self.shell = Shell()
         outbox = Outbox(self.shell, self.shell)
@@ -89,7 +89,7 @@ class Asked:
             code or ScriptedCode([[activity(1)]]),
             10_000,
             watch=watch or NoWatch(),
-            call_soon=call_soon or asyncio.get_running_loop().call_soon,
+            call_later=call_later or (lambda _, callback: asyncio.get_running_loop().call_soon(callback)),
             monotonic=count().__next__,  # a second at each look: one step is a slice
         )
 
@@ -218,7 +218,7 @@ async def test_code_that_takes_long_to_bring_back_lets_others_have_the_loop_afte
     turns: list[Callable[[], None]] = []
     code = ScriptedCode([[activity(1)]])
     query = Query(name="q", run_id=row.run_id, caller=CALLER)
-    asked = Asked(query, row, code=code, call_soon=turns.append)
+    asked = Asked(query, row, code=code, call_later=lambda _, turn: turns.append(turn))
     asked.other_runs.begin(asked.other_runs.load(row, written=1), asked.cause, CALLER)
     asked.other_runs.begin(asked.other_runs.load(row, written=1), asked.cause, CALLER)
     seen = []
