@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from dalsegno.persistence.database import DataRefusedError
-from dalsegno.persistence.port import Round, RoundOutcome
+from dalsegno.persistence.port import MessageKey, Round, RoundOutcome
+
+Known = tuple[str, str, str, str]
+"""Workflow ID, type, message ID, answer."""
 
 
 def commit_bisecting(round_: Round, write: Callable[[Round], RoundOutcome]) -> RoundOutcome:
@@ -31,6 +34,7 @@ def _bisect(round_: Round, write: Callable[[Round], RoundOutcome]) -> RoundOutco
         now=second.now,
         lost=first.lost | second.lost,
         missed=first.missed | second.missed,
+        known={**first.known, **second.known},
         rejected={**first.rejected, **second.rejected},
     )
 
@@ -64,14 +68,21 @@ def check_round(round_: Round) -> None:
     assert used <= fenced, "a round writes for a partition that it does not fence"
 
 
-def outcome_of(round_: Round, *, now: int, held: Iterable[int], written: Iterable[str]) -> RoundOutcome:
+def outcome_of(
+    round_: Round, *, now: int, held: Iterable[int], written: Iterable[str], known: Iterable[Known]
+) -> RoundOutcome:
+    """`known`: commands that were answered before."""
     held, written = set(held), set(written)
+    answers: dict[str, dict[MessageKey, str]] = {}
+    for workflow_id, type_, message_id, answer in known:
+        answers.setdefault(workflow_id, {})[type_, message_id] = answer
     return RoundOutcome(
         now=now,
         lost=frozenset(fence.partition for fence in round_.fences if fence.partition not in held),
         missed=frozenset(
             write.workflow_id
             for write in round_.instances
-            if write.partition in held and write.workflow_id not in written
+            if write.partition in held and write.workflow_id not in (written | answers.keys())
         ),
+        known=answers,
     )

@@ -170,6 +170,10 @@ class Round(Struct, frozen=True, kw_only=True):
 class RoundOutcome(Struct, frozen=True, kw_only=True):
     """What became of a round that did commit.
 
+    `known` are workflow IDs of which commands were answered before, and how: nothing of theirs was written, in
+    `instances` or in `seen`. A command is known by its type and message ID, or by that alone where the type was
+    not kept.
+
     `lost` are partitions whose lease is no longer (host, epoch): nothing of theirs was written. `missed` are
     workflow IDs whose compare-and-set failed: nothing of theirs was written. `rejected` maps workflow IDs
     whose data the database refused (SQLSTATE classes 22 and 23) to a reason that quotes no payload.
@@ -179,6 +183,7 @@ class RoundOutcome(Struct, frozen=True, kw_only=True):
     now: int
     lost: frozenset[int] = frozenset()
     missed: frozenset[str] = frozenset()
+    known: Mapping[str, Mapping[MessageKey, str]] = {}
     rejected: Mapping[str, str] = {}
 
 
@@ -218,14 +223,12 @@ class LoadedInstance(Struct, frozen=True, kw_only=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """What a cold workflow ID has. `seen` maps its answered commands to their answers, at
-    most `seen_limit` of them; `seen_partial` says that there are more. `strikes` are those of its current run:
-    (cause, count)."""
+    """What a cold workflow ID has. `seen` maps its answered commands to their answers, at most
+    `seen_limit` of them. `strikes` are those of its current run: (cause, count)."""
 
     workflow_id: str
     instance: LoadedInstance | None
     seen: Mapping[MessageKey, str] = {}
-    seen_partial: bool = False
     strikes: tuple[tuple[str, int], ...] = ()
     has_mail: bool = False
 

@@ -4,6 +4,7 @@ It locks the leases first and lets in only rows of partitions that it holds, so 
 one trip to the server: a host that is frozen before or after it holds no lock, and none can be frozen within.
 
     fence    leases, FOR SHARE with owner and epoch checked: a take-over waits until we have committed
+    known    commands that were answered before: nothing of their workflow IDs is written
     created, updated     compare-and-set of the instances of held partitions, returning those that matched
     written  the workflow IDs that matched
     ...      journal, snapshots, runs, seen: rows whose workflow ID is among `written`
@@ -74,14 +75,14 @@ _COLUMNS: dict[Part, str] = {
 
 _STATEMENTS: dict[Part, str] = {
     Part.CREATED: f"""INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
-    SELECT workflow_id, slot, run_id, sequence, status, wake_at FROM {{rows}} WHERE {_HELD}
+    SELECT workflow_id, slot, run_id, sequence, status, wake_at FROM {{rows}} WHERE {_HELD}{{unless_known}}
     ON CONFLICT (workflow_id) DO NOTHING RETURNING workflow_id""",
     Part.UPDATED: f"""UPDATE instances SET
     run_id = r.run_id, sequence = r.sequence, status = r.status, wake_at = r.wake_at
     FROM {{rows}} WHERE instances.workflow_id = r.workflow_id AND instances.run_id = r.expected_run_id
-    AND instances.sequence = r.expected_sequence AND {_HELD} RETURNING instances.workflow_id""",
+    AND instances.sequence = r.expected_sequence AND {_HELD}{{unless_known}} RETURNING instances.workflow_id""",
     Part.FORCED: f"""INSERT INTO instances (workflow_id, slot, run_id, sequence, status, wake_at)
-    SELECT workflow_id, slot, run_id, sequence, status, wake_at FROM {{rows}} WHERE {_HELD}
+    SELECT workflow_id, slot, run_id, sequence, status, wake_at FROM {{rows}} WHERE {_HELD}{{unless_known}}
     ON CONFLICT (workflow_id) DO UPDATE SET run_id = excluded.run_id, sequence = excluded.sequence,
     status = excluded.status, wake_at = excluded.wake_at RETURNING workflow_id""",
     Part.HALTED: f"""UPDATE instances SET wake_at = r.wake_at,
@@ -94,7 +95,7 @@ _STATEMENTS: dict[Part, str] = {
     Part.WORKED_OFF: f"""DELETE FROM mail USING {{rows}}
     WHERE mail.workflow_id = r.workflow_id AND mail.number = r.number AND {_HELD}""",
     Part.REFUSED: f"""INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)
-    SELECT slot, workflow_id, message_id, type, time, answer FROM {{rows}} WHERE {_HELD}
+    SELECT slot, workflow_id, message_id, type, time, answer FROM {{rows}} WHERE {_HELD}{{unless_known}}
     ON CONFLICT DO NOTHING""",
     Part.JOURNAL: f"""INSERT INTO journal
     (run_id, sequence, round, cause, partition, epoch, host, time, events)
@@ -117,10 +118,21 @@ _STATEMENTS: dict[Part, str] = {
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }
 
+_COMMANDS = (Part.REFUSED, Part.SEEN)
+
+_KNOWN = """known AS MATERIALIZED (
+    SELECT r.workflow_id, s.type, s.message_id, s.answer FROM ({commands}) AS r
+    CROSS JOIN LATERAL (SELECT seen.type, seen.message_id, seen.answer FROM seen
+        WHERE seen.workflow_id = r.workflow_id AND seen.message_id = r.message_id
+        AND seen.type IN (r.type, '') LIMIT 2) AS s)"""
+"""Commands that were answered before. With a limit no plan but one by the key comes to mind."""
+
+_UNLESS_KNOWN = " AND (r.workflow_id IN (SELECT known.workflow_id FROM known)) IS NOT TRUE"
+
 _OF_INSTANCES = (Part.CREATED, Part.UPDATED, Part.FORCED)
 
 _RESULT = """SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-    ARRAY(SELECT partition FROM fence), {written}"""
+    ARRAY(SELECT partition FROM fence), {written}, {known}"""
 
 
 class PostgresWriter:
@@ -151,8 +163,8 @@ class PostgresWriter:
             cursor = psycopg.RawCursor(driver)
             answer = cursor.execute(statement(tuple(rows)), parameters, binary=True).fetchone()
         assert answer is not None, "a SELECT without FROM has one row"
-        now, held, written = answer
-        return outcome_of(round_, now=now, held=held, written=written)
+        now, held, written, known = answer
+        return outcome_of(round_, now=now, held=held, written=written, known=known)
 
     def settle(self) -> None:
         """A standby that has this has all that was committed before. It has to write something, or nobody would
@@ -172,18 +184,32 @@ class PostgresWriter:
 def statement(parts: tuple[Part, ...]) -> str:
     """The statement that writes these parts. Its parameters: partitions, epochs, host, then the columns of
     each part, all but the host as arrays."""
-    ctes, position = [_FENCE], 4
+    rows = _rows(parts)
+    commands = [f"SELECT workflow_id, message_id, type FROM {rows[part]}" for part in _COMMANDS if part in rows]
+    ctes = [_FENCE]
+    if commands:
+        ctes.append(_KNOWN.format(commands=" UNION ALL ".join(commands)))
+    for part in parts:
+        body = _STATEMENTS[part].format(rows=rows[part], unless_known=_UNLESS_KNOWN if commands else "")
+        ctes.append(f"{part}_rows AS (\n    {body})")
+        if part == _last_of_instances(parts):
+            ctes.append(_written(parts))
+    written = "ARRAY(SELECT workflow_id FROM written)" if _last_of_instances(parts) else "'{}'::text[]"
+    columns = "ARRAY[workflow_id, type, message_id, answer]"
+    known = f"ARRAY(SELECT {columns} FROM known)" if commands else "'{}'::text[]"
+    return "WITH " + ",\n".join(ctes) + "\n" + _RESULT.format(written=written, known=known)
+
+
+def _rows(parts: tuple[Part, ...]) -> dict[Part, str]:
+    """What each part's columns are read from."""
+    rows, position = {}, 4
     for part in parts:
         types = _types(part)
         arrays = ", ".join(f"${position + index}::{kind}[]" for index, kind in enumerate(types))
         position += len(types)
         names = ", ".join(column.split()[0] for column in _COLUMNS[part].split(", "))
-        body = _STATEMENTS[part].format(rows=f"unnest({arrays}) AS r({names})")
-        ctes.append(f"{part}_rows AS (\n    {body})")
-        if part == _last_of_instances(parts):
-            ctes.append(_written(parts))
-    written = "ARRAY(SELECT workflow_id FROM written)" if _last_of_instances(parts) else "'{}'::text[]"
-    return "WITH " + ",\n".join(ctes) + "\n" + _RESULT.format(written=written)
+        rows[part] = f"unnest({arrays}) AS r({names})"
+    return rows
 
 
 def _last_of_instances(parts: tuple[Part, ...]) -> Part | None:

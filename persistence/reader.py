@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,8 +52,7 @@ class SqlReader:
 
     def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
         asked = {"ids": self._database.keys(workflow_ids)}
-        # One answer more than is wanted, to know whether there are more.
-        asked_answers = {**asked, "most": seen_limit + 1}
+        asked_answers = {**asked, "most": seen_limit}
         with self._owned.transaction() as connection:
             found = {row.workflow_id: row for row in connection.execute(self._statements.instances, asked)}
             answers = _answers(connection.execute(self._statements.answers, asked_answers))
@@ -64,8 +62,7 @@ class SqlReader:
             Loaded(
                 workflow_id=workflow_id,
                 instance=_loaded(row, tails) if (row := found.get(workflow_id)) else None,
-                seen=_at_most(seen_limit, answers[workflow_id]),
-                seen_partial=len(answers[workflow_id]) > seen_limit,
+                seen=answers[workflow_id],
                 strikes=tuple(struck[row.run_id]) if row else (),
                 has_mail=bool(row and row.has_mail),
             )
@@ -88,15 +85,6 @@ class SqlReader:
             for run_id, cause, count in connection.execute(self._statements.strikes, asked):
                 struck[run_id].append((cause, count))
         return struck
-
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> dict[MessageKey, str]:
-        asked = {
-            "ids": self._database.keys([workflow_id]),
-            "message_ids": self._database.keys(message_ids),
-        }
-        with self._owned.transaction() as connection:
-            rows = connection.execute(self._statements.seen, asked).all()
-        return {(row.type, row.message_id): row.answer for row in rows}
 
     def strikes(self, run_ids: Sequence[str]) -> dict[tuple[str, str], int]:
         with self._asked(LATER) as connection:
@@ -227,10 +215,6 @@ def _answers(rows: Iterable[Any]) -> dict[str, dict[MessageKey, str]]:
     for workflow_id, message_id, type_, answer in rows:
         answers[workflow_id][type_, message_id] = answer
     return answers
-
-
-def _at_most(limit: int, answers: dict[MessageKey, str]) -> dict[MessageKey, str]:
-    return answers if len(answers) <= limit else dict(islice(answers.items(), limit))
 
 
 def _loaded(row: sa.Row[Any], tails: dict[str, list[JournalRow]]) -> LoadedInstance:

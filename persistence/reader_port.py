@@ -17,7 +17,6 @@ from dalsegno.persistence.port import (
     Loaded,
     LoadedInstance,
     Mail,
-    MessageKey,
     Remains,
     Watermark,
 )
@@ -35,10 +34,6 @@ class MailReader(Protocol):
 
     def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
         """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
-
-    def seen(self, workflow_id: str, message_ids: Sequence[str]) -> Mapping[MessageKey, str]:
-        """Which of these were answered before, of any type, and how (for instances loaded with
-        `seen_partial`)."""
 
     def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
         """By run ID and cause."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from dalsegno.persistence.database import Database
-from dalsegno.persistence.tables import instances, journal, mail, runs, seen, snapshots, strikes
+from dalsegno.persistence.tables import instances, journal, mail, runs, snapshots, strikes
 from dalsegno.policies import WorkflowStatus
 
 _SNAPSHOT = [
@@ -43,9 +43,6 @@ class ReaderStatements:
             .order_by(strikes.c.run_id, strikes.c.cause)
         )
         self.answers = database.answers()
-        self.seen = sa.select(seen.c.message_id, seen.c.type, seen.c.answer).where(
-            database.among(seen.c.workflow_id, "ids"), database.among(seen.c.message_id, "message_ids")
-        )
         self.newest_run = (
             sa.select(runs)
             .where(database.among(runs.c.workflow_id, "ids"))

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from dalsegno.persistence.bisection import commit_bisecting, outcome_of
+from dalsegno.persistence.bisection import Known, commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role, storable
 from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome, Watermark
-from dalsegno.persistence.rows import Part, refused_rows, rows_of
+from dalsegno.persistence.rows import Part, Row, refused_rows, rows_of
 from dalsegno.persistence.watermark import raise_watermark
 from dalsegno.policies import WorkflowStatus
 
@@ -19,6 +19,9 @@ _LEASES = "SELECT partition, epoch FROM leases WHERE owner = ?"
 _CURRENT = """SELECT workflow_id, CAST(run_id AS BLOB), sequence FROM instances
     WHERE workflow_id IN (SELECT value FROM json_each(?))"""
 """As bytes: one run ID that is no text must not stop the round of all others."""
+
+_KNOWN = """SELECT type, CAST(answer AS BLOB) FROM seen
+    WHERE workflow_id = ? AND message_id = ? AND type IN (?, '')"""
 
 _CLOSED = ", ".join(f"'{status.value}'" for status in WorkflowStatus if status.closed)
 
@@ -91,11 +94,26 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     held = {fence.partition for fence in round_.fences if epochs.get(fence.partition) == fence.epoch}
     matched = _matching(driver, [write for write in round_.instances if write.partition in held])
     refused = [row for row in refused_rows(round_) if row[0] in held]
+    known = _known(driver, matched, refused)
+    unwritten = {row[0] for row in known}
+    matched = [write for write in matched if write.workflow_id not in unwritten]
+    refused = [row for row in refused if row[2] not in unwritten]
     asides = [aside for aside in round_.asides if aside.partition in held]
     for part, rows in rows_of(matched, refused, asides).items():
         driver.executemany(_STATEMENTS[part], rows)
     written = [write.workflow_id for write in matched]
-    return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written)
+    return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written, known=known)
+
+
+def _known(driver: sqlite3.Connection, writes: Iterable[InstanceWrite], refused: Iterable[Row]) -> list[Known]:
+    """Their commands that were answered before."""
+    keys = [(row.workflow_id, row.message_id, row.type) for write in writes for row in write.seen]
+    keys += [(workflow_id, message_id, type_) for _, _, workflow_id, message_id, type_, _, _ in refused]
+    return [
+        (key[0], type_, key[1], answer.decode(errors="replace"))
+        for key in keys
+        for type_, answer in driver.execute(_KNOWN, key)
+    ]
 
 
 def _matching(driver: sqlite3.Connection, writes: Sequence[InstanceWrite]) -> list[InstanceWrite]:

@@ -12,7 +12,7 @@ Everything here runs on one thread, in plain callbacks: user code must not run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVarTuple
 from uuid import uuid4
 
@@ -41,7 +41,7 @@ from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import effect_message_id
-from dalsegno.persistence.port import Due, Loaded, Mail, MessageKey, Remains, RoundOutcome
+from dalsegno.persistence.port import Due, Loaded, Mail, Remains, RoundOutcome
 
 Ts = TypeVarTuple("Ts")
 
@@ -283,15 +283,6 @@ class Engine:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.standing_in.mail_found(workflow_id, after, found)
-
-    def seen_found(
-        self, partition: int, workflow_id: str, message_id: str, answers: Mapping[MessageKey, str]
-    ) -> None:
-        supervisor = self.partitions.get(partition)
-        actor = supervisor.actors.peek(workflow_id) if supervisor is not None else None
-        if actor is not None and actor.is_loaded:
-            actor.seen_found(answers, message_id)
-            self.request_work()
 
     def strikes_found(self, partition: int, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
         supervisor = self.partitions.get(partition)

@@ -14,6 +14,7 @@ from dalsegno.actors.supervisor.deliveries.intake import Rejected
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
+from dalsegno.actors.supervisor.partition.actor_directory import NONE_KNOWN
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.round.round import Entry
@@ -24,7 +25,7 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
 from dalsegno.backoff import doubled
 from dalsegno.broker.protocol.ids import effect_message_id
-from dalsegno.persistence.port import RoundOutcome
+from dalsegno.persistence.port import MessageKey, RoundOutcome
 
 log = get_logger()
 
@@ -118,6 +119,8 @@ class Rounds:
                 self._tell_successor(entry)
             elif workflow_id in outcome.missed:
                 self._restart(entry)
+            elif workflow_id in outcome.known:
+                self._restart(entry, outcome.known[workflow_id])
             elif workflow_id in outcome.rejected:
                 self._rejected_by_store(entry, outcome.rejected[workflow_id])
             else:
@@ -149,8 +152,8 @@ class Rounds:
         if supervisor is not None and supervisor.epoch == self._epochs.get(entry.partition):
             supervisor.actors.tell_first(entry.actor.workflow_id, entry.causes)
 
-    def _restart(self, entry: Entry) -> None:
-        self._partitions[entry.partition].actors.restart(entry.actor, entry.causes)
+    def _restart(self, entry: Entry, known: Mapping[MessageKey, str] = NONE_KNOWN) -> None:
+        self._partitions[entry.partition].actors.restart(entry.actor, entry.causes, known=known)
 
     def _rejected_by_store(self, entry: Entry, reason: str) -> None:
         """The database refused the data. One input at a time finds the one at fault: it goes to the dead

@@ -77,9 +77,6 @@ class World(Carrier, Clock, Scans, Protocol):
         """Answered by `loaded`, in as many parts and after as many tries as it takes, or for single ones by
         `unreadable`."""
 
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        """Answered by `seen_found`."""
-
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 

@@ -22,12 +22,10 @@ from dalsegno.actors.workflow_actor.gates import (
     AskedFromElsewhere,
     BeginRun,
     ClearStrikes,
-    LookUpSeen,
     LookUpStrikes,
     Pass,
     Question,
     ReadMail,
-    ReadSeen,
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
@@ -75,6 +73,7 @@ class WorkflowActor(LightActor):
         self._now = now
         self._entropy = entropy
         self.is_loaded = False
+        self._is_guessed = False
         self.seen = SeenCommands()
         self._asked: Question | None = None
         self.is_quarantined = False
@@ -92,24 +91,24 @@ class WorkflowActor(LightActor):
     @property
     def is_guess(self) -> bool:
         """It was taken to be of a new workflow ID, unread, and no commit has proved that yet."""
-        return self.seen.is_unread and self.stored_run_id is None
+        return self._is_guessed and self.stored_run_id is None
 
     def is_ready(self) -> bool:
         if not self.is_loaded or self._asked is not None or self._rebuilding is not None:
             return False
         return not (self.one_by_one and self.in_round)
 
-    def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str], seen_partial: bool) -> None:
-        """The instance is there; mail may be handled."""
+    def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str]) -> None:
+        """The instance is there; mail may be handled. `seen`: how commands were answered."""
         self.instance = instance
         self.is_loaded = True
-        self.seen.read(seen, is_partial=seen_partial)
+        self.seen.read(seen)
         self._reschedule()
 
     def guessed(self, instance: Instance) -> None:
         """Just made, and not loaded: there is said to be no such workflow yet."""
         self.instance = instance
-        self.is_loaded = self.seen.is_unread = True
+        self.is_loaded = self._is_guessed = True
 
     def round_over(self) -> None:
         """What it did in the round is durable."""
@@ -140,7 +139,7 @@ class WorkflowActor(LightActor):
             case ClearStrikes(resume):
                 self.begin_with_a_clean_record()
                 self._act(cause, resume)
-            case ReadMail() | ReadSeen() | LookUpSeen() | LookUpStrikes() as question:
+            case ReadMail() | LookUpStrikes() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
                 self._rebuild_in_slices(cause, mark)
@@ -175,10 +174,6 @@ class WorkflowActor(LightActor):
             case ReadMail(after):  # which is all that it was for
                 self._parent.read_mail(self, after)
                 return
-            case ReadSeen():
-                self._parent.read_seen(self)
-            case LookUpSeen((_, message_id)):
-                self._parent.look_up_seen(self, message_id)
             case LookUpStrikes(run_id):
                 self._parent.look_up_strikes(self, run_id)
         self._put_back(cause)
@@ -211,20 +206,6 @@ class WorkflowActor(LightActor):
             self._watch.leave()
 
     # --- what had to be found out ----------------------------------------------------------------------------
-
-    def seen_found(self, answers: Mapping[MessageKey, str], message_id: str) -> None:
-        """Those with that message ID, of all types."""
-        self.seen.found(answers)
-        asked = self._asked
-        if isinstance(asked, LookUpSeen) and asked.key[1] == message_id:
-            self.seen.looked_up(asked.key)
-            self._answered(LookUpSeen)
-
-    def seen_read(self, seen: Mapping[MessageKey, str], *, seen_partial: bool) -> None:
-        """What was refused before there was such a workflow. Nothing, if that is known."""
-        if self.seen.is_unread:
-            self.seen.read(seen, is_partial=seen_partial)
-            self._answered(ReadSeen)
 
     @property
     def doubted_start(self) -> Start | None:

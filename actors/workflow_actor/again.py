@@ -17,37 +17,26 @@ from dalsegno.actors.workflow_actor.shown import answers
 MessageKey = tuple[str, str]
 """The type and the message ID of a command."""
 
-SEEN_LIMIT = 10_000
-"""Message IDs that an actor remembers itself; older ones are looked up."""
+SEEN_LIMIT = 1000
+"""Message IDs that an actor remembers itself. When another comes again, its commit finds that out."""
 
 
 class SeenCommands:
-    """How commands to one workflow ID were answered: the newest of what the database knows, and what the round
-    in progress will write."""
+    """How commands to one workflow ID were answered: some of those that the database knows, and all that the
+    rounds in progress will write. `told` are older ones that came again, as a commit has found: it did not
+    write what they led to."""
 
-    __slots__ = ("_answers", "_is_partial", "_not_seen", "is_unread")
+    __slots__ = ("_answers", "_unwritten", "told")
 
     def __init__(self) -> None:
         self._answers: OrderedDict[MessageKey, str] = OrderedDict()
-        self._is_partial = False
-        self._not_seen: set[MessageKey] = set()
-        self.is_unread = False
-        """Nothing has been read: there was said to be no such workflow."""
+        self._unwritten = 0
+        """How many of them no commit has written yet: the newest."""
+        self.told: Mapping[MessageKey, str] = {}
 
-    def read(self, answers: Mapping[MessageKey, str], *, is_partial: bool) -> None:
-        """`is_partial`: the database has older ones."""
+    def read(self, answers: Mapping[MessageKey, str]) -> None:
+        """Some that the database knows."""
         self._answers = OrderedDict({**answers, **self._answers})
-        self._is_partial = is_partial
-        self.is_unread = False
-
-    def found(self, answers: Mapping[MessageKey, str]) -> None:
-        """Older ones, which were looked up."""
-        self._answers.update(answers)
-
-    def looked_up(self, key: MessageKey) -> None:
-        """All that the database has of it was found."""
-        if self.answer_to(key) is None:
-            self._not_seen.add(key)
 
     def remember(self, cause: Cause, answer: str) -> bool:
         """`answer` is the code that it is refused with, or nothing. False if it was answered before: then that
@@ -56,19 +45,24 @@ class SeenCommands:
         if self.answer_to(key) is not None:
             return False
         self._answers[key] = answer
-        self._not_seen.discard(key)
-        if len(self._answers) > SEEN_LIMIT:
-            self._answers.popitem(last=False)
-            self._is_partial = True
+        self._unwritten += 1
         return True
 
-    def answer_to(self, key: MessageKey) -> str | None:
-        """As for `remember`; None if it is not known. What was stored without its type may be of any."""
-        return self._answers.get(key, self._answers.get(("", key[1])))
+    def written(self, count: int) -> None:
+        """That many of those that were remembered are durable."""
+        self.told = {}
+        self._unwritten -= count
+        while len(self._answers) > SEEN_LIMIT + self._unwritten:
+            self._answers.popitem(last=False)
 
-    def is_to_be_looked_up(self, key: MessageKey) -> bool:
-        """It is not known, but the database may know it."""
-        return self._is_partial and key not in self._not_seen
+    def answer_to(self, key: MessageKey) -> str | None:
+        """As for `remember`; None if it is not known here. What was stored without its type may be of any."""
+        of_any = "", key[1]
+        for known in (self._answers, self.told):
+            answer = known.get(key, known.get(of_any))
+            if answer is not None:
+                return answer
+        return None
 
 
 def asks_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> bool:

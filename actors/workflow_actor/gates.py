@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.again import MessageKey, SeenCommands, asks_from_elsewhere
+from dalsegno.actors.workflow_actor.again import SeenCommands, asks_from_elsewhere
 from dalsegno.actors.workflow_actor.blame import Struck, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
@@ -36,16 +36,6 @@ class ReadMail(Struct, frozen=True):
     """What the database keeps behind that number is to be handled next."""
 
     after: int
-
-
-class ReadSeen(Struct, frozen=True):
-    """Whether it was answered before is not known: nothing of that has been read."""
-
-
-class LookUpSeen(Struct, frozen=True):
-    """Whether it was answered before is not known: that would be older than what has been read."""
-
-    key: MessageKey
 
 
 class AnswerAgain(Struct, frozen=True):
@@ -113,7 +103,7 @@ class Pass(Struct, frozen=True):
     command: Command
 
 
-Question = ReadMail | ReadSeen | LookUpSeen | LookUpStrikes
+Question = ReadMail | LookUpStrikes
 """The gates that others have to answer first."""
 
 Gate = (
@@ -176,14 +166,12 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
 
 def came_before(
     cause: Cause, instance: Instance, seen: SeenCommands
-) -> AnswerAgain | AskedFromElsewhere | ReadSeen | LookUpSeen | None:
-    """None for one that is new, and for one that asks for more than it did before."""
+) -> AnswerAgain | AskedFromElsewhere | None:
+    """None for one that asks for more than it did before, and for one that is new as far as is known here: if
+    it is not, its commit finds that out, and writes nothing."""
     before = seen.answer_to(cause.key)
     if before is None:
-        if seen.is_unread and not isinstance(cause.command, Start):
-            # A start is never refused where there is no workflow; other commands are.
-            return ReadSeen()
-        return LookUpSeen(cause.key) if seen.is_to_be_looked_up(cause.key) else None
+        return None
     if not before and asks_from_elsewhere(cause.command, instance.state):
         name = f"workflow.start.again {cause.message_id}"
         return None if cause.name == name else AskedFromElsewhere(name)

@@ -22,14 +22,8 @@ class Supervisor(Protocol):
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
         """Send what is outstanding, and the answers; then the cause may go."""
 
-    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
-        """Find out whether this command was answered before; answered by `actor.seen_found`."""
-
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
         """Read what the database keeps for it, behind that number; answered by `actor.mail_read`."""
-
-    def read_seen(self, actor: WorkflowActor) -> None:
-        """Load what was answered before it was known; answered by `actor.seen_read`."""
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         """Whether this start has killed hosts; answered by `actor.strikes_found`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.reader_port import Reader
@@ -60,7 +61,7 @@ def test_an_instance_that_exists_is_not_created_again(writer: Writer, reader: Re
     assert outcome.missed == {"order-1"}
     assert reader.run("order-1", "other") is None
     assert reader.history("other")[0] == []
-    assert reader.seen("order-1", ["m1"]) == {}
+    assert reader.load(["order-1"])[0].seen == {}
     assert sequence_of(reader, "order-2") == 1
 
 
@@ -234,7 +235,7 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
     assert [sequence_of(reader, name) for name in ("order-1", "order-2", "order-3")] == [2, 1, 1]
     assert [row.sequence for row in reader.history(run_of("order-1"))[0]] == [2]
     assert reader.suspended([7], after="", limit=10) == ["order-1"]
-    assert reader.seen("nobody", ["m1"]) == signals(m1="not_found")
+    assert reader.load(["nobody"])[0].seen == signals(m1="not_found")
 
 
 def test_a_round_with_nothing_to_write_checks_its_fences(writer: Writer) -> None:
@@ -261,5 +262,69 @@ def test_commands_of_two_types_may_have_one_message_id(writer: Writer, reader: R
     assert writer.commit(round_of(creation("order-1", seen=both))).rejected == {}
 
     answers = {("workflow.start", "m1"): "", ("workflow.signal", "m1"): "closed"}
-    assert reader.seen("order-1", ["m1"]) == answers
     assert reader.load(["order-1"])[0].seen == answers
+
+
+@pytest.mark.parametrize("answer", ["", "closed"])
+def test_nothing_is_written_for_a_workflow_of_which_a_command_was_answered_before(
+    writer: Writer, reader: Reader, answer: str
+) -> None:
+    first = creation("order-1", seen=(seen("order-1", "m1", answer=answer), seen("order-1", "m2")))
+    writer.commit(round_of(first, creation("order-2")))
+    both = (seen("order-1", "m3"), seen("order-1", "m1"), seen("order-1", "m2", type_="workflow.cancel"))
+
+    outcome = writer.commit(round_of(step("order-1", 2, seen=both), step("order-2", 2)))
+
+    assert outcome.known == {"order-1": signals(m1=answer)}
+    assert outcome.missed == frozenset()
+    assert [sequence_of(reader, name) for name in ("order-1", "order-2")] == [1, 2]
+    assert reader.load(["order-1"])[0].seen == signals(m1=answer, m2="")
+    assert writer.commit(round_of(step("order-1", 2, seen=(seen("order-1", "m3"),)))).known == {}
+    assert sequence_of(reader, "order-1") == 2
+
+
+def test_a_command_that_was_stored_without_its_type_is_known_for_any(writer: Writer, reader: Reader) -> None:
+    writer.commit(round_of(creation("order-1", seen=(seen("order-1", "m1", type_="", answer="closed"),))))
+    outcome = writer.commit(round_of(step("order-1", 2, seen=(seen("order-1", "m1"),))))
+    assert outcome.known == {"order-1": {("", "m1"): "closed"}}
+    assert sequence_of(reader, "order-1") == 1
+
+
+def test_a_workflow_is_not_begun_nor_written_over_when_a_command_was_answered_before(
+    writer: Writer, reader: Reader
+) -> None:
+    writer.commit(round_of(refused=[(0, 7, seen("order-1", "m1", answer="not_found"))]))
+    begun = creation("order-1", seen=(seen("order-1", "m0"), seen("order-1", "m1")))
+    for write in (begun, replace(begun, forced=True)):
+        outcome = writer.commit(round_of(write))
+        assert outcome.known == {"order-1": signals(m1="not_found")}
+    assert reader.load(["order-1"])[0].instance is None
+    assert reader.run("order-1", None) is None
+
+
+def test_what_was_refused_before_is_known_with_its_answer_and_nothing_beside_it_is_written(
+    writer: Writer, reader: Reader
+) -> None:
+    writer.commit(round_of(refused=[(0, 7, seen("nobody", "m1", answer="not_found"))]))
+    again = [(0, 7, seen("nobody", "m2", answer="closed")), (0, 7, seen("nobody", "m1", answer="closed"))]
+    outcome = writer.commit(round_of(creation("order-1"), refused=[*again, (0, 7, seen("another", "m1"))]))
+    assert outcome.known == {"nobody": signals(m1="not_found")}
+    assert reader.load(["nobody"])[0].seen == signals(m1="not_found")
+    assert reader.load(["another"])[0].seen == signals(m1="")
+    assert sequence_of(reader, "order-1") == 1
+
+
+def test_what_is_known_is_found_out_beside_data_that_is_refused(writer: Writer) -> None:
+    writer.commit(round_of(creation("order-1", seen=(seen("order-1", "m1"),))))
+    steps = [step("order-1", 2, seen=(seen("order-1", "m1"),)), creation("order-2\ud800"), creation("order-3")]
+    outcome = writer.commit(round_of(*steps))
+    assert outcome.known == {"order-1": signals(m1="")}
+    assert set(outcome.rejected) == {"order-2\ud800"}
+
+
+def test_what_was_answered_is_found_among_many_that_were(writer: Writer, reader: Reader) -> None:
+    many = tuple(seen("order-1", f"m{number}", time=number) for number in range(3000))
+    writer.commit(round_of(creation("order-1", seen=many)))
+    asked = (seen("order-1", "new"), seen("order-1", "m2999"), seen("order-1", "m0"))
+    outcome = writer.commit(round_of(step("order-1", 2, seen=asked)))
+    assert outcome.known == {"order-1": signals(m0="", m2999="")}

@@ -92,7 +92,7 @@ def test_commands_that_were_known_before_types_were_kept_stay_known_for_any(stor
     store.migrate()
 
     reader = store.reader()
-    assert reader.seen("order-1", ["m1"]) == {("", "m1"): "closed"}
+    assert reader.load(["order-1"])[0].seen == {("", "m1"): "closed"}
     reader.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.broker import topology
 from dalsegno.errors import UnreadableRowError
-from dalsegno.persistence.port import Loaded, MessageKey
+from dalsegno.persistence.port import Loaded
 from tests.simulation.store_link import StoreLink
 from tests.simulation.store_model import StoreModel
 
@@ -63,14 +63,6 @@ class Lookups:
         self.store_link.read(
             lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
             self.engine.while_owned(partition, partial(self.engine.mail_found, partition, workflow_id, after)),
-        )
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        def found(answers: Mapping[MessageKey, str]) -> None:
-            self.engine.seen_found(partition, workflow_id, message_id, answers)
-
-        self.store_link.read(
-            lambda: self._store.answers(workflow_id, message_id), self.engine.while_owned(partition, found)
         )
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:

@@ -8,7 +8,7 @@ trimmed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -127,23 +127,30 @@ class StoreModel:
         round_ = transaction.round
         missed: set[str] = set()
         rejected: dict[str, str] = {}
+        known: dict[str, dict[MessageKey, str]] = {}
         for write in round_.instances:
             if write.partition not in transaction.held:
                 continue
             if not self._is_as_expected(write):
                 missed.add(write.workflow_id)
+            elif found := self._known(write.workflow_id, write.seen):
+                known[write.workflow_id] = found
             elif self._is_refused(write):
                 rejected[write.workflow_id] = "the data is refused"
             else:
                 self._write(write)
-        for partition, _, row in round_.seen:
-            if partition in transaction.held:
-                self.seen[row.workflow_id].setdefault((row.type, row.message_id), row)
+        refused = [row for partition, _, row in round_.seen if partition in transaction.held]
+        for row in refused:
+            if found := self._known(row.workflow_id, [row]):
+                known.setdefault(row.workflow_id, {}).update(found)
+        for row in refused:
+            if row.workflow_id not in known:
+                self.seen[row.workflow_id][row.type, row.message_id] = row
         for aside in round_.asides:
             if aside.partition in transaction.held:
                 self._set_aside(aside)
         lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
-        return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), rejected=rejected)
+        return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), known=known, rejected=rejected)
 
     def _set_aside(self, aside: Aside) -> None:
         for halt in aside.halts:
@@ -169,13 +176,15 @@ class StoreModel:
             return row is None and write.expected_run_id is None
         return (row.run_id, row.sequence) == (write.expected_run_id, write.expected_sequence)
 
+    def _known(self, workflow_id: str, commands: Iterable[SeenRow]) -> dict[MessageKey, str]:
+        """Those that were answered before."""
+        seen = self.seen.get(workflow_id, {})
+        keys = [key for row in commands for key in ((row.type, row.message_id), ("", row.message_id))]
+        return {key: seen[key].answer for key in keys if key in seen}
+
     def _is_refused(self, write: InstanceWrite) -> bool:
-        """Data that does not fit, and rows that are there already: both are errors of SQLSTATE class 22 or
-        23."""
-        if any(REFUSED in row.events for row in write.journal):
-            return True
-        seen = self.seen.get(write.workflow_id, {})
-        return any((row.type, row.message_id) in seen for row in write.seen)
+        """Data that does not fit: an error of SQLSTATE class 22 or 23."""
+        return any(REFUSED in row.events for row in write.journal)
 
     def _write(self, write: InstanceWrite) -> None:
         lease = self.leases[write.partition]
@@ -224,7 +233,6 @@ class StoreModel:
             workflow_id=workflow_id,
             instance=None if row is None else self._loaded(row, row.run_id),
             seen={(row.type, row.message_id): row.answer for row in rows[-seen_limit:]},
-            seen_partial=len(rows) > seen_limit,
             has_mail=bool(self.mail.get(workflow_id)),
         )
 
@@ -258,10 +266,6 @@ class StoreModel:
             snapshot=snapshot,
             journal=tuple(stored for stored in self.journal.get(run_id, ()) if stored.sequence > behind),
         )
-
-    def answers(self, workflow_id: str, message_id: str) -> dict[MessageKey, str]:
-        rows = self.seen.get(workflow_id, {})
-        return {key: row.answer for key, row in rows.items() if key[1] == message_id}
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         wanted = set(slots)

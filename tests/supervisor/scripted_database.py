@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -13,10 +13,12 @@ from dalsegno.persistence.port import (
     Loaded,
     LoadedInstance,
     Mail,
+    MessageKey,
     Remains,
     Round,
     RoundOutcome,
     RunRow,
+    SeenRow,
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
@@ -48,6 +50,7 @@ class Database:
         lost = lost | behind
         missed: set[str] = set()
         rejected: dict[str, str] = {}
+        known: dict[str, dict[MessageKey, str]] = {}
         for write in round_.instances:
             if write.partition in lost:
                 continue
@@ -55,19 +58,29 @@ class Database:
             found = (None, write.expected_sequence) if row is None else (row.run_id, row.sequence)
             if not write.forced and found != (write.expected_run_id, write.expected_sequence):
                 missed.add(write.workflow_id)
+            elif found := self._known(write.workflow_id, write.seen):
+                known[write.workflow_id] = found
             elif (reason := self.rejects(write)) is not None:
                 rejected[write.workflow_id] = reason
             else:
                 self._write(write, row)
-        for partition, _, seen in round_.seen:
-            if partition not in lost:
-                self.known.setdefault(seen.workflow_id, {}).setdefault(
-                    (seen.type, seen.message_id), seen.answer
-                )
+        refused = [row for partition, _, row in round_.seen if partition not in lost]
+        for row in refused:
+            if found := self._known(row.workflow_id, [row]):
+                known.setdefault(row.workflow_id, {}).update(found)
+        for row in refused:
+            if row.workflow_id not in known:
+                self.known.setdefault(row.workflow_id, {})[row.type, row.message_id] = row.answer
         for aside in round_.asides:
             if aside.partition not in lost:
                 self._set_aside(aside)
-        return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), rejected=rejected)
+        return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), known=known, rejected=rejected)
+
+    def _known(self, workflow_id: str, commands: Iterable[SeenRow]) -> dict[MessageKey, str]:
+        """Those that were answered before."""
+        answers = self.known.get(workflow_id, {})
+        keys = [key for row in commands for key in ((row.type, row.message_id), ("", row.message_id))]
+        return {key: answers[key] for key in keys if key in answers}
 
     def _set_aside(self, aside: Aside) -> None:
         for halt in aside.halts:

@@ -74,7 +74,6 @@ class ScriptedWorld:
         """All that was ever published, in order."""
         self.rounds: deque[Round] = deque()
         self.loads: list[tuple[int, str]] = []
-        self.seen_asked: list[tuple[int, str, str]] = []
         self.strikes_asked: list[tuple[int, str, str]] = []
         self.formats_asked: list[tuple[int, str]] = []
         self.remains_asked: list[tuple[int, str]] = []
@@ -151,9 +150,6 @@ class ScriptedWorld:
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
         self.loads.extend((partition, workflow_id) for workflow_id in workflow_ids)
-
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        self.seen_asked.append((partition, workflow_id, message_id))
 
     def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
@@ -362,11 +358,6 @@ class ScriptedWorld:
                 partition, workflow_id, run_id = self.strikes_asked.pop()
                 strikes = self.database.strikes.get(run_id, ())
                 self.engine.strikes_found(partition, workflow_id, strikes)
-            elif self.seen_asked:
-                partition, workflow_id, message_id = self.seen_asked.pop()
-                known = self.database.known.get(workflow_id, {})
-                answers = {key: answer for key, answer in known.items() if key[1] == message_id}
-                self.engine.seen_found(partition, workflow_id, message_id, answers)
             elif self.formats_asked:
                 self.formats_found()
             elif self.remains_asked:

@@ -19,11 +19,9 @@ from dalsegno.actors.workflow_actor.gates import (
     BeginRun,
     ClearStrikes,
     Gate,
-    LookUpSeen,
     LookUpStrikes,
     Pass,
     ReadMail,
-    ReadSeen,
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
@@ -87,10 +85,10 @@ class Situation:
     def looks(self) -> object:
         """All that the gates look at."""
         instance, cause = self.rig.instance, self.cause
-        seen = [(self.seen.answer_to(key), self.seen.is_to_be_looked_up(key)) for key in (KEY, ("", KEY[1]))]
+        seen = [self.seen.answer_to(key) for key in (KEY, ("", KEY[1]))]
         held = cause.name, cause.pending, cause.failures, cause.redelivered
         program = instance.has_program, instance.live.program, next_input(instance.state), instance.wake_at
-        return CODEC.encode_state(self.rig.state), seen, self.seen.is_unread, self.struck, held, program
+        return CODEC.encode_state(self.rig.state), seen, self.seen.told, self.struck, held, program
 
 
 # --- what may be in its way --------------------------------------------------------------------------------
@@ -100,16 +98,8 @@ def will_come_again(at: Situation) -> None:
     at.message.is_void = True
 
 
-def nothing_is_read(at: Situation) -> None:
-    at.seen.is_unread = True
-
-
-def older_ones_are_not_read(at: Situation) -> None:
-    at.seen.read({}, is_partial=True)
-
-
 def was_answered(at: Situation) -> None:
-    at.seen.read({KEY: ""}, is_partial=False)
+    at.seen.read({KEY: ""})
 
 
 def names_another_run(at: Situation) -> None:
@@ -147,7 +137,6 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Signal(name="go", caller=CALLER),
         {
             will_come_again: Void,
-            nothing_is_read: ReadSeen,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,
@@ -156,7 +145,6 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Signal(name="go", caller=CALLER),
         {
             will_come_again: Void,
-            older_ones_are_not_read: LookUpSeen,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,
@@ -175,7 +163,6 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         START,
         {
             will_come_again: Void,
-            older_ones_are_not_read: LookUpSeen,
             comes_again: LookUpStrikes,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
@@ -206,7 +193,6 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Describe(caller=CALLER),
         {
             will_come_again: Void,
-            nothing_is_read: ReadSeen,
             names_another_run: AboutAnotherRun,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
@@ -225,7 +211,6 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Resume(caller=CALLER),
         {
             will_come_again: Void,
-            older_ones_are_not_read: LookUpSeen,
             has_struck: Refuse,
             has_no_program_and_a_long_log: RebuildInSlices,
             its_handler_has_struck: ClearStrikes,
@@ -287,13 +272,13 @@ def test_what_the_database_keeps_is_read_from_where_it_says() -> None:
 
 def test_a_command_is_answered_again_as_it_was_refused_then_whatever_is_so_now() -> None:
     situation = Situation(Signal(name="go", caller=CALLER))
-    situation.seen.read({KEY: "closed"}, is_partial=False)
+    situation.seen.read({KEY: "closed"})
     assert situation.gate() == AnswerAgain("closed")
 
 
 def test_a_start_that_was_refused_is_not_taken_for_one_that_asks_for_more() -> None:
     situation = Situation(start("run-1", caller=Caller("new replies", "call-1"), wants_result=True))
-    situation.seen.read({KEY: "already_started"}, is_partial=False)
+    situation.seen.read({KEY: "already_started"})
     assert situation.gate() == AnswerAgain("already_started")
 
 
@@ -308,26 +293,10 @@ def test_a_start_from_elsewhere_passes_under_its_new_name() -> None:
     assert situation.gate() == Pass(command)
 
 
-def test_a_start_does_not_wait_for_what_was_refused_before_there_was_a_workflow() -> None:
-    situation = Situation(START)
-    nothing_is_read(situation)
-    assert situation.gate() == BeginRun(START)
-
-
-def test_what_is_not_known_to_the_actor_alone_is_not_looked_up() -> None:
-    """What comes from workers is known by the state."""
+def test_a_command_of_which_nothing_is_known_waits_for_nothing() -> None:
+    """If it came before, its commit finds that out."""
     situation = Situation(Signal(name="go"))
-    older_ones_are_not_read(situation)
-    situation.cause.recognisable = False
     assert situation.gate() == Pass(situation.cause.command)  # type: ignore[arg-type]
-
-
-def test_what_was_looked_up_and_not_found_passes() -> None:
-    situation = Situation(Signal(name="go"))
-    older_ones_are_not_read(situation)
-    assert situation.gate() == LookUpSeen(KEY)
-    situation.seen.looked_up(KEY)
-    assert isinstance(situation.gate(), Pass)
 
 
 def test_a_start_that_comes_again_begins_its_run_once_its_strikes_are_known() -> None:

@@ -30,13 +30,6 @@ class Lookups:
         unreadable = self._while_owned(partition, self.engine.unreadable)
         self._threads.mail.read_each(query, workflow_ids, done, unreadable, what="load")
 
-    def look_up_seen(self, partition: int, workflow_id: str, message_id: str) -> None:
-        self._threads.mail.read(
-            lambda reader: reader.seen(workflow_id, [message_id]),
-            self._while_owned(partition, self.engine.seen_found, workflow_id, message_id),
-            what="seen",
-        )
-
     def look_up_format(self, partition: int, workflow_id: str) -> None:
         self._threads.mail.read(
             lambda reader: reader.format_written(),

@@ -71,7 +71,7 @@ class StandIn(WorkflowActor):
         self.reason = reason
         self.last_mail = last_mail
         self.stored_wake_at = instance.wake_at
-        self.loaded(instance, seen={}, seen_partial=False)
+        self.loaded(instance, seen={})
 
     def is_ready(self) -> bool:
         return not self.is_sealed and super().is_ready()
@@ -91,6 +91,8 @@ class StandIn(WorkflowActor):
             self._take_silently(cause)
             return
         command = cause.command
+        if cause.recognisable and not isinstance(command, Start) and self._came_before(cause):
+            return
         match command:
             case AwaitOutcome() | Describe() | Query() if is_about_another_run(command, self.instance):
                 self._parent.about_another_run(self, cause)
@@ -120,6 +122,15 @@ class StandIn(WorkflowActor):
             case _:
                 cause.done()  # what the shell found out about effects that it knows nothing of
 
+    def _came_before(self, cause: Cause) -> bool:
+        """A commit has found that it was answered before: then so it is again."""
+        before = self.seen.answer_to(cause.key)
+        if before is None:
+            return False
+        again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
+        self._parent.came_again(self, cause, [] if again is None else [again])
+        return True
+
     def _take_silently(self, cause: Cause) -> None:
         """Even to answer it meets a defect. It must not hold up its partition."""
         if isinstance(cause.command, AwaitOutcome | Describe | Query):
@@ -129,7 +140,7 @@ class StandIn(WorkflowActor):
 
     # --- questions -------------------------------------------------------------------------------------------
 
-    def _ask(self, cause: Cause, command: Describe) -> None:
+    def _ask(self, cause: Cause, command: Describe | Start) -> None:
         activations = self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
         self._parent.activated(self, cause, activations)
 
@@ -173,11 +184,8 @@ class StandIn(WorkflowActor):
             reason = f"its place was taken by run {command.run_id}"
             self._end(Cause(Terminate(reason=reason), name=cause.name), Terminate(reason=reason))
         elif decision.refusal is not None:
-            self._parent.activated(
-                self,
-                cause,
-                self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held),
-            )
+            if not self._came_before(cause):
+                self._ask(cause, command)
         else:
             self._keep(cause)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +14,9 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.surroundings import Supervisor
 from dalsegno.broker import topology
-from dalsegno.persistence.port import Fence
+from dalsegno.persistence.port import Fence, MessageKey
+
+NONE_KNOWN: Mapping[MessageKey, str] = {}
 
 A = TypeVar("A", bound=WorkflowActor)
 
@@ -145,14 +147,17 @@ class ActorDirectory:
         *,
         delay_seconds: float = 0.0,
         one_by_one: bool = False,
+        known: Mapping[MessageKey, str] = NONE_KNOWN,
     ) -> WorkflowActor:
         """Throw the actor away and let a new one, loaded from the database, handle `causes` and then the mail
-        that was waiting. `one_by_one`: one cause a round, to find the one at fault."""
+        that was waiting. `one_by_one`: one cause a round, to find the one at fault. `known`: commands among
+        them that were answered before, and how."""
         waiting = actor.unhandled()
         given = self._around.rounds.take_back(actor)
         self.discard(actor)
         successor = self._start(actor.workflow_id, delay_seconds=delay_seconds)
         successor.one_by_one = one_by_one
+        successor.seen.told = {**actor.seen.told, **known}
         others = [cause for cause in given if cause not in causes]
         for cause in self.anew((*causes, *others, *waiting)):
             successor.post(cause)

@@ -139,10 +139,7 @@ class PartitionSupervisor(LightActor):
     def loaded(self, loaded: Loaded) -> None:
         """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
         actor = self.actors.peek(loaded.workflow_id)
-        if actor is None:
-            return
-        if actor.is_loaded:
-            actor.seen_read(loaded.seen, seen_partial=loaded.seen_partial)
+        if actor is None or actor.is_loaded:
             return
         row, reason = loaded.instance, None
         if row is None:
@@ -154,7 +151,7 @@ class PartitionSupervisor(LightActor):
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
         self.actors.read(loaded.workflow_id)
-        actor.loaded(instance, seen=loaded.seen, seen_partial=loaded.seen_partial)
+        actor.loaded(instance, seen=loaded.seen)
         self.alarm_clock.note(actor)
         self.lost_tasks.loaded(actor)
         is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
@@ -223,14 +220,8 @@ class PartitionSupervisor(LightActor):
         self._passivation.used(actor, self)
         self._rounds.current.add_again(actor, self.partition, cause, answers)
 
-    def look_up_seen(self, actor: WorkflowActor, message_id: str) -> None:
-        self._world.look_up_seen(self.partition, actor.workflow_id, message_id)
-
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
         self._world.read_mail(self.partition, actor.workflow_id, after)
-
-    def read_seen(self, actor: WorkflowActor) -> None:
-        self._around.rehydration.load(self.partition, actor.workflow_id)
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         self._world.look_up_strikes(self.partition, actor.workflow_id, run_id)
@@ -259,6 +250,8 @@ class PartitionSupervisor(LightActor):
             actor.stored_wake_at = instance.wake_at
         if actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING:
             actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
+        if entry.seen or actor.seen.told:
+            actor.seen.written(len(entry.seen))
         actor.round_over()
         self._outcomes.tell(entry)
         self.standing_in.committed(actor)
