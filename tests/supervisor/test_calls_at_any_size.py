@@ -17,6 +17,7 @@ from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
 from tests.supervisor.mail import completed, signal, started, task_in
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_calls_per_activation import Calls
@@ -30,7 +31,8 @@ Kind = Callable[["Town", int], None]
 
 
 @activity.defn
-async def work() -> None: ...
+async def work() -> int:
+    return 1
 
 
 @workflow.defn
@@ -153,6 +155,7 @@ def test_with_ten_thousand_pending_things_it_is_hardly_more_than_with_a_hundred(
 ) -> None:
     small, large = (town(number, woken=woken, confirmed=confirmed) for number in (FEW, MANY))
     for kind in KINDS:
+        assert small.world.status() == large.world.status() == WorkflowStatus.RUNNING
         calls, memory = cost_of(kind, small)
         calls_of_many, memory_of_many = cost_of(kind, large)
         assert calls_of_many <= RATIO_MAX * calls, kind.__name__
