@@ -223,6 +223,7 @@ class Instance(InstanceAtRest):
         effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
         if transient:
             effects[:0] = [(None, effect) for effect in transient]
+        at_once = turn.signed or not codec.not_known_to_all.isdisjoint(map(type, turn.events))
         changed = run_changed(turn.before, state, codec, started=started)
         return Activation(
             run_id=state.info.run_id,
@@ -235,7 +236,7 @@ class Instance(InstanceAtRest):
             changed=changed,
             is_news=(changed is not None or state.suspension is not None)
             and not is_stuck_alike(turn.before.suspension, state.suspension),
-            snapshot=self.snapshots.snapshot_if_due(state, codec, signed=turn.signed),
+            snapshot=self.snapshots.snapshot_if_due(state, codec, at_once=at_once),
             probes=tuple(turn.probes),
         )
 

@@ -113,9 +113,9 @@ def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
     """Rows behind the snapshot go, too."""
 
     def snapshot_if_due(
-        self: SnapshotSchedule, state: WorkflowState, codec: StoredCodec, *, signed: bool
+        self: SnapshotSchedule, state: WorkflowState, codec: StoredCodec, *, at_once: bool
     ) -> SnapshotRow | None:
-        due = _snapshot_if_due(self, state, codec, signed=signed)
+        due = _snapshot_if_due(self, state, codec, at_once=at_once)
         return None if due is None else replace(due, trim_to=due.sequence + 1)
 
     return patch.object(SnapshotSchedule, "snapshot_if_due", snapshot_if_due)

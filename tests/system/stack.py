@@ -28,7 +28,7 @@ from tests.system.releases import PRESENT, ROOT, Release
 T = TypeVar("T")
 
 LEASE_TTL_SECONDS = 3.0
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """A host is up in two seconds on an idle machine."""
 STOP_SECONDS = 30.0
 CLIENT_SECONDS = 60.0

@@ -14,7 +14,12 @@ from dalsegno.actors.workflow_actor.activities import changes as activity_change
 from dalsegno.actors.workflow_actor.activities import due as activity_due
 from dalsegno.actors.workflow_actor.activities import sends as activity_sends
 from dalsegno.actors.workflow_actor.activities import wants as activity_wants
-from dalsegno.actors.workflow_actor.activities.events import ActivityEvent, ActivityResolved, ActivityWant
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityEvent,
+    ActivityResolved,
+    ActivityWant,
+    TaskReturned,
+)
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
@@ -30,6 +35,10 @@ PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived
 PrimitiveWant = ActivityWant | TimerWant
 PrimitiveInput = ActivityResolved | TimerFired | Signaled
 PrimitiveEffectDue = ActivityDue
+
+LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
+"""Events that were added to the first stored format when a release of it was in use. That release cannot read a
+row with such an event. Later formats have none: whoever reads them knows all."""
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {**activity_wants.WANTS, **timer_wants.WANTS}
 """What an intent becomes; the bytes are random."""

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from dalsegno.actors.workflow_actor.run.events import Record
+from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_1
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import (
     FORMAT_1,
@@ -66,12 +67,15 @@ class StoredCodec:
     """`formats` are those that it reads, without a gap and in order; `writes` is one of them, the newest if it
     is not given."""
 
-    __slots__ = ("_dumps", "_formats", "encode_record", "encode_state", "newest", "writes")
+    __slots__ = ("_dumps", "_formats", "encode_record", "encode_state", "newest", "not_known_to_all", "writes")
 
     def __init__(self, formats: Sequence[Format], *, writes: int | None = None) -> None:
         self._formats = {format_.number: format_ for format_ in formats}
         self.newest = formats[-1].number
         self.writes = self.newest if writes is None else writes
+        self.not_known_to_all = LATER_IN_FORMAT_1 if self.writes == 1 else frozenset[type]()
+        """Events in what it writes that not all can read who read that format: a snapshot right behind such a
+        row spares them to read it."""
         self._dumps: Callable[[Kind, int, Any], bytes] = (
             formats[-1].layout.dumps if self.writes == self.newest else self._dumps_older
         )

@@ -1,5 +1,5 @@
-"""When a snapshot is due: at a sign, and otherwise when the journal behind the last one has grown as large as
-that one is (and not before 64 activations), so that what is written stays linear.
+"""When a snapshot is due: at a sign, behind what not all can read, and otherwise when the journal behind the
+last one has grown as large as that is (and not before 64 activations), so that what is written stays linear.
 
 One of a large state is made over several activations, a portion by each, so that none takes long. It is
 written with the last of them, and is of the state after the first: the journal behind that is still needed."""
@@ -38,18 +38,19 @@ class SnapshotSchedule:
         self._rows += 1
         self._bytes += size
 
-    def snapshot_if_due(self, state: WorkflowState, codec: StoredCodec, *, signed: bool) -> SnapshotRow | None:
-        """To be asked after each row; a snapshot that is returned counts as written."""
-        begun = None if signed else self._begun
+    def snapshot_if_due(self, state: WorkflowState, codec: StoredCodec, *, at_once: bool) -> SnapshotRow | None:
+        """To be asked after each row; a snapshot that is returned counts as written. `at_once`: whatever the
+        journal, and whole."""
+        begun = None if at_once else self._begun
         if begun is None:
             grown = self._rows >= ACTIVATIONS_MIN and self._bytes >= self._size
-            if not (signed or grown):
+            if not (at_once or grown):
                 return None
             # The newest row stays: it tells the time and the number of what can no longer be read.
             trim_to = max(0, state.sequence - max(1, self._history_limit))
             self._begun = begun = _Begun(state, codec, trim_to=trim_to)
             self._rows = self._bytes = 0
-        due = begun.go_on(whole=signed or not _is_large(begun.state))
+        due = begun.go_on(whole=at_once or not _is_large(begun.state))
         if due is not None:
             self._begun = None
             self._size = len(due.body)

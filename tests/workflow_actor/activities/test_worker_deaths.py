@@ -152,6 +152,15 @@ def test_a_task_that_the_broker_gave_up_unseen_is_sent_again_and_lost_in_the_end
     rig.check_replay_identity()
 
 
+def test_a_task_that_was_given_up_leaves_a_snapshot_for_who_cannot_read_of_it() -> None:
+    """An older release reads the snapshot, and none of the rows before it."""
+    rig, sent = begun()
+    assert rig.send(started(sent)).snapshot is None
+    again = rig.send(returned(sent))
+    assert again.snapshot is not None
+    assert again.snapshot.sequence == again.sequence
+
+
 def test_the_word_that_a_task_was_given_up_counts_once_however_often_it_comes() -> None:
     rig, sent = begun()
     assert task(rig.send(returned(sent))).attempt == 1
