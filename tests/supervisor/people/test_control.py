@@ -65,7 +65,7 @@ async def test_who_asks_for_what_takes_the_database_too_long_is_told_how_to_ask_
     store: Any = BrokenStore(TooSlowError("Narrow the list."))
     control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
     control.on_request(_delivery(1, wire.ListWorkflows()), consumer)
-    await eventually(lambda: bool(shell.published))
+    await eventually(lambda: bool(shell.published), "the answer")
     (outgoing,) = shell.take()
     reply = decode(outgoing.message)
     assert isinstance(reply, wire.ControlReply)
