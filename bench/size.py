@@ -10,10 +10,8 @@ import argparse
 import gc
 import time
 from statistics import median
-from unittest.mock import patch
 
 from bench.meter import calibrate, emit
-from dalsegno.actors.workflow_actor import again
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Outcome
 from dalsegno.cli.logs import configure
@@ -71,15 +69,12 @@ def cost(kind: Kind, subject: Town) -> float:
 def signals(number: int) -> None:
     """To one instance that has never set a sign, in rounds of many: microseconds each, as they become more."""
     subject = town(1, woken=False, confirmed=True)
-    with patch.object(
-        again, "SEEN_LIMIT", 2 * number
-    ):  # what was answered before is asked of the database, else
-        for first in range(0, number, SHOWN_EACH):
-            begin = time.process_time()
-            for turn in range(first, first + SHOWN_EACH, IN_A_ROUND):
-                a_round(subject, turn)
-            each = (time.process_time() - begin) / SHOWN_EACH * 1e6
-            emit("size signals", "microseconds", up_to=first + SHOWN_EACH, each=round(each))
+    for first in range(0, number, SHOWN_EACH):
+        begin = time.process_time()
+        for turn in range(first, first + SHOWN_EACH, IN_A_ROUND):
+            a_round(subject, turn)
+        each = (time.process_time() - begin) / SHOWN_EACH * 1e6
+        emit("size signals", "microseconds", up_to=first + SHOWN_EACH, each=round(each))
 
 
 def a_round(subject: Town, first: int) -> None:

@@ -122,7 +122,7 @@ class AwaitedActivities:
         self._require_free(activity_id)
         ledger.next_activity = number + 1
         policy = call.retry_policy
-        position = ledger.want(
+        position = ledger.want_another(
             ScheduleActivity(
                 number=number,
                 activity_id=activity_id,

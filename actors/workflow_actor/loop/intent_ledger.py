@@ -48,6 +48,7 @@ class IntentLedger:
 
     __slots__ = (
         "_base",
+        "_begun",
         "_closed",
         "_intents",
         "_tasks",
@@ -67,17 +68,25 @@ class IntentLedger:
         self._intents: list[Intent | None] = []
         self._base = 0
         self._closed = False
+        self._begun = 0
         self._tasks = 0
         self.limit = STEP_LIMIT
         self.too_much: TooMuchAtOnceError | None = None
 
     def want(self, intent: Intent) -> int:
-        """Note an intent; the number returned is for `take_back`. After the end of the run nothing is noted.
-
-        Raises TooMuchAtOnceError."""
+        """Note an intent; the number returned is for `take_back`. After the end of the run nothing is noted."""
         if self._closed:
             return -1
-        if len(self._intents) >= self.limit:
+        self._intents.append(intent)
+        return self._base + len(self._intents) - 1
+
+    def want_another(self, intent: Intent) -> int:
+        """As `want`, one that begins something: of those a step has a limit. To end all that was begun in many
+        steps must be possible in one. Raises TooMuchAtOnceError."""
+        if self._closed:
+            return -1
+        self._begun += 1
+        if self._begun > self.limit:
             self._refuse(f"wants more than {self.limit:,} things (activities, timers)", intent.line)
         self._intents.append(intent)
         return self._base + len(self._intents) - 1
@@ -113,6 +122,7 @@ class IntentLedger:
         intents = self._intents
         self._base += len(intents)
         self._intents = []
+        self._begun = 0
         self._tasks = 0
         return list(filter(None, intents))  # what was struck out is None
 

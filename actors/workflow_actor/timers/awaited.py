@@ -66,7 +66,7 @@ class AwaitedTimers:
         timer.fire_at = fire_at
         timer.line = call_site(sys._getframe(2), RUN_READY)
         ledger.next_timer = number + 1
-        timer.position = ledger.want(StartTimer(number=number, fire_at=fire_at, line=timer.line))
+        timer.position = ledger.want_another(StartTimer(number=number, fire_at=fire_at, line=timer.line))
         self._pending[number] = timer
         return timer
 

@@ -12,7 +12,7 @@ import pytest
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT, TASKS_FOR_EACH
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
-from dalsegno.actors.workflow_actor.run.intents import CompleteRun
+from dalsegno.actors.workflow_actor.run.intents import CancelRun, CompleteRun
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 
@@ -105,6 +105,42 @@ def test_what_comes_in_portions_is_counted_anew() -> None:
     assert play.run() == 3
     assert isinstance(play.intents[-1], CompleteRun)
     play.replayed()
+
+
+@workflow.defn
+class BeginsAndEnds:
+    @workflow.run
+    async def run(self, number: int) -> None:
+        for _ in range(number):
+            workflow.start_activity(echo, "", start_to_close_timeout=60)
+
+
+@workflow.defn
+class Collects:
+    """In portions, which it awaits all together."""
+
+    @workflow.run
+    async def run(self, portions: int) -> None:
+        handles: list[Any] = []
+        for _ in range(portions):
+            handles += [workflow.start_activity(echo, "", start_to_close_timeout=60) for _ in range(LIMIT - 1)]
+            await workflow.sleep(1)
+        await asyncio.gather(*handles)
+
+
+def test_the_end_of_a_run_is_not_counted() -> None:
+    play = Play(BeginsAndEnds, step_limit=LIMIT)
+    assert isinstance(play.begin(LIMIT)[-1], CompleteRun)
+
+
+def test_all_that_was_begun_in_portions_can_be_cancelled_at_once() -> None:
+    play = Play(Collects, step_limit=LIMIT)
+    play.begin(3)
+    for number in (1, 2, 3):
+        play.fire(number)
+    intents = play.cancel()
+    assert len(intents) > 3 * (LIMIT - 1)
+    assert isinstance(intents[-1], CancelRun)
 
 
 def test_what_was_done_under_another_limit_is_replayed() -> None:
