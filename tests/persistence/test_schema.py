@@ -107,8 +107,11 @@ def test_another_number_of_partitions_is_refused_and_changes_nothing(store_url: 
 
 
 def test_several_that_migrate_at_once_agree(store_url: str) -> None:
+    def one(_: int) -> object:
+        return namespace._patiently(lambda: open_store(store_url).migrate(partitions=2))
+
     with ThreadPoolExecutor(3) as pool:
-        made = list(pool.map(lambda _: open_store(store_url).migrate(partitions=2), range(3)))
+        made = list(pool.map(one, range(3)))
     assert len(set(map(repr, made))) == 1
 
 
