@@ -318,7 +318,7 @@ class Engine:
         """Definitions were added to this host's code, or withdrawn. A run goes on with the one that is there
         now; one that has none any more is suspended when it is next to run, and goes on when there is one."""
         for supervisor in list(self.partitions.values()):
-            supervisor.code_changed()
+            supervisor.renewal.begin()
         self.request_work()
 
     def tick(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dalsegno import workflow
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT, struck_point
+from dalsegno.actors.supervisor.partition.renewal import LOOKS_LIMIT
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker.protocol.ids import run_id
@@ -289,6 +290,24 @@ def test_strikes_that_were_counted_against_all_code_of_a_host_lapse() -> None:
     world.live_through(20)
     world.send("go")
     assert world.result() == b'"order"'
+
+
+def test_a_crowd_is_made_anew_turn_by_turn_also_when_the_code_changes_again_meanwhile() -> None:
+    world = CodeWorld(Order)
+    names = [f"w{number}" for number in range(3 * LOOKS_LIMIT)]
+    for name in names:
+        world.deliver(start(f"start {name}", name))
+    world.go_on()
+    in_memory = world.engine.partitions[0].actors.in_memory
+    assert len(in_memory) == len(names)
+    world.code.withdraw("order")
+    world.engine.code_changed()
+    assert len(in_memory) == len(names) - LOOKS_LIMIT
+    world.change(add=MendedOrder)
+    assert not in_memory
+    for name in names:
+        world.send(f"go {name}", name)
+    assert {world.result(name) for name in names} == {b'"mended order"'}
 
 
 def test_while_a_partition_is_not_live_the_change_is_seen_when_it_is() -> None:

@@ -6,5 +6,6 @@
 - `stored`             an instance from what the store has of it, and its actor's notes
 - `heartbeat_keeping`  when the details of heartbeats are written
 - `passivation`        idle instances leave memory
+- `renewal`            instances whose definition has changed are made anew
 - `lost_tasks`         what lay in a task queue that is gone is sent again
 """

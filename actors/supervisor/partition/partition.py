@@ -29,6 +29,7 @@ from dalsegno.actors.supervisor.halted.standing_in import StandingIn
 from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
+from dalsegno.actors.supervisor.partition.renewal import Renewal
 from dalsegno.actors.supervisor.partition.stored import take_note
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
@@ -92,6 +93,7 @@ class PartitionSupervisor(LightActor):
         )
         self._crashes = Crashes(world, actors, self.standing_in.halt)
         self.lost_tasks = LostTasks(world, rounds, shipping, actors)
+        self.renewal = Renewal(world, self, actors, self._passivation, self.alarm_clock)
         self._unread: dict[str, tuple[WorkflowActor, Exception]] = {}
         """What could not be read, of which it is not known yet whether it is broken."""
         self._marker_is_back = False
@@ -325,18 +327,6 @@ class PartitionSupervisor(LightActor):
         self._crashes.forget(actor.workflow_id)
         self.actors.discard(actor)
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
-
-    def code_changed(self) -> None:
-        """Instances whose definition is another now, or is there, or is gone, are made anew of what is stored,
-        with the strikes against it. Suspended ones are looked for: it may be what they wait for."""
-        for actor in list(self.actors.in_memory.values()):
-            if actor.is_loaded and not isinstance(actor, StandIn) and actor.instance.is_of_other_code:
-                if self._passivation.may_leave(actor, self.partition):
-                    self.retire(actor)
-                else:
-                    self.actors.restart(actor, [])
-        if self.alarm_clock.is_running:
-            self.alarm_clock.look_for_suspended()
 
     # --- the end ---------------------------------------------------------------------------------------------
 
