@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-HEAD = "0008"
+HEAD = "0009"
 """The revision of these: the newest in `migrations/versions`."""
 MIN_REVISION = "0006"
 """The oldest tables that this code works with, so that its hosts run beside those of a version before."""
