@@ -53,7 +53,13 @@ from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot, load_state
+from dalsegno.actors.workflow_actor.stored.loading import (
+    Steps,
+    StoredRow,
+    StoredSnapshot,
+    at_once,
+    loading_state,
+)
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
@@ -73,7 +79,12 @@ class Instance(InstanceAtRest):
     two commands is in `at_rest`."""
 
     @classmethod
-    def load(
+    def load(cls, workflow_id: str, code: Code, **stored: Any) -> Instance:
+        """As `loading`, at once."""
+        return at_once(cls.loading(workflow_id, code, **stored))
+
+    @classmethod
+    def loading(
         cls,
         workflow_id: str,
         code: Code,
@@ -84,13 +95,13 @@ class Instance(InstanceAtRest):
         history_limit: int = 10_000,
         python: str = PYTHON,
         codec: StoredCodec = CODEC,
-    ) -> Instance:
-        """From the newest snapshot and the journal behind it. User code does not run.
+    ) -> Steps[Instance]:
+        """From the newest snapshot and the journal behind it, a row at a time. User code does not run.
 
         Raises CorruptStateError or NewerStateError, which name the row.
         """
         instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
-        instance._stand_at(load_state(workflow_id, run_id, snapshot, journal, codec))
+        instance._stand_at((yield from loading_state(workflow_id, run_id, snapshot, journal, codec)))
         size = 0 if snapshot is None else len(snapshot[3])
         instance.snapshots = SnapshotSchedule(history_limit, size=size)
         for _, _, _, events in journal:

@@ -35,7 +35,7 @@ from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmatio
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.stored.loading import Steps, StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
@@ -46,7 +46,7 @@ from tests.simulation.store_model import StoreModel
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
-_load_state = loading.load_state
+_loading_state = loading.loading_state
 _add = RoundBuilder.add
 _commit = Rounds._commit
 _commit_failed = Rounds.commit_failed
@@ -124,14 +124,14 @@ def snapshot_trimmed_too_early() -> AbstractContextManager[Any]:
 def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
     """Who loads an instance takes its newest timers for not fired yet."""
 
-    def load_state(
+    def loading_state(
         workflow_id: str,
         run_id: str,
         snapshot: StoredSnapshot | None,
         journal: Sequence[StoredRow],
         codec: StoredCodec,
-    ) -> WorkflowState:
-        state = _load_state(workflow_id, run_id, snapshot, journal, codec)
+    ) -> Steps[WorkflowState]:
+        state = yield from _loading_state(workflow_id, run_id, snapshot, journal, codec)
         timers = dict(state.timers)
         for _, _, time, events in journal:
             for event in codec.decode_record(events).events:
@@ -139,7 +139,7 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
                     timers[event.number] = time
         return replace(state, timers=timers)
 
-    return patch.object(instance, "load_state", load_state)
+    return patch.object(instance, "loading_state", loading_state)
 
 
 def result_accepted_without_its_token() -> AbstractContextManager[Any]:

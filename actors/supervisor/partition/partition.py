@@ -6,7 +6,7 @@ it when it crashes, puts it away when it is idle, and fires its timers. It decid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -138,16 +138,20 @@ class PartitionSupervisor(LightActor):
 
     # --- what is found in the database ------------------------------------------------------------------------
 
-    def loaded(self, loaded: Loaded) -> None:
-        """What the database has for a workflow ID. Raises CorruptStateError for a row that can't be read."""
+    def loading(self, loaded: Loaded) -> Iterator[None]:
+        """Take in, in steps, what the database has for a workflow ID. Raises CorruptStateError for a row that
+        can't be read."""
+        row, reason = loaded.instance, None
+        if self.actors.peek(loaded.workflow_id) is None:
+            return
+        stored = None if row is None else (yield from self._around.stored(row))
         actor = self.actors.peek(loaded.workflow_id)
         if actor is None or actor.is_loaded:
             return
-        row, reason = loaded.instance, None
-        if row is None:
+        if row is None or stored is None:
             instance = self._around.unheard_of(loaded.workflow_id)
         else:
-            instance = self._around.stored(row)
+            instance = stored
             found = struck(loaded.strikes, instance.fingerprint)
             reason = found.reason
             instance.confirmations.still_sent(self._shipping.has_in_flight)

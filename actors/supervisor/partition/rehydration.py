@@ -4,7 +4,7 @@ instance, or a crowd of them, does not keep the loop from the others."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from dalsegno.actors.supervisor.upcalls import Upcalls
@@ -14,6 +14,7 @@ from dalsegno.persistence.port import Loaded
 
 SLICE_SECONDS = 0.005
 """How long instances are loaded or rebuilt before others have the loop."""
+_DONE = object()
 
 
 class Loads(Protocol):
@@ -21,8 +22,8 @@ class Loads(Protocol):
 
     is_stopped: bool
 
-    def loaded(self, loaded: Loaded) -> None:
-        """Raises what is wrong with stored state that can't be read."""
+    def loading(self, loaded: Loaded) -> Iterator[None]:
+        """A step at a time. Raises what is wrong with stored state that can't be read."""
 
     def unreadable(self, workflow_id: str, error: Exception) -> None: ...
 
@@ -53,21 +54,24 @@ class Rehydration:
 
     def take_in(self, supervisor: Loads, rows: Sequence[Loaded]) -> None:
         """What was asked for is there."""
-        self._take_slice(supervisor, deque(rows))
+        self._take_slice(supervisor, deque((row.workflow_id, supervisor.loading(row)) for row in rows))
 
-    def _take_slice(self, supervisor: Loads, rows: deque[Loaded]) -> None:
-        """Read as many as there is time for, then let others have the loop."""
+    def _take_slice(self, supervisor: Loads, under_way: deque[tuple[str, Iterator[None]]]) -> None:
+        """Read as many as there is time for, and of a large one as much, then let others have the loop."""
         end = self._world.monotonic() + SLICE_SECONDS
-        while rows and not supervisor.is_stopped:
-            row = rows.popleft()
+        while under_way and not supervisor.is_stopped:
+            workflow_id, steps = under_way[0]
             try:
-                supervisor.loaded(row)
+                is_done = next(steps, _DONE) is _DONE
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
-                supervisor.unreadable(row.workflow_id, error)
-            if self._world.monotonic() > end and rows:
-                self._world.call_soon(lambda: self._take_slice(supervisor, rows))
+                supervisor.unreadable(workflow_id, error)
+                is_done = True
+            if is_done:
+                under_way.popleft()
+            if self._world.monotonic() > end and under_way:
+                self._world.call_soon(lambda: self._take_slice(supervisor, under_way))
                 break
         self._upcalls.request_work()
 

@@ -7,13 +7,21 @@ from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, StoredCodec
+from dalsegno.actors.workflow_actor.stored.loading import Steps, at_once
 from dalsegno.persistence.port import LoadedInstance
 
 
 def instance_of(row: LoadedInstance, code: Code, *, history_limit: int, codec: StoredCodec = CODEC) -> Instance:
     """Raises CorruptStateError or NewerStateError, which name the row."""
+    return at_once(loading_of(row, code, history_limit=history_limit, codec=codec))
+
+
+def loading_of(
+    row: LoadedInstance, code: Code, *, history_limit: int, codec: StoredCodec = CODEC
+) -> Steps[Instance]:
+    """The same in steps, so that a run with a long journal does not hold the loop."""
     snapshot = row.snapshot
-    instance = Instance.load(
+    instance = yield from Instance.loading(
         row.workflow_id,
         code,
         snapshot=None

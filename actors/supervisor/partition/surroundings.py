@@ -10,7 +10,7 @@ from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.passivation import Passivation
 from dalsegno.actors.supervisor.partition.rehydration import Rehydration
-from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.supervisor.partition.stored import loading_of
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.upcalls import Upcalls
@@ -19,6 +19,7 @@ from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
+from dalsegno.actors.workflow_actor.stored.loading import Steps
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.persistence.port import LoadedInstance
 
@@ -50,6 +51,6 @@ class Surroundings:
         """The instance of a workflow ID of which nothing is stored."""
         return Instance(workflow_id, self.code, history_limit=self.settings.history_limit, codec=self.codec)
 
-    def stored(self, row: LoadedInstance) -> Instance:
+    def stored(self, row: LoadedInstance) -> Steps[Instance]:
         """Raises CorruptStateError or NewerStateError."""
-        return instance_of(row, self.code, history_limit=self.settings.history_limit, codec=self.codec)
+        return loading_of(row, self.code, history_limit=self.settings.history_limit, codec=self.codec)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import TypeVar
 
 from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
@@ -22,6 +23,20 @@ StoredRow = tuple[str, int, int, bytes]
 """(run ID, sequence, time, events)"""
 
 
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""What is done a step at a time, and comes to a T."""
+
+
+def at_once(steps: Steps[T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
 def load_state(
     workflow_id: str,
     run_id: str,
@@ -30,9 +45,21 @@ def load_state(
     codec: StoredCodec = CODEC,
 ) -> WorkflowState:
     """Raises CorruptStateError or NewerStateError, which name the row that cannot be read or does not fit."""
+    return at_once(loading_state(workflow_id, run_id, snapshot, journal, codec))
+
+
+def loading_state(
+    workflow_id: str,
+    run_id: str,
+    snapshot: StoredSnapshot | None,
+    journal: Sequence[StoredRow],
+    codec: StoredCodec = CODEC,
+) -> Steps[WorkflowState]:
+    """The same a row at a time: there may be thousands of them."""
     state = None if snapshot is None else _of_snapshot(run_id, snapshot, codec)
     for row in journal:
         state = _after(run_id, state, row, codec)
+        yield
     if state is None:
         raise CorruptStateError(run_id, 0, "there is neither a snapshot nor a journal")
     if state.info.workflow_id != workflow_id:
