@@ -159,7 +159,7 @@ def lost_activity_not_sent_again() -> AbstractContextManager[Any]:
 
 
 def stale_actor_kept_after_a_failed_commit() -> AbstractContextManager[Any]:
-    def keep(self: Rounds, entry: Entry) -> None:
+    def keep(self: Rounds, entry: Entry, known: object = None) -> None:
         entry.actor.round_over()
         for cause in entry.causes:
             if cause.held and not cause.is_void:
