@@ -30,6 +30,7 @@ from dalsegno.persistence.database import (
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.postgres_arrays import register
 from dalsegno.persistence.postgres_writer import PostgresWriter
+from dalsegno.persistence.tables import COLUMNS_OF_JOURNAL
 from dalsegno.persistence.url import DatabaseURL
 
 _INDEX_LOOKUPS_ONLY = {
@@ -106,10 +107,10 @@ _ANSWERS = """
         SELECT seen.workflow_id, seen.message_id, seen.type, seen.answer FROM seen
         WHERE seen.workflow_id = asked.workflow_id LIMIT :most
     ) AS found"""
-_TAILS = """
+_TAILS = f"""
     SELECT found.* FROM unnest(CAST(:ids AS text[]), CAST(:after AS bigint[])) AS asked(run_id, after)
     CROSS JOIN LATERAL (
-        SELECT * FROM journal
+        SELECT {COLUMNS_OF_JOURNAL} FROM journal
         WHERE journal.run_id = asked.run_id AND journal.sequence > asked.after
         ORDER BY journal.sequence OFFSET 0
     ) AS found"""

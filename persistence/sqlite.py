@@ -35,6 +35,7 @@ from dalsegno.persistence.database import (
 )
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.sqlite_writer import SqliteWriter
+from dalsegno.persistence.tables import COLUMNS_OF_JOURNAL
 from dalsegno.persistence.url import DatabaseURL
 from dalsegno.private_files import make_private, withdraw
 
@@ -69,8 +70,8 @@ _ANSWERS = """
     CROSS JOIN seen ON seen.workflow_id = asked.value AND seen.message_id IN (
         SELECT some.message_id FROM seen AS some WHERE some.workflow_id = asked.value LIMIT :most
     )"""
-_TAILS = """
-    SELECT journal.* FROM json_each(:pairs) AS asked CROSS JOIN journal
+_TAILS = f"""
+    SELECT {COLUMNS_OF_JOURNAL} FROM json_each(:pairs) AS asked CROSS JOIN journal
     ON journal.run_id = json_extract(asked.value, '$[0]')
     AND journal.sequence > json_extract(asked.value, '$[1]')
     ORDER BY asked.key, journal.sequence"""

@@ -139,6 +139,9 @@ journal = sa.Table(
     sa.Column("events", sa.LargeBinary, nullable=False),
 )
 
+COLUMNS_OF_JOURNAL = ", ".join(f"journal.{column.name}" for column in journal.c)
+"""For statements written by hand: `*` would mean something else once a newer version has added a column."""
+
 snapshots = sa.Table(
     "snapshots",
     metadata,

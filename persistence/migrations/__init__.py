@@ -2,5 +2,6 @@
 
 A new revision is a file in `versions/`, numbered on from the last, and its number goes into
 `persistence.tables.HEAD`. Each runs in the one transaction of `dalsegno init`. Its `readable_by` is the oldest
-HEAD whose code may go on with the tables as this revision leaves them.
+HEAD whose code may go on with the tables as this revision leaves them: that of the one before, where columns (with
+defaults), tables and indexes were only added.
 """

@@ -22,7 +22,17 @@ from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Watermark
 from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, metadata
 from tests.persistence.bare import bare_connection, old_host, set_revision, tables_of
-from tests.persistence.rounds import HOUR, creation, round_of
+from tests.persistence.rounds import (
+    HOUR,
+    creation,
+    journal_row,
+    round_of,
+    run_of,
+    seen,
+    signals,
+    snapshot,
+    step,
+)
 from tests.servers import wait_until
 
 
@@ -166,6 +176,38 @@ def test_newer_tables_that_say_so_are_worked_with_and_left_as_they_are(store_url
     store.membership().join("host-a", ttl=HOUR, version="1")
     with bare_connection(store_url) as connection:
         assert connection.scalar(sa.text("SELECT readable_by FROM meta")) == HEAD
+    store.close()
+
+
+def test_columns_that_a_newer_version_adds_disturb_no_host_that_is_running(store_url: str) -> None:
+    """On the very connections, and the statements prepared there, that were used before."""
+    store = open_store(store_url)
+    store.migrate(partitions=1)
+    writer, reader, membership = store.writer(), store.reader(), store.membership()
+    membership.join("host-a", ttl=HOUR, version="1")
+    membership.take([0], "host-a")
+
+    def work(workflow_id: str) -> None:
+        writer.commit(round_of(creation(workflow_id, snapshot=snapshot(run_of(workflow_id), 1))))
+        writer.commit(round_of(step(workflow_id, 2, seen=(seen(workflow_id, "m1"),))))
+        (loaded,) = reader.load([workflow_id])
+        assert loaded.instance is not None
+        assert loaded.instance.journal == (journal_row(run_of(workflow_id), 2),)
+        assert loaded.seen == signals(m1="")
+        assert reader.load_run(run_of(workflow_id)) == replace(loaded.instance, wake_at=None)
+        membership.renew("host-a", ttl=HOUR)
+        assert [host.host_id for host in membership.cluster().hosts] == ["host-a"]
+        assert membership.raise_format() == 1
+        assert writer.raise_watermark(above=0) is not None
+        assert store.people_reader().runs(workflow_id=workflow_id)[0][0].workflow_id == workflow_id
+
+    work("before")
+    with bare_connection(store_url) as connection:
+        for table in metadata.tables:
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN added INTEGER NOT NULL DEFAULT 0"))
+    set_revision(store_url, "9999", readable_by=HEAD)
+
+    work("after")
     store.close()
 
 
