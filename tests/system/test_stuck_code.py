@@ -169,7 +169,7 @@ async def test_other_code_that_does_not_mend_it_is_tried_and_leaves_it_suspended
         await signal
         host.terminate()
         await host.until_ended()
-        deployed = await stack.host(*MODULES, "tests.system.odd_workflows").until_ready()
+        deployed = await stack.host("examples.orders", "tests.system.other_rogues").until_ready()
 
         def strikes() -> int:
             return deployed.log.count("strike_written")
