@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import KEPT_WITHIN_SECONDS
 from dalsegno.actors.supervisor.settings import HostSettings
+from dalsegno.actors.workflow_actor.activities import heartbeats
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
 from tests.supervisor.mail import command, start, started, task_in
@@ -53,6 +56,28 @@ def kept(world: ScriptedWorld) -> Payload | None:
     assert actor is not None
     assert actor.instance.state is not None
     return actor.instance.state.activities[1].kept_details
+
+
+def test_those_of_very_many_activities_take_several_rows_one_after_the_other() -> None:
+    wanted = [activity(number, heartbeat_timeout=600 * SECOND) for number in range(1, 6)]
+    world = ScriptedWorld(ScriptedCode(lambda index, _: wanted if index == 0 else ()))
+    world.own()
+    world.deliver(start())
+    world.go_on(confirm=False)
+    for outgoing in world.published_of(wire.ActivityTask):
+        world.deliver(started(task_in(outgoing)))
+        beat(world, task_in(outgoing), task_in(outgoing).activity_id)
+    before = stored(world)
+    with patch.object(heartbeats, "KEPT_AT_ONCE_MAX", 2):
+        world.engine.partitions[0].begin_draining()
+        world.go_on()
+    assert stored(world) == before + 3
+    kept(world)
+    actor = world.engine.partitions[0].actors.peek("w")
+    assert actor is not None
+    assert actor.instance.state is not None
+    found = [it.kept_details for it in actor.instance.state.activities.values()]
+    assert found == [details(str(number)) for number in range(1, 6)]
 
 
 def test_many_heartbeats_are_written_as_one_row_when_a_while_has_passed() -> None:

@@ -34,6 +34,12 @@ class HeartbeatKeeping:
             self._unkept.pop(actor.workflow_id, None)
             self._unkept[actor.workflow_id] = (actor, self._clock.monotonic())
 
+    def kept_some(self, actor: WorkflowActor) -> None:
+        """As many as one row holds: the next one takes the rest."""
+        if actor.instance.has_unkept_heartbeats:
+            actor.post(Cause(KeepHeartbeats(), name="heartbeats"))
+            self._upcalls.request_work()
+
     def sweep(self) -> None:
         """Have written what is due."""
         limit = self._clock.monotonic() - KEPT_WITHIN_SECONDS

@@ -16,6 +16,7 @@ from dalsegno.payload import Payload
 KEPT_BYTES_MAX = 64 * 1024
 """Details of more bytes live in memory alone."""
 
+KEPT_AT_ONCE_MAX = 1_000
 KEPT_AT_ONCE_BYTES_MAX = 1024 * 1024
 """Of one workflow's details together, in one row."""
 
@@ -62,7 +63,7 @@ class Heartbeats:
         return activity.kept_details if last is None else last.details
 
     def to_keep(self, activities: Mapping[int, Activity]) -> tuple[HeartbeatKept, ...]:
-        """The details that the state does not have yet, as far as they are kept at all."""
+        """The details that the state does not have yet, as far as they are kept at all, and in one row."""
         events: list[HeartbeatKept] = []
         size = 0
         for number, last in self._last.items():
@@ -70,8 +71,9 @@ class Heartbeats:
             if activity is None or not _is_unkept(activity, last) or last.details is None:
                 continue
             size += len(last.details.data)
-            if size <= KEPT_AT_ONCE_BYTES_MAX:
-                events.append(HeartbeatKept(number, last.details, last.at))
+            if size > KEPT_AT_ONCE_BYTES_MAX or len(events) == KEPT_AT_ONCE_MAX:
+                break
+            events.append(HeartbeatKept(number, last.details, last.at))
         return tuple(events)
 
     def has_unkept(self, activities: Mapping[int, Activity]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
+from dalsegno.actors.workflow_actor.activities import heartbeats
 from dalsegno.actors.workflow_actor.activities.commands import KeepHeartbeats
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, HeartbeatKept
 from dalsegno.actors.workflow_actor.activities.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
@@ -130,6 +133,16 @@ def test_one_row_holds_a_bounded_amount_of_details() -> None:
     assert len(rig.events(HeartbeatKept)) == count - 3
     assert keep(rig)
     assert len(rig.events(HeartbeatKept)) == count
+
+
+def test_so_it_does_of_many_activities() -> None:
+    with patch.object(heartbeats, "KEPT_AT_ONCE_MAX", 2):
+        rig = Rig(ScriptedCode([[activity(number, **BEATS) for number in range(1, 6)]]))
+        for sent in tasks(rig.start()):
+            rig.send(started(sent))
+            rig.send(heartbeat(sent, payload("1")))
+        assert [keep(rig) for _ in range(4)] == [True, True, True, False]
+    assert not has_unkept(rig)
 
 
 def test_nothing_is_kept_of_a_run_that_has_ended() -> None:
