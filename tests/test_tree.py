@@ -17,6 +17,7 @@ SOURCES = ("sdk", "broker", "persistence", "actors", "workers", "client", "cli",
 MADE_IN = {
     "AnswerEffect": "actors/workflow_actor/shown/answers.py",
     "ResultEffect": "actors/workflow_actor/shown/answers.py",
+    "RunEndedEffect": "actors/workflow_actor/shown/answers.py",
     "ReplyError": "actors/supervisor/wire/replies.py",
 }
 """What an answer is made of, and the one place that makes it."""

@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import Recipient, recipient_of
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, is_to_be_told
 from dalsegno.actors.workflow_actor.run.state import ResultDue, WorkflowState
@@ -65,13 +66,12 @@ class SeenCommands:
         return None
 
 
-def asks_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> bool:
-    """A start that comes again with a reply address that is not on record: its client has a new queue."""
-    if not isinstance(command, Start) or not command.wants_result or command.caller is None:
-        return False
-    if state is None or state.info.run_id != command.run_id:
-        return False
-    return not is_to_be_told(state, command.caller)
+def asked_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> Recipient | None:
+    """Whom a start that comes again names, if that is not on record: its client has a new queue."""
+    if not isinstance(command, Start) or state is None or state.info.run_id != command.run_id:
+        return None
+    recipient = recipient_of(command)
+    return None if recipient is None or is_to_be_told(state, recipient) else recipient
 
 
 def started_before(
@@ -81,8 +81,8 @@ def started_before(
     If it comes from elsewhere and the run has ended, that address is told the outcome, too."""
     run_id = state.info.run_id
     replies: list[Effect] = [*answers.to_command(start, start.workflow_id, state, None)]
-    if start.caller is not None and asks_from_elsewhere(start, state):
-        replies.append(effect_of(state, ResultDue(start.caller), run_id))
+    if (elsewhere := asked_from_elsewhere(start, state)) is not None:
+        replies.append(effect_of(state, ResultDue(elsewhere), run_id))
     by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {run_id: [(None, reply) for reply in replies]}
     for effect_id, effect in confirmations.unconfirmed(state):
         by_run.setdefault(effect.run_id, []).append((effect_id, effect))

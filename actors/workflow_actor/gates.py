@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.again import SeenCommands, asks_from_elsewhere
+from dalsegno.actors.workflow_actor.again import SeenCommands, asked_from_elsewhere
 from dalsegno.actors.workflow_actor.blame import Struck, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
@@ -172,7 +172,7 @@ def came_before(
     before = seen.answer_to(cause.key)
     if before is None:
         return None
-    if not before and asks_from_elsewhere(cause.command, instance.state):
+    if not before and asked_from_elsewhere(cause.command, instance.state) is not None:
         name = f"workflow.start.again {cause.message_id}"
         return None if cause.name == name else AskedFromElsewhere(name)
     return AnswerAgain(before)

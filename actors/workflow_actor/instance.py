@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor.again import asks_from_elsewhere, started_before
+from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import PYTHON, InstanceAtRest
 from dalsegno.actors.workflow_actor.code_retries import is_in_vain
 from dalsegno.actors.workflow_actor.interface.activation import Activation
@@ -34,6 +34,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.port import Code
@@ -272,8 +273,9 @@ class Instance(InstanceAtRest):
         if state is None:
             return [self._open(start, moment)]
         if start.run_id == state.info.run_id:
-            if start.caller is not None and asks_from_elsewhere(start, state) and not state.is_closed:
-                return [self._carry_out(start, Decision(events=(CallerAdded(start.caller),)), moment)]
+            elsewhere = asked_from_elsewhere(start, state)
+            if elsewhere is not None and not state.is_closed:
+                return [self._carry_out(start, Decision(events=(CallerAdded(elsewhere),)), moment)]
             return started_before(start, state, self.confirmations, now=moment.time)
         decision = decide_start(state, start)
         if decision is not None:
@@ -303,9 +305,10 @@ class Instance(InstanceAtRest):
             memo=start.memo,
         )
         self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)
-        callers = (start.caller,) if start.wants_result and start.caller is not None else ()
+        recipient = recipient_of(start)
+        recipients = () if recipient is None else (recipient,)
         turn = Turn(blank(info, python=self.python), moment, ())
-        turn.record(RunStarted(info, start.args, callers, self.python, earlier))
+        turn.record(RunStarted(info, start.args, recipients, self.python, earlier))
         self._run(turn)
         return self._seal(turn, start)
 

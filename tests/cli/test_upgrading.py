@@ -72,21 +72,23 @@ def test_newer_tables_that_are_left_as_they_are_are_said_to_be() -> None:
 def test_init_asks_for_the_newest_format_and_gets_it_where_no_host_is_in_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    initialise(BROKER, DATABASE)
-    monkeypatch.setattr(namespaces, "NEWEST_FORMAT", 2)
+    fresh = initialise(BROKER, DATABASE)
+    assert (fresh.cluster.format_written, fresh.cluster.format_asked) == (NEWEST_FORMAT, NEWEST_FORMAT)
+    newer = NEWEST_FORMAT + 1
+    monkeypatch.setattr(namespaces, "NEWEST_FORMAT", newer)
     with closing(open_store(DATABASE)) as store:
         membership = store.membership()
-        membership.join("old", ttl=HOUR, version="0.1.0", format_read=1)
+        membership.join("old", ttl=HOUR, version="0.1.0", format_read=NEWEST_FORMAT)
         waiting = initialise(BROKER, DATABASE)
-        assert (waiting.cluster.format_written, waiting.cluster.format_asked) == (1, 2)
+        assert (waiting.cluster.format_written, waiting.cluster.format_asked) == (NEWEST_FORMAT, newer)
 
         membership.expire("old")
         done = initialise(BROKER, DATABASE)
 
     assert done.before is not None
-    assert (done.before.format_written, done.cluster.format_written) == (1, 2)
-    monkeypatch.setattr(namespaces, "NEWEST_FORMAT", 1)
-    with pytest.raises(NewerFormatError, match=r"dalsegno.db may be of format 2.*upgrade dalsegno"):
+    assert (done.before.format_written, done.cluster.format_written) == (NEWEST_FORMAT, newer)
+    monkeypatch.setattr(namespaces, "NEWEST_FORMAT", NEWEST_FORMAT)
+    with pytest.raises(NewerFormatError, match=rf"dalsegno.db may be of format {newer}.*upgrade dalsegno"):
         initialise(BROKER, DATABASE)
 
 

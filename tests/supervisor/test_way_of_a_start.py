@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.protocol.codec import encode
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_calls_per_activation import ThreeEchoes, start
@@ -70,6 +71,7 @@ def _function(frame: FrameType) -> Function | None:
 def walk() -> Way:
     """One start, from its delivery to its acknowledgement. Others have been there before it."""
     world = ScriptedWorld(WorkflowRegistry([(ThreeEchoes, None)]))
+    world.engine.format_written(CODEC.newest)
     world.own()
     for way in (Way(), Way()):
         name = f"w-{len(world.sent)}"

@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.shown import answers
 
 WAIT_SECONDS = 60.0
@@ -134,7 +135,8 @@ class Outcomes:
         waiting = [
             w.caller for w in self.waiters.of(actor.workflow_id) if w.run_id in (None, state.info.run_id)
         ]
-        for caller in (*state.callers, *waiting):
+        started = [it.client for it in state.recipients if isinstance(it, QueueOf)]
+        for caller in (*started, *waiting):
             if (interim := interim_answer(state, caller)) is not None:
                 self._answer(interim, f"{caller.correlation_id} suspended {state.sequence}")
 

@@ -4,7 +4,7 @@
 - `intent`        what user code wants
 - `run_info`      what a run is, once and for all; `times` how times are written
 - `due`           what falls due
-- `effects`       messages that leave after the commit
+- `effects`       messages that leave after the commit; `recipients` are told how a run has ended
 - `decision`      what is decided about a command: events to record, and what needs no record
 - `activation`    all that the shell has to write, and then to send
 """

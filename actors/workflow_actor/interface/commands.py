@@ -12,7 +12,7 @@ from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 
-class Caller(Struct, frozen=True, forbid_unknown_fields=True):
+class Caller(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Who waits for an answer: an AMQP queue, the ID that the caller recognises it by, and the content type
     that it speaks ("" means CBOR). `tell_suspended`: it waits for a result, and wants to know when the run is
     suspended meanwhile."""

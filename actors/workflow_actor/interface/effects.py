@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -34,6 +35,16 @@ class ResultEffect(DurableEffect, frozen=True, kw_only=True):
     """The run has ended: tell the caller who asked for the result when starting it."""
 
     caller: Caller
+    workflow_id: str
+    status: WorkflowStatus
+    result: Payload | None
+    failure: Failure | None
+
+
+class RunEndedEffect(DurableEffect, frozen=True, kw_only=True):
+    """The run has ended: tell another workflow, which waits for that."""
+
+    recipient: WorkflowOf
     workflow_id: str
     status: WorkflowStatus
     result: Payload | None

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, Recipient
 from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, EffectDue, ResultDue, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
@@ -21,10 +21,13 @@ def effect_of(state: WorkflowState, due: EffectDue, run_id: str) -> DurableEffec
     return EFFECTS[type(due)](state, due, run_id)
 
 
-def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> ResultEffect:
+def _result_of(state: WorkflowState, due: ResultDue, run_id: str) -> DurableEffect:
     outcome = due.outcome or state.outcome
     assert outcome is not None, "a result is due only when the run has ended"
-    return answers.result(due.caller, state.info.workflow_id, run_id, outcome)
+    workflow_id = state.info.workflow_id
+    if isinstance(due.recipient, QueueOf):
+        return answers.result(due.recipient.client, workflow_id, run_id, outcome)
+    return answers.ended(due.recipient, workflow_id, run_id, outcome)
 
 
 EFFECTS: dict[type, Callable[[WorkflowState, Any, str], DurableEffect]] = {
@@ -34,12 +37,12 @@ EFFECTS: dict[type, Callable[[WorkflowState, Any, str], DurableEffect]] = {
 """By its type, what becomes of what is due."""
 
 
-def is_to_be_told(state: WorkflowState, caller: Caller) -> bool:
-    """Whether it is on record, and not yet known to have got it, that this caller wants the outcome."""
+def is_to_be_told(state: WorkflowState, recipient: Recipient) -> bool:
+    """Whether it is on record, and not yet known to have got it, that it wants the outcome."""
     if not state.is_closed:  # no result is due before
-        return caller in state.callers
+        return recipient in state.recipients
     due = (entry.due for entry in state.outstanding.values())
-    return any(isinstance(it, ResultDue) and it.caller == caller for it in due)
+    return any(isinstance(it, ResultDue) and it.recipient == recipient for it in due)
 
 
 def new_effects(state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:

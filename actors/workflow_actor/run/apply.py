@@ -90,12 +90,12 @@ def apply(state: WorkflowState, *events: Event) -> WorkflowState:
 def _started(draft: Draft, event: RunStarted) -> None:
     if draft.sequence != 1:
         raise IllegalEventError("a run starts only once")
-    draft.change(callers=event.callers, earlier=event.earlier)
+    draft.change(recipients=event.recipients, earlier=event.earlier)
     draft.give(Begin(args=event.args))
 
 
 def _caller_added(draft: Draft, event: CallerAdded) -> None:
-    draft.change(callers=(*draft.state.callers, event.caller))
+    draft.change(recipients=(*draft.state.recipients, event.recipient))
 
 
 def _suspended(draft: Draft, event: Suspended) -> None:
@@ -110,11 +110,11 @@ def _resumed(draft: Draft, _: Resumed) -> None:
 def _closed(draft: Draft, event: RunClosed) -> None:
     for close in primitives.CLOSE:
         close(draft)
-    for caller in draft.state.callers:
-        draft.send(ResultDue(caller))
+    for recipient in draft.state.recipients:
+        draft.send(ResultDue(recipient))
     draft.clear()
     outcome = RunOutcome(event.status, event.result, event.failure, draft.time)
-    draft.change(callers=(), continue_at=None, suspension=None, outcome=outcome)
+    draft.change(recipients=(), continue_at=None, suspension=None, outcome=outcome)
 
 
 # --- requests ---------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
@@ -234,9 +235,9 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
             return None
         if policy == policy.FAIL:
             return Decision(refusal=("already_started", f"{run}, which is still open"))
-        caller = command.caller
-        if command.wants_result and caller is not None and caller not in state.callers:
-            return Decision(events=(CallerAdded(caller),))
+        recipient = recipient_of(command)
+        if recipient is not None and recipient not in state.recipients:
+            return Decision(events=(CallerAdded(recipient),))
         return NOTHING
     reuse = command.reuse_policy
     completed = state.status is WorkflowStatus.COMPLETED

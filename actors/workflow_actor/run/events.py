@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEvent, PrimitiveWant
@@ -27,7 +27,7 @@ class RunStarted(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
     info: RunInfo
     args: tuple[Payload, ...]
-    callers: tuple[Caller, ...]
+    recipients: tuple[Recipient, ...]
     python: str
     earlier: tuple[EarlierEffect, ...] = ()
 
@@ -52,7 +52,7 @@ class Resumed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
 class CallerAdded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="cal"):
     """Somebody else wants to be told how the run ends."""
 
-    caller: Caller
+    recipient: Recipient
 
 
 # --- inputs ----------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import Literal
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
-from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.run.chunked_map import Entries
@@ -40,9 +40,9 @@ class RunOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
 
 class ResultDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="r"):
-    """The run's outcome, for one caller. `outcome` is None while it is the state's own."""
+    """The run's outcome, for one recipient. `outcome` is None while it is the state's own."""
 
-    caller: Caller
+    recipient: Recipient
     outcome: RunOutcome | None = None
 
 
@@ -105,7 +105,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     effects_made: int
     outstanding: Entries[EffectID, Outstanding]
     earlier: tuple[EarlierEffect, ...]
-    callers: tuple[Caller, ...]
+    recipients: tuple[Recipient, ...]
     cancel_requested: bool = False
     continue_at: int | None = None
     suspension: Suspension | None = None
@@ -161,5 +161,5 @@ def blank(info: RunInfo, *, python: str) -> WorkflowState:
         effects_made=0,
         outstanding={},
         earlier=(),
-        callers=(),
+        recipients=(),
     )

@@ -11,7 +11,8 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Command,
     Start,
 )
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
+from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -99,6 +100,18 @@ def result(caller: Caller, workflow_id: str, run_id: str, outcome: RunOutcome) -
     """How the run has ended."""
     return ResultEffect(
         caller=caller,
+        workflow_id=workflow_id,
+        run_id=run_id,
+        status=outcome.status,
+        result=outcome.result,
+        failure=outcome.failure,
+    )
+
+
+def ended(recipient: WorkflowOf, workflow_id: str, run_id: str, outcome: RunOutcome) -> RunEndedEffect:
+    """As `result`, for another workflow."""
+    return RunEndedEffect(
+        recipient=recipient,
         workflow_id=workflow_id,
         run_id=run_id,
         status=outcome.status,

@@ -1,7 +1,8 @@
 """Events and snapshots as bytes, and the way back.
 
 - `codec`      what a release reads and writes, as a value: older formats lifted on the way in
-- `formats`    how each format lays its bytes down, and how a newer one is told from what is broken
+- `formats`    what a format is, the first of them, and how a newer one is told from what is broken
+- `format_2`   the second, and what becomes of bodies of the first; its layout is `message_pack`
 - `pieces`     a large state as bytes, bit by bit
 - `snapshots`  when one is due
 - `loading`    from the newest snapshot and the journal behind it to the state

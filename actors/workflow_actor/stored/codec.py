@@ -18,8 +18,10 @@ from typing import Any, Final
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_1
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
+from dalsegno.actors.workflow_actor.stored.format_2 import FORMAT_2
 from dalsegno.actors.workflow_actor.stored.formats import (
     FORMAT_1,
+    Change,
     Format,
     InPieces,
     Kind,
@@ -67,7 +69,16 @@ class StoredCodec:
     """`formats` are those that it reads, without a gap and in order; `writes` is one of them, the newest if it
     is not given."""
 
-    __slots__ = ("_dumps", "_formats", "encode_record", "encode_state", "newest", "not_known_to_all", "writes")
+    __slots__ = (
+        "_dumps",
+        "_formats",
+        "_lower_parts",
+        "encode_record",
+        "encode_state",
+        "newest",
+        "not_known_to_all",
+        "writes",
+    )
 
     def __init__(self, formats: Sequence[Format], *, writes: int | None = None) -> None:
         self._formats = {format_.number: format_ for format_ in formats}
@@ -79,6 +90,7 @@ class StoredCodec:
         self._dumps: Callable[[Kind, int, Any], bytes] = (
             formats[-1].layout.dumps if self.writes == self.newest else self._dumps_older
         )
+        self._lower_parts = self._parts_lowered()
         self.encode_record: Callable[[Record], bytes] = partial(self._dumps, "record", self.writes)
         self.encode_state: Callable[[WorkflowState], bytes] = partial(self._dumps, "state", self.writes)
 
@@ -90,10 +102,10 @@ class StoredCodec:
 
     def state_in_pieces(self, state: WorkflowState) -> Iterator[bytes]:
         """What `encode_state` gives, as far as the format that is written lets it be made bit by bit."""
-        layout = self._formats[self.writes].layout
-        if self.writes == self.newest and isinstance(layout, InPieces):
-            return layout.pieces(self.writes, state)
-        return iter((self.encode_state(state),))
+        layout, lower = self._formats[self.writes].layout, self._lower_parts
+        if lower is None or not isinstance(layout, InPieces):
+            return iter((self.encode_state(state),))
+        return layout.pieces(self.writes, state, lower)
 
     def encode_outcome(self, outcome: RunOutcome) -> bytes:
         """How a run ended, for its row in the visibility table."""
@@ -102,6 +114,15 @@ class StoredCodec:
     def encode_memo(self, memo: Mapping[str, Payload]) -> bytes | None:
         """None when there is none."""
         return self._dumps("memo", self.writes, memo) if memo else None
+
+    def _parts_lowered(self) -> Mapping[str, Change] | None:
+        """By field of a state, how what is written of it comes to be; None if that is not said of fields."""
+        if self.writes == self.newest:
+            return {}
+        parts = self._formats[self.newest].lower_parts
+        if self.writes < self.newest - 1 or parts is None:
+            return None
+        return {name: partial(_lowered_part, lower) for name, lower in parts.items()}
 
     def _dumps_older(self, kind: Kind, format_: int, value: Any) -> bytes:
         for number in range(self.newest, format_, -1):
@@ -155,5 +176,9 @@ class StoredCodec:
         return body
 
 
-CODEC: Final = StoredCodec([FORMAT_1])
+def _lowered_part(lower: Change, value: Any) -> Any:
+    return lower(to_body(value))
+
+
+CODEC: Final = StoredCodec([FORMAT_1, FORMAT_2])
 """Of this release: what it reads, and what it can write."""

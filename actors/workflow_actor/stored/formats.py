@@ -1,14 +1,21 @@
 """Stored formats: how what only the core reads is laid down as bytes.
 
-A blob is an array of two: the number of its format, and a body. The head of that array, in CBOR or in
-MessagePack, is all that a release needs to read of a blob to tell what is newer than itself from what is
-broken. (In format 1 a run's outcome and memo are bare bodies, that is, never an array of two.)
+A blob is an array of two: the number of its format, and a body. The head of that array is all that a release
+needs to read of a blob to know its format, and to tell what is newer than itself from what is broken:
+
+    82 01           format 1, in CBOR                  92 02           format 2, in MessagePack
+    82 02..17       a later one, in CBOR               92 03..7f       a later one, in MessagePack
+    82 18 nn, ...   a number of more than one byte     92 cc nn, ...   likewise
+
+In CBOR a blob would begin with 92 only if it were an array of 18, which none is. In format 1 a run's outcome
+and memo are bare bodies: an array of three (83) and a map (a0 to bb), that is, never an array of two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import cbor2
@@ -16,7 +23,8 @@ import msgspec
 
 from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.pieces import cbor_pieces
+from dalsegno.actors.workflow_actor.stored.pieces import Script, pieces
+from dalsegno.errors import DalsegnoError
 from dalsegno.payload import mismatch
 
 FORMAT_MAX = 0xFFFF
@@ -36,6 +44,10 @@ _BARE: frozenset[Kind] = frozenset(("outcome", "memo"))
 
 class UnreadableError(Exception):
     """Bytes that are not what they should be."""
+
+
+class UnwritableError(DalsegnoError):
+    """What is to be stored has no place in the format that may be written at the time."""
 
 
 class NewerBlobError(UnreadableError):
@@ -66,8 +78,8 @@ class Layout(Protocol):
 class InPieces(Protocol):
     """A layout that makes a state bytes bit by bit."""
 
-    def pieces(self, format_: int, state: WorkflowState) -> Iterator[bytes]:
-        """Together they are what `dumps` gives."""
+    def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
+        """Together they are what `dumps` gives. `lower`: see `pieces.pieces`."""
 
 
 class CBOR:
@@ -90,8 +102,8 @@ class CBOR:
                 return body
         raise UnreadableError("it is not a format and a body")
 
-    def pieces(self, format_: int, state: WorkflowState) -> Iterator[bytes]:
-        return cbor_pieces(format_, state)
+    def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
+        return pieces(_SCRIPT, format_, state, lower)
 
     def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
         return convert(self.body(kind, blob), type_)
@@ -101,12 +113,16 @@ class CBOR:
 class Format:
     """`lift` makes a body of the format before one of this, and `lower` one of this a body of the format
     before, for those kinds whose bodies differ: a release writes the format before its newest, too, as long as
-    hosts are alive that cannot read the newest."""
+    hosts are alive that cannot read the newest. `lower_parts` is the same for a state field by field, and for
+    any part of a field's entries; None: a state can only be made an older one as a whole.
+
+    What has no place in the format before raises UnwritableError."""
 
     number: int
     layout: Layout
     lift: Mapping[Kind, Change] = field(default_factory=dict)
     lower: Mapping[Kind, Change] = field(default_factory=dict)
+    lower_parts: Mapping[str, Change] | None = None
 
 
 def format_of(kind: Kind, blob: bytes) -> int:
@@ -156,5 +172,21 @@ def convert(body: Any, type_: Any) -> Any:
     except (TypeError, RecursionError) as error:
         raise UnreadableError(f"{type(error).__name__} in {type_}") from error
 
+
+def _head(major: int, length: int) -> bytes:
+    """Of a CBOR array (4) or map (5) of that length."""
+    if length < 24:
+        return bytes([major << 5 | length])
+    for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if length < 1 << 8 * size:
+            return bytes([major << 5 | code]) + length.to_bytes(size)
+    raise OverflowError(length)
+
+
+_SCRIPT = Script(
+    dumps=lambda value: cbor2.dumps(to_body(value)),
+    array=partial(_head, 4),
+    map=partial(_head, 5),
+)
 
 FORMAT_1 = Format(1, CBOR())

@@ -25,7 +25,7 @@ SMALL_DEPTH = 16
 EXACT_MAX = 2**53
 """Above this, many readers of JSON round silently."""
 
-_SECRET = frozenset({"token", "callers", "caller", "earlier"})
+_SECRET = frozenset({"token", "recipients", "recipient", "earlier"})
 
 
 def events_for_people(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:

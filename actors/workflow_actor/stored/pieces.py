@@ -3,12 +3,10 @@ else in between. A state never changes, so that there is no hurry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
-
-import cbor2
-import msgspec
 
 from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
 from dalsegno.actors.workflow_actor.run.log import Log
@@ -17,46 +15,49 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 PIECE = 16
 """Entries of an array: an input may be large."""
 
-_ARRAY, _MAP = 4, 5
-"""CBOR's major types."""
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How bytes are written: any value at once, and the heads of arrays and maps of a length."""
+
+    dumps: Callable[[Any], bytes]
+    array: Callable[[int], bytes]
+    map: Callable[[int], bytes]
 
 
-def cbor_pieces(format_: int, state: WorkflowState) -> Iterator[bytes]:
-    """Together they are what `formats.CBOR` makes of it at once."""
-    yield _head(_ARRAY, 2) + cbor2.dumps(format_)
-    yield from _pieces(state)
+def pieces(
+    script: Script, format_: int, state: WorkflowState, lower: Mapping[str, Callable[[Any], Any]]
+) -> Iterator[bytes]:
+    """Together they are what the layout makes of it at once. `lower` has a change for each field of the state
+    that is to be another one; of a field's entries it is given some at a time."""
+    yield script.array(2) + script.dumps(format_)
+    names = state.__struct_fields__
+    yield script.array(len(names))
+    for name in names:
+        yield from _pieces(script, getattr(state, name), lower.get(name, _as_it_is))
 
 
-def _pieces(value: Any) -> Iterator[bytes]:
-    if isinstance(value, WorkflowState | Log):
+def _pieces(script: Script, value: Any, lower: Callable[[Any], Any]) -> Iterator[bytes]:
+    dumps = script.dumps
+    if isinstance(value, Log):
         fields = value.__struct_fields__
-        yield _head(_ARRAY, len(fields))
-        yield from chain.from_iterable(_pieces(getattr(value, name)) for name in fields)
+        yield script.array(len(fields))
+        yield from chain.from_iterable(_pieces(script, getattr(value, name), lower) for name in fields)
     elif isinstance(value, ChunkedMap):
-        yield _head(_MAP, len(value))
+        yield script.map(len(value))
         for part in value.chunks():
-            yield _dumps(part)[len(_head(_MAP, len(part))) :]
+            yield dumps(lower(part))[len(script.map(len(part))) :]
     elif isinstance(value, tuple) and len(value) > PIECE and not isinstance(value[0], tuple):
-        yield _head(_ARRAY, len(value))
+        yield script.array(len(value))
         for at in range(0, len(value), PIECE):
             some = value[at : at + PIECE]
-            yield _dumps(some)[len(_head(_ARRAY, len(some))) :]
+            yield dumps(lower(some))[len(script.array(len(some))) :]
     elif isinstance(value, tuple) and value and isinstance(value[0], tuple):  # the log's full chunks
-        yield _head(_ARRAY, len(value))
-        yield from chain.from_iterable(map(_pieces, value))
+        yield script.array(len(value))
+        yield from chain.from_iterable(_pieces(script, part, lower) for part in value)
     else:
-        yield _dumps(value)
+        yield dumps(lower(value))
 
 
-def _dumps(value: Any) -> bytes:
-    return cbor2.dumps(msgspec.to_builtins(value, builtin_types=(bytes,)))
-
-
-def _head(major: int, length: int) -> bytes:
-    """Of an array or a map of that length."""
-    if length < 24:
-        return bytes([major << 5 | length])
-    for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if length < 1 << 8 * size:
-            return bytes([major << 5 | code]) + length.to_bytes(size)
-    raise OverflowError(length)
+def _as_it_is(value: Any) -> Any:
+    return value

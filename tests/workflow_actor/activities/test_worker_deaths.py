@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.activities.worker_deaths import (
 )
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,
@@ -153,8 +154,12 @@ def test_a_task_that_the_broker_gave_up_unseen_is_sent_again_and_lost_in_the_end
 
 
 def test_a_task_that_was_given_up_leaves_a_snapshot_for_who_cannot_read_of_it() -> None:
-    """An older release reads the snapshot, and none of the rows before it."""
+    """An older release reads the snapshot, and none of the rows before it. Of the second format all can read
+    all."""
     rig, sent = begun()
+    assert rig.send(returned(sent)).snapshot is None
+    rig, sent = begun()
+    rig.instance.codec = CODEC.writing(1)
     assert rig.send(started(sent)).snapshot is None
     again = rig.send(returned(sent))
     assert again.snapshot is not None

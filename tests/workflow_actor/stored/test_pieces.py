@@ -10,14 +10,17 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.sends import TaskDue
 from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding, WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored import snapshots
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.formats import FORMAT_1, Format
-from dalsegno.actors.workflow_actor.stored.pieces import cbor_pieces
 from dalsegno.actors.workflow_actor.stored.snapshots import ACTIVATIONS_MIN, LARGE
 from tests.workflow_actor.rig import Rig, ScriptedCode, activity, payload, sign, timer
+
+FORMATS = range(1, CODEC.newest + 1)
+"""While it is written, the one before the newest, too."""
 
 
 def state_with(things: int, signals: int) -> WorkflowState:
@@ -32,20 +35,24 @@ def state_with(things: int, signals: int) -> WorkflowState:
 
 @pytest.mark.parametrize("things", [0, 3, 30, 2_000])
 @pytest.mark.parametrize("signals", [0, 30, 700])
-def test_its_pieces_are_its_bytes(things: int, signals: int) -> None:
-    state = state_with(things, signals)
-    assert b"".join(cbor_pieces(1, state)) == CODEC.encode_state(state)
-    assert b"".join(CODEC.state_in_pieces(state)) == CODEC.encode_state(state)
+@pytest.mark.parametrize("format_", FORMATS)
+def test_its_pieces_are_its_bytes(things: int, signals: int, format_: int) -> None:
+    codec, state = CODEC.writing(format_), state_with(things, signals)
+    pieces = list(codec.state_in_pieces(state))
+    assert b"".join(pieces) == codec.encode_state(state)
+    assert len(pieces) > len(state.__struct_fields__), "it is not made at once"
 
 
-@pytest.mark.parametrize("number", [1, 23, 24, 255, 256, 300, 70_000])
-def test_so_are_those_of_other_collections(number: int) -> None:
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("number", [1, 15, 16, 17, 23, 24, 255, 256, 300, 70_000])
+def test_so_are_those_of_other_collections(number: int, format_: int) -> None:
+    codec = CODEC.writing(format_)
     due = Outstanding(TaskDue(1), held=True, resend_at=1)
     earlier = tuple(EarlierEffect("run-0", (1, index), due, 7) for index in range(number))
-    callers = tuple(Caller("replies", str(index)) for index in range(number))
-    state = replace(state_with(1, 1), earlier=earlier, callers=callers)
-    pieces = list(cbor_pieces(1, state))
-    assert b"".join(pieces) == CODEC.encode_state(state)
+    recipients = tuple(QueueOf(Caller("replies", str(index))) for index in range(number))
+    state = replace(state_with(1, 1), earlier=earlier, recipients=recipients)
+    pieces = list(codec.state_in_pieces(state))
+    assert b"".join(pieces) == codec.encode_state(state)
     assert max(map(len, pieces)) < 20_000
 
 
