@@ -135,6 +135,7 @@ def host(
             help="A task queue whose workers read JSON; repeat it for several. All hosts need the same.",
         ),
     ] = None,
+    data_converter: options.DataConverter = None,
     start_seconds: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="How long a process may need to import the modules.")
     ] = 600.0,
@@ -176,14 +177,21 @@ def host(
         json_task_queues=frozenset(json_task_queue or ()),
     )
     if child is not None:
-        serving.serve_host(modules, broker=broker, database=database, settings=settings, launch=Launch(*child))
+        serving.serve_host(
+            modules,
+            broker=broker,
+            database=database,
+            data_converter=data_converter,
+            settings=settings,
+            launch=Launch(*child),
+        )
         return
     serving.check_processes(processes, broker=broker, database=database)
     flags = ["--lease-ttl", str(lease_ttl), "--history-limit", str(history_limit)]
     flags += ["--step-limit", str(step_limit)]
     flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
-    flags += ["--log-level", log_level, "--log-format", log_format]
+    flags += ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)
     raise typer.Exit(serving.supervise([spec], database=database, start_seconds=start_seconds))
 
@@ -197,6 +205,7 @@ def worker(
     drain_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long activities may go on after SIGTERM.")
     ] = 20.0,
+    data_converter: options.DataConverter = None,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
     child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -217,6 +226,7 @@ def worker(
         modules,
         broker=broker,
         task_queue=task_queue,
+        data_converter=data_converter,
         concurrency=concurrency,
         drain_seconds=drain_seconds,
         parent_pid=child_of,
@@ -230,6 +240,7 @@ def dev(
         str, typer.Option("--dir", metavar="FOLDER", help="Where its files go.")
     ] = options.FOLDER,
     task_queue: options.TaskQueue = "default",
+    data_converter: options.DataConverter = None,
     reload: Annotated[
         bool, typer.Option("--reload", help="Begin anew with each change of a Python file in this folder.")
     ] = False,
@@ -244,22 +255,33 @@ def dev(
 
     Example: dalsegno dev shop.orders --reload
     """
+    from dalsegno.cli import serving
     from dalsegno.cli.development import develop
     from dalsegno.cli.logs import configure_service
 
     configure_service(log_level, log_format)
-    logs = ["--log-level", log_level, "--log-format", log_format]
-    raise typer.Exit(develop(modules, folder=folder, task_queue=task_queue, logs=logs, reload=reload))
+    flags = ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
+    raise typer.Exit(
+        develop(
+            modules,
+            folder=folder,
+            task_queue=task_queue,
+            data_converter=data_converter,
+            flags=flags,
+            reload=reload,
+        )
+    )
 
 
 @app.command(hidden=True)
-def check(modules: options.Modules) -> None:
+def check(modules: options.Modules, data_converter: options.DataConverter = None) -> None:
     """Import modules and say what is wrong with them: what `dev --reload` runs before it begins anew."""
     from dalsegno.cli import code
     from dalsegno.cli.logs import configure
 
     configure("error")
     code.workflows_in(code.load(modules, warn=False))
+    code.data_converter(data_converter)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from dalsegno.cli.logs import configure
 from dalsegno.cli.options import DEFAULT_BROKER, DEFAULT_DATABASE, Source, embedded_file, is_embedded
 from dalsegno.cli.output import plain
 from dalsegno.client import Client, Looking, NoAnswerError
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 
 T = TypeVar("T")
@@ -22,14 +23,19 @@ QUIET_SECONDS = 2.0
 """After this long somebody at a terminal is told why nothing happens."""
 
 
-def ask(broker: str, timeout: float, question: Callable[[Client], Awaitable[T]]) -> T:
+def ask(
+    broker: str,
+    timeout: float,
+    question: Callable[[Client], Awaitable[T]],
+    converter: DataConverter = DataConverter.default,
+) -> T:
     """Connect, ask, disconnect."""
     configure("error")
 
     async def main() -> T:
         loop = asyncio.get_running_loop()
         hint = loop.call_later(QUIET_SECONDS, _tell_of_waiting, broker, timeout)
-        async with Client.connect(broker, timeout=timeout) as client:
+        async with Client.connect(broker, data_converter=converter, timeout=timeout) as client:
             hint.cancel()
             return await question(client)
 
@@ -45,12 +51,17 @@ class NotEndedError(NoAnswerError):
     """There are answers, but not the end that was waited for."""
 
 
-def look(source: Source, timeout: float, question: Callable[[Looking], Awaitable[T]]) -> T:
+def look(
+    source: Source,
+    timeout: float,
+    question: Callable[[Looking], Awaitable[T]],
+    converter: DataConverter = DataConverter.default,
+) -> T:
     """As `ask`, for questions that rows can answer, too."""
     if source.database is not None:
-        return _look_at_rows(source.database, timeout, question)
+        return _look_at_rows(source.database, timeout, question, converter)
     try:
-        return ask(source.broker, timeout, question)
+        return ask(source.broker, timeout, question, converter)
     except NotEndedError:
         raise
     except (NoAnswerError, BrokerUnavailableError) as error:
@@ -61,7 +72,9 @@ def look(source: Source, timeout: float, question: Callable[[Looking], Awaitable
         raise type(error)(f"{error} {hint}") from error
 
 
-def _look_at_rows(database: str, timeout: float, question: Callable[[Looking], Awaitable[T]]) -> T:
+def _look_at_rows(
+    database: str, timeout: float, question: Callable[[Looking], Awaitable[T]], converter: DataConverter
+) -> T:
     from dalsegno.cli.stored import StoredEngine
 
     configure("error")
@@ -70,7 +83,7 @@ def _look_at_rows(database: str, timeout: float, question: Callable[[Looking], A
         hint = asyncio.get_running_loop().call_later(
             QUIET_SECONDS, _tell_of_waiting_for, "the database", timeout
         )
-        engine = StoredEngine(database, timeout)
+        engine = StoredEngine(database, timeout, converter)
         try:
             return await question(Looking(engine))
         finally:

@@ -12,8 +12,10 @@ from typing import Any
 
 from dalsegno._log import get_logger
 from dalsegno.cli.working_folder import WorkingFolder
+from dalsegno.data_converter import DataConverter, required
 from dalsegno.definition import NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
+from dalsegno.given import shown
 
 log = get_logger()
 
@@ -67,6 +69,31 @@ def _broken(name: str, error: BaseException, folder: WorkingFolder) -> Configura
     return ConfigurationError(
         f"The module {name!r} cannot be imported: {type(error).__name__}: {error}{where}{hidden}"
     )
+
+
+def data_converter(place: str | None) -> DataConverter:
+    """The one that is at `module:attribute`; the default where none is named. Raises ConfigurationError."""
+    if place is None:
+        return DataConverter.default
+    module_name, _, path = place.partition(":")
+    if not module_name or not path:
+        raise ConfigurationError(
+            f"--data-converter is {shown(place)}, but names a DataConverter as module:attribute "
+            "(shop.converter:sealed)."
+        )
+    [found] = load([module_name], warn=False)
+    value: Any = found
+    for name in path.split("."):
+        try:
+            value = getattr(value, name)
+        except AttributeError:
+            raise ConfigurationError(
+                f"--data-converter is {shown(place)}, but the module {module_name!r} has no {path!r}."
+            ) from None
+    try:
+        return required(f"{place} (--data-converter)", value)
+    except TypeError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:

@@ -26,10 +26,19 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 
 
-def develop(modules: Sequence[str], *, folder: str, task_queue: str, logs: Sequence[str], reload: bool) -> int:
+def develop(
+    modules: Sequence[str],
+    *,
+    folder: str,
+    task_queue: str,
+    data_converter: str | None,
+    flags: Sequence[str],
+    reload: bool,
+) -> int:
     """Until Ctrl-C; the exit code."""
     if not reload:
         code.load(modules, warn=False)  # what is wrong is said once, before host and worker both say it
+        code.data_converter(data_converter)
     folder = str(Path(folder))  # "" is this one, not the root
     broker, database = f"embedded:{folder}/broker.db", f"sqlite:///{folder}/dalsegno.db"
     prepare_folders(broker, database)
@@ -37,15 +46,17 @@ def develop(modules: Sequence[str], *, folder: str, task_queue: str, logs: Seque
     initialise(broker, database, force=True)  # we are alone: a host that seems to live has died
     _say_hello(modules, folder, broker)
     specs = [
-        serving.host_spec(modules, broker=broker, database=database, processes=1, flags=[*logs, "--tell-news"]),
-        serving.worker_spec(modules, broker=broker, flags=["--task-queue", task_queue, *logs]),
+        serving.host_spec(
+            modules, broker=broker, database=database, processes=1, flags=[*flags, "--tell-news"]
+        ),
+        serving.worker_spec(modules, broker=broker, flags=["--task-queue", task_queue, *flags]),
     ]
     if not reload:
         return serving.supervise(specs, database=database)
     from dalsegno.cli.source_changes import SourceChanges
 
     with SourceChanges(Path.cwd()) as changes:
-        return _reloading(modules, specs, database, changes)
+        return _reloading([*modules, *serving.converter_flags(data_converter)], specs, database, changes)
 
 
 def _be_alone(folder: Path, broker: str) -> None:

@@ -67,6 +67,16 @@ Modules = Annotated[
         show_default=False,
     ),
 ]
+DataConverter = Annotated[
+    str | None,
+    typer.Option(
+        "--data-converter",
+        envvar="DALSEGNO_DATA_CONVERTER",
+        metavar="MODULE:ATTRIBUTE",
+        help="The DataConverter of workflows, activities and clients (docs/payloads.md). All need the same.",
+        show_default=False,
+    ),
+]
 TaskQueue = Annotated[
     str, typer.Option(envvar="DALSEGNO_TASK_QUEUE", metavar="NAME", help="Whose activities it runs.")
 ]

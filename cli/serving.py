@@ -82,6 +82,7 @@ def serve_host(
     *,
     broker: str,
     database: str,
+    data_converter: str | None,
     settings: HostSettings,
     launch: Launch,
 ) -> None:
@@ -93,7 +94,11 @@ def serve_host(
 
     parent_watch.watch(launch.parent_pid)
     workflows = code.workflows_in(code.load(modules))
-    registry = WorkflowRegistry([(cls, None) for cls in workflows], step_limit=settings.step_limit)
+    registry = WorkflowRegistry(
+        [(cls, None) for cls in workflows],
+        data_converter=code.data_converter(data_converter),
+        step_limit=settings.step_limit,
+    )
     names = ", ".join(code.name_of(cls) for cls in workflows)
     pulse = PulseWriter.open(launch.pulse_path)
     stack.answer_on(launch.pulse_path)
@@ -159,6 +164,11 @@ def worker_spec(modules: Sequence[str], *, broker: str, flags: Sequence[str]) ->
     return ChildSpec(name="worker", command=command, environment={"DALSEGNO_BROKER": broker})
 
 
+def converter_flags(data_converter: str | None) -> list[str]:
+    """To hand it on to a child."""
+    return [] if data_converter is None else ["--data-converter", data_converter]
+
+
 def program(command: str, modules: Sequence[str]) -> list[str]:
     """How this program is started again. URLs go by the environment: everybody on the machine may read command
     lines, and so their passwords.
@@ -198,6 +208,7 @@ def serve_worker(
     *,
     broker: str,
     task_queue: str,
+    data_converter: str | None,
     concurrency: int,
     drain_seconds: float,
     parent_pid: int | None,
@@ -206,6 +217,7 @@ def serve_worker(
     loaded = code.load(modules, warn=parent_pid is None)
     # In `dev`, where the same modules serve host and worker, there may be nothing to do for a worker.
     activities = code.activities_in(loaded, may_be_none=parent_pid is not None)
+    converter = code.data_converter(data_converter)
 
     async def main() -> None:
         fail_stop.watch_loop(asyncio.get_running_loop(), fail_stop.end_process)
@@ -228,6 +240,7 @@ def serve_worker(
             activities=activities,
             max_concurrent_activities=concurrency,
             drain_timeout=drain_seconds,
+            data_converter=converter,
         )
         names = ", ".join(sorted(code.name_of(activity) for activity in activities))
         life = asyncio.create_task(worker.run())

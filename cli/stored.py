@@ -15,8 +15,8 @@ from dalsegno.actors.supervisor.wire import replies
 from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
 from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import StoreUnavailableError, TransientError, UnsupportedError
-from dalsegno.payload import DEFAULT_CONVERTER
 from dalsegno.persistence.port import Store
 from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.persistence.url import parse_url
@@ -36,9 +36,8 @@ class StoredEngine:
     """`client.engine.EnginePort`. What it is asked it reads on a thread that nobody waits for at the end:
     drivers cannot be interrupted. `timeout` is in seconds."""
 
-    converter = DEFAULT_CONVERTER
-
-    def __init__(self, database: str, timeout: float) -> None:
+    def __init__(self, database: str, timeout: float, converter: DataConverter) -> None:
+        self.converter = converter
         self._database = database
         self._shown = parse_url(database).shown
         self._timeout = timeout

@@ -54,6 +54,7 @@ def start(
         float | None, typer.Option(metavar="SECONDS", help="After which the run is ended as timed out.")
     ] = None,
     message_id: MessageID = None,
+    data_converter: options.DataConverter = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.WaitTimeout = 10.0,
     as_json: options.AsJson = False,
@@ -67,7 +68,7 @@ def start(
       dalsegno workflow start Order --id o-1 --input '{"item": "book"}'
       dalsegno workflow start Order --id o-2 --input @order.json --follow
     """
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
     workflows.start(
         broker,
@@ -85,6 +86,7 @@ def start(
             "execution_timeout": execution_timeout,
             "message_id": message_id,
         },
+        converter=code.data_converter(data_converter),
         as_json=as_json,
     )
 
@@ -97,6 +99,7 @@ def result(
     timeout: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait; for ever if not given.")
     ] = None,
+    data_converter: options.DataConverter = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.StoredIn = None,
     as_json: options.AsJson = False,
@@ -106,9 +109,12 @@ def result(
     If it did not complete, the reason is told and the exit code is 1. If it is
     suspended, that is said, and the waiting goes on: code may come that runs it.
     """
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
-    workflows.result(options.source(context), timeout, workflow_id, run_id, as_json=as_json)
+    converter = code.data_converter(data_converter)
+    workflows.result(
+        options.source(context), timeout, workflow_id, run_id, converter=converter, as_json=as_json
+    )
 
 
 @app.command()
@@ -190,6 +196,7 @@ def query(
     name: Name,
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     run_id: options.RunID = None,
+    data_converter: options.DataConverter = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     database: Annotated[str | None, typer.Option("--database", hidden=True)] = None,
     timeout: options.Timeout = 10.0,
@@ -198,13 +205,14 @@ def query(
 
     Example: dalsegno workflow query o-1 order_status
     """
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
     if database is not None:
         raise ConfigurationError(
             "A query is answered by the workflow's code, which only hosts have: ask without --database."
         )
-    workflows.query(broker, timeout, workflow_id, run_id, name, inputs)
+    converter = code.data_converter(data_converter)
+    workflows.query(broker, timeout, workflow_id, run_id, name, inputs, converter=converter)
 
 
 @app.command()
@@ -214,6 +222,7 @@ def signal(
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     run_id: options.RunID = None,
     message_id: MessageID = None,
+    data_converter: options.DataConverter = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
@@ -222,7 +231,7 @@ def signal(
 
     Example: dalsegno workflow signal o-1 approve --input '{"approved": true}'
     """
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
     from dalsegno.cli.asking import values
 
     arguments = values(inputs)
@@ -233,6 +242,7 @@ def signal(
         run_id,
         lambda handle: handle.signal(name, *arguments, message_id=message_id),
         "signalled",
+        converter=code.data_converter(data_converter),
         as_json=as_json,
     )
 

@@ -14,6 +14,7 @@ from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, moment_after, print_json, say, table
 from dalsegno.cli.waiting import Deadline, waiting
 from dalsegno.client import Client, Looking, WorkflowHandle
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import TransientError, WorkflowFailedError
 from dalsegno.policies import WorkflowStatus
 
@@ -33,6 +34,7 @@ def start(
     follow: bool,
     wait_seconds: float | None,
     options: dict[str, Any],
+    converter: DataConverter,
     as_json: bool,
 ) -> None:
     """`timeout` is for the start, `wait_seconds` (None is for ever) for the start and what is waited for."""
@@ -55,7 +57,7 @@ def start(
         if as_json or not follow:  # people have seen it in the history
             _show_result(handle, value, as_json=as_json)
 
-    ask(broker, timeout, question)
+    ask(broker, timeout, question, converter)
 
 
 def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
@@ -71,7 +73,13 @@ def _show_start(handle: WorkflowHandle[Any], *, as_json: bool) -> None:
 
 
 def result(
-    source: Source, timeout: float | None, workflow_id: str, run_id: str | None, *, as_json: bool
+    source: Source,
+    timeout: float | None,
+    workflow_id: str,
+    run_id: str | None,
+    *,
+    converter: DataConverter,
+    as_json: bool,
 ) -> None:
     deadline = Deadline(timeout)
 
@@ -81,7 +89,7 @@ def result(
             value = await _result(handle, as_json=as_json)
         _show_result(handle, value, as_json=as_json)
 
-    look(source, 10.0 if timeout is None else timeout, question)
+    look(source, 10.0 if timeout is None else timeout, question, converter)
 
 
 async def _result(handle: WorkflowHandle[Any], *, as_json: bool) -> Any:
@@ -216,7 +224,14 @@ def list_workflows(
 
 
 def query(
-    broker: str, timeout: float, workflow_id: str, run_id: str | None, name: str, inputs: Sequence[str]
+    broker: str,
+    timeout: float,
+    workflow_id: str,
+    run_id: str | None,
+    name: str,
+    inputs: Sequence[str],
+    *,
+    converter: DataConverter,
 ) -> None:
     arguments = values(inputs)
     print_json(
@@ -224,6 +239,7 @@ def query(
             broker,
             timeout,
             lambda client: client.get_workflow_handle(workflow_id, run_id).query(name, *arguments),
+            converter,
         )
     )
 
@@ -236,14 +252,15 @@ def command(
     act: Callable[[WorkflowHandle[Any]], Awaitable[str | None]],
     done: str,
     *,
+    converter: DataConverter = DataConverter.default,
     as_json: bool,
 ) -> None:
     """A command that changes something and answers nothing but that it is done: as `done`, or as `act` says."""
-    said = ask(broker, timeout, lambda client: act(client.get_workflow_handle(workflow_id, run_id))) or done
+    said = ask(broker, timeout, lambda client: act(client.get_workflow_handle(workflow_id, run_id)), converter)
     if as_json:
-        print_json({"workflow_id": workflow_id, "done": said})
+        print_json({"workflow_id": workflow_id, "done": said or done})
     else:
-        say(f"{workflow_id}: {said}")
+        say(f"{workflow_id}: {said or done}")
 
 
 async def resume(handle: WorkflowHandle[Any]) -> str | None:

@@ -27,7 +27,8 @@ from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
-from dalsegno.payload import DEFAULT_CONVERTER, PayloadConverter
+from dalsegno.data_converter import DataConverter
+from dalsegno.data_converter import required as required_converter
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -50,7 +51,7 @@ class Client(Looking):
         self,
         broker: Broker,
         *,
-        converter: PayloadConverter = DEFAULT_CONVERTER,
+        data_converter: DataConverter = DataConverter.default,
         timeout: float = TIMEOUT_SECONDS,
         timings: ClientTimings | None = None,
         on_suspended: OnSuspended = warn,
@@ -58,6 +59,7 @@ class Client(Looking):
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
         patience = given.patience("timeout", timeout)
         links = Links(broker, timings or ClientTimings())
+        converter = required_converter("data_converter", data_converter)
         self._engine = BrokerEngine(links, converter, patience, on_suspended)
         super().__init__(self._engine)
 
@@ -66,7 +68,7 @@ class Client(Looking):
         cls,
         broker_url: str,
         *,
-        converter: PayloadConverter = DEFAULT_CONVERTER,
+        data_converter: DataConverter = DataConverter.default,
         timeout: float = TIMEOUT_SECONDS,
         on_suspended: OnSuspended = warn,
     ) -> Connecting:
@@ -76,11 +78,15 @@ class Client(Looking):
         ConfigurationError for what a person must mend (URL, password, a namespace that is not there), and
         BrokerUnavailableError when the broker is not reached in time.
 
+        `data_converter` says how values travel; hosts and workers need the same (docs/payloads.md).
+
         `on_suspended` is called with workflow ID and reason while a result is waited for and the workflow is
         suspended, once for each reason. By default it logs a warning.
         """
         broker = open_broker(given.plain("broker_url", broker_url))
-        return Connecting(cls(broker, converter=converter, timeout=timeout, on_suspended=on_suspended))
+        return Connecting(
+            cls(broker, data_converter=data_converter, timeout=timeout, on_suspended=on_suspended)
+        )
 
     async def close(self) -> None:
         """Calls that are under way end with RuntimeError. Closing twice is ordinary."""
@@ -162,7 +168,7 @@ class Client(Looking):
         WorkflowAlreadyStartedError where the policies don't allow another run.
         """
         message = start_message(workflow, arguments, options, ("accepted",), self._engine.converter)
-        with Conversation(self._engine.links) as conversation:
+        with Conversation(self._engine.links, self._engine.converter) as conversation:
             reply = await self._accepted(conversation, message, options)
         return WorkflowHandle(
             self._engine,

@@ -26,6 +26,7 @@ from dalsegno.client.links import Links
 from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.suspensions import Suspensions
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import InvalidMessageError
 
 A = TypeVar("A", Reply, ControlReply)
@@ -46,11 +47,12 @@ def destination_of(question: WireMessage) -> Destination:
 class Conversation:
     """A correlation ID, the questions asked with it, and the replies that come for it; a context manager."""
 
-    def __init__(self, links: Links, suspensions: Suspensions | None = None) -> None:
+    def __init__(self, links: Links, converter: DataConverter, suspensions: Suspensions | None = None) -> None:
         """`suspensions` hears of them while something else is waited for."""
         self.timings = links.timings
         self.suspensions = suspensions
         self._links = links
+        self._converter = converter
         self._box: ReplyBox | None = None
         self._link: ClientLink | None = None
 
@@ -86,7 +88,7 @@ class Conversation:
             check(question)
         except InvalidMessageError as error:
             raise _unsendable(error) from error
-        except TypeError as error:  # such as a converter's own kind of payload
+        except TypeError as error:  # such as a Payload with something else in it
             raise UnsendableError(f"This cannot be sent: {error}.") from error
         patience = Patience(question.TYPE, self.timings)
         if resend_seconds is None:
@@ -125,7 +127,8 @@ class Conversation:
                     if answer.error is None:
                         return answer
                     if answer.error.code != "moved":
-                        raise rejection(answer.error, answer.failure if isinstance(answer, Reply) else None)
+                        failure = answer.failure if isinstance(answer, Reply) else None
+                        raise rejection(answer.error, failure, self._converter)
                 case Outcome.RETURNED:
                     patience.namespace_missing(asyncio.get_running_loop().time())
                 case Outcome.REFUSED:

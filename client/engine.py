@@ -10,14 +10,14 @@ from dalsegno.client.conversation import Conversation
 from dalsegno.client.links import Links
 from dalsegno.client.results import await_end
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
-from dalsegno.payload import PayloadConverter
+from dalsegno.data_converter import DataConverter
 
 
 class EnginePort(Protocol):
     """Whoever answers. Errors as of Conversation.ask."""
 
     @property
-    def converter(self) -> PayloadConverter: ...
+    def converter(self) -> DataConverter: ...
 
     async def tell(
         self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
@@ -37,18 +37,18 @@ class BrokerEngine:
     """Hosts, by way of their broker. `timeout` (seconds; None is without end) holds where a call gives none."""
 
     links: Links
-    converter: PayloadConverter
+    converter: DataConverter
     timeout: float | None
     on_suspended: OnSuspended = warn
 
     def waiting(self) -> Conversation:
         """For who waits for a result: whoever uses it hears meanwhile of suspensions."""
-        return Conversation(self.links, Suspensions(self.on_suspended))
+        return Conversation(self.links, self.converter, Suspensions(self.on_suspended))
 
     async def tell(
         self, command: ToWorkflow, *, message_id: str | None = None, timeout: float | None = None
     ) -> Reply:
-        with Conversation(self.links) as conversation:
+        with Conversation(self.links, self.converter) as conversation:
             return await conversation.ask(
                 Reply,
                 command,
@@ -59,7 +59,7 @@ class BrokerEngine:
 
     async def control(self, question: WireMessage) -> ControlReply:
         """Whichever host is first answers."""
-        with Conversation(self.links) as conversation:
+        with Conversation(self.links, self.converter) as conversation:
             return await conversation.ask(ControlReply, question, message_id=None, timeout=self.timeout)
 
     async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:

@@ -11,6 +11,7 @@ ConfigurationError
 from __future__ import annotations
 
 from dalsegno.broker.protocol.messages import ReplyError
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     CommandRejectedError,
     ConfigurationError,
@@ -21,7 +22,7 @@ from dalsegno.errors import (
     WorkflowClosedError,
     WorkflowNotFoundError,
 )
-from dalsegno.failure import Failure, from_failure
+from dalsegno.failure import Failure
 
 
 class NoAnswerError(TransientError, TimeoutError):
@@ -50,7 +51,7 @@ _BY_CODE: dict[str, type[CommandRejectedError]] = {
 }
 
 
-def rejection(error: ReplyError, failure: Failure | None = None) -> CommandRejectedError:
+def rejection(error: ReplyError, failure: Failure | None, converter: DataConverter) -> CommandRejectedError:
     """The error of a reply as the one to raise; `code` is the reply's, and its failure is the cause."""
     if error.code == WorkflowAlreadyStartedError.code:
         return WorkflowAlreadyStartedError(
@@ -59,5 +60,5 @@ def rejection(error: ReplyError, failure: Failure | None = None) -> CommandRejec
     rejected = _BY_CODE.get(error.code, CommandRejectedError)(error.message)
     rejected.code = error.code
     if failure is not None:
-        rejected.__cause__ = from_failure(failure)
+        rejected.__cause__ = converter.from_failure(failure)
     return rejected

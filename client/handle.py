@@ -21,7 +21,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import outcome_of
-from dalsegno.converter import DEFAULT_CONVERTER, result_hint
+from dalsegno.converter import result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import WorkflowStatus
@@ -249,9 +249,7 @@ class WorkflowHandle(Generic[R]):
         """
         name = name_of(query)
         converter = self._engine.converter
-        type_hint = result_type_of(query) if result_type is None else result_type
-        if converter is DEFAULT_CONVERTER:
-            result_hint(type_hint)
+        type_hint = result_hint(result_type_of(query) if result_type is None else result_type, converter)
         command = QueryWorkflow(
             workflow_id=self.id,
             run_id=self._command_run_id,

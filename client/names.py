@@ -9,8 +9,9 @@ from typing import Any
 
 from dalsegno import given
 from dalsegno.converter import Signature, encode_args, return_type, signature_of
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import described
-from dalsegno.payload import Payload, PayloadConverter
+from dalsegno.payload import Payload
 
 Target = str | type[Any] | Callable[..., Any]
 
@@ -39,7 +40,7 @@ def result_type_of(target: Target) -> Any:
     return return_type(_run_method(target) if isinstance(target, type) else target)
 
 
-def encode_arguments(target: Target, args: Sequence[Any], converter: PayloadConverter) -> tuple[Payload, ...]:
+def encode_arguments(target: Target, args: Sequence[Any], converter: DataConverter) -> tuple[Payload, ...]:
     """The arguments as `target` takes them, so far as it is more than a name.
 
     Raises TypeError for a wrong number, PayloadError for what it would not be given as it is.

@@ -8,17 +8,15 @@ from dalsegno import given
 from dalsegno.broker.protocol.messages import AwaitResult, Reply
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.errors import NoAnswerError
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     ApplicationError,
     CanceledError,
-    FailureError,
     TerminatedError,
     TimedOutError,
     TimeoutType,
     WorkflowFailedError,
 )
-from dalsegno.failure import from_failure
-from dalsegno.payload import PayloadConverter
 from dalsegno.policies import WorkflowStatus
 
 
@@ -47,7 +45,7 @@ def not_ended(workflow_id: str, timeout: float | None) -> NoAnswerError:
 
 
 def outcome_of(
-    reply: Reply, workflow_id: str, run_id: str | None, result_type: Any, converter: PayloadConverter
+    reply: Reply, workflow_id: str, run_id: str | None, result_type: Any, converter: DataConverter
 ) -> Any:
     """The result of a completed run. Raises WorkflowFailedError for any other end, with its cause."""
     if reply.status is WorkflowStatus.COMPLETED:
@@ -67,9 +65,9 @@ _HOW = {
 }
 
 
-def _cause_of(reply: Reply, converter: PayloadConverter) -> FailureError:
+def _cause_of(reply: Reply, converter: DataConverter) -> Exception:
     if reply.failure is not None:
-        return from_failure(reply.failure, converter)
+        return converter.from_failure(reply.failure)
     reason = reply.reason or ""
     match reply.status:
         case WorkflowStatus.CANCELED:

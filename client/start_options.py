@@ -8,7 +8,7 @@ from typing import Any, Literal, Required, TypedDict
 from dalsegno import given
 from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.client.names import Target, encode_arguments, name_of
-from dalsegno.payload import PayloadConverter
+from dalsegno.data_converter import DataConverter
 from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 
@@ -45,7 +45,7 @@ def start_message(
     arguments: Sequence[Any],
     options: StartOptionsAndArgs,
     replies: tuple[Literal["accepted", "result"], ...],
-    converter: PayloadConverter,
+    converter: DataConverter,
 ) -> StartWorkflow:
     """Raises TypeError and ValueError, which name the option, PayloadError for arguments and notes."""
     _check_options(arguments, options)

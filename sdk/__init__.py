@@ -51,6 +51,11 @@ if TYPE_CHECKING:
         UnsendableError,
         WorkflowHandle,
     )
+    from dalsegno.data_converter import (
+        DataConverter,
+        DefaultFailureConverter,
+        FailureConverter,
+    )
     from dalsegno.errors import (
         ActivityError,
         ApplicationError,
@@ -95,6 +100,7 @@ if TYPE_CHECKING:
         SignalOf,
     )
     from dalsegno.payload import (
+        DefaultPayloadConverter,
         Payload,
         PayloadConverter,
     )
@@ -127,9 +133,13 @@ __all__ = [
     "ConfigurationError",
     "Connecting",
     "DalsegnoError",
+    "DataConverter",
+    "DefaultFailureConverter",
+    "DefaultPayloadConverter",
     "Description",
     "Duration",
     "Failure",
+    "FailureConverter",
     "FailureError",
     "FailureKind",
     "FencedError",
@@ -200,6 +210,7 @@ _HOMES = {
         "Client ClientTimings Connecting NamespaceMissingError NoAnswerError OnSuspended Pong "
         "StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle"
     ),
+    "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
         "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
         "ConfigurationError DalsegnoError FailureError FencedError InvalidMessageError "
@@ -210,7 +221,7 @@ _HOMES = {
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
-    "dalsegno.payload": "Payload PayloadConverter",
+    "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter",
     "dalsegno.policies": (
         "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus"

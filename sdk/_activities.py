@@ -95,7 +95,8 @@ def execute_activity(
     and at once TypeError or ValueError for an option that cannot be, PayloadError for an argument.
     """
     runtime = current_runtime("execute_activity")
-    return runtime.execute_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
+    line = call_site(sys._getframe(1))
+    return runtime.execute_activity(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -143,7 +144,8 @@ def start_activity(
 ) -> ActivityHandle[Any]:
     """Schedule an activity now, and return a handle to await or cancel. Arguments as for execute_activity."""
     runtime = current_runtime("start_activity")
-    return runtime.start_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
+    line = call_site(sys._getframe(1))
+    return runtime.start_activity(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -217,7 +219,8 @@ def execute_activity_method(
 ) -> Coroutine[Any, Any, Any]:
     """execute_activity, for methods with @activity.defn, given as `Class.method` or bound."""
     runtime = current_runtime("execute_activity_method")
-    return runtime.execute_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
+    line = call_site(sys._getframe(1))
+    return runtime.execute_activity(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -291,4 +294,5 @@ def start_activity_method(
 ) -> ActivityHandle[Any]:
     """start_activity, for methods with @activity.defn, given as `Class.method` or bound."""
     runtime = current_runtime("start_activity_method")
-    return runtime.start_activity(activity_call(call_site(sys._getframe(1)), activity, arg, **options))
+    line = call_site(sys._getframe(1))
+    return runtime.start_activity(activity_call(runtime.converter, line, activity, arg, **options))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from dalsegno import given
 from dalsegno._runtime import ActivityCall
 from dalsegno.converter import Signature, encode_args, result_hint, signature_of
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import NAME_ATTRIBUTE, described
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 
@@ -33,6 +34,7 @@ class _Known(NamedTuple):
 
 
 def activity_call(
+    converter: DataConverter,
     line: str,
     activity: Callable[..., Any] | str,
     arg: Any,
@@ -64,8 +66,8 @@ def activity_call(
         _require_fitting(known.signature, len(values))
     return ActivityCall(
         known.activity_type,
-        encode_args(known.activity_type, values, signature=known.taken),
-        known.result_hint if result_type is UNSET else result_hint(result_type),
+        encode_args(known.activity_type, values, converter, known.taken),
+        known.result_hint if result_type is UNSET else result_hint(result_type, converter),
         None if task_queue is None else given.task_queue("task_queue", task_queue),
         None if start_to_close_timeout is None else _limit("start_to_close_timeout", start_to_close_timeout),
         None

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy
 
@@ -66,6 +67,9 @@ class WorkflowRuntime(Protocol):
 
     @property
     def info(self) -> Any: ...
+
+    @property
+    def converter(self) -> DataConverter: ...
 
     @property
     def memo(self) -> Mapping[str, Payload]: ...

@@ -25,7 +25,9 @@ from dalsegno import given
 from dalsegno._log import Logger, get_logger
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
+from dalsegno.data_converter import DataConverter
 from dalsegno.name_rules import why_not_name
+from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
 from dalsegno.user_logger import UserLogger
 
@@ -150,6 +152,9 @@ class Context(Protocol):
     def info(self) -> Info: ...
 
     @property
+    def converter(self) -> DataConverter: ...
+
+    @property
     def cancelled(self) -> bool: ...
 
     def heartbeat(self, *details: Any) -> None: ...
@@ -192,6 +197,11 @@ def heartbeat(*details: Any) -> None:
     CanceledError in a sync activity whose cancellation was requested.
     """
     _context("heartbeat").heartbeat(*details)
+
+
+def payload_converter() -> PayloadConverter:
+    """The worker's, for activities that are given a Payload as it is."""
+    return _context("payload_converter").converter.payload_converter
 
 
 def is_cancelled() -> bool:

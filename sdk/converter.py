@@ -1,8 +1,7 @@
 """Arguments and results: from a callable's annotations to payloads and back.
 
 Workflows, signals, queries, activities and the client all come here, so that a value means the same
-everywhere. The converter for single values is in `dalsegno.payload`, those for errors in
-`dalsegno.failure` and `dalsegno.failure_capture`; all are handed on from here.
+everywhere. What single values and errors become is up to the DataConverter that each of them is given.
 """
 
 from __future__ import annotations
@@ -15,32 +14,9 @@ from typing import Any
 
 from dalsegno.codecs import UnsupportedAnnotationError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import PayloadError
-from dalsegno.failure import from_failure
-from dalsegno.failure_capture import to_failure
-from dalsegno.payload import DEFAULT_CONVERTER, JSONConverter, Payload, PayloadConverter
-
-__all__ = [
-    "DEFAULT_CONVERTER",
-    "JSONConverter",
-    "PayloadConverter",
-    "Signature",
-    "decode_args",
-    "encode_args",
-    "encode_result",
-    "from_failure",
-    "from_payload",
-    "require_restorable",
-    "result_hint",
-    "return_type",
-    "signature_of",
-    "to_failure",
-    "to_payload",
-]
-
-_JSON = JSONConverter()
-to_payload = DEFAULT_CONVERTER.to_payload
-from_payload = DEFAULT_CONVERTER.from_payload
+from dalsegno.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +115,13 @@ def _why_not_restored(told: str, hint: Any) -> tuple[PayloadError, Exception] | 
     return None
 
 
-def result_hint(hint: Any) -> Any:
+def result_hint(hint: Any, converter: DataConverter) -> Any:
     """A `result_type` that was handed in. Raises TypeError where no result could be restored as it: before
-    anything has run."""
-    if (refused := _why_not_restored(f"result_type is {shown_type(hint)}", hint)) is not None:
+    anything has run. What a converter of the user's own may know is not judged."""
+    if (
+        converter.knows_annotations
+        and (refused := _why_not_restored(f"result_type is {shown_type(hint)}", hint)) is not None
+    ):
         raise TypeError(str(refused[0])) from None
     return hint
 
@@ -169,7 +148,7 @@ def return_type(target: Callable[..., Any]) -> Any:
 def encode_args(
     name: str,
     args: Sequence[Any],
-    converter: PayloadConverter = DEFAULT_CONVERTER,
+    converter: DataConverter,
     signature: Signature | None = None,
 ) -> tuple[Payload, ...]:
     """The arguments for what is called `name`; its `signature`, unless it is known by its name alone.
@@ -180,29 +159,17 @@ def encode_args(
     for index, value in enumerate(args):
         parameter = None if signature is None else signature.parameter(index)
         try:
-            if parameter is None or converter is not DEFAULT_CONVERTER:
-                payloads.append(converter.to_payload(value))
-            else:
-                payloads.append(encode_result(value, parameter.type_hint))
+            payloads.append(converter.to_payload(value, Any if parameter is None else parameter.type_hint))
         except PayloadError as error:
             called = "" if parameter is None else f" ({parameter.name!r})"
             raise PayloadError(f"Argument {index + 1}{called} of {name}: {error}") from error
     return tuple(payloads)
 
 
-def encode_result(value: Any, type_hint: Any) -> Payload:
-    """A value for the one who restores it as `type_hint`: a result, an answer, a signed state, an argument.
-
-    What says the same in another type (a tuple for a list, an IntEnum for an int, a dict for a dataclass)
-    arrives as annotated. Raises PayloadError where something would be lost or changed.
-    """
-    return _JSON.to_payload(value, type_hint)
-
-
 def decode_args(
     target: Callable[..., Any] | Signature,
     payloads: Sequence[Payload],
-    converter: PayloadConverter = DEFAULT_CONVERTER,
+    converter: DataConverter,
     *,
     method: bool = False,
 ) -> list[Any]:

@@ -180,7 +180,7 @@ class ApplicationError(FailureError):
     type: str
     non_retryable: bool
     next_retry_delay: float | None
-    exceptions: tuple[FailureError, ...] = ()
+    exceptions: tuple[Exception, ...] = ()
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         # Here, so that a subclass whose own __init__ does not call ours is a whole ApplicationError, too.

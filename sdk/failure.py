@@ -8,6 +8,7 @@ with its parts in `exceptions`; the first is its `__cause__` unless it has anoth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -25,7 +26,7 @@ from dalsegno.errors import (
     WorkerLostError,
 )
 from dalsegno.given import MICROSECONDS_MAX
-from dalsegno.payload import DEFAULT_CONVERTER, Payload, PayloadConverter
+from dalsegno.payload import Payload, PayloadConverter
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
 NAME_CHARACTERS_MAX = 255
@@ -59,20 +60,27 @@ REMOTE_STACK = "__dalsegno_stack__"
 """Keeps the stack of where an error was first raised, through any number of processes."""
 
 
-def from_failure(failure: Failure, converter: PayloadConverter = DEFAULT_CONVERTER) -> FailureError:
+def from_failure(failure: Failure, converter: PayloadConverter) -> FailureError:
     """The error that says what the failure says, with its causes as `__cause__`, and the stack as a note.
 
     Details whose encoding the converter does not know stay Payloads.
     """
+    return restored(failure, converter, lambda inner: from_failure(inner, converter))
+
+
+def restored(
+    failure: Failure, converter: PayloadConverter, within: Callable[[Failure], Exception]
+) -> FailureError:
+    """As from_failure; what becomes of causes and parts is up to `within`."""
     error = _rebuild(failure, converter)
     if failure.stack:
         setattr(error, REMOTE_STACK, failure.stack)
         error.add_note(f"Raised elsewhere:\n{failure.stack.rstrip()}")
-    parts = tuple(from_failure(part, converter) for part in failure.parts)
+    parts = tuple(within(part) for part in failure.parts)
     if parts and isinstance(error, ApplicationError):
         error.exceptions = parts
     if failure.cause is not None:
-        error.__cause__ = from_failure(failure.cause, converter)
+        error.__cause__ = within(failure.cause)
     elif parts:
         error.__cause__ = parts[0]
     return error

@@ -24,7 +24,6 @@ from dalsegno.errors import (
     ActivityError,
     ApplicationError,
     CanceledError,
-    FailureError,
     TerminatedError,
     TimedOutError,
     TimeoutType,
@@ -32,7 +31,7 @@ from dalsegno.errors import (
 )
 from dalsegno.failure import NAME_CHARACTERS_MAX, REMOTE_STACK, Failure, FailureKind
 from dalsegno.given import MICROSECONDS_MAX
-from dalsegno.payload import DEFAULT_CONVERTER, Payload, PayloadConverter
+from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter
 from dalsegno.policies import to_microseconds
 
 CAUSES_MAX = 10
@@ -55,7 +54,7 @@ _PLAIN_KINDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...] = 
 )
 
 
-def to_failure(error: BaseException, converter: PayloadConverter = DEFAULT_CONVERTER) -> Failure:
+def to_failure(error: BaseException, converter: PayloadConverter) -> Failure:
     """The error, what caused it, and the parts of a group, as data."""
     return _Capture(converter).of(error, ())
 
@@ -171,7 +170,7 @@ class _Capture:
             why = "its converter made no payload of it"
         except BaseException as error:  # noqa: BLE001 - converters run methods of the value
             why = message_of(error, PART_CHARACTERS_MAX)
-        return DEFAULT_CONVERTER.to_payload(f"<{why}>")
+        return DefaultPayloadConverter().to_payload(f"<{why}>")
 
 
 def _parts_of(error: BaseException) -> Errors:
@@ -179,7 +178,7 @@ def _parts_of(error: BaseException) -> Errors:
     if not is_a(error, ApplicationError):
         return parts_of_group(error)
     parts = field_of(error, "exceptions", ())
-    return parts if type(parts) is tuple and all(isinstance(part, FailureError) for part in parts) else ()
+    return parts if type(parts) is tuple and all(isinstance(part, Exception) for part in parts) else ()
 
 
 def _with_parts(message: str, parts: tuple[Failure, ...], count: int) -> str:

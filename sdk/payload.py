@@ -36,16 +36,19 @@ BINARY_PLAIN = "binary/plain"
 
 
 class PayloadConverter(Protocol):
-    """How values become payloads. Whoever reads a payload needs the converter that wrote it."""
+    """How values become payloads: the same bytes for the same value, each time, in each process. Whoever reads
+    a payload needs the converter that wrote it. See `dalsegno.data_converter`."""
 
     def to_payload(self, value: Any) -> Payload:
-        """Raises PayloadError for a value that cannot be carried; the message names its type, never it."""
+        """Raises PayloadError for a value that cannot be carried; the message names its type, never it.
+
+        One that has a second parameter `type_hint` is told what the reader will restore the value as."""
 
     def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
         """Raises PayloadError where the bytes do not fit `type_hint`; the message says where, never what."""
 
 
-class JSONConverter:
+class DefaultPayloadConverter:
     """The default converter, as the module describes it. It has no state: one serves every thread."""
 
     def to_payload(self, value: Any, type_hint: Any = Any) -> Payload:
@@ -98,10 +101,11 @@ class JSONConverter:
             raise PayloadError(f"The value does not fit its annotation: {mismatch(error)}.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise PayloadError(f"The payload is not valid JSON ({type(error).__name__}).") from None
-        raise PayloadError(f"Nothing here can read payloads of the encoding {payload.encoding[:100]!r}.")
+        raise PayloadError(
+            f"Nothing here can read payloads of the encoding {payload.encoding[:100]!r}: that takes the data "
+            "converter of whoever wrote them (data_converter=..., --data-converter)."
+        )
 
-
-DEFAULT_CONVERTER: PayloadConverter = JSONConverter()
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 _PLAIN = (str, int)

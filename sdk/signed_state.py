@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from dalsegno.converter import from_payload, to_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 
@@ -34,7 +34,7 @@ def version_of(hint: Any) -> int:
     return version
 
 
-def restore(payload: Payload, version: int, hint: Any) -> Any:
+def restore(payload: Payload, version: int, hint: Any, converter: DataConverter) -> Any:
     """The state of a sign as the code of today wants it.
 
     Raises PayloadError where it does not fit, is newer than the code, or has no migration. What the user's
@@ -42,7 +42,7 @@ def restore(payload: Payload, version: int, hint: Any) -> Any:
     """
     current = version_of(hint)
     if version == current:
-        return from_payload(payload, hint)
+        return converter.from_payload(payload, hint)
     cls = _versioned_class(hint)
     if version > current:
         raise PayloadError(
@@ -55,7 +55,8 @@ def restore(payload: Payload, version: int, hint: Any) -> Any:
             f"The stored state is of version {version} and {cls} of version {current}: give it a classmethod "
             "migrate_state(cls, version, data) that returns the data of today."
         )
-    return from_payload(to_payload(migrate(version, from_payload(payload))), hint)
+    data = migrate(version, converter.from_payload(payload))
+    return converter.from_payload(converter.to_payload(data), hint)
 
 
 def _versioned_class(hint: Any) -> Any:

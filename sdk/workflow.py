@@ -50,9 +50,10 @@ from dalsegno._runtime import (
     runtime_or_none,
 )
 from dalsegno.codecs.annotations import local_names
-from dalsegno.converter import from_payload, require_restorable
+from dalsegno.converter import require_restorable
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
 from dalsegno.handler_types import QueryDecorator, QueryMethod, SignalDecorator, SignalMethod
+from dalsegno.payload import PayloadConverter
 from dalsegno.policies import MICROSECONDS_PER_SECOND, ActivityCancellationType, Duration
 from dalsegno.workflow_logger import logger
 
@@ -80,6 +81,7 @@ __all__ = [
     "memo",
     "memo_value",
     "now",
+    "payload_converter",
     "query",
     "random",
     "run",
@@ -338,17 +340,24 @@ def info() -> Info:
 
 def memo() -> Mapping[str, Any]:
     """The notes that the start gave the run, as plain values."""
-    return {key: from_payload(payload) for key, payload in current_runtime("memo").memo.items()}
+    runtime = current_runtime("memo")
+    return {key: runtime.converter.from_payload(payload) for key, payload in runtime.memo.items()}
 
 
 def memo_value(key: str, default: Any = _UNSET, *, type_hint: Any = Any) -> Any:
     """One note, restored as `type_hint`. Raises KeyError if there is none and no `default`."""
-    payload = current_runtime("memo_value").memo.get(key)
+    runtime = current_runtime("memo_value")
+    payload = runtime.memo.get(key)
     if payload is not None:
-        return from_payload(payload, type_hint)
+        return runtime.converter.from_payload(payload, type_hint)
     if default is _UNSET:
         raise KeyError(f"The memo of this workflow has no key {key!r}.")
     return default
+
+
+def payload_converter() -> PayloadConverter:
+    """The host's, for code that is given a Payload as it is."""
+    return current_runtime("payload_converter").converter.payload_converter
 
 
 def random() -> Random:

@@ -15,9 +15,9 @@ from dalsegno._log import get_logger
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
-from dalsegno.failure_capture import to_failure
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
@@ -59,6 +59,7 @@ class Bench:
 
     loop: asyncio.AbstractEventLoop
     registry: Registry
+    converter: DataConverter
     outcomes: WorkerOutbox
     threads: Threads[Payload]
     abandoned: Abandoned
@@ -266,7 +267,9 @@ class Attempt:
         assert definition is not None
         if self._heartbeat is None:
             self._heartbeat = self._new_heartbeat()
-        context = AttemptContext(self.task, self._heartbeat.record, threaded=not definition.is_async)
+        context = AttemptContext(
+            self.task, self._heartbeat.record, bench.converter, threaded=not definition.is_async
+        )
         if definition.is_async:
             self._execution = CoroutineExecution(
                 self.task, definition, context, bench.loop, bench.abandoned, self._on_begun, self._on_ended
@@ -363,7 +366,7 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         self._flush_heartbeat()
-        failure = to_failure(error)
+        failure = self._bench.converter.to_failure(error)
         log.warning("activity_failed", error=class_name(error), reason=failure.message[:500], **self.described)
         self._report(answers.failed(self.task, failure))
 

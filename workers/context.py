@@ -10,7 +10,7 @@ from typing import Any
 
 from dalsegno.activity import Info
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.converter import from_payload, to_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.payload import Payload
 
@@ -29,10 +29,14 @@ class AttemptContext:
         "_task",
         "_thread_event",
         "cancelled",
+        "converter",
     )
 
-    def __init__(self, task: ActivityTask, on_heartbeat: OnHeartbeat, *, threaded: bool) -> None:
+    def __init__(
+        self, task: ActivityTask, on_heartbeat: OnHeartbeat, converter: DataConverter, *, threaded: bool
+    ) -> None:
         self._task = task
+        self.converter = converter
         self._on_heartbeat = on_heartbeat
         self._thread_event = threading.Event() if threaded else None
         self._async_event: asyncio.Event | None = None
@@ -43,7 +47,7 @@ class AttemptContext:
     @property
     def info(self) -> Info:
         if self._info is None:
-            self._info = info_of(self._task)
+            self._info = info_of(self._task, self.converter)
         return self._info
 
     def heartbeat(self, *details: Any) -> None:
@@ -51,7 +55,7 @@ class AttemptContext:
         if reason is not None:
             raise CanceledError(reason)
         # Encoded here: the activity may change the values while the message waits, and an error belongs to it.
-        self._on_heartbeat(to_payload(details) if details else None)
+        self._on_heartbeat(self.converter.to_payload(details) if details else None)
 
     async def wait_for_cancelled(self) -> None:
         if self._async_event is None:
@@ -79,7 +83,7 @@ class AttemptContext:
             self._async_event.set()
 
 
-def info_of(task: ActivityTask) -> Info:
+def info_of(task: ActivityTask, converter: DataConverter) -> Info:
     return Info(
         workflow_id=task.workflow_id,
         run_id=task.run_id,
@@ -92,7 +96,7 @@ def info_of(task: ActivityTask) -> Info:
         start_to_close_timeout=_duration(task.start_to_close),
         # With automatic heartbeats it is the engine's own, which nobody asked for.
         heartbeat_timeout=None if task.auto_heartbeat else _duration(task.heartbeat_timeout),
-        heartbeat_details=_heartbeat_details(task.heartbeat_details),
+        heartbeat_details=_heartbeat_details(task.heartbeat_details, converter),
         idempotency_key=task.idempotency_key,
         fence=task.fence,
     )
@@ -102,12 +106,12 @@ def _duration(microseconds: int | None) -> timedelta | None:
     return None if microseconds is None else timedelta(microseconds=microseconds)
 
 
-def _heartbeat_details(payload: Payload | None) -> tuple[Any, ...]:
+def _heartbeat_details(payload: Payload | None, converter: DataConverter) -> tuple[Any, ...]:
     """Ours are a list, of what `heartbeat` was called with; workers in other languages may send anything."""
     if payload is None:
         return ()
     try:
-        value = from_payload(payload)
+        value = converter.from_payload(payload)
     except PayloadError:  # an encoding that this worker has no converter for: the activity may know better
         return (payload,)
-    return tuple(value) if isinstance(value, list) else (value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)

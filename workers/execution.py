@@ -18,7 +18,8 @@ from typing import Any, Protocol
 from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.converter import decode_args, encode_result
+from dalsegno.converter import decode_args
+from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
 from dalsegno.payload import Payload
@@ -89,8 +90,9 @@ class CoroutineExecution:
         current_context.set(self._context)
         definition = self._definition
         try:
-            args = decode_args(definition.signature, self._work.args)
-            result = _encode_result(definition, await definition.function(*args))
+            converter = self._context.converter
+            args = decode_args(definition.signature, self._work.args, converter)
+            result = _encoded_result(definition, await definition.function(*args), converter)
         except BaseException as error:
             self._end(None, error)
             if _of_a_person(error):
@@ -130,8 +132,8 @@ class ThreadExecution:
 
         def call() -> Payload:
             current_context.set(context)
-            args = decode_args(definition.signature, work.args)
-            return _encode_result(definition, self._awaited(definition.function(*args)))
+            args = decode_args(definition.signature, work.args, context.converter)
+            return _encoded_result(definition, self._awaited(definition.function(*args)), context.converter)
 
         scope = contextvars.copy_context()
         self._job: Job[Payload] = Job(lambda: scope.run(call), on_begun, self._on_done)
@@ -193,9 +195,9 @@ def _of_a_person(error: BaseException) -> bool:
     return frame is not None and frame.tb_frame.f_globals.get("__name__") == asyncio.runners.__name__
 
 
-def _encode_result(definition: Definition, result: Any) -> Payload:
+def _encoded_result(definition: Definition, result: Any, converter: DataConverter) -> Payload:
     try:
-        return encode_result(result, definition.signature.returns)
+        return converter.to_payload(result, definition.signature.returns)
     except PayloadError as error:
         raise ApplicationError(
             f"The result of {definition.name} cannot be sent: {error}", type="PayloadError", non_retryable=True

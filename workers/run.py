@@ -54,6 +54,7 @@ class WorkerRun:
         self._bench = Bench(
             loop=loop,
             registry=registry,
+            converter=settings.data_converter,
             outcomes=self._outcomes,
             threads=self._threads,
             abandoned=self.abandoned,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from dalsegno import given
+from dalsegno.data_converter import DataConverter
+from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import ConfigurationError
 from dalsegno.policies import Duration
 
@@ -63,6 +65,7 @@ class WorkerSettings:
     """How many of them may be sync; None is all."""
     drain_timeout: Duration = 20.0
     timing: WorkerTiming = field(default_factory=WorkerTiming)
+    data_converter: DataConverter = DataConverter.default
 
     def __post_init__(self) -> None:
         try:
@@ -74,6 +77,7 @@ class WorkerSettings:
                 "max_sync_threads": None
                 if self.max_sync_threads is None
                 else _at_once("max_sync_threads", self.max_sync_threads),
+                "data_converter": required_converter("data_converter", self.data_converter),
                 "drain_timeout": given.seconds("drain_timeout", self.drain_timeout),
             }
         except (TypeError, ValueError) as error:

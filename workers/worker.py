@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from dalsegno.broker.port import Broker
 from dalsegno.broker.url import open_broker
+from dalsegno.data_converter import DataConverter
 from dalsegno.policies import Duration
 from dalsegno.workers.registry import Registry
 from dalsegno.workers.run import WorkerRun
@@ -37,7 +38,8 @@ class Worker:
 
     `broker` is a URL or a Broker. `max_concurrent_activities` bounds what runs at once, `max_sync_threads` how
     many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
-    then they are cancelled. Raises ConfigurationError for what cannot be.
+    then they are cancelled. `data_converter` says how values travel; hosts and clients need the same
+    (docs/payloads.md). Raises ConfigurationError for what cannot be.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Worker:
         max_concurrent_activities: int = 100,
         max_sync_threads: int | None = None,
         drain_timeout: Duration = 20.0,
+        data_converter: DataConverter = DataConverter.default,
         timing: WorkerTiming | None = None,
     ) -> None:
         self._registry = Registry(activities)
@@ -57,6 +60,7 @@ class Worker:
             max_concurrent_activities=max_concurrent_activities,
             max_sync_threads=max_sync_threads,
             drain_timeout=drain_timeout,
+            data_converter=data_converter,
             timing=timing or WorkerTiming(),
         )
         self._broker = open_broker(broker) if isinstance(broker, str) else broker

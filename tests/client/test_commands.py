@@ -24,7 +24,6 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.broker.topology import partition_queue, slot_of
 from dalsegno.client import Client
-from dalsegno.converter import to_payload
 from dalsegno.errors import (
     ApplicationError,
     CommandRejectedError,
@@ -39,6 +38,7 @@ from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted, refused
+from tests.default_converter import to_payload
 
 
 async def test_a_start_says_all_that_it_was_given(client: Client, host: FakeHost) -> None:

@@ -13,12 +13,12 @@ from dalsegno.broker.port import Binding, Broker
 from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.topology import COMMANDS_EXCHANGE, partition_queue, routing_key_of, slot_of
 from dalsegno.client import Client, NamespaceMissingError
-from dalsegno.converter import to_payload
 from dalsegno.errors import ConfigurationError
 from dalsegno.policies import WorkflowStatus
 from tests.client.conftest import IN_HASTE
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted
 from tests.client.flaky_broker import FlakyBroker
+from tests.default_converter import to_payload
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import AwaitResult, QueryWorkflow, Reply, SignalWorkflow, StartWorkflow
 from dalsegno.client import Client, NoAnswerError
-from dalsegno.converter import to_payload
 from dalsegno.errors import (
     ApplicationError,
     CanceledError,
@@ -29,6 +28,7 @@ from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.client.fake_host import FakeHost, Request, accepted, refused
 from tests.client.flaky_broker import FlakyBroker
+from tests.default_converter import to_payload
 
 
 @dataclass

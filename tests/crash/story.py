@@ -20,7 +20,7 @@ from dalsegno.broker.topology import (
     slot_of,
 )
 from dalsegno.client.start_options import StartOptions, start_message
-from dalsegno.payload import DEFAULT_CONVERTER
+from dalsegno.data_converter import DataConverter
 from tests.crash.checks import effects_in_order, same_values
 from tests.crash.ledger import Ledger
 from tests.crash.point import Need
@@ -214,7 +214,7 @@ class Story:
     def _unread(self, workflow_id: str) -> Message:
         self._recorder.note("post", "invoke", workflow_id=workflow_id)
         options: StartOptions = {"id": workflow_id}
-        start = start_message(Ladder.run, [DELAYS], options, ("accepted", "result"), DEFAULT_CONVERTER)
+        start = start_message(Ladder.run, [DELAYS], options, ("accepted", "result"), DataConverter.default)
         reader = reply_queue("nobody")
         return encode(start, message_id=str(uuid4()), correlation_id="nobody", reply_to=reader)
 

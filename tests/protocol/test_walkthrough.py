@@ -29,10 +29,10 @@ from dalsegno.broker.topology import (
     task_queue,
 )
 from dalsegno.broker.url import open_broker
-from dalsegno.converter import encode_args, from_payload, to_payload
 from dalsegno.policies import WorkflowStatus
 from tests.broker.witness import Inbox
 from tests.client.fake_host import FakeHost, accepted
+from tests.default_converter import encode_args, from_payload, to_payload
 
 pytestmark = pytest.mark.rabbitmq
 

@@ -18,8 +18,8 @@ import pytest
 
 from dalsegno import activity
 from dalsegno.codecs.codec import same
-from dalsegno.converter import encode_result, from_payload, to_payload
 from dalsegno.errors import PayloadError
+from tests.default_converter import from_payload, to_payload
 
 T = TypeVar("T")
 ID = UUID(int=5)
@@ -114,7 +114,7 @@ class Rights(Flag):
 
 
 def restored(value: Any, hint: Any) -> Any:
-    return from_payload(encode_result(value, hint), hint)
+    return from_payload(to_payload(value, hint), hint)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_what_says_the_same_in_another_type_arrives_as_annotated(value: Any, hin
 )
 def test_what_would_be_lost_or_changed_is_refused_at_the_call(value: Any, hint: Any) -> None:
     with pytest.raises(PayloadError, match="does not fit its annotation"):
-        encode_result(value, hint)
+        to_payload(value, hint)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_what_would_be_lost_or_changed_is_refused_at_the_call(value: Any, hint: 
 def test_keys_of_several_types_are_an_object_where_each_can_be_read_as_one_thing_only(
     value: Any, hint: Any, data: bytes
 ) -> None:
-    assert encode_result(value, hint).data == data
+    assert to_payload(value, hint).data == data
 
 
 def test_what_is_refused_says_where_it_is_in_the_value() -> None:
@@ -249,7 +249,7 @@ def test_what_is_refused_says_where_it_is_in_the_value() -> None:
         ([[1], {"a": math.nan}], Any, r"`\$\[1\]\[\.\.\.\]`"),
     ]:
         with pytest.raises(PayloadError, match=where):
-            encode_result(value, hint)
+            to_payload(value, hint)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_what_would_be_lost_is_refused_without_an_annotation_too(value: Any) -> 
     with pytest.raises(PayloadError, match="cannot be sent"):
         to_payload(value)
     with pytest.raises(PayloadError):
-        encode_result(value, Any)
+        to_payload(value, Any)
 
 
 class Socket:

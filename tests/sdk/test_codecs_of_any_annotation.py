@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import ActivityCompleted
 from dalsegno.codecs import UnsupportedAnnotationError, codec_of
-from dalsegno.converter import encode_result, from_payload
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
+from tests.default_converter import from_payload, to_payload
 from tests.sdk.annotations import Cents, Name, annotations, with_a_value
 
 TEXTS = (UUID, datetime, date, time, timedelta, Decimal)
@@ -203,7 +203,7 @@ def is_supported(hint: Any) -> bool:
 def test_a_value_of_its_annotation_comes_back_as_it_was(content_type: str, drawn: tuple[Any, Any]) -> None:
     hint, value = drawn
     assume(is_supported(hint))
-    again = from_payload(sent(encode_result(value, hint), content_type), hint)
+    again = from_payload(sent(to_payload(value, hint), content_type), hint)
     assert identical(value, again), (value, again)
 
 
@@ -224,9 +224,9 @@ def test_a_value_in_other_types_arrives_as_what_it_says_or_is_refused(drawn: tup
 def require_the_same_or_refused(hint: Any, value: Any) -> None:
     assume(is_supported(hint) and "Any" not in str(hint))  # as which all arrives as JSON has it
     try:
-        payload = encode_result(value, hint)
+        payload = to_payload(value, hint)
     except PayloadError:
         return
     again = from_payload(payload, hint)
     assert says_the_same(value, again), (value, again)
-    assert identical(from_payload(encode_result(again, hint), hint), again)
+    assert identical(from_payload(to_payload(again, hint), hint), again)

@@ -19,18 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.converter import (
-    decode_args,
-    encode_args,
-    from_payload,
-    return_type,
-    signature_of,
-    to_payload,
-)
+from dalsegno.converter import return_type, signature_of
 from dalsegno.errors import (
     PayloadError,
 )
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
+from tests.default_converter import decode_args, encode_args, from_payload, to_payload
 
 
 class Colour(Enum):
@@ -142,8 +136,9 @@ def test_a_payload_is_passed_on_untouched() -> None:
 
 def test_equal_values_give_equal_bytes_in_processes_that_hash_differently() -> None:
     program = (
-        "from dalsegno.converter import to_payload\n"
-        "print(to_payload({'tags': {chr(n) for n in range(97, 110)}, 'a': {'z', 'b'}}).data.decode())"
+        "from dalsegno import DataConverter\n"
+        "value = {'tags': {chr(n) for n in range(97, 110)}, 'a': {'z', 'b'}}\n"
+        "print(DataConverter.default.to_payload(value).data.decode())"
     )
     outputs = {
         subprocess.run(

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.converter import decode_args, encode_args, from_payload, to_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.signed_state import restore
+from tests.default_converter import decode_args, encode_args, from_payload, to_payload
 
 
 @dataclass
@@ -174,7 +175,7 @@ def test_a_state_that_was_started_with_little_is_stored_with_all() -> None:
     stored = to_payload(state)
     assert stored.data == b'{"name":"ann","days":30,"n":2}'
     later = dataclasses.make_dataclass("Later", [("name", str), ("days", int, 7), ("n", int, 0)])
-    assert restore(stored, 1, later).days == 30
+    assert restore(stored, 1, later, DataConverter.default).days == 30
 
 
 def test_arguments_arrive_whole_and_are_passed_on_whole() -> None:

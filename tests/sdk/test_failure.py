@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from dalsegno.converter import from_failure, from_payload, to_failure
 from dalsegno.errors import (
     ActivityError,
     ApplicationError,
@@ -20,6 +19,7 @@ from dalsegno.errors import (
 from dalsegno.failure import Failure
 from dalsegno.failure_capture import STACK_CHARACTERS_MAX
 from dalsegno.payload import Payload
+from tests.default_converter import from_failure, from_payload, to_failure
 
 
 class Unknown:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.messages import ActivityFailed
-from dalsegno.converter import from_failure, to_failure
 from dalsegno.errors import ActivityError, ApplicationError, TimedOutError
 from dalsegno.failure import Failure
 from dalsegno.failure_capture import (
@@ -22,6 +21,7 @@ from dalsegno.failure_capture import (
     MESSAGE_CHARACTERS_MAX,
     TEXT_BYTES_MAX,
 )
+from tests.default_converter import from_failure, to_failure
 from tests.protocol.strategies import failures
 from tests.sdk.hostile_errors import (
     HOSTILE,

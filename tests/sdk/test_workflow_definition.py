@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import pytest
 
 from dalsegno import activity, workflow
-from dalsegno.converter import to_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import definition_of
 from dalsegno.errors import PayloadError
 from dalsegno.signed_state import restore, version_of
+from tests.default_converter import to_payload
 
 
 @workflow.defn(name="order-workflow")
@@ -399,4 +400,4 @@ def test_odd_versions_are_refused() -> None:
 
 def test_an_older_state_without_a_migration_is_refused() -> None:
     with pytest.raises(PayloadError, match=r"give it a classmethod migrate_state"):
-        restore(to_payload({"total": 1}), 1, Later)
+        restore(to_payload({"total": 1}), 1, Later, DataConverter.default)

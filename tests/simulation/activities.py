@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from random import Random
 
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import ApplicationError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from tests.default_converter import from_payload, to_failure, to_payload
 from tests.simulation.scheduler import SECOND
 
 FOR_GOOD = 99

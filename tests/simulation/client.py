@@ -10,7 +10,7 @@ from dalsegno.broker.port import Delivery, Message, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.broker.protocol.ids import run_id
-from dalsegno.converter import from_payload, to_payload
+from tests.default_converter import from_payload, to_payload
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION

@@ -9,9 +9,9 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.converter import from_payload, to_payload
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from tests.default_converter import from_payload, to_payload
 from tests.simulation.activities import Work
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer

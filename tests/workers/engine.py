@@ -37,8 +37,8 @@ from dalsegno.broker.topology import (
     declare_task_queue,
     task_queue,
 )
-from dalsegno.converter import from_payload, to_payload
 from tests.broker.witness import Ends, eventually
+from tests.default_converter import from_payload, to_payload
 
 RESULTS_QUEUE = "test.results"
 RESULTS_KEY = "slot.7"

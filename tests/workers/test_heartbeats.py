@@ -13,10 +13,10 @@ import pytest
 from dalsegno import activity
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityFailed, ActivityHeartbeat
-from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 from dalsegno.workers.heartbeat import HeartbeatSender, interval_seconds
+from tests.default_converter import from_payload, to_payload
 from tests.workers.conftest import running
 from tests.workers.engine import Engine, new_task
 from tests.workers.fake_broker import FakeBroker

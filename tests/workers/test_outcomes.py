@@ -13,9 +13,9 @@ import pytest
 from dalsegno import activity
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityFailed
-from dalsegno.converter import from_payload
 from dalsegno.errors import ApplicationError
 from tests.broker.witness import eventually
+from tests.default_converter import from_payload
 from tests.sdk.hostile_errors import HOSTILE
 from tests.workers.conftest import running
 from tests.workers.engine import Engine

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dalsegno import activity
+from dalsegno import DefaultPayloadConverter, activity
 from dalsegno.errors import ConfigurationError
 from dalsegno.workers import Worker
 from tests.workers.fake_broker import FakeBroker
@@ -50,6 +50,8 @@ def test_activities_that_cannot_be_are_refused_by_name(activities: list[Any], co
             "max_concurrent_activities must be a whole number from 1 to 50,000, not 0",
         ),
         ({"max_sync_threads": 0}, "max_sync_threads must be a whole number from 1 to 50,000, not 0"),
+        ({"data_converter": 7}, "data_converter must be a DataConverter, not a value of the type int"),
+        ({"data_converter": DefaultPayloadConverter()}, r"give DataConverter\(payload_converter_class=Default"),
         ({"drain_timeout": -1}, "drain_timeout must be a finite duration of 0 seconds or more, not -1"),
         ({"task_queue": ""}, "task_queue '' must consist of letters"),
         ({"task_queue": "orders*"}, "task_queue 'orders\\*' must consist of letters"),

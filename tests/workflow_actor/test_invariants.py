@@ -16,8 +16,8 @@ from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, EffectsParked, Event, RunClosed, Suspended
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
-from dalsegno.converter import to_payload
 from dalsegno.payload import Payload
+from tests.default_converter import to_payload
 from tests.workflow_actor.program.random_programs import RandomProgram, make_tree
 from tests.workflow_actor.rig import T0
 from tests.workflow_actor.wild import OPS, Op, WildCode, World

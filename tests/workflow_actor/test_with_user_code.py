@@ -14,9 +14,9 @@ from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Q
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.converter import from_payload, to_payload
 from dalsegno.errors import ActivityError
 from dalsegno.policies import WorkflowStatus
+from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.rig import CALLER, T0, Rig, answer, completed, task
 from tests.workflow_actor.town import Activity, NeverDone, Town
 

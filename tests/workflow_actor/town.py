@@ -11,9 +11,9 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from dalsegno.converter import from_payload, to_failure, to_payload
 from dalsegno.errors import FailureError
 from dalsegno.policies import WorkflowStatus
+from tests.default_converter import from_payload, to_failure, to_payload
 from tests.workflow_actor.rig import T0, Rig, canceled, completed, failed, start, started
 
 TURNS_MAX = 2000

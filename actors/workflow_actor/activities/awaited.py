@@ -23,9 +23,9 @@ from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, Re
 from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
-from dalsegno.converter import from_failure, from_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import message_of
-from dalsegno.errors import ActivityError, CanceledError, FailureError, PayloadError
+from dalsegno.errors import ActivityError, CanceledError, PayloadError
 from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.policies import RetryPolicy, to_microseconds
 
@@ -54,7 +54,7 @@ class AwaitedActivity:
 class AwaitedActivities:
     """All activities that user code waits for."""
 
-    __slots__ = ("_by_id", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
+    __slots__ = ("_by_id", "_converter", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
 
     def __init__(
         self,
@@ -62,8 +62,10 @@ class AwaitedActivities:
         loop: DeterministicLoop,
         task_queue: str,
         outlived: Callable[[asyncio.CancelledError], None],
+        converter: DataConverter,
     ) -> None:
         self.outlived = outlived
+        self._converter = converter
         self._ledger = ledger
         self._loop = loop
         self._task_queue = task_queue
@@ -189,14 +191,14 @@ class AwaitedActivities:
         if failure is None:
             assert resolved.result is not None
             try:
-                future.set_result(from_payload(resolved.result, pending.call.result_hint))
+                future.set_result(self._converter.from_payload(resolved.result, pending.call.result_hint))
             except Exception as error:  # noqa: BLE001 - classes of users are built from what came
                 where = f"The result of activity {pending.number} {pending.call.activity_type}"
                 future.set_exception(PayloadError(f"{where}: {message_of(error, 500)}"))
         elif failure.kind == "canceled" and pending.cancel_asked:
             _set_cancelled(future)
         else:
-            raised = from_failure(failure)
+            raised = self._converter.from_failure(failure)
             future.set_exception(
                 raised
                 if isinstance(raised, ActivityError)
@@ -235,7 +237,7 @@ class Cancelled:
 AwaitedActivities.execute.__qualname__ = "workflow.execute_activity"
 
 
-def activity_error(activity_type: str, activity_id: str, cause: FailureError) -> ActivityError:
+def activity_error(activity_type: str, activity_id: str, cause: Exception) -> ActivityError:
     """The error that an awaiting task sees, with what happened as its cause."""
     what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
     error = ActivityError(

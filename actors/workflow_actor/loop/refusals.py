@@ -64,7 +64,7 @@ class SignRefusal(Refusal):
 
 
 _READABLE = frozenset(
-    {"info", "memo", "now", "replaying", "handler", "all_handlers_finished", "random", "uuid4"}
+    {"info", "converter", "memo", "now", "replaying", "handler", "all_handlers_finished", "random", "uuid4"}
 )
 """random and uuid4: their counters are put back after a query."""
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno._runtime import HandlerKind
-from dalsegno.converter import decode_args, encode_result, from_payload
+from dalsegno.converter import decode_args
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
 from dalsegno.given import shown
@@ -25,12 +26,13 @@ class HandlerOwner(Protocol):
 class Handlers:
     """By kind and name."""
 
-    def __init__(self, definition: WorkflowDefinition, owner: HandlerOwner) -> None:
+    def __init__(self, definition: WorkflowDefinition, owner: HandlerOwner, converter: DataConverter) -> None:
         self._defined: dict[HandlerKind, Mapping[str | None, HandlerDefinition]] = {
             "signal": definition.signals,
             "query": definition.queries,
         }
         self._owner = owner
+        self._converter = converter
 
     def find(self, kind: HandlerKind, name: str) -> HandlerDefinition | None:
         """The handler for a name: its own, or else the dynamic one."""
@@ -61,14 +63,15 @@ class Handlers:
 
     def answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
         """What a query's handler gives. Whatever it raises comes out."""
-        return encode_result(handler.function(*self.args(handler, name, args)), handler.signature.returns)
+        value = handler.function(*self.args(handler, name, args))
+        return self._converter.to_payload(value, handler.signature.returns)
 
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
         """What to call a handler with. Raises PayloadError."""
         args = (
-            [name, [from_payload(payload) for payload in payloads]]
+            [name, [self._converter.from_payload(payload) for payload in payloads]]
             if handler.name is None
-            else decode_args(handler.signature, payloads)
+            else decode_args(handler.signature, payloads, self._converter)
         )
         return args if handler.bound else [self._owner.instance, *args]
 

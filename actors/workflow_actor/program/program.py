@@ -15,7 +15,6 @@ import asyncio
 import contextvars
 import zlib
 from collections.abc import Sequence
-from enum import Enum, auto
 from typing import Any, NoReturn
 
 from dalsegno._runtime import Handler, HandlerKind
@@ -31,6 +30,7 @@ from dalsegno.actors.workflow_actor.program import passivation, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
+from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import QueryHandlerError, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import AskedSign, is_sign_reached, require_state, signed_state
@@ -42,7 +42,8 @@ from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
-from dalsegno.converter import decode_args, encode_result, to_failure
+from dalsegno.converter import decode_args
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
@@ -54,23 +55,6 @@ SIGNS_BETWEEN_PAUSES = 100
 follows from the number of the sign alone, so that a program built from that sign is cut there too."""
 
 
-class ProgramPhase(Enum):
-    NEW = auto()
-    """Nothing has run yet."""
-    RUNNING = auto()
-    """The run method was entered and has not ended."""
-    LEAVING = auto()
-    """The run method was left for a sign; signal handlers are still running."""
-    PAUSED = auto()
-    """The sign is set; the run method is entered at the next Continue."""
-    CLOSED = auto()
-    """The run has ended."""
-    BROKEN = auto()
-    """User code had a bug. Nothing runs any more."""
-    DROPPED = auto()
-    """It was let go of; its coroutines are closed."""
-
-
 class WorkflowProgram:
     """Implements program_port.Program. Raises WorkflowCodeError where the signed state does not fit."""
 
@@ -79,10 +63,12 @@ class WorkflowProgram:
         definition: WorkflowDefinition,
         info: RunInfo,
         signed: SignedState,
+        converter: DataConverter,
         *,
         step_limit: int = STEP_LIMIT,
     ) -> None:
         self._definition = definition
+        self._converter = converter
         self._phase = ProgramPhase.NEW
         self._bug: WorkflowCodeError | None = None
         self._context = contextvars.Context()
@@ -92,7 +78,7 @@ class WorkflowProgram:
         self._loop = new_loop(self._ledger, self._timers, self._context, zlib.crc32(info.run_id.encode()) << 16)
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
-        self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived)
+        self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
         self._awaited: dict[type, waits.Awaited] = {
             ActivityResolved: self._activities,
             TimerFired: self._timers,
@@ -109,13 +95,20 @@ class WorkflowProgram:
         self._args: list[Any] = [] if signed.state is None else [self._restored(signed.state)]
         self._instance: Any = None
         self._main: WorkflowTask | None = None
-        self._handlers = Handlers(self._definition, self)
+        self._handlers = Handlers(self._definition, self, self._converter)
         self._signals = AwaitedSignals(signed.signals, self._handlers, self._loop, self._context, self)
         self._cancel_request.forget()
         self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
-            self._info, self._ledger, self._loop, self._activities, self._conditions, self, signed.signs
+            self._info,
+            self._ledger,
+            self._loop,
+            self._activities,
+            self._conditions,
+            self,
+            signed.signs,
+            self._converter,
         )
         self._runtime.replaying = self._replaying
         self._loop.allow(self._runtime)
@@ -123,7 +116,7 @@ class WorkflowProgram:
     def _restored(self, state: Payload) -> Any:
         what = f"The state of {self._definition.name} at its last sign cannot be restored."
         try:
-            return restore(state, self._signed.state_version, self._definition.state_hint)
+            return restore(state, self._signed.state_version, self._definition.state_hint, self._converter)
         except PayloadError as error:
             raise WorkflowCodeError(f"{what} {error}") from None
         except Exception as error:  # noqa: BLE001 - migrations are user code
@@ -174,7 +167,7 @@ class WorkflowProgram:
         try:
             return self._context.copy().run(self._handlers.answer, handler, name, args)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            failed, failure = code_error(error), to_failure(error)
+            failed, failure = code_error(error), self._converter.to_failure(error)
         finally:
             loop.allow(runtime)
             loop.leave(outside)
@@ -244,7 +237,7 @@ class WorkflowProgram:
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
             try:
-                self._args = decode_args(self._definition.run_signature, args)
+                self._args = decode_args(self._definition.run_signature, args, self._converter)
             except PayloadError as error:
                 self.not_fitting(PayloadError(f"The workflow cannot take the arguments of its start. {error}"))
                 return
@@ -323,7 +316,8 @@ class WorkflowProgram:
             self._break(WorkflowCodeError(self._asked_sign.not_left("it returned")))
             return
         try:
-            self._close(CompleteRun(result=encode_result(result, self._definition.run_signature.returns)))
+            returns = self._definition.run_signature.returns
+            self._close(CompleteRun(result=self._converter.to_payload(result, returns)))
         except PayloadError as error:
             what = f"The result of {self._definition.name} cannot be stored."
             self.not_fitting(PayloadError(f"{what} {error}"))
@@ -333,7 +327,7 @@ class WorkflowProgram:
     def not_fitting(self, error: PayloadError) -> None:
         """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""
         if is_failure(error, self._definition.failure_exception_types):
-            self._close(FailRun(failure=to_failure(error)))
+            self._close(FailRun(failure=self._converter.to_failure(error)))
         else:
             self._break(WorkflowCodeError(str(error)))
 
@@ -352,7 +346,7 @@ class WorkflowProgram:
                 self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
         types = self._definition.failure_exception_types
-        intent = verdict(error, types, cancel_delivered=self._cancel_request.delivered)
+        intent = verdict(error, types, self._converter, cancel_delivered=self._cancel_request.delivered)
         if intent is None:
             self._break(code_error(error))
         else:
@@ -430,7 +424,13 @@ class WorkflowProgram:
                 f"{'; '.join(outstanding)}. Await or cancel them first."
             )
         signed = signed_state(
-            asked, self._definition, self._signed, self._ledger, self._signals.waiting, self._unseen_cancel
+            asked,
+            self._definition,
+            self._signed,
+            self._ledger,
+            self._signals.waiting,
+            self._unseen_cancel,
+            self._converter,
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
         self._stand_at(signed)

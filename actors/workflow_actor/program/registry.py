@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, PayloadError
 
@@ -29,11 +30,18 @@ class Registered(NamedTuple):
 
 class WorkflowRegistry:
     """Implements program.port.Code. A class is registered for one task queue, or for all (None); the former
-    comes first where both are known. `step_limit`: things that one step of a workflow may want. It is changed
-    by one thread, that of the host's loop once this runs."""
+    comes first where both are known. `data_converter` is that of all code here; `step_limit`: things that one
+    step of a workflow may want. It is changed by one thread, that of the host's loop once this runs."""
 
-    def __init__(self, workflows: Iterable[tuple[type, str | None]], *, step_limit: int = STEP_LIMIT) -> None:
+    def __init__(
+        self,
+        workflows: Iterable[tuple[type, str | None]],
+        *,
+        data_converter: DataConverter = DataConverter.default,
+        step_limit: int = STEP_LIMIT,
+    ) -> None:
         """Raises as `add`."""
+        self._converter = data_converter
         self._step_limit = step_limit
         self._registered: dict[Key, Registered] = {}
         for cls, task_queue in workflows:
@@ -53,7 +61,7 @@ class WorkflowRegistry:
         key = (task_queue, definition.name, UNVERSIONED)
         known = self._registered.get(key)
         if known is None:
-            self._registered[key] = Registered(definition, _fingerprint(definition))
+            self._registered[key] = Registered(definition, _fingerprint(definition, self._converter))
         elif known.definition is not definition:
             raise ConfigurationError(
                 f"{known.definition.cls.__qualname__} and {cls.__qualname__} are both workflow "
@@ -83,20 +91,28 @@ class WorkflowRegistry:
         found = registered.get(key) or registered.get((None, info.workflow_type, UNVERSIONED))
         if found is None:
             return None
-        return WorkflowProgram(found.definition, info, signed, step_limit=self._step_limit)
+        return WorkflowProgram(found.definition, info, signed, self._converter, step_limit=self._step_limit)
 
 
 def _shown(task_queue: str | None) -> str:
     return "all task queues" if task_queue is None else f"task queue {task_queue!r}"
 
 
-def _fingerprint(definition: WorkflowDefinition) -> str:
-    """Of the class, the files that it and what it derives from are in, and Python's minor version."""
+def _fingerprint(definition: WorkflowDefinition, converter: DataConverter) -> str:
+    """Of the class, the files that it and what it derives from are in, Python's minor version, and a converter
+    of the user's own: what the code could not read before, it may be able to read with another."""
     own, *bases = definition.cls.__mro__
     users = [base for base in bases if base.__module__.partition(".")[0] not in sys.stdlib_module_names]
     sources = [_source_digest(definition.run), *map(_source_digest, users)]
-    identity = (sys.version_info[:2], own.__qualname__, sources)
+    identity = (sys.version_info[:2], own.__qualname__, sources, *_of_converters(converter))
     return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def _of_converters(converter: DataConverter) -> list[tuple[str, str]]:
+    if converter == DataConverter.default:
+        return []
+    kinds = (type(converter.payload_converter), type(converter.failure_converter))
+    return [(kind.__qualname__, _source_digest(kind)) for kind in kinds]
 
 
 def _source_digest(part: type | Callable[..., Any]) -> str:

@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
 from dalsegno.workflow import Info
 
@@ -47,8 +48,10 @@ class Runtime:
         conditions: Conditions,
         control: RunControl,
         signs: int,
+        converter: DataConverter,
     ) -> None:
         self.run_info = run_info
+        self.converter = converter
         self.replaying = False
         self._ledger = ledger
         self._loop = loop

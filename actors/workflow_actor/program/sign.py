@@ -10,7 +10,7 @@ from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
-from dalsegno.converter import encode_result
+from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
@@ -52,10 +52,11 @@ def signed_state(
     ledger: IntentLedger,
     signals: list[Signaled],
     cancel_reason: str | None,
+    converter: DataConverter,
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
     try:
-        payload = encode_result(asked.state, definition.state_hint or Any)
+        payload = converter.to_payload(asked.state, definition.state_hint or Any)
         version = version_of(definition.state_hint)
     except PayloadError as error:
         reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"

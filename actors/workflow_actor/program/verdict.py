@@ -7,21 +7,25 @@ import asyncio
 from dalsegno._call_site import raise_site
 from dalsegno.actors.workflow_actor.program.code_error import is_failure
 from dalsegno.actors.workflow_actor.run.intents import CancelRun, FailRun
-from dalsegno.converter import to_failure
+from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import cause_of, is_a
 from dalsegno.errors import ActivityError, CanceledError
 
 
 def verdict(
-    error: BaseException, failure_types: tuple[type[BaseException], ...], *, cancel_delivered: bool
+    error: BaseException,
+    failure_types: tuple[type[BaseException], ...],
+    converter: DataConverter,
+    *,
+    cancel_delivered: bool,
 ) -> FailRun | CancelRun | None:
     """None for a bug. `cancel_delivered`: the run was asked to stop, and its code has been told."""
     line = raise_site(error).partition(" in ")[0]
     cancelled = is_a(error, (asyncio.CancelledError, CanceledError))
     if cancelled or (cancel_delivered and _is_cancelled_activity(error)):
-        return CancelRun(failure=to_failure(error), line=line)
+        return CancelRun(failure=converter.to_failure(error), line=line)
     if is_failure(error, failure_types):
-        return FailRun(failure=to_failure(error), line=line)
+        return FailRun(failure=converter.to_failure(error), line=line)
     return None
 
 

@@ -20,7 +20,7 @@ from dalsegno import (
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
-from dalsegno.converter import from_payload
+from tests.default_converter import from_payload
 from tests.workflow_actor.program.play import SECOND, Play, payload, played
 from tests.workflow_actor.program.things import Desk, Receipt, add, charge, echo, work
 

@@ -21,9 +21,10 @@ from dalsegno.actors.workflow_actor.run.intents import CancelRun, CompleteRun, F
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.actors.workflow_actor.timers.intents import CancelTimer, StartTimer
-from dalsegno.converter import from_payload, to_failure, to_payload
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ActivityError
 from dalsegno.payload import Payload
+from tests.default_converter import from_payload, to_failure, to_payload
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
@@ -44,8 +45,9 @@ class Play:
         signed: SignedState | None = None,
         memo: dict[str, Any] | None = None,
         step_limit: int = STEP_LIMIT,
+        data_converter: DataConverter = DataConverter.default,
     ) -> None:
-        self.registry = WorkflowRegistry([(cls, None)], step_limit=step_limit)
+        self.registry = WorkflowRegistry([(cls, None)], data_converter=data_converter, step_limit=step_limit)
         self.info = RunInfo(
             workflow_id="order-7",
             run_id=run_id,

@@ -12,7 +12,7 @@ import pytest
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
-from dalsegno.converter import to_payload
+from tests.default_converter import to_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 

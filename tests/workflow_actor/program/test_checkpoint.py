@@ -13,7 +13,7 @@ import pytest
 from dalsegno import ApplicationError, workflow
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
-from dalsegno.converter import from_payload
+from tests.default_converter import from_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo, work
 

@@ -18,7 +18,7 @@ from dalsegno import workflow
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
-from dalsegno.converter import to_payload
+from tests.default_converter import to_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 

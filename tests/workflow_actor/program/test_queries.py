@@ -10,7 +10,7 @@ import pytest
 
 from dalsegno import ApplicationError, QueryFailedError, workflow
 from dalsegno.actors.workflow_actor.program.port import QueryHandlerError
-from dalsegno.converter import from_failure
+from tests.default_converter import from_failure
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 

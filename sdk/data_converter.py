@@ -1,0 +1,217 @@
+"""How values and errors become data and come back: one value that a host, a worker and a client are given.
+
+    class SealedPayloadConverter(DefaultPayloadConverter):
+        def to_payload(self, value: Any, type_hint: Any = Any) -> Payload:
+            payload = super().to_payload(value, type_hint)
+            return Payload(f"sealed/{payload.encoding}", seal(payload.data))
+
+        def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
+            mark, _, encoding = payload.encoding.partition("/")
+            if mark == "sealed":
+                payload = Payload(encoding, unseal(payload.data))
+            return super().from_payload(payload, type_hint)
+
+    data_converter = DataConverter(payload_converter_class=SealedPayloadConverter)
+
+All payloads of a host, worker or client pass through `to_payload` and `from_payload` of its DataConverter, and
+all failures through `to_failure` and `from_failure`. Converters of users are watched: whatever they raise or
+return, there is a PayloadError, or a failure.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from dalsegno import given
+from dalsegno.error_text import class_name
+from dalsegno.errors import PayloadError
+from dalsegno.failure import Failure, from_failure, restored
+from dalsegno.failure_capture import to_failure
+from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter
+
+C = TypeVar("C")
+
+
+class FailureConverter(Protocol):
+    """How errors become failures. What goes into a failure's `details` is made by the payload converter."""
+
+    def to_failure(self, error: BaseException, payload_converter: PayloadConverter) -> Failure:
+        """With all its causes and parts. What retry policies match are its `type` and `non_retryable`."""
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> Exception:
+        """What the engine adds is in it, too: that an activity failed, or timed out."""
+
+
+class DefaultFailureConverter:
+    """With messages, stacks, causes and details, as `dalsegno.failure` and `dalsegno.failure_capture` say.
+
+    Causes and parts are restored by `from_failure` again, one by one, so that a subclass sees each."""
+
+    def to_failure(self, error: BaseException, payload_converter: PayloadConverter) -> Failure:
+        return to_failure(error, payload_converter)
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> Exception:
+        return restored(failure, payload_converter, lambda inner: self.from_failure(inner, payload_converter))
+
+
+@dataclass(frozen=True)
+class DataConverter:
+    """A payload converter and a failure converter, made here from their classes (or what makes them when it
+    is called). Raises TypeError for what is none."""
+
+    payload_converter_class: Callable[[], PayloadConverter] = DefaultPayloadConverter
+    failure_converter_class: Callable[[], FailureConverter] = DefaultFailureConverter
+    payload_converter: PayloadConverter = field(init=False, compare=False, repr=False)
+    failure_converter: FailureConverter = field(init=False, compare=False, repr=False)
+    to_payload: Callable[..., Payload] = field(init=False, compare=False, repr=False)
+    """(value, type_hint): what the reader restores it as, or Any. Raises PayloadError."""
+    from_payload: Callable[..., Any] = field(init=False, compare=False, repr=False)
+    """(payload, type_hint), or Any. Raises PayloadError."""
+    _watched: PayloadConverter = field(init=False, compare=False, repr=False)
+
+    default: ClassVar[DataConverter]
+
+    def __post_init__(self) -> None:
+        payloads = _made("payload", self.payload_converter_class, PayloadConverter)
+        failures = _made("failure", self.failure_converter_class, FailureConverter)
+        # To hand on the methods of the default saves a call for each value.
+        watched = payloads if type(payloads) is DefaultPayloadConverter else WatchedPayloadConverter(payloads)
+        for name, value in (
+            ("payload_converter", payloads),
+            ("failure_converter", failures),
+            ("_watched", watched),
+            ("to_payload", watched.to_payload),
+            ("from_payload", watched.from_payload),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def knows_annotations(self) -> bool:
+        """Whether what the default can restore, and nothing else, can be restored."""
+        return type(self.payload_converter) is DefaultPayloadConverter
+
+    def to_failure(self, error: BaseException) -> Failure:
+        """Never raises. Where the failure converter does, the failure tells no more than the error's type."""
+        try:
+            failure = self.failure_converter.to_failure(error, self._watched)
+            if type(failure) is Failure:
+                return failure
+            why = "made no failure of it"
+        except Exception as inner:  # noqa: BLE001 - a user's converter may raise anything
+            why = f"raised {class_name(inner)}"
+        told = to_failure(error, self._watched)
+        message = f"A {told.type or told.kind}, of which the failure converter {why}."
+        return replace(told, message=message, details=(), stack="", cause=None, parts=())
+
+    def from_failure(self, failure: Failure) -> Exception:
+        """Never raises: what the failure converter makes no error of, the default does."""
+        try:
+            error: Any = self.failure_converter.from_failure(failure, self._watched)
+            if isinstance(error, Exception):
+                return error
+            why = "made no error of it"
+        except Exception as inner:  # noqa: BLE001
+            why = f"raised {class_name(inner)}"
+        plain = from_failure(failure, self._watched)
+        plain.add_note(f"(This is what was sent: the failure converter {why}.)")
+        return plain
+
+
+def _made(kind: str, factory: Callable[[], C], protocol: type[Any]) -> C:
+    argument = f"{kind}_converter_class"
+    if not callable(factory):
+        raise given.wrong_type(argument, factory, f"a class of {kind} converters")
+    try:
+        made = factory()
+    except Exception as error:
+        raise TypeError(
+            f"{argument} {given.shown(factory)} must be a class that is made without arguments, but to call it "
+            f"raised {class_name(error)}: {error}"
+        ) from error
+    methods = (f"to_{kind}", f"from_{kind}")
+    for method in methods:
+        if not callable(getattr(made, method, None)):
+            raise TypeError(
+                f"{argument} {given.shown(factory)} makes no {protocol.__name__}: it needs the methods "
+                f"{' and '.join(methods)}."
+            )
+    return made
+
+
+class WatchedPayloadConverter:
+    """A payload converter of a user, and what it must not do."""
+
+    def __init__(self, converter: PayloadConverter) -> None:
+        self._converter = converter
+        self._name = type(converter).__qualname__
+        self._is_given_hints = _takes_hint(converter.to_payload)
+
+    def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
+        if isinstance(value, Payload):
+            return value
+        converter: Any = self._converter
+        try:
+            payload = (
+                converter.to_payload(value, type_hint=type_hint)
+                if self._is_given_hints
+                else converter.to_payload(value)
+            )
+        except PayloadError:
+            raise
+        except Exception as error:
+            raise PayloadError(self._not_sent(value, f"raised {class_name(error)}")) from error
+        if type(payload) is not Payload or type(payload.data) is not bytes:
+            raise PayloadError(self._not_sent(value, "made no Payload(encoding, bytes) of it"))
+        try:
+            given.name("The encoding of a payload", payload.encoding)
+        except (TypeError, ValueError) as error:
+            raise PayloadError(f"The payload converter {self._name} cannot be used: {error}") from None
+        return payload
+
+    def _not_sent(self, value: Any, why: str) -> str:
+        kind = type(value).__qualname__
+        return f"A value of type {kind} cannot be sent: the payload converter {self._name} {why}."
+
+    def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
+        if type_hint is Payload:
+            return payload
+        encoding = repr(payload.encoding[:100])
+        try:
+            return self._converter.from_payload(payload, type_hint)
+        except PayloadError as error:
+            if encoding in str(error):
+                raise
+            raise PayloadError(f"{error} (The payload is of the encoding {encoding}.)") from error
+        except Exception as error:
+            raise PayloadError(
+                f"The payload converter {self._name} cannot read a payload of the encoding {encoding}: it "
+                f"raised {class_name(error)}. It must be the one that wrote it, or know what that wrote."
+            ) from error
+
+
+def _takes_hint(to_payload: Callable[..., Payload]) -> bool:
+    """A converter need not know what its values will be restored as; one that names it `type_hint` is told."""
+    try:
+        return "type_hint" in inspect.signature(to_payload).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def required(what: str, value: Any) -> DataConverter:
+    """Raises TypeError for what is no DataConverter, with what was probably meant."""
+    if isinstance(value, DataConverter):
+        return value
+    cls = value if isinstance(value, type) else type(value)
+    # The value itself is not shown: what stands beside converters may be keys.
+    kind = f"the class {cls.__name__}" if cls is value else f"a value of the type {cls.__name__}"
+    meant = hasattr(cls, "to_payload")
+    hint = f": give DataConverter(payload_converter_class={cls.__name__})" if meant else ""
+    raise TypeError(f"{what} must be a DataConverter, not {kind}{hint}.")
+
+
+DataConverter.default = DataConverter()
