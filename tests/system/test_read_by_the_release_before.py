@@ -22,6 +22,8 @@ from tests.workflow_actor.wild import OPS, WildCode, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+FOR_ALL = CODEC.writing(1)
+"""As hosts write while the release before may have to read it."""
 WORLDS = 30
 OPERATIONS = 120
 
@@ -74,7 +76,7 @@ def gist(state: WorkflowState) -> dict[str, Any]:
         "timers": dict(state.timers.items()),
         "outstanding": {n: type(entry.due) for n, entry in state.outstanding.items()},
         "earlier": [entry.run_id for entry in state.earlier],
-        "callers": state.callers,
+        "recipients": state.recipients,
         "outcome": state.outcome,
         "suspension": state.suspension,
         "signed": state.signed,
@@ -94,6 +96,7 @@ def test_what_instances_of_all_kinds_store_is_read_by_the_release_before(release
     for seed in range(WORLDS):
         random = Random(seed)
         world = World(WildCode(seed))
+        world.rig.instance.codec = FOR_ALL
         for _ in range(OPERATIONS):
             world.do((random.randrange(OPS), random.randrange(1000)))
             if world.rig.instance.state is not None and random.random() < 0.1:
@@ -106,6 +109,7 @@ def test_an_instance_whose_task_the_broker_gave_up_is_read_by_the_release_before
 ) -> None:
     """That is an event which it does not know."""
     rig = Rig(ScriptedCode([[activity(1)], []]))
+    rig.instance.codec = FOR_ALL
     given = task(rig.start())
     stored = []
     for number in range(2):
@@ -139,6 +143,7 @@ def test_events_that_the_release_before_does_not_know_are_known_as_such(release_
 def test_a_large_instance_is_read_by_the_release_before(release_before: Release) -> None:
     """Its snapshot is made in pieces."""
     rig = Rig(ScriptedCode([[activity(number) for number in range(1, 1201)]]))
+    rig.instance.codec = FOR_ALL
     given = rig.start()
     stored = []
     for effect in tasks(given)[:80]:

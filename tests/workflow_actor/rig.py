@@ -229,8 +229,9 @@ class Rig:
 
     def load(self) -> Instance:
         """Another instance, from what was written."""
+        codec = self.instance.codec
         if self.instance.run_id is None:
-            return Instance("w", self.code, history_limit=self.history_limit)
+            return Instance("w", self.code, history_limit=self.history_limit, codec=codec)
         return Instance.load(
             "w",
             self.code,
@@ -238,6 +239,7 @@ class Rig:
             journal=self.journal,
             run_id=self.instance.run_id,
             history_limit=self.history_limit,
+            codec=codec,
         )
 
     def reload(self) -> None:
