@@ -168,12 +168,12 @@ class Engine:
         for partition in list(self.partitions):
             self.lease_lost(partition)
 
-    def give_up(self, partition: int) -> None:
+    def give_up(self, partition: int, *, for_good: bool = False) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             epoch = supervisor.epoch
             self.lease_lost(partition)
-            self._world.partition_released(partition, epoch)
+            self._world.partition_released(partition, epoch, for_good=for_good)
 
     def release(self, partition: int) -> None:
         """Hand the partition over: begin nothing more, finish and acknowledge what was begun, close, release.

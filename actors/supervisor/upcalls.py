@@ -24,8 +24,9 @@ class Upcalls(Protocol):
     def all_leases_lost(self) -> None:
         """It was found that this host may not act."""
 
-    def give_up(self, partition: int) -> None:
-        """The partition cannot be served here as it is: its lease goes, at once, with nothing more done."""
+    def give_up(self, partition: int, *, for_good: bool = False) -> None:
+        """The partition cannot be served here as it is: its lease goes, at once, with nothing more done.
+        `for_good`: this process never can."""
 
 
 class Children(Protocol):

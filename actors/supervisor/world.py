@@ -107,5 +107,5 @@ class World(Carrier, Clock, Scans, Protocol):
 
     def close_channel(self, partition: int) -> None: ...
 
-    def partition_released(self, partition: int, epoch: int) -> None:
-        """All that was begun is done with: the lease may go to its heir."""
+    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+        """All that was begun is done with: the lease may go to its heir. `for_good`: it never comes back."""

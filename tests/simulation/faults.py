@@ -86,10 +86,17 @@ AT_RANDOM: dict[str, float] = {
 }
 """Seconds between two of a kind, on average."""
 
+TWO_RELEASES: dict[str, float] = {
+    "host replaced by the other release": 6.0,
+    "newer format asked for": 12.0,
+    "newer format forced": 30.0,
+}
+"""The same, where hosts of two releases work side by side."""
+
 BY_PLAN = ("signal the database refuses",)
 """Clients do it as their stories have it."""
 
-KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER)
+KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER, *TWO_RELEASES)
 
 
 FaultID = tuple[str, int]
@@ -109,7 +116,8 @@ class Faults:
         swarm = Random(f"{seed} swarm")
         weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for kind in KINDS}
         self._chances = {kind: chance * weights[kind] for kind, chance in (PER_EVENT | MUCH_LATER).items()}
-        self.intervals = {kind: seconds / weights[kind] for kind, seconds in AT_RANDOM.items() if weights[kind]}
+        by_themselves = AT_RANDOM | TWO_RELEASES
+        self.intervals = {kind: s / weights[kind] for kind, s in by_themselves.items() if weights[kind]}
 
     def happens(self, kind: str) -> bool:
         """Draw; what happens is noted."""
@@ -120,7 +128,7 @@ class Faults:
         return chance > 0.0 and self.streams[kind].random() < chance and self._lets(kind) and self.note(kind)
 
     def comes(self, kind: str) -> bool:
-        """The time of one of AT_RANDOM has come. Whether it could be done is to be noted."""
+        """The time of one that comes by itself has come. Whether it could be done is to be noted."""
         self._numbers[kind] += 1
         return self.active and self._lets(kind)
 

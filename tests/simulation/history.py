@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.run import events as e
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
-from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
+from tests.workflow_actor.stored.two_releases import NEWER
 
 
 class Violation(AssertionError):  # noqa: N818 - the field says violation
@@ -58,7 +58,7 @@ class History:
 
     def add(self, row: JournalRow) -> e.Record:
         """The row as a record. Raises Violation for one that cannot follow those before it."""
-        record = CODEC.decode_record(row.events)
+        record = NEWER.decode_record(row.events)
         run = self.runs[row.run_id]
         if row.sequence != len(run.rows) + 1 or record.sequence != row.sequence:
             raise Violation("I4", f"run {row.run_id} has {len(run.rows)} rows, and gets number {row.sequence}")

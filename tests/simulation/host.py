@@ -31,14 +31,12 @@ from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.activation import Probe
-from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
-from dalsegno.errors import DalsegnoError
-from dalsegno.persistence.port import LeaseRow, LoadedInstance, Round, RoundOutcome
+from dalsegno.errors import DalsegnoError, NewerFormatError
+from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import GENERATION, Link
@@ -75,6 +73,7 @@ class Host(Lookups, Process):
     def start(self) -> None:
         simulation = self._simulation
         self.begin_life()
+        codec = self.codec = simulation.releases.of(self.name)
         self._host_id = self.new_host_id()
         self._clock = DatabaseClock(self.monotonic)
         self._clock.heard(self._store.now())
@@ -94,6 +93,7 @@ class Host(Lookups, Process):
             watch=NobodyWatches(),
             generation=GENERATION,
             partitions=simulation.partitions,
+            codec=codec,
             entropy=self._entropy,  # type: ignore[arg-type]
         )
         self._is_fenced = False
@@ -122,6 +122,7 @@ class Host(Lookups, Process):
             watch=NobodyWatches(),
             call_later=self.call_later,
             monotonic=self.monotonic,
+            codec=codec,
         )
         self.link.serve(Queue(topology.DEAD_TASKS_QUEUE), self._on_dead_task)
         self.link.serve(self._own_queue(), self._on_host_message)
@@ -191,6 +192,7 @@ class Host(Lookups, Process):
                 membership=lambda: membership,
                 host_id=self._host_id,
                 version="simulated",
+                format_read=self.codec.newest,
                 listener=self,
                 deliver=self._deliver,
                 validity=self._validity,
@@ -224,7 +226,10 @@ class Host(Lookups, Process):
     ) -> None:
         if not supervisor._has_ended:
             self._simulation.acting = self
-            supervisor.on_receive(message)
+            try:
+                supervisor.on_receive(message)
+            except NewerFormatError as error:
+                supervisor.on_failure(None, error, None)  # as pykka does
 
     def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
         self.step("leases gained")
@@ -252,6 +257,7 @@ class Host(Lookups, Process):
 
     def format_written(self, format_: int) -> None:
         self.trace(f"may write format {format_}")
+        self.engine.format_written(format_)
 
     def store_time(self, now: int) -> None:
         self._clock.heard(now)
@@ -270,7 +276,10 @@ class Host(Lookups, Process):
         self._simulation.host_ended(self)
 
     def failed(self, error: BaseException) -> None:
-        raise error
+        if not isinstance(error, NewerFormatError):
+            raise error
+        self._simulation.releases.refused(self)
+        self.left()
 
     def orphaned(self) -> None:
         raise AssertionError("a simulated host is nobody's child")
@@ -418,29 +427,11 @@ class Host(Lookups, Process):
 
         connection.ask(lambda: self._simulation.broker.depth(topology.task_queue(probe.task_queue)), answered)
 
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
-        caller, run_id = getattr(cause.command, "caller", None), getattr(cause.command, "run_id", None)
-        if caller is None or run_id is None:
-            cause.done()
-            return
-        self.store_link.read(
-            lambda: self._store.load_run(run_id),
-            lambda row: self._other_run_read(row, cause, caller),
-        )
-
-    def _other_run_read(self, row: LoadedInstance | None, cause: Cause, caller: Caller) -> None:
-        if row is None:
-            cause.done()
-        else:
-            self._other_runs.begin(
-                self._other_runs.load(row, written=self._store.format_written), cause, caller
-            )
-
     def open_channel(self, partition: int) -> None:
         self.link.open_channel(partition)
 
     def close_channel(self, partition: int) -> None:
         self.link.close_channel(partition)
 
-    def partition_released(self, partition: int, epoch: int) -> None:
-        self.tell_supervisor(Released(partition, epoch))
+    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+        self.tell_supervisor(Released(partition, epoch, for_good))

@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, Gr
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.broker import topology
 from dalsegno.broker.embedded.payload import decode_message
@@ -18,12 +19,13 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
-from dalsegno.persistence.port import InstanceWrite, JournalRow, LeaseRow
+from dalsegno.persistence.port import Aside, InstanceWrite, JournalRow, LeaseRow, SnapshotRow
 from tests.simulation.history import History, Violation
 from tests.simulation.link import GENERATION
 from tests.simulation.queues import Stored
 from tests.simulation.stories import Ended
 from tests.simulation.worker import FORGED
+from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -59,6 +61,8 @@ class Invariants:
         self._dead: set[str] = set()
         self._ended_unread: set[str] = set()
         """Runs whose last state owes nothing to those before."""
+        self._fields: dict[tuple[str, int], int] = {}
+        """Of the last snapshot of a run, by run and format."""
         self._commits = 0
 
     # --- what becomes durable (the store's audit) ------------------------------------------------------------
@@ -69,6 +73,7 @@ class Invariants:
     def written(self, write: InstanceWrite) -> None:
         if write.forced:
             self._ended_unread.add(write.run_id)
+        self._may_be_written(write)
         for row in write.journal:
             self._placed(write, row)
             record = self.history.add(row)
@@ -84,6 +89,40 @@ class Invariants:
                 raise Violation("I8", f"{row.cause} is applied twice: {rows}")
             if FORGED.encode() in row.events or b"TooLate" in row.events:
                 raise Violation("I10", f"{row.cause} is no answer of the current attempt, and was taken")
+
+    def _may_be_written(self, write: InstanceWrite) -> None:
+        """In this format; and of what is written back nothing is lost."""
+        store, snapshot = self._simulation.store, write.snapshot
+        newest = max((format_of("record", row.events) for row in write.journal), default=1)
+        if snapshot is not None:
+            newest = max(newest, snapshot.format)
+            place = snapshot.run_id, snapshot.format
+            fields, before = _fields(snapshot), self._fields.get(place, 0)
+            if fields < before:
+                raise Violation("fields", f"{write.workflow_id}: a field of its state is lost")
+            self._fields[place] = fields
+        if newest > store.format_written:
+            raise Violation("format", f"{write.workflow_id} is written in format {newest}, which is too early")
+        if store.refuses_older:
+            self.may_write(newest)
+
+    def may_write(self, format_: int) -> None:
+        """Every host that lives reads what may be written."""
+        store = self._simulation.store
+        blind = [host for host in store.live_hosts() if store.formats_read[host] < format_]
+        if blind and not store.was_forced:
+            raise Violation("format", f"format {format_} may be written, but {blind} do not read it")
+
+    def set_aside(self, aside: Aside, host_id: str) -> None:
+        """Only who can read what is stored may call it broken, and keep its mail."""
+        reads = self._simulation.store.formats_read[host_id]
+        for workflow_id in {row.workflow_id for row in (*aside.halts, *aside.mail)}:
+            row = self._simulation.store.load(workflow_id).instance
+            if row is None or self._simulation.store.format_written <= reads:
+                continue
+            newest = max((format_of("record", stored.events) for stored in row.journal), default=1)
+            if max(newest, 1 if row.snapshot is None else row.snapshot.format) > reads:
+                raise Violation("newer", f"{host_id} reads format {reads}, and calls {workflow_id} broken")
 
     def _placed(self, write: InstanceWrite, row: JournalRow) -> None:
         if row.epoch < self._epochs.get(row.partition, 0):
@@ -161,6 +200,7 @@ class Invariants:
             if snapshot is None
             else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
             [(stored.run_id, stored.sequence, stored.time, stored.events) for stored in journal],
+            NEWER,
         )
 
     # --- the broker's tap ------------------------------------------------------------------------------------
@@ -332,6 +372,11 @@ class Invariants:
     def at_the_end(self) -> None:
         """Everything was to be finished."""
         simulation = self._simulation
+        store = simulation.store
+        if store.format_asked > store.format_written and all(
+            store.formats_read[host] >= store.format_asked for host in store.live_hosts()
+        ):
+            raise Violation("format", f"format {store.format_asked} is asked for, read by all, and not written")
         for story in simulation.client.stories.values():
             self._story_is_whole(story.workflow_id, story.runs, story.refused)
         for workflow_id in simulation.store.instances:
@@ -368,3 +413,8 @@ class Invariants:
 def _difference(one: WorkflowState, other: WorkflowState | None) -> str:
     fields = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name, None)]
     return "; ".join(f"{name}: {getattr(one, name)} and {getattr(other, name, None)}" for name in fields)
+
+
+def _fields(snapshot: SnapshotRow) -> int:
+    """How many fields a state of the first format has, as its body's head says."""
+    return snapshot.body[2] & 0x1F if snapshot.format == 1 else 0

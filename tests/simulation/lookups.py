@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.supervisor.people.other_runs import OtherRuns
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker import topology
 from dalsegno.errors import UnreadableRowError
-from dalsegno.persistence.port import Loaded
+from dalsegno.persistence.port import Loaded, LoadedInstance
 from tests.simulation.store_link import StoreLink
 from tests.simulation.store_model import StoreModel
 
@@ -25,6 +28,7 @@ class Lookups:
     store_link: StoreLink
     _simulation: Simulation
     _store: StoreModel
+    _other_runs: OtherRuns
 
     def step(self, what: str) -> None:
         raise NotImplementedError
@@ -93,3 +97,21 @@ class Lookups:
                 partition, lambda due: self.engine.due_found(partition, due, complete=len(due) < limit)
             ),
         )
+
+    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+        caller, run_id = getattr(cause.command, "caller", None), getattr(cause.command, "run_id", None)
+        if caller is None or run_id is None:
+            cause.done()
+            return
+        self.store_link.read(
+            lambda: self._store.load_run(run_id),
+            lambda row: self._other_run_read(row, cause, caller),
+        )
+
+    def _other_run_read(self, row: LoadedInstance | None, cause: Cause, caller: Caller) -> None:
+        if row is None:
+            cause.done()
+        else:
+            self._other_runs.begin(
+                self._other_runs.load(row, written=self._store.format_written), cause, caller
+            )

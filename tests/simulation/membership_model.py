@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from dalsegno.errors import FencedError, StoreUnavailableError
+from dalsegno.errors import FencedError, NewerFormatError, StoreUnavailableError
 from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow
 from tests.simulation.faults import Faults
 from tests.simulation.store_model import StoreModel
@@ -38,6 +38,8 @@ class MembershipModel:
 
     def join(self, host_id: str, *, ttl: int, version: str, format_read: int = 1) -> int:
         def statement() -> int:
+            if self._store.refuses_older and format_read < self._store.format_written:
+                raise NewerFormatError(f"format {self._store.format_written} may be written; upgrade dalsegno")
             now = self._store.now()
             leases = self._store.leases
             for lease in list(leases):
@@ -47,6 +49,7 @@ class MembershipModel:
                 if expires_at <= now:
                     del self._store.hosts[other]
             self._store.hosts[host_id] = now + ttl
+            self._store.formats_read[host_id] = format_read
             self._store.lease_time = ttl
             return now
 
@@ -73,15 +76,23 @@ class MembershipModel:
     def cluster(self) -> Cluster:
         def statement() -> Cluster:
             now = self._store.now()
-            live = sorted((host, at) for host, at in self._store.hosts.items() if at > now)
-            rows = tuple(HostRow(host, at, "simulated", self._store.lease_time) for host, at in live)
-            return Cluster(now=now, hosts=rows, leases=tuple(self._store.leases))
+            store = self._store
+            rows = tuple(
+                HostRow(host, store.hosts[host], "simulated", store.lease_time, store.formats_read[host])
+                for host in store.live_hosts()
+            )
+            return Cluster(
+                now=now,
+                hosts=rows,
+                leases=tuple(store.leases),
+                format_written=store.format_written,
+                format_asked=store.format_asked,
+            )
 
         return self._call(statement)
 
     def raise_format(self) -> int:
-        """Nobody asks for a newer one here."""
-        return 1
+        return self._call(self._store.raise_format)
 
     def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
         def statement() -> list[LeaseRow]:

@@ -6,7 +6,7 @@ store's model) for one that has the bug.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -42,9 +42,8 @@ from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
 from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
+from tests.simulation.planted_releases import RELEASE_BUGS, Plant
 from tests.simulation.store_model import StoreModel
-
-Plant = Callable[[], AbstractContextManager[Any]]
 
 _loading_state = loading.loading_state
 _add = RoundBuilder.add
@@ -245,7 +244,7 @@ def empty_round_answered_without_validity() -> Iterator[None]:
         self.engine.tick()
 
     may_act = patch.multiple(Host, may_act=lambda self: True, _tick=tick)
-    with may_act, patch.dict(AT_RANDOM, {"host frozen": 1.0}):
+    with may_act, patch.dict(AT_RANDOM, {"host frozen": 0.25}):
         yield
 
 
@@ -272,5 +271,6 @@ BUGS: dict[Plant, set[str]] = {
     escape_ignored: {"standstill", "I4", "I7", "I24", "I29"},
     lease_renewed_though_the_loop_stands_still: {"blocked"},
     empty_round_answered_without_validity: {"unfenced"},
+    **RELEASE_BUGS,
 }
 """Each with the invariants that may find it."""

@@ -63,9 +63,9 @@ class StrainedWorld:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._world, name)
 
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             self._strain(name)
-            return method(*args)
+            return method(*args, **named)
 
         setattr(self, name, call)
         return call

@@ -47,6 +47,10 @@ REFUSED = b"the database refuses this"
 class Audit(Protocol):
     def written(self, write: InstanceWrite) -> None: ...
 
+    def may_write(self, format_: int) -> None: ...
+
+    def set_aside(self, aside: Aside, host_id: str) -> None: ...
+
     def worked_off(self, message: Message) -> None: ...
 
     def stale_epoch(self, write: InstanceWrite, lease: LeaseRow) -> None: ...
@@ -75,7 +79,14 @@ class StoreModel:
         self.runs: dict[str, RunRow] = {}
         self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
         self.mail: dict[str, dict[int, bytes]] = defaultdict(dict)
-        self.format_written = 1
+        self._format_written = 1
+        self.format_asked = 1
+        self.was_forced = False
+        """Somebody has let a format be written that not all hosts read."""
+        self.refuses_older = True
+        """Hosts that do not read all that may be written cannot join."""
+        self.formats_read: dict[str, int] = {}
+        """By host ID, also of those that are gone."""
         self.unreadable: set[str] = set()
         """Workflow IDs whose rows are damaged, for a time."""
         self._scheduler = scheduler
@@ -98,6 +109,45 @@ class StoreModel:
     def latest(self) -> int:
         """What the clock would say if it had never been put back: no host can believe that it is later."""
         return T0 + self._scheduler.now + self._highest_offset
+
+    # --- stored formats --------------------------------------------------------------------------------------
+
+    @property
+    def format_written(self) -> int:
+        return self._format_written
+
+    @format_written.setter
+    def format_written(self, format_: int) -> None:
+        self._format_written = format_
+        self._audit.may_write(format_)
+
+    def live_hosts(self) -> list[str]:
+        now = self.now()
+        return sorted(host for host, expires_at in self.hosts.items() if expires_at > now)
+
+    def ask_format(self, newest: int) -> bool:
+        """As `dalsegno init` does. Whether it changes anything."""
+        before = (self.format_asked, self.format_written)
+        if newest >= self.format_written:
+            self.format_asked = newest
+            self.raise_format()
+        return before != (self.format_asked, self.format_written)
+
+    def raise_format(self) -> int:
+        """If every live host reads it. One whose row has run out does not live again."""
+        live = self.live_hosts()
+        self.hosts = {host: self.hosts[host] for host in live}
+        if all(self.formats_read[host] >= self.format_asked for host in live):
+            self.format_written = max(self.format_written, self.format_asked)
+        return self.format_written
+
+    def force_format(self, format_: int) -> bool:
+        """By somebody who does not care who reads it."""
+        is_news = format_ > self.format_written
+        if is_news:
+            self.was_forced = True
+            self.format_written = self.format_asked = format_
+        return is_news
 
     # --- rounds ----------------------------------------------------------------------------------------------
 
@@ -148,6 +198,7 @@ class StoreModel:
                 self.seen[row.workflow_id][row.type, row.message_id] = row
         for aside in round_.asides:
             if aside.partition in transaction.held:
+                self._audit.set_aside(aside, round_.host_id)
                 self._set_aside(aside)
         lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
         return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), known=known, rejected=rejected)

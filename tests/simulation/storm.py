@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dalsegno.broker import topology
 from tests.simulation.scheduler import SECOND
+from tests.workflow_actor.stored import two_releases
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -43,6 +44,9 @@ class Storm:
             "rows damaged": lambda: self._afflict(self._simulation.store.unreadable),
             "actor crashes": lambda: self._afflict(self._simulation.crashing),
             "host killed as the clock goes back": self._kill_as_the_clock_goes_back,
+            "host replaced by the other release": self._replace_host,
+            "newer format asked for": self._ask_for_format,
+            "newer format forced": self._force_format,
         }
 
     def begin(self) -> None:
@@ -108,6 +112,12 @@ class Storm:
         host = self._some_host()
         if host is not None:
             host.drain()
+        return host is not None
+
+    def _replace_host(self) -> bool:
+        host = self._some_host() if self._simulation.releases.are_two else None
+        if host is not None:
+            self._simulation.releases.replace(host, gently=self._stream.random() < 0.7)
         return host is not None
 
     def _kill_worker(self) -> bool:
@@ -179,6 +189,15 @@ class Storm:
             host.trace("finds the database slow")
             host.store_link.slow_down(self._length())
         return host is not None
+
+    def _ask_for_format(self) -> bool:
+        """By `dalsegno init` of the newer release, or of the older one again."""
+        newest = self._stream.choice((two_releases.OLDER, two_releases.NEWER, two_releases.NEWER)).newest
+        return self._simulation.releases.are_two and self._simulation.store.ask_format(newest)
+
+    def _force_format(self) -> bool:
+        store = self._simulation.store
+        return self._simulation.releases.are_two and store.force_format(two_releases.NEWER.newest)
 
     def _step_clock(self) -> bool:
         self._put_clock(self._stream.choice((-20, -1, 1, 5, 60)) * SECOND)

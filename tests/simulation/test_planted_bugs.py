@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.planted import BUGS, Plant, dedupe_dropped
+from tests.simulation.planted import BUGS, dedupe_dropped
+from tests.simulation.planted_releases import Plant
 from tests.simulation.runner import run_seed, run_seeds, shrink
 
 WITHIN_FAULTS = 10_000

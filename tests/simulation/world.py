@@ -13,7 +13,7 @@ from unittest.mock import patch
 import structlog
 
 from dalsegno.actors.supervisor import engine as engine_module
-from dalsegno.actors.supervisor.membership import host_supervisor
+from dalsegno.actors.supervisor.membership import host_supervisor, shares
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor import again, gates
 from dalsegno.actors.workflow_actor.instance import Instance
@@ -31,6 +31,7 @@ from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
 from tests.simulation.link import GENERATION
+from tests.simulation.releases import Releases
 from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
 from tests.simulation.stand_ins import PlantedDefectError
 from tests.simulation.store_model import StoreModel
@@ -82,6 +83,7 @@ class Simulation:
         self.broker = BrokerModel(
             self.scheduler, Random(f"{seed} net"), self.faults, self.invariants, namespace
         )
+        self.releases = Releases(seed, self.store)
         self.hosts = {f"host{n}": Host(self, f"host{n}") for n in range(1, random.choice((2, 3, 3, 4)) + 1)}
         self.workers = [Worker(self, f"worker{n}") for n in range(1, 3)]
         self.client = Client(self, "client")
@@ -94,6 +96,7 @@ class Simulation:
             self._begin()
             self.scheduler.run(until=STORM)
             self.faults.active = False
+            self.releases.finish(self.hosts.values())
             self.scheduler.trace("weather", "the storm is over")
             self.scheduler.after(STANDSTILL, self.invariants.nothing_stands_still)
             # What was due before the database's clock was put back is due again as much later.
@@ -144,6 +147,7 @@ class Simulation:
                 patch.object(gates, "LONG_LOG", self._long_log),
                 patch.object(Instance, "activate", self._activate),
                 patch.object(again, "SEEN_LIMIT", self.seen_limit),
+                patch.object(shares, "able", lambda cluster: self.releases.able(cluster, self.acting)),
                 patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
             ):
                 yield

@@ -89,6 +89,8 @@ class ScriptedWorld:
         self.opening: list[int] = []
         self.closed: list[int] = []
         self.released: list[tuple[int, int]] = []
+        self.refused: set[int] = set()
+        """Those of them that are never to come back."""
         self._soon: deque[Callable[[], None]] = deque()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -193,8 +195,10 @@ class ScriptedWorld:
         if channel is not None:
             channel.close()
 
-    def partition_released(self, partition: int, epoch: int) -> None:
+    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
         self.released.append((partition, epoch))
+        if for_good:
+            self.refused.add(partition)
 
     @property
     def timers(self) -> list[float]:

@@ -136,7 +136,7 @@ def test_a_host_that_meets_what_is_newer_gives_the_partition_up_as_it_is() -> No
         world.deliver(query("q"))
         world.live_through(5)
 
-    assert world.released == [(0, 2)]
+    assert (world.released, world.refused) == ([(0, 2)], {0})
     assert world.engine.partitions == {}
     assert consumer.acknowledged == marker, "all of it is to come again, elsewhere"
     assert world.database.rows["w"] == before

@@ -445,5 +445,5 @@ class Host(Lookups):
     def close_channel(self, partition: int) -> None:
         self._link.close_channel(partition)
 
-    def partition_released(self, partition: int, epoch: int) -> None:
-        self._tell_supervisor(Released(partition, epoch))
+    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+        self._tell_supervisor(Released(partition, epoch, for_good))

@@ -72,10 +72,12 @@ class Offered:
 @dataclass(frozen=True, slots=True)
 class Released:
     """The loop has drained a partition and closed its channel. Unasked for, it means that this host cannot
-    serve the partition: it goes to another, and this host doesn't take it for the time of one lease."""
+    serve the partition: it goes to another, and this host doesn't take it for the time of one lease, or ever
+    again, if that is `for_good`."""
 
     partition: int
     epoch: int
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,12 @@ class HostSupervisor(pykka.ThreadingActor):
         elif self._tenure is not None:
             one_lease_from_now = self._clock() + self._ttl
             if isinstance(message, Released):
-                self._tenure.note_drained(message.partition, message.epoch, refused_until=one_lease_from_now)
+                self._tenure.note_drained(
+                    message.partition,
+                    message.epoch,
+                    refused_until=one_lease_from_now,
+                    for_good=message.for_good,
+                )
             elif isinstance(message, Offered):
                 self._tenure.note_offer(message.host_id, message.partitions, until=one_lease_from_now)
 

@@ -59,7 +59,7 @@ def decide(
     if host_id not in live:
         return Shares((), {})
     target = _plan(cluster, leaving={host_id} if leaving else NOBODY, draining=draining)
-    takes_any = not leaving and host_id in _able(cluster)
+    takes_any = not leaving and host_id in able(cluster)
     take: list[int] = []
     give: dict[int, str | None] = {}
     for lease in cluster.leases:
@@ -84,7 +84,7 @@ def heir_of(cluster: Cluster, host_id: str, partition: int, *, leaving: bool = F
 
 def least_loaded(cluster: Cluster, host_id: str) -> str | None:
     """The other live host that owns fewest partitions: the heir of what `host_id` cannot serve."""
-    owned = dict.fromkeys(_able(cluster) - {host_id}, 0)
+    owned = dict.fromkeys(able(cluster) - {host_id}, 0)
     for lease in cluster.leases:
         if lease.owner in owned:
             owned[lease.owner] += 1
@@ -93,7 +93,7 @@ def least_loaded(cluster: Cluster, host_id: str) -> str | None:
 
 def _plan(cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[int] = NONE) -> dict[int, str]:
     """Partitions that are free or have to move, each with the host that shall have it."""
-    owned: dict[str, list[int]] = {host: [] for host in _able(cluster) - leaving}
+    owned: dict[str, list[int]] = {host: [] for host in able(cluster) - leaving}
     placing: list[int] = []
     for lease in cluster.leases:
         if lease.owner in owned and lease.partition not in draining:
@@ -110,7 +110,7 @@ def _plan(cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[
     return dict(zip(sorted(placing), room, strict=True))
 
 
-def _able(cluster: Cluster) -> set[str]:
+def able(cluster: Cluster) -> set[str]:
     """Hosts that read all that may be written."""
     return {host.host_id for host in cluster.hosts if host.format_read >= cluster.format_written}
 

@@ -39,12 +39,14 @@ class Tenure:
         self.offered.update(partitions)
         self.givers[giver] = until
 
-    def note_drained(self, partition: int, epoch: int, *, refused_until: float) -> None:
+    def note_drained(self, partition: int, epoch: int, *, refused_until: float, for_good: bool = False) -> None:
         """The loop is done with a lease. What does not match a lease that is held comes too late."""
         if self.held.get(partition) == epoch:
             self.drained.add(partition)
             if partition not in self.draining:
                 self.refused[partition] = refused_until
+            if for_good:
+                self.refused[partition] = float("inf")
 
     def to_release(self) -> list[Fence]:
         return [Fence(partition, self.held[partition]) for partition in sorted(self.drained)]

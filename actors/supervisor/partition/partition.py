@@ -190,7 +190,7 @@ class PartitionSupervisor(LightActor):
         actor, error = self._unread.pop(workflow_id, (None, None))
         newest = self._around.codec.newest
         if written > newest:
-            self._upcalls.give_up(self.partition)
+            self._upcalls.give_up(self.partition, for_good=True)
             reason = f"it may be of format {written}, and this version reads formats up to {newest}: {error}"
             log.error("newer_state", partition=self.partition, workflow_id=workflow_id, reason=reason)
         elif actor is not None and self.actors.peek(workflow_id) is actor:

@@ -146,8 +146,8 @@ class Host:
     def tick(self) -> None:
         self.tell(Tick())
 
-    def release(self, partition: int) -> None:
-        self.tell(Released(partition, self.desk.leases.pop(partition)))
+    def release(self, partition: int, *, for_good: bool = False) -> None:
+        self.tell(Released(partition, self.desk.leases.pop(partition), for_good))
 
     def rejoined_as(self) -> str:
         ((_, host_id),) = self.desk.heard("rejoined")

@@ -116,3 +116,37 @@ def test_a_partition_given_up_unasked_by_a_host_alone_is_taken_again_after_one_l
         host.tick()
 
     assert sorted(host.desk.leases) == [0, 1, 2, 3]
+
+
+def test_a_partition_given_up_for_good_is_never_taken_again_whoever_else_is_there(
+    store: Store, host: Host
+) -> None:
+    host.release(0, for_good=True)
+    for _ in range(12):
+        host.clock.now += TTL / 4
+        host.tick()
+    assert sorted(host.desk.leases) == [1, 2, 3]
+
+    other = Host(store, "host-b")
+    other.tick()
+    host.tick()
+    assert 0 in other.desk.leases
+    other.release(0)
+    host.tell(Offered("host-b", (0,)))
+    host.tick()
+
+    assert 0 not in host.desk.leases
+
+
+def test_a_partition_that_is_being_handed_over_can_be_given_up_for_good(store: Store, host: Host) -> None:
+    other = Host(store, "host-b")
+    other.tick()
+    host.tick()
+    (wanted, *_) = [partition for _, partition, _ in host.desk.heard("wanted")]
+    host.release(wanted, for_good=True)
+    del other
+    for _ in range(12):
+        host.clock.now += TTL / 4
+        host.tick()
+
+    assert wanted not in host.desk.leases
