@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # it stands on the rows that are here
 
 
 class JournalRow(Struct, frozen=True, kw_only=True):
-    """One activation. `events` is one CBOR blob that only the core reads; `cause` is for people."""
+    """One activation. `events` is one blob that only the core reads; `cause` is for people."""
 
     run_id: str
     sequence: int

@@ -24,13 +24,19 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 
+VERSION_MAX = 2**53
+"""What is stored has room for more, but not for any number."""
+
 
 def version_of(hint: Any) -> int:
     """The version of the state that `hint` annotates. Raises PayloadError where that is not a whole number."""
     cls = _versioned_class(hint)
     version = 1 if cls is None else cls.state_version
-    if not isinstance(version, int) or version < 1:
-        raise PayloadError(f"{cls}.state_version must be a whole number from 1, declared as a ClassVar[int].")
+    if not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
+        raise PayloadError(
+            f"{cls}.state_version must be a whole number from 1 to {VERSION_MAX:,}, declared as a "
+            "ClassVar[int]."
+        )
     return version
 
 

@@ -1,1 +1,2 @@
-"""Wire protocol v1: the messages (`messages`), their encoding (`codec`), and derived IDs (`ids`)."""
+"""Wire protocol v1: the messages (`messages`, `between_workflows`), their encoding (`codec`), and derived IDs
+(`ids`)."""

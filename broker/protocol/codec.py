@@ -18,13 +18,20 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from dalsegno.broker.port import HeaderValue, Message
-from dalsegno.broker.protocol import json_form, messages, strict_cbor, strict_json
+from dalsegno.broker.protocol import (
+    between_workflows,  # noqa: F401 - for its message
+    json_form,
+    messages,
+    strict_cbor,
+    strict_json,
+)
 from dalsegno.broker.protocol.limits import (
     MAX_BODY_BYTES,
     MAX_CAUSES,
     MAX_FAILURES,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
+    MAX_JSON_INTEGER,
 )
 from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, WireMessage
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
@@ -278,12 +285,15 @@ def _why_not_failure(failure: Failure | None) -> str | None:
             return f"more than {MAX_CAUSES} causes"
         if count > MAX_FAILURES:
             return f"more than {MAX_FAILURES} failures in it"
+        if any(abs(inner.attempt) > MAX_JSON_INTEGER for inner in level):
+            return "an attempt beyond 2^53"
         causes = [inner.cause for inner in level if inner.cause is not None]
         level = causes + [part for inner in level for part in inner.parts]
     return None
 
 
 def _message_types(base: type[WireMessage] = WireMessage) -> Iterator[type[WireMessage]]:
+    """Of the modules that are imported here."""
     for cls in base.__subclasses__():
         if "TYPE" in cls.__dict__:
             yield cls

@@ -306,6 +306,14 @@ def test_a_chain_of_causes_is_limited() -> None:
     assert "failure has more than 20 causes" in refusal(longer)
 
 
+@pytest.mark.parametrize("attempt", [2**53 + 1, -(2**63) - 1, 2**64 - 1])
+def test_an_attempt_that_cannot_be_stored_is_refused(attempt: int) -> None:
+    """CBOR has whole numbers that nothing else has."""
+    inner = Failure(kind="activity", cause=Failure(kind="activity", attempt=attempt))
+    message = encode(ActivityFailed(**ATTEMPT, failure=inner), message_id="m-1")
+    assert "failure has an attempt beyond 2^53" in refusal(message)
+
+
 # --- payloads in JSON --------------------------------------------------------------------------------------
 
 

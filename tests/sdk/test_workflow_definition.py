@@ -379,6 +379,12 @@ class Other:
 
 
 @dataclass
+class Huge:
+    state_version: ClassVar[int] = 2**70
+    total: int
+
+
+@dataclass
 class Wrong:
     state_version: ClassVar[str] = "two"
     total: int
@@ -396,6 +402,8 @@ def test_odd_versions_are_refused() -> None:
         version_of(Later | Other)
     with pytest.raises(PayloadError, match="must be a whole number"):
         version_of(Wrong)
+    with pytest.raises(PayloadError, match=r"must be a whole number from 1 to 9,007,199,254,740,992, declared"):
+        version_of(Huge)
 
 
 def test_an_older_state_without_a_migration_is_refused() -> None:

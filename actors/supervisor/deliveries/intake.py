@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
 
@@ -86,8 +87,8 @@ class Intake:
         if workflow_id is None:
             return Rejected(f"a message of the type {body.TYPE!r} is not for a workflow")
         if topology.slot_of(workflow_id) % self._partitions != self._partition:
-            from_worker = isinstance(body, wire.FromActivity)
-            exchange = topology.RESULTS_EXCHANGE if from_worker else topology.COMMANDS_EXCHANGE
+            is_result = isinstance(body, wire.FromActivity | WorkflowEnded)
+            exchange = topology.RESULTS_EXCHANGE if is_result else topology.COMMANDS_EXCHANGE
             return Forward(exchange, topology.routing_key_of(workflow_id))
         return self._cause(workflow_id, body, message)
 

@@ -1,4 +1,4 @@
-"""Replies: every one that is sent to who asked is made and encoded here. Pure."""
+"""Replies: every one that is sent to who asked, or waits, is made and encoded here. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import CBOR, MessageTooLargeError, encode
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import InvalidMessageError
@@ -118,6 +119,29 @@ def ended(
         result=result,
         failure=failure,
     )
+
+
+def to_workflow(effect: RunEndedEffect, message_id: str) -> Message:
+    """How the run has ended, for another workflow. What no message can carry becomes an error that says so: the
+    recipient waits for an end, whatever it is."""
+    recipient = effect.recipient
+    told = WorkflowEnded(
+        workflow_id=recipient.workflow_id,
+        run_id=recipient.run_id,
+        number=recipient.number,
+        ended_workflow_id=effect.workflow_id,
+        ended_run_id=effect.run_id,
+        status=effect.status,
+        result=effect.result,
+        failure=effect.failure,
+    )
+    try:
+        return encode(told, message_id=message_id)
+    except MessageTooLargeError as error:
+        refusal = wire.ReplyError(code="too_large", message=str(error)[:TEXT_LIMIT])
+    except InvalidMessageError as error:
+        refusal = wire.ReplyError(code="rejected", message=error.reason[:TEXT_LIMIT])
+    return encode(replace(told, result=None, failure=None, error=refusal), message_id=message_id)
 
 
 def described(told: wire.Description) -> wire.Reply:

@@ -11,7 +11,12 @@ from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.activities import commands as attempts
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface import commands as core
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    Effect,
+    ResultEffect,
+    RunEndedEffect,
+)
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message
@@ -150,6 +155,8 @@ def address_of(effect: Effect) -> Address:
             return Address("", effect.worker)
         case ResultEffect() | AnswerEffect():
             return Address("", effect.caller.reply_to)
+        case RunEndedEffect():
+            return Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(effect.recipient.workflow_id))
     raise TypeError(f"{type(effect).__name__} has no address")
 
 
@@ -179,6 +186,8 @@ def to_message(effect: Effect, message_id: str, *, task_content_type: str | None
             return encode(cancel, message_id=message_id, content_type=effect.content_type or CBOR)
         case ResultEffect() | AnswerEffect():
             return replies.message(replies.of_effect(effect), effect.caller, message_id)
+        case RunEndedEffect():
+            return replies.to_workflow(effect, message_id)
     raise TypeError(f"{type(effect).__name__} is no message")
 
 

@@ -6,6 +6,9 @@ import pytest
 
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import RunEndedEffect
+from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
+from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import CBOR, JSON, MessageTooLargeError, decode
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ControlReply, Reply
@@ -88,3 +91,25 @@ def test_a_sentence_is_cut_where_it_is_longer_than_anybody_reads() -> None:
     for refusal in (replies.refused("rejected", text), replies.control_refused("rejected", text)):
         assert refusal.error is not None
         assert refusal.error.message == text[:-1]
+
+
+@pytest.mark.parametrize(
+    ("result", "failure", "code"),
+    [(TOO_LARGE, None, "too_large"), (None, Failure(message=NOT_UNICODE), "rejected")],
+)
+def test_an_end_that_no_message_can_carry_is_told_to_a_workflow_as_an_error(
+    result: Payload | None, failure: Failure | None, code: str
+) -> None:
+    effect = RunEndedEffect(
+        recipient=WorkflowOf("parent", "run-0", 7),
+        workflow_id="w",
+        run_id="run-1",
+        status=WorkflowStatus.COMPLETED,
+        result=result,
+        failure=failure,
+    )
+    told = decode(replies.to_workflow(effect, "m"))
+    assert isinstance(told, WorkflowEnded)
+    assert told.error is not None
+    assert (told.number, told.status, told.error.code) == (7, WorkflowStatus.COMPLETED, code)
+    assert told.result is told.failure is None

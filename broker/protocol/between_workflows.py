@@ -1,0 +1,27 @@
+"""Wire protocol v1, from one workflow to another: see `messages`."""
+
+from __future__ import annotations
+
+from dalsegno.broker.protocol.messages import Counter, Name, ReplyError, WireMessage
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+
+class WorkflowEnded(WireMessage, frozen=True, kw_only=True):
+    """A run has ended, for a run of another workflow that waits for that, on dalsegno.results.
+
+    `workflow_id` and `run_id` are the recipient's, `number` is what it knows the answer by. The others say
+    which run has ended, and how, as in a reply of the kind "result"; `error` means that it cannot be told how.
+    """
+
+    TYPE = "workflow.ended"
+    workflow_id: Name
+    run_id: Name
+    number: Counter
+    ended_workflow_id: Name
+    ended_run_id: Name
+    status: WorkflowStatus
+    result: Payload | None = None
+    failure: Failure | None = None
+    error: ReplyError | None = None
