@@ -8,7 +8,9 @@ meaning is AMQP 0-9-1's, with RabbitMQ's quorum queues as the model:
   its consumer's channel closes, all it held returns to the FRONT of the queue in the old order, with
   `redelivered` true and its delivery count raised. Nobody ever negatively acknowledges: order would be lost.
 - `single_active_consumer`: the first consumer gets everything; the next takes over when its channel closes.
-- At most `prefetch` deliveries are unacknowledged per consumer.
+- At most `prefetch` deliveries are unacknowledged per consumer, and at most `held_bytes` of bodies over all
+  consumers of a session, if the broker was given that bound; a consumer that holds nothing is given one message
+  of any size. What waits for that is not lost and keeps its order, but may come as redelivered.
 - A message that came back more than `delivery_limit` times goes to the queue's dead-letter routing.
 
 Everything runs on the caller's asyncio loop. Callbacks are plain functions; they must not block and must

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 from dalsegno.broker.redaction import redact
 
 
-def open_broker(url: str, *, allow_unverified_tls: bool = False) -> Broker:
-    """The broker behind `url`; nothing connects yet.
+def open_broker(url: str, *, allow_unverified_tls: bool = False, held_bytes: int | None = None) -> Broker:
+    """The broker behind `url`; nothing connects yet. `held_bytes` bounds what the consumers of a session hold
+    unacknowledged, all together.
 
     `allow_unverified_tls` is for development: without it, no_verify_ssl in the URL is refused. Raises
     ConfigurationError for what a person must mend, and never shows the password.
@@ -29,11 +30,11 @@ def open_broker(url: str, *, allow_unverified_tls: bool = False) -> Broker:
             # Here, so that a process on the embedded broker does not load the AMQP library, and the reverse.
             from dalsegno.broker.rabbitmq import RabbitMQBroker
 
-            return RabbitMQBroker(url, allow_unverified_tls=allow_unverified_tls)
+            return RabbitMQBroker(url, allow_unverified_tls=allow_unverified_tls, held_bytes=held_bytes)
         case "embedded":
             from dalsegno.broker.embedded import EmbeddedBroker
 
-            return EmbeddedBroker(embedded_path(rest))
+            return EmbeddedBroker(embedded_path(rest), held_bytes=held_bytes)
         case _:
             raise ConfigurationError(
                 f"the broker URL {redact(url)!r} must begin with amqp://, amqps:// or embedded:"

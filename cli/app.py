@@ -11,6 +11,7 @@ from dalsegno.actors.supervisor.settings import (
     LEASE_TTL_SECONDS_MIN,
     SEEN_RETENTION_SECONDS,
 )
+from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.cli import options
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.verify_command import verify
@@ -128,6 +129,7 @@ def host(
         typer.Option(min=1, metavar="NUMBER", help="Activities and timers that a workflow may want at once."),
     ] = 10_000,
     seen_retention: options.SeenRetention = SEEN_RETENTION_SECONDS,
+    held_bytes: options.HeldBytes = HELD_BYTES,
     json_task_queue: Annotated[
         list[str] | None,
         typer.Option(
@@ -173,6 +175,7 @@ def host(
         history_limit=history_limit,
         step_limit=step_limit,
         seen_retention_seconds=seen_retention,
+        held_bytes=held_bytes,
         idle_seconds=idle_seconds,
         json_task_queues=frozenset(json_task_queue or ()),
     )
@@ -188,7 +191,7 @@ def host(
         return
     serving.check_processes(processes, broker=broker, database=database)
     flags = ["--lease-ttl", str(lease_ttl), "--history-limit", str(history_limit)]
-    flags += ["--step-limit", str(step_limit)]
+    flags += ["--step-limit", str(step_limit), "--held-bytes", str(held_bytes)]
     flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
@@ -206,6 +209,7 @@ def worker(
         float, typer.Option(min=0, metavar="SECONDS", help="How long activities may go on after SIGTERM.")
     ] = 20.0,
     data_converter: options.DataConverter = None,
+    held_bytes: options.HeldBytes = HELD_BYTES,
     log_level: options.LogLevel = "info",
     log_format: options.LogFormat = "auto",
     child_of: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -229,6 +233,7 @@ def worker(
         data_converter=data_converter,
         concurrency=concurrency,
         drain_seconds=drain_seconds,
+        held_bytes=held_bytes,
         parent_pid=child_of,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MAX, SEEN_RETENTION_SECONDS_MIN
+from dalsegno.broker.held_bytes import HELD_BYTES_MIN
 from dalsegno.broker.url import embedded_path
 from dalsegno.errors import ConfigurationError
 
@@ -88,6 +89,15 @@ SeenRetention = Annotated[
         envvar="DALSEGNO_SEEN_RETENTION",
         metavar="SECONDS",
         help="How long the message IDs of answered commands are remembered. All hosts need the same.",
+    ),
+]
+HeldBytes = Annotated[
+    int,
+    typer.Option(
+        min=HELD_BYTES_MIN,
+        envvar="DALSEGNO_HELD_BYTES",
+        metavar="BYTES",
+        help="Of messages that it is not done with; a worker on the embedded broker only.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: JSON, one document a line.")]

@@ -119,7 +119,7 @@ def serve_host(
 
                 await stack.enter_async_context(EmbeddedServer(embedded_file(broker)))
             host = Host(
-                broker=open_broker(broker),
+                broker=open_broker(broker, held_bytes=settings.held_bytes),
                 store=store,
                 code=registry,
                 settings=settings,
@@ -211,6 +211,7 @@ def serve_worker(
     data_converter: str | None,
     concurrency: int,
     drain_seconds: float,
+    held_bytes: int,
     parent_pid: int | None,
 ) -> None:
     """A worker, until it is asked to stop, or its parent (if it has one) is gone. Asked twice it ends now."""
@@ -233,9 +234,10 @@ def serve_worker(
 
     async def _work(stopping: _Stopping) -> None:
         from dalsegno.workers import Worker
+        from dalsegno.workers.broker import open_worker_broker
 
         worker = Worker(
-            broker,
+            open_worker_broker(broker, held_bytes=held_bytes),
             task_queue=task_queue,
             activities=activities,
             max_concurrent_activities=concurrency,

@@ -48,7 +48,7 @@ ARROWS = {
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
-    "actors.supervisor.settings": "sdk",
+    "actors.supervisor.settings": "sdk broker",
     "actors.supervisor.wire": "sdk broker interface activities signals protocol",
     "actors.supervisor.failing": "sdk workflow_actor",
     "actors.supervisor.world": "broker persistence interface",

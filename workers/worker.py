@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dalsegno.broker.port import Broker
-from dalsegno.broker.url import open_broker
 from dalsegno.data_converter import DataConverter
 from dalsegno.policies import Duration
+from dalsegno.workers.broker import open_worker_broker
 from dalsegno.workers.registry import Registry
 from dalsegno.workers.run import WorkerRun
 from dalsegno.workers.settings import WorkerSettings, WorkerTiming
@@ -63,7 +63,7 @@ class Worker:
             data_converter=data_converter,
             timing=timing or WorkerTiming(),
         )
-        self._broker = open_broker(broker) if isinstance(broker, str) else broker
+        self._broker = open_worker_broker(broker) if isinstance(broker, str) else broker
         self.identity = (
             f"{socket.gethostname()[:HOST_NAME_CHARACTERS_MAX]}.{os.getpid()}.{secrets.token_hex(4)}"
         )

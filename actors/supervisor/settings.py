@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dalsegno.broker.held_bytes import HELD_BYTES, HELD_BYTES_MIN
 from dalsegno.errors import ConfigurationError
 
 SEEN_RETENTION_SECONDS = 24 * 3600.0
@@ -24,7 +25,10 @@ class HostSettings:
     lease_ttl_seconds: float = 10.0
     """A dead host's partitions go on after at most this; shorter means more renewals and more false alarms."""
     prefetch: int = 300
-    """Deliveries held per partition: the only back-pressure there is."""
+    """Deliveries held per partition."""
+    held_bytes: int = HELD_BYTES
+    """Bytes of bodies in deliveries held, over all partitions. What does not fit waits at the broker, but each
+    partition has one message at any time."""
     round_activations: int = 200
     """A round's bound: beyond it the gain of a larger commit is small and latency grows."""
     round_seconds: float = 0.05
@@ -58,6 +62,10 @@ class HostSettings:
             )
         if not 1 <= self.prefetch <= 2000:
             raise ConfigurationError(f"prefetch is {self.prefetch}, but must be 1 to 2000 (RabbitMQ's limit)")
+        if self.held_bytes < HELD_BYTES_MIN:
+            raise ConfigurationError(
+                f"held_bytes is {self.held_bytes}, but must be {HELD_BYTES_MIN} or more: the largest message"
+            )
         if not SEEN_RETENTION_SECONDS_MIN <= self.seen_retention_seconds <= SEEN_RETENTION_SECONDS_MAX:
             raise ConfigurationError(
                 f"seen_retention_seconds is {self.seen_retention_seconds:g}, but must be "

@@ -17,11 +17,13 @@ from dalsegno.errors import BrokerUnavailableError, ConfigurationError
 class EmbeddedBroker:
     """Sessions with the embedded broker in file `path`, which some process on this machine must be serving.
 
+    `held_bytes` bounds what the consumers of each session hold unacknowledged (see `HeldBytes`).
     On the loop of the `EmbeddedServer` itself a session needs no socket; it behaves the same.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], *, held_bytes: int | None = None) -> None:
         self._location = Location.of(path)
+        self._held_bytes = held_bytes
 
     async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> EmbeddedSession:
         """Open a session.
@@ -30,7 +32,7 @@ class EmbeddedBroker:
         connect or the owner speaks another version.
         """
         session = EmbeddedSession(self._location.path, on_closed)
-        await session.greet(await self._link(session), name)
+        await session.greet(await self._link(session), name, self._held_bytes)
         return session
 
     async def _link(self, session: EmbeddedSession) -> LinkEnd[ClientOperation]:

@@ -17,6 +17,7 @@ from dalsegno.broker.embedded.payload import with_cause_of_death
 from dalsegno.broker.embedded.queue_state import ConsumerState, Handout, QueueState
 from dalsegno.broker.embedded.ready_line import MAX_BYTES_IN_MEMORY, MAX_ITEMS_IN_MEMORY, Item, PageRequest
 from dalsegno.broker.embedded.steps import Burial, Publication, PublisherState, PurgeRange, Step, Write, row_id
+from dalsegno.broker.held_bytes import HeldBytes
 from dalsegno.broker.port import Binding, Outcome, Topology
 from dalsegno.errors import TopologyError
 
@@ -51,6 +52,8 @@ class Model:
         self.catalog = catalog
         self.output = Output()
         self._sessions: dict[int, dict[int, PublisherState | ConsumerState]] = {}
+        self._bytes: dict[int, HeldBytes] = {}
+        """Of the sessions that have a limit."""
         self._stranded: dict[QueueState, None] = {}
 
     # -- topology ----------------------------------------------------------------------------------
@@ -91,6 +94,10 @@ class Model:
 
     # -- channels ----------------------------------------------------------------------------------
 
+    def limit_bytes(self, session: int, limit: int) -> None:
+        """From now on the session's consumers hold at most `limit` bytes together, or one message each."""
+        self._bytes[session] = HeldBytes(limit)
+
     def open_publisher(self, session: int, channel: int) -> None:
         self._open(PublisherState(session, channel))
 
@@ -99,7 +106,7 @@ class Model:
         queue = self.catalog.owned(queue_name, session)
         if queue is None:
             raise TopologyError(f"There is no queue {queue_name!r} to consume; declare it first.")
-        consumer = ConsumerState(session, channel, queue, prefetch)
+        consumer = ConsumerState(session, channel, queue, prefetch, self._bytes.get(session))
         self._open(consumer)
         queue.consumers.append(consumer)
         self._pump(queue)
@@ -121,6 +128,7 @@ class Model:
         self._give_back([channel for channel in channels.values() if isinstance(channel, ConsumerState)])
         for queue in [queue for queue in self.catalog.queues.values() if queue.owner == session]:
             self._delete(queue)
+        self._bytes.pop(session, None)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -156,6 +164,7 @@ class Model:
         for item in settled:
             self._remove(consumer.queue, item)
         self._pump(consumer.queue)
+        self._pump_short(session)
 
     def dead_letter(self, session: int, channel: int, tag: int) -> None:
         consumer = self._channel(session, channel)
@@ -167,6 +176,7 @@ class Model:
             return
         self._bury(consumer.queue, settled[0], REJECTED)
         self._pump(consumer.queue)
+        self._pump_short(session)
 
     # -- answers of the file -----------------------------------------------------------------------
 
@@ -255,6 +265,17 @@ class Model:
             if request is not None:
                 self.output.pages.append((queue, request))
 
+    def _pump_short(self, session: int) -> None:
+        """Bytes were given back: there may be room for what other queues of the session have."""
+        held = self._bytes.get(session)
+        if held is None or not held.is_short:
+            return
+        held.is_short = False
+        for channel in list(self._sessions.get(session, {}).values()):
+            if isinstance(channel, ConsumerState) and channel.is_short:
+                channel.is_short = False
+                self._pump(channel.queue)
+
     def _remove(self, queue: QueueState, item: Item) -> None:
         if queue.number is not None:
             self.output.write().removed.append(row_id(queue.number, item.position))
@@ -266,20 +287,21 @@ class Model:
                 consumer.queue.consumers.remove(consumer)
         for consumer in closed:
             queue = consumer.queue
+            held = consumer.let_go()
             if queue.is_deleted:
                 continue
             limit = queue.definition.delivery_limit
             returned: list[Item] = []
-            for item in consumer.unacknowledged.values():
+            for item in held:
                 again = msgspec.structs.replace(item, redelivered=True, delivery_count=item.delivery_count + 1)
                 if limit is not None and again.delivery_count > limit:
                     self._bury(queue, again, DELIVERY_LIMIT)
                 else:
                     returned.append(again)
-            consumer.unacknowledged.clear()
             queue.line.give_back(returned)
         for consumer in closed:
             self._pump(consumer.queue)
+            self._pump_short(consumer.session)
 
     def _delete(self, queue: QueueState) -> None:
         self._change(self.catalog.delete(queue))

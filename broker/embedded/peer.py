@@ -125,8 +125,10 @@ class Peer:
         """The value to answer, and whether the file must follow before the answer."""
         model, session = self._model, self.session
         match request:
-            case Hello(version=version, name=name):
+            case Hello(version=version, name=name, held_bytes=held_bytes):
                 self._greet(version, name)
+                if held_bytes is not None:
+                    model.limit_bytes(session, held_bytes)
             case Declare(topology=topology):
                 return None, model.declare(topology, session)
             case Unbind(bindings=bindings):

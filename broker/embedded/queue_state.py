@@ -5,45 +5,66 @@ from __future__ import annotations
 from collections import deque
 
 from dalsegno.broker.embedded.ready_line import Item, ReadyLine
+from dalsegno.broker.held_bytes import HeldBytes
 from dalsegno.broker.port import Queue
 
 
 class ConsumerState:
     """A consumer's channel: what it holds unacknowledged, by delivery tag, in the order of delivery."""
 
-    __slots__ = ("channel", "next_tag", "prefetch", "queue", "session", "unacknowledged")
+    __slots__ = ("bytes", "channel", "is_short", "next_tag", "prefetch", "queue", "session", "unacknowledged")
 
-    def __init__(self, session: int, channel: int, queue: QueueState, prefetch: int) -> None:
+    def __init__(
+        self, session: int, channel: int, queue: QueueState, prefetch: int, held: HeldBytes | None = None
+    ) -> None:
         self.session = session
         self.channel = channel
         self.queue = queue
         self.prefetch = prefetch
         self.next_tag = 1
         self.unacknowledged: dict[int, Item] = {}
+        self.bytes = held or HeldBytes(None)
+        """Shared by all consumers of the session."""
+        self.is_short = False
+        """Something waits in its queue because the session holds too many bytes."""
 
-    @property
-    def has_room(self) -> bool:
-        """AMQP's rule: a prefetch of 0 is no limit."""
-        return not self.prefetch or len(self.unacknowledged) < self.prefetch
+    def has_room(self, size: int) -> bool:
+        """Whether it may be given a message of `size` bytes. AMQP's rule: a prefetch of 0 is no limit."""
+        if self.prefetch and len(self.unacknowledged) >= self.prefetch:
+            return False
+        self.is_short = bool(self.unacknowledged) and not self.bytes.fits(size)
+        return not self.is_short
 
     def take(self, item: Item) -> int:
         tag = self.next_tag
         self.next_tag = tag + 1
         self.unacknowledged[tag] = item
+        self.bytes.take(len(item.payload))
         return tag
 
     def settle(self, tag: int, *, multiple: bool) -> list[Item]:
         """The items that an acknowledgement of `tag` removes; none when the tag is not outstanding."""
         if tag not in self.unacknowledged:
             return []
-        if not multiple:
-            return [self.unacknowledged.pop(tag)]
-        tags = []
-        for held in self.unacknowledged:
-            if held > tag:
-                break
-            tags.append(held)
-        return [self.unacknowledged.pop(held) for held in tags]
+        tags = [tag]
+        if multiple:
+            tags = []
+            for held in self.unacknowledged:
+                if held > tag:
+                    break
+                tags.append(held)
+        settled = [self.unacknowledged.pop(held) for held in tags]
+        for item in settled:
+            self.bytes.give_back(len(item.payload))
+        return settled
+
+    def let_go(self) -> list[Item]:
+        """All that it held, in the order of delivery: it is closed."""
+        items = list(self.unacknowledged.values())
+        self.unacknowledged.clear()
+        for item in items:
+            self.bytes.give_back(len(item.payload))
+        return items
 
 
 Handout = tuple[ConsumerState, int, Item]
@@ -106,23 +127,23 @@ class QueueState:
         """Deliver what can be delivered now."""
         handed: list[Handout] = []
         line = self.line
-        while line.has_next and (consumer := self._next_consumer()) is not None:
+        while line.has_next and (consumer := self._next_consumer(line.next_size)) is not None:
             item = line.pop()
             if item.position > self.handed_out:
                 self.handed_out = item.position
             handed.append((consumer, consumer.take(item), item))
         return handed
 
-    def _next_consumer(self) -> ConsumerState | None:
+    def _next_consumer(self, size: int) -> ConsumerState | None:
         consumers = self.consumers
         if not consumers:
             return None
         if len(consumers) == 1 or self.definition.single_active_consumer:
             first = consumers[0]
-            return first if first.has_room else None
+            return first if first.has_room(size) else None
         for _ in range(len(consumers)):
             consumer = consumers[0]
             consumers.rotate(-1)
-            if consumer.has_room:
+            if consumer.has_room(size):
                 return consumer
         return None

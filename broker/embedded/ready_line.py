@@ -17,7 +17,8 @@ import msgspec
 
 MAX_ITEMS_IN_MEMORY = 10_000
 MAX_BYTES_IN_MEMORY = 32 * 1024 * 1024
-"""Of bodies that were never handed out, per queue. Handed-out ones are bounded by the consumers' prefetch."""
+"""Of bodies that were never handed out, per queue. Handed-out ones are bounded by the consumers' prefetch and
+by what their sessions may hold."""
 PAGE_LOW_WATER = 500
 """A page is asked for when fewer messages than this are left in memory, so that it arrives in time."""
 
@@ -85,6 +86,12 @@ class ReadyLine:
     def has_next(self) -> bool:
         """Whether `pop` has something; False also when the rest must be read from the file first."""
         return bool(self._returned or self._memory)
+
+    @property
+    def next_size(self) -> int:
+        """In bytes, of what `pop` has; only to be asked where there is something."""
+        item = self._returned[0][1] if self._returned else self._memory[0]
+        return len(item.payload)
 
     def append(self, item: Item) -> None:
         to_disk = self._has_more_on_disk or (self._paged and self._is_full())

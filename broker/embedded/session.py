@@ -67,12 +67,12 @@ class EmbeddedSession:
             raise self._unavailable()
         return self._link
 
-    async def greet(self, link: LinkEnd[ClientOperation], name: str) -> None:
+    async def greet(self, link: LinkEnd[ClientOperation], name: str, held_bytes: int | None) -> None:
         """Begin. Raises ConfigurationError when the owner speaks another version."""
         self._link = link
         self._is_open = True
         try:
-            await self.request(lambda number: Hello(number, PROTOCOL_VERSION, name))
+            await self.request(lambda number: Hello(number, PROTOCOL_VERSION, name, held_bytes))
         except BaseException as error:
             self._end("It did not begin.")
             link.close()

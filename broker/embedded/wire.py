@@ -39,6 +39,8 @@ class Hello(Operation, frozen=True, tag=1):
     request: int
     version: int
     name: str
+    held_bytes: int | None = None
+    """What its consumers may hold unacknowledged, all together."""
 
 
 class Declare(Operation, frozen=True, tag=2):

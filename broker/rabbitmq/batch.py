@@ -20,6 +20,7 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Delivery, OnDelivery, Outcome, Outgoing
 from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
+from dalsegno.broker.rabbitmq.holding import Holding
 from dalsegno.broker.rabbitmq.link import Link
 
 log = get_logger("dalsegno.broker.rabbitmq")
@@ -141,9 +142,12 @@ class BatchConsumer(ChannelLife):
         siblings: set[ChannelLife],
         *,
         queue: str,
+        holding: Holding,
     ) -> None:
         super().__init__(link, channel, underlay, siblings)
         self._queue = queue
+        self._holding = holding
+        self._passes_over = False
         self._early: list[Delivery] = []
         self._hand_over: OnDelivery = self._early.append
         self._deliver = b""
@@ -151,8 +155,8 @@ class BatchConsumer(ChannelLife):
         self._missing = 0
         self._parts: list[bytes] = []
 
-    async def consume(self, prefetch: int) -> None:
-        await self._underlay.basic_qos(prefetch_count=prefetch)
+    async def consume(self) -> None:
+        await self._underlay.basic_qos(prefetch_count=self._holding.prefetch)
         await self._underlay.basic_consume(self._queue, _untouched, consumer_tag=CONSUMER_TAG)
 
     def release(self, on_delivery: OnDelivery) -> None:
@@ -166,10 +170,21 @@ class BatchConsumer(ChannelLife):
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
         if self._is_open:
             self._tap.write(wire.encode_ack(self._number, tag, multiple=multiple))
+            self._settled(tag, multiple=multiple)
 
     def dead_letter(self, tag: int) -> None:
         if self._is_open:
             self._tap.write(wire.encode_reject(self._number, tag))
+            self._settled(tag, multiple=False)
+
+    def _settled(self, tag: int, *, multiple: bool) -> None:
+        reason = self._holding.settle(tag, multiple=multiple)
+        if reason is not None:
+            self.lose(f"queue {self._queue!r}: {reason}")
+            self._shut()
+
+    def _abandon(self) -> None:
+        self._holding.end()
 
     async def cancel(self) -> None:
         if self._is_open:
@@ -200,11 +215,14 @@ class BatchConsumer(ChannelLife):
     def _on_header(self, header: bytes) -> None:
         self._header = header
         self._missing = wire.body_size(header, 0)
-        if not self._missing:
+        self._passes_over = not self._is_open or not self._holding.admit(self._missing)
+        if not self._missing and not self._passes_over:
             self._complete(b"")
 
     def _on_body(self, part: bytes) -> None:
         self._missing -= len(part)
+        if self._passes_over:
+            return
         if self._missing:
             self._parts.append(part)
         elif self._parts:

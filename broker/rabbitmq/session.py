@@ -22,6 +22,7 @@ from dalsegno.broker.rabbitmq.batch import BatchConsumer, BatchPublisher
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.declare import Declarations
 from dalsegno.broker.rabbitmq.failures import topology_failure
+from dalsegno.broker.rabbitmq.holding import Holding, Rations
 from dalsegno.broker.rabbitmq.link import Link, Timings
 from dalsegno.broker.rabbitmq.plain import PlainConsumer, PlainPublisher
 from dalsegno.errors import BrokerUnavailableError
@@ -30,7 +31,8 @@ log = get_logger("dalsegno.broker.rabbitmq")
 
 
 class RabbitMQBroker:
-    """Port: `Broker`. `hot_path=False` takes the library's own way for publishes and deliveries."""
+    """Port: `Broker`. `hot_path=False` takes the library's own way for publishes and deliveries, on which
+    `held_bytes` bounds nothing."""
 
     def __init__(
         self,
@@ -39,10 +41,12 @@ class RabbitMQBroker:
         allow_unverified_tls: bool = False,
         timings: Timings | None = None,
         hot_path: bool = True,
+        held_bytes: int | None = None,
     ) -> None:
         self._address = parse_address(url, allow_unverified_tls=allow_unverified_tls)
         self._timings = timings or Timings()
         self._hot_path = hot_path
+        self._held_bytes = held_bytes
         _mute_library()
 
     async def connect(self, *, on_closed: OnClosed, name: str = "dalsegno") -> RabbitMQSession:
@@ -52,7 +56,9 @@ class RabbitMQBroker:
         except BaseException:
             await consuming.discard()
             raise
-        session = RabbitMQSession(consuming, publishing, self._timings, hot_path=self._hot_path)
+        session = RabbitMQSession(
+            consuming, publishing, self._timings, hot_path=self._hot_path, held_bytes=self._held_bytes
+        )
         await session.start(on_closed)
         return session
 
@@ -68,7 +74,10 @@ def _mute_library() -> None:
 class RabbitMQSession:
     """Port: `Session`."""
 
-    def __init__(self, consuming: Link, publishing: Link, timings: Timings, *, hot_path: bool) -> None:
+    def __init__(
+        self, consuming: Link, publishing: Link, timings: Timings, *, hot_path: bool, held_bytes: int | None
+    ) -> None:
+        self._rations = Rations(held_bytes)
         self._consuming = consuming
         self._publishing = publishing
         self._on_closed: OnClosed | None = None
@@ -156,11 +165,14 @@ class RabbitMQSession:
         underlay = await link.underlay(channel)
         consumer: BatchConsumer | PlainConsumer
         if self._hot_path:
-            consumer = BatchConsumer(link, channel, underlay, self._channels, queue=queue)
+            holding = Holding(self._rations, queue, prefetch)
+            consumer = BatchConsumer(link, channel, underlay, self._channels, queue=queue, holding=holding)
+            consumes = consumer.consume()
         else:
             consumer = PlainConsumer(link, channel, underlay, self._channels, queue=queue)
+            consumes = consumer.consume(prefetch)
         try:
-            await link.answer(consumer.consume(prefetch))
+            await link.answer(consumes)
             _check_alive(consumer)
         except AMQPChannelError as error:
             raise topology_failure(f"queue {queue!r}", error) from error

@@ -300,6 +300,21 @@ def test_a_lease_that_would_be_lost_at_once_or_never_is_refused(shell: Shell, se
         HostSettings(lease_ttl_seconds=float(seconds))
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "1048575", "256MB"])
+@pytest.mark.parametrize("command", ["host", "worker"])
+def test_a_bound_that_the_largest_message_would_not_fit_into_is_refused(
+    shell: Shell, command: str, number: str
+) -> None:
+    done = shell.run(command, "tests.cli.sample", "--held-bytes", number)
+
+    assert (done.exit_code, "--held-bytes" in done.sentence) == (USAGE, True)
+
+
+def test_a_host_cannot_be_built_with_a_bound_below_the_largest_message() -> None:
+    with pytest.raises(ConfigurationError, match="held_bytes is 1, but must be 1048576 or more"):
+        HostSettings(held_bytes=1)
+
+
 def test_a_folder_without_a_name_is_the_working_folder(shell: Shell) -> None:
     (shell.folder / "dev.lock").mkdir()
 
