@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import Kind
 from tests.simulation.faults import TWO_RELEASES
 from tests.simulation.store_model import StoreModel
-from tests.workflow_actor.stored.two_releases import FIRST, TurnedCBOR
+from tests.workflow_actor.stored.two_releases import FIRST, CBOROfBothReleases
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -22,8 +22,8 @@ NEVER = 1e9
 FIELDS = len(WorkflowState.__struct_fields__)
 
 _format_found = PartitionSupervisor.format_found
-_dumps = TurnedCBOR.dumps
-_body = TurnedCBOR.body
+_dumps = CBOROfBothReleases.dumps
+_body = CBOROfBothReleases.body
 
 
 @contextmanager
@@ -54,14 +54,14 @@ def field_appended_without_a_new_format() -> Iterator[None]:
     """By the newer release. Whoever does not know it passes it over, and writes the state back without it. It
     shows only where both write one run; so that hosts are replaced often."""
 
-    def dumps(self: TurnedCBOR, kind: Kind, format_: int, value: Any) -> bytes:
+    def dumps(self: CBOROfBothReleases, kind: Kind, format_: int, value: Any) -> bytes:
         if kind == "state" and not isinstance(value, WorkflowState):
-            value = ["new", *value]  # lowered and turned by the newer release: the last field comes first
+            value = [*value, "new"]  # lowered by the newer release
         return _dumps(self, kind, format_, value)
 
-    def body(self: TurnedCBOR, kind: Kind, blob: bytes) -> Any:
+    def body(self: CBOROfBothReleases, kind: Kind, blob: bytes) -> Any:
         found = _body(self, kind, blob)
-        return found[-FIELDS:] if kind == "state" else found
+        return found[:FIELDS] if kind == "state" else found
 
     replaced_often = patch.dict(
         TWO_RELEASES,
@@ -71,7 +71,7 @@ def field_appended_without_a_new_format() -> Iterator[None]:
             "newer format forced": NEVER,
         },
     )
-    with patch.multiple(TurnedCBOR, dumps=dumps, body=body), replaced_often:
+    with patch.multiple(CBOROfBothReleases, dumps=dumps, body=body), replaced_often:
         yield
 
 

@@ -1,17 +1,19 @@
 """Two releases that differ in what they store, as codecs: for tests of hosts that work side by side.
 
-The older one's first format lays records and states down the other way round; the newer one's second format is
-MessagePack, and has them as they are. So nothing of the one is read by the other by accident.
+The older one reads and writes format 1 alone, the newer one is the present one. Behind both is the same code:
+what the present one does for format 1 by a second format, the older one does in its first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
+from dalsegno.actors.workflow_actor.stored.format_2 import FORMAT_2
 from dalsegno.actors.workflow_actor.stored.formats import (
     CBOR,
     Change,
@@ -23,41 +25,26 @@ from dalsegno.actors.workflow_actor.stored.formats import (
 )
 
 
-def _turned(body: list[Any]) -> list[Any]:
-    return body[::-1]
-
-
-TURNED: Final[dict[Kind, Change]] = {"record": _turned, "state": _turned}
-
-
-class TurnedCBOR(CBOR):
+class CBOROfBothReleases(CBOR):
     def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
-        """A body has been turned by the newer release already."""
-        is_turned = not isinstance(value, Struct) or kind not in TURNED
-        return super().dumps(kind, format_, value if is_turned else _turned(to_body(value)))
+        """A body has been lowered by the newer release already."""
+        if isinstance(value, Struct) and kind in FORMAT_2.lower:
+            value = FORMAT_2.lower[kind](to_body(value))
+        return super().dumps(kind, format_, value)
+
+    def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
+        return super().pieces(format_, state, lower) if lower else iter((self.dumps("state", format_, state),))
 
     def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
         body = self.body(kind, blob)
-        if kind in TURNED and not isinstance(body, list):
-            raise UnreadableError("it is no list")
-        return convert(_turned(body) if kind in TURNED else body, type_)
+        if kind in FORMAT_2.lift:
+            try:
+                body = FORMAT_2.lift[kind](body)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise UnreadableError(f"it is not of format 1: {error}") from error
+        return convert(body, type_)
 
 
-class MessagePack:
-    def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
-        return msgspec.msgpack.encode([format_, to_body(value)])
-
-    def body(self, kind: Kind, blob: bytes) -> Any:
-        try:
-            _, body = msgspec.msgpack.decode(blob)
-        except (msgspec.DecodeError, ValueError, TypeError) as error:
-            raise UnreadableError(f"it is not MessagePack: {error}") from error
-        return body
-
-    def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
-        return convert(self.body(kind, blob), type_)
-
-
-FIRST: Final = Format(1, TurnedCBOR())
+FIRST: Final = Format(1, CBOROfBothReleases())
 OLDER: Final = StoredCodec([FIRST])
-NEWER: Final = StoredCodec([FIRST, Format(2, MessagePack(), lift=TURNED, lower=TURNED)])
+NEWER: Final = StoredCodec([FIRST, FORMAT_2])
