@@ -82,7 +82,7 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface program settings protocol wire stored "
+        "clock host_id sdk broker persistence interface program settings protocol stored "
         "failing membership parent deliveries connection outbox engine database people"
     ),
     # who uses it

@@ -25,11 +25,10 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 )
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import to_reader
 from dalsegno.actors.supervisor.people.control import Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.supervisor.round.round import Entry
-from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
@@ -289,7 +288,7 @@ class Host(Lookups, Process):
 
     def _tell_host(self, host: str, message: wire.WireMessage) -> None:
         message_id = self._entropy.draw().hex()
-        shipment = Shipment(encode(message, message_id=message_id), Address("", topology.host_queue(host)))
+        shipment = to_reader(encode(message, message_id=message_id), topology.host_queue(host))
         self.engine.outbox.send([shipment])
 
     def _on_dead_task(self, delivery: Delivery, consumer: ModelConsumer) -> None:

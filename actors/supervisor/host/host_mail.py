@@ -12,8 +12,7 @@ from dalsegno.actors.supervisor.connection.services import Acknowledger
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped, guarded
 from dalsegno.actors.supervisor.membership.host_supervisor import Hurry, Offered
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.outbox.shipment import to_reader
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Queue, Topology
 from dalsegno.broker.protocol import messages as wire
@@ -51,8 +50,8 @@ class HostMail:
 
     def tell(self, host_id: str, message: wire.WireMessage) -> None:
         """If that host is gone, so is the message."""
-        address = Address("", topology.host_queue(host_id))
-        self._outbox.send([Shipment(encode(message, message_id=str(uuid4())), address)])
+        encoded = encode(message, message_id=str(uuid4()))
+        self._outbox.send([to_reader(encoded, topology.host_queue(host_id))])
 
     def _on_message(self, delivery: Delivery, consumer: Acknowledger) -> None:
         consumer.acknowledge(delivery.tag)

@@ -7,7 +7,7 @@ import hashlib
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.intake import Rejected
 from dalsegno.actors.supervisor.deliveries.mail import delivery_of
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.translate import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -39,7 +39,7 @@ def shipments(rejected: Rejected, cause: Cause) -> list[Shipment]:
     letters = [Shipment(dead_letter(delivery, rejected.reason), _ADDRESS, causes=[cause])]
     reply = _reply(delivery.message, rejected)
     if reply is not None:
-        letters.append(Shipment(reply, Address("", delivery.message.reply_to or ""), causes=[cause]))
+        letters.append(to_reader(reply, delivery.message.reply_to or "", [cause]))
     return letters
 
 

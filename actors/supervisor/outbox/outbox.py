@@ -6,7 +6,8 @@ that stays unacknowledged, so a crash loses nothing: whoever comes after publish
 `shipment_state` draws a message's ways. Here is decided what becomes of it, by the broker's answers; when it is
 given to the broker is decided in `departures`. What is not taken while others are confirmed is *parked*, and so
 holds up nobody. What no broker takes is given up: its workflow is told; what has no owner is kept and tried
-again, for it may be the only trace of somebody's word; in the place of an answer goes an error.
+again, for it may be the only trace of somebody's word; in the place of an answer goes an error. What waits in
+a lane is on its way as all else is: it is parked with those before it, and causes wait for it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Protocol
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.outbox.departures import AT_ONCE, Departures
 from dalsegno.actors.supervisor.outbox.error_instead import error_instead
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
+from dalsegno.actors.supervisor.outbox.lanes import Lanes
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
+from dalsegno.actors.supervisor.outbox.shipment_state import NOT_TAKEN, OVER, ShipmentState
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS, SlowShipments
 from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
@@ -65,6 +67,7 @@ class Outbox:
         self._owner = owner
         self._in_flight: dict[str, Shipment] = {}
         self._behind: dict[str, deque[Shipment]] = {}
+        self._lanes = Lanes()
         self._declared: set[str] = set()
         self._declaring: dict[str, None] = {}
         self._slow = SlowShipments()
@@ -111,6 +114,8 @@ class Outbox:
             queue = shipment.address.task_queue
             if shipment.unsendable is not None:
                 self._leave_to_owner(shipment)
+            elif shipment.lane is not None and not self._lanes.enter(shipment):
+                shipment.move(ShipmentState.IN_LANE)
             elif queue is not None and queue not in self._declared:
                 self._await_queue(queue, shipment)
             elif shipment.address.exchange in barred:
@@ -220,6 +225,21 @@ class Outbox:
             cause.done()
         if self._behind:
             self._send_behind(shipment.key)
+        if shipment.lane is not None:
+            self._leave_lane(shipment)
+
+    def _leave_lane(self, shipment: Shipment) -> None:
+        """Nothing after it has to wait for it any more."""
+        following = self._lanes.leave(shipment)
+        if following is None:
+            return
+        following.sent_at = self._carrier.monotonic()
+        queue = following.address.task_queue
+        if queue is not None and queue not in self._declared:
+            self._await_queue(queue, following)
+        else:
+            self._departures.stand_by(following)
+            self._departures.send((following,))
 
     def _send_behind(self, key: str) -> None:
         behind = self._behind.pop(key, ())
@@ -250,7 +270,7 @@ class Outbox:
         if queue is not None:
             self._declared.discard(queue)
             self._await_queue(queue, shipment)
-        elif shipment.address.exchange == "":
+        elif not shipment.mandatory:
             self._drop(shipment, "its reader is gone")
         else:
             self._refused(shipment)
@@ -288,9 +308,10 @@ class Outbox:
 
     def _park(self, shipment: Shipment, now: float) -> None:
         if shipment.workflow is None:
-            # Only an answer may be lost. A command on its way to its own partition, or a dead letter, waits. So
-            # does an answer that is barred: that is not its reader's fault.
-            if shipment.is_answer and shipment.state in MAY_LEAVE:
+            # A command on its way to its own partition, or a dead letter, waits. So does an answer that is
+            # barred: that is not its reader's fault.
+            is_barred = shipment.address.exchange in self._departures.barred
+            if shipment.droppable and shipment.state in NOT_TAKEN and not is_barred:
                 self._drop(shipment, "it is not taken")
             return
         since = shipment.asked_to_park_at
@@ -309,11 +330,13 @@ class Outbox:
     # --- what can never be taken ------------------------------------------------------------------------------
 
     def _give_up(self, shipment: Shipment, reason: str) -> None:
-        kept = shipment.workflow is None and not shipment.is_answer
+        kept = shipment.workflow is None and not shipment.droppable
         log.error("message_unsendable", type=shipment.message.type, reason=reason, kept=kept)
         if kept:
             shipment.move(ShipmentState.KEPT)
             self._carrier.call_later(KEPT_SECONDS, partial(self._try_kept, shipment))
+            if shipment.lane is not None:
+                self._leave_lane(shipment)
         elif shipment.workflow is None:
             self._answer_with_error(shipment, reason)
         else:
@@ -331,11 +354,13 @@ class Outbox:
         """Who asks would ask again, and the same would happen again."""
         error = error_instead(shipment.message, shipment.address.routing_key, reason)
         if error is not None:
-            self.send([Shipment(error, shipment.address, causes=shipment.causes)])
+            self.send([to_reader(error, shipment.address.routing_key, shipment.causes)])
         self._end(shipment, ShipmentState.WITHDRAWN)
 
     def _leave_to_owner(self, shipment: Shipment) -> None:
         shipment.move(ShipmentState.UNSENDABLE)
+        if shipment.lane is not None:
+            self._leave_lane(shipment)
         self._tell_unsendable(shipment)
 
     def _tell_unsendable(self, shipment: Shipment) -> None:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Message
 
+Lane = tuple[str, Hashable]
+"""(run ID of the sender, recipient)."""
+
 
 class Shipment:
     """One message on its way. `workflow` names the durable effect that it is: (partition, workflow ID, run ID,
-    effect ID); None for transient ones. Several causes may wait for its confirm. `foreign` messages are passed
-    on as they came: their IDs are their senders', who may have given the same to different messages; `key`
-    stands for the ID of one that has none. `unsendable` says why it cannot leave as it is. `pack`
-    makes the message when it leaves, where there are many; till then `message` has no more than the ID."""
+    effect ID); None for transient ones. Several causes may wait for its confirm.
+
+    `mandatory`: it has to come into a queue. Others are as good as confirmed when their queue is gone.
+    `droppable`: its reader asks again if it does not come. So it is dropped when it is not taken for long, and
+    an error goes in its place when it never can be. Others wait; of effects, their owner decides.
+    `lane`: those in one keep their order (`lanes`); None if it does not matter.
+
+    `foreign` messages are passed on as they came: their IDs are their senders', who may have given the same to
+    different messages; `key` stands for the ID of one that has none. `unsendable` says why it cannot leave as
+    it is. `pack` makes the message when it leaves, where there are many; till then `message` has no more than
+    the ID."""
 
     __slots__ = (
         "address",
         "asked_to_park_at",
         "causes",
+        "droppable",
         "foreign",
         "key",
+        "lane",
+        "mandatory",
         "message",
         "pack",
         "refusals",
@@ -40,6 +53,9 @@ class Shipment:
         *,
         causes: Iterable[Cause] = (),
         workflow: tuple[int, str, str, tuple[int, int]] | None = None,
+        mandatory: bool = True,
+        droppable: bool = False,
+        lane: Lane | None = None,
         foreign: bool = False,
         key: str | None = None,
         unsendable: str | None = None,
@@ -52,6 +68,9 @@ class Shipment:
         self.address = address
         self.causes = list(causes)
         self.workflow = workflow
+        self.mandatory = mandatory
+        self.droppable = droppable
+        self.lane = lane
         self.unsendable = unsendable
         self.state = ShipmentState.READY
         self.sent_at = 0.0
@@ -73,7 +92,7 @@ class Shipment:
             return True
         return (self.address, self.message) == (other.address, other.message)
 
-    @property
-    def is_answer(self) -> bool:
-        """Its reader asks again if it does not come."""
-        return self.workflow is None and self.address.exchange == "" and self.address.task_queue is None
+
+def to_reader(message: Message, queue: str, causes: Iterable[Cause] = ()) -> Shipment:
+    """To the queue of somebody who asks again if it does not come."""
+    return Shipment(message, Address("", queue), causes=causes, mandatory=False, droppable=True)

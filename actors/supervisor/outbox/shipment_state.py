@@ -18,9 +18,10 @@ IN_THE_AIR -> SUSPECT -> IN_THE_AIR         alone, when its turn comes. The chan
                              +--> WITHDRAWN                  an answer: an error goes in its place
                              +--> BARRED                     not it is to blame, but where it was going
 
-Before it is sent at all it may have to stand BEHIND another message with its ID, or to await its queue; and it
-may be known to be UNSENDABLE. The confirm of an older publisher counts whenever it comes, and an owner may need
-a message no more at any time, so all that is on its way may become CONFIRMED or WITHDRAWN.
+Before it is sent at all it may have to stand BEHIND another message with its ID, or IN_LANE behind an earlier
+one to its recipient, or to await its queue; and it may be known to be UNSENDABLE. The confirm of an older
+publisher counts whenever it comes, and an owner may need a message no more at any time, so all that is on its
+way may become CONFIRMED or WITHDRAWN.
 
 *Parked* is no state. A parked shipment is on its way in one of these, but no cause waits for it any more.
 """
@@ -33,6 +34,7 @@ from enum import Enum
 class ShipmentState(Enum):
     READY = "nothing of its own keeps it: it leaves when a publisher is open and nobody stands in the line-up"
     BEHIND = "another message with its ID is on its way: its turn comes when that one's is over"
+    IN_LANE = "it is on its way, and must not overtake what its run sent to the same recipient before (`lanes`)"
     AWAITING_QUEUE = "its task queue is being declared"
     BARRED = "its exchange is closed to us"
     IN_THE_AIR = "a publisher has it, and has not answered; if that is closed, it may or may not have arrived"
@@ -52,6 +54,8 @@ _S = ShipmentState
 
 OVER = frozenset({_S.CONFIRMED, _S.DROPPED, _S.WITHDRAWN})
 MAY_LEAVE = frozenset({_S.READY, _S.REFUSED})
+NOT_TAKEN = MAY_LEAVE | {_S.IN_LANE}
+"""What waits for its queue alone, or behind what does."""
 MET_BY_BARRIER = MAY_LEAVE | {_S.SUSPECT, _S.IN_THE_AIR}
 """What is BARRED as soon as its exchange is closed; what stands elsewhere is when it would be READY."""
 
@@ -60,8 +64,9 @@ _ANY_TIME = frozenset({_S.CONFIRMED, _S.WITHDRAWN})
 NEXT: dict[ShipmentState, frozenset[ShipmentState]] = {
     _S.READY: _ANY_TIME
     | {_S.IN_THE_AIR, _S.BARRED, _S.DROPPED}
-    | {_S.BEHIND, _S.AWAITING_QUEUE, _S.UNSENDABLE},  # before it is sent at all
+    | {_S.BEHIND, _S.IN_LANE, _S.AWAITING_QUEUE, _S.UNSENDABLE},  # before it is sent at all
     _S.BEHIND: frozenset({_S.READY}),
+    _S.IN_LANE: frozenset({_S.READY, _S.BARRED, _S.AWAITING_QUEUE, _S.DROPPED, _S.WITHDRAWN}),
     _S.AWAITING_QUEUE: _ANY_TIME | {_S.READY, _S.BARRED},
     _S.BARRED: _ANY_TIME | {_S.READY, _S.IN_THE_AIR},
     _S.IN_THE_AIR: _ANY_TIME

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
 from dalsegno.actors.supervisor.outbox import dead_letters
+from dalsegno.actors.supervisor.outbox.lanes import LANE_OF
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.round.round import Entry, Leaving
 from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.wire import replies, translate
@@ -25,6 +26,9 @@ from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
+
+TO_READERS = frozenset((AnswerEffect, ResultEffect, GrantEffect, CancelTaskEffect))
+"""They go to a queue that is there as long as its reader: when it is gone, they are as good as confirmed."""
 
 _why_not = lru_cache(maxsize=1024)(why_not_task_queue)
 
@@ -75,7 +79,15 @@ class Shipping:
         effect = leaving.effect
         message_id = _transient_id(effect, leaving.cause)
         message = self._message(self._placed(effect, entry.partition), message_id)
-        return Shipment(message, translate.address_of(effect), causes=[leaving.cause])
+        is_to_reader, lane_of = type(effect) in TO_READERS, LANE_OF.get(type(effect))
+        return Shipment(
+            message,
+            translate.address_of(effect),
+            causes=[leaving.cause],
+            mandatory=not is_to_reader,
+            droppable=is_to_reader,
+            lane=None if lane_of is None else lane_of(effect),
+        )
 
     def _add(
         self,
@@ -89,6 +101,7 @@ class Shipping:
         """Behind those that leave in this turn of the loop it is not encoded before it leaves."""
         is_late = len(shipments) >= self._outbox.at_once
         workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
+        lane_of = LANE_OF.get(type(effect))
         content_type = None
         if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
             content_type = JSON
@@ -113,6 +126,8 @@ class Shipping:
                 translate.address_of(effect),
                 causes=causes,
                 workflow=workflow,
+                mandatory=type(effect) not in TO_READERS,
+                lane=None if lane_of is None else lane_of(effect),
                 unsendable=unsendable,
                 pack=pack,
             )
@@ -153,7 +168,7 @@ class Shipping:
     def answer(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
         """Send an answer that nothing durable stands behind: its reader asks again."""
         reply_id = replies.message_id_of(effect.caller, message_id, "result")
-        self._send(self._message(effect, reply_id), translate.address_of(effect))
+        self._outbox.send([to_reader(self._message(effect, reply_id), effect.caller.reply_to)])
 
     def tell_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:
         """Whoever has the partition next knows nothing of those who wait."""
@@ -161,14 +176,11 @@ class Shipping:
         reply = replies.refused("moved", text, workflow_id=workflow_id)
         reply_id = replies.message_id_of(waiter.caller, waiter.message_id, "moved")
         message = replies.message(reply, waiter.caller, reply_id)
-        self._send(message, Address("", waiter.caller.reply_to))
+        self._outbox.send([to_reader(message, waiter.caller.reply_to)])
 
     def mark(self, message: Message, queue: str) -> None:
-        """Send a marker to a partition's queue."""
-        self._send(message, Address("", queue))
-
-    def _send(self, message: Message, address: Address) -> None:
-        self._outbox.send([Shipment(message, address)])
+        """Send a marker to a partition's queue. Who waits for it does so for a time only."""
+        self._outbox.send([to_reader(message, queue)])
 
     def reject(self, rejected: Rejected, cause: Cause) -> None:
         """Publish a dead letter with the reason, and an error reply where one was asked for. The caller then

@@ -19,7 +19,7 @@ from dalsegno.actors.supervisor.database.reading_thread import ReadingThread
 from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.people.messages import encoded, stored_message
 from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
@@ -115,7 +115,7 @@ class Control:
         cause.done()
 
     def _reply(self, reply: wire.ControlReply, caller: Caller, cause: Cause) -> Shipment:
-        return Shipment(encoded(reply, caller), Address("", caller.reply_to), causes=[cause])
+        return to_reader(encoded(reply, caller), caller.reply_to, [cause])
 
     async def _answer(self, body: wire.WireMessage, caller: Caller, delivery: Delivery, cause: Cause) -> None:
         try:
@@ -129,7 +129,7 @@ class Control:
             log.warning("control_request_failed", type=delivery.message.type, reason=repr(error))
             cause.done()
             return
-        self._outbox.send([Shipment(message, Address("", caller.reply_to), causes=[cause])])
+        self._outbox.send([to_reader(message, caller.reply_to, [cause])])
         cause.done()
 
     async def _answered(self, body: wire.WireMessage, caller: Caller) -> Message:

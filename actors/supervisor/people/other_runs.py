@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol, TypeVar
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.strikes import Strikes, struck
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import to_reader
 from dalsegno.actors.supervisor.partition.stored import instance_of
-from dalsegno.actors.supervisor.wire import replies, translate
+from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -219,5 +219,5 @@ class OtherRuns:
         kind = f"other run {cause.message_type}"
         message_id = replies.message_id_of(caller, cause.message_id, kind)
         message = replies.sendable(replies.of_effect(effect), caller, message_id)
-        self._outbox.send([Shipment(message, translate.address_of(effect), causes=[cause])])
+        self._outbox.send([to_reader(message, caller.reply_to, [cause])])
         cause.done()

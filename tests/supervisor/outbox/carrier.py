@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVarTuple
 
 from dalsegno.actors.supervisor.failing.fail_stop import guarded
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
@@ -85,14 +85,23 @@ def workflow(number: int = 1) -> Workflow:
 
 
 def shipment(
-    message_id: str = "m", *, causes: list[Cause] | None = None, queue: str | None = None, durable: bool = True
+    message_id: str = "m",
+    *,
+    causes: list[Cause] | None = None,
+    queue: str | None = None,
+    durable: bool = True,
+    lane: Lane | None = None,
 ) -> Shipment:
+    """A task, or something for a reader."""
     address = Address("", f"dalsegno.tasks.{queue}", queue) if queue else Address("", "dalsegno.reply.x")
     return Shipment(
         Message(body=b"", message_id=message_id),
         address,
         causes=causes or [],
         workflow=workflow() if durable else None,
+        mandatory=queue is not None,
+        droppable=queue is None and not durable,
+        lane=lane,
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -23,10 +23,12 @@ from tests.supervisor.outbox.carrier import Origin, Shell, Workflow, cause
 
 ROUNDS_TO_THE_END = 10
 MINUTE = 61.0
-FULL = "dalsegno.tasks.q1"
+FULL = "dalsegno.tasks.q1", "slot.1"
+GIVEN_UP = frozenset((ShipmentState.UNSENDABLE, ShipmentState.KEPT))
 
 NUMBERS = st.integers(1, 4)
 PICKS = st.integers(0, 100)
+LANES = st.sampled_from("AB")
 OUTCOMES = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.LOST])
 
 
@@ -35,11 +37,26 @@ def effect(number: int, to: str, *, unsendable: str | None = None) -> Shipment:
     address = Address("", f"dalsegno.tasks.{to}", to) if to.startswith("q") else Address("", to)
     message = Message(body=b"", message_id=f"effect {number} {to}")
     of: Workflow = (0, "order", f"run to {to}", (number, 0))
-    return Shipment(message, address, workflow=of, unsendable=unsendable)
+    return Shipment(message, address, workflow=of, mandatory=to.startswith("q"), unsendable=unsendable)
+
+
+def in_order(number: int, to: str, *, lane: str, durable: bool, unsendable: str | None = None) -> Shipment:
+    """To another workflow, or to a worker, by a run that says more to the same."""
+    is_worker = to == "worker"
+    of: Workflow = (0, "order", f"run {lane} to {to}", (number, 0))
+    return Shipment(
+        Message(body=b"", message_id=f"{number} in {lane} to {to}" + ("" if durable else ", an answer")),
+        Address("", to) if is_worker else Address("dalsegno.results", to),
+        workflow=of if durable else None,
+        mandatory=not is_worker,
+        droppable=is_worker and not durable,
+        lane=(lane, to),
+        unsendable=unsendable if durable else None,
+    )
 
 
 def reply(number: int) -> Shipment:
-    return Shipment(Message(body=b"", message_id=f"reply {number}"), Address("", "reader"))
+    return to_reader(Message(body=b"", message_id=f"reply {number}"), "reader")
 
 
 def word(number: int, exchange: str, body: bytes) -> Shipment:
@@ -50,6 +67,11 @@ def word(number: int, exchange: str, body: bytes) -> Shipment:
 SHIPMENTS = st.one_of(
     st.builds(effect, NUMBERS, st.sampled_from(["q1", "q2", "reader"])),
     st.builds(effect, NUMBERS, st.just("q!"), unsendable=st.just("no queue has such a name")),
+    st.builds(in_order, NUMBERS, st.sampled_from(["worker", "slot.1"]), lane=LANES, durable=st.just(True)),
+    st.builds(in_order, NUMBERS, st.sampled_from(["worker", "slot.2"]), lane=LANES, durable=st.booleans()),
+    st.builds(
+        in_order, NUMBERS, st.just("slot.2"), lane=LANES, durable=st.just(True), unsendable=st.just("large")
+    ),
     st.builds(reply, NUMBERS),
     st.builds(word, NUMBERS, st.sampled_from(["dead", "commands"]), st.sampled_from([b"a", b"b"])),
 )
@@ -101,7 +123,7 @@ class AllWays(RuleBasedStateMachine):
 
     @initialize(full=st.booleans())
     def begin(self, full: bool) -> None:
-        """`full`: in the end, one task queue takes nothing for good."""
+        """`full`: in the end, one task queue and one slot take nothing for good."""
         self.full = full
 
     @rule(shipments=st.lists(SHIPMENTS, min_size=1, max_size=3))
@@ -191,6 +213,17 @@ class AllWays(RuleBasedStateMachine):
             assert published[id(shipment.message)] == is_in_the_air
 
     @invariant()
+    def in_a_lane_one_is_on_its_way_and_nobody_overtakes_it(self) -> None:
+        before = set()
+        for shipment in self.live:  # in the order of their first send
+            if shipment.lane is not None:
+                assert (shipment.lane in before) == (shipment.state is ShipmentState.IN_LANE) or (
+                    shipment.state in GIVEN_UP
+                )
+                if shipment.state not in GIVEN_UP:
+                    before.add(shipment.lane)
+
+    @invariant()
     def each_waits_for_something(self) -> None:
         departures = self.outbox._departures
         for shipment in self.live:
@@ -221,7 +254,7 @@ class AllWays(RuleBasedStateMachine):
             while self.world.declared:
                 self.declare(0)
             while self.world.published:
-                is_refused = self.full and self.world.published[0].routing_key == FULL
+                is_refused = self.full and self.world.published[0].routing_key in FULL
                 self.answer(0, Outcome.REFUSED if is_refused else Outcome.CONFIRMED)
             self.outbox.park_overdue()
             self.owner_commits()
@@ -230,9 +263,10 @@ class AllWays(RuleBasedStateMachine):
     def each_has_ended(self) -> None:
         for shipment in self.live:
             assert self.full
-            assert shipment.address.routing_key == FULL
-            assert shipment.workflow in self.world.parked
+            assert shipment.address.routing_key in FULL
+            assert shipment.workflow is None or shipment.workflow in self.world.parked
         assert self.behind == []
+        assert len(self.outbox._lanes) == len({s.lane for s in self.live if s.lane is not None})
         for shipment in filter(attrgetter("workflow"), self.sent):
             if shipment.state is ShipmentState.WITHDRAWN:
                 assert shipment.workflow in self.world.unsendable

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
-from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Outcome
 from dalsegno.broker.protocol import messages as wire
@@ -177,7 +176,7 @@ def test_a_suspect_that_is_never_answered_does_not_keep_the_others(shell: Shell,
 
 def answer(body: wire.Reply | wire.ControlReply, causes: list[Cause]) -> Shipment:
     message = encode(body, message_id="answer", correlation_id="call 1", content_type=JSON)
-    return Shipment(message, Address("", "dalsegno.reply.c1"), causes=causes)
+    return to_reader(message, "dalsegno.reply.c1", causes)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.outbox.shipment import to_reader
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.messages import ActivityGrant
 from tests.supervisor.outbox.carrier import Shell, cause, shipment
@@ -81,7 +80,7 @@ def test_grants_that_reach_no_worker_are_warned_of_now_and_then(shell: Shell, ou
     with capture_logs() as logs:
         for name in ("a", "b"):
             grant = Message(body=b"", message_id=name, type=ActivityGrant.TYPE)
-            outbox.send([Shipment(grant, Address("", "dalsegno.worker.x"))])
+            outbox.send([to_reader(grant, "dalsegno.worker.x")])
             shell.take()[0].on_outcome(Outcome.RETURNED)
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("grant_undeliverable", "warning"),

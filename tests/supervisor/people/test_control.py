@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.people import control as control_module
 from dalsegno.actors.supervisor.people.control import Control
 from dalsegno.actors.workflow_actor.run.events import Record
@@ -25,7 +25,7 @@ from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
 from tests.broker.witness import eventually
 from tests.supervisor.mail import command
-from tests.supervisor.outbox.carrier import Shell
+from tests.supervisor.outbox.carrier import Shell, shipment
 
 
 class Consumer:
@@ -238,6 +238,15 @@ async def test_what_meets_a_defect_while_it_is_read_ends_no_host_and_a_dead_task
     await eventually(lambda: bool(shell.published), "it is put back")
     (outgoing,) = shell.take()
     assert (outgoing.routing_key, outgoing.message) == ("dalsegno.tasks.dead", dead)
+    for outcome in (Outcome.RETURNED, Outcome.REFUSED):  # it may be the only trace of the task
+        outgoing.on_outcome(outcome)
+        shell.time += PARK_AFTER_SECONDS + 1
+        outbox.send([shipment("other")])
+        shell.take()[0].on_outcome(Outcome.CONFIRMED)
+        outbox.park_overdue()
+        shell.later.pop()()
+        (outgoing,) = shell.take()
+    assert shell.namespaces_declared == 1
     assert consumer.acknowledged == [1]
     outgoing.on_outcome(Outcome.CONFIRMED)
     assert consumer.acknowledged == [1, 2]

@@ -1,0 +1,65 @@
+"""Lanes: a later effect of a run to the same recipient waits while an earlier one is unconfirmed.
+
+A broker keeps the order of what it takes, but it may refuse one message and take the next; so what must not be
+overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause
+comes again. Who gives an effect up opens its lane: what can never arrive is not overtaken.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+
+
+class WorkerOfAttempt(Struct, frozen=True):
+    """The recipient of what is said of one attempt to the worker that has it, or asks for it: a request to stop
+    that overtook its grant would stop nothing. Attempts do not wait for each other."""
+
+    worker: str
+    activity_id: str
+    attempt: int
+
+
+def _of_attempt(effect: GrantEffect | CancelTaskEffect) -> Lane:
+    return effect.run_id, WorkerOfAttempt(effect.worker, effect.activity_id, effect.attempt)
+
+
+LANE_OF: dict[type, Callable[[Any], Lane]] = {GrantEffect: _of_attempt, CancelTaskEffect: _of_attempt}
+"""By effect. Others may come in any order: tasks, and answers to callers, who know each by its kind."""
+
+
+class Lanes:
+    """Who is in which lane, in order: the first is on its way, the others wait."""
+
+    def __init__(self) -> None:
+        self._members: dict[Lane, OrderedDict[str, Shipment]] = {}
+
+    def __len__(self) -> int:
+        """Lanes in which somebody is."""
+        return len(self._members)
+
+    def enter(self, shipment: Shipment) -> bool:
+        """Whether nobody is before it."""
+        assert shipment.lane is not None
+        members = self._members.setdefault(shipment.lane, OrderedDict())
+        members[shipment.key] = shipment
+        return len(members) == 1
+
+    def leave(self, shipment: Shipment) -> Shipment | None:
+        """It is over, or given up; whose turn comes by that. Leaving twice is safe."""
+        assert shipment.lane is not None
+        members = self._members.get(shipment.lane)
+        if members is None or members.get(shipment.key) is not shipment:
+            return None
+        was_first = next(iter(members)) == shipment.key
+        del members[shipment.key]
+        if not members:
+            del self._members[shipment.lane]
+            return None
+        return next(iter(members.values())) if was_first else None
