@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from msgspec.structs import replace
 
@@ -34,7 +36,7 @@ def host(after: ScriptedWorld | None = None) -> ScriptedWorld:
     return world
 
 
-def awaited() -> ScriptedWorld:
+def awaited(by: Sequence[WorkflowOf] = (PARENT,)) -> ScriptedWorld:
     """A host with a run that a client has started, and that another workflow waits for, too."""
     world = host()
     world.deliver(start(replies=("accepted", "result")))
@@ -44,7 +46,7 @@ def awaited() -> ScriptedWorld:
     record = CODEC.decode_record(first.events)
     started = record.events[0]
     assert isinstance(started, RunStarted)
-    recipients = (*started.recipients, PARENT)
+    recipients = (*started.recipients, *by)
     changed = replace(record, events=(replace(started, recipients=recipients), *record.events[1:]))
     stored = replace(first, events=CODEC.encode_record(changed))
     world.database.rows["w"] = replace(row, journal=(stored,))
@@ -112,6 +114,44 @@ def test_it_is_not_dropped_when_nothing_takes_it() -> None:
     world.answer(again)
     world.go_on()
     assert world.acknowledged() == MARKER + 1
+
+
+def test_what_is_told_to_one_workflow_keeps_its_order_and_others_do_not_wait_for_it() -> None:
+    world = awaited([PARENT, replace(PARENT, number=8), WorkflowOf("another", "its-run", 1)])
+    world.deliver(terminate("t1"))
+    world.go_on(confirm=False)
+    first, other = told(world)
+    assert [_number(first), _number(other)] == [("parent", 7), ("another", 1)]
+    world.answer(first, Outcome.REFUSED)
+    world.answer(other)
+    world.pass_time(PARK_AFTER_SECONDS / 2)
+    (again,) = told(world)
+    assert again.message == first.message
+    world.answer(again)
+    (second,) = told(world)
+    assert _number(second) == ("parent", 8)
+    world.answer(second)
+    world.go_on()
+    assert world.acknowledged() == MARKER + 1
+
+
+def test_a_new_host_sends_both_in_their_order() -> None:
+    before = awaited([PARENT, replace(PARENT, number=8)])
+    ended(before)
+    after = host(after=before)
+    after.deliver(terminate("t1"), redelivered=True)
+    after.go_on(confirm=False)
+    (first,) = told(after)
+    assert _number(first) == ("parent", 7)
+    after.answer(first)
+    (second,) = told(after)
+    assert _number(second) == ("parent", 8)
+
+
+def _number(outgoing: Outgoing) -> tuple[str, int]:
+    body = decode(outgoing.message)
+    assert isinstance(body, WorkflowEnded)
+    return body.workflow_id, body.number
 
 
 def message_to_parent() -> Message:

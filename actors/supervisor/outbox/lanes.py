@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.interface.effects import RunEndedEffect
 
 
 class WorkerOfAttempt(Struct, frozen=True):
@@ -30,7 +31,15 @@ def _of_attempt(effect: GrantEffect | CancelTaskEffect) -> Lane:
     return effect.run_id, WorkerOfAttempt(effect.worker, effect.activity_id, effect.attempt)
 
 
-LANE_OF: dict[type, Callable[[Any], Lane]] = {GrantEffect: _of_attempt, CancelTaskEffect: _of_attempt}
+def _of_workflow(effect: RunEndedEffect) -> Lane:
+    return effect.run_id, effect.recipient.workflow_id
+
+
+LANE_OF: dict[type, Callable[[Any], Lane]] = {
+    GrantEffect: _of_attempt,
+    CancelTaskEffect: _of_attempt,
+    RunEndedEffect: _of_workflow,
+}
 """By effect. Others may come in any order: tasks, and answers to callers, who know each by its kind."""
 
 
