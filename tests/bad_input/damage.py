@@ -81,6 +81,13 @@ BLOBS: dict[str, bytes] = {
     **{
         what: b"\x82\x01" + CBOR_TABLE[what] for what in ("array of 2^64-1", "regular expression", "short UUID")
     },
+    "of format 2, an array of 2^32-1": b"\x92\x02\xdd\xff\xff\xff\xff",
+    "of format 2, effects of 2^32-1": b"\x92\x02\x95\x01\x02\xc3\xdd\xff\xff\xff\xff",
+    "of format 2, a map of 2^32-1": b"\x92\x02\xdf\xff\xff\xff\xff",
+    "of format 2, bytes of 2^32-1": b"\x92\x02\xc6\xff\xff\xff\xff",
+    "of format 2, a time": b"\x92\x02\xd6\xff\x00\x00\x00\x00",
+    "of format 2, 100,000 lists": b"\x92\x02" + b"\x91" * 100_000,
+    "of format 2, in CBOR": cbor2.dumps([2, CANARY]),
 }
 """What decodes to something, if to anything, that is no record and no state."""
 
