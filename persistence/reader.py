@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,9 +113,13 @@ class SqlReader:
             run = run_row(row, status=WorkflowStatus.SUSPENDED)
         return Remains(run=run, last_sequence=last_sequence, last_time=last_time, last_mail=last_mail)
 
-    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+    def mail(self, workflow_id: str, *, after: int, limit: int, bytes_max: int | None = None) -> list[Mail]:
         asked = {"ids": self._database.keys([workflow_id]), "after": after, "most": limit}
         with self._owned.transaction() as connection:
+            if bytes_max is not None:
+                sizes = [row.size for row in connection.execute(self._statements.mail_sizes, asked)]
+                reached = (at for at, so_far in enumerate(accumulate(sizes), 1) if so_far >= bytes_max)
+                asked["most"] = next(reached, limit)
             return [Mail(row.number, row.message) for row in connection.execute(self._statements.mail, asked)]
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:

@@ -44,8 +44,9 @@ class MailReader(Protocol):
     def remains(self, workflow_id: str) -> Remains:
         """For an instance that cannot be loaded."""
 
-    def mail(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
-        """What waits for it, behind that number, in order."""
+    def mail(self, workflow_id: str, *, after: int, limit: int, bytes_max: int | None = None) -> list[Mail]:
+        """What waits for it, behind that number, in order: up to the one with which `bytes_max` is reached,
+        which is known before any is read."""
 
     def close(self) -> None: ...
 

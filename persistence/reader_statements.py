@@ -57,13 +57,8 @@ class ReaderStatements:
             database.among(journal.c.run_id, "ids"), journal.c.time < 2**62
         )
         self.last_mail = sa.select(sa.func.max(mail.c.number)).where(database.among(mail.c.workflow_id, "ids"))
-        self.mail = (
-            sa.select(mail.c.number, mail.c.message)
-            .where(database.among(mail.c.workflow_id, "ids"))
-            .where(mail.c.number > sa.bindparam("after", type_=sa.BigInteger()))
-            .order_by(mail.c.number)
-            .limit(sa.bindparam("most", type_=sa.BigInteger()))
-        )
+        self.mail = _mail_of(database, mail.c.message)
+        self.mail_sizes = _mail_of(database, sa.func.length(mail.c.message).label("size"))
         in_run = database.among(journal.c.run_id, "ids")
         behind = journal.c.sequence > sa.bindparam("after", type_=sa.BigInteger())
         self.sizes = (
@@ -102,3 +97,13 @@ class ReaderStatements:
             .order_by("workflow_id")
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
+
+
+def _mail_of(database: Database, what: sa.ColumnElement[object]) -> sa.Select[tuple[int, object]]:
+    return (
+        sa.select(mail.c.number, what)
+        .where(database.among(mail.c.workflow_id, "ids"))
+        .where(mail.c.number > sa.bindparam("after", type_=sa.BigInteger()))
+        .order_by(mail.c.number)
+        .limit(sa.bindparam("most", type_=sa.BigInteger()))
+    )

@@ -75,6 +75,26 @@ def test_mail_is_kept_in_order_until_it_is_worked_off(writer: Writer, reader: Re
     assert [loaded.has_mail for loaded in reader.load(["order-2"])] == [True]
 
 
+def test_mail_is_read_up_to_a_number_of_bytes_and_one_that_is_larger_alone(
+    writer: Writer, reader: Reader
+) -> None:
+    rows = [
+        replace(row, message=bytes(size)) for row, size in zip(mail(1, 2, 3, 4), (4, 4, 4, 50), strict=True)
+    ]
+    writer.commit(round_of(creation("order-1")))
+    writer.commit(beside(Aside(partition=0, mail=tuple(rows))))
+
+    def numbers(after: int, bytes_max: int) -> list[int]:
+        return [found.number for found in reader.mail("order-1", after=after, limit=9, bytes_max=bytes_max)]
+
+    assert numbers(0, 8) == [1, 2]
+    assert numbers(0, 9) == [1, 2, 3]
+    assert numbers(2, 8) == [3, 4]
+    assert numbers(3, 8) == [4]
+    assert numbers(0, 1_000) == [1, 2, 3, 4]
+    assert numbers(4, 8) == []
+
+
 def test_a_host_without_the_lease_writes_none_of_it(
     writer: Writer, reader: Reader, membership: Membership
 ) -> None:

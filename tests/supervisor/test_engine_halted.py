@@ -85,7 +85,7 @@ def test_what_is_sent_to_an_instance_that_cannot_be_read_waits_until_it_can_in_o
 
 
 def test_what_comes_while_mail_is_worked_off_comes_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dalsegno.actors.supervisor.halted.standing_in.PAGE", 3)
+    monkeypatch.setattr("dalsegno.actors.supervisor.deliveries.mail.PAGE", 3)
     monkeypatch.setattr("tests.supervisor.scripted_database.PAGE", 3)
     world = begun()
     unreadable(world)

@@ -7,7 +7,7 @@ from functools import partial
 
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
-from dalsegno.actors.supervisor.deliveries.mail import PAGE
+from dalsegno.actors.supervisor.deliveries.mail import PAGE, PAGE_BYTES
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.broker import topology
 from dalsegno.persistence.port import Loaded, Membership, Remains
@@ -45,7 +45,7 @@ class Lookups:
 
     def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
         self._threads.mail.read(
-            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE),
+            lambda reader: reader.mail(workflow_id, after=after, limit=PAGE, bytes_max=PAGE_BYTES),
             self._while_owned(partition, self.engine.mail_found, workflow_id, after),
             what="mail",
         )

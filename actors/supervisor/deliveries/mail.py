@@ -3,7 +3,7 @@ what a message in the queue is: a cause that is removed when all that it led to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow, Intake, Rejected, Unread
@@ -14,6 +14,13 @@ from dalsegno.persistence.port import Mail, MailRow
 
 PAGE = 200
 """Mail of one workflow that is in memory at one time."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""A page ends with the message with which it is this large."""
+
+
+def is_full(page: Sequence[Mail]) -> bool:
+    """Whether there may be more behind it."""
+    return len(page) >= PAGE or sum(len(mail.message) for mail in page) >= PAGE_BYTES
 
 
 class MailOrigin:

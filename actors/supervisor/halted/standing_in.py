@@ -7,7 +7,7 @@ from functools import partial
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.intake import Intake, Rejected
-from dalsegno.actors.supervisor.deliveries.mail import PAGE, to_cause, to_row
+from dalsegno.actors.supervisor.deliveries.mail import is_full, to_cause, to_row
 from dalsegno.actors.supervisor.halted.halts import Halted, Halts
 from dalsegno.actors.supervisor.halted.stand_in import StandIn
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
@@ -256,7 +256,7 @@ class StandingIn:
                 log.error("mail_unreadable", workflow_id=workflow_id, number=mail.number, reason=cause.reason)
             else:
                 causes.append(cause)
-        is_more = len(found) >= PAGE
+        is_more = is_full(found)
         if is_more:
             left.add(0)
         actor.mail_read(causes, more_behind=found[-1].number if is_more else None)
