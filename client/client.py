@@ -29,6 +29,7 @@ from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
+from dalsegno.observer import Observer, contained
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -52,13 +53,14 @@ class Client(Looking):
         broker: Broker,
         *,
         data_converter: DataConverter = DataConverter.default,
+        observer: Observer | None = None,
         timeout: float = TIMEOUT_SECONDS,
         timings: ClientTimings | None = None,
         on_suspended: OnSuspended = warn,
     ) -> None:
         """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
         patience = given.patience("timeout", timeout)
-        links = Links(broker, timings or ClientTimings())
+        links = Links(broker, timings or ClientTimings(), contained(observer))
         converter = required_converter("data_converter", data_converter)
         self._engine = BrokerEngine(links, converter, patience, on_suspended)
         super().__init__(self._engine)
@@ -69,6 +71,7 @@ class Client(Looking):
         broker_url: str,
         *,
         data_converter: DataConverter = DataConverter.default,
+        observer: Observer | None = None,
         timeout: float = TIMEOUT_SECONDS,
         on_suspended: OnSuspended = warn,
     ) -> Connecting:
@@ -85,7 +88,13 @@ class Client(Looking):
         """
         broker = open_broker(given.plain("broker_url", broker_url))
         return Connecting(
-            cls(broker, data_converter=data_converter, timeout=timeout, on_suspended=on_suspended)
+            cls(
+                broker,
+                data_converter=data_converter,
+                observer=observer,
+                timeout=timeout,
+                on_suspended=on_suspended,
+            )
         )
 
     async def close(self) -> None:

@@ -117,7 +117,11 @@ class Conversation:
         patience: Patience,
     ) -> A:
         pauses = Backoff(self.timings.pause_min, self.timings.pause_max)
+        sent = False
         while True:
+            if sent and self._links.observer is not None:
+                self._links.observer.request_repeated(question.TYPE)
+            sent = True
             match await self._send(question, message_id or str(uuid4()), patience):
                 case Outcome.CONFIRMED:
                     patience.confirmed()

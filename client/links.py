@@ -16,13 +16,15 @@ from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, InvalidMessageError
+from dalsegno.observer import Observer
 
 
 class Links:
     """At most one link at a time; a new one is opened when it is asked for, with growing pauses."""
 
-    def __init__(self, broker: Broker, timings: ClientTimings) -> None:
+    def __init__(self, broker: Broker, timings: ClientTimings, observer: Observer | None = None) -> None:
         self.timings = timings
+        self.observer = observer
         self._broker = broker
         self._link: ClientLink | None = None
         self._opening: asyncio.Task[ClientLink | Exception] | None = None

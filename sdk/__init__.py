@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         FencedError,
         InvalidMessageError,
         MissingExtraError,
+        NewerFormatError,
         NondeterminismError,
         PayloadError,
         QueryFailedError,
@@ -98,6 +99,9 @@ if TYPE_CHECKING:
         SignalDecorator,
         SignalMethod,
         SignalOf,
+    )
+    from dalsegno.observer import (
+        Observer,
     )
     from dalsegno.payload import (
         DefaultPayloadConverter,
@@ -149,9 +153,11 @@ __all__ = [
     "MessageTooLargeError",
     "MissingExtraError",
     "NamespaceMissingError",
+    "NewerFormatError",
     "NoAnswerError",
     "NondeterminismError",
     "NotInWorkflowError",
+    "Observer",
     "OnSuspended",
     "PartitionInfo",
     "Payload",
@@ -214,13 +220,14 @@ _HOMES = {
     "dalsegno.errors": (
         "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
         "ConfigurationError DalsegnoError FailureError FencedError InvalidMessageError "
-        "MissingExtraError NondeterminismError PayloadError QueryFailedError SchemaError "
+        "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
         "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
         "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
         "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError"
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
+    "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter",
     "dalsegno.policies": (
         "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "

@@ -18,6 +18,7 @@ from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
+from dalsegno.observer import Observer
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
@@ -60,6 +61,7 @@ class Bench:
     loop: asyncio.AbstractEventLoop
     registry: Registry
     converter: DataConverter
+    observer: Observer | None
     outcomes: WorkerOutbox
     threads: Threads[Payload]
     abandoned: Abandoned
@@ -289,6 +291,8 @@ class Attempt:
 
     def _on_begun(self) -> None:
         self.running_since = self._bench.loop.time()
+        if self._bench.observer is not None:
+            self._bench.observer.attempt_begun(self.task.activity_type, self.task.attempt)
         timeout = self.task.start_to_close
         deadline = None if timeout is None else timeout / MICROSECONDS_PER_SECOND
         loop, started_after = self._bench.loop, self._bench.timing.started_after
@@ -371,7 +375,7 @@ class Attempt:
         self._report(answers.failed(self.task, failure))
 
     def _report(self, outcome: Message) -> None:
-        self._leave_slot(State.REPORTING)
+        self._leave_slot(State.REPORTING, (outcome.type or "").rpartition(".")[2])
         task = self.task
         letter = Letter(
             task.exchange,
@@ -392,8 +396,12 @@ class Attempt:
         self._leave_slot(State.RELEASED)
         self._owner.attempt_over(self)
 
-    def _leave_slot(self, state: State) -> None:
+    def _leave_slot(self, state: State, outcome: str = "released") -> None:
         before = self.state
+        if self._bench.observer is not None:
+            since = self.running_since
+            seconds = 0.0 if since is None else self._bench.loop.time() - since
+            self._bench.observer.attempt_ended(self.task.activity_type, outcome, seconds)
         self._move(state)
         self._stop_timer()
         if self._heartbeat is not None:

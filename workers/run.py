@@ -9,6 +9,7 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError
+from dalsegno.observer import contained
 from dalsegno.payload import Payload
 from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Acknowledgements
@@ -55,6 +56,7 @@ class WorkerRun:
             loop=loop,
             registry=registry,
             converter=settings.data_converter,
+            observer=contained(settings.observer),
             outcomes=self._outcomes,
             threads=self._threads,
             abandoned=self.abandoned,

@@ -9,6 +9,7 @@ from dalsegno import given
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import ConfigurationError
+from dalsegno.observer import Observer, contained
 from dalsegno.policies import Duration
 
 SPARE_FRACTION = 10
@@ -66,8 +67,10 @@ class WorkerSettings:
     drain_timeout: Duration = 20.0
     timing: WorkerTiming = field(default_factory=WorkerTiming)
     data_converter: DataConverter = DataConverter.default
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
+        contained(self.observer)
         try:
             plain = {
                 "task_queue": given.task_queue("The task_queue", self.task_queue),

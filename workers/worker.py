@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
+from dalsegno.observer import Observer
 from dalsegno.policies import Duration
 from dalsegno.workers.broker import open_worker_broker
 from dalsegno.workers.registry import Registry
@@ -52,6 +53,7 @@ class Worker:
         max_sync_threads: int | None = None,
         drain_timeout: Duration = 20.0,
         data_converter: DataConverter = DataConverter.default,
+        observer: Observer | None = None,
         timing: WorkerTiming | None = None,
     ) -> None:
         self._registry = Registry(activities)
@@ -61,6 +63,7 @@ class Worker:
             max_sync_threads=max_sync_threads,
             drain_timeout=drain_timeout,
             data_converter=data_converter,
+            observer=observer,
             timing=timing or WorkerTiming(),
         )
         self._broker = open_worker_broker(broker) if isinstance(broker, str) else broker

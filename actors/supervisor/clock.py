@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
+
+
+class HostClock(Protocol):
+    """What a host knows of time by itself; the module `time` is one. Its loop has its own, which timers and
+    timeouts go by."""
+
+    def monotonic(self) -> float:
+        """Seconds, since whenever."""
+
+    def time_ns(self) -> int:
+        """Since 1970."""
 
 
 class DatabaseClock:
@@ -15,9 +27,11 @@ class DatabaseClock:
     The wall clock serves until the database has been heard of; what it said then binds nobody.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, time_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._monotonic = monotonic
-        self._offset = time.time_ns() // 1000 - self._ticks()
+        self._offset = time_ns() // 1000 - self._ticks()
         self._heard = False
         self._agreed = self._agreed_ticks = 0
         """When we last said what we believe to be the database's time: that time, and our ticks then."""

@@ -41,6 +41,7 @@ from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import effect_message_id
+from dalsegno.observer import Observer
 from dalsegno.persistence.port import Due, Loaded, Mail, Remains, RoundOutcome
 
 Ts = TypeVarTuple("Ts")
@@ -63,6 +64,7 @@ class Engine:
         partitions: int,
         codec: StoredCodec = CODEC,
         entropy: Entropy | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.partition_count = partitions
         self.partitions: dict[int, PartitionSupervisor] = {}
@@ -72,12 +74,14 @@ class Engine:
         self.outbox = Outbox(world, self, at_once=settings.sent_at_once)
         self._world = world
         self._settings = settings
+        self._observer = observer
         self._generation = generation
         self._shipping = Shipping(
             world,
             self.outbox,
             host_id=lambda: self.open_rounds.host_id,
             json_task_queues=settings.json_task_queues,
+            observer=observer,
         )
         self._rehydration = Rehydration(world, self)
         self._wake_timer = WakeTimer(world)
@@ -116,6 +120,7 @@ class Engine:
             shipping=self._shipping,
             dispatcher=self.workflow_dispatcher,
             settings=settings,
+            observer=observer,
         )
         self._work_requested = False
         self._dirty: list[Channel] = []
@@ -149,6 +154,8 @@ class Engine:
         supervisor._start_actor_loop()
         self.partitions[partition] = supervisor
         self._world.open_channel(partition)
+        if self._observer is not None:
+            self._observer.partition_taken(partition)
         log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.open_rounds.host_id)
 
     def lease_lost(self, partition: int) -> None:
@@ -160,6 +167,8 @@ class Engine:
         supervisor.stop_now()
         self._rehydration.forget(partition)
         self._world.close_channel(partition)
+        if self._observer is not None:
+            self._observer.partition_given_up(partition)
         log.debug(
             "partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.open_rounds.host_id
         )
@@ -233,7 +242,10 @@ class Engine:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
+            before = 0 if self._observer is None else channel.window.open
             channel.flush()
+            if self._observer is not None and (count := before - channel.window.open):
+                self._observer.messages_acknowledged(count)
 
     # --- what happened ------------------------------------------------------------------------------------
 

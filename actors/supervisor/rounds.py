@@ -16,6 +16,7 @@ from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.partition.actor_directory import NONE_KNOWN
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
+from dalsegno.actors.supervisor.round import observed
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.settings import HostSettings
@@ -25,6 +26,7 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
 from dalsegno.backoff import doubled
 from dalsegno.broker.protocol.ids import effect_message_id
+from dalsegno.observer import Observer
 from dalsegno.persistence.port import MessageKey, RoundOutcome
 
 log = get_logger()
@@ -50,6 +52,7 @@ class Rounds:
         shipping: Shipping,
         dispatcher: Dispatcher,
         settings: HostSettings,
+        observer: Observer | None = None,
     ) -> None:
         self._world = world
         self._upcalls = upcalls
@@ -59,6 +62,8 @@ class Rounds:
         self._shipping = shipping
         self._dispatcher = dispatcher
         self._settings = settings
+        self._observer = observer
+        self._sent_at = 0.0
         self._epochs: dict[int, int] = {}
         self._paused_until = 0.0
         self._failures = 0
@@ -100,6 +105,8 @@ class Rounds:
                 self._upcalls.all_leases_lost()
             return
         self._open.writing = builder
+        if self._observer is not None:
+            self._sent_at = self._world.monotonic()
         self._world.commit(round_)
 
     # --- what became of a commit ------------------------------------------------------------------------------
@@ -108,6 +115,8 @@ class Rounds:
         """The transaction is durable, but for what its outcome names."""
         builder = self._open.take_written()
         self._failures = 0
+        if self._observer is not None:
+            self._observer.round_committed(builder.activations, self._world.monotonic() - self._sent_at)
         for partition in outcome.lost:
             supervisor = self._partitions.get(partition)
             if supervisor is not None and supervisor.epoch == self._epochs.get(partition):
@@ -133,6 +142,8 @@ class Rounds:
         been told is told again. What was committed is then recognised."""
         builder = self._open.take_written()
         self._failures += 1
+        if self._observer is not None:
+            self._observer.commit_failed(error)
         self._open.current.worked_off.extend(builder.worked_off)  # deleting it twice is harmless
         delay = doubled(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._failures - 1)
         self._paused_until = self._world.monotonic() + delay
@@ -190,6 +201,8 @@ class Rounds:
         self._outbox.send(shipments)
         for entry in sent:
             self._partitions[entry.partition].committed(entry)
+            if self._observer is not None:
+                observed.tell(self._observer, entry)
             for cause in entry.causes:
                 if isinstance(cause.command, Park | FailEffect):
                     self._finish(cause.command)

@@ -24,6 +24,7 @@ from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
+from dalsegno.observer import Observer
 from dalsegno.persistence.port import (
     Due,
     Round,
@@ -66,6 +67,7 @@ class ScriptedWorld:
         watch: Watch | None = None,
         partitions: int = 1,
         codec: StoredCodec = CODEC,
+        observer: Observer | None = None,
     ) -> None:
         self.time = 1000.0
         self.database = Database()
@@ -111,6 +113,7 @@ class ScriptedWorld:
             generation=1,
             partitions=partitions,
             codec=codec,
+            observer=observer,
         )
 
     # --- what the engine asks -----------------------------------------------------------------------------

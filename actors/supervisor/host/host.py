@@ -20,7 +20,7 @@ from typing import TypeVarTuple
 import pykka
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.clock import DatabaseClock
+from dalsegno.actors.supervisor.clock import DatabaseClock, HostClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
 from dalsegno.actors.supervisor.database import duties
@@ -42,6 +42,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
     Leave,
     Offered,
     Released,
+    stop,
 )
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
@@ -57,6 +58,8 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
+from dalsegno.observer import Observer
+from dalsegno.observer import contained as contained_observer
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
 
 log = get_logger()
@@ -83,6 +86,8 @@ class Host(Lookups):
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
         escaped: Escaped = end_process,
+        clock: HostClock = time,
+        observer: Observer | None = None,
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
         `escaped` is told of what nobody contains (see `fail_stop`)."""
@@ -94,12 +99,12 @@ class Host(Lookups):
         self._ready: Callable[[], None] | None = ready
         self._pulse = pulse
         self._parent_pid = parent_pid
-        self._clock = DatabaseClock()
+        self._clock = DatabaseClock(clock.monotonic, clock.time_ns)
         self.now: Callable[[], int] = self._clock.now
-        self.monotonic: Callable[[], float] = time.monotonic
+        self.monotonic: Callable[[], float] = clock.monotonic
         self._host_id = host_id or new_host_id()
-        self._validity = Validity()
-        self._beat = LoopBeat(settings.lease_ttl_seconds)
+        self._validity = Validity(clock.monotonic)
+        self._beat = LoopBeat(settings.lease_ttl_seconds, clock.monotonic)
         self._peers: tuple[str, ...] = ()
         self._timers: list[asyncio.TimerHandle] = []
         self._ended = asyncio.Event()
@@ -114,6 +119,7 @@ class Host(Lookups):
             seen_retention_seconds=settings.seen_retention_seconds,
             is_mine=lambda: self._peers[:1] == (self._host_id,),
             now=self.now,
+            monotonic=self.monotonic,
         )
         self.engine = Engine(
             self,
@@ -124,6 +130,7 @@ class Host(Lookups):
             generation=namespace.generation,
             partitions=namespace.partitions,
             codec=codec,
+            observer=contained_observer(observer),
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
@@ -233,7 +240,7 @@ class Host(Lookups):
         for timer in self._timers:
             timer.cancel()
         if self._supervisor is not None:
-            await self._loop.run_in_executor(None, self._stop_supervisor, self._supervisor)
+            await self._loop.run_in_executor(None, stop, self._supervisor)
         self._task_queues.close()
         self._watermark.close()
         await self._link.close()
@@ -243,13 +250,6 @@ class Host(Lookups):
         await self._loop.run_in_executor(None, self._threads.close)
         await self._loop.run_in_executor(None, self._duties.close)
         self._membership.close()
-
-    @staticmethod
-    def _stop_supervisor(supervisor: pykka.ActorRef[HostSupervisor]) -> None:
-        try:
-            supervisor.stop(timeout=5.0)
-        except (pykka.ActorDeadError, pykka.Timeout) as error:
-            log.debug("host_supervisor_not_stopped", reason=repr(error))
 
     def _repeat(self, seconds: float, callback: Callable[[], None]) -> None:
         index = len(self._timers)
@@ -272,6 +272,7 @@ class Host(Lookups):
                 deliver=self._deliver,
                 validity=self._validity,
                 beat=self._beat,
+                clock=self.monotonic,
                 lease_ttl_seconds=self._settings.lease_ttl_seconds,
                 parent_pid=self._parent_pid,
             )

@@ -118,6 +118,14 @@ class _LoopSilentError(Exception):
     """The loop stands still: nothing is done in its name."""
 
 
+def stop(supervisor: pykka.ActorRef[HostSupervisor]) -> None:
+    """At the host's end, from a thread that may wait for it."""
+    try:
+        supervisor.stop(timeout=5.0)
+    except (pykka.ActorDeadError, pykka.Timeout) as error:
+        log.debug("host_supervisor_not_stopped", reason=repr(error))
+
+
 class HostSupervisor(pykka.ThreadingActor):
     """See the module. Tell it `Message`s; never ask it, and never stop it blocking, from the loop."""
 

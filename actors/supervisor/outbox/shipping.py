@@ -26,6 +26,7 @@ from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
+from dalsegno.observer import Observer
 
 TO_READERS = frozenset((AnswerEffect, ResultEffect, GrantEffect, CancelTaskEffect))
 """They go to a queue that is there as long as its reader: when it is gone, they are as good as confirmed."""
@@ -44,7 +45,9 @@ class Shipping:
         *,
         host_id: Callable[[], str],
         json_task_queues: frozenset[str],
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._clock = clock
         self._outbox = outbox
         self._host_id = host_id
@@ -185,7 +188,10 @@ class Shipping:
     def reject(self, rejected: Rejected, cause: Cause) -> None:
         """Publish a dead letter with the reason, and an error reply where one was asked for. The caller then
         counts the cause's own `done()`."""
-        self._outbox.send(dead_letters.shipments(rejected, cause))
+        letters = dead_letters.shipments(rejected, cause)
+        if letters and self._observer is not None:
+            self._observer.message_refused(letters[0].message.type or "", rejected.reason)
+        self._outbox.send(letters)
 
     def forward(self, forward: Forward, cause: Cause) -> None:
         """Send the same message, same ID, to where its slot says. The caller then counts the cause's own
