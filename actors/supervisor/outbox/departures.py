@@ -10,7 +10,7 @@ over where the message was going, no message is to blame: what is for that excha
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
@@ -52,8 +52,8 @@ class Departures:
         self._at_once = at_once
         self._is_open = False
         self._barriers = Barriers()
-        self.rest: deque[Shipment] = deque()
-        """What may leave in the next turns, in order."""
+        self.rest: OrderedDict[Shipment, None] = OrderedDict()
+        """May leave in the next turns, in order; each once, though all may be sent again meanwhile."""
         self._goes_on = False
 
     @property
@@ -99,7 +99,7 @@ class Departures:
             return
         ready = [shipment for shipment in shipments if shipment.state in MAY_LEAVE]
         if len(ready) > self._at_once:
-            self.rest.extend(ready[self._at_once :])
+            self.rest.update(dict.fromkeys(ready[self._at_once :]))
             del ready[self._at_once :]
             self._go_on_soon()
         self._carry(ready)
@@ -118,7 +118,7 @@ class Departures:
         batch: list[Shipment] = []
         now = self._carrier.monotonic()
         while self.rest and len(batch) < self._at_once:
-            shipment = self.rest.popleft()
+            shipment, _ = self.rest.popitem(last=False)
             if shipment.state in MAY_LEAVE:
                 shipment.sent_at = now
                 batch.append(shipment)

@@ -80,6 +80,16 @@ def test_a_publisher_that_opens_meanwhile_is_given_all_once_and_in_order() -> No
     assert shell.ids() == ["a", "b", "c", "d", "e"]
 
 
+def test_what_is_to_be_sent_again_before_it_has_left_leaves_once() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment(name) for name in "abcdefg"])
+    outbox.namespace_declared()
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == list("abcdefg")
+
+
 def test_nothing_of_it_leaves_while_suspects_are_tried() -> None:
     shell = Shell()
     outbox = opened(shell)
