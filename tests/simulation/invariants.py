@@ -315,8 +315,11 @@ class Invariants:
         self._confirmed(f"{body.TYPE} {message_id}")
 
     def _confirmed(self, cause: str) -> None:
-        """All that a cause made is confirmed, or needs not be."""
+        """All that a cause made is confirmed, or needs not be. What a run owed that was sealed unread, nobody
+        knows any more."""
         for row in self.history.rows_of_cause.get(cause, ()):
+            if row[0] in self._ended_unread:
+                continue
             for effect_id, effect in self._effects.get(row, ()):
                 if effect_id in self._settled or effect_id in self._unsendable:
                     continue
