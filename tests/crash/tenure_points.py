@@ -158,7 +158,7 @@ TENURE_POINTS = (
         "passivating",
         "an idle instance is about to leave memory",
         "it is loaded when it is needed",
-        (before(f"{SUPERVISOR}.partition.partition:PartitionSupervisor._retire", _is_open),),
+        (before(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.retire", _is_open),),
         need=Need.IDLE,
         most=2,
     ),

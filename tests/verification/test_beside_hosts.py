@@ -12,6 +12,7 @@ import pytest
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Writer
 from dalsegno.verification import AuditReader, Finding, Scope, Summary, verify
@@ -49,7 +50,7 @@ def writer(empty_url: str) -> Iterator[Writer]:
     """Of a host that owns all partitions in epoch 1."""
     store = open_store(empty_url)
     membership = store.membership()
-    membership.join(HOST, ttl=3_600_000_000, version="1")
+    membership.join(HOST, ttl=3_600_000_000, version="1", format_read=CODEC.newest)
     leases = membership.take(range(PARTITIONS), HOST)
     assert {lease.epoch for lease in leases} == {1}
     yield store.writer()

@@ -127,6 +127,8 @@ class Format:
 
 def format_of(kind: Kind, blob: bytes) -> int:
     """Read from its head alone. Raises UnreadableError."""
+    if type(blob) is not bytes:  # SQLite lets any type into any column
+        raise UnreadableError(f"it is {type(blob).__name__}, not bytes")
     number = _number(blob)
     if number is None:
         if kind in _BARE:

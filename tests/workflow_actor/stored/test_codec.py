@@ -174,6 +174,14 @@ def test_other_bytes_are_unreadable(blob: bytes) -> None:
         assert not isinstance(caught.value, NewerBlobError)
 
 
+@pytest.mark.parametrize("value", [5, 0.5, "\x92\x02", None])
+def test_a_column_of_another_type_is_unreadable(value: Any) -> None:
+    """SQLite lets any type into any column."""
+    for decode in (CODEC.decode_record, CODEC.decode_state, CODEC.decode_outcome):
+        with pytest.raises(UnreadableError, match="not bytes"):
+            decode(value)
+
+
 def test_a_format_that_is_read_no_more_is_unreadable() -> None:
     later = StoredCodec([Format(2, CBOR()), Format(3, CBOR())])
     with pytest.raises(UnreadableError, match="does not read its format 1 any more"):
