@@ -167,7 +167,7 @@ TENURE_POINTS = (
         "restarted",
         "an actor was thrown away, its successor is being loaded",
         "it is loaded by another",
-        (after(f"{SUPERVISOR}.partition.partition:PartitionSupervisor.restart"),),
+        (after(f"{SUPERVISOR}.partition.actor_directory:ActorDirectory.restart"),),
         most=1,
     ),
 )

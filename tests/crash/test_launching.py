@@ -101,5 +101,15 @@ def test_a_host_dies_where_its_environment_says_and_its_parent_starts_it_again()
         assert '"exit_code": -9' in died[0]
 
 
+def test_every_point_is_put_around_code_that_is_there(tmp_path: Path) -> None:
+    """In a process of its own, which it changes for good."""
+    code = (
+        "import sys; from pathlib import Path; from tests.crash.crossing import Page; "
+        "from tests.crash.points import surround_production_code; "
+        "surround_production_code(Page.made(Path(sys.argv[1])))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "page")], cwd=ROOT, check=True)
+
+
 def test_points_keep_their_numbers_in_pages() -> None:
     assert [number_of(point) for point in POINTS] == list(range(1, len(POINTS) + 1))
