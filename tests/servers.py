@@ -228,6 +228,9 @@ class RabbitMQServer(_Server):
     def memory_alarm(self) -> Iterator[None]:
         """Publishing connections are blocked within; consumers and acknowledgements are not."""
         self.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.0000001)")
+        states = "[(catch rabbit_reader:info(P, [state])) || P <- rabbit_networking:local_connections()]"
+        while "running" in self.evaluate(states):
+            continue  # connections are told one by one
         try:
             yield
         finally:
