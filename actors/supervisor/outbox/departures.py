@@ -153,9 +153,13 @@ class Departures:
             self._on_unsendable(shipment, str(error))
         except MemoryError:
             raise
-        except Exception as error:
-            log.exception("message_not_encoded", message_id=shipment.key)
-            self._on_unsendable(shipment, f"it cannot be encoded: {error!r}")
+        except Exception:
+            # A defect of ours, and perhaps of this version alone: nothing is lost for it. It is tried again as
+            # what its queue did not take, and parked if that goes on.
+            if shipment.refused_since is None:
+                log.exception("message_not_encoded", message_id=shipment.key)
+            shipment.move(ShipmentState.IN_THE_AIR)
+            self._on_outcome(shipment, self.publisher, Outcome.REFUSED)
         return shipment.pack is None
 
     # --- suspects ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 READY -> IN_THE_AIR -> CONFIRMED
              |
              +--> READY                     its publisher closed: the next one sends it again
-             +--> REFUSED -> IN_THE_AIR     its queue is full: sent again after a pause
+             +--> REFUSED -> IN_THE_AIR     its queue is full, or it meets a defect: sent again later
              +--> AWAITING_QUEUE -> READY   a task was returned: its queue is declared first
              +--> DROPPED                   an answer was returned: its reader is gone
 

@@ -159,7 +159,8 @@ def to_body(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A map in chunks is stored as any map."""
+    """A map in chunks is stored as any map. This is msgspec's `enc_hook`, whose word for a type that it is not
+    to write is NotImplementedError."""
     if type(value) is ChunkedMap:
         return dict(value.items())
     raise NotImplementedError(f"{type(value).__name__} is not stored")

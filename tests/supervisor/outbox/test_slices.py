@@ -106,8 +106,12 @@ def test_nothing_of_it_leaves_while_suspects_are_tried() -> None:
     assert shell.ids() == ["c", "d"]
 
 
-def late(name: str, message: Message | Exception) -> Shipment:
+def late(name: str, *made: Message | Exception) -> Shipment:
+    """What comes of each try to encode it."""
+    tries = iter(made)
+
     def pack() -> Message:
+        message = next(tries)
         if isinstance(message, Exception):
             raise message
         return message
@@ -120,20 +124,34 @@ def late(name: str, message: Message | Exception) -> Shipment:
 def test_what_leaves_late_is_encoded_then_and_its_owner_told_if_it_cannot_be() -> None:
     shell = Shell()
     outbox = opened(shell)
-    errors = [MessageTooLargeError("it is too large"), ZeroDivisionError("a defect")]
     good = Message(body=b"the task", message_id="c", type="activity.task")
-    bad = [late("d", errors[0]), late("e", errors[1])]
-    outbox.send([shipment("a"), shipment("b"), late("c", good), *bad])
+    bad = late("d", MessageTooLargeError("it is too large"))
+    outbox.send([shipment("a"), shipment("b"), late("c", good), bad])
     assert [it.message.body for it in shell.published] == [b"", b""]
     while shell.soon:
         turn(shell)
     assert shell.ids() == ["a", "b", "c"]
     assert shell.published[-1].message == good
-    assert shell.unsendable == [it.workflow for it in bad]
-    assert [it.unsendable for it in bad] == [
-        "it is too large",
-        "it cannot be encoded: ZeroDivisionError('a defect')",
-    ]
+    assert shell.unsendable == [bad.workflow]
+    assert bad.unsendable == "it is too large"
+
+
+def test_what_a_defect_keeps_from_being_encoded_is_lost_to_nobody_and_leaves_once_it_can() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    good = Message(body=b"the task", message_id="c", type="activity.task")
+    defect = ZeroDivisionError("a defect")
+    outbox.send([shipment("a"), shipment("b"), late("c", defect, defect, good), shipment("d")])
+    while shell.soon:
+        turn(shell)
+    assert shell.ids() == ["a", "b", "d"]
+    for _ in range(2):
+        (try_again,) = shell.later
+        shell.later.clear()
+        try_again()
+    assert shell.ids() == ["a", "b", "d", "c"]
+    assert shell.published[-1].message == good
+    assert not shell.unsendable
 
 
 def test_causes_that_wait_together_are_removed_together_but_for_those_that_are_handled_anew() -> None:
