@@ -31,6 +31,14 @@ class Waiting:
         await workflow.wait_condition(lambda: self.told >= times)
         return self.word
 
+    @workflow.signal
+    def go(self) -> None:
+        self.told += 1
+
+    @workflow.query
+    def q(self) -> str:
+        return self.word
+
 
 @workflow.defn(name="order")
 class Order(Waiting):
@@ -39,14 +47,6 @@ class Order(Waiting):
     @workflow.run
     async def run(self) -> str:
         return await self.wait()
-
-    @workflow.signal
-    def go(self) -> None:
-        self.told += 1
-
-    @workflow.query
-    def q(self) -> str:
-        return self.word
 
 
 @workflow.defn(name="order")
@@ -59,14 +59,6 @@ class MendedOrder(Waiting):
     async def run(self) -> str:
         return await self.wait()
 
-    @workflow.signal
-    def go(self) -> None:
-        self.told += 1
-
-    @workflow.query
-    def q(self) -> str:
-        return self.word
-
 
 @workflow.defn(name="parcel")
 class Parcel(Waiting):
@@ -76,10 +68,6 @@ class Parcel(Waiting):
     async def run(self) -> str:
         await asyncio.sleep(3600)
         return await self.wait()
-
-    @workflow.signal
-    def go(self) -> None:
-        self.told += 1
 
 
 class CodeWorld(ScriptedWorld):

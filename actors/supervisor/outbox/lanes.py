@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
-from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, WorkerEffect
 from dalsegno.actors.workflow_actor.interface.effects import RunEndedEffect
 
 
@@ -27,7 +27,7 @@ class WorkerOfAttempt(Struct, frozen=True):
     attempt: int
 
 
-def _of_attempt(effect: GrantEffect | CancelTaskEffect) -> Lane:
+def _of_attempt(effect: WorkerEffect) -> Lane:
     return effect.run_id, WorkerOfAttempt(effect.worker, effect.activity_id, effect.attempt)
 
 

@@ -18,7 +18,12 @@ from dalsegno.actors.supervisor.round.waiters import Waiter
 from dalsegno.actors.supervisor.wire import replies, translate
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.supervisor.world import Clock
-from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.activities.sends import (
+    CancelTaskEffect,
+    GrantEffect,
+    TaskEffect,
+    WorkerEffect,
+)
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.broker.port import Message
@@ -210,7 +215,7 @@ def _transient_id(effect: Effect, cause: Cause) -> str:
         case AnswerEffect() | ResultEffect():
             kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
             return replies.message_id_of(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
-        case GrantEffect() | CancelTaskEffect():
+        case WorkerEffect():
             what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
             return derived_message_id(
                 effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), effect.token.hex(), what

@@ -9,7 +9,12 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.activities import commands as attempts
-from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.activities.sends import (
+    CancelTaskEffect,
+    GrantEffect,
+    TaskEffect,
+    WorkerEffect,
+)
 from dalsegno.actors.workflow_actor.interface import commands as core
 from dalsegno.actors.workflow_actor.interface.effects import (
     AnswerEffect,
@@ -151,7 +156,7 @@ def address_of(effect: Effect) -> Address:
     match effect:
         case TaskEffect():
             return _to_task_queue(effect.task_queue)
-        case GrantEffect() | CancelTaskEffect():
+        case WorkerEffect():
             return Address("", effect.worker)
         case ResultEffect() | AnswerEffect():
             return Address("", effect.caller.reply_to)

@@ -33,26 +33,26 @@ class TaskEffect(DurableEffect, frozen=True, kw_only=True):
     heartbeat_details: Payload | None
 
 
-class GrantEffect(DurableEffect, frozen=True, kw_only=True):
-    """Answer an early task's `started`, to the worker's own queue, in what it speaks ("": CBOR)."""
+class WorkerEffect(DurableEffect, frozen=True, kw_only=True):
+    """What is said of an attempt to the worker that has it: to its own queue, in what it speaks ("": CBOR)."""
 
     worker: str
     activity_id: str
     attempt: int
+    content_type: str = ""
+    token: bytes = b""
+
+
+class GrantEffect(WorkerEffect, frozen=True, kw_only=True):
+    """Answer an early task's `started`."""
+
     granted: bool
-    content_type: str = ""
-    token: bytes = b""
 
 
-class CancelTaskEffect(DurableEffect, frozen=True, kw_only=True):
-    """Ask the worker that has the attempt to stop it, in what it speaks ("": CBOR)."""
+class CancelTaskEffect(WorkerEffect, frozen=True, kw_only=True):
+    """Ask to stop it."""
 
-    worker: str
-    activity_id: str
-    attempt: int
     reason: str
-    content_type: str = ""
-    token: bytes = b""
 
 
 class TaskDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="t"):
