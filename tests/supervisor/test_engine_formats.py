@@ -67,6 +67,21 @@ def test_what_is_in_memory_when_a_format_is_raised_is_written_in_it_from_then_on
     assert formats_in(world, "v") == [2]
 
 
+def test_what_is_on_its_way_into_memory_when_a_format_is_raised_is_written_in_it_as_well() -> None:
+    world = host(NEWER, begun(NEWER))
+    world.deliver(signal("s1"))
+    world.run()
+    assert world.loads == [(0, "w")]
+    world.loads.clear()
+    steps = world.engine.partitions[0].loading(world.database.load("w"))
+    next(steps)
+    world.engine.format_written(2)
+    assert list(steps) == []
+    world.go_on()
+
+    assert formats_in(world) == [1, 2]
+
+
 def test_an_older_host_that_is_told_of_a_newer_format_writes_what_it_knows() -> None:
     world = begun(OLDER)
     world.engine.format_written(2)

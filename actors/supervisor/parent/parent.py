@@ -117,7 +117,7 @@ class Parent:
         if child.process is None:
             if self._clock() >= child.restart_at:
                 self._start(child)
-        elif (exit_code := child.process.poll()) == CONFIGURATION_ERROR:
+        elif (exit_code := child.process.poll()) == CONFIGURATION_ERROR and not _is_of_user_code(child):
             self._settle(child, is_crash=False)
             self._refused(child)
             return True
@@ -237,3 +237,8 @@ class Parent:
                 membership.expire(host_id)
         except DalsegnoError as error:
             log.warning("host_row_not_deleted", host_id=host_id, reason=str(error))
+
+
+def _is_of_user_code(child: Child) -> bool:
+    """Whether it ended within workflow code, which may end a process with any code."""
+    return child.spec.is_host and child.pulse.read().in_user_code

@@ -156,6 +156,7 @@ class PartitionSupervisor(LightActor):
             reason = found.reason
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
+        instance.codec = self._around.codec  # another may be to be written since the reading began
         self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen)
         self.alarm_clock.note(actor)

@@ -12,8 +12,8 @@ CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon
 
 
 class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: new fields go to
-    the end, with a default."""
+    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: a new field
+    is a new format (see `stored.formats`)."""
 
     initial_interval: int = 1_000_000
     backoff_coefficient: float = 2.0

@@ -1,6 +1,6 @@
 """Whom a run tells how it has ended.
 
-They are stored as tagged arrays: new fields go to the end, with a default.
+They are stored as tagged arrays: a new field is a new format (see `stored.formats`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An event tells what happened, not what follows from it: inputs for user code, effects and phases are derived
 by `apply`, the same way when it happens and whenever it is read again. Events are stored as tagged arrays:
-new fields go to the end, with a default; tags are never used again for something else.
+a new field or tag is a new format (see `stored.formats`); tags are never used again for something else.
 """
 
 from __future__ import annotations

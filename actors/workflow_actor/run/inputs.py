@@ -3,7 +3,7 @@
 A run (or what follows a sign) begins with `Begin`; after it each input is given to the program, which runs
 until idle and answers with intents. Everything user code can learn comes from these.
 
-They are stored as arrays: new fields go to the end, with a default.
+They are stored as arrays: a new field is a new format (see `stored.formats`).
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ PrimitiveEffectDue = ActivityDue
 
 LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
 """Events that were added to the first stored format when a release of it was in use. That release cannot read a
-row with such an event. Later formats have none: whoever reads them knows all."""
+row with such an event, so a snapshot follows it in the same commit, however large the state is (0.4 s for ten
+thousand activities): until `dalsegno init` is run after an upgrade. Later formats have none: whoever reads
+them knows all."""
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {**activity_wants.WANTS, **timer_wants.WANTS}
 """What an intent becomes; the bytes are random."""

@@ -1,8 +1,8 @@
 """The state of one run, as data: all that a snapshot holds, and all that `decide` may look at.
 
 Everything is frozen, and collections are copied when they change, large ones in part (`chunked_map`). It is
-stored as arrays, so new fields go to the end of a struct, with a default; anything else is a new format with an
-upcaster (see `codec`). Times and durations are whole microseconds.
+stored as arrays, and a field that another version does not know is refused: a new one is a new format (see
+`stored.formats`). Times and durations are whole microseconds.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def ignore_sigterm(notes: Path) -> None:
 def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argument: str) -> None:
     pulse = PulseWriter.open(pulse_path)
     stack.answer_on(pulse_path)
-    if behaviour in ("loop", "block", "die in code", "leave in code"):
+    if behaviour in ("loop", "block", "die in code", "leave in code", "look refused in code"):
         pulse.enter("run-1", "poison", "code")
     match behaviour:
         case "beat":
@@ -106,6 +106,8 @@ def main(behaviour: str, host_id: str, pulse_path: str, parent_pid: int, argumen
             os._exit(3)
         case "leave in code":
             os._exit(0)
+        case "look refused in code":
+            os._exit(2)
         case "die of a start":
             pulse.enter("", "workflow.start", "code")
             os._exit(3)

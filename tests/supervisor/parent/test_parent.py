@@ -123,10 +123,11 @@ def test_a_child_that_imports_for_long_is_told_of_and_killed_only_when_its_patie
     ]
 
 
-def test_a_child_that_dies_in_user_code_is_struck_as_well(
-    supervise: Supervise, table: Membership, reader: Reader
+@pytest.mark.parametrize("how", ["die in code", "look refused in code"])
+def test_a_child_that_dies_in_user_code_is_struck_as_well_whatever_its_exit_code(
+    supervise: Supervise, table: Membership, reader: Reader, how: str
 ) -> None:
-    supervision = supervise(spec("die in code"))
+    supervision = supervise(spec(how))
     join(table, supervision.child.host_id)
 
     supervision.end_of_child()
