@@ -60,8 +60,8 @@ async def test_ten_thousand_sleeping_workflows_take_no_memory_and_are_still_ther
             taken.append(memory(stack))
         print("MB, batch by batch: " + ", ".join(f"{size / 1e6:.1f}" for size in taken))
         assert taken[-1] - taken[0] < CACHE_BYTES_MAX
-        # The heap grows in steps, whenever a round is larger than any before it. What sleepers took for themselves
-        # would be taken by each batch.
+        # The heap grows in steps, whenever a round is larger than any before it. What sleepers took for
+        # themselves would be taken by each batch.
         assert median(after - before for before, after in pairwise(taken)) < GROWTH_BYTES_MAX
 
         for name in names[:: SLEEPERS // 20]:
