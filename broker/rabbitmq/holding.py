@@ -11,7 +11,7 @@ from __future__ import annotations
 from dalsegno.broker.held_bytes import HeldBytes
 
 GROWS_AFTER = 50
-"""So many times its prefetch a consumer has to have been given before its prefetch is doubled."""
+"""By so many times its prefetch of messages it is judged, again and again, whether a consumer's is doubled."""
 
 
 class Rations:
@@ -55,9 +55,12 @@ class Holding:
         self.prefetch = rations.prefetch_for(queue, wanted)
         self._sizes: dict[int, int] = {}
         self._last_tag = 0
+        self._judged_at = 0
+        """By the deliveries up to this one; `_largest` is that of those since."""
         self._largest = 0
         self.is_over = False
-        """Something did not fit: nothing more is handed over."""
+        """Something did not fit, or it is to grow: nothing more is handed over."""
+        self._grows = False
         rations.consumers += 1
 
     def admit(self, size: int) -> bool:
@@ -88,16 +91,23 @@ class Holding:
                 tags.append(held)
         for held in tags:
             self._rations.held.give_back(self._sizes.pop(held, 0))
-        if self._sizes:
+        if not self.is_over:
+            self._judge()
+        if self._sizes or not self.is_over:
             return None
-        if self.is_over:
-            return "its messages are larger than what may be held, and fewer are fetched at a time from now on"
-        if self.prefetch < self._wanted and self._last_tag >= GROWS_AFTER * self.prefetch:
-            if self._rations.may_grow(self.prefetch, self._largest):
-                self._rations.grow(self._queue, self.prefetch)
-                return "its messages are small again, and more are fetched at a time from now on"
-            self._largest = 0  # it is judged anew by what comes from now on
-        return None
+        if self._grows:
+            return "its messages are small again, and more are fetched at a time from now on"
+        return "its messages are larger than what may be held, and fewer are fetched at a time from now on"
+
+    def _judge(self) -> None:
+        """Whether more may be fetched, by all that has come since it was judged last: one that is small says
+        little. Under load there may be no moment in which nothing is held, so it is not waited for."""
+        if self.prefetch == self._wanted or self._last_tag - self._judged_at < GROWS_AFTER * self.prefetch:
+            return
+        if self._rations.may_grow(self.prefetch, self._largest):
+            self._rations.grow(self._queue, self.prefetch)
+            self.is_over = self._grows = True
+        self._judged_at, self._largest = self._last_tag, 0
 
     def end(self) -> None:
         """The channel is closed: what it held is the queue's again."""

@@ -126,8 +126,11 @@ class Departures:
         self._carry(batch)
 
     def send_alone(self, shipment: Shipment) -> bool:
-        """So that the channel can close over nothing else. False if it is to be tried later."""
+        """So that the channel can close over nothing else. False if it is to be tried later, or cannot be
+        encoded: who could be neither acquitted nor found guilty does not come into the line-up."""
         if not self._is_open or self.line_up:
+            return False
+        if shipment.pack is not None and not self._pack(shipment, shipment.pack):
             return False
         self.line_up.begin([shipment])
         self.line_up.take_next(lambda _: True, self._carrier.monotonic())
@@ -228,12 +231,12 @@ class Departures:
             self._try_now(exchange)
 
     def _try_now(self, exchange: str) -> None:
-        """Let one message try."""
+        """Let one message try: the first that can be encoded."""
         if self._is_open and not self.line_up:
             barred = [s for s in self._bound_for(exchange) if s.state is ShipmentState.BARRED]
-            if barred:
-                self.send_alone(barred[0])
-            else:
+            if any(map(self.send_alone, barred)):
+                return
+            if all(s.state is not ShipmentState.BARRED for s in barred):
                 self._open_exchange(exchange)
 
     def namespace_declared(self) -> None:

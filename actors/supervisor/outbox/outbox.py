@@ -234,12 +234,8 @@ class Outbox:
         if following is None:
             return
         following.sent_at = self._carrier.monotonic()
-        queue = following.address.task_queue
-        if queue is not None and queue not in self._declared:
-            self._await_queue(queue, following)
-        else:
-            self._departures.stand_by(following)
-            self._departures.send((following,))
+        self._departures.stand_by(following)
+        self._departures.send((following,))
 
     def _send_behind(self, key: str) -> None:
         behind = self._behind.pop(key, ())

@@ -20,7 +20,7 @@ class Shipment:
     `mandatory`: it has to come into a queue. Others are as good as confirmed when their queue is gone.
     `droppable`: its reader asks again if it does not come. So it is dropped when it is not taken for long, and
     an error goes in its place when it never can be. Others wait; of effects, their owner decides.
-    `lane`: those in one keep their order (`lanes`); None if it does not matter.
+    `lane`: those in one keep their order (`lanes`); None if it does not matter, as with tasks.
 
     `foreign` messages are passed on as they came: their IDs are their senders', who may have given the same to
     different messages; `key` stands for the ID of one that has none. `unsendable` says why it cannot leave as

@@ -19,9 +19,9 @@ IN_THE_AIR -> SUSPECT -> IN_THE_AIR         alone, when its turn comes. The chan
                              +--> BARRED                     not it is to blame, but where it was going
 
 Before it is sent at all it may have to stand BEHIND another message with its ID, or IN_LANE behind an earlier
-one to its recipient, or to await its queue; and it may be known to be UNSENDABLE. The confirm of an older
-publisher counts whenever it comes, and an owner may need a message no more at any time, so all that is on its
-way may become CONFIRMED or WITHDRAWN.
+one to its recipient, or to await its queue; and it may be known to be UNSENDABLE, as READY, BARRED or REFUSED
+when it is encoded only as it leaves. The confirm of an older publisher counts whenever it comes, and an owner
+may need a message no more at any time, so all that is on its way may become CONFIRMED or WITHDRAWN.
 
 *Parked* is no state. A parked shipment is on its way in one of these, but no cause waits for it any more.
 """
@@ -66,14 +66,14 @@ NEXT: dict[ShipmentState, frozenset[ShipmentState]] = {
     | {_S.IN_THE_AIR, _S.BARRED, _S.DROPPED}
     | {_S.BEHIND, _S.IN_LANE, _S.AWAITING_QUEUE, _S.UNSENDABLE},  # before it is sent at all
     _S.BEHIND: frozenset({_S.READY}),
-    _S.IN_LANE: frozenset({_S.READY, _S.BARRED, _S.AWAITING_QUEUE, _S.DROPPED, _S.WITHDRAWN}),
+    _S.IN_LANE: frozenset({_S.READY, _S.BARRED, _S.DROPPED, _S.WITHDRAWN}),
     _S.AWAITING_QUEUE: _ANY_TIME | {_S.READY, _S.BARRED},
-    _S.BARRED: _ANY_TIME | {_S.READY, _S.IN_THE_AIR},
+    _S.BARRED: _ANY_TIME | {_S.READY, _S.IN_THE_AIR, _S.UNSENDABLE},
     _S.IN_THE_AIR: _ANY_TIME
     | {_S.READY, _S.BARRED, _S.SUSPECT}  # its publisher closed
     | {_S.REFUSED, _S.AWAITING_QUEUE, _S.DROPPED, _S.UNSENDABLE, _S.KEPT},  # it was not taken
     _S.SUSPECT: _ANY_TIME | {_S.READY, _S.BARRED, _S.IN_THE_AIR},
-    _S.REFUSED: _ANY_TIME | {_S.BARRED, _S.IN_THE_AIR, _S.DROPPED},
+    _S.REFUSED: _ANY_TIME | {_S.BARRED, _S.IN_THE_AIR, _S.DROPPED, _S.UNSENDABLE},
     _S.KEPT: _ANY_TIME | {_S.IN_THE_AIR},
     _S.UNSENDABLE: _ANY_TIME,
     _S.CONFIRMED: frozenset(),

@@ -84,13 +84,19 @@ class Unheld:
             elif type(event) is RunStarted:
                 for entry in event.earlier:
                     self._add(entry.outstanding.resend_at, (entry.run_id, entry.effect))
-        if len(self.notes) > SLACK + 2 * (len(state.outstanding) + len(state.earlier)):
-            self.notes = [note for note in self.notes if self._is_true(state, note)]
-            heapq.heapify(self.notes)
-            left = {key for _, key in self.notes}
-            self._unsent = [note for note in self._unsent if note[1] in left]
-            heapq.heapify(self._unsent)
-            self._unseen = [key for key in self._unseen if key in left]
+        room = SLACK + 2 * (len(state.outstanding) + len(state.earlier))
+        if max(len(self.notes), len(self._unsent), len(self._unseen)) > room:
+            self._tidy(state)
+
+    def _tidy(self, state: WorkflowState) -> None:
+        """Forget what is out of date, or noted twice, wherever it stands."""
+        true = dict.fromkeys(note for note in self.notes if self._is_true(state, note))
+        left = {key for _, key in true}
+        self.notes = list(true)
+        heapq.heapify(self.notes)
+        self._unsent = list(dict.fromkeys(note for note in self._unsent if note in true))
+        heapq.heapify(self._unsent)
+        self._unseen = list(dict.fromkeys(key for key in self._unseen if key in left))
 
     def _add(self, at: int, key: Key) -> None:
         heapq.heappush(self.notes, (at, key))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed
+from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed, ActivityUnwanted
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.events import Event, Ran
 from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
@@ -17,6 +17,9 @@ SLACK = 64
 
 MOVED_BY = {event: (kind, number_of) for kind, due in DUE.items() for event, number_of in due.moved_by.items()}
 """Events after which something is due at another time, and what."""
+
+ENDS_ACTIVITY = (ActivityCompleted, ActivityFailed, ActivityUnwanted)
+"""Events by which an activity ends; one that is not wanted any more may be waited for all the same."""
 
 Entry = tuple[int, DueKind, int]
 """When, what, and its number."""
@@ -50,7 +53,7 @@ class Agenda:
                 if kind in MOVED_BY:
                     due, number_of = MOVED_BY[kind]
                     self._push(state, due, number_of(fact))
-                elif isinstance(fact, ActivityCompleted | ActivityFailed):
+                elif isinstance(fact, ENDS_ACTIVITY) and fact.number not in state.activities:
                     self._heartbeats.forget(fact.number)
         if len(self._heap) > SLACK + 2 * (len(state.timers) + len(state.activities)):
             self.reset(state)

@@ -66,6 +66,37 @@ def test_nothing_is_fetched_less_while_messages_stay_large() -> None:
         assert holding.settle(tag, multiple=False) is None
 
 
+def test_a_small_message_now_and_then_makes_nobody_fetch_more_of_the_large_ones() -> None:
+    rations = Rations(LIMIT)
+    large = Holding(rations, "q", 300)
+    assert not all(large.admit(LARGE) for _ in range(3))
+    large.end()
+    holding = Holding(rations, "q", 300)
+    for tag in range(1, 10 * GROWS_AFTER * holding.prefetch):
+        assert holding.admit(LARGE if tag % 10 else 1)
+        assert holding.settle(tag, multiple=False) is None
+
+
+def test_more_are_fetched_again_although_there_is_no_moment_without_one_in_hand() -> None:
+    rations = Rations(LIMIT)
+    large = Holding(rations, "q", 300)
+    assert not all(large.admit(LARGE) for _ in range(3))
+    large.end()
+    holding = Holding(rations, "q", 300)
+    was = holding.prefetch
+    assert holding.admit(1)
+    tag = 1
+    while holding.admit(1):
+        tag += 1
+        assert holding.settle(tag - 1, multiple=True) is None
+        assert tag <= GROWS_AFTER * was + 1
+    ended = holding.settle(tag, multiple=True)
+    assert ended is not None
+    assert "more are fetched" in ended
+    holding.end()
+    assert Holding(rations, "q", 300).prefetch == 2 * was
+
+
 def test_without_a_bound_nothing_is_counted() -> None:
     holding = Holding(Rations(None), "q", 300)
     assert all(holding.admit(LARGE) for _ in range(1000))

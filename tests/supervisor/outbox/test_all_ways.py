@@ -19,6 +19,7 @@ from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, Sh
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
+from dalsegno.broker.protocol.codec import MessageTooLargeError
 from tests.supervisor.outbox.carrier import Origin, Shell, Workflow, cause
 
 ROUNDS_TO_THE_END = 10
@@ -29,6 +30,7 @@ GIVEN_UP = frozenset((ShipmentState.UNSENDABLE, ShipmentState.KEPT))
 NUMBERS = st.integers(1, 4)
 PICKS = st.integers(0, 100)
 LANES = st.sampled_from("AB")
+TRIES = st.lists(st.sampled_from([MessageTooLargeError("large"), ZeroDivisionError("a defect")]), max_size=2)
 OUTCOMES = st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.LOST])
 
 
@@ -38,6 +40,22 @@ def effect(number: int, to: str, *, unsendable: str | None = None) -> Shipment:
     message = Message(body=b"", message_id=f"effect {number} {to}")
     of: Workflow = (0, "order", f"run to {to}", (number, 0))
     return Shipment(message, address, workflow=of, mandatory=to.startswith("q"), unsendable=unsendable)
+
+
+def late(number: int, to: str, lane: str | None, *, tries: list[Exception]) -> Shipment:
+    """An effect that is encoded when it leaves, after these tries in vain."""
+    message = Message(body=b"", message_id=f"late {number} {to}")
+    failing = iter(tries)
+
+    def pack() -> Message:
+        for error in failing:
+            raise error
+        return message
+
+    of: Workflow = (0, "order", f"late to {to}", (number, 0))
+    address = Address("", f"dalsegno.tasks.{to}", to) if to.startswith("q") else Address("dalsegno.results", to)
+    in_lane = None if lane is None or to.startswith("q") else (f"late {lane}", to)
+    return Shipment(message, address, workflow=of, lane=in_lane, pack=pack)
 
 
 def in_order(number: int, to: str, *, lane: str, durable: bool, unsendable: str | None = None) -> Shipment:
@@ -72,6 +90,7 @@ SHIPMENTS = st.one_of(
     st.builds(
         in_order, NUMBERS, st.just("slot.2"), lane=LANES, durable=st.just(True), unsendable=st.just("large")
     ),
+    st.builds(late, NUMBERS, st.sampled_from(["q1", "q2", "slot.2"]), LANES | st.none(), tries=TRIES),
     st.builds(reply, NUMBERS),
     st.builds(word, NUMBERS, st.sampled_from(["dead", "commands"]), st.sampled_from([b"a", b"b"])),
 )

@@ -197,19 +197,6 @@ def test_an_answer_that_waits_for_what_is_refused_for_long_is_dropped(shell: She
     assert outbox.is_in_flight("1")
 
 
-def test_a_queue_is_declared_when_the_turn_of_its_task_comes(shell: Shell, outbox: Outbox) -> None:
-    outbox.send([shipment("1", queue="q", lane=LANE), shipment("2", queue="q", lane=LANE)])
-    outbox.task_queue_declared("q")
-    shell.take()
-    outbox.publisher_closed(Fault.NONE, "the connection was lost")
-    outbox.publisher_opened()
-    assert shell.ids() == ["1"]
-    confirm_one(shell)
-    assert shell.ids() == []
-    outbox.task_queue_declared("q")
-    assert shell.ids() == ["2"]
-
-
 def test_what_is_said_to_a_worker_of_one_attempt_keeps_its_order_and_other_attempts_do_not_wait() -> None:
     def grant(activity_id: str, attempt: int, worker: str = "w") -> object:
         effect = GrantEffect(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+from msgspec.structs import replace
+
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Together
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.codec import MessageTooLargeError
-from tests.supervisor.outbox.carrier import Shell, cause, shipment
+from tests.supervisor.outbox.carrier import Shell, cause, shipment, word
+
+GOOD = Message(body=b"the task", message_id="c", type="activity.task")
 
 
 def opened(shell: Shell) -> Outbox:
@@ -124,14 +129,13 @@ def late(name: str, *made: Message | Exception) -> Shipment:
 def test_what_leaves_late_is_encoded_then_and_its_owner_told_if_it_cannot_be() -> None:
     shell = Shell()
     outbox = opened(shell)
-    good = Message(body=b"the task", message_id="c", type="activity.task")
     bad = late("d", MessageTooLargeError("it is too large"))
-    outbox.send([shipment("a"), shipment("b"), late("c", good), bad])
+    outbox.send([shipment("a"), shipment("b"), late("c", GOOD), bad])
     assert [it.message.body for it in shell.published] == [b"", b""]
     while shell.soon:
         turn(shell)
     assert shell.ids() == ["a", "b", "c"]
-    assert shell.published[-1].message == good
+    assert shell.published[-1].message == GOOD
     assert shell.unsendable == [bad.workflow]
     assert bad.unsendable == "it is too large"
 
@@ -139,9 +143,8 @@ def test_what_leaves_late_is_encoded_then_and_its_owner_told_if_it_cannot_be() -
 def test_what_a_defect_keeps_from_being_encoded_is_lost_to_nobody_and_leaves_once_it_can() -> None:
     shell = Shell()
     outbox = opened(shell)
-    good = Message(body=b"the task", message_id="c", type="activity.task")
     defect = ZeroDivisionError("a defect")
-    outbox.send([shipment("a"), shipment("b"), late("c", defect, defect, good), shipment("d")])
+    outbox.send([shipment("a"), shipment("b"), late("c", defect, defect, GOOD), shipment("d")])
     while shell.soon:
         turn(shell)
     assert shell.ids() == ["a", "b", "d"]
@@ -150,8 +153,48 @@ def test_what_a_defect_keeps_from_being_encoded_is_lost_to_nobody_and_leaves_onc
         shell.later.clear()
         try_again()
     assert shell.ids() == ["a", "b", "d", "c"]
-    assert shell.published[-1].message == good
+    assert shell.published[-1].message == GOOD
     assert not shell.unsendable
+
+
+@pytest.mark.parametrize("meanwhile", ["its exchange is closed to us", "it has met a defect"])
+def test_what_is_found_too_large_only_after_it_has_waited_is_told_to_its_owner(meanwhile: str) -> None:
+    """And the next one tries the closed exchange, or nobody would."""
+    shell = Shell()
+    outbox = opened(shell)
+    is_barred = meanwhile == "its exchange is closed to us"
+    tries = [MessageTooLargeError("it is too large")]
+    large = late("c", *tries) if is_barred else late("c", ZeroDivisionError("a defect"), *tries)
+    outbox.send([shipment("a"), shipment("b"), large, late("d", replace(GOOD, message_id="d"))])
+    if is_barred:
+        for outgoing in shell.take():
+            outgoing.on_outcome(Outcome.CONFIRMED)
+        outbox.send([word("e", "dalsegno")])
+        outbox.publisher_closed(Fault.TARGET, "ACCESS_REFUSED")
+        shell.take()
+        outbox.publisher_opened()
+        assert shell.take() == []
+    while shell.soon:
+        turn(shell)
+    for try_again in shell.later.copy():
+        try_again()
+    assert shell.unsendable == [large.workflow]
+    assert shell.ids()[-1] == "d"
+
+
+def test_a_defect_of_one_does_not_open_an_exchange_that_was_not_tried() -> None:
+    shell = Shell()
+    outbox = opened(shell)
+    outbox.send([shipment("a"), shipment("b"), late("c", ZeroDivisionError("a defect"), GOOD)])
+    for outgoing in shell.take():
+        outgoing.on_outcome(Outcome.CONFIRMED)
+    outbox.send([word("e", "dalsegno"), word("f", "dalsegno")])
+    outbox.publisher_closed(Fault.TARGET, "ACCESS_REFUSED")
+    shell.take()
+    outbox.publisher_opened()
+    for try_again in shell.later.copy():
+        try_again()
+    assert shell.ids() == ["e"]
 
 
 def test_causes_that_wait_together_are_removed_together_but_for_those_that_are_handled_anew() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
+import pytest
+
 from dalsegno.actors.workflow_actor.activities import heartbeats
 from dalsegno.actors.workflow_actor.activities.commands import KeepHeartbeats
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, HeartbeatKept
 from dalsegno.actors.workflow_actor.activities.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from tests.workflow_actor.rig import (
@@ -17,6 +19,7 @@ from tests.workflow_actor.rig import (
     Rig,
     ScriptedCode,
     activity,
+    canceled,
     failed,
     heartbeat,
     payload,
@@ -153,3 +156,15 @@ def test_nothing_is_kept_of_a_run_that_has_ended() -> None:
     rig.send(Signal(name="finish"))
     assert not has_unkept(rig)
     assert not keep(rig)
+
+
+@pytest.mark.parametrize("how", ["try_cancel", "wait_cancellation_completed", "abandon"])
+def test_heartbeats_of_an_activity_that_was_cancelled_are_forgotten_when_it_is_not_waited_for(how: str) -> None:
+    rig = Rig(ScriptedCode([[activity(1, cancellation_type=how, **BEATS)], [CancelActivity(number=1)], []]))
+    sent = task(rig.start())
+    rig.send(started(sent))
+    rig.send(heartbeat(sent, payload("1")))
+    rig.send(Signal(name="cancel it"))
+    assert set(rig.instance.heartbeats._last) == set(rig.state.activities)
+    rig.send(canceled(sent))
+    assert set(rig.instance.heartbeats._last) == set(rig.state.activities)
