@@ -31,8 +31,8 @@ from dalsegno import given
 from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure, from_failure, restored
-from dalsegno.failure_capture import to_failure
-from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter
+from dalsegno.failure_capture import as_received, to_failure
+from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter, passed_on
 
 C = TypeVar("C")
 
@@ -99,10 +99,14 @@ class DataConverter:
         """Never raises. Where the failure converter does, the failure tells no more than the error's type."""
         try:
             failure = self.failure_converter.to_failure(error, self._watched)
-            if type(failure) is Failure:
+            # What the default makes is within its bounds; of any other, each part may be what it should not be.
+            if type(self.failure_converter) is DefaultFailureConverter:
                 return failure
-            why = "made no failure of it"
-        except Exception as inner:  # noqa: BLE001 - a user's converter may raise anything
+            received = as_received(failure)
+            if received is not None:
+                return received
+            why = "made no failure of it that can be sent"
+        except BaseException as inner:  # noqa: BLE001 - a user's converter may raise anything
             why = f"raised {class_name(inner)}"
         told = to_failure(error, self._watched)
         message = f"A {told.type or told.kind}, of which the failure converter {why}."
@@ -115,7 +119,7 @@ class DataConverter:
             if isinstance(error, Exception):
                 return error
             why = "made no error of it"
-        except Exception as inner:  # noqa: BLE001
+        except BaseException as inner:  # noqa: BLE001
             why = f"raised {class_name(inner)}"
         plain = from_failure(failure, self._watched)
         plain.add_note(f"(This is what was sent: the failure converter {why}.)")
@@ -153,7 +157,7 @@ class WatchedPayloadConverter:
 
     def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
         if isinstance(value, Payload):
-            return value
+            return passed_on(value)
         converter: Any = self._converter
         try:
             payload = (

@@ -2,13 +2,15 @@
 
 A failure has bounds, so that it fits into a message, and so does what tells of it: FAILURES_MAX of errors,
 causes and parts together, CAUSES_MAX of them within each other, TEXT_BYTES_MAX of text, DETAILS_BYTES_MAX of
-details.
+details. `as_received` holds what others make to the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
+
+import msgspec
 
 from dalsegno.error_text import (
     cause_of,
@@ -44,6 +46,10 @@ MESSAGE_CHARACTERS_MAX = 10_000
 PART_CHARACTERS_MAX = 200
 """Of each part's message, in the message of its group."""
 DETAILS_MAX = 1_000
+DETAIL_BYTES = 40
+"""What a detail counts for beside its own bytes: messages are bounded in their items, too."""
+FAILURE_BYTES_MAX = 1_000_000
+"""Of a whole failure. All that the bounds above let through has less, and a message has room for it."""
 
 Errors = tuple[BaseException, ...]
 
@@ -57,6 +63,30 @@ _PLAIN_KINDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...] = 
 def to_failure(error: BaseException, converter: PayloadConverter) -> Failure:
     """The error, what caused it, and the parts of a group, as data."""
     return _Capture(converter).of(error, ())
+
+
+def as_received(failure: Any) -> Failure | None:
+    """The failure as whoever receives it will read it; None for what could not be sent, or not be read: what a
+    user's own converter made may be of any kind, size and depth. It may be one around one that was made here.
+    """
+    if not isinstance(failure, Failure):
+        return None
+    try:
+        body = msgspec.msgpack.encode(failure)
+        received = msgspec.msgpack.decode(body, type=Failure)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
+    level, levels, count, details = [received], 0, 0, 0
+    while level:
+        levels, count = levels + 1, count + len(level)
+        details += sum(len(inner.details) for inner in level)
+        if any(abs(inner.attempt) > MICROSECONDS_MAX for inner in level):
+            return None
+        causes = [inner.cause for inner in level if inner.cause is not None]
+        level = causes + [part for inner in level for part in inner.parts]
+    few = levels <= CAUSES_MAX + 1 and count <= FAILURES_MAX + 1
+    small = len(body) <= FAILURE_BYTES_MAX and details <= DETAILS_BYTES_MAX // DETAIL_BYTES
+    return received if few and small else None
 
 
 class _Capture:
@@ -156,9 +186,10 @@ class _Capture:
         many = isinstance(values, list | tuple)
         details = tuple(map(self._detail, values[:DETAILS_MAX] if many else (values,)))
         size = sum(len(payload.data) + len(payload.encoding) for payload in details)
-        if size > self._details_left:
+        room = size + DETAIL_BYTES * len(details)
+        if room > self._details_left:
             return (), f" (Its details are left out: they have {size:,} bytes.)"
-        self._details_left -= size
+        self._details_left -= room
         return details, ""
 
     def _detail(self, value: Any) -> Payload:

@@ -58,7 +58,7 @@ class DefaultPayloadConverter:
         comes back as annotated.
         """
         if isinstance(value, Payload):
-            return value
+            return passed_on(value)
         if type_hint is Any:
             return _untyped(value)
         if type(value) is type_hint and type_hint in _PLAIN:
@@ -105,6 +105,18 @@ class DefaultPayloadConverter:
             f"Nothing here can read payloads of the encoding {payload.encoding[:100]!r}: that takes the data "
             "converter of whoever wrote them (data_converter=..., --data-converter)."
         )
+
+
+def passed_on(payload: Payload) -> Payload:
+    """The payload itself: it is somebody's own, and nobody looks inside. Raises PayloadError for one that no
+    message could carry."""
+    if type(payload.encoding) is not str or type(payload.data) is not bytes:
+        raise PayloadError("A Payload cannot be sent whose encoding is no str, or whose data are no bytes.")
+    try:
+        payload.encoding.encode()
+    except UnicodeEncodeError:
+        raise PayloadError("A Payload cannot be sent whose encoding is not valid Unicode.") from None
+    return payload
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")

@@ -20,6 +20,8 @@ from dalsegno import (
     PayloadError,
 )
 from dalsegno.data_converter import required
+from tests.sdk.hostile_errors import Loud
+from tests.sdk.sent_failures import LARGEST, sent
 from tests.sealed import SealingPayloadConverter, sealed
 
 
@@ -111,6 +113,23 @@ def test_what_a_converter_cannot_read_is_a_payload_error_that_names_the_encoding
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Payload("\ud800", b""),
+        Payload(7, b""),  # type: ignore[arg-type]
+        Payload("mine", "secret"),  # type: ignore[arg-type]
+        Payload("mine", bytearray(b"secret")),
+        Payload(None, None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_payload_of_the_users_own_that_no_message_could_carry_is_refused(payload: Payload) -> None:
+    for converter in (DataConverter.default, sealed):
+        with pytest.raises(PayloadError, match="A Payload cannot be sent whose") as refused:
+            converter.to_payload(payload)
+        assert "secret" not in str(refused.value)
+
+
 def test_the_default_says_whose_converter_it_would_take() -> None:
     with pytest.raises(
         PayloadError, match=r"encoding 'mine/own': that takes the data converter of whoever wrote"
@@ -118,16 +137,82 @@ def test_the_default_says_whose_converter_it_would_take() -> None:
         DataConverter.default.from_payload(OWN)
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("secret"), None, ApplicationError("secret")])
+def nested(levels: int) -> Failure:
+    failure = Failure(message="secret")
+    for _ in range(levels):
+        failure = Failure(message="secret", cause=failure)
+    return failure
+
+
+UNSENDABLE: dict[str, Any] = {
+    "a message that is no text": Failure(message=5),  # type: ignore[arg-type]
+    "a message of another class": Failure(message=Loud("secret")),
+    "a message that is not Unicode": Failure(message="secret \ud800"),
+    "a message too large": Failure(message="secret" * 1_000_000),
+    "a type that is no text": Failure(type=b"secret"),  # type: ignore[arg-type]
+    "a kind that there is not": Failure(kind="secret"),  # type: ignore[arg-type]
+    "a truth that is none": Failure(non_retryable="secret"),  # type: ignore[arg-type]
+    "a delay before now": Failure(next_retry_delay=-5, message="secret"),
+    "a delay that is a float": Failure(next_retry_delay=0.5, message="secret"),  # type: ignore[arg-type]
+    "an attempt beyond all": Failure(kind="activity", attempt=2**60, message="secret"),
+    "details that are values": Failure(details=("secret",)),  # type: ignore[arg-type]
+    "details that are objects": Failure(details=(object(),)),  # type: ignore[arg-type]
+    "a detail whose bytes are none": Failure(details=(Payload("secret", "secret"),)),  # type: ignore[arg-type]
+    "details too large": Failure(details=(Payload("secret", b"secret" * 1_000_000),)),
+    "details too many": Failure(details=(Payload("", b""),) * 20_000, message="secret"),
+    "a cause that is an error": Failure(cause=ValueError("secret")),  # type: ignore[arg-type]
+    "a wrong cause far in": Failure(cause=Failure(parts=(Failure(stack=7),))),  # type: ignore[arg-type]
+    "causes too deep": nested(30),
+    "causes without end": nested(30_000),
+    "parts too many": Failure(parts=(Failure(message="secret"),) * 300),
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(RuntimeError("secret"), SystemExit("secret"), None, ApplicationError("secret"), Failure),
+        *(pytest.param(answer, id=name) for name, answer in UNSENDABLE.items()),
+    ],
+)
 def test_where_a_failure_converter_fails_nothing_of_the_error_is_told_but_its_type(answer: Any) -> None:
     converter = DataConverter(failure_converter_class=partial(Failures, answer))
     failure = converter.to_failure(ApplicationError("secret", "secret", type="Broke", non_retryable=True))
     assert (failure.type, failure.non_retryable, failure.details) == ("Broke", True, ())
     assert "failure converter" in failure.message
     assert "secret" not in repr(failure)
+    assert sent(failure) == failure
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("no"), None, "text", KeyboardInterrupt])
+def test_what_a_failure_converter_makes_is_what_its_receiver_reads() -> None:
+    made = Failure(
+        message="mine",
+        details=[Payload("own", bytearray(b"\1"))],  # type: ignore[arg-type]
+        parts=[Failure(message="within")],  # type: ignore[arg-type]
+    )
+    converter = DataConverter(failure_converter_class=partial(Failures, made))
+    failure = converter.to_failure(ValueError())
+    assert failure == Failure(
+        message="mine", details=(Payload("own", b"\1"),), parts=(Failure(message="within"),)
+    )
+    assert sent(failure) == failure
+
+
+class Wraps(DefaultFailureConverter):
+    def to_failure(self, error: BaseException, payload_converter: PayloadConverter) -> Failure:
+        return Failure(message="around", cause=super().to_failure(error, payload_converter))
+
+
+@pytest.mark.parametrize("much", LARGEST)
+def test_the_largest_failure_of_the_default_may_stand_within_one_of_the_users_own(much: str) -> None:
+    error = LARGEST[much]()
+    failure = DataConverter(failure_converter_class=Wraps).to_failure(error)
+    assert failure.message == "around"
+    assert failure.cause == DataConverter.default.to_failure(error)
+    assert sent(failure) == failure
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("no"), SystemExit(3), None, "text", KeyboardInterrupt])
 def test_where_a_failure_converter_restores_nothing_the_default_does(answer: Any) -> None:
     converter = DataConverter(failure_converter_class=partial(Failures, answer))
     error = converter.from_failure(Failure(message="it broke", type="Broke"))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.broker.protocol import codec
-from dalsegno.broker.protocol.messages import ActivityFailed
 from dalsegno.errors import ActivityError, ApplicationError, TimedOutError
 from dalsegno.failure import Failure
 from dalsegno.failure_capture import (
@@ -30,17 +27,7 @@ from tests.sdk.hostile_errors import (
     ToldByASubclassOfStrError,
     UnbornError,
 )
-
-
-def sent(failure: Failure) -> Failure:
-    """Through a message, as strictly as receivers read it."""
-    body = ActivityFailed(
-        workflow_id="w", run_id="r", activity_id="1", attempt=1, token=bytes(16), failure=failure
-    )
-    codec.check(body)
-    received = codec.decode(codec.encode(body, message_id=str(uuid4())))
-    assert isinstance(received, ActivityFailed)
-    return received.failure
+from tests.sdk.sent_failures import LARGEST, sent
 
 
 @pytest.mark.parametrize("how", HOSTILE)
@@ -172,6 +159,19 @@ def test_groups_within_groups_without_end_are_cut() -> None:
 def characters_in(failure: Failure) -> int:
     inner = (*failure.parts, *(() if failure.cause is None else (failure.cause,)))
     return len(failure.message) + len(failure.stack) + sum(map(characters_in, inner))
+
+
+@pytest.mark.parametrize("much", LARGEST)
+def test_the_largest_failures_can_be_read_by_their_receivers(much: str) -> None:
+    failure = to_failure(LARGEST[much]())
+    assert sent(failure) == failure
+
+
+def test_many_details_are_left_out_where_no_message_could_have_so_many_items() -> None:
+    failure = to_failure(ExceptionGroup("many", [ApplicationError("x", *range(1_000)) for _ in range(40)]))
+    kept = [len(part.details) for part in failure.parts]
+    assert set(kept) == {0, 1_000}
+    assert "Its details are left out" in failure.parts[-1].message
 
 
 TYPES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
