@@ -1,7 +1,8 @@
 """One round after the other: drain the mailboxes, commit what came out, let its effects out.
 
 There is one commit at a time; while it runs, mail gathers for the next. An activation is bounded by nobody but
-its own instance, a round by the number of activations and by time.
+its own instance, a round by the number of activations, by time and by
+bytes.
 """
 
 from __future__ import annotations
@@ -84,10 +85,12 @@ class Rounds:
             self._upcalls.request_work()
 
     def _drain(self) -> None:
-        settings, dispatcher = self._settings, self._dispatcher
+        settings, dispatcher, gathered = self._settings, self._dispatcher, self._open.current
         end = self._world.monotonic() + settings.round_seconds
         steps = 0
-        while dispatcher.ready and self._open.current.activations < settings.round_activations:
+        while dispatcher.ready and gathered.activations < settings.round_activations:
+            if gathered.bytes >= settings.round_bytes:
+                return
             dispatcher.run_one()
             steps += 1
             if steps % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._world.monotonic() > end:

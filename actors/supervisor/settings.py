@@ -32,6 +32,9 @@ class HostSettings:
     round_activations: int = 200
     """A round's bound: beyond it the gain of a larger commit is small and latency grows."""
     round_seconds: float = 0.05
+    round_bytes: int = 16 * 1024 * 1024
+    """Bytes of journal, snapshots, mail and answers. No activation begins beyond it: a round has no more than
+    this, and what its last one adds."""
     idle_seconds: float = 10.0
     """An instance that was idle for this long leaves memory."""
     max_idle_instances: int = 1000

@@ -145,19 +145,10 @@ class StandingIn:
     # --- what stand-ins ask (see stand_in.Keeper) -----------------------------------------------------------
 
     def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
-        round_ = self._rounds.current
-        entry = round_.entry(stand_in, self._children.partition)
-        round_.activations += 1
-        entry.causes.append(cause)
-        entry.mail.append(
-            to_row(
-                cause,
-                workflow_id=stand_in.workflow_id,
-                slot=stand_in.slot,
-                number=number,
-                now=self._world.now(),
-            )
+        row = to_row(
+            cause, workflow_id=stand_in.workflow_id, slot=stand_in.slot, number=number, now=self._world.now()
         )
+        entry = self._rounds.current.add_mail(stand_in, self._children.partition, row, cause)
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
 
     def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:

@@ -49,6 +49,7 @@ class OpenRounds:
                 del self.current.entries[workflow_id]
         worked_off = self.current.worked_off
         self.current.worked_off = [row for row in worked_off if row[0] != partition]
+        self.current.count_anew()
 
     def take_back(self, actor: WorkflowActor) -> list[Cause]:
         """What it has given to the current round is void: written by who is gone, it would move the instance's
@@ -57,6 +58,7 @@ class OpenRounds:
         if entry is None or entry.actor is not actor:
             return []
         del self.current.entries[actor.workflow_id]
+        self.current.count_anew()
         return entry.causes
 
     def rejoined(self, host_id: str) -> None:

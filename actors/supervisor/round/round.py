@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
 from dalsegno.persistence.port import (
     Aside,
@@ -89,9 +89,16 @@ class RoundBuilder:
         self.worked_off: list[tuple[int, str, int]] = []
         """Mail: partition, workflow ID, number."""
         self.activations = 0
+        self.bytes = 0
+        """Of what is written, and of what is answered."""
 
     def __bool__(self) -> bool:
         return bool(self.entries) or bool(self.worked_off)
+
+    def count_anew(self) -> None:
+        """Some of it is void: what is empty has room again, as nobody would commit it to make some."""
+        if not self.entries:
+            self.activations = self.bytes = 0
 
     def entry(self, actor: WorkflowActor, partition: int) -> Entry:
         entry = self.entries.get(actor.workflow_id)
@@ -117,6 +124,7 @@ class RoundBuilder:
             time = activation.time
             run_id = activation.run_id or ""
             if activation.recorded:
+                self.bytes += len(activation.events)
                 entry.journal.append(
                     JournalRow(
                         run_id=run_id,
@@ -136,11 +144,13 @@ class RoundBuilder:
                 entry.changed.append(activation.changed)
             entry.is_news |= activation.is_news
             if activation.snapshot is not None:
+                self.bytes += len(activation.snapshot.body)
                 entry.snapshot = activation.snapshot
             for effect_id, effect in activation.effects:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
-                if isinstance(effect, AnswerEffect) and effect.error is not None:
-                    answer = effect.error[0]
+                if isinstance(effect, AnswerEffect):
+                    self.bytes += 0 if effect.result is None else len(effect.result.data)
+                    answer = answer if effect.error is None else effect.error[0]
         if cause.recognisable and actor.seen.remember(cause, answer):
             message_type, message_id = cause.key
             entry.seen.append(
@@ -159,12 +169,23 @@ class RoundBuilder:
         entry.causes.append(cause)
         entry.again.append(cause)
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
+        self.bytes += sum(map(_size, answers))
 
     def add_effect(self, actor: WorkflowActor, partition: int, cause: Cause, effect: Effect) -> None:
         """An answer that needs no activation, but must not show what this round has not written yet."""
         entry = self.entry(actor, partition)
         entry.causes.append(cause)
         entry.leaving.append(Leaving(cause, "", None, effect))
+        self.bytes += _size(effect)
+
+    def add_mail(self, actor: WorkflowActor, partition: int, row: MailRow, cause: Cause) -> Entry:
+        """What is kept unhandled, in the database."""
+        entry = self.entry(actor, partition)
+        self.activations += 1
+        self.bytes += len(row.message)
+        entry.causes.append(cause)
+        entry.mail.append(row)
+        return entry
 
     def build(self, epochs: dict[int, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""
@@ -207,6 +228,13 @@ class RoundBuilder:
             )
             for partition, entries in by_partition.items()
         )
+
+
+def _size(answer: Effect) -> int:
+    """Nearly all of it is the value that it tells."""
+    if not isinstance(answer, AnswerEffect | ResultEffect) or answer.result is None:
+        return 0
+    return len(answer.result.data)
 
 
 def _instance_write(entry: Entry) -> InstanceWrite:
