@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from dalsegno.broker.embedded.queue_state import QueueState
+from dalsegno.broker.embedded.ready_line import SharedMemory
 from dalsegno.broker.embedded.steps import (
     Change,
     CreateBindings,
@@ -28,6 +29,10 @@ class Catalog:
         self.queues: dict[str, QueueState] = {}
         self._routes: dict[str, dict[str, list[QueueState]]] = {}
         self._next_number = 1
+        self.in_file = SharedMemory()
+        """Of queues that are in the file: what they have in memory beside it."""
+        self.in_memory = SharedMemory()
+        """Of those that live in memory alone, with their sessions."""
 
     def restore(
         self,
@@ -40,7 +45,7 @@ class Catalog:
         for exchange in exchanges:
             self._routes[exchange] = {}
         for queue in queues:
-            by_number[queue.number] = self.queues[queue.name] = queue
+            by_number[queue.number] = self._add(queue)
             self._next_number = max(self._next_number, (queue.number or 0) + 1)
         for name, routing_key, number in bindings:
             self._routes[name].setdefault(routing_key, []).append(by_number[number])
@@ -85,6 +90,7 @@ class Catalog:
     def delete(self, queue: QueueState) -> list[Change]:
         del self.queues[queue.name]
         queue.is_deleted = True
+        queue.line.clear()
         for keys in self._routes.values():
             for bound in keys.values():
                 if queue in bound:
@@ -129,12 +135,17 @@ class Catalog:
         if definition.name in self.queues:
             return []
         if not definition.durable:
-            self.queues[definition.name] = QueueState(definition, number=None, owner=session)
+            self._add(QueueState(definition, number=None, owner=session))
             return []
         number = self._next_number
         self._next_number += 1
-        self.queues[definition.name] = QueueState(definition, number=number)
+        self._add(QueueState(definition, number=number))
         return [CreateQueue(number, definition)]
+
+    def _add(self, queue: QueueState) -> QueueState:
+        queue.line.share(self.in_memory if queue.number is None else self.in_file)
+        self.queues[queue.name] = queue
+        return queue
 
     def _bind(self, bindings: Sequence[Binding]) -> list[Change]:
         created: list[tuple[Binding, int]] = []

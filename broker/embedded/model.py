@@ -15,7 +15,7 @@ import msgspec
 from dalsegno.broker.embedded.catalog import Catalog
 from dalsegno.broker.embedded.payload import with_cause_of_death
 from dalsegno.broker.embedded.queue_state import ConsumerState, Handout, QueueState
-from dalsegno.broker.embedded.ready_line import MAX_BYTES_IN_MEMORY, MAX_ITEMS_IN_MEMORY, Item, PageRequest
+from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Burial, Publication, PublisherState, PurgeRange, Step, Write, row_id
 from dalsegno.broker.held_bytes import HeldBytes
 from dalsegno.broker.port import Binding, Outcome, Topology
@@ -341,9 +341,7 @@ class Model:
 
 def _is_full(queue: QueueState) -> bool:
     """A queue that lives in memory is bounded; one in the file is not."""
-    return queue.number is None and (
-        len(queue.line) >= MAX_ITEMS_IN_MEMORY or queue.line.bytes_in_memory >= MAX_BYTES_IN_MEMORY
-    )
+    return queue.number is None and queue.line.is_full
 
 
 def _as_before(queue: QueueState, item: Item) -> Item:

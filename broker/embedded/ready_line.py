@@ -1,4 +1,4 @@
-"""The ready messages of one queue, in order, of which only a bounded part is in memory.
+"""The ready messages of one queue, in order, of which only a bounded part is in memory, and of all queues together.
 
     returned  <  memory  <  on disk          (by position; each part sorted)
 
@@ -19,6 +19,9 @@ MAX_ITEMS_IN_MEMORY = 10_000
 MAX_BYTES_IN_MEMORY = 32 * 1024 * 1024
 """Of bodies that were never handed out, per queue. Handed-out ones are bounded by the consumers' prefetch and
 by what their sessions may hold."""
+MAX_BYTES_OF_ALL_LINES = 4 * MAX_BYTES_IN_MEMORY
+"""Of all queues of one kind together, those in the file and those that live in memory alone: beyond it a line keeps
+one page, or one message, so that each goes on."""
 PAGE_LOW_WATER = 500
 """A page is asked for when fewer messages than this are left in memory, so that it arrives in time."""
 
@@ -35,6 +38,19 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     redelivered: bool = False
     delivery_count: int = 0
+
+
+class SharedMemory:
+    """What the lines that share it have in memory."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.bytes >= MAX_BYTES_OF_ALL_LINES
 
 
 class PageRequest(msgspec.Struct, frozen=True, gc=False):
@@ -61,6 +77,7 @@ class ReadyLine:
         "_paged",
         "_requests",
         "_returned",
+        "_shared",
         "_tail",
     )
 
@@ -74,6 +91,11 @@ class ReadyLine:
         self._paged = paged
         self._loading = False
         self._requests = 0
+        self._shared = SharedMemory()
+
+    def share(self, memory: SharedMemory) -> None:
+        """With other lines, from now on; to be called before anything is in it."""
+        self._shared = memory
 
     def __len__(self) -> int:
         return len(self._returned) + len(self._memory) + self._on_disk
@@ -81,6 +103,14 @@ class ReadyLine:
     @property
     def bytes_in_memory(self) -> int:
         return self._bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what comes is not kept in memory; where it cannot be elsewhere, it is refused."""
+        items = len(self._memory) + len(self._returned)
+        if items >= MAX_ITEMS_IN_MEMORY or self._bytes >= MAX_BYTES_IN_MEMORY:
+            return True
+        return bool(self._memory) and self._shared.is_full
 
     @property
     def has_next(self) -> bool:
@@ -94,7 +124,7 @@ class ReadyLine:
         return len(item.payload)
 
     def append(self, item: Item) -> None:
-        to_disk = self._has_more_on_disk or (self._paged and self._is_full())
+        to_disk = self._has_more_on_disk or (self._paged and self.is_full)
         self._tail = item.position
         if to_disk:
             self._on_disk += 1
@@ -104,22 +134,20 @@ class ReadyLine:
     def give_back(self, items: Sequence[Item]) -> None:
         for item in items:
             heapq.heappush(self._returned, (item.position, item))
+            self._shared.bytes += len(item.payload)
 
     def pop(self) -> Item:
         if self._returned:
-            return heapq.heappop(self._returned)[1]
-        item = self._memory.popleft()
-        self._bytes -= len(item.payload)
+            item = heapq.heappop(self._returned)[1]
+        else:
+            item = self._memory.popleft()
+            self._bytes -= len(item.payload)
+        self._shared.bytes -= len(item.payload)
         return item
 
     def next_page(self) -> PageRequest | None:
         """What to read from the file now, if anything; one request is under way at a time."""
-        if (
-            not self._has_more_on_disk
-            or self._loading
-            or len(self._memory) >= PAGE_LOW_WATER
-            or self._is_full()
-        ):
+        if not self._has_more_on_disk or self._loading or len(self._memory) >= PAGE_LOW_WATER or self.is_full:
             return None
         self._loading = True
         self._requests += 1
@@ -150,6 +178,7 @@ class ReadyLine:
         dropped = len(self)
         in_memory = [item for _, item in self._returned] + list(self._memory)
         on_disk = (self._cursor, self._tail) if self._has_more_on_disk else (0, 0)
+        self._shared.bytes -= sum(len(item.payload) for item in in_memory)
         self._returned.clear()
         self._memory.clear()
         self._bytes = 0
@@ -165,7 +194,5 @@ class ReadyLine:
     def _keep(self, item: Item) -> None:
         self._memory.append(item)
         self._bytes += len(item.payload)
+        self._shared.bytes += len(item.payload)
         self._cursor = item.position
-
-    def _is_full(self) -> bool:
-        return len(self._memory) >= MAX_ITEMS_IN_MEMORY or self._bytes >= MAX_BYTES_IN_MEMORY

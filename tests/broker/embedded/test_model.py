@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.broker.embedded import model as model_module
 from dalsegno.broker.embedded import ready_line
 from dalsegno.broker.embedded.model import Model
 from dalsegno.broker.embedded.payload import decode_message, encode_message
@@ -287,7 +286,7 @@ def test_large_bodies_leave_memory_before_their_number_is_large(monkeypatch: pyt
 
 
 def test_a_queue_in_memory_takes_what_it_can_hold_and_refuses_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_module, "MAX_ITEMS_IN_MEMORY", 3)
+    monkeypatch.setattr(ready_line, "MAX_ITEMS_IN_MEMORY", 3)
     bench = Bench(Queue("reply", durable=False))
     bench.publish("reply", 5)
     assert bench.outcomes() == [Outcome.CONFIRMED] * 3 + [Outcome.REFUSED] * 2
