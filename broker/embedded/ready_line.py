@@ -1,4 +1,4 @@
-"""The ready messages of one queue, in order, of which only a bounded part is in memory, and of all queues together.
+"""The ready messages of one queue, in order, of which only a bounded part is in memory; so it is of all queues.
 
     returned  <  memory  <  on disk          (by position; each part sorted)
 
@@ -20,8 +20,8 @@ MAX_BYTES_IN_MEMORY = 32 * 1024 * 1024
 """Of bodies that were never handed out, per queue. Handed-out ones are bounded by the consumers' prefetch and
 by what their sessions may hold."""
 MAX_BYTES_OF_ALL_LINES = 4 * MAX_BYTES_IN_MEMORY
-"""Of all queues of one kind together, those in the file and those that live in memory alone: beyond it a line keeps
-one page, or one message, so that each goes on."""
+"""Of all queues of one kind together, those in the file and those that live in memory alone: beyond it a line
+keeps one page, or one message, so that each goes on."""
 PAGE_LOW_WATER = 500
 """A page is asked for when fewer messages than this are left in memory, so that it arrives in time."""
 
