@@ -26,6 +26,9 @@ log = get_logger()
 ROW_BYTES = 250
 """Of a run as lists show it, but for its reason, as most have it."""
 
+CURSOR_MAX = 10**18 - 1
+"""Microseconds since 1970, as far as a cursor tells them."""
+
 WALKS_MAX = 100
 """Of an index, in one statement."""
 
@@ -53,7 +56,8 @@ def list_runs(
     if not walks:
         return [], None
     found = connection.execute(sa.text(_statement(walks)), parameters).all()
-    page = found[: within(bytes_max, [ROW_BYTES + len(row.reason or "") for row in found[:limit]])]
+    sizes = [ROW_BYTES + (len(row.reason) if isinstance(row.reason, str) else 0) for row in found[:limit]]
+    page = found[: within(bytes_max, sizes)]
     return _readable(page), _cursor(page[-1]) if len(found) > len(page) else None
 
 
@@ -71,8 +75,9 @@ def _walks(wanted: RunFilter, parameters: dict[str, Any]) -> list[str]:
         return [f"status = {status}" for status in statuses] or ["1 = 1"]
     statuses = statuses or _named("status", [status.value for status in WorkflowStatus], parameters)
     if len(types) * len(statuses) > WALKS_MAX:
-        most = WALKS_MAX // len(WorkflowStatus)
-        raise CommandRejectedError(f"At most {most} workflow types can be listed at once; list fewer.")
+        most = WALKS_MAX // len(statuses)
+        which = "" if len(statuses) == len(WorkflowStatus) else f" of {len(statuses)} statuses"
+        raise CommandRejectedError(f"At most {most} workflow types{which} can be listed at once; list fewer.")
     return [f"workflow_type = {type_} AND status = {status}" for type_ in types for status in statuses]
 
 
@@ -112,7 +117,11 @@ def _readable(rows: Iterable[sa.Row[Any]]) -> list[ListedRun]:
 
 
 def _cursor(last: sa.Row[Any]) -> str:
-    return f"{last.started_at}.{last.run_id}"
+    """SQLite lets any type into any column. In this order a time that is no number stands before all times, and
+    an ID that is no text before all IDs."""
+    started_at = last.started_at if isinstance(last.started_at, int | float) else CURSOR_MAX
+    run_id = last.run_id if isinstance(last.run_id, str) else "\U0010ffff"
+    return f"{max(0, min(int(started_at), CURSOR_MAX))}.{run_id}"
 
 
 def _parse_cursor(cursor: str) -> tuple[int, str]:

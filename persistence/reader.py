@@ -48,6 +48,7 @@ class SqlReader:
 
     def __init__(self, database: Database, role: Role = Role.READER) -> None:
         self._database = database
+        self._role = role
         self._owned = OwnedConnection(database, role)
         self._statements = ReaderStatements(database)
 
@@ -93,7 +94,7 @@ class SqlReader:
         return {(run_id, cause): count for run_id, found in struck.items() for cause, count in found}
 
     def format_written(self) -> int:
-        with self._owned.transaction() as connection:
+        with self._asked(LATER) as connection:
             written, _ = formats.read(connection, formats.revision_of(connection))
         return written
 
@@ -146,11 +147,13 @@ class SqlReader:
 
     @contextmanager
     def _asked(self, how_to_ask_for_less: str) -> Iterator[sa.Connection]:
-        """A transaction. Where it was cut short by the time that a person's question has, TooSlowError."""
+        """A transaction. Where a person's was cut short by the time that their questions have, TooSlowError."""
         try:
             with self._owned.transaction() as connection:
                 yield connection
         except StatementTimeoutError as error:
+            if self._role is not Role.PEOPLE:  # a host asks again: nobody is there who could ask for less
+                raise
             text = f"The database would work on that for more than {PEOPLE_SECONDS} s. {how_to_ask_for_less}"
             raise TooSlowError(text) from error
 

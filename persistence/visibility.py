@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from dalsegno.errors import UnreadableRowError
+from dalsegno.payload import mismatch
 from dalsegno.persistence.database import Database
 from dalsegno.persistence.port import JournalRow, ListedRun, RunRow
 from dalsegno.persistence.tables import instances, runs
@@ -31,17 +33,13 @@ def find_run(
 
 
 def listed_run(row: sa.Row[Any]) -> ListedRun:
-    """Raises UnreadableRowError."""
-    return ListedRun(
-        run_id=row.run_id,
-        workflow_id=row.workflow_id,
-        workflow_type=row.workflow_type,
-        task_queue=row.task_queue,
-        status=status_of("runs", row),
-        started_at=row.started_at,
-        closed_at=row.closed_at,
-        reason=row.reason,
-    )
+    """Raises UnreadableRowError, also for a column of another type: SQLite lets any into any."""
+    status = status_of("runs", row)
+    shown = {name: getattr(row, name) for name in ListedRun.__struct_fields__}
+    try:
+        return msgspec.convert({**shown, "status": status}, ListedRun)
+    except msgspec.ValidationError as error:
+        raise UnreadableRowError(f"the row of {_whose(row)} in runs is damaged: {mismatch(error)}") from None
 
 
 def run_row(row: sa.Row[Any], *, status: WorkflowStatus | None = None) -> RunRow:
@@ -65,8 +63,14 @@ def status_of(table: str, row: sa.Row[Any]) -> WorkflowStatus:
     try:
         return WorkflowStatus(row.status)
     except ValueError:
-        whose = f"workflow {row.workflow_id!r}, run {row.run_id}"
-        raise UnreadableRowError(f"the row of {whose} in {table} has a status that does not exist") from None
+        raise UnreadableRowError(
+            f"the row of {_whose(row)} in {table} has a status that does not exist"
+        ) from None
+
+
+def _whose(row: sa.Row[Any]) -> str:
+    workflow_id = repr(row.workflow_id) if isinstance(row.workflow_id, str) else "without an ID"
+    return f"workflow {workflow_id}, run {row.run_id if isinstance(row.run_id, str) else 'without an ID'}"
 
 
 def journal_row(row: sa.Row[Any]) -> JournalRow:

@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 
-from dalsegno.errors import CommandRejectedError, TooSlowError
+from dalsegno.errors import CommandRejectedError, StoreUnavailableError, TooSlowError
 from dalsegno.persistence import database as database_module
 from dalsegno.persistence import open_database, open_store, sqlite
-from dalsegno.persistence.database import Role
+from dalsegno.persistence.database import Role, StatementTimeoutError
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import Reader
@@ -136,6 +137,19 @@ def test_more_types_than_one_statement_can_look_for_are_refused_in_words(reader:
         reader.runs(workflow_types=[f"type-{number}" for number in range(1_000)])
 
 
+def test_as_many_types_as_a_refusal_names_are_listed_with_the_same_statuses(reader: Reader) -> None:
+    types = [f"type-{number}" for number in range(200)]
+    statuses = [[], [FAILED, RUNNING], [FAILED], list(WorkflowStatus)]
+    for wanted in statuses:
+        with pytest.raises(CommandRejectedError) as refused:
+            reader.runs(workflow_types=types, statuses=wanted)
+        most = int(str(refused.value).split()[2])
+        assert most == 100 // (len(wanted) or len(WorkflowStatus))
+        assert reader.runs(workflow_types=types[:most], statuses=wanted) == ([], None)
+        with pytest.raises(CommandRejectedError):
+            reader.runs(workflow_types=types[: most + 1], statuses=wanted)
+
+
 def test_lists_by_type_work_on_tables_without_their_index(store_url: str) -> None:
     store = open_store(store_url)
     store.migrate(partitions=1)
@@ -194,6 +208,25 @@ def test_what_takes_the_database_too_long_ends_in_a_sentence_that_says_how_to_as
     assert reader.runs() == ([], None)
     reader.close()
     store.close()
+
+
+def test_a_host_that_is_cut_short_is_told_that_the_store_is_away_and_asks_again(store_url: str) -> None:
+    """What is told to people would be a refusal, of a sentence that nobody reads."""
+    open_store(store_url).migrate(partitions=1)
+    reader = SqlReader(open_database(store_url), Role.READER)
+    for look in (
+        reader.cluster,
+        reader.watermark,
+        lambda: reader.strikes(["r"]),
+        lambda: reader.load_run("r"),
+        lambda: reader.runs(),
+    ):
+        with (
+            patch.object(reader._owned, "transaction", side_effect=StatementTimeoutError("cut short")),
+            pytest.raises(StoreUnavailableError, match="cut short"),
+        ):
+            look()
+    reader.close()
 
 
 @pytest.mark.postgres

@@ -84,6 +84,38 @@ def test_a_run_that_cannot_be_read_hides_no_other_in_a_list(
     assert SECRET not in told
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(
+            (name, f"x'ff{SECRET.encode().hex()}'")
+            for name in ("workflow_type", "task_queue", "reason", "status")
+        ),
+        *((name, value) for name in ("started_at", "closed_at") for value in (QUOTED, "1.5", "x'ff'")),
+        ("run_id", "x'ff'"),
+    ],
+)
+def test_a_run_of_whose_columns_one_is_of_another_type_hides_no_other_and_goes_to_nobody(
+    reader: Reader, damage: Damage, column: str, value: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage(f"runs.{column}", value)
+    assert [run.workflow_id for run in reader.runs()[0]] == ["good"]
+    listed: list[str] = []
+    cursor: str | None = None
+    for _ in range(3):
+        page, cursor = reader.runs(limit=1, before=cursor)
+        listed += [run.workflow_id for run in page]
+        if cursor is None:
+            break
+    assert (listed, cursor) == (["good"], None)
+    if column != "run_id":  # its instance names none of these then
+        assert "'bad'" in fault_of(lambda: reader.run("bad", None))
+    assert flush()
+    told = capfd.readouterr().out
+    assert "'bad'" in told
+    assert SECRET not in told
+
+
 def test_a_text_that_is_none_is_named_by_its_column(reader: Reader, damage: Damage) -> None:
     damage("instances.run_id", NO_TEXT)
     assert "run_id" in fault_of(lambda: reader.load(["bad"]))

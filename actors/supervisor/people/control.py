@@ -30,7 +30,7 @@ from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, encode
 from dalsegno.broker.protocol.ids import derived_message_id
-from dalsegno.errors import CommandRejectedError, InvalidMessageError
+from dalsegno.errors import CommandRejectedError, InvalidMessageError, UnreadableRowError
 from dalsegno.failure import Failure
 from dalsegno.persistence.reader_port import PeopleReader
 
@@ -122,6 +122,8 @@ class Control:
             message = await self._answered(body, caller)
         except CommandRejectedError as error:
             message = encoded(replies.control_refused(_code(error), str(error)), caller)
+        except UnreadableRowError as error:  # to ask again would not help
+            message = encoded(replies.control_refused("rejected", str(error)), caller)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be held: places are few

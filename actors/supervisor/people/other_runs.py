@@ -25,7 +25,7 @@ from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
-from dalsegno.errors import TooSlowError
+from dalsegno.errors import TooSlowError, UnreadableRowError
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
 
@@ -102,8 +102,8 @@ class OtherRuns:
             found = await self._store.fetch(partial(self._read, run_id))
         except MemoryError:
             raise
-        except TooSlowError as error:  # to ask again would not help
-            self._send(answers.refused(caller, workflow_id, None, (error.code, str(error))), caller, cause)
+        except (TooSlowError, UnreadableRowError) as error:  # to ask again would not help
+            self._send(answers.refused(caller, workflow_id, None, ("rejected", str(error))), caller, cause)
             return
         except Exception as error:  # noqa: BLE001 - see the class; its sender asks again
             log.warning("other_run_not_read", run_id=run_id, reason=repr(error))

@@ -72,7 +72,7 @@ def history_page(
             break
         if items > ROW_ITEMS_MAX:
             events = _events(row, first_events)
-        entries.append(wire.HistoryEntry(sequence=row.sequence, time=row.time, cause=row.cause, events=events))
+        entries.append(_entry(row, events))
         time.sleep(BREAK_SECONDS)
     return wire.ControlReply(history=tuple(entries), cursor=None if behind is None else str(behind))
 
@@ -142,6 +142,15 @@ def outcome(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.
     if ended is None:
         return None
     return replies.ended(workflow_id, run.run_id, ended.status, ended.result, ended.failure, reason=run.reason)
+
+
+def _entry(row: JournalRow, events: tuple[dict[str, Any], ...]) -> wire.HistoryEntry:
+    """What is of another type than ours, which SQLite lets in, is not shown, and said to be so."""
+    time_, cause = row.time, row.cause
+    if type(time_) is not int or type(cause) is not str:
+        damage = {"type": "Unreadable", "reason": "the time or the cause of its row is damaged"}
+        time_, cause, events = 0, "", (damage, *events)
+    return wire.HistoryEntry(sequence=row.sequence, time=time_, cause=cause, events=events)
 
 
 def _events(row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:

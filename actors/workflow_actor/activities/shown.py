@@ -21,12 +21,15 @@ class FailureRoom:
 
     def __init__(self, characters: int) -> None:
         self._characters = characters
+        self.shortened = 0
+        """How many are shown briefly."""
 
     def fit(self, failure: Failure | None) -> Failure | None:
         if failure is None:
             return None
         size = _size(failure)
         if size > self._characters:
+            self.shortened += 1
             return _brief(failure, cause=None if failure.cause is None else _brief(failure.cause))
         self._characters -= size
         return failure

@@ -43,6 +43,20 @@ def describe(
     if memo_bytes > MEMO_BYTES_MAX:
         memo = {}
         left_out.append(f"the memo, of {memo_bytes} bytes")
+    args = _args(state)
+    if args is not None and (args_bytes := sum(len(arg.data) for arg in args)) > SHOWN_BYTES_MAX:
+        args = None
+        left_out.append(f"the input, of {args_bytes} bytes")
+    result = None if outcome is None else outcome.result
+    if result is not None and len(result.data) > SHOWN_BYTES_MAX:
+        left_out.append(f"the result, of {len(result.data)} bytes")
+        result = None
+    if room.shortened:
+        left_out.append(f"stacks, details and deeper causes (in {room.shortened} of the failures)")
+    reason = None if suspension is None else suspension.reason
+    if reason is not None and len(reason) > REASON_CHARACTERS_MAX:
+        left_out.append(f"the end of the reason, which has {len(reason)} characters")
+        reason = reason[:REASON_CHARACTERS_MAX]
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
     buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
     return {
@@ -54,7 +68,7 @@ def describe(
         "sequence": state.sequence,
         "started_at": state.info.started_at,
         "closed_at": None if outcome is None else outcome.closed_at,
-        "suspended_reason": None if suspension is None else suspension.reason[:REASON_CHARACTERS_MAX],
+        "suspended_reason": reason,
         "cancel_requested": state.cancel_requested,
         "history_length": len(state.log),
         "next_wake_up_at": wake_at,
@@ -65,24 +79,19 @@ def describe(
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
         "waiting_for": () if state.is_closed else waiting,
-        "input": _input(state),
-        "result": _result(state),
+        "input": args,
+        "result": result,
         "failure": failure,
         "left_out": tuple(left_out),
     }
 
 
-def _input(state: WorkflowState) -> tuple[Payload, ...] | None:
+def _args(state: WorkflowState) -> tuple[Payload, ...] | None:
     """The start's arguments. A sign drops them: what counts from then on is its state."""
     first = state.log[0].input if len(state.log) else None
     if state.signed.signs or not isinstance(first, Begin):
         return None
-    return first.args if sum(len(arg.data) for arg in first.args) <= SHOWN_BYTES_MAX else None
-
-
-def _result(state: WorkflowState) -> Payload | None:
-    result = None if state.outcome is None else state.outcome.result
-    return result if result is not None and len(result.data) <= SHOWN_BYTES_MAX else None
+    return first.args
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:

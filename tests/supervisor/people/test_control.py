@@ -20,7 +20,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.topology import routing_key_of
-from dalsegno.errors import StoreUnavailableError, TooSlowError
+from dalsegno.errors import StoreUnavailableError, TooSlowError, UnreadableRowError
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
 from tests.broker.witness import eventually
@@ -71,6 +71,21 @@ async def test_who_asks_for_what_takes_the_database_too_long_is_told_how_to_ask_
     assert isinstance(reply, wire.ControlReply)
     assert reply.error is not None
     assert (reply.error.code, reply.error.message) == ("rejected", "Narrow the list.")
+
+
+async def test_who_asks_for_what_is_damaged_is_told_so_and_not_left_to_ask_again() -> None:
+    shell, consumer = Shell(), Consumer()
+    outbox = Outbox(shell, shell)
+    outbox.publisher_opened()
+    store: Any = BrokenStore(UnreadableRowError("the row of run 'r' is damaged"))
+    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control.on_request(_delivery(1, wire.GetHistory(workflow_id="w")), consumer)
+    await eventually(lambda: bool(shell.published), "the answer")
+    (outgoing,) = shell.take()
+    reply = decode(outgoing.message)
+    assert isinstance(reply, wire.ControlReply)
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.message) == ("rejected", "the row of run 'r' is damaged")
 
 
 async def test_two_clients_with_the_same_message_id_are_both_answered() -> None:

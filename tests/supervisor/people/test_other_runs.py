@@ -21,7 +21,7 @@ from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.messages import Reply
-from dalsegno.errors import TooSlowError
+from dalsegno.errors import TooSlowError, UnreadableRowError
 from dalsegno.persistence.port import LoadedInstance
 from tests.supervisor.mail import command, start
 from tests.supervisor.outbox.carrier import Origin, Shell
@@ -149,8 +149,9 @@ async def test_a_defect_met_by_a_query_is_its_answer(open_run: LoadedInstance) -
     assert reply.error.code == "rejected"
 
 
-async def test_who_asks_for_what_takes_the_database_too_long_is_told_so() -> None:
-    reply = await Asked(Query(name="q", run_id="r", caller=CALLER), TooSlowError("Ask for less.")).answer()
+@pytest.mark.parametrize("error", [TooSlowError, UnreadableRowError])
+async def test_who_asks_for_what_cannot_be_read_is_told_so(error: type[Exception]) -> None:
+    reply = await Asked(Query(name="q", run_id="r", caller=CALLER), error("Ask for less.")).answer()
     assert reply is not None
     assert reply.error is not None
     assert (reply.error.code, reply.error.message) == ("rejected", "Ask for less.")

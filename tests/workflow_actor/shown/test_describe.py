@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from dalsegno import activity as activity_module
 from dalsegno import workflow
 from dalsegno.actors.supervisor.wire import replies
-from dalsegno.actors.workflow_actor.interface.commands import Describe
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Suspend
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode
 from dalsegno.failure import Failure
@@ -144,3 +145,33 @@ def test_a_memo_that_is_too_large_to_be_shown_is_left_out_in_words() -> None:
     rig.send(start(memo={"a": Payload("json/plain", b'"%s"' % (b"x" * 300_000))}))
     told = described(rig)
     assert (told.memo, told.left_out) == ({}, ("the memo, of 300002 bytes",))
+
+
+def test_whatever_is_too_large_to_be_shown_is_left_out_in_words() -> None:
+    large = Payload("json/plain", b'"%s"' % (b"x" * 20_000))
+    rig = Rig(ScriptedCode([[CompleteRun(result=large)]]))
+    rig.send(start(args=(large, large)))
+    told = described(rig)
+    assert (told.input, told.result) == (None, None)
+    assert told.left_out == ("the input, of 40004 bytes", "the result, of 20002 bytes")
+
+    rig = Rig(ScriptedCode([[FailRun(failure=LONG)]]))
+    rig.send(start())
+    told = described(rig)
+    assert told.failure is not None
+    assert told.left_out == ("stacks, details and deeper causes (in 1 of the failures)",)
+
+    rig = Rig(ScriptedCode([[timer(1, T0 + SECOND)]]))
+    rig.start()
+    rig.send(Suspend(reason="r" * 20_000, caller=CALLER))
+    told = described(rig)
+    assert told.suspended_reason == "r" * 10_000
+    assert told.left_out == ("the end of the reason, which has 20000 characters",)
+
+
+def test_what_fits_is_shown_and_nothing_is_said_to_be_left_out() -> None:
+    small = Payload("json/plain", b"1")
+    rig = Rig(ScriptedCode([[CompleteRun(result=small)]]))
+    rig.send(start(args=(small,)))
+    told = described(rig)
+    assert (told.input, told.result, told.left_out) == ((small,), small, ())

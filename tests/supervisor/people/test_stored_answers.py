@@ -1,0 +1,54 @@
+"""What is told of rows, also of those that a hand or a disk has damaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dalsegno.actors.supervisor.people.messages import stored_message
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.persistence.port import JournalRow, ListedRun
+from dalsegno.policies import WorkflowStatus
+from tests.persistence.rounds import journal_row
+
+RUN = ListedRun(
+    run_id="r",
+    workflow_id="w",
+    workflow_type="Order",
+    task_queue="orders",
+    status=WorkflowStatus.RUNNING,
+    started_at=1_000,
+    closed_at=None,
+    reason=None,
+)
+
+
+class Reader:
+    def __init__(self, rows: list[JournalRow]) -> None:
+        self.rows = rows
+
+    def run(self, *_: object) -> ListedRun:
+        return RUN
+
+    def history(self, *_: object, **__: object) -> tuple[list[JournalRow], None]:
+        return self.rows, None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("time", "abc"), ("time", 1.5), ("time", b"x"), ("cause", b"\xff"), ("events", "abc"), ("events", 5)],
+)
+def test_a_row_of_which_a_column_is_of_another_type_hides_no_other_entry_of_its_history(
+    column: str, value: object
+) -> None:
+    reader: Any = Reader([journal_row("r", 1), journal_row("r", 2, **{column: value}), journal_row("r", 3)])
+    reply = decode(stored_message(reader, wire.GetHistory(workflow_id="w"), Caller("replies", "call-1")))
+    assert isinstance(reply, wire.ControlReply)
+    assert reply.history is not None
+    assert [entry.sequence for entry in reply.history] == [1, 2, 3]
+    whole, damaged, _ = reply.history
+    assert (whole.time, whole.cause) == (1_001, "signal add")
+    assert "Unreadable" in [event["type"] for event in damaged.events]
