@@ -150,7 +150,8 @@ class Consumer(Protocol):
     def is_open(self) -> bool: ...
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
-        """Remove one delivery, or with `multiple` it and all before it. Never blocks.
+        """Remove one delivery, or with `multiple` it and all before it. Never blocks. Those with `multiple` may
+        gather for a moment; who closes the consumer or the session has them said first.
 
         On a closed channel this does nothing: what was not acknowledged will be delivered again.
         """

@@ -2,12 +2,13 @@
 
 Publisher                                      Consumer
 publish(batch)   one write, one tag each       Deliver, header, bodies   one delivery to the callback
-Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write
+Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write; `multiple` ones gather
 Return           returned; its ack is mute     Cancel, Close             the end
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -28,6 +29,12 @@ log = get_logger("dalsegno.broker.rabbitmq")
 
 CONSUMER_TAG = "dalsegno"
 """Each consumer has a channel of its own, so the tag need not differ."""
+
+GATHER_SECONDS = 0.05
+"""How long acknowledgements gather. Each is an entry in the log of its queue, whether it is for one message or
+for many, and for a partition's share of a round it would be for a handful."""
+GATHERED_MAX = 64
+"""Messages for which they do not wait any longer, or for a quarter of the prefetch."""
 
 
 async def _untouched(_: DeliveredMessage) -> None:
@@ -154,6 +161,12 @@ class BatchConsumer(ChannelLife):
         self._header = b""
         self._missing = 0
         self._parts: list[bytes] = []
+        self._gathered_max = min(GATHERED_MAX, (holding.prefetch or GATHERED_MAX) // 4)
+        self._gathered = 0
+        """The tag up to which everything is to be acknowledged."""
+        self._acknowledged = 0
+        """The tag up to which it was said."""
+        self._timer: asyncio.TimerHandle | None = None
 
     async def consume(self) -> None:
         await self._underlay.basic_qos(prefetch_count=self._holding.prefetch)
@@ -168,9 +181,25 @@ class BatchConsumer(ChannelLife):
         self._early.clear()
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
-        if self._is_open:
-            self._tap.write(wire.encode_ack(self._number, tag, multiple=multiple))
-            self._settled(tag, multiple=multiple)
+        if not self._is_open:
+            return
+        if not multiple:
+            self._tap.write(wire.encode_ack(self._number, tag, multiple=False))
+        else:
+            self._gathered = tag
+            if tag - self._acknowledged >= self._gathered_max:
+                self._write_gathered()
+            elif self._timer is None:
+                self._timer = self._loop.call_later(GATHER_SECONDS, self._write_gathered)
+        self._settled(tag, multiple=multiple)
+
+    def _write_gathered(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_open and self._gathered > self._acknowledged:
+            self._acknowledged = self._gathered
+            self._tap.write(wire.encode_ack(self._number, self._gathered, multiple=True))
 
     def dead_letter(self, tag: int) -> None:
         if self._is_open:
@@ -180,10 +209,16 @@ class BatchConsumer(ChannelLife):
     def _settled(self, tag: int, *, multiple: bool) -> None:
         reason = self._holding.settle(tag, multiple=multiple)
         if reason is not None:
+            self._write_gathered()
             self.lose(f"queue {self._queue!r}: {reason}")
             self._shut()
 
+    def _say_last(self) -> None:
+        self._write_gathered()
+
     def _abandon(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._holding.end()
 
     async def cancel(self) -> None:

@@ -77,7 +77,7 @@ class ChannelLife:
         self._end_for(f"RabbitMQ closed the channel: {text}")
 
     def _end_for(self, reason: str) -> None:
-        if not self.end():
+        if not self._over():
             return
         self.end_reason = reason
         if self._on_closed is not None:
@@ -91,6 +91,11 @@ class ChannelLife:
 
     def end(self) -> bool:
         """End it on this side, telling nobody; False if it had ended before."""
+        if self._is_open:
+            self._say_last()
+        return self._over()
+
+    def _over(self) -> bool:
         was_open = self._is_open
         self._is_open = False
         self._siblings.discard(self)
@@ -100,6 +105,9 @@ class ChannelLife:
 
     def _shut(self) -> None:
         self._shutting = asyncio.create_task(self._link.shut(self._channel))
+
+    def _say_last(self) -> None:
+        """Write what was kept back: it is we who end the channel, so that it is open still."""
 
     def _abandon(self) -> None:
         """Settle what is open on this side; called once."""

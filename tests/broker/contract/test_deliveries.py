@@ -115,6 +115,36 @@ async def test_acknowledging_many_removes_everything_up_to_there(session: Sessio
     assert again.bodies == [b"4"]
 
 
+async def test_what_is_acknowledged_makes_room_for_more_though_nothing_follows_it(
+    session: Session, queue: str
+) -> None:
+    await fill(session, queue, numbered(10))
+    inbox = Inbox()
+    consumer = await consume(session, queue, inbox, prefetch=8)
+    await inbox.receive(8)
+    consumer.acknowledge(1, multiple=True)
+    await inbox.receive(9)
+    consumer.acknowledge(2)
+    await inbox.receive(10)
+    assert inbox.bodies == bodies(numbered(10))
+
+
+async def test_many_acknowledged_at_the_last_moment_do_not_come_again(connect: Connect, queue: str) -> None:
+    session = await connect()
+    await fill(session, queue, numbered(10))
+    inbox = Inbox()
+    consumer = await consume(session, queue, inbox, prefetch=100)
+    await inbox.receive(10)
+    consumer.acknowledge(6)
+    consumer.acknowledge(2, multiple=True)
+    consumer.acknowledge(4, multiple=True)
+    await session.close()
+    again = Inbox()
+    await consume(await connect(), queue, again)
+    await again.receive(5)
+    assert again.bodies == [b"4", b"6", b"7", b"8", b"9"]
+
+
 async def test_what_a_closed_consumer_held_returns_to_the_front_in_order(session: Session, queue: str) -> None:
     await fill(session, queue, numbered(10))
     inbox = Inbox()
