@@ -100,6 +100,7 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     Nothing but a moved `wake_at` may be in it (no journal rows); then `sequence` equals `expected_sequence`.
 
     `forced`: the row is written whatever is there, because that cannot be read; the lease alone fences it.
+    `unless`: commands that are not answered by this, and of which none must have been answered before.
     """
 
     workflow_id: str
@@ -117,6 +118,7 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     changed: tuple[RunChanged, ...] = ()
     seen: tuple[SeenRow, ...] = ()
     forced: bool = False
+    unless: tuple[MessageKey, ...] = ()
 
 
 class MailRow(Struct, frozen=True, kw_only=True):

@@ -60,6 +60,7 @@ _COLUMNS: dict[Part, str] = {
     Part.HALTED_RUNS: "partition bigint, run_id text, reason text",
     Part.MAIL: "partition bigint, workflow_id text, number bigint, slot bigint, time bigint, message bytea",
     Part.WORKED_OFF: "partition bigint, workflow_id text, number bigint",
+    Part.UNLESS: "workflow_id text, message_id text, type text",
     Part.REFUSED: "partition bigint, slot bigint, workflow_id text, message_id text, type text, time bigint, "
     "answer text",
     Part.JOURNAL: "workflow_id text, run_id text, sequence bigint, round bigint, cause text, partition bigint, "
@@ -118,7 +119,7 @@ _STATEMENTS: dict[Part, str] = {
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }
 
-_COMMANDS = (Part.REFUSED, Part.SEEN)
+_COMMANDS = (Part.UNLESS, Part.REFUSED, Part.SEEN)
 
 _KNOWN = """known AS MATERIALIZED (
     SELECT r.workflow_id, s.type, s.message_id, s.answer FROM ({commands}) AS r
@@ -190,6 +191,8 @@ def statement(parts: tuple[Part, ...]) -> str:
     if commands:
         ctes.append(_KNOWN.format(commands=" UNION ALL ".join(commands)))
     for part in parts:
+        if part not in _STATEMENTS:
+            continue
         body = _STATEMENTS[part].format(rows=rows[part], unless_known=_UNLESS_KNOWN if commands else "")
         ctes.append(f"{part}_rows AS (\n    {body})")
         if part == _last_of_instances(parts):

@@ -24,6 +24,8 @@ class Part(StrEnum):
     """partition, workflow_id, expected_run_id, expected_sequence, run_id, sequence, status, wake_at"""
     FORCED = "forced"
     """as CREATED"""
+    UNLESS = "unless"
+    """workflow_id, message_id, type: nothing is written of them; see `InstanceWrite.unless`"""
     REFUSED = "refused"
     """partition, slot, workflow_id, message_id, type, time, answer"""
     JOURNAL = "journal"
@@ -67,6 +69,7 @@ def rows_of(
             _add_snapshot(rows, write.workflow_id, write.snapshot)
         if write.opened or write.changed:
             _add_visibility(rows, write)
+        rows[Part.UNLESS].extend((write.workflow_id, message_id, type_) for type_, message_id in write.unless)
         for row in write.seen:
             answered = (write.workflow_id, write.slot, row.message_id, row.type, row.time, row.answer)
             rows[Part.SEEN].append(answered)

@@ -100,7 +100,8 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     refused = [row for row in refused if row[2] not in unwritten]
     asides = [aside for aside in round_.asides if aside.partition in held]
     for part, rows in rows_of(matched, refused, asides).items():
-        driver.executemany(_STATEMENTS[part], rows)
+        if part in _STATEMENTS:
+            driver.executemany(_STATEMENTS[part], rows)
     written = [write.workflow_id for write in matched]
     return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written, known=known)
 
@@ -108,6 +109,7 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
 def _known(driver: sqlite3.Connection, writes: Iterable[InstanceWrite], refused: Iterable[Row]) -> list[Known]:
     """Their commands that were answered before."""
     keys = [(row.workflow_id, row.message_id, row.type) for write in writes for row in write.seen]
+    keys += [(write.workflow_id, key[1], key[0]) for write in writes for key in write.unless]
     keys += [(workflow_id, message_id, type_) for _, _, workflow_id, message_id, type_, _, _ in refused]
     return [
         (key[0], type_, key[1], answer.decode(errors="replace"))

@@ -80,6 +80,8 @@ class WorkflowActor(LightActor):
         self.is_shown_halted = False
         """Its rows still show that it could not be run."""
         self.struck: Struck = NOBODY
+        self.is_forgiven = False
+        """Somebody has resumed it: what is stored of its strikes goes once that is durable."""
         self._rebuilding: Iterator[None] | None = None
         self._rebuilding_for = ""
         self._current: Cause | None = None
@@ -137,7 +139,7 @@ class WorkflowActor(LightActor):
                 self._let_go()  # of the run whose place it takes
                 self._act(cause, start, begins=start)
             case ClearStrikes(resume):
-                self.begin_with_a_clean_record()
+                self.struck, self.is_forgiven = NOBODY, True
                 self._act(cause, resume)
             case ReadMail() | LookUpStrikes() as question:
                 self._find_out(question, cause)
@@ -234,7 +236,7 @@ class WorkflowActor(LightActor):
 
     def begin_with_a_clean_record(self) -> None:
         """What has killed hosts is tried again."""
-        self.struck = NOBODY
+        self.struck, self.is_forgiven = NOBODY, False
         self._parent.clear_strikes(self.instance.run_id or "")
 
     def _answered(self, asked: type[Question]) -> None:

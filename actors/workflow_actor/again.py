@@ -51,7 +51,6 @@ class SeenCommands:
 
     def written(self, count: int) -> None:
         """That many of those that were remembered are durable."""
-        self.told = {}
         self._unwritten -= count
         while len(self._answers) > SEEN_LIMIT + self._unwritten:
             self._answers.popitem(last=False)

@@ -328,3 +328,21 @@ def test_what_was_answered_is_found_among_many_that_were(writer: Writer, reader:
     asked = (seen("order-1", "new"), seen("order-1", "m2999"), seen("order-1", "m0"))
     outcome = writer.commit(round_of(step("order-1", 2, seen=asked)))
     assert outcome.known == {"order-1": signals(m0="", m2999="")}
+
+
+@pytest.mark.parametrize("type_", ["workflow.start", ""])
+def test_what_takes_the_place_of_all_that_is_there_is_not_written_if_the_command_for_it_was_answered_before(
+    writer: Writer, reader: Reader, type_: str
+) -> None:
+    """That command is not answered by it: no row of it is written."""
+    writer.commit(round_of(creation("order-1", seen=(seen("order-1", "m1", type_=type_, answer="closed"),))))
+    ending = step("order-1", 2, forced=True, seen=(seen("order-1", "m2"),))
+
+    outcome = writer.commit(round_of(replace(ending, unless=(("workflow.start", "m1"),)), creation("order-2")))
+
+    assert outcome.known == {"order-1": {(type_, "m1"): "closed"}}
+    assert [sequence_of(reader, name) for name in ("order-1", "order-2")] == [1, 1]
+    unless = (("workflow.start", "m3"), ("workflow.cancel", "m2"))
+    assert writer.commit(round_of(replace(ending, unless=unless))).known == {}
+    assert sequence_of(reader, "order-1") == 2
+    assert reader.load(["order-1"])[0].seen == {(type_, "m1"): "closed", ("workflow.signal", "m2"): ""}

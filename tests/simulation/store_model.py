@@ -65,6 +65,11 @@ class Transaction:
         self.is_open = True
 
 
+def _asked(write: InstanceWrite) -> list[MessageKey]:
+    """The commands of which none must have been answered before."""
+    return [*((row.type, row.message_id) for row in write.seen), *write.unless]
+
+
 class StoreModel:
     def __init__(self, scheduler: Scheduler, audit: Audit, *, partitions: int) -> None:
         self.clock_offset = 0
@@ -183,7 +188,7 @@ class StoreModel:
                 continue
             if not self._is_as_expected(write):
                 missed.add(write.workflow_id)
-            elif found := self._known(write.workflow_id, write.seen):
+            elif found := self._known(write.workflow_id, _asked(write)):
                 known[write.workflow_id] = found
             elif self._is_refused(write):
                 rejected[write.workflow_id] = "the data is refused"
@@ -191,7 +196,7 @@ class StoreModel:
                 self._write(write)
         refused = [row for partition, _, row in round_.seen if partition in transaction.held]
         for row in refused:
-            if found := self._known(row.workflow_id, [row]):
+            if found := self._known(row.workflow_id, [(row.type, row.message_id)]):
                 known.setdefault(row.workflow_id, {}).update(found)
         for row in refused:
             if row.workflow_id not in known:
@@ -227,10 +232,10 @@ class StoreModel:
             return row is None and write.expected_run_id is None
         return (row.run_id, row.sequence) == (write.expected_run_id, write.expected_sequence)
 
-    def _known(self, workflow_id: str, commands: Iterable[SeenRow]) -> dict[MessageKey, str]:
+    def _known(self, workflow_id: str, commands: Iterable[MessageKey]) -> dict[MessageKey, str]:
         """Those that were answered before."""
         seen = self.seen.get(workflow_id, {})
-        keys = [key for row in commands for key in ((row.type, row.message_id), ("", row.message_id))]
+        keys = [key for command in commands for key in (command, ("", command[1]))]
         return {key: seen[key].answer for key in keys if key in seen}
 
     def _is_refused(self, write: InstanceWrite) -> bool:
@@ -242,7 +247,7 @@ class StoreModel:
         if write.journal and any(row.epoch != lease.epoch for row in write.journal):
             self._audit.stale_epoch(write, lease)
         self.instances[write.workflow_id] = replace(
-            write, journal=(), snapshot=None, opened=(), changed=(), seen=()
+            write, journal=(), snapshot=None, opened=(), changed=(), seen=(), unless=()
         )
         for row in write.journal:
             self.journal[row.run_id].append(row)

@@ -18,10 +18,14 @@ from dalsegno.persistence.port import (
     Round,
     RoundOutcome,
     RunRow,
-    SeenRow,
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
+
+
+def _asked(write: InstanceWrite) -> list[MessageKey]:
+    """The commands of which none must have been answered before."""
+    return [*((row.type, row.message_id) for row in write.seen), *write.unless]
 
 
 class Database:
@@ -58,7 +62,7 @@ class Database:
             found = (None, write.expected_sequence) if row is None else (row.run_id, row.sequence)
             if not write.forced and found != (write.expected_run_id, write.expected_sequence):
                 missed.add(write.workflow_id)
-            elif found := self._known(write.workflow_id, write.seen):
+            elif found := self._known(write.workflow_id, _asked(write)):
                 known[write.workflow_id] = found
             elif (reason := self.rejects(write)) is not None:
                 rejected[write.workflow_id] = reason
@@ -66,7 +70,7 @@ class Database:
                 self._write(write, row)
         refused = [row for partition, _, row in round_.seen if partition not in lost]
         for row in refused:
-            if found := self._known(row.workflow_id, [row]):
+            if found := self._known(row.workflow_id, [(row.type, row.message_id)]):
                 known.setdefault(row.workflow_id, {}).update(found)
         for row in refused:
             if row.workflow_id not in known:
@@ -76,10 +80,10 @@ class Database:
                 self._set_aside(aside)
         return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), known=known, rejected=rejected)
 
-    def _known(self, workflow_id: str, commands: Iterable[SeenRow]) -> dict[MessageKey, str]:
+    def _known(self, workflow_id: str, commands: Iterable[MessageKey]) -> dict[MessageKey, str]:
         """Those that were answered before."""
         answers = self.known.get(workflow_id, {})
-        keys = [key for row in commands for key in ((row.type, row.message_id), ("", row.message_id))]
+        keys = [key for command in commands for key in (command, ("", command[1]))]
         return {key: answers[key] for key in keys if key in answers}
 
     def _set_aside(self, aside: Aside) -> None:

@@ -342,6 +342,13 @@ class ScriptedWorld:
             self.engine.format_found(partition, workflow_id, self.database.format_written)
         self.run()
 
+    def remains_found(self) -> None:
+        """It is answered what is known of those that cannot be read."""
+        asked, self.remains_asked = self.remains_asked, []
+        for partition, workflow_id in asked:
+            self.engine.remains_found(partition, workflow_id, self.database.remains(workflow_id))
+        self.run()
+
     def found_waiting(self) -> None:
         """A page of instances with a wake-up is found."""
         partition, after, limit = self.waiting_asked.pop(0)

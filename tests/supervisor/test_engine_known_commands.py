@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor import again
+from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
-from dalsegno.policies import WorkflowStatus
+from dalsegno.broker.protocol.ids import run_id
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.supervisor.mail import command, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity, timer
@@ -263,3 +266,74 @@ def test_who_stands_in_for_a_workflow_that_cannot_be_read_answers_as_before_too(
     signals = [row for row in world.database.rows["w"].journal if row.cause == "workflow.signal new"]
     assert len(signals) == 1
     assert world.status() is WorkflowStatus.RUNNING
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["runs", "has ended"])
+def test_a_start_that_was_answered_before_ends_nothing_that_cannot_be_read(is_closed: bool) -> None:
+    """It has begun an earlier run. Nor does it take the place of the stored state of a run that has ended."""
+    world = begun()
+    ends_it = start("later", conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+    world.deliver(ends_it)
+    world.go_on()
+    later, status = run_id("w", "later"), WorkflowStatus.TERMINATED if is_closed else WorkflowStatus.RUNNING
+    if is_closed:
+        world.deliver(terminate("end"))
+        world.go_on()
+    world.live_through(15)
+    row = world.database.rows["w"]
+    assert (row.run_id, row.status) == (later, status)
+    world.database.unreadable.add("w")
+
+    tag = world.deliver(start("same", conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING))
+    world.go_on()
+
+    assert world.acknowledged() == tag
+    assert answered(world, "same") == ["", ""]
+    now = world.database.rows["w"]
+    assert (now.run_id, now.sequence, now.snapshot, now.journal) == (
+        later,
+        row.sequence,
+        row.snapshot,
+        row.journal,
+    )
+    world.database.unreadable.clear()
+    world.live_through(30)
+    assert (world.database.rows["w"].run_id, world.status()) == (later, status)
+
+
+@pytest.mark.parametrize("limit", [2, 50])
+def test_what_a_commit_has_found_out_for_a_stand_in_is_not_forgotten_by_the_commit_that_shows_it(
+    limit: int,
+) -> None:
+    """Under load each round is full before its mail is looked at again."""
+    settings = HostSettings(round_activations=limit)
+    begins = ScriptedCode(lambda _, input_: [timer(1, LATER)] if isinstance(input_, Begin) else [])
+    world = ScriptedWorld(begins, settings=settings)
+    world.own()
+    for name in ("w", *map(str, range(limit))):
+        world.deliver(start(f"start {name}", name))
+    world.go_on()
+    world.live_through(15)
+    world.database.known["w"]["workflow.terminate", "t"] = "closed"
+    world.database.unreadable.add("w")
+    world.deliver(terminate("t"))
+    found, dispatcher = 0, world.engine.partition_dispatcher
+
+    def others_are_busy(turn: str) -> None:
+        for name in map(str, range(limit)):
+            world.deliver(signal(f"{turn} {name}", name))
+
+    for turn in range(20):
+        others_are_busy(f"{turn} first")
+        world.run()
+        found += bool(world.rounds) and "w" in world.committed().known
+        world.loaded()
+        world.formats_found()
+        others_are_busy(f"{turn} then")
+        while dispatcher.ready:  # their mail comes before that of the stand-in, which is found now
+            dispatcher.run_one()
+        world.remains_found()
+        found += bool(world.rounds) and "w" in world.committed().known
+        world.confirm_all()
+    assert found == 1
+    assert answered(world, "t") == ["closed"]

@@ -8,12 +8,13 @@ import pytest
 
 from dalsegno.actors.supervisor.partition import lost_tasks
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.mail import completed, start, started
+from tests.supervisor.mail import completed, signal, start, started
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, Step, activity
 
@@ -149,3 +150,21 @@ def test_queues_are_heeded_that_an_earlier_process_has_sent_tasks_to(world: Scri
     world.engine.partitions[0].actors.child("w")
     world.go_on()
     assert world.heeded == {QUEUE}
+
+
+def test_what_an_actor_was_told_to_send_again_is_sent_though_another_takes_its_place(
+    world: ScriptedWorld,
+) -> None:
+    """Its round was not written: a command among it was answered before."""
+    begin(world, "w")
+    world.deliver(signal("old"))
+    world.go_on()
+    actor = world.engine.partitions[0].actors.peek("w")
+    assert actor is not None
+    actor.seen = SeenCommands()  # it remembers some only
+    world.deliver(signal("old"))
+    world.engine.task_queue_lost(QUEUE)
+    world.go_on()
+    assert times_sent(world) == {"w": 2}
+    world.live_through(5)
+    assert times_sent(world) == {"w": 2}

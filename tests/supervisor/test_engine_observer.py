@@ -86,6 +86,31 @@ def test_it_is_told_when_a_workflow_goes_on() -> None:
     ]
 
 
+def test_it_is_told_once_when_a_workflow_cannot_be_read_and_when_it_can_again() -> None:
+    noted = Noted()
+    world = ScriptedWorld(ScriptedCode([[timer(1, LATER)], [], [], []]), observer=noted)
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    world.live_through(15)
+    world.database.unreadable.add("w")
+    for number in range(3):
+        world.deliver(signal(f"s{number}"))
+        world.run()
+        world.loaded()
+        if number == 0:
+            world.formats_found()
+            world.remains_found()
+            world.run()
+            world.commit_fails()
+        world.live_through(5)
+    suspended = ("workflow_suspended", "order", "corrupt")
+    assert noted.of("workflow_suspended", "workflow_resumed") == [suspended]
+    world.database.unreadable.clear()
+    world.live_through(60)
+    assert noted.of("workflow_suspended", "workflow_resumed") == [suspended, ("workflow_resumed", "order")]
+
+
 def test_a_message_that_nobody_can_handle_is_told_with_the_reason() -> None:
     noted = Noted()
     world = ScriptedWorld(ScriptedCode([]), observer=noted)

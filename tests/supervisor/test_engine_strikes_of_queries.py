@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT
 from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
@@ -183,3 +184,31 @@ def test_code_that_is_put_away_has_a_mark_of_its_own() -> None:
     world.live_through(15)
     assert world.engine.partitions[0].actors.peek("w") is None
     assert marks[-1] == (RUN, LETTING_GO)
+
+
+def test_a_resume_that_was_answered_before_gives_no_handler_another_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = struck_world()
+    load = world.database.load
+    monkeypatch.setattr(world.database, "load", lambda workflow_id: replace(load(workflow_id), seen={}))
+    world.database.known["w"]["workflow.resume", "old"] = ""
+    tag = world.deliver(command(wire.ResumeWorkflow(workflow_id="w"), "old"))
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert world.database.strikes == {RUN: STRUCK}
+    world.deliver(ask("q", "asked"))
+    world.go_on()
+    assert len(refusals(world)) == 1
+
+
+def test_strikes_are_kept_until_the_resume_is_durable() -> None:
+    world = struck_world()
+    world.deliver(command(wire.ResumeWorkflow(workflow_id="w"), "resume"))
+    world.run()
+    world.loaded()
+    world.run()
+    assert world.rounds
+    assert world.database.strikes == {RUN: STRUCK}
+    world.go_on()
+    assert world.database.strikes == {}

@@ -11,12 +11,13 @@ from dalsegno.backoff import doubled
 
 
 class Halted(Struct, frozen=True):
-    """`retry_at` in microseconds; `tries` that have failed in a row. `is_sealed`: what could not be run was
-    ended, and nothing has gone well since."""
+    """`retry_at` in microseconds; `tries` that have failed in a row. `is_shown`: people see it. `is_sealed`:
+    what could not be run was ended, and nothing has gone well since."""
 
     reason: str
     retry_at: int
     tries: int
+    is_shown: bool = False
     is_sealed: bool = False
 
 
@@ -31,7 +32,11 @@ class Halts:
         before = self._halted.get(workflow_id)
         tries = 0 if before is None else before.tries
         retry_at = now + doubled(*SUSPENSION_DELAYS, tries)
-        halted = Halted(reason, retry_at, tries + 1, before is not None and before.is_sealed)
+        halted = (
+            Halted(reason, retry_at, 1)
+            if before is None
+            else replace(before, reason=reason, retry_at=retry_at, tries=tries + 1)
+        )
         self._halted[workflow_id] = halted
         return halted
 
@@ -42,6 +47,12 @@ class Halts:
         """It is not to be tried yet."""
         halted = self._halted.get(workflow_id)
         return None if halted is None or halted.retry_at <= now else halted
+
+    def shown(self, workflow_id: str) -> None:
+        """That is durable."""
+        halted = self._halted.get(workflow_id)
+        if halted is not None and not halted.is_shown:
+            self._halted[workflow_id] = replace(halted, is_shown=True)
 
     def hasten(self, workflow_id: str) -> None:
         """It is to be tried at once, by somebody's word."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.again import MessageKey
 from dalsegno.actors.workflow_actor.gates import is_about_another_run
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -45,8 +46,9 @@ class Keeper(Protocol):
     def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
         """Tell it what waits for these effects, which cannot leave."""
 
-    def seal(self, stand_in: StandIn) -> None:
-        """Write its state, which is closed, in the place of what cannot be read, with the round."""
+    def seal(self, stand_in: StandIn, unless: Sequence[MessageKey]) -> None:
+        """Write its state, which is closed, in the place of what cannot be read, with the round; nothing of it,
+        if one of these commands was answered before."""
 
     def was_sealed(self, stand_in: StandIn) -> bool:
         """That was done before, and it cannot be run all the same."""
@@ -176,20 +178,22 @@ class StandIn(WorkflowActor):
         if command.run_id == state.info.run_id:
             self._keep(cause)
             return
+        if self._came_before(cause):  # it may have begun an earlier run
+            return
         decision = decide_start(state, command)
         if decision is None and self.keeper.was_sealed(self):
             self._keep(cause, silent=True)  # it is answered when it can be begun
         elif decision is None:
             self._put_back(cause)  # for the actor that comes after the end
             reason = f"its place was taken by run {command.run_id}"
-            self._end(Cause(Terminate(reason=reason), name=cause.name), Terminate(reason=reason))
+            ending = Terminate(reason=reason)
+            self._end(Cause(ending, name=cause.name), ending, unless=[cause.key])
         elif decision.refusal is not None:
-            if not self._came_before(cause):
-                self._ask(cause, command)
+            self._ask(cause, command)
         else:
             self._keep(cause)
 
-    def _end(self, cause: Cause, command: Terminate) -> None:
+    def _end(self, cause: Cause, command: Terminate, *, unless: Sequence[MessageKey] = ()) -> None:
         if not self._state.is_closed:
             activations = self.instance.activate(
                 command, now=self._now(), entropy=self._entropy(), held=cause.held
@@ -197,4 +201,4 @@ class StandIn(WorkflowActor):
             self._parent.activated(self, cause, activations)
             self.knows_outcome = True
         self.is_sealed = True
-        self.keeper.seal(self)
+        self.keeper.seal(self, unless)

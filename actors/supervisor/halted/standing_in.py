@@ -28,7 +28,7 @@ from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from dalsegno.persistence.port import Halt, Mail, Remains, RunOpened, RunRow
+from dalsegno.persistence.port import Halt, Mail, MessageKey, Remains, RunOpened, RunRow
 from dalsegno.policies import WorkflowStatus
 
 log = get_logger()
@@ -87,6 +87,7 @@ class StandingIn:
         # A stand-in that fails as well is not tried at once.
         pause = (halted.retry_at - self._world.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)
+        stand_in.seen.told = actor.seen.told
         for cause in self._children.anew((*given, *causes, *waiting)):
             stand_in.post(cause)
 
@@ -133,7 +134,9 @@ class StandingIn:
         """In lists, and to those who wait for its result."""
         state = stand_in.instance.state
         assert state is not None
-        self._rounds.current.entry(stand_in, self._children.partition).halt = Halt(
+        entry = self._rounds.current.entry(stand_in, self._children.partition)
+        entry.is_news |= not halted.is_shown
+        entry.halt = Halt(
             workflow_id=stand_in.workflow_id,
             run_id=state.info.run_id,
             reason=halted.reason,
@@ -159,11 +162,11 @@ class StandingIn:
             stand_in.post(cause)
         self._upcalls.request_work()
 
-    def seal(self, stand_in: StandIn) -> None:
+    def seal(self, stand_in: StandIn, unless: Sequence[MessageKey]) -> None:
         state = stand_in.instance.state
         assert state is not None
         entry = self._rounds.current.entry(stand_in, self._children.partition)
-        entry.seals(seal(state, self._codec()))
+        entry.seals(seal(state, self._codec()), unless)
         if not stand_in.run_is_listed:
             info = state.info
             entry.opened.append(
@@ -203,6 +206,7 @@ class StandingIn:
 
     def _kept(self, stand_in: StandIn) -> None:
         stand_in.stored_wake_at = stand_in.instance.wake_at
+        self._halts.shown(stand_in.workflow_id)
         if stand_in.is_sealed:
             self._halts.sealed(stand_in.workflow_id)
         if stand_in.is_sealed or stand_in.is_to_be_tried:

@@ -35,8 +35,8 @@ class LostTasks:
         self._children = children
         self._lost_at: dict[str, int] = {}
         """When each task queue was found to be gone, while those are looked for whose tasks lay in it."""
-        self._looked_at: set[tuple[str, str, str, int]] = set()
-        """Task queue, run, activity, attempt: what was sent again, or was on its way, is not lost any more."""
+        self._looked_at: dict[str, set[tuple[str, str, int]]] = {}
+        """Task queue, activity, attempt, by run: what is sent again, or was on its way, is lost no more."""
         self._next_page: str | None = None
         """Behind which workflow ID it begins; None if none is wanted."""
         self._page_asked: str | None = None
@@ -47,7 +47,8 @@ class LostTasks:
 
     def queue_lost(self, task_queue: str) -> None:
         """It is there again, and empty."""
-        self._looked_at = {key for key in self._looked_at if key[0] != task_queue}
+        for looked_at in self._looked_at.values():
+            looked_at.difference_update([key for key in looked_at if key[0] == task_queue])
         self._lost_at[task_queue] = self._world.now()
         self._next_page, self._page_asked = "", None
         for actor in list(self._children.in_memory.values()):
@@ -60,18 +61,23 @@ class LostTasks:
         self._lost_at.clear()
 
     def loaded(self, actor: WorkflowActor) -> None:
-        """Its tasks may lie in queues that this process has sent nothing to, and in such as are gone."""
+        """Its tasks may lie in queues that this process has sent nothing to, and in such as are gone. What the
+        actor before it was told to send again it may never have sent."""
         self._page.discard(actor.workflow_id)
+        self._looked_at.pop(actor.instance.run_id or "", None)
         self._look_at(actor)
 
     def _look_at(self, actor: WorkflowActor) -> None:
         for task in actor.instance.waiting_tasks():
             self._world.heed_task_queue(task.task_queue)
             lost_at = self._lost_at.get(task.task_queue)
-            key = task.task_queue, task.run_id, task.activity_id, task.attempt
-            if lost_at is None or task.scheduled_at > lost_at or key in self._looked_at:
+            if lost_at is None or task.scheduled_at > lost_at:
                 continue
-            self._looked_at.add(key)
+            looked_at = self._looked_at.setdefault(task.run_id, set())
+            key = task.task_queue, task.activity_id, task.attempt
+            if key in looked_at:
+                continue
+            looked_at.add(key)
             if self._was_in_the_queue(actor, task):
                 again = ResendTask(activity_id=task.activity_id, attempt=task.attempt, task=task.effect)
                 self._children.tell(actor.workflow_id, Cause(again, name="lost task"))

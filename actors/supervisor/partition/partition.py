@@ -257,10 +257,12 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
-        if actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING:
+        if actor.is_forgiven or (actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING):
             actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
-        if entry.seen or actor.seen.told:
+        if entry.seen:
             actor.seen.written(len(entry.seen))
+        if entry.again:  # not before: what shows a stand-in is durable before its mail is looked at
+            actor.seen.told = {}
         actor.round_over()
         self._outcomes.tell(entry)
         self.standing_in.committed(actor)

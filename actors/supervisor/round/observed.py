@@ -18,5 +18,6 @@ def tell(observer: Observer, entry: Entry) -> None:
     statuses = [*[row.status for row in entry.opened], *[row.status for row in entry.changed]]
     if statuses[-1:] == [WorkflowStatus.RUNNING] and entry.changed:
         observer.workflow_resumed(workflow_type)
-    if statuses[-1:] == [WorkflowStatus.SUSPENDED] and state.suspension is not None:
+    is_suspended = entry.halt is not None or statuses[-1:] == [WorkflowStatus.SUSPENDED]
+    if is_suspended and state.suspension is not None:
         observer.workflow_suspended(workflow_type, state.suspension.kind)

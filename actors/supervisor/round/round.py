@@ -18,6 +18,7 @@ from dalsegno.persistence.port import (
     InstanceWrite,
     JournalRow,
     MailRow,
+    MessageKey,
     Round,
     RunChanged,
     RunOpened,
@@ -51,6 +52,8 @@ class Entry(Struct, eq=False):
     opened: list[RunOpened] = field(default_factory=list)
     changed: list[RunChanged] = field(default_factory=list)
     seen: list[SeenRow] = field(default_factory=list)
+    unless: list[MessageKey] = field(default_factory=list)
+    """Commands that lead to it though they are not answered by it."""
     is_news: bool = False
     """See Activation."""
     move_wake_up: bool = False
@@ -72,9 +75,10 @@ class Entry(Struct, eq=False):
             RunChanged(run_id=state.info.run_id, status=state.status, reason=shown_reason(state))
         )
 
-    def seals(self, snapshot: SnapshotRow) -> None:
-        """The state is written whatever is there."""
+    def seals(self, snapshot: SnapshotRow, unless: Sequence[MessageKey]) -> None:
+        """The state is written whatever is there, unless one of these commands was answered before."""
         self.forced = True
+        self.unless.extend(unless)
         self.halt = None
         self.snapshot = snapshot
 
@@ -257,4 +261,5 @@ def _instance_write(entry: Entry) -> InstanceWrite:
         changed=tuple(entry.changed),
         seen=tuple(entry.seen),
         forced=entry.forced,
+        unless=tuple(entry.unless),
     )

@@ -93,7 +93,7 @@ class AlarmClock:
 
     def look_for_suspended(self) -> None:
         """From the first to the last: each is loaded, and tried again if our code is other code for it."""
-        self._next_suspended = ""
+        self._next_suspended, self._suspended_asked = "", None  # a page on its way is of before
         self._look_for_suspended()
         self._timer.again(self)
 

@@ -97,6 +97,23 @@ def test_the_next_page_waits_until_there_is_room_to_load_it() -> None:
     assert around.loaded == around.rows
 
 
+def test_other_definitions_are_tried_by_all_though_a_page_is_on_its_way_and_there_is_no_room() -> None:
+    around = Surroundings(suspended=3 * SUSPENDED_PAGE)
+    around.clock.start()
+    around.answer()
+    around.load_all()
+    around.clock.look()
+    assert len(around.asked) == 1
+    around.loaded.clear()
+    others = [f"restarted-{number}" for number in range(COLD_LOADS_LIMIT)]
+    around.pending += others
+    around.clock.look_for_suspended()
+    around.answer()
+    around.pending = [name for name in around.pending if name not in others]
+    around.go_on()
+    assert set(around.loaded) == set(around.rows)
+
+
 @given(st.lists(st.sampled_from(["answer", "load", "look", "restart"]), max_size=40))
 def test_a_clock_that_is_stopped_and_started_goes_through_all_of_them_again(steps: list[str]) -> None:
     """An answer to a question of before may come at any time after."""
