@@ -242,6 +242,7 @@ def serve_worker(
             activities=activities,
             max_concurrent_activities=concurrency,
             drain_timeout=drain_seconds,
+            held_bytes=held_bytes,
             data_converter=converter,
         )
         names = ", ".join(sorted(code.name_of(activity) for activity in activities))

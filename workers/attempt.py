@@ -47,8 +47,9 @@ class AttemptOwner(Protocol):
     def attempt_granted(self, attempt: Attempt) -> None:
         """It may leave the waiting room: `run_granted` or `hold` is called, and the first of them at last."""
 
-    def attempt_ended(self, attempt: Attempt, state: State) -> None:
-        """It needs no slot any more: it neither asks nor runs. It was in this state until now. Called once."""
+    def attempt_ended(self, attempt: Attempt, state: State, *, outcome_bytes: int) -> None:
+        """It needs no slot any more: it neither asks nor runs. It was in this state until now. Its outcome, if
+        it has one, is of so many bytes. Called once."""
 
     def attempt_over(self, attempt: Attempt) -> None:
         """It is SETTLED or RELEASED. Called once."""
@@ -90,13 +91,18 @@ class Attempt:
         "_stop",
         "_timer",
         "running_since",
+        "size",
         "state",
         "task",
     )
 
-    def __init__(self, task: ActivityTask, bench: Bench, owner: AttemptOwner, *, alone: bool = False) -> None:
+    def __init__(
+        self, task: ActivityTask, bench: Bench, owner: AttemptOwner, *, size: int = 0, alone: bool = False
+    ) -> None:
         """`alone`: late work beside which nothing else begins until `end_alone`."""
         self.task = task
+        self.size = size
+        """In bytes, of the task, and of its outcome once there is one."""
         self.state = State.NEW
         self.running_since: float | None = None
         """Since when its code runs, on the loop's clock."""
@@ -358,9 +364,9 @@ class Attempt:
     def _new_heartbeat(self) -> HeartbeatSender:
         return HeartbeatSender(self.task, self._bench.loop, self._send_heartbeat)
 
-    def _send_heartbeat(self, details: Payload | None, number: int) -> None:
+    def _send_heartbeat(self, details: Payload | None, number: int, on_settled: OnSettled) -> None:
         message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)
-        self._post(message, keep=False, on_settled=None)
+        self._post(message, keep=False, on_settled=on_settled)
 
     def _flush_heartbeat(self) -> None:
         if self._heartbeat is not None:
@@ -375,7 +381,8 @@ class Attempt:
         self._report(answers.failed(self.task, failure))
 
     def _report(self, outcome: Message) -> None:
-        self._leave_slot(State.REPORTING, (outcome.type or "").rpartition(".")[2])
+        size = len(outcome.body)
+        self._leave_slot(State.REPORTING, (outcome.type or "").rpartition(".")[2], outcome_bytes=size)
         task = self.task
         letter = Letter(
             task.exchange,
@@ -383,7 +390,7 @@ class Attempt:
             outcome,
             keep=True,
             on_settled=self._on_reported,
-            instead=lambda: answers.never_taken(task, len(outcome.body)),
+            instead=lambda: answers.never_taken(task, size),
         )
         self._bench.outcomes.post(letter)
 
@@ -396,7 +403,7 @@ class Attempt:
         self._leave_slot(State.RELEASED)
         self._owner.attempt_over(self)
 
-    def _leave_slot(self, state: State, outcome: str = "released") -> None:
+    def _leave_slot(self, state: State, outcome: str = "released", *, outcome_bytes: int = 0) -> None:
         before = self.state
         if self._bench.observer is not None:
             since = self.running_since
@@ -406,7 +413,7 @@ class Attempt:
         self._stop_timer()
         if self._heartbeat is not None:
             self._heartbeat.stop()
-        self._owner.attempt_ended(self, before)
+        self._owner.attempt_ended(self, before, outcome_bytes=outcome_bytes)
 
     def _move(self, state: State) -> None:
         if state not in NEXT[self.state]:

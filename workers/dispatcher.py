@@ -54,7 +54,8 @@ class DispatcherListener(Protocol):
 
 class TaskDispatcher:
     """At most `slots` attempts ask or run at a time, and at most `attempts_max` are here, those included whose
-    outcome is not confirmed. Beside them `unanswered_max` may wait for grants that do not come."""
+    outcome is not confirmed, and none begins beside `bytes_max` of their tasks and outcomes. Beside them
+    `unanswered_max`, or as many bytes, may wait for grants that do not come."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class TaskDispatcher:
         slots: int,
         attempts_max: int,
         unanswered_max: int,
+        bytes_max: int,
     ) -> None:
         self._bench = bench
         self._dead_letters = dead_letters
@@ -71,6 +73,11 @@ class TaskDispatcher:
         self._attempts_max = attempts_max
         self._unanswered_max = unanswered_max
         self._unanswered = 0
+        self.bytes_max = bytes_max
+        self.bytes_unanswered = 0
+        """Of the tasks in the waiting room."""
+        self.bytes = 0
+        """Of all other tasks here but those that wait to begin, and of outcomes."""
         self._full = False
         self._granted: deque[Attempt] = deque()
         """They wait for a slot, and come before all others."""
@@ -92,7 +99,7 @@ class TaskDispatcher:
     # --- deliveries --------------------------------------------------------------------------------------
 
     def on_task(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:
-        receipt = Receipt(acknowledgements, delivery.tag)
+        receipt, size = Receipt(acknowledgements, delivery.tag), len(delivery.message.body)
         try:
             task = _read_task(delivery)
         except InvalidMessageError as error:
@@ -105,12 +112,12 @@ class TaskDispatcher:
             receipt.acknowledge()
         elif is_suspect(task, delivery.delivery_count, settled=settled):
             since = self._bench.loop.time()
-            self._suspects.waiting.append(Waiting(task, receipt, since, delivery.delivery_count))
+            self._suspects.waiting.append(Waiting(task, receipt, since, size, delivery.delivery_count))
             self._begin_waiting()
         elif self._has_room and not self._suspects.keep_others_waiting:
-            self._begin(Attempt(task, self._bench, self), receipt)
+            self._begin(Attempt(task, self._bench, self, size=size), receipt)
         else:
-            self._backlog.append(Waiting(task, receipt, self._bench.loop.time()))
+            self._backlog.append(Waiting(task, receipt, self._bench.loop.time(), size))
             if self.listener is not None:
                 self.listener.on_backlog()
 
@@ -155,15 +162,19 @@ class TaskDispatcher:
 
     @property
     def has_waiting_room(self) -> bool:
-        has_room = self._unanswered < self._unanswered_max
+        has_room = self._unanswered < self._unanswered_max and self.bytes_unanswered < self.bytes_max
         if not has_room and not self._full:
             self._full = True
-            log.error("waiting_room_full", attempts=self._unanswered, hint=FULL_HINT)
+            log.error(
+                "waiting_room_full", attempts=self._unanswered, bytes=self.bytes_unanswered, hint=FULL_HINT
+            )
         return has_room
 
     def attempt_unanswered(self, attempt: Attempt) -> None:
         self._occupied -= 1
         self._unanswered += 1
+        self.bytes -= attempt.size
+        self.bytes_unanswered += attempt.size
         if self._unanswered == 1:
             log.warning("grants_do_not_come", workflow_id=attempt.task.workflow_id, hint=UNANSWERED_HINT)
         self._begin_waiting()
@@ -171,7 +182,7 @@ class TaskDispatcher:
             self.listener.on_unanswered()
 
     def attempt_granted(self, attempt: Attempt) -> None:
-        self._left_waiting_room()
+        self._left_waiting_room(attempt)
         if self._occupied < self._slots:
             self._occupied += 1
             attempt.run_granted()
@@ -179,20 +190,23 @@ class TaskDispatcher:
             attempt.hold()
             self._granted.append(attempt)
 
-    def attempt_ended(self, attempt: Attempt, state: State) -> None:
+    def attempt_ended(self, attempt: Attempt, state: State, *, outcome_bytes: int) -> None:
         self._suspects.ended(attempt)
         if state not in WITHOUT_SLOT:
             self._occupied -= 1
         elif state is State.UNANSWERED:
-            self._left_waiting_room()
+            self._left_waiting_room(attempt)
         else:
             self._granted.remove(attempt)
+        attempt.size += outcome_bytes
+        self.bytes += outcome_bytes
         self._begin_waiting()
         self._tell_room()
 
     def attempt_over(self, attempt: Attempt) -> None:
         key = attempt.key, attempt.task.token
         del self._attempts[key]
+        self.bytes -= attempt.size
         if self._by_name.get(attempt.key) is attempt:
             del self._by_name[attempt.key]
         if attempt.state is State.SETTLED:
@@ -204,8 +218,10 @@ class TaskDispatcher:
         self._begin_waiting()
         self._tell_room()
 
-    def _left_waiting_room(self) -> None:
+    def _left_waiting_room(self, attempt: Attempt) -> None:
         self._unanswered -= 1
+        self.bytes_unanswered -= attempt.size
+        self.bytes += attempt.size
         self._full = False
         if not self._unanswered:
             log.info("grants_come_again")
@@ -277,7 +293,8 @@ class TaskDispatcher:
     def _has_room(self) -> bool:
         here = len(self._attempts) - self._unanswered - len(self._granted)
         has_slot = self._occupied < self._slots and not self._granted
-        return has_slot and here < self._attempts_max and not self._draining
+        has_place = here < self._attempts_max and self.bytes < self.bytes_max
+        return has_slot and has_place and not self._draining
 
     def _begin_waiting(self) -> None:
         if self._beginning:
@@ -291,13 +308,13 @@ class TaskDispatcher:
             if suspect is None:
                 break
             if not self._joins(suspect.task, suspect.receipt):
-                attempt = Attempt(suspect.task, self._bench, self, alone=True)
+                attempt = Attempt(suspect.task, self._bench, self, size=suspect.size, alone=True)
                 self._suspects.begin(attempt, suspect.returns)
                 self._begin(attempt, suspect.receipt)
         while self._backlog and self._has_room and not self._suspects.keep_others_waiting:
             waiting = self._backlog.popleft()
             if not self._joins(waiting.task, waiting.receipt):
-                self._begin(Attempt(waiting.task, self._bench, self), waiting.receipt)
+                self._begin(Attempt(waiting.task, self._bench, self, size=waiting.size), waiting.receipt)
         self._beginning = False
 
     def _joins(self, task: ActivityTask, receipt: Receipt) -> bool:
@@ -311,6 +328,7 @@ class TaskDispatcher:
         self._attempts[attempt.key, attempt.task.token] = self._by_name[attempt.key] = attempt
         self._none_left.clear()
         self._occupied += 1
+        self.bytes += attempt.size
         attempt.attach(receipt)
         attempt.begin()
 

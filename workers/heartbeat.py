@@ -20,21 +20,25 @@ INTERVAL_SECONDS_DEFAULT = 30.0
 DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
 """The rest of a message's body is for the IDs beside them."""
 
-SendHeartbeat = Callable[[Payload | None, int], None]
-"""Called on the loop with the newest details and the number of the heartbeat, from 1."""
+SendHeartbeat = Callable[[Payload | None, int, Callable[[bool], None]], None]
+"""Called on the loop with the newest details and the number of the heartbeat, from 1, and whom to tell when the
+broker has it, or it is lost."""
 
 
 class HeartbeatSender:
-    """`record` may be called in any thread, everything else on the loop."""
+    """`record` may be called in any thread, everything else on the loop. One is on its way at a time: a broker
+    that takes nothing for an hour must not find an hour's heartbeats here."""
 
     __slots__ = (
         "_automatic",
         "_by_itself",
+        "_in_the_air",
         "_interval",
         "_loop",
         "_newest",
         "_not_before",
         "_number",
+        "_overdue",
         "_send",
         "_stopped",
         "_timer",
@@ -55,6 +59,9 @@ class HeartbeatSender:
         self._not_before = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
+        self._in_the_air = 0
+        self._overdue = False
+        """Another was due while one was on its way."""
         self._stopped = False
 
     def record(self, details: Payload | None) -> None:
@@ -91,7 +98,7 @@ class HeartbeatSender:
     def flush(self) -> None:
         """The attempt is about to fail: details that were throttled leave first, for the next attempt."""
         if self._unsent:
-            self._beat()
+            self._send_newest()
 
     def stop(self) -> None:
         self._stopped = True
@@ -110,13 +117,24 @@ class HeartbeatSender:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._woken = False
-        self._unsent = False
-        self._number += 1
-        self._not_before = self._loop.time() + self._interval
         if self._automatic and not self._stopped:
-            self._set_timer(self._not_before)
-        self._send(self._newest, self._number)
+            self._set_timer(self._loop.time() + self._interval)
+        if self._in_the_air:
+            self._overdue = True
+        else:
+            self._send_newest()
+
+    def _send_newest(self) -> None:
+        self._woken = self._unsent = self._overdue = False
+        self._not_before = self._loop.time() + self._interval
+        self._number += 1
+        self._in_the_air += 1
+        self._send(self._newest, self._number, self._on_settled)
+
+    def _on_settled(self, confirmed: bool) -> None:
+        self._in_the_air -= 1
+        if self._overdue and not self._stopped:
+            self._send_newest()
 
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:

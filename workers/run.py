@@ -70,6 +70,7 @@ class WorkerRun:
             slots=slots,
             attempts_max=2 * (slots + spare),
             unanswered_max=settings.waiting_room,
+            bytes_max=settings.held_bytes,
         )
         self._intake = TaskIntake(
             task_queue(settings.task_queue),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from dalsegno import given
+from dalsegno.broker.held_bytes import HELD_BYTES, HELD_BYTES_MIN
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import ConfigurationError
@@ -16,6 +17,8 @@ SPARE_FRACTION = 10
 AT_ONCE_MAX = 50_000
 """With the spare ones, what AMQP can count as a prefetch."""
 PREFETCH_MAX = 65_535
+BYTES_MAX = 2**62
+"""More than any machine has."""
 WAITING_ROOM_PER_SLOT = 10
 WAITING_ROOM_MIN = 100
 
@@ -65,6 +68,8 @@ class WorkerSettings:
     max_sync_threads: int | None = None
     """How many of them may be sync; None is all."""
     drain_timeout: Duration = 20.0
+    held_bytes: int = HELD_BYTES
+    """Bytes of tasks and outcomes that are here: beyond it none begins. As many may wait for grants."""
     timing: WorkerTiming = field(default_factory=WorkerTiming)
     data_converter: DataConverter = DataConverter.default
     observer: Observer | None = None
@@ -81,6 +86,7 @@ class WorkerSettings:
                 if self.max_sync_threads is None
                 else _at_once("max_sync_threads", self.max_sync_threads),
                 "data_converter": required_converter("data_converter", self.data_converter),
+                "held_bytes": given.whole("held_bytes", self.held_bytes, least=HELD_BYTES_MIN, most=BYTES_MAX),
                 "drain_timeout": given.seconds("drain_timeout", self.drain_timeout),
             }
         except (TypeError, ValueError) as error:

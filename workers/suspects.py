@@ -43,6 +43,8 @@ class Waiting(NamedTuple):
     task: ActivityTask
     receipt: Receipt
     since: float
+    size: int
+    """Of its message's body, in bytes."""
     returns: int = 0
     """How often it came back, if that matters: it is a suspect."""
 

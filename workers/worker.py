@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
 from dalsegno.observer import Observer
@@ -39,7 +40,8 @@ class Worker:
 
     `broker` is a URL or a Broker. `max_concurrent_activities` bounds what runs at once, `max_sync_threads` how
     many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
-    then they are cancelled. `data_converter` says how values travel; hosts and clients need the same
+    then they are cancelled. `held_bytes` bounds the tasks and outcomes that are here (docs/operating.md,
+    Limits). `data_converter` says how values travel; hosts and clients need the same
     (docs/payloads.md). Raises ConfigurationError for what cannot be.
     """
 
@@ -52,6 +54,7 @@ class Worker:
         max_concurrent_activities: int = 100,
         max_sync_threads: int | None = None,
         drain_timeout: Duration = 20.0,
+        held_bytes: int = HELD_BYTES,
         data_converter: DataConverter = DataConverter.default,
         observer: Observer | None = None,
         timing: WorkerTiming | None = None,
@@ -62,11 +65,14 @@ class Worker:
             max_concurrent_activities=max_concurrent_activities,
             max_sync_threads=max_sync_threads,
             drain_timeout=drain_timeout,
+            held_bytes=held_bytes,
             data_converter=data_converter,
             observer=observer,
             timing=timing or WorkerTiming(),
         )
-        self._broker = open_worker_broker(broker) if isinstance(broker, str) else broker
+        if isinstance(broker, str):
+            broker = open_worker_broker(broker, held_bytes=self._settings.held_bytes)
+        self._broker = broker
         self.identity = (
             f"{socket.gethostname()[:HOST_NAME_CHARACTERS_MAX]}.{os.getpid()}.{secrets.token_hex(4)}"
         )

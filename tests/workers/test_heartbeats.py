@@ -58,13 +58,53 @@ class Beats:
     def __init__(self, **fields: Any) -> None:
         self.clock = Clock()
         self.sent: list[tuple[float, Any]] = []
+        self.broker_is_stuck = False
+        self.in_the_air: list[Callable[[bool], None]] = []
         self.heartbeat = HeartbeatSender(new_task("work", **fields), self.clock, self._send)  # type: ignore[arg-type]
 
-    def _send(self, details: Payload | None, number: int) -> None:
+    def _send(self, details: Payload | None, number: int, on_settled: Callable[[bool], None]) -> None:
         self.sent.append((self.clock.now - 100.0, None if details is None else from_payload(details)))
+        self.in_the_air.append(on_settled)
+        if not self.broker_is_stuck:
+            self.settle()
+
+    def settle(self) -> None:
+        while self.in_the_air:
+            self.in_the_air.pop()(True)
 
     def record(self, details: Any) -> None:
         self.heartbeat.record(to_payload(details))
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+async def test_while_the_broker_takes_nothing_one_heartbeat_waits_for_it_and_then_the_newest_leaves(
+    automatic: bool,
+) -> None:
+    beats = Beats(heartbeat_timeout=30 * SECOND, auto_heartbeat=automatic)
+    beats.heartbeat.start()
+    beats.broker_is_stuck = True
+    for progress in range(100):
+        beats.record(progress)
+        beats.clock.advance(60)
+    assert [details for _, details in beats.sent] == [0]
+    beats.broker_is_stuck = False
+    beats.settle()
+    assert [details for _, details in beats.sent] == [0, 99]
+    beats.record(100)
+    beats.clock.advance(10)
+    assert beats.sent[-1][1] == 100
+
+
+async def test_the_last_details_before_a_failure_leave_though_a_heartbeat_is_on_its_way() -> None:
+    beats = Beats(heartbeat_timeout=30 * SECOND)
+    beats.broker_is_stuck = True
+    beats.record(1)
+    beats.record(2)
+    beats.heartbeat.flush()
+    beats.heartbeat.stop()
+    assert [details for _, details in beats.sent] == [1, 2]
+    beats.settle()
+    assert len(beats.sent) == 2
 
 
 async def test_the_first_heartbeat_leaves_at_once_and_the_newest_of_an_interval_at_its_end() -> None:
