@@ -21,6 +21,10 @@ NEWS_SECONDS = 2.0
 """Hosts find the same loss within that time, and tell one another: only as long as the first of them declares
 and marks the queue can another find it gone. What is found later is another loss."""
 
+HEEDED_MAX = 10_000
+"""Task queues that are looked at, of which there may be ever new ones: those of late. Of what was in another
+that was deleted it is found out later, as of all that nobody begins."""
+
 
 class TaskQueues:
     """`session` is that of the moment, None while there is none. `lost` is told of a task queue that was
@@ -38,11 +42,11 @@ class TaskQueues:
         self._session = session
         self._lost = lost
         self._tell_others = tell_others
-        self._heeded: set[str] = set()
-        """Tasks of ours may lie in them."""
-        self._marked: set[str] = set()
-        """Those of them that were seen with their mark, which is gone once they were deleted."""
+        self._heeded: dict[str, bool] = {}
+        """Tasks of ours may lie in them; and whether they were seen with their mark, which is gone once they
+        were deleted. Those of late at the end."""
         self._found_lost_at: dict[str, float] = {}
+        """Oldest first, and none that is no news any more."""
         self._heard_lost: set[str] = set()
         """While they were being declared."""
         self._declaring: dict[str, asyncio.Task[None]] = {}
@@ -67,14 +71,14 @@ class TaskQueues:
                     except DalsegnoError as error:
                         log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+            self.heed(name)
             await self._mark(session, name)
         finally:
             del self._declaring[name]
-        self._heeded.add(name)
         if declared is not None:
             declared(name)
         if is_lost:
-            self._found_lost_at[name] = self._loop.time()
+            self._note_lost(name)
             log.warning(
                 "task_queue_lost", task_queue=name, reason="it was deleted: what lay in it is sent again"
             )
@@ -87,7 +91,9 @@ class TaskQueues:
 
     def heed(self, name: str) -> None:
         """Tasks of ours may lie in it."""
-        self._heeded.add(name)
+        self._heeded[name] = self._heeded.pop(name, False)
+        if len(self._heeded) > HEEDED_MAX:
+            del self._heeded[next(iter(self._heeded))]
 
     def look_soon(self) -> None:
         """At all that are heeded, beside the loop's work."""
@@ -99,11 +105,11 @@ class TaskQueues:
             session = self._session()
             if session is None:
                 return
-            if name in self._declaring:
+            if name in self._declaring or name not in self._heeded:
                 continue
             try:
                 is_gone = await self._is_gone(session, name)
-                if not is_gone and name not in self._marked:
+                if not is_gone and not self._heeded.get(name, True):
                     await self._mark(session, name)
             except DalsegnoError as error:
                 log.debug("task_queue_not_looked_at", task_queue=name, reason=str(error))
@@ -116,18 +122,29 @@ class TaskQueues:
         if name not in self._heeded:
             return False
         queue = topology.task_queue(name)
-        if name in self._marked:
+        if self._heeded[name]:
             return not await session.has_mark(queue)
         return await session.queue_depth(queue) is None
 
     async def _mark(self, session: Session, name: str) -> None:
-        self._marked.discard(name)
+        self._set_marked(name, is_marked=False)
         try:
             await session.mark_queue(topology.task_queue(name))
         except DalsegnoError as error:
             log.warning("task_queue_not_marked", task_queue=name, reason=str(error))
         else:
-            self._marked.add(name)
+            self._set_marked(name, is_marked=True)
+
+    def _set_marked(self, name: str, *, is_marked: bool) -> None:
+        if name in self._heeded:  # it may have been forgotten meanwhile
+            self._heeded[name] = is_marked
+
+    def _note_lost(self, name: str) -> None:
+        lost = self._found_lost_at
+        lost.pop(name, None)
+        lost[name] = now = self._loop.time()
+        while now - lost[first := next(iter(lost))] > NEWS_SECONDS:
+            del lost[first]
 
     def heard_lost(self, name: str) -> None:
         """Another host has found it gone, and has declared it anew."""

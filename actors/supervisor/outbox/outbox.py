@@ -33,6 +33,9 @@ from dalsegno.broker.protocol.messages import ActivityGrant
 
 log = get_logger()
 
+DECLARED_MAX = 10_000
+"""Task queues that are known to be there, of which there may be ever new ones. What is forgotten is declared
+again before it is sent to."""
 TELL_AGAIN_SECONDS = 5.0
 RETRY_DELAY_SECONDS = (0.2, 5.0)
 """First and longest delay before a refused message is sent again; doubles in between."""
@@ -68,7 +71,7 @@ class Outbox:
         self._in_flight: dict[str, Shipment] = {}
         self._behind: dict[str, deque[Shipment]] = {}
         self._lanes = Lanes()
-        self._declared: set[str] = set()
+        self._declared: dict[str, None] = {}
         self._declaring: dict[str, None] = {}
         self._slow = SlowShipments()
         self.at_once = at_once
@@ -161,7 +164,9 @@ class Outbox:
             self._carrier.declare_task_queue(queue)
 
     def task_queue_declared(self, name: str) -> None:
-        self._declared.add(name)
+        self._declared[name] = None
+        if len(self._declared) > DECLARED_MAX:
+            del self._declared[next(iter(self._declared))]
         self._declaring.pop(name, None)
         waiting = [
             shipment
@@ -264,7 +269,7 @@ class Outbox:
     def _returned(self, shipment: Shipment) -> None:
         queue = shipment.address.task_queue
         if queue is not None:
-            self._declared.discard(queue)
+            self._declared.pop(queue, None)
             self._await_queue(queue, shipment)
         elif not shipment.mandatory:
             self._drop(shipment, "its reader is gone")

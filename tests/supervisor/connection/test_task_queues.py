@@ -175,3 +175,33 @@ async def test_what_is_heard_while_the_queue_is_declared_is_not_forgotten(host: 
     await host.declares("orders")
     assert host.lost == ["orders"]
     assert not host.told
+
+
+async def test_of_ever_new_names_those_of_late_are_kept(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_queues, "HEEDED_MAX", 3)
+    host.queues.there.add(task_queue("always"))
+    for number in range(10):
+        await host.declares(f"q{number}")
+        host.task_queues.heed("always")
+        await host.looks()
+    assert set(host.task_queues._heeded) == {"q8", "q9", "always"}
+    for name in ("q0", "q9", "always"):
+        host.queues.delete(name)
+    await host.looks()
+    assert sorted(host.lost) == ["always", "q9"]
+    await host.declares("q0")
+    host.queues.delete("q0")
+    await host.looks()
+    assert host.lost[-1] == "q0"
+
+
+async def test_what_was_lost_is_remembered_no_longer_than_another_may_find_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_queues, "NEWS_SECONDS", 0.0)
+    for number in range(10):
+        await host.declares(f"q{number}")
+        host.queues.delete(f"q{number}")
+        await host.looks()
+    assert len(host.lost) == 10
+    assert set(host.task_queues._found_lost_at) == {"q9"}

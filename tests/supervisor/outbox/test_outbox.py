@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
@@ -105,3 +106,18 @@ def test_a_refused_message_is_not_sent_twice_when_the_publisher_opens_again(
     outbox.publisher_opened()
     shell.later.pop()()
     assert shell.ids() == ["a"]
+
+
+def test_a_task_queue_that_was_forgotten_among_ever_new_ones_is_declared_again(
+    shell: Shell, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dalsegno.actors.supervisor.outbox.outbox.DECLARED_MAX", 2)
+    for number in range(5):
+        outbox.send([shipment(f"m{number}", queue=f"q{number}")])
+        outbox.task_queue_declared(f"q{number}")
+    assert len(outbox._declared) == 2
+    outbox.send([shipment("new", queue="q0"), shipment("another", queue="q4")])
+    assert shell.declared == ["q0", "q1", "q2", "q3", "q4", "q0"]
+    assert shell.ids()[-1] == "another"
+    outbox.task_queue_declared("q0")
+    assert shell.ids()[-1] == "new"
