@@ -4,6 +4,7 @@
 1  refused, or the workflow did not complete
 2  a person must mend something: usage, URL, password, tables, code that cannot be imported
 3  something is not there just now: no broker, no database, no answer
+4  a newer version of dalsegno has written what this one does not read
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 UNAVAILABLE = 3
+NEWER = 4
 EXAMPLE_USER = "user:password@"
 """In the URLs that errors give as examples."""
 INTERRUPTED = 130
@@ -45,10 +47,19 @@ BROKEN_PIPE = 141
 """As shells have it for a program whose reader (`| head`) has left."""
 
 
+class NewerRowsError(DalsegnoError):
+    """A newer version has written what was asked for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; use the command line of the version that the hosts have.")
+
+
 def exit_code_of(error: BaseException) -> int:
     match error:
         case TransientError() | TimeoutError() | ConnectionError():
             return UNAVAILABLE
+        case NewerRowsError():
+            return NEWER
         case ConfigurationError() | PayloadError() | OSError():
             return USAGE
         case CommandRejectedError(code="invalid"):

@@ -132,6 +132,8 @@ class Narrator:
                 yield self._workflow, "cancel", f"requested {event.get('reason', '')}"
             case "Suspended":
                 yield self._workflow, "suspended", str(event.get("reason", ""))
+            case "Unreadable" if event.get("newer"):
+                yield self._workflow, "newer", "not read"
             case "Unreadable":
                 yield self._workflow, "unreadable", str(event.get("reason", ""))
             case "Resumed":

@@ -12,7 +12,9 @@ from typing import NamedTuple, TypeVar
 
 from dalsegno.actors.supervisor.people import stored_answers
 from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
 from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
+from dalsegno.cli.failures import NewerRowsError
 from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
 from dalsegno.data_converter import DataConverter
@@ -90,7 +92,10 @@ class StoredEngine:
             if self._opened is None:
                 store = checked_store(self._database)
                 self._opened = _Opened(store, store.people_reader())
-            return query(self._opened.reader)
+            try:
+                return query(self._opened.reader)
+            except NewerStateError as error:
+                raise NewerRowsError(str(error)) from error
 
     def close(self) -> None:
         """What is still being read is left to the end of the process."""

@@ -60,9 +60,10 @@ def verify(
     run ID and sequence.
 
     Exit codes: 0 all is sound; 1 there are findings; 2 something must be mended (URL, password, tables, a
-    wrong ID); 3 the database is not there just now, or runs could not be read to their end.
+    wrong ID); 3 the database is not there just now, or runs could not be read to their end; 4 a newer version
+    has written in runs, which were not read.
     """
-    from dalsegno.cli.failures import FAILED, UNAVAILABLE
+    from dalsegno.cli.failures import FAILED, NEWER, UNAVAILABLE
     from dalsegno.cli.output import print_json
     from dalsegno.verification import AuditReader, Scope
     from dalsegno.verification import verify as check
@@ -84,12 +85,14 @@ def verify(
         finally:
             progress.clear()
     if as_json:
-        print_json({"summary": summary, "sound": summary.is_sound and not summary.unread})
+        print_json({"summary": summary, "sound": summary.is_sound and not (summary.unread or summary.newer)})
     else:
         _say_summary(summary)
     is_older = broker is not None and _is_older(broker, database)
     if is_older or not summary.is_sound:
         raise typer.Exit(FAILED)
+    if summary.newer:
+        raise typer.Exit(NEWER)
     if summary.unread:
         raise typer.Exit(UNAVAILABLE)
 
@@ -151,9 +154,13 @@ def _say_summary(summary: Summary) -> None:
     if summary.unread:
         say(f"{summary.unread} runs were trimmed faster than they were read; try again with a larger --batch.")
     found = sum(summary.findings.values())
-    verdict = "All is sound" if summary.is_sound else f"{found} finding{'s' if found > 1 else ''}"
+    sound = "All that was read is sound" if summary.unread or summary.newer else "All is sound"
+    verdict = sound if summary.is_sound else f"{found} finding{'s' if found > 1 else ''}"
     speed = f"{summary.rows / summary.seconds:,.0f} a second"
     say(f"{verdict}: {summary.runs:,} runs, {summary.rows:,} rows in {summary.seconds:.1f} s ({speed}).")
+    if summary.newer:
+        runs = "1 run holds" if summary.newer == 1 else f"{summary.newer:,} runs hold"
+        say(f"{runs} what a newer version of dalsegno has written: newer, not read. Verify with that version.")
 
 
 class _ProgressLine:

@@ -9,6 +9,7 @@ from typing import Any
 from dalsegno.broker.protocol.messages import HistoryEntry
 from dalsegno.cli import descriptions
 from dalsegno.cli.asking import ask, look, values
+from dalsegno.cli.failures import NewerRowsError
 from dalsegno.cli.narration import Narrator, Printer
 from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, moment_after, print_json, say, table
@@ -128,9 +129,13 @@ def history(
                 await _follow(client, workflow_id, description.run_id, as_json=as_json)
             return
         show, end = _shown(as_json=as_json)
+        newer: str | None = None
         async for entry in client.history(workflow_id, run_id):
             show(entry)
+            newer = newer or _why_newer(entry)
         end()
+        if newer is not None:
+            raise NewerRowsError(f"Not all of this history can be read: {newer}")
 
     look(source, timeout, question)
 
@@ -144,6 +149,8 @@ async def _follow(client: Looking, workflow_id: str, run_id: str | None, *, as_j
             async for entry in client.history(workflow_id, run_id, after=seen):
                 seen = entry.sequence
                 show(entry)
+                if (newer := _why_newer(entry)) is not None:  # its end might not be seen
+                    raise NewerRowsError(f"This history cannot be followed: {newer}")
                 if any(event.get("type") == "RunClosed" for event in entry.events):
                     end()
                     return
@@ -151,6 +158,11 @@ async def _follow(client: Looking, workflow_id: str, run_id: str | None, *, as_j
             if not seen:
                 raise
         await asyncio.sleep(FOLLOW_SECONDS)
+
+
+def _why_newer(entry: HistoryEntry) -> str | None:
+    """None unless a newer version has written it."""
+    return next((str(event.get("reason")) for event in entry.events if event.get("newer")), None)
 
 
 def _shown(*, as_json: bool) -> tuple[Callable[[HistoryEntry], None], Callable[[], None]]:

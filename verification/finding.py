@@ -50,12 +50,14 @@ _CLAIMS = {
 class Violation(Struct, frozen=True):
     """What a check found in one run. `sequence` is the journal row's; None means the run as a whole.
 
-    `text` is the second half of a sentence. It never quotes a payload.
+    `text` is the second half of a sentence. It never quotes a payload. `is_newer`: what could not be read is of
+    a format above those that this version knows.
     """
 
     invariant: Invariant
     sequence: int | None
     text: str
+    is_newer: bool = False
 
 
 class Finding(Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
-from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
+from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.persistence.port import JournalRow, Namespace, SnapshotRow
 from dalsegno.verification.activities import Resolutions
 from dalsegno.verification.causes import Causes
@@ -49,6 +49,8 @@ class History:
         self._activities = Resolutions(from_start=False)
         self._timers = Timers(from_start=False)
         self.rows = 0
+        self.met_newer = False
+        """Something in it is of a format above those that this version knows."""
         self.known_snapshot: int | None = None
 
     @property
@@ -83,6 +85,7 @@ class History:
 
     def _found(self, violations: Iterable[Violation]) -> None:
         for violation in violations:
+            self.met_newer = self.met_newer or violation.is_newer
             self._violations.add(violation)
 
     def _on_row(self, row: JournalRow) -> None:
@@ -120,7 +123,8 @@ class History:
         try:
             record = CODEC.decode_record(row.events)
         except UnreadableError as error:
-            self._found([Violation(Invariant.READABLE, row.sequence, f"its events cannot be read: {error}")])
+            text, is_newer = f"its events cannot be read: {error}", isinstance(error, NewerBlobError)
+            self._found([Violation(Invariant.READABLE, row.sequence, text, is_newer)])
             return None
         if (record.sequence, record.time) != (row.sequence, row.time):
             text = f"its events are of sequence {record.sequence}, time {record.time}, the row's is {row.time}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import CODEC, UnloadableStateError
+from dalsegno.actors.workflow_actor.stored.codec import CODEC, NewerStateError, UnloadableStateError
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.persistence.port import JournalRow, SnapshotRow
 from dalsegno.verification.finding import Invariant, Violation
@@ -50,7 +50,8 @@ class Replay:
                 self._workflow_id, self._run_id, (row.sequence, row.format, row.checksum, row.body), ()
             )
         except UnloadableStateError as error:
-            yield Violation(Invariant.READABLE, row.sequence, error.reason)
+            is_newer = isinstance(error, NewerStateError)
+            yield Violation(Invariant.READABLE, row.sequence, error.reason, is_newer)
             return
         except Exception as error:  # noqa: BLE001 - as above
             yield Violation(Invariant.READABLE, row.sequence, f"the snapshot cannot be read: {_reason(error)}")

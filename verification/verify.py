@@ -18,6 +18,7 @@ from contextlib import closing
 from msgspec import Struct
 
 from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.topology import slot_of
 from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.port import Namespace
@@ -59,12 +60,14 @@ class Progress(Struct):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """`unread`: runs whose journals were trimmed faster than they could be read."""
+    """`unread`: runs whose journals were trimmed faster than they could be read. `newer`: runs in which a newer
+    version has written, which this one does not read."""
 
     runs: int
     rows: int
     findings: dict[str, int]
     unread: int
+    newer: int
     seconds: float
 
     @property
@@ -93,6 +96,7 @@ def verify(
         rows=checking.progress.rows,
         findings=dict(sorted(counts.items(), key=lambda count: int(count[0][1:]))),
         unread=checking.unread,
+        newer=checking.newer,
         seconds=time.monotonic() - began,
     )
 
@@ -103,6 +107,7 @@ class _Checking:
     ) -> None:
         self.progress = Progress()
         self.unread = 0
+        self.newer = 0
         self._reader = reader
         self._scope = scope
         self._used = used
@@ -150,13 +155,28 @@ class _Checking:
         if history is None:
             return
         self.progress.rows += history.rows
+        if self._is_newer(history):
+            return
         if history.violations:
             yield from self._confirmed(page.head, history.violations)
+
+    def _is_newer(self, history: History) -> bool:
+        """Whether a newer version may have written in it; then it is counted. While nobody may write such a
+        format, it is damage."""
+        if not history.met_newer:
+            return False
+        if self._namespace.format_written <= CODEC.newest:
+            self._namespace = self._reader.namespace()  # hosts are replaced meanwhile
+        is_newer = self._namespace.format_written > CODEC.newest
+        self.newer += is_newer
+        return is_newer
 
     def _confirmed(self, head: Head, violations: list[Violation]) -> Iterator[Finding]:
         """Those that are still there when the run is read again."""
         page = self._reader.page(head.run_id)
         history = None if page is None else self._read(page)
+        if history is not None and self._is_newer(history):
+            return
         suspected = {(violation.invariant, violation.sequence) for violation in violations}
         for violation in history.violations if history is not None else ():
             if (violation.invariant, violation.sequence) in suspected:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.run.state import WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown.visible import run_changed, run_opened
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
-from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
+from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
@@ -17,8 +17,10 @@ def visibility(head: Head, state: WorkflowState | None) -> Iterator[Violation]:
     """`state` is that at the end of the journal; None when it is not known."""
     texts = [*_instance(head)]
     if state is not None:
-        texts += [*_never_changing(head, state), *_ever_changing(head, state), *_blobs(head, state)]
+        texts += [*_never_changing(head, state), *_ever_changing(head, state)]
     yield from (Violation(Invariant.VISIBILITY, None, text) for text in texts)
+    if state is not None:
+        yield from _blobs(head, state)
 
 
 def _instance(head: Head) -> Iterator[str]:
@@ -60,16 +62,17 @@ def _ever_changing(head: Head, state: WorkflowState) -> Iterator[str]:
         yield "its row has another reason than its journal"
 
 
-def _blobs(head: Head, state: WorkflowState) -> Iterator[str]:
+def _blobs(head: Head, state: WorkflowState) -> Iterator[Violation]:
     change = run_changed(blank(state.info, python=state.python), state, CODEC, started=False)
     outcome = None if change is None else change.result
     try:
         if _outcome(head.result) != _outcome(outcome):
-            yield "its row has another result than its journal"
+            yield Violation(Invariant.VISIBILITY, None, "its row has another result than its journal")
         if CODEC.decode_memo(head.memo) != CODEC.decode_memo(run_opened(state, CODEC).memo):
-            yield "its row has another memo than its journal"
+            yield Violation(Invariant.VISIBILITY, None, "its row has another memo than its journal")
     except UnreadableError as error:
-        yield f"the result or memo of its row cannot be read: {error}"
+        text = f"the result or memo of its row cannot be read: {error}"
+        yield Violation(Invariant.VISIBILITY, None, text, isinstance(error, NewerBlobError))
 
 
 def _outcome(blob: bytes | None) -> object:

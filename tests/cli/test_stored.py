@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dalsegno.cli.failures import DONE, FAILED, UNAVAILABLE, USAGE
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.cli.failures import DONE, FAILED, NEWER, UNAVAILABLE, USAGE
 from tests.cli.sample import NOTES_VARIABLE
 from tests.cli.shell import ANSWER_SECONDS, Done, Program, Shell, until
 
@@ -173,9 +174,7 @@ def test_a_result_that_comes_while_it_is_waited_for_is_shown(left: Shell, folder
 
 
 def test_rows_that_cannot_be_read_are_said_and_hide_no_others(left: Shell, folder: Path) -> None:
-    for end in ("", "-wal"):
-        shutil.copy(folder / ".dalsegno" / f"dalsegno.db{end}", folder / f"damaged.db{end}")
-    with closing(sqlite3.connect(folder / "damaged.db")) as database, database:
+    with copied(folder, "damaged.db") as database:
         (run_id,) = database.execute("SELECT run_id FROM runs WHERE workflow_id = 's-1'").fetchone()
         database.execute("UPDATE journal SET events = x'00' WHERE run_id = ? AND sequence = 1", [run_id])
     damaged = ("--database", "sqlite:///damaged.db")
@@ -190,6 +189,60 @@ def test_rows_that_cannot_be_read_are_said_and_hide_no_others(left: Shell, folde
     assert [event["type"] for event in entries[0]["events"]] == ["Unreadable"]
     assert len(entries) > 1
     assert len(left.run("workflow", "list", *damaged).out.splitlines()) == 6
+
+
+@contextmanager
+def copied(folder: Path, name: str) -> Iterator[sqlite3.Connection]:
+    """What was left, to be changed."""
+    for end in ("", "-wal"):
+        shutil.copy(folder / ".dalsegno" / f"dalsegno.db{end}", folder / f"{name}{end}")
+    with closing(sqlite3.connect(folder / name)) as database, database:
+        yield database
+
+
+def test_what_a_newer_version_has_written_is_said_in_a_sentence_and_by_the_exit_code(
+    left: Shell, folder: Path
+) -> None:
+    format_ = CODEC.newest + 1
+    with copied(folder, "newer.db") as database:
+        database.execute("UPDATE meta SET format_written = ?", [format_])
+        database.execute("UPDATE journal SET events = ?", [bytes([0x92, format_]) + b"of a newer version"])
+        database.execute("UPDATE runs SET result = ? WHERE result IS NOT NULL", [bytes([0x92, format_, 0])])
+    stored = ("--database", "sqlite:///newer.db")
+    newer = (
+        f"it was written by a newer version of dalsegno: its format is {format_}, "
+        f"and this version reads formats up to {CODEC.newest}"
+    )
+
+    listed = left.run("workflow", "list", *stored)
+    assert (listed.exit_code, len(listed.out.splitlines())) == (DONE, 6)
+    for id_, status in (("s-1", "running"), ("g-1", "completed")):
+        described = left.run("workflow", "describe", id_, *stored)
+        told = " ".join(described.out.split())
+        assert (described.exit_code, described.err) == (DONE, "")
+        assert f"status {status}" in told
+        assert "left out here all that its journal holds: run" in told
+        assert newer in told
+        (document,) = left.run("workflow", "describe", id_, "--json", *stored).documents
+        assert (document["status"], document["suspended_reason"]) == (status, None)
+
+    history = left.run("workflow", "history", "s-1", *stored)
+    assert history.exit_code == NEWER
+    assert len(history.out.splitlines()) > 1
+    assert {line.split(maxsplit=2)[2] for line in history.out.splitlines()} == {"newer       not read"}
+    assert history.err.count("\n") == 1
+    assert history.sentence.startswith(f"Not all of this history can be read: {newer}; use the command line of")
+    as_json = left.run("workflow", "history", "s-1", "--json", *stored)
+    assert (as_json.exit_code, as_json.err) == (NEWER, history.err)
+    assert {event["type"] for entry in as_json.documents for event in entry["events"]} == {"Unreadable"}
+
+    followed = left.run("workflow", "history", "s-1", "--follow", *stored)
+    result = left.run("workflow", "result", "g-1", *stored)
+    verified = left.run("verify", *stored)
+    assert [followed.exit_code, result.exit_code, verified.exit_code] == [NEWER, NEWER, NEWER]
+    assert newer in followed.sentence
+    assert newer in result.sentence
+    assert "5 runs hold what a newer version of dalsegno has written" in verified.out.splitlines()[-1]
 
 
 @pytest.mark.rabbitmq

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.stored.snapshots import checksum
 from dalsegno.cli.app import run
-from dalsegno.persistence.tables import instances, journal, leases, runs, snapshots
+from dalsegno.cli.failures import FAILED
+from dalsegno.cli.failures import NEWER as NEWER_EXIT
+from dalsegno.persistence.tables import instances, journal, leases, meta, runs, snapshots
 from tests.verification.conftest import AGAIN, GOOD, OPEN, SIGNALS, opened
 
 Plant = Callable[[sa.Connection], str | None]
@@ -297,3 +300,86 @@ def test_the_trade_has_all_that_these_tests_need(traded_url: str) -> None:
         signals = sa.select(sa.func.max(journal.c.sequence)).where(_of(OPEN))
         assert (connection.scalar(signals) or 0) >= SIGNALS
         assert connection.scalar(sa.select(instances.c.wake_at).where(instances.c.workflow_id == OPEN))
+
+
+# --- what a newer version has written ---
+
+NEWER = CODEC.newest + 1
+NEWER_BLOB = bytes([0x92, NEWER]) + b"whatever a newer version makes of it"
+
+
+def _a_journal_row_is_newer(connection: sa.Connection) -> str:
+    connection.execute(_update(GOOD[0], 3, events=NEWER_BLOB))
+    return GOOD[0]
+
+
+def _a_snapshot_is_newer(connection: sa.Connection) -> str:
+    is_it = _of(OPEN, snapshots.c.run_id)
+    row = connection.execute(sa.select(snapshots).where(is_it)).one()
+    fits = checksum(NEWER_BLOB, row.run_id, row.sequence)
+    changed = {"format": NEWER, "body": NEWER_BLOB, "checksum": fits}
+    connection.execute(sa.update(snapshots).where(is_it).values(**changed))
+    return OPEN
+
+
+def _a_result_is_newer(connection: sa.Connection) -> str:
+    connection.execute(sa.update(runs).where(runs.c.workflow_id == GOOD[1]).values(result=NEWER_BLOB))
+    return GOOD[1]
+
+
+def _a_memo_is_newer(connection: sa.Connection) -> str:
+    connection.execute(sa.update(runs).where(runs.c.workflow_id == GOOD[2]).values(memo=NEWER_BLOB))
+    return GOOD[2]
+
+
+@contextlib.contextmanager
+def raised(url: str) -> Iterator[None]:
+    """Hosts of the newer version may write; no host of this one can join."""
+    with opened(url) as connection:
+        before = connection.scalar(sa.select(meta.c.format_written))
+        connection.execute(sa.update(meta).values(format_written=NEWER))
+    try:
+        yield
+    finally:
+        with opened(url) as connection:
+            connection.execute(sa.update(meta).values(format_written=before))
+
+
+NEWER_PLANTS = (_a_journal_row_is_newer, _a_snapshot_is_newer, _a_result_is_newer, _a_memo_is_newer)
+
+
+@pytest.mark.parametrize("plant", NEWER_PLANTS)
+def test_what_a_newer_version_may_have_written_is_not_read_and_no_finding(
+    traded_url: str, verified: Callable[..., Verified], plant: Callable[[sa.Connection], str]
+) -> None:
+    with opened(traded_url) as connection:
+        workflow_id = plant(connection)
+    damaged = verified(traded_url)
+    assert damaged.exit_code == FAILED, "as long as nobody may write such a format, it is damage"
+    assert {place[1] for place in damaged.places} == {workflow_id}
+
+    with raised(traded_url):
+        newer = verified(traded_url)
+    assert (newer.exit_code, newer.findings, newer.summary["newer"]) == (NEWER_EXIT, [], 1)
+    assert newer.summary["runs"] == damaged.summary["runs"]
+
+
+def test_what_is_newer_is_said_in_one_sentence_at_the_end_and_findings_elsewhere_count_for_more(
+    traded_url: str, verified: Callable[..., Verified], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(traded_url) as connection:
+        for plant in NEWER_PLANTS:
+            plant(connection)
+    with raised(traded_url):
+        assert run(["verify", "--database", traded_url]) == NEWER_EXIT
+        *_, verdict, last = capsys.readouterr().out.splitlines()
+        with opened(traded_url) as connection:
+            connection.execute(sa.delete(journal).where(_of(GOOD[4]), journal.c.sequence.in_((3, 4))))
+        both = verified(traded_url)
+    assert verdict.startswith("All that was read is sound: ")
+    assert last == (
+        "4 runs hold what a newer version of dalsegno has written: newer, not read. Verify with that version."
+    )
+    assert (both.exit_code, both.summary["newer"]) == (FAILED, 4)
+    assert {place[1] for place in both.places} == {GOOD[4]}
+    assert json.loads(both.text.splitlines()[-1])["sound"] is False

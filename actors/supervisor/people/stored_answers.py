@@ -13,8 +13,13 @@ from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from dalsegno.actors.workflow_actor.stored.codec import CorruptStateError, UnloadableStateError
-from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
+from dalsegno.actors.workflow_actor.stored.codec import (
+    CODEC,
+    CorruptStateError,
+    NewerStateError,
+    UnloadableStateError,
+)
+from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.actors.workflow_actor.stored.history import events_for_people, first_events, items_in
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
@@ -65,13 +70,13 @@ def history_page(
     entries: list[wire.HistoryEntry] = []
     items = 0
     for row in rows:
-        events = _events(row, first_events if in_part else events_for_people)
+        events = _events(reader, row, first_events if in_part else events_for_people)
         items += items_in(events)
         if items > PAGE_ITEMS_MAX and entries:
             behind = entries[-1].sequence
             break
         if items > ROW_ITEMS_MAX:
-            events = _events(row, first_events)
+            events = _events(reader, row, first_events)
         entries.append(_entry(row, events))
         time.sleep(BREAK_SECONDS)
     return wire.ControlReply(history=tuple(entries), cursor=None if behind is None else str(behind))
@@ -153,10 +158,13 @@ def _entry(row: JournalRow, events: tuple[dict[str, Any], ...]) -> wire.HistoryE
     return wire.HistoryEntry(sequence=row.sequence, time=time_, cause=cause, events=events)
 
 
-def _events(row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:
-    """One row that cannot be read does not hide all others."""
+def _events(reader: PeopleReader, row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:
+    """One row that cannot be read does not hide all others. Of one that may be newer that is said."""
     try:
         return tuple(shown(row.events))
+    except NewerBlobError as error:
+        is_newer = reader.format_written() > CODEC.newest
+        return ({"type": "Unreadable", "reason": str(error), **({"newer": True} if is_newer else {})},)
     except UnreadableError as error:
         return ({"type": "Unreadable", "reason": str(error)},)
 
@@ -181,6 +189,8 @@ def _described(reader: PeopleReader, run: ListedRun) -> wire.Description:
     try:
         told = replies.description_of(_instance(reader, run).describe())
     except UnloadableStateError as error:
+        # It runs all the same, where hosts are newer.
+        reason = run.reason or (None if isinstance(error, NewerStateError) else str(error))
         return wire.Description(
             workflow_id=run.workflow_id,
             run_id=run.run_id,
@@ -190,7 +200,8 @@ def _described(reader: PeopleReader, run: ListedRun) -> wire.Description:
             sequence=error.sequence,
             started_at=run.started_at,
             closed_at=run.closed_at,
-            suspended_reason=run.reason or str(error),
+            suspended_reason=reason,
+            left_out=() if reason == str(error) else (f"all that its journal holds: {error}",),
         )
     if run.status is WorkflowStatus.SUSPENDED and told.suspended_reason is None:
         # It could not be run when a host tried.
