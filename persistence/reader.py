@@ -52,10 +52,14 @@ class SqlReader:
         self._owned = OwnedConnection(database, role)
         self._statements = ReaderStatements(database)
 
-    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
-        asked = {"ids": self._database.keys(workflow_ids)}
-        asked_answers = {**asked, "most": seen_limit}
+    def load(
+        self, workflow_ids: Sequence[str], *, seen_limit: int = 500, bytes_max: int | None = None
+    ) -> list[Loaded]:
         with self._owned.transaction() as connection:
+            if bytes_max is not None and len(workflow_ids) > 1:
+                workflow_ids = self._portion(connection, workflow_ids, bytes_max)
+            asked = {"ids": self._database.keys(workflow_ids)}
+            asked_answers = {**asked, "most": seen_limit}
             found = {row.workflow_id: row for row in connection.execute(self._statements.instances, asked)}
             answers = _answers(connection.execute(self._statements.answers, asked_answers))
             tails = self._tails(connection, found.values())
@@ -70,6 +74,13 @@ class SqlReader:
             )
             for workflow_id in workflow_ids
         ]
+
+    def _portion(self, connection: sa.Connection, workflow_ids: Sequence[str], bytes_max: int) -> Sequence[str]:
+        asked = {"ids": self._database.keys(workflow_ids)}
+        sizes = {
+            row.workflow_id: row.size for row in connection.execute(self._statements.instance_sizes, asked)
+        }
+        return workflow_ids[: _reached(bytes_max, (sizes.get(key, 0) for key in workflow_ids))]
 
     def _tails(self, connection: sa.Connection, found: Collection[sa.Row[Any]]) -> dict[str, list[JournalRow]]:
         """By run ID, the rows behind the snapshot, oldest first."""
@@ -119,8 +130,7 @@ class SqlReader:
         with self._owned.transaction() as connection:
             if bytes_max is not None:
                 sizes = [row.size for row in connection.execute(self._statements.mail_sizes, asked)]
-                reached = (at for at, so_far in enumerate(accumulate(sizes), 1) if so_far >= bytes_max)
-                asked["most"] = next(reached, limit)
+                asked["most"] = _reached(bytes_max, sizes) or limit
             return [Mail(row.number, row.message) for row in connection.execute(self._statements.mail, asked)]
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
@@ -215,6 +225,12 @@ class SqlReader:
 
     def close(self) -> None:
         self._owned.close()
+
+
+def _reached(bytes_max: int, sizes: Iterable[int]) -> int | None:
+    """How many there are up to the one with which `bytes_max` is reached; None if it is not."""
+    reached = (at for at, so_far in enumerate(accumulate(sizes), 1) if so_far >= bytes_max)
+    return next(reached, None)
 
 
 def _answers(rows: Iterable[Any]) -> dict[str, dict[MessageKey, str]]:

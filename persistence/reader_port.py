@@ -32,8 +32,11 @@ LIST_BYTES_MAX = 256 * 1024
 class MailReader(Protocol):
     """What a message waits for. A connection of its own, so that cold loads don't wait for commits."""
 
-    def load(self, workflow_ids: Sequence[str], *, seen_limit: int = 500) -> list[Loaded]:
-        """Load many in a few statements, in the order asked for. Every read is of one snapshot in time."""
+    def load(
+        self, workflow_ids: Sequence[str], *, seen_limit: int = 500, bytes_max: int | None = None
+    ) -> list[Loaded]:
+        """Load many in a few statements, in the order asked for: up to the one with which `bytes_max` is
+        reached, which is known before any is read. Every read is of one snapshot in time."""
 
     def strikes(self, run_ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
         """By run ID and cause."""

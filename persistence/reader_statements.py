@@ -27,6 +27,18 @@ class ReaderStatements:
             .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
             .where(database.among(instances.c.workflow_id, "ids"))
         )
+        behind_snapshot = (
+            sa.select(sa.func.sum(sa.func.length(journal.c.events)))
+            .where(journal.c.run_id == instances.c.run_id)
+            .where(journal.c.sequence > sa.func.coalesce(snapshots.c.sequence, 0))
+            .scalar_subquery()
+        )
+        size = sa.func.coalesce(sa.func.length(snapshots.c.body), 0) + sa.func.coalesce(behind_snapshot, 0)
+        self.instance_sizes = (
+            sa.select(instances.c.workflow_id, size.label("size"))
+            .outerjoin(snapshots, snapshots.c.run_id == instances.c.run_id)
+            .where(database.among(instances.c.workflow_id, "ids"))
+        )
         # Its workflow's instance says a run's slot, which never changes, and whether it is the current one.
         self.run = (
             sa.select(runs.c.run_id, runs.c.workflow_id, runs.c.status, *_SNAPSHOT)

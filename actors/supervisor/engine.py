@@ -268,16 +268,18 @@ class Engine:
 
         return answered
 
-    def loaded(self, partition: int, rows: Sequence[Loaded]) -> None:
+    def loaded(self, partition: int, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
+        """Some of what was asked for; what is `left` would have been too much at once."""
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
-            self._rehydration.take_in(supervisor, rows)
+            self._rehydration.take_in(supervisor, rows, left)
 
     def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
         """Its rows cannot be read, and those of others can."""
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.unreadable(workflow_id, error)
+            self._rehydration.answered(partition, [workflow_id])
             self.request_work()
 
     def format_found(self, partition: int, workflow_id: str, format_: int) -> None:

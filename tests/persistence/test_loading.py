@@ -209,3 +209,30 @@ def test_all_suspended_are_found_page_by_page_whatever_their_names(writer: Write
     while page := reader.suspended([0, 1, 2], after=found[-1] if found else "", limit=3):
         found.extend(page)
     assert sorted(found) == sorted(names)
+
+
+def test_many_are_loaded_up_to_the_one_with_which_their_bytes_are_reached(
+    writer: Writer, reader: Reader
+) -> None:
+    """What is behind the snapshot counts, and what is before it does not."""
+    sizes = {}
+    for number in range(5):
+        workflow_id = f"order-{number}"
+        grow(writer, workflow_id, activations=30, snapshot_at=20)
+        (loaded,) = reader.load([workflow_id])
+        assert loaded.instance is not None
+        assert loaded.instance.snapshot is not None
+        rows = loaded.instance.journal
+        sizes[workflow_id] = len(loaded.instance.snapshot.body) + sum(len(row.events) for row in rows)
+    (size,) = set(sizes.values())
+    asked = ["order-3", "order-1", "unknown", "order-0", "order-4"]
+
+    def loaded_within(bytes_max: int) -> list[str]:
+        return [loaded.workflow_id for loaded in reader.load(asked, bytes_max=bytes_max)]
+
+    assert loaded_within(1) == asked[:1]
+    assert loaded_within(size) == asked[:1]
+    assert loaded_within(size + 1) == asked[:2]
+    assert loaded_within(2 * size + 1) == asked[:4]
+    assert loaded_within(100 * size) == asked
+    assert [loaded.workflow_id for loaded in reader.load(asked[:1], bytes_max=0)] == asked[:1]

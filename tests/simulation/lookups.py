@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 
+AT_ONCE = 3
+"""Instances that are read at once: here all are of a size."""
+
+
 class Lookups:
     """Each is answered by a call of the engine, an event later."""
 
@@ -37,19 +41,21 @@ class Lookups:
         self.step("loading")
         limit = self._simulation.seen_limit
 
+        now, left = workflow_ids[:AT_ONCE], workflow_ids[AT_ONCE:]
+
         def query() -> list[Loaded | str]:
             return [
                 workflow_id
                 if workflow_id in self._store.unreadable
                 else self._store.load(workflow_id, seen_limit=limit)
-                for workflow_id in workflow_ids
+                for workflow_id in now
             ]
 
         def done(found: list[Loaded | str]) -> None:
             for workflow_id in found:
                 if isinstance(workflow_id, str):
                     self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
-            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)])
+            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)], left)
 
         self.store_link.read(query, self.engine.while_owned(partition, done))
 

@@ -13,6 +13,9 @@ from dalsegno.broker import topology
 from dalsegno.persistence.port import Loaded, Membership, Remains
 from dalsegno.persistence.reader_port import MailReader
 
+LOAD_BYTES = 4 * 1024 * 1024
+"""Of a partition's cold instances, read at once: beyond it no other is read with them."""
+
 
 class Lookups:
     """Each is answered by a call of the engine, on the loop."""
@@ -23,10 +26,14 @@ class Lookups:
     _strike_lookup: StrikeLookup
 
     def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
-        def query(reader: MailReader, keys: Sequence[str]) -> list[Loaded]:
-            return reader.load(keys)
+        def query(reader: MailReader, keys: Sequence[str]) -> tuple[list[Loaded], Sequence[str]]:
+            rows = reader.load(keys, bytes_max=LOAD_BYTES)
+            return rows, keys[len(rows) :]
 
-        done = self._while_owned(partition, self.engine.loaded)
+        def found(partition: int, portion: tuple[list[Loaded], Sequence[str]]) -> None:
+            self.engine.loaded(partition, *portion)
+
+        done = self._while_owned(partition, found)
         unreadable = self._while_owned(partition, self.engine.unreadable)
         self._threads.mail.read_each(query, workflow_ids, done, unreadable, what="load")
 

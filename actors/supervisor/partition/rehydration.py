@@ -1,10 +1,13 @@
 """How instances come back to memory: loaded together, taken in and rebuilt in slices, so that one large
-instance, or a crowd of them, does not keep the loop from the others."""
+instance, or a crowd of them, does not keep the loop from the others.
+
+Of a crowd the rows come in portions, the next of a partition when the last is taken in."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from dalsegno.actors.supervisor.upcalls import Upcalls
@@ -21,6 +24,7 @@ class Loads(Protocol):
     """Whose instances are loaded."""
 
     is_stopped: bool
+    partition: int
 
     def loading(self, loaded: Loaded) -> Iterator[None]:
         """A step at a time. Raises what is wrong with stored state that can't be read."""
@@ -35,6 +39,8 @@ class Rehydration:
         self._world = world
         self._upcalls = upcalls
         self._wanted: dict[int, list[str]] = {}
+        self._reading: dict[int, set[str]] = {}
+        """By partition, what was asked for and is not taken in: nothing else of it is asked for meanwhile."""
         self._rebuilding: deque[WorkflowActor] = deque()
 
     def load(self, partition: int, workflow_id: str) -> None:
@@ -44,19 +50,37 @@ class Rehydration:
 
     def forget(self, partition: int) -> None:
         self._wanted.pop(partition, None)
+        self._reading.pop(partition, None)
 
     def ask(self) -> None:
         """For all that is wanted by now."""
         if self._wanted:
-            wanted, self._wanted = self._wanted, {}
-            for partition, workflow_ids in wanted.items():
+            for partition in [wanted for wanted in self._wanted if wanted not in self._reading]:
+                workflow_ids = self._wanted.pop(partition)
+                self._reading[partition] = set(workflow_ids)
                 self._world.load(partition, workflow_ids)
 
-    def take_in(self, supervisor: Loads, rows: Sequence[Loaded]) -> None:
-        """What was asked for is there."""
-        self._take_slice(supervisor, deque((row.workflow_id, supervisor.loading(row)) for row in rows))
+    def take_in(self, supervisor: Loads, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
+        """What was asked for is there, but for what is `left` to be asked for again."""
+        under_way = deque((row.workflow_id, supervisor.loading(row)) for row in rows)
+        done = partial(self.answered, supervisor.partition, [row.workflow_id for row in rows], left)
+        self._take_slice(supervisor, under_way, done)
 
-    def _take_slice(self, supervisor: Loads, under_way: deque[tuple[str, Iterator[None]]]) -> None:
+    def answered(self, partition: int, workflow_ids: Sequence[str], left: Sequence[str] = ()) -> None:
+        """Nothing of these is in memory any more but the instances."""
+        reading = self._reading.get(partition)
+        if reading is None:
+            return
+        reading.difference_update(workflow_ids, left)
+        if left:
+            self._wanted[partition] = [*left, *self._wanted.get(partition, ())]
+        if not reading:
+            del self._reading[partition]
+            self._upcalls.request_work()
+
+    def _take_slice(
+        self, supervisor: Loads, under_way: deque[tuple[str, Iterator[None]]], done: Callable[[], None]
+    ) -> None:
         """Read as many as there is time for, and of a large one as much, then let others have the loop."""
         end = self._world.monotonic() + SLICE_SECONDS
         while under_way and not supervisor.is_stopped:
@@ -71,8 +95,10 @@ class Rehydration:
             if is_done:
                 under_way.popleft()
             if self._world.monotonic() > end and under_way:
-                self._world.call_soon(lambda: self._take_slice(supervisor, under_way))
+                self._world.call_soon(partial(self._take_slice, supervisor, under_way, done))
                 break
+        if not under_way and not supervisor.is_stopped:
+            done()
         self._upcalls.request_work()
 
     def rebuild(self, actor: WorkflowActor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any
 
@@ -19,10 +19,14 @@ class Shell:
 
     def __init__(self) -> None:
         self.turns: list[Callable[[], None]] = []
+        self.asked: list[list[str]] = []
         self.monotonic = count().__next__
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.turns.append(callback)
+
+    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+        self.asked.append(list(workflow_ids))
 
     def request_work(self) -> None:
         """There is none here."""
@@ -31,6 +35,7 @@ class Shell:
 class Partition:
     def __init__(self, steps: dict[str, int]) -> None:
         self.is_stopped = False
+        self.partition = 0
         self.steps = steps
         self.done: list[str] = []
         self.failed: list[str] = []
@@ -73,6 +78,59 @@ def test_what_is_under_way_ends_with_its_partition() -> None:
     partition.is_stopped = True
     shell.turns.pop()()
     assert (partition.done, shell.turns) == (["large"] * 2, [])
+
+
+def rehydration_of(*wanted: str) -> tuple[Rehydration, Shell]:
+    shell: Any = Shell()
+    rehydration = Rehydration(shell, shell)
+    for workflow_id in wanted:
+        rehydration.load(0, workflow_id)
+    rehydration.ask()
+    return rehydration, shell
+
+
+def row_of(workflow_id: str) -> Loaded:
+    return Loaded(workflow_id=workflow_id, instance=None)
+
+
+def test_the_next_portion_of_a_partition_is_asked_for_when_the_last_is_taken_in() -> None:
+    rehydration, shell = rehydration_of("a", "b", "c")
+    rehydration.load(0, "d")
+    rehydration.ask()
+    assert shell.asked == [["a", "b", "c"]]
+    rehydration.take_in(Partition({"a": 2}), [row_of("a")], ["b", "c"])
+    rehydration.ask()
+    assert len(shell.asked) == 1  # it is not taken in yet
+    while shell.turns:
+        shell.turns.pop()()
+    rehydration.ask()
+    assert shell.asked == [["a", "b", "c"], ["b", "c", "d"]]
+
+
+def test_a_partition_whose_portion_is_awaited_keeps_no_other_waiting() -> None:
+    rehydration, shell = rehydration_of("a")
+    rehydration.load(1, "b")
+    rehydration.ask()
+    assert shell.asked == [["a"], ["b"]]
+
+
+def test_what_cannot_be_read_is_no_longer_awaited() -> None:
+    rehydration, shell = rehydration_of("a", "b")
+    rehydration.load(0, "c")
+    rehydration.answered(0, ["a"])
+    rehydration.ask()
+    assert len(shell.asked) == 1
+    rehydration.answered(0, ["b"])
+    rehydration.ask()
+    assert shell.asked[1:] == [["c"]]
+
+
+def test_a_partition_that_comes_again_awaits_nothing_of_before() -> None:
+    rehydration, shell = rehydration_of("a")
+    rehydration.forget(0)
+    rehydration.load(0, "b")
+    rehydration.ask()
+    assert shell.asked == [["a"], ["b"]]
 
 
 def test_an_instance_is_loaded_a_row_of_its_journal_at_a_time() -> None:

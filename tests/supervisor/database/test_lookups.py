@@ -1,0 +1,52 @@
+"""Cold instances are read in portions: what was not read with one is told as left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from dalsegno.actors.supervisor.database.lookups import LOAD_BYTES, Lookups
+from dalsegno.persistence.port import Loaded
+
+
+class Reader:
+    """All its instances are as large as a portion."""
+
+    def load(self, workflow_ids: Sequence[str], *, bytes_max: int) -> list[Loaded]:
+        assert bytes_max == LOAD_BYTES
+        return [Loaded(workflow_id=workflow_ids[0], instance=None)]
+
+
+class Engine:
+    """Every partition is ours."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, list[str], list[str]]] = []
+
+    def while_owned(self, partition: int, take: Callable[..., object]) -> Callable[..., None]:
+        def taken(*answer: object) -> None:
+            take(*answer)
+
+        return taken
+
+    def loaded(self, partition: int, rows: Sequence[Loaded], left: Sequence[str]) -> None:
+        self.told.append((partition, [row.workflow_id for row in rows], list(left)))
+
+    def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
+        raise AssertionError("all can be read")
+
+
+def test_what_was_not_read_for_its_size_is_left_to_be_asked_for_again() -> None:
+    lookups, engine = Lookups(), Engine()
+
+    def read_each(
+        query: Callable[..., Any], keys: Sequence[str], done: Callable[..., None], *_: object, what: str
+    ) -> None:
+        for half in (keys[:2], keys[2:]):  # as after a failure
+            done(query(Reader(), half))
+
+    lookups.engine = engine  # type: ignore[assignment]
+    lookups._threads = SimpleNamespace(mail=SimpleNamespace(read_each=read_each))  # type: ignore[assignment]
+    lookups.load(7, ["a", "b", "c"])
+    assert engine.told == [(7, ["a"], ["b"]), (7, ["c"], [])]
