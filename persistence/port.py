@@ -278,6 +278,8 @@ class Remains(Struct, frozen=True, kw_only=True):
     last_time: int = 0
     """Of its journal."""
     last_mail: int = 0
+    format_written: int = 1
+    """As in `Cluster`, of the same moment."""
 
 
 class HostRow(Struct, frozen=True):

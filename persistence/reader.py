@@ -116,6 +116,7 @@ class SqlReader:
             row = connection.execute(self._statements.newest_run, asked).one_or_none()
             if row is None:
                 return Remains(last_mail=last_mail)
+            written, _ = formats.read(connection, formats.revision_of(connection))
             of_run = {"ids": self._database.keys([row.run_id])}
             last_sequence = connection.scalar(self._statements.last_sequence, of_run) or 0
             last_time = connection.scalar(self._statements.last_time, of_run) or 0
@@ -123,7 +124,13 @@ class SqlReader:
             run = run_row(row)
         except UnreadableRowError:
             run = run_row(row, status=WorkflowStatus.SUSPENDED)
-        return Remains(run=run, last_sequence=last_sequence, last_time=last_time, last_mail=last_mail)
+        return Remains(
+            run=run,
+            last_sequence=last_sequence,
+            last_time=last_time,
+            last_mail=last_mail,
+            format_written=written,
+        )
 
     def mail(self, workflow_id: str, *, after: int, limit: int, bytes_max: int | None = None) -> list[Mail]:
         asked = {"ids": self._database.keys([workflow_id]), "after": after, "most": limit}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Remains, Round, Writer
+from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Remains, Round, Store, Writer
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import changed, creation, journal_row, round_of, run_of, snapshot, step
@@ -152,6 +152,14 @@ def test_what_is_known_without_the_instance_is_its_newest_run_and_the_last_seque
     assert remains.run is not None
     assert (remains.run.run_id, remains.last_sequence, remains.last_mail) == (run_of("order-1"), 2, 0)
     assert reader.remains("nobody") == Remains()
+
+
+def test_what_may_be_written_is_of_the_moment_in_which_remains_are_read(
+    store: Store, writer: Writer, reader: Reader
+) -> None:
+    writer.commit(round_of(creation("order-1")))
+    remains = reader.remains("order-1")
+    assert remains.format_written == store.namespace().format_written
 
 
 def test_what_the_database_refuses_beside_mail_takes_no_mail_with_it(writer: Writer, reader: Reader) -> None:

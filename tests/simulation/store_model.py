@@ -298,7 +298,13 @@ class StoreModel:
             return Remains(last_mail=last)
         last_time = max((stored.time for stored in self.journal.get(row.run_id, ())), default=0)
         run = self.runs[row.run_id]
-        return Remains(run=run, last_sequence=row.sequence, last_time=last_time, last_mail=last)
+        return Remains(
+            run=run,
+            last_sequence=row.sequence,
+            last_time=last_time,
+            last_mail=last,
+            format_written=self.format_written,
+        )
 
     def mail_of(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
         rows = sorted(self.mail.get(workflow_id, {}).items())

@@ -40,6 +40,7 @@ class Database:
         self.shown: dict[str, tuple[WorkflowStatus, str | None]] = {}
         """Status and reason that were written for runs."""
         self.outcomes: dict[str, bytes | None] = {}
+        self.memos: dict[str, bytes] = {}
         """Of runs, as they were written."""
         self.unreadable: set[str] = set()
         """Workflow IDs."""
@@ -116,9 +117,9 @@ class Database:
             closed_at=None,
             reason=None,
             result=self.outcomes.get(row.run_id),
-            memo=None,
+            memo=self.memos.get(row.run_id),
         )
-        return Remains(run=run, last_sequence=row.sequence, last_mail=last)
+        return Remains(run=run, last_sequence=row.sequence, last_mail=last, format_written=self.format_written)
 
     def mail_of(self, workflow_id: str, after: int = 0) -> list[Mail]:
         found = sorted(number for name, number in self.mail if name == workflow_id and number > after)

@@ -239,3 +239,38 @@ def test_an_answer_that_comes_when_the_partition_is_gone_changes_nothing() -> No
     world.formats_found()
 
     assert world.released == []
+
+
+@pytest.mark.parametrize("of", ["memo", "result"])
+@pytest.mark.parametrize("written", [1, 2])
+def test_who_stands_in_since_before_a_forced_raise_writes_nothing_over_what_is_newer(
+    written: int, of: str
+) -> None:
+    """A memo that cannot be read would be written back as an empty one, should somebody end the workflow."""
+    world = host(OLDER, begun(OLDER))
+    world.database.unreadable.add("w")
+    world.deliver(signal("s1"))
+    world.run()
+    world.loaded()
+    world.formats_found()
+    assert world.remains_asked == [(0, "w")]
+    row, blob = world.database.rows["w"], bytes([0x92, 2]) + b"of a newer version"
+    if of == "memo":
+        world.database.memos[row.run_id] = blob
+    else:
+        row = world.database.rows["w"] = replace(row, status=WorkflowStatus.COMPLETED)
+        world.database.outcomes[row.run_id] = blob
+    world.database.format_written = written
+    world.live_through(5)
+
+    if written == 2:
+        assert (world.released, world.refused) == ([(0, 2)], {0})
+        assert (world.database.rows["w"], world.database.mail) == (row, {})
+        return
+    # As broken as any bytes: what is known without them stands in.
+    tag = world.deliver(terminate("t"))
+    world.live_through(5)
+    assert world.released == []
+    assert world.acknowledged() == tag
+    snapshot = world.database.rows["w"].snapshot
+    assert (snapshot is not None) == (of == "memo"), "it is ended, if it was open"

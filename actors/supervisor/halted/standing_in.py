@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.deliveries.intake import Intake, Rejected
@@ -24,14 +25,12 @@ from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, seal
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
-from dalsegno.actors.workflow_actor.stored.formats import UnreadableError
+from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.broker.protocol.ids import run_id
-from dalsegno.failure import Failure
-from dalsegno.payload import Payload
-from dalsegno.persistence.port import Halt, Mail, MessageKey, Remains, RunOpened, RunRow
-from dalsegno.policies import WorkflowStatus
+from dalsegno.persistence.port import Halt, Mail, MessageKey, Remains, RunOpened
 
 log = get_logger()
+T = TypeVar("T")
 
 REASON_LIMIT = 4000
 """Characters."""
@@ -113,7 +112,15 @@ class StandingIn:
         if not isinstance(stand_in, StandIn) or stand_in.is_loaded or halted is None:
             return
         codec = self._codec()
-        known = _known(workflow_id, remains, codec)
+        try:
+            known = _known(workflow_id, remains, codec)
+        except NewerBlobError as error:
+            # It would be written back without what cannot be read here, should somebody end it.
+            self._upcalls.give_up(self._children.partition, for_good=True)
+            log.error(
+                "newer_state", workflow_id=workflow_id, partition=self._children.partition, reason=str(error)
+            )
+            return
         instance = Instance.standing_in(
             workflow_id,
             self._code,
@@ -290,9 +297,13 @@ class StandingIn:
 
 
 def _known(workflow_id: str, remains: Remains, codec: StoredCodec) -> KnownRun:
-    run = remains.run
+    """Raises NewerBlobError for what a newer version may have written; what is broken is left out."""
+    run, written = remains.run, remains.format_written
     if run is None:
         return KnownRun(run_id=run_id(workflow_id, "lost"), sequence=remains.last_sequence)
+    outcome = None
+    if run.status.closed and run.result is not None:
+        outcome = _unless_newer(partial(codec.decode_outcome, run.result), None, written)
     return KnownRun(
         run_id=run.run_id,
         workflow_type=run.workflow_type,
@@ -300,21 +311,19 @@ def _known(workflow_id: str, remains: Remains, codec: StoredCodec) -> KnownRun:
         status=run.status,
         started_at=run.started_at,
         closed_at=run.closed_at,
-        outcome=_outcome(run, codec),
+        outcome=outcome,
         sequence=remains.last_sequence,
-        memo=_memo(run, codec),
+        memo=_unless_newer(partial(codec.decode_memo, run.memo), {}, written),
     )
 
 
-def _outcome(run: RunRow, codec: StoredCodec) -> tuple[WorkflowStatus, Payload | None, Failure | None] | None:
+def _unless_newer(read: Callable[[], T], otherwise: T, written: int) -> T:
+    """What nobody may write yet is as broken as any bytes. Raises NewerBlobError for the rest."""
     try:
-        return codec.decode_outcome(run.result) if run.status.closed and run.result is not None else None
+        return read()
+    except NewerBlobError as error:
+        if error.format <= written:
+            raise
+        return otherwise
     except UnreadableError:
-        return None
-
-
-def _memo(run: RunRow, codec: StoredCodec) -> dict[str, Payload]:
-    try:
-        return codec.decode_memo(run.memo)
-    except UnreadableError:
-        return {}
+        return otherwise
