@@ -29,6 +29,7 @@ from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
+from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
 
 A = TypeVar("A")
@@ -54,13 +55,15 @@ class Client(Looking):
         *,
         data_converter: DataConverter = DataConverter.default,
         observer: Observer | None = None,
+        clock: LoopClock | None = None,
         timeout: float = TIMEOUT_SECONDS,
         timings: ClientTimings | None = None,
         on_suspended: OnSuspended = warn,
     ) -> None:
-        """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none."""
+        """`Client.connect` is the usual way. `timeout` (seconds) holds where a call gives none. All that the
+        client times goes by its `clock`, which is the event loop if none is given."""
         patience = given.patience("timeout", timeout)
-        links = Links(broker, timings or ClientTimings(), contained(observer))
+        links = Links(broker, timings or ClientTimings(), contained(observer), checked_clock(clock))
         converter = required_converter("data_converter", data_converter)
         self._engine = BrokerEngine(links, converter, patience, on_suspended)
         super().__init__(self._engine)
@@ -72,6 +75,7 @@ class Client(Looking):
         *,
         data_converter: DataConverter = DataConverter.default,
         observer: Observer | None = None,
+        clock: LoopClock | None = None,
         timeout: float = TIMEOUT_SECONDS,
         on_suspended: OnSuspended = warn,
     ) -> Connecting:
@@ -92,6 +96,7 @@ class Client(Looking):
                 broker,
                 data_converter=data_converter,
                 observer=observer,
+                clock=clock,
                 timeout=timeout,
                 on_suspended=on_suspended,
             )

@@ -7,7 +7,6 @@ with an answer, with an error that a person must mend, or when the caller's time
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 from uuid import uuid4
@@ -28,6 +27,8 @@ from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.suspensions import Suspensions
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import InvalidMessageError
+from dalsegno.loop_clock import sleep
+from dalsegno.loop_clock import timeout as within
 
 A = TypeVar("A", Reply, ControlReply)
 
@@ -94,7 +95,7 @@ class Conversation:
         if resend_seconds is None:
             resend_seconds = self.timings.resend
         try:
-            async with asyncio.timeout(timeout):
+            async with within(self._links.clock, timeout):
                 return await self._until_answered(
                     answer_type,
                     question,
@@ -134,14 +135,14 @@ class Conversation:
                         failure = answer.failure if isinstance(answer, Reply) else None
                         raise rejection(answer.error, failure, self._converter)
                 case Outcome.RETURNED:
-                    patience.namespace_missing(asyncio.get_running_loop().time())
+                    patience.namespace_missing(self._links.clock.time())
                 case Outcome.REFUSED:
                     patience.hindered("the broker refused it, because a queue is full")
                 case Outcome.IMPOSSIBLE:
                     raise UnsendableError("This cannot be sent: its IDs or its values are too large.")
                 case None | Outcome.LOST:
                     continue  # the next link takes its own pause
-            await asyncio.sleep(pauses.next_seconds())
+            await sleep(self._links.clock, pauses.next_seconds())
 
     async def _send(self, question: WireMessage, message_id: str, patience: Patience) -> Outcome | None:
         """None when there is no link to send it over."""
@@ -164,17 +165,17 @@ class Conversation:
     async def further(self, answer_type: type[A], kind: str | None, seconds: float) -> A | None:
         """The next answer of that kind, or error; None when none came in time, or none can come any more."""
         assert self._box is not None
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
+        clock = self._links.clock
+        until = clock.time() + seconds
         while True:
             while (answer := self._box.take()) is not None:
                 if isinstance(answer, answer_type) and _fits(answer, kind):
                     return answer
                 self.heard(answer)
-            left = until - loop.time()
+            left = until - clock.time()
             if left <= 0 or self._link is None or not self._link.is_open:
                 return None
-            await self._box.wait(left)
+            await self._box.wait(clock, left)
 
     def heard(self, answer: Reply | ControlReply) -> None:
         """It is not what is waited for, or not yet."""

@@ -16,16 +16,25 @@ from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError, InvalidMessageError
+from dalsegno.loop_clock import LoopClock, sleep
+from dalsegno.loop_clock import timeout as within
 from dalsegno.observer import Observer
 
 
 class Links:
     """At most one link at a time; a new one is opened when it is asked for, with growing pauses."""
 
-    def __init__(self, broker: Broker, timings: ClientTimings, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        timings: ClientTimings,
+        observer: Observer | None = None,
+        clock: LoopClock | None = None,
+    ) -> None:
         self.timings = timings
         self.observer = observer
         self._broker = broker
+        self._clock = clock
         self._link: ClientLink | None = None
         self._opening: asyncio.Task[ClientLink | Exception] | None = None
         self._pauses = Backoff(timings.pause_min, timings.pause_max)
@@ -35,12 +44,17 @@ class Links:
         self._correlation_ids = count(1)
         self._closed = False
 
+    @property
+    def clock(self) -> LoopClock:
+        """All that is timed goes by it."""
+        return self._clock or asyncio.get_running_loop()
+
     async def connect(self, *, timeout: float | None) -> None:
         """Have a link. Raises BrokerUnavailableError after `timeout` seconds, or a ConfigurationError."""
         patience = Patience("Connecting", self.timings)
         patience.hindered("the broker does not answer")
         try:
-            async with asyncio.timeout(timeout):
+            async with within(self.clock, timeout):
                 while await self.link(patience) is None:
                     pass
         except TimeoutError:
@@ -66,7 +80,7 @@ class Links:
             case ClientLink():
                 return outcome
             case NamespaceMissingError():
-                patience.namespace_missing(asyncio.get_running_loop().time())
+                patience.namespace_missing(self.clock.time())
             case BrokerUnavailableError():
                 patience.hindered(str(outcome))
             case _:
@@ -77,7 +91,7 @@ class Links:
         """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
         link = ClientLink(self._broker, on_reply=self._deliver, on_end=self._link_ended)
         try:
-            await asyncio.sleep(self._pause)
+            await sleep(self.clock, self._pause)
             await link.open()
         except (BrokerUnavailableError, ConfigurationError) as error:
             self._pause = self._pauses.next_seconds()

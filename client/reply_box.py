@@ -7,6 +7,7 @@ from collections import deque
 
 from dalsegno.broker.protocol.messages import ControlReply, Reply
 from dalsegno.errors import InvalidMessageError
+from dalsegno.loop_clock import LoopClock
 
 Answer = Reply | ControlReply
 
@@ -37,11 +38,10 @@ class ReplyBox:
             raise answer
         return answer
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, clock: LoopClock, seconds: float) -> None:
         """Until `put` or `wake` is called, at most `seconds`."""
-        loop = asyncio.get_running_loop()
-        self._reader = loop.create_future()
-        timer = loop.call_later(seconds, self.wake)
+        self._reader = asyncio.get_running_loop().create_future()
+        timer = clock.call_later(seconds, self.wake)
         try:
             await self._reader
         finally:

@@ -7,31 +7,26 @@ first who has it. Which is why `acknowledge` comes where it does; everything els
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
-from dalsegno.observer import Observer
+from dalsegno.loop_clock import SetTimer
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 from dalsegno.workers import answers
-from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
+from dalsegno.workers.bench import Bench
 from dalsegno.workers.context import AttemptContext
 from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.workers.heartbeat import HeartbeatSender
-from dalsegno.workers.outbox import Letter, OnSettled, WorkerOutbox
-from dalsegno.workers.registry import Registry
-from dalsegno.workers.settings import WorkerTiming
-from dalsegno.workers.threads import Threads
+from dalsegno.workers.outbox import Letter, OnSettled
 
 log = get_logger("dalsegno.worker")
 
@@ -53,25 +48,6 @@ class AttemptOwner(Protocol):
 
     def attempt_over(self, attempt: Attempt) -> None:
         """It is SETTLED or RELEASED. Called once."""
-
-
-@dataclass(slots=True)
-class Bench:
-    """What all attempts of a worker work with."""
-
-    loop: asyncio.AbstractEventLoop
-    registry: Registry
-    converter: DataConverter
-    observer: Observer | None
-    outcomes: WorkerOutbox
-    threads: Threads[Payload]
-    abandoned: Abandoned
-    timing: WorkerTiming
-    worker_queue: str
-    """Where grants and cancel requests come in; it may get another name with a new session."""
-    loop_ends: Callable[[], bool]
-    """Whether all tasks of the loop were cancelled, as `asyncio.run` does when the program's main task ended
-    beside a worker at work, or somebody's code raised SystemExit in a task of its own."""
 
 
 class Attempt:
@@ -105,13 +81,13 @@ class Attempt:
         """In bytes, of the task, and of its outcome once there is one."""
         self.state = State.NEW
         self.running_since: float | None = None
-        """Since when its code runs, on the loop's clock."""
+        """Since when its code runs, on the worker's clock."""
         self._bench = bench
         self._owner = owner
         self._receipts: list[Receipt] = []
         self._execution: Execution | None = None
         self._heartbeat: HeartbeatSender | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: SetTimer | None = None
         """The next thing that time alone brings about in this state."""
         self._ask_again: Backoff | None = None
         self._stop: Stop | None = None
@@ -139,7 +115,7 @@ class Attempt:
             self._ask()
         elif self._alone:
             self._move(State.ASKING)
-            self._timer = self._bench.loop.call_later(self._bench.timing.alone_patience, self._run_alone)
+            self._timer = self._bench.clock.call_later(self._bench.timing.alone_patience, self._run_alone)
             self._notify()
         else:
             self._run()
@@ -229,7 +205,7 @@ class Attempt:
             timing = self._bench.timing
             self._ask_again = Backoff(timing.ask_again_after, timing.ask_again_after_max)
         self._stop_timer()
-        self._timer = self._bench.loop.call_later(self._ask_again.next_seconds(), self._on_no_answer)
+        self._timer = self._bench.clock.call_later(self._ask_again.next_seconds(), self._on_no_answer)
         self._notify()
 
     def _on_no_answer(self) -> None:
@@ -296,17 +272,17 @@ class Attempt:
         self._execution.start()
 
     def _on_begun(self) -> None:
-        self.running_since = self._bench.loop.time()
+        self.running_since = self._bench.clock.time()
         if self._bench.observer is not None:
             self._bench.observer.attempt_begun(self.task.activity_type, self.task.attempt)
         timeout = self.task.start_to_close
         deadline = None if timeout is None else timeout / MICROSECONDS_PER_SECOND
-        loop, started_after = self._bench.loop, self._bench.timing.started_after
+        clock, started_after = self._bench.clock, self._bench.timing.started_after
         if not self.early and (deadline is None or started_after < deadline):
             rest = None if deadline is None else deadline - started_after
-            self._timer = loop.call_later(started_after, self._announce, rest)
+            self._timer = clock.call_later(started_after, partial(self._announce, rest))
         elif deadline is not None:
-            self._timer = loop.call_later(deadline, self._on_deadline)
+            self._timer = clock.call_later(deadline, self._on_deadline)
         if self._heartbeat is not None:
             self._heartbeat.start()
 
@@ -314,7 +290,7 @@ class Attempt:
         """Late work that lasts: the engine learns that it has begun, and where to send a cancel request."""
         self._timer = None
         if seconds_left is not None:
-            self._timer = self._bench.loop.call_later(seconds_left, self._on_deadline)
+            self._timer = self._bench.clock.call_later(seconds_left, self._on_deadline)
         self._announced = True
         self._notify()
 
@@ -362,7 +338,7 @@ class Attempt:
     # --- heartbeats --------------------------------------------------------------------------------------
 
     def _new_heartbeat(self) -> HeartbeatSender:
-        return HeartbeatSender(self.task, self._bench.loop, self._send_heartbeat)
+        return HeartbeatSender(self.task, self._bench.loop, self._bench.clock, self._send_heartbeat)
 
     def _send_heartbeat(self, details: Payload | None, number: int, on_settled: OnSettled) -> None:
         message = answers.heartbeat(self.task, self._bench.worker_queue, details, number)
@@ -407,7 +383,7 @@ class Attempt:
         before = self.state
         if self._bench.observer is not None:
             since = self.running_since
-            seconds = 0.0 if since is None else self._bench.loop.time() - since
+            seconds = 0.0 if since is None else self._bench.clock.time() - since
             self._bench.observer.attempt_ended(self.task.activity_type, outcome, seconds)
         self._move(state)
         self._stop_timer()

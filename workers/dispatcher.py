@@ -20,8 +20,9 @@ from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, Act
 from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE, is_slot_key
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
-from dalsegno.workers.attempt import Attempt, Bench
+from dalsegno.workers.attempt import Attempt
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
+from dalsegno.workers.bench import Bench
 from dalsegno.workers.outbox import Letter, WorkerOutbox
 from dalsegno.workers.suspects import Suspects, Waiting, is_suspect
 
@@ -90,7 +91,7 @@ class TaskDispatcher:
         delivered again. No more can come back than were unacknowledged at once."""
         self._unreadable: dict[tuple[str | None, bytes], list[Receipt]] = {}
         self._backlog: deque[Waiting] = deque()
-        self._suspects = Suspects(bench.loop, bench.timing, self._begin_waiting)
+        self._suspects = Suspects(bench.clock, bench.timing, self._begin_waiting)
         self._beginning = False
         self._draining = False
         self._none_left = asyncio.Event()
@@ -111,13 +112,13 @@ class TaskDispatcher:
         if settled and delivery.redelivered:
             receipt.acknowledge()
         elif is_suspect(task, delivery.delivery_count, settled=settled):
-            since = self._bench.loop.time()
+            since = self._bench.clock.time()
             self._suspects.waiting.append(Waiting(task, receipt, since, size, delivery.delivery_count))
             self._begin_waiting()
         elif self._has_room and not self._suspects.keep_others_waiting:
             self._begin(Attempt(task, self._bench, self, size=size), receipt)
         else:
-            self._backlog.append(Waiting(task, receipt, self._bench.loop.time(), size))
+            self._backlog.append(Waiting(task, receipt, self._bench.clock.time(), size))
             if self.listener is not None:
                 self.listener.on_backlog()
 

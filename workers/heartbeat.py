@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.errors import PayloadError
+from dalsegno.loop_clock import LoopClock, SetTimer
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
@@ -32,6 +33,7 @@ class HeartbeatSender:
     __slots__ = (
         "_automatic",
         "_by_itself",
+        "_clock",
         "_in_the_air",
         "_interval",
         "_loop",
@@ -46,8 +48,11 @@ class HeartbeatSender:
         "_woken",
     )
 
-    def __init__(self, task: ActivityTask, loop: asyncio.AbstractEventLoop, send: SendHeartbeat) -> None:
+    def __init__(
+        self, task: ActivityTask, loop: asyncio.AbstractEventLoop, clock: LoopClock, send: SendHeartbeat
+    ) -> None:
         self._loop = loop
+        self._clock = clock
         self._send = send
         self._interval = interval_seconds(task.heartbeat_timeout)
         self._by_itself = task.auto_heartbeat
@@ -57,7 +62,7 @@ class HeartbeatSender:
         self._woken = False
         """A call of `_beat_or_wait` is on its way, or its timer is set."""
         self._not_before = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: SetTimer | None = None
         self._number = 0
         self._in_the_air = 0
         self._overdue = False
@@ -88,7 +93,7 @@ class HeartbeatSender:
         until it has nobody else can send them."""
         self._automatic = always or self._by_itself
         if self._automatic:
-            self._set_timer(self._loop.time() + self._interval)
+            self._set_timer(self._clock.time() + self._interval)
 
     def send_again(self) -> None:
         """There is a new session: what was under way may be lost, and our queue may have another name."""
@@ -108,7 +113,7 @@ class HeartbeatSender:
     def _beat_or_wait(self) -> None:
         if self._stopped:
             return
-        if self._loop.time() >= self._not_before:
+        if self._clock.time() >= self._not_before:
             self._beat()
         else:
             self._set_timer(self._not_before)
@@ -118,7 +123,7 @@ class HeartbeatSender:
             self._timer.cancel()
             self._timer = None
         if self._automatic and not self._stopped:
-            self._set_timer(self._loop.time() + self._interval)
+            self._set_timer(self._clock.time() + self._interval)
         if self._in_the_air:
             self._overdue = True
         else:
@@ -126,7 +131,7 @@ class HeartbeatSender:
 
     def _send_newest(self) -> None:
         self._woken = self._unsent = self._overdue = False
-        self._not_before = self._loop.time() + self._interval
+        self._not_before = self._clock.time() + self._interval
         self._number += 1
         self._in_the_air += 1
         self._send(self._newest, self._number, self._on_settled)
@@ -139,7 +144,7 @@ class HeartbeatSender:
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._beat)
+        self._timer = self._clock.call_later(max(0.0, at - self._clock.time()), self._beat)
 
 
 def interval_seconds(timeout_microseconds: int | None) -> float:

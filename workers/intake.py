@@ -15,6 +15,7 @@ import asyncio
 from dalsegno._log import get_logger
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError
+from dalsegno.loop_clock import LoopClock, SetTimer, sleep
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.settings import WorkerTiming
@@ -49,6 +50,7 @@ class TaskIntake:
         slots: int,
         spare: int,
         loop: asyncio.AbstractEventLoop,
+        clock: LoopClock,
         timing: WorkerTiming,
     ) -> None:
         self._queue = queue
@@ -57,12 +59,13 @@ class TaskIntake:
         self._slots = slots
         self._spare = spare
         self._loop = loop
+        self._clock = clock
         self._timing = timing
         self._session: Session | None = None
         self._on_closed: OnClosed | None = None
         self._channels: list[TaskChannel] = []
         self._draining = False
-        self._impatience: asyncio.TimerHandle | None = None
+        self._impatience: SetTimer | None = None
         self._adjusting: asyncio.Task[None] | None = None
         self._adjust_again = False
 
@@ -98,7 +101,7 @@ class TaskIntake:
         """Return, saying so, when the queue has tasks that the broker does not deliver to this idle worker."""
         seen, suspicions = -1, 0
         while True:
-            await asyncio.sleep(self._timing.watchdog)
+            await sleep(self._clock, self._timing.watchdog)
             delivered = sum(channel.delivered for channel in self._channels)
             idle = delivered == seen and not self._draining and self._dispatcher.idle
             seen = delivered
@@ -111,7 +114,7 @@ class TaskIntake:
     def on_backlog(self) -> None:
         """A task waits for a slot."""
         if self._impatience is None:
-            self._impatience = self._loop.call_later(self._timing.backlog_patience, self._on_impatience)
+            self._impatience = self._clock.call_later(self._timing.backlog_patience, self._on_impatience)
 
     def on_unanswered(self) -> None:
         """Another task is fetched in place of one that waits for its grant."""
@@ -139,7 +142,7 @@ class TaskIntake:
     @property
     def _waited_too_long(self) -> bool:
         since = self._dispatcher.backlog_since
-        return since is not None and self._loop.time() - since >= self._timing.backlog_patience
+        return since is not None and self._clock.time() - since >= self._timing.backlog_patience
 
     def _adjust_soon(self) -> None:
         if self._session is None or not self._session.is_open:

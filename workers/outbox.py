@@ -22,6 +22,7 @@ from dalsegno._log import get_logger
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing, Publisher, Session
 from dalsegno.errors import BrokerUnavailableError
+from dalsegno.loop_clock import LoopClock, sleep
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
@@ -60,9 +61,12 @@ class Letter:
 class WorkerOutbox:
     """Runs on the loop. `post` works at any time, `open` and `close` go with the sessions."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, timing: WorkerTiming) -> None:
+    def __init__(
+        self, name: str, loop: asyncio.AbstractEventLoop, clock: LoopClock, timing: WorkerTiming
+    ) -> None:
         self._name = name
         self._loop = loop
+        self._clock = clock
         self._timing = timing
         self._publisher: Publisher | None = None
         self._closed: asyncio.Future[str] | None = None
@@ -114,7 +118,7 @@ class WorkerOutbox:
             reason = await self._closed
             while session.is_open:
                 self._complain("channel_closed", reason)
-                await asyncio.sleep(self._reopen.next_seconds())
+                await sleep(self._clock, self._reopen.next_seconds())
                 try:
                     await self.open(session)
                 except BrokerUnavailableError as error:
@@ -224,7 +228,7 @@ class WorkerOutbox:
         self._complain(outcome.value, reason)
         if letter.again is None:
             letter.again = Backoff(self._timing.publish_again_after, self._timing.publish_again_after_max)
-        self._loop.call_later(letter.again.next_seconds(), self._enqueue, letter)
+        self._clock.call_later(letter.again.next_seconds(), partial(self._enqueue, letter))
 
     def _complain(self, what: str, reason: str) -> None:
         """One line per trouble, not one per message."""

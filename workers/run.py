@@ -9,11 +9,12 @@ from dalsegno._log import get_logger
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError
+from dalsegno.loop_clock import LoopClock, timeout
 from dalsegno.observer import contained
 from dalsegno.payload import Payload
 from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Acknowledgements
-from dalsegno.workers.attempt import Bench
+from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.intake import TaskIntake
 from dalsegno.workers.outbox import WorkerOutbox
@@ -42,18 +43,20 @@ class WorkerRun:
         ready: asyncio.Event,
     ) -> None:
         loop = asyncio.get_running_loop()
-        timing = settings.timing
+        timing, clock = settings.timing, settings.clock or loop
         slots, spare = settings.max_concurrent_activities, settings.spare
         self._loop = loop
+        self._clock: LoopClock = clock
         self._settings = settings
         self._identity = identity
         self._ready = ready
-        self._outcomes = WorkerOutbox("outcomes", loop, timing)
-        self._dead_letters = WorkerOutbox("dead_letters", loop, timing)
+        self._outcomes = WorkerOutbox("outcomes", loop, clock, timing)
+        self._dead_letters = WorkerOutbox("dead_letters", loop, clock, timing)
         self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
         self.abandoned = Abandoned()
         self._bench = Bench(
             loop=loop,
+            clock=clock,
             registry=registry,
             converter=settings.data_converter,
             observer=contained(settings.observer),
@@ -78,9 +81,10 @@ class WorkerRun:
             slots=slots,
             spare=spare,
             loop=loop,
+            clock=clock,
             timing=timing,
         )
-        self._keeper = SessionKeeper(broker, self, name=identity, timing=timing)
+        self._keeper = SessionKeeper(broker, self, name=identity, timing=timing, clock=clock)
         self._session_tasks: list[asyncio.Task[None]] = []
         self._worker_queue_number = 0
         self._stopped = asyncio.Event()
@@ -172,20 +176,19 @@ class WorkerRun:
     async def _drain(self) -> None:
         """Finish what runs, for as long as the settings allow; then cancel it; then leave it."""
         grace = self._settings.timing.cancel_grace
-        if not await _within(self._settings.drain_seconds, self._dispatcher.wait_until_none_left()):
+        if not await self._within(self._settings.drain_seconds, self._dispatcher.wait_until_none_left()):
             log.warning("drain_timeout", cancelled_activities=self._dispatcher.shut_down())
-            await _within(grace, self._dispatcher.wait_until_none_left())
+            await self._within(grace, self._dispatcher.wait_until_none_left())
             self._dispatcher.give_up()
         for outbox in (self._outcomes, self._dead_letters):
-            if not await _within(grace, outbox.wait_until_empty()):
+            if not await self._within(grace, outbox.wait_until_empty()):
                 log.warning("outcomes_unconfirmed", count=outbox.unconfirmed)
 
-
-async def _within(seconds: float, condition: Awaitable[None]) -> bool:
-    """Whether it came about in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await condition
-    except TimeoutError:
-        return False
-    return True
+    async def _within(self, seconds: float, condition: Awaitable[None]) -> bool:
+        """Whether it came about in time."""
+        try:
+            async with timeout(self._clock, seconds):
+                await condition
+        except TimeoutError:
+            return False
+        return True

@@ -12,6 +12,7 @@ from dalsegno._log import get_logger
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Broker, OnClosed, Session
 from dalsegno.errors import BrokerUnavailableError, ConfigurationError
+from dalsegno.loop_clock import LoopClock, sleep
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
@@ -31,11 +32,14 @@ class Tenant(Protocol):
 
 
 class SessionKeeper:
-    def __init__(self, broker: Broker, tenant: Tenant, *, name: str, timing: WorkerTiming) -> None:
+    def __init__(
+        self, broker: Broker, tenant: Tenant, *, name: str, timing: WorkerTiming, clock: LoopClock
+    ) -> None:
         self._broker = broker
         self._tenant = tenant
         self._name = name
         self._backoff = Backoff(timing.reconnect_after, timing.reconnect_after_max)
+        self._clock = clock
         self._was_up = False
 
     async def run(self) -> None:
@@ -55,7 +59,7 @@ class SessionKeeper:
                 reason = str(error)
             seconds = self._backoff.next_seconds()
             log.warning("broker_session_lost", reason=reason, retry_in_seconds=round(seconds, 2))
-            await asyncio.sleep(seconds)
+            await sleep(self._clock, seconds)
 
     async def _one_session(self) -> str:
         """Why it ended. Raises what connecting and setting up raise."""

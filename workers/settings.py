@@ -10,6 +10,7 @@ from dalsegno.broker.held_bytes import HELD_BYTES, HELD_BYTES_MIN
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import ConfigurationError
+from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
 from dalsegno.policies import Duration
 
@@ -73,9 +74,12 @@ class WorkerSettings:
     timing: WorkerTiming = field(default_factory=WorkerTiming)
     data_converter: DataConverter = DataConverter.default
     observer: Observer | None = None
+    clock: LoopClock | None = None
+    """None is the event loop that the worker runs on."""
 
     def __post_init__(self) -> None:
         contained(self.observer)
+        checked_clock(self.clock)
         try:
             plain = {
                 "task_queue": given.task_queue("The task_queue", self.task_queue),

@@ -13,13 +13,13 @@ A task that is sent again after it was settled here asks, too: most likely the e
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dalsegno._log import get_logger
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.loop_clock import LoopClock, SetTimer
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt
 from dalsegno.workers.attempt_state import State
@@ -57,16 +57,14 @@ def is_suspect(task: ActivityTask, returns: int, *, settled: bool) -> bool:
 class Suspects:
     """Those that wait, and the one that runs alone. `on_change`: another attempt may begin."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, timing: WorkerTiming, on_change: Callable[[], None]
-    ) -> None:
-        self._loop = loop
+    def __init__(self, clock: LoopClock, timing: WorkerTiming, on_change: Callable[[], None]) -> None:
+        self._clock = clock
         self._timing = timing
         self._on_change = on_change
         self.waiting: deque[Waiting] = deque()
         self._alone: Attempt | None = None
         self._alone_for = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: SetTimer | None = None
         """Either for the first that waits, or for the one that runs alone."""
 
     @property
@@ -78,7 +76,7 @@ class Suspects:
         not yet, `on_change` is called when it may."""
         if not self.waiting or self._alone is not None:
             return None
-        now = self._loop.time()
+        now = self._clock.time()
         late = (attempt for attempt in attempts if not attempt.early and attempt.state is State.RUNNING)
         begun = [now if attempt.running_since is None else attempt.running_since for attempt in late]
         proven_at = max(begun) + self._timing.alone_for if begun else now
@@ -116,7 +114,7 @@ class Suspects:
         if (attempt := self._alone) is None:
             self._on_change()
             return
-        since, now = attempt.running_since, self._loop.time()
+        since, now = attempt.running_since, self._clock.time()
         if since is not None and now >= since + self._alone_for:
             self._alone = None
             attempt.end_alone()
@@ -128,7 +126,7 @@ class Suspects:
 
     def _look_again_in(self, seconds: float) -> None:
         self._stop_timer()
-        self._timer = self._loop.call_later(seconds, self._on_time)
+        self._timer = self._clock.call_later(seconds, self._on_time)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -25,6 +25,7 @@ from typing import Any, Self
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
+from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
 from dalsegno.workers.broker import open_worker_broker
@@ -42,7 +43,8 @@ class Worker:
     many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
     then they are cancelled. `held_bytes` bounds the tasks and outcomes that are here (docs/operating.md,
     Limits). `data_converter` says how values travel; hosts and clients need the same
-    (docs/payloads.md). Raises ConfigurationError for what cannot be.
+    (docs/payloads.md). All that a worker times goes by its `clock`, which is its event loop if none is given.
+    Raises ConfigurationError for what cannot be.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Worker:
         held_bytes: int = HELD_BYTES,
         data_converter: DataConverter = DataConverter.default,
         observer: Observer | None = None,
+        clock: LoopClock | None = None,
         timing: WorkerTiming | None = None,
     ) -> None:
         self._registry = Registry(activities)
@@ -68,6 +71,7 @@ class Worker:
             held_bytes=held_bytes,
             data_converter=data_converter,
             observer=observer,
+            clock=clock,
             timing=timing or WorkerTiming(),
         )
         if isinstance(broker, str):

@@ -15,7 +15,7 @@ from dalsegno.client.links import Links
 from dalsegno.client.timings import ClientTimings
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements
-from dalsegno.workers.attempt import Bench
+from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import REASON_HEADER, TaskDispatcher
 from dalsegno.workers.outbox import Letter, WorkerOutbox
 
@@ -30,6 +30,10 @@ class _Nowhere:
 
     @property
     def loop(self) -> _Nowhere:
+        return self
+
+    @property
+    def clock(self) -> _Nowhere:
         return self
 
     @property
@@ -62,7 +66,12 @@ def worker(message: Message) -> None:
     """A worker, of a message in its task queue. Its dead letters do not say whether it is unsupported."""
     dead = _DeadLetters()
     dispatcher = TaskDispatcher(
-        cast(Bench, NOWHERE), cast(WorkerOutbox, dead), slots=1, attempts_max=1, unanswered_max=1
+        cast(Bench, NOWHERE),
+        cast(WorkerOutbox, dead),
+        slots=1,
+        attempts_max=1,
+        unanswered_max=1,
+        bytes_max=2**20,
     )
     dispatcher.on_task(Delivery(message, 1, False, "", "q"), Acknowledgements(NOWHERE))
     (letter,) = dead.letters

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from contextvars import Context
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 from dalsegno.workers.heartbeat import HeartbeatSender, interval_seconds
 from tests.default_converter import from_payload, to_payload
+from tests.hand_clock import START, HandClock
 from tests.workers.conftest import running
 from tests.workers.engine import Engine, new_task
 from tests.workers.fake_broker import FakeBroker
@@ -24,46 +23,26 @@ from tests.workers.fake_broker import FakeBroker
 SECOND = 1_000_000
 
 
-class Clock:
+class HandLoop(HandClock):
     """As much of an event loop as a heartbeat uses, with the time in the test's hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self._due: list[tuple[float, asyncio.TimerHandle]] = []
-
-    def time(self) -> float:
-        return self.now
 
     def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> None:
         callback(*args)
-
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, asyncio.get_event_loop(), Context())
-        self._due.append((when, handle))
-        return handle
-
-    def advance(self, seconds: float) -> None:
-        until = self.now + seconds
-        while due := sorted((entry for entry in self._due if entry[0] <= until), key=lambda entry: entry[0]):
-            self._due.remove(due[0])
-            self.now, handle = due[0]
-            if not handle.cancelled():
-                handle._run()
-        self.now = until
 
 
 class Beats:
     """A heartbeat on a clock, and what it sent: (seconds since the start, details)."""
 
     def __init__(self, **fields: Any) -> None:
-        self.clock = Clock()
+        self.clock = HandLoop()
         self.sent: list[tuple[float, Any]] = []
         self.broker_is_stuck = False
         self.in_the_air: list[Callable[[bool], None]] = []
-        self.heartbeat = HeartbeatSender(new_task("work", **fields), self.clock, self._send)  # type: ignore[arg-type]
+        loop: Any = self.clock
+        self.heartbeat = HeartbeatSender(new_task("work", **fields), loop, self.clock, self._send)
 
     def _send(self, details: Payload | None, number: int, on_settled: Callable[[bool], None]) -> None:
-        self.sent.append((self.clock.now - 100.0, None if details is None else from_payload(details)))
+        self.sent.append((self.clock.now - START, None if details is None else from_payload(details)))
         self.in_the_air.append(on_settled)
         if not self.broker_is_stuck:
             self.settle()

@@ -1,0 +1,38 @@
+"""What all attempts of a worker share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dalsegno.data_converter import DataConverter
+from dalsegno.loop_clock import LoopClock
+from dalsegno.observer import Observer
+from dalsegno.payload import Payload
+from dalsegno.workers.abandoned import Abandoned
+from dalsegno.workers.outbox import WorkerOutbox
+from dalsegno.workers.registry import Registry
+from dalsegno.workers.settings import WorkerTiming
+from dalsegno.workers.threads import Threads
+
+
+@dataclass(slots=True)
+class Bench:
+    """What all attempts of a worker work with."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: LoopClock
+    """The loop itself, if no other was given."""
+    registry: Registry
+    converter: DataConverter
+    observer: Observer | None
+    outcomes: WorkerOutbox
+    threads: Threads[Payload]
+    abandoned: Abandoned
+    timing: WorkerTiming
+    worker_queue: str
+    """Where grants and cancel requests come in; it may get another name with a new session."""
+    loop_ends: Callable[[], bool]
+    """Whether all tasks of the loop were cancelled, as `asyncio.run` does when the program's main task ended
+    beside a worker at work, or somebody's code raised SystemExit in a task of its own."""
