@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Protocol
 
-from dalsegno.broker.port import Fault, Message, OnDelivery, Outcome, Outgoing, Queue, Topology
+from dalsegno.broker.port import Delivery, Fault, Message, OnDelivery, Outcome, Outgoing, Queue, Topology
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.faults import Faults
@@ -30,7 +30,7 @@ class Tap(Protocol):
 
     def settled(self, outgoing: Outgoing, outcome: Outcome) -> None: ...
 
-    def acknowledged(self, process: str, queue: str, stored: Stored) -> None: ...
+    def acknowledged(self, process: str, queue: str, stored: Stored, given: Delivery) -> None: ...
 
     def unsendable(self, message_id: str) -> None: ...
 

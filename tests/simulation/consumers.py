@@ -27,6 +27,8 @@ class ModelConsumer:
         self.is_live = True
         self.queue = queue
         self.held: dict[int, Stored] = {}
+        self._given: dict[int, Delivery] = {}
+        """As its process has them."""
         self.connection = connection
         self._prefetch = prefetch
         self._on_delivery = on_delivery
@@ -51,6 +53,7 @@ class ModelConsumer:
             outgoing.routing_key,
             stored.delivery_count,
         )
+        self._given[self._tag] = delivery
         self.connection.to_process(lambda: self._delivered(delivery))
 
     def _acknowledged(self, tag: int, multiple: bool) -> None:
@@ -61,7 +64,7 @@ class ModelConsumer:
         for number in tags:
             stored = self.held.pop(number, None)
             if stored is not None:
-                tap.acknowledged(self.connection.process.name, self.queue.name, stored)
+                tap.acknowledged(self.connection.process.name, self.queue.name, stored, self._given.pop(number))
         self.queue.pump()
 
     def end(self) -> None:

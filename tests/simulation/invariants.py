@@ -4,9 +4,12 @@ acknowledged, and once more at the end."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.interface.cause import Together
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
@@ -14,7 +17,7 @@ from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.broker import topology
 from dalsegno.broker.embedded.payload import decode_message
-from dalsegno.broker.port import Message, Outcome, Outgoing
+from dalsegno.broker.port import Delivery, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import effect_message_id
@@ -59,8 +62,8 @@ class Invariants:
         self._effects: dict[tuple[str, int], list[tuple[str, Effect]]] = {}
         self._forwarded: set[str] = set()
         self._dead: set[str] = set()
-        self._ended_unread: set[str] = set()
-        """Runs whose last state owes nothing to those before."""
+        self._ended_unread: dict[str, int] = {}
+        """Runs whose state owes nothing to what was before that row, as somebody has ended them unread."""
         self._fields: dict[tuple[str, int], int] = {}
         """Of the last snapshot of a run, by run and format."""
         self._commits = 0
@@ -72,7 +75,8 @@ class Invariants:
 
     def written(self, write: InstanceWrite) -> None:
         if write.forced:
-            self._ended_unread.add(write.run_id)
+            first = min((row.sequence for row in write.journal), default=write.sequence + 1)
+            self._ended_unread[write.run_id] = first
         self._may_be_written(write)
         for row in write.journal:
             self._placed(write, row)
@@ -270,12 +274,13 @@ class Invariants:
             if isinstance(task, wire.ActivityTask):
                 self.purged_tokens.add(task.token)
 
-    def acknowledged(self, process: str, queue: str, stored: Stored) -> None:
+    def acknowledged(self, process: str, queue: str, stored: Stored, given: Delivery) -> None:
         if not queue.startswith("dalsegno.partition."):
             return
         message = stored.outgoing.message
         message_id = message.message_id or ""
         self._simulation.scheduler.trace(process, f"acknowledges {message.type} {message_id}")
+        self._nothing_is_on_its_way_for(given, process)
         if message_id in self._dead:
             return
         try:
@@ -293,6 +298,19 @@ class Invariants:
             return  # it is to be as good as done when that is worked off
         else:
             self._is_done(body, message_id)
+
+    def _nothing_is_on_its_way_for(self, given: Delivery, process: str) -> None:
+        """Whatever else is known of it: who removes it does not wait for a confirm."""
+        host = self._simulation.hosts.get(process)
+        if host is None:
+            return
+        outbox = host.engine.outbox
+        for shipment in chain(outbox._in_flight.values(), *outbox._behind.values()):
+            for cause in shipment.causes:
+                for waiting in cause.waiting if isinstance(cause, Together) else (cause,):
+                    if isinstance(waiting.origin, DeliveryOrigin) and waiting.origin.delivery is given:
+                        text = f"{waiting.name} is acknowledged, and {shipment.key} is on its way for it"
+                        raise Violation("I24", text)
 
     def _is_kept(self, workflow_id: str, message: Message) -> bool:
         mail = map(decode_message, self._simulation.store.mail.get(workflow_id, {}).values())
@@ -315,10 +333,10 @@ class Invariants:
         self._confirmed(f"{body.TYPE} {message_id}")
 
     def _confirmed(self, cause: str) -> None:
-        """All that a cause made is confirmed, or needs not be. What a run owed that was sealed unread, nobody
-        knows any more."""
+        """All that a cause made is confirmed, or needs not be. What a run owed before it was ended unread,
+        nobody knows any more."""
         for row in self.history.rows_of_cause.get(cause, ()):
-            if row[0] in self._ended_unread:
+            if row[1] < self._ended_unread.get(row[0], 0):
                 continue
             for effect_id, effect in self._effects.get(row, ()):
                 if effect_id in self._settled or effect_id in self._unsendable:
