@@ -236,15 +236,18 @@ def lease_renewed_though_the_loop_stands_still() -> AbstractContextManager[Any]:
 
 @contextmanager
 def empty_round_answered_without_validity() -> Iterator[None]:
-    """Neither is it looked at by the timer, which mostly comes first. It shows only after a freeze; so that
-    hosts are frozen often."""
+    """Neither is it looked at by the timer. It shows between a freeze and the word that the leases are lost,
+    which mostly comes first; so that hosts are frozen often, and that word is late."""
 
     def tick(self: Host) -> None:
         self._beat.beat()
         self.engine.tick()
 
-    may_act = patch.multiple(Host, may_act=lambda self: True, _tick=tick)
-    with may_act, patch.dict(AT_RANDOM, {"host frozen": 0.25}):
+    with (
+        patch.multiple(Host, may_act=lambda self: True, _tick=tick),
+        patch.dict(PER_EVENT, {"membership answer late": 0.9}),
+        patch.dict(AT_RANDOM, {"host frozen": 1.0}),
+    ):
         yield
 
 
