@@ -36,11 +36,11 @@ class Author:
     """Owns all partitions of an empty namespace until it leaves."""
 
     def __init__(self, store: Store) -> None:
-        self._partitions = store.namespace().partitions
+        self._namespace = store.namespace()
         self._writer = store.writer()
         self._membership = store.membership()
         self._now = self._membership.join(AUTHOR, ttl=LEASE_MICROSECONDS, version="bench")
-        leases = self._membership.take(range(self._partitions), AUTHOR)
+        leases = self._membership.take(self._namespace.partition_ids, AUTHOR)
         self._epochs = {lease.partition: lease.epoch for lease in leases}
         self.code = WorkflowRegistry([(Storied, None)])
 
@@ -68,7 +68,7 @@ class Author:
 
     def _commit(self, instance: Instance, stored: tuple[str | None, int], done: list[Activation]) -> None:
         workflow_id, slot = instance.workflow_id, topology.slot_of(instance.workflow_id)
-        partition = slot % self._partitions
+        partition = self._namespace.partition_of(slot)
         fence = Fence(partition, self._epochs[partition])
         status, run_id = instance.status, instance.run_id
         assert status is not None

@@ -15,6 +15,7 @@ from bench.meter import calibrate, emit
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Outcome
 from dalsegno.cli.logs import configure
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import signal
 from tests.supervisor.test_calls_at_any_size import KINDS, Kind, Town, a_signal, town
 
@@ -43,7 +44,7 @@ def pending_things(pending: int) -> None:
     fan_out = time.process_time() - begin
     figures = {kind.__name__: round(cost(kind, subject_town)) for kind in KINDS}
     emit(subject, "microseconds", calib_ms=round(calibrate(), 1), **figures)
-    actor = subject_town.world.engine.partitions[0].actors.peek("w")
+    actor = subject_town.world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     assert actor.instance.state is not None
     begin = time.process_time()

@@ -7,12 +7,15 @@ again. So a queue to which nothing is ever sent has the identity in its dead-let
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dalsegno.broker import topology
 from dalsegno.broker.port import Session
 from dalsegno.errors import TopologyError
+from dalsegno.partition_id import PartitionID
 
 
-async def declare_namespace(session: Session, *, identity: str, generation: int, partitions: int) -> None:
+async def declare_namespace(session: Session, *, identity: str, partitions: Sequence[PartitionID]) -> None:
     """Claim the virtual host for the database with this identity, then declare all that a namespace needs.
 
     Raises TopologyError where the virtual host is another database's; then nothing was changed.
@@ -26,4 +29,4 @@ async def declare_namespace(session: Session, *, identity: str, generation: int,
             "database is gone for good, use another virtual host or delete this one (or at least its queue "
             f"{topology.NAMESPACE_QUEUE})"
         ) from error
-    await session.declare(topology.namespace_topology(generation=generation, partitions=partitions))
+    await session.declare(topology.namespace_topology(partitions))

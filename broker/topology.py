@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 
 from dalsegno.broker.port import Binding, Exchange, Queue, Topology
+from dalsegno.partition_id import PartitionID
 
 SLOTS = 1024
 """Fixed for ever: rows are keyed by slot, and publishers in every language compute it."""
@@ -59,8 +61,8 @@ def routing_key_of(workflow_id: str) -> str:
     return _SLOT_KEYS[zlib.crc32(workflow_id.encode()) % SLOTS]
 
 
-def partition_queue(generation: int, partition: int) -> str:
-    return f"dalsegno.partition.{generation}.{partition}"
+def partition_queue(partition: PartitionID) -> str:
+    return f"dalsegno.partition.{partition.generation}.{partition.number}"
 
 
 def task_queue(name: str) -> str:
@@ -97,9 +99,9 @@ def dead_tasks() -> Topology:
     )
 
 
-def declare_partition_queue(generation: int, partition: int) -> Queue:
+def declare_partition_queue(partition: PartitionID) -> Queue:
     return Queue(
-        partition_queue(generation, partition),
+        partition_queue(partition),
         single_active_consumer=True,
         delivery_limit=PARTITION_DELIVERY_LIMIT,
         dead_letter_exchange=DEAD_EXCHANGE,
@@ -135,19 +137,20 @@ def watermark() -> Topology:
     return Topology(queues=[Queue(WATERMARK_QUEUE, single_active_consumer=True)])
 
 
-def namespace_topology(*, generation: int, partitions: int) -> Topology:
-    """Everything that a namespace needs, but for its `claim` and its task queues."""
+def namespace_topology(partitions: Sequence[PartitionID]) -> Topology:
+    """Everything that a namespace needs, but for its `claim` and its task queues. `partitions`: all of
+    them, by number."""
     queues = [
         Queue(DEAD_QUEUE),
         Queue(DEAD_TASKS_QUEUE),
         control_queue(),
-        *(declare_partition_queue(generation, partition) for partition in range(partitions)),
+        *map(declare_partition_queue, partitions),
     ]
     bindings = [
         Binding(DEAD_EXCHANGE, "invalid", DEAD_QUEUE),
         Binding(DEAD_EXCHANGE, "tasks", DEAD_TASKS_QUEUE),
         *(
-            Binding(exchange, slot_key(slot), partition_queue(generation, slot % partitions))
+            Binding(exchange, slot_key(slot), partition_queue(partitions[slot % len(partitions)]))
             for exchange in (COMMANDS_EXCHANGE, RESULTS_EXCHANGE)
             for slot in range(SLOTS)
         ),

@@ -120,8 +120,7 @@ async def _declare_at(broker: Broker, database: str, namespace: Namespace, accep
         await declare_namespace(
             session,
             identity=namespace.identity,
-            generation=namespace.generation,
-            partitions=namespace.partitions,
+            partitions=namespace.partition_ids,
         )
         await raise_watermark(session, database, namespace.identity, accept_restored=accept_restored)
     finally:

@@ -71,18 +71,18 @@ def check_round(round_: Round) -> None:
 def outcome_of(
     round_: Round, *, now: int, held: Iterable[int], written: Iterable[str], known: Iterable[Known]
 ) -> RoundOutcome:
-    """`known`: commands that were answered before."""
+    """`held`: numbers of partitions. `known`: commands that were answered before."""
     held, written = set(held), set(written)
     answers: dict[str, dict[MessageKey, str]] = {}
     for workflow_id, type_, message_id, answer in known:
         answers.setdefault(workflow_id, {})[type_, message_id] = answer
     return RoundOutcome(
         now=now,
-        lost=frozenset(fence.partition for fence in round_.fences if fence.partition not in held),
+        lost=frozenset(fence.partition for fence in round_.fences if fence.partition.number not in held),
         missed=frozenset(
             write.workflow_id
             for write in round_.instances
-            if write.partition in held and write.workflow_id not in (written | answers.keys())
+            if write.partition.number in held and write.workflow_id not in (written | answers.keys())
         ),
         known=answers,
     )

@@ -10,14 +10,16 @@ taken, never whether two hosts can commit for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from dalsegno.errors import FencedError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Cluster, Fence, LeaseRow
-from dalsegno.persistence.tables import hosts, leases, seen, strikes
+from dalsegno.persistence.tables import GENERATION, hosts, leases, seen, strikes
 
 
 class SqlMembership:
@@ -82,7 +84,7 @@ class SqlMembership:
         with self._owned.transaction() as connection:
             return formats.grant(self._database, connection)
 
-    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+    def take(self, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
         now = self._database.now()
         free = leases.c.owner.is_(None) | ~sa.exists().where(
             hosts.c.host_id == leases.c.owner, hosts.c.expires_at > now
@@ -97,20 +99,19 @@ class SqlMembership:
             .with_for_update(of=leases)
         )
         with self._owned.transaction() as connection:
-            asked = {"partitions": self._database.keys(partitions)}
+            asked = {"partitions": self._database.keys([partition.number for partition in partitions])}
             locked = {"partitions": self._database.keys(connection.scalars(lock, asked))}
             taken = connection.execute(
                 sa.update(leases)
                 .where(self._database.among(leases.c.partition, "partitions"), free, live.exists())
                 .values(owner=host_id, epoch=leases.c.epoch + 1)
-                .returning(leases.c.partition, leases.c.epoch),
+                .returning(leases.c.partition, leases.c.epoch, GENERATION.label("generation")),
                 locked,
             ).all()
             if not taken and connection.execute(live).first() is None:
                 raise _gone(host_id)
-        return sorted(
-            (LeaseRow(row.partition, host_id, row.epoch) for row in taken), key=lambda lease: lease.partition
-        )
+        gained = (LeaseRow(_partition(row), host_id, row.epoch) for row in taken)
+        return sorted(gained, key=lambda lease: lease.partition)
 
     def release(self, leases_: Sequence[Fence], host_id: str) -> None:
         ours = sa.update(leases).where(
@@ -120,7 +121,7 @@ class SqlMembership:
         )
         with self._owned.transaction() as connection:
             for fence in sorted(leases_, key=lambda fence: fence.partition):
-                connection.execute(ours.values(owner=None), {"held": fence.partition, "at": fence.epoch})
+                connection.execute(ours.values(owner=None), {"held": fence.partition.number, "at": fence.epoch})
 
     def strike(self, run_id: str, cause: str) -> int:
         statement = self._database.insert_or_update(
@@ -153,17 +154,23 @@ def _gone(host_id: str) -> FencedError:
     return FencedError(f"The row of host {host_id} is gone or expired; others may own its leases by now.")
 
 
+def _partition(row: sa.Row[Any]) -> PartitionID:
+    return PartitionID(row.generation, row.partition)
+
+
 def read_cluster(database: Database, connection: sa.Connection) -> Cluster:
     time: int = connection.execute(sa.select(database.now())).scalar_one()
     revision = formats.revision_of(connection)
     written, asked = formats.read(connection, revision)
     # Leases before hosts: an owner that joins in between is not taken for a dead one.
-    owned = connection.execute(sa.select(leases).order_by(leases.c.partition)).all()
+    owned = connection.execute(
+        sa.select(leases, GENERATION.label("generation")).order_by(leases.c.partition)
+    ).all()
     found = formats.live_hosts(database, connection, revision)
     return Cluster(
         now=time,
         hosts=tuple(found),
-        leases=tuple(LeaseRow(row.partition, row.owner, row.epoch) for row in owned),
+        leases=tuple(LeaseRow(_partition(row), row.owner, row.epoch) for row in owned),
         format_written=written,
         format_asked=asked,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from dalsegno.partition_id import PartitionID
 from dalsegno.policies import WorkflowStatus
 
 if TYPE_CHECKING:  # it stands on the rows that are here
@@ -29,7 +30,7 @@ class JournalRow(Struct, frozen=True, kw_only=True):
     sequence: int
     round: int
     cause: str
-    partition: int
+    partition: PartitionID
     epoch: int
     host: str
     time: int
@@ -105,7 +106,7 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
 
     workflow_id: str
     slot: int
-    partition: int
+    partition: PartitionID
     expected_run_id: str | None
     expected_sequence: int
     run_id: str
@@ -144,7 +145,7 @@ class Halt(Struct, frozen=True, kw_only=True):
 class Aside(Struct, frozen=True, kw_only=True):
     """What a round writes for one partition beside what it writes for instances."""
 
-    partition: int
+    partition: PartitionID
     halts: tuple[Halt, ...] = ()
     mail: tuple[MailRow, ...] = ()
     worked_off: tuple[tuple[str, int], ...] = ()
@@ -154,7 +155,7 @@ class Aside(Struct, frozen=True, kw_only=True):
 class Fence(Struct, frozen=True):
     """A lease that a round relies on."""
 
-    partition: int
+    partition: PartitionID
     epoch: int
 
 
@@ -164,7 +165,7 @@ class Round(Struct, frozen=True, kw_only=True):
     host_id: str
     fences: tuple[Fence, ...]
     instances: tuple[InstanceWrite, ...]
-    seen: tuple[tuple[int, int, SeenRow], ...] = ()
+    seen: tuple[tuple[PartitionID, int, SeenRow], ...] = ()
     """(partition, slot, row)"""
     asides: tuple[Aside, ...] = ()
 
@@ -183,7 +184,7 @@ class RoundOutcome(Struct, frozen=True, kw_only=True):
     """
 
     now: int
-    lost: frozenset[int] = frozenset()
+    lost: frozenset[PartitionID] = frozenset()
     missed: frozenset[str] = frozenset()
     known: Mapping[str, Mapping[MessageKey, str]] = {}
     rejected: Mapping[str, str] = {}
@@ -296,7 +297,7 @@ class HostRow(Struct, frozen=True):
 
 
 class LeaseRow(Struct, frozen=True):
-    partition: int
+    partition: PartitionID
     owner: str | None
     epoch: int
 
@@ -338,7 +339,7 @@ class Membership(Protocol):
         """Let the stored format be written that `Cluster.format_asked` says, if every live host reads it. What
         may be written now is returned. No host joins meanwhile: it joins before, and is asked, or after."""
 
-    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+    def take(self, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
         """Take those that no live host owns, raising their epochs; those taken are returned with the new
         epoch. Waits a bounded time for a commit that still holds a row's lock. FencedError when the taker's
         own row is gone or expired."""
@@ -376,6 +377,14 @@ class Namespace(Struct, frozen=True, kw_only=True):
     revision: str = ""
     format_written: int = 1
     format_asked: int = 1
+
+    @property
+    def partition_ids(self) -> tuple[PartitionID, ...]:
+        """All, by number."""
+        return tuple(PartitionID(self.generation, number) for number in range(self.partitions))
+
+    def partition_of(self, slot: int) -> PartitionID:
+        return PartitionID(self.generation, slot % self.partitions)
 
 
 class Store(Protocol):

@@ -149,7 +149,7 @@ class PostgresWriter:
     def _write(self, round_: Round) -> RoundOutcome:
         rows = rows_of(round_.instances, refused_rows(round_), round_.asides)
         parameters: list[Any] = [
-            bigint_array([fence.partition for fence in round_.fences]),
+            bigint_array([fence.partition.number for fence in round_.fences]),
             bigint_array([fence.epoch for fence in round_.fences]),
             round_.host_id,
         ]

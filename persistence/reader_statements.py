@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from dalsegno.persistence.database import Database
-from dalsegno.persistence.tables import instances, journal, mail, runs, snapshots, strikes
+from dalsegno.persistence.tables import GENERATION, instances, journal, mail, runs, snapshots, strikes
 from dalsegno.policies import WorkflowStatus
 
 _SNAPSHOT = [
@@ -80,7 +80,7 @@ class ReaderStatements:
             .limit(sa.bindparam("most", type_=sa.BigInteger()))
         )
         self.history = (
-            sa.select(journal)
+            sa.select(journal, GENERATION.label("generation"))
             .where(in_run, behind, journal.c.sequence <= sa.bindparam("until", type_=sa.BigInteger()))
             .order_by(journal.c.sequence)
         )

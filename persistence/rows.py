@@ -78,7 +78,7 @@ def rows_of(
 
 def refused_rows(round_: Round) -> list[Row]:
     return [
-        (partition, slot, row.workflow_id, row.message_id, row.type, row.time, row.answer)
+        (partition.number, slot, row.workflow_id, row.message_id, row.type, row.time, row.answer)
         for partition, slot, row in round_.seen
     ]
 
@@ -86,24 +86,23 @@ def refused_rows(round_: Round) -> list[Row]:
 def _add_instance(rows: Rows, write: InstanceWrite) -> None:
     after = (write.run_id, write.sequence, write.status, write.wake_at)
     if write.forced:
-        rows[Part.FORCED].append((write.partition, write.workflow_id, write.slot, *after))
+        rows[Part.FORCED].append((write.partition.number, write.workflow_id, write.slot, *after))
     elif write.expected_run_id is None:
-        rows[Part.CREATED].append((write.partition, write.workflow_id, write.slot, *after))
+        rows[Part.CREATED].append((write.partition.number, write.workflow_id, write.slot, *after))
     else:
         before = (write.workflow_id, write.expected_run_id, write.expected_sequence)
-        rows[Part.UPDATED].append((write.partition, *before, *after))
+        rows[Part.UPDATED].append((write.partition.number, *before, *after))
 
 
 def _add_aside(rows: Rows, aside: Aside) -> None:
+    partition = aside.partition.number
     for halt in aside.halts:
-        rows[Part.HALTED].append((aside.partition, halt.workflow_id, halt.wake_at))
-        rows[Part.HALTED_RUNS].append((aside.partition, halt.run_id, halt.reason))
+        rows[Part.HALTED].append((partition, halt.workflow_id, halt.wake_at))
+        rows[Part.HALTED_RUNS].append((partition, halt.run_id, halt.reason))
     rows[Part.MAIL].extend(
-        (aside.partition, row.workflow_id, row.number, row.slot, row.time, row.message) for row in aside.mail
+        (partition, row.workflow_id, row.number, row.slot, row.time, row.message) for row in aside.mail
     )
-    rows[Part.WORKED_OFF].extend(
-        (aside.partition, workflow_id, number) for workflow_id, number in aside.worked_off
-    )
+    rows[Part.WORKED_OFF].extend((partition, workflow_id, number) for workflow_id, number in aside.worked_off)
 
 
 def _add_journal(rows: Rows, write: InstanceWrite) -> None:
@@ -112,8 +111,9 @@ def _add_journal(rows: Rows, write: InstanceWrite) -> None:
         # In one statement the trim does not see what the insert beside it writes.
         if snapshot is not None and row.run_id == snapshot.run_id and row.sequence <= snapshot.trim_to:
             continue
-        values = (row.run_id, row.sequence, row.round, row.cause, row.partition, row.epoch, row.host, row.time)
-        rows[Part.JOURNAL].append((write.workflow_id, *values, row.events))
+        values = (row.run_id, row.sequence, row.round, row.cause)
+        fence = (row.partition.number, row.epoch, row.host)
+        rows[Part.JOURNAL].append((write.workflow_id, *values, *fence, row.time, row.events))
 
 
 def _add_snapshot(rows: Rows, workflow_id: str, snapshot: SnapshotRow) -> None:

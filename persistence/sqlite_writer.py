@@ -91,14 +91,15 @@ class SqliteWriter:
 
 def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     epochs = dict(driver.execute(_LEASES, (round_.host_id,)))
-    held = {fence.partition for fence in round_.fences if epochs.get(fence.partition) == fence.epoch}
-    matched = _matching(driver, [write for write in round_.instances if write.partition in held])
+    fences = [(fence.partition.number, fence.epoch) for fence in round_.fences]
+    held = {number for number, epoch in fences if epochs.get(number) == epoch}
+    matched = _matching(driver, [write for write in round_.instances if write.partition.number in held])
     refused = [row for row in refused_rows(round_) if row[0] in held]
     known = _known(driver, matched, refused)
     unwritten = {row[0] for row in known}
     matched = [write for write in matched if write.workflow_id not in unwritten]
     refused = [row for row in refused if row[2] not in unwritten]
-    asides = [aside for aside in round_.asides if aside.partition in held]
+    asides = [aside for aside in round_.asides if aside.partition.number in held]
     for part, rows in rows_of(matched, refused, asides).items():
         if part in _STATEMENTS:
             driver.executemany(_STATEMENTS[part], rows)

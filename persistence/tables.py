@@ -36,6 +36,10 @@ meta = sa.Table(
 )
 """One row, with the id 1. `readable_by` is the oldest revision whose code may still use these tables."""
 
+GENERATION = sa.select(meta.c.generation).where(meta.c.id == sa.literal_column("1")).scalar_subquery()
+"""That of the partitions whose numbers are in `leases` and `journal`. Whoever changes it has to take the leases
+from all hosts in the same transaction."""
+
 hosts = sa.Table(
     "hosts",
     metadata,
@@ -139,8 +143,14 @@ journal = sa.Table(
     sa.Column("events", sa.LargeBinary, nullable=False),
 )
 
-COLUMNS_OF_JOURNAL = ", ".join(f"journal.{column.name}" for column in journal.c)
-"""For statements written by hand: `*` would mean something else once a newer version has added a column."""
+COLUMNS_OF_JOURNAL = ", ".join(
+    [
+        *(f"journal.{column.name}" for column in journal.c),
+        "(SELECT generation FROM meta WHERE id = 1) AS generation",
+    ]
+)
+"""For statements written by hand: `*` would mean something else once a newer version has added a column. With
+`GENERATION`, without which the number of a partition does not say which one it is."""
 
 snapshots = sa.Table(
     "snapshots",

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from dalsegno.errors import UnreadableRowError
+from dalsegno.partition_id import PartitionID
 from dalsegno.payload import mismatch
 from dalsegno.persistence.database import Database
 from dalsegno.persistence.port import JournalRow, ListedRun, RunRow
@@ -74,12 +75,13 @@ def _whose(row: sa.Row[Any]) -> str:
 
 
 def journal_row(row: sa.Row[Any]) -> JournalRow:
+    """`row` has the namespace's generation beside the columns of the table."""
     return JournalRow(
         run_id=row.run_id,
         sequence=row.sequence,
         round=row.round,
         cause=row.cause,
-        partition=row.partition,
+        partition=PartitionID(row.generation, row.partition),
         epoch=row.epoch,
         host=row.host,
         time=row.time,

@@ -40,7 +40,7 @@ class History:
         self._leadership = leadership
         self._before: JournalRow | None = None
         self._continuity = Continuity()
-        self._ownership = Ownership(workflow_id, partitions=namespace.partitions)
+        self._ownership = Ownership(workflow_id, namespace)
         self._recovery = Recovery()
         self._endings = Endings()
         self._causes = Causes(workflow_id, used)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import JournalRow, LeaseRow
 from dalsegno.verification.finding import Finding, Invariant, Violation
 
@@ -57,7 +58,7 @@ class Leadership:
     """Of a whole namespace: a few numbers per partition and epoch. Being told a row again is harmless."""
 
     def __init__(self) -> None:
-        self._reigns: dict[int, dict[int, _Reign]] = defaultdict(dict)
+        self._reigns: dict[PartitionID, dict[int, _Reign]] = defaultdict(dict)
 
     def on_row(self, row: JournalRow, before: JournalRow | None, *, workflow_id: str) -> Iterator[Violation]:
         """`before` is the row of the same run that comes before it, if there is one."""
@@ -71,7 +72,7 @@ class Leadership:
             reign.extend(round_, time)
         else:
             text = (
-                f"host {row.host} wrote it for partition {row.partition} in epoch {row.epoch}, "
+                f"host {row.host} wrote it for partition {row.partition.number} in epoch {row.epoch}, "
                 f"in which host {reign.host} wrote {reign.first_time}"
             )
             yield Violation(Invariant.LEADERSHIP, row.sequence, text)
@@ -103,21 +104,23 @@ def _found(text: str, witness: Witness) -> Finding:
     return Finding(Invariant.LEADERSHIP, text, **place)  # type: ignore[arg-type]  # texts and a number
 
 
-def _lease_fits(partition: int, lease: LeaseRow | None, epoch: int, reign: _Reign) -> Iterator[Finding]:
+def _lease_fits(partition: PartitionID, lease: LeaseRow | None, epoch: int, reign: _Reign) -> Iterator[Finding]:
     if lease is None:
-        yield _found(f"it was written for partition {partition}, which has no lease", reign.last_time)
+        yield _found(f"it was written for partition {partition.number}, which has no lease", reign.last_time)
     elif epoch > lease.epoch:
-        text = f"it was written in epoch {epoch} of partition {partition}, whose lease is at {lease.epoch}"
+        text = (
+            f"it was written in epoch {epoch} of partition {partition.number}, whose lease is at {lease.epoch}"
+        )
         yield _found(text, reign.last_time)
     elif epoch == lease.epoch and lease.owner is not None and lease.owner != reign.host:
         text = (
-            f"host {reign.host} wrote it for partition {partition} in epoch {epoch}, "
+            f"host {reign.host} wrote it for partition {partition.number} in epoch {epoch}, "
             f"whose lease is of host {lease.owner}"
         )
         yield _found(text, reign.last_time)
 
 
-def _rounds_in_order(partition: int, ordered: list[tuple[int, _Reign]]) -> Iterator[Finding]:
+def _rounds_in_order(partition: PartitionID, ordered: list[tuple[int, _Reign]]) -> Iterator[Finding]:
     by_host: dict[str, list[tuple[int, _Reign]]] = defaultdict(list)
     for epoch, reign in ordered:
         by_host[reign.host].append((epoch, reign))
@@ -125,19 +128,20 @@ def _rounds_in_order(partition: int, ordered: list[tuple[int, _Reign]]) -> Itera
         for (older, before), (newer, after) in pairwise(reigns):
             if before.last_round.value >= after.first_round.value:
                 text = (
-                    f"host {host} wrote it for partition {partition} in epoch {older} with round "
+                    f"host {host} wrote it for partition {partition.number} in epoch {older} with round "
                     f"{before.last_round.value}, but in epoch {newer} with round {after.first_round.value}: "
                     f"{after.first_round}"
                 )
                 yield _found(text, before.last_round)
 
 
-def _times_in_order(partition: int, ordered: list[tuple[int, _Reign]]) -> Iterator[Finding]:
+def _times_in_order(partition: PartitionID, ordered: list[tuple[int, _Reign]]) -> Iterator[Finding]:
     for (older, before), (newer, after) in pairwise(ordered):
         late = before.last_time.value - after.first_time.value
         if late > CLOCK_TOLERANCE:
             text = (
-                f"it was written for partition {partition} in epoch {older}, {late / 1e6:.0f} s after epoch "
-                f"{newer} had begun with {after.first_time}; or the database's clock was set back meanwhile"
+                f"it was written for partition {partition.number} in epoch {older}, {late / 1e6:.0f} s after "
+                f"epoch {newer} had begun with {after.first_time}; "
+                "or the database's clock was set back meanwhile"
             )
             yield _found(text, before.last_time)

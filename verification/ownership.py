@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dalsegno.broker.topology import slot_of
-from dalsegno.persistence.port import JournalRow
+from dalsegno.persistence.port import JournalRow, Namespace
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
 
 class Ownership:
-    def __init__(self, workflow_id: str, *, partitions: int) -> None:
+    def __init__(self, workflow_id: str, namespace: Namespace) -> None:
         self._slot = slot_of(workflow_id)
-        self._partition = self._slot % partitions
+        self._partition = namespace.partition_of(self._slot)
 
     def on_row(self, row: JournalRow) -> Iterator[Violation]:
         if row.partition != self._partition:
-            text = f"it was written by partition {row.partition}; the workflow belongs to {self._partition}"
+            own = self._partition.number
+            text = f"it was written by partition {row.partition.number}; the workflow belongs to {own}"
             yield Violation(Invariant.OWNERSHIP, row.sequence, text)
 
     def on_end(self, head: Head) -> Iterator[Violation]:

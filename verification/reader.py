@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import open_database
 from dalsegno.persistence.database import OwnedConnection, Role
 from dalsegno.persistence.port import JournalRow, LeaseRow, Namespace, SnapshotRow
@@ -77,7 +78,7 @@ class AuditReader:
 
     def leases(self) -> list[LeaseRow]:
         rows = self._read(lambda connection: connection.execute(self._statements.leases).all())
-        return [LeaseRow(row.partition, row.owner, row.epoch) for row in rows]
+        return [LeaseRow(PartitionID(row.generation, row.partition), row.owner, row.epoch) for row in rows]
 
     def instances(self, after: str = "", *, workflow_id: str | None = None) -> list[InstanceLink]:
         """The next ones by workflow ID; none at the end. `workflow_id`: only its own."""

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dalsegno.persistence.database import Database
-from dalsegno.persistence.tables import instances, journal, leases, runs, snapshots
+from dalsegno.persistence.tables import GENERATION, instances, journal, leases, runs, snapshots
 
 SHORT = 64
 """Journal rows of a run that is read together with others; the rest of longer ones is read by itself."""
@@ -36,12 +36,12 @@ class Statements:
         self.runs_of = self.runs.where(runs.c.workflow_id == sa.bindparam("only", type_=sa.Text()))
         self.run = heads.where(runs.c.run_id == sa.bindparam("run_id", type_=sa.Text()))
         self.short = (
-            sa.select(journal)
+            sa.select(journal, GENERATION.label("generation"))
             .where(database.among(journal.c.run_id, "ids"), journal.c.sequence <= SHORT)
             .order_by(journal.c.run_id, journal.c.sequence)
         )
         self.rows = (
-            sa.select(journal)
+            sa.select(journal, GENERATION.label("generation"))
             .where(
                 journal.c.run_id == sa.bindparam("run_id", type_=sa.Text()),
                 journal.c.sequence > sa.bindparam("after", type_=sa.BigInteger()),
@@ -50,7 +50,7 @@ class Statements:
             .limit(_most())
         )
         self.snapshots = sa.select(snapshots).where(database.among(snapshots.c.run_id, "ids"))
-        self.leases = sa.select(leases).order_by(leases.c.partition)
+        self.leases = sa.select(leases, GENERATION.label("generation")).order_by(leases.c.partition)
         self.instances = (
             sa.select(instances.c.workflow_id, instances.c.slot, instances.c.run_id)
             .add_columns(_current.c.workflow_id.label("run_of"))

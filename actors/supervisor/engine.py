@@ -42,6 +42,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.observer import Observer
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Due, Loaded, Mail, Remains, RoundOutcome
 
 Ts = TypeVarTuple("Ts")
@@ -60,14 +61,13 @@ class Engine:
         code: Code,
         settings: HostSettings,
         watch: Watch,
-        generation: int,
         partitions: int,
         codec: StoredCodec = CODEC,
         entropy: Entropy | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.partition_count = partitions
-        self.partitions: dict[int, PartitionSupervisor] = {}
+        self.partitions: dict[PartitionID, PartitionSupervisor] = {}
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
         self.open_rounds = OpenRounds(host_id)
@@ -75,7 +75,6 @@ class Engine:
         self._world = world
         self._settings = settings
         self._observer = observer
-        self._generation = generation
         self._shipping = Shipping(
             world,
             self.outbox,
@@ -108,7 +107,6 @@ class Engine:
             settings=settings,
             watch=watch,
             entropy=entropy or Entropy(),
-            generation=generation,
             partitions=partitions,
         )
         self.rounds = Rounds(
@@ -147,7 +145,7 @@ class Engine:
                 if actor.is_loaded:
                     actor.instance.codec = codec
 
-    def lease_gained(self, partition: int, epoch: int) -> None:
+    def lease_gained(self, partition: PartitionID, epoch: int) -> None:
         if partition in self.partitions:
             self.lease_lost(partition)
         supervisor = PartitionSupervisor(self._around, partition=partition, epoch=epoch)
@@ -155,10 +153,10 @@ class Engine:
         self.partitions[partition] = supervisor
         self._world.open_channel(partition)
         if self._observer is not None:
-            self._observer.partition_taken(partition)
-        log.debug("partition_taken", partition=partition, epoch=epoch, host_id=self.open_rounds.host_id)
+            self._observer.partition_taken(partition.number)
+        log.debug("partition_taken", partition=partition.number, epoch=epoch, host_id=self.open_rounds.host_id)
 
-    def lease_lost(self, partition: int) -> None:
+    def lease_lost(self, partition: PartitionID) -> None:
         """Everything of the partition is void, at once."""
         supervisor = self.partitions.pop(partition, None)
         if supervisor is None:
@@ -168,23 +166,26 @@ class Engine:
         self._rehydration.forget(partition)
         self._world.close_channel(partition)
         if self._observer is not None:
-            self._observer.partition_given_up(partition)
+            self._observer.partition_given_up(partition.number)
         log.debug(
-            "partition_given_up", partition=partition, epoch=supervisor.epoch, host_id=self.open_rounds.host_id
+            "partition_given_up",
+            partition=partition.number,
+            epoch=supervisor.epoch,
+            host_id=self.open_rounds.host_id,
         )
 
     def all_leases_lost(self) -> None:
         for partition in list(self.partitions):
             self.lease_lost(partition)
 
-    def give_up(self, partition: int, *, for_good: bool = False) -> None:
+    def give_up(self, partition: PartitionID, *, for_good: bool = False) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             epoch = supervisor.epoch
             self.lease_lost(partition)
             self._world.partition_released(partition, epoch, for_good=for_good)
 
-    def release(self, partition: int) -> None:
+    def release(self, partition: PartitionID) -> None:
         """Hand the partition over: begin nothing more, finish and acknowledge what was begun, close, release.
 
         The consumer is not cancelled: a broker gives a cancelled consumer's turn to the next one at once,
@@ -217,8 +218,8 @@ class Engine:
             return
         nonce = str(uuid4())
         supervisor.channel_opened(channel, nonce)
-        marker = wire.Marker(partition=channel.partition, host_id=self.open_rounds.host_id, nonce=nonce)
-        queue = topology.partition_queue(self._generation, channel.partition)
+        marker = wire.Marker(partition=channel.partition.number, host_id=self.open_rounds.host_id, nonce=nonce)
+        queue = topology.partition_queue(channel.partition)
         self._shipping.mark(encode(marker, message_id=nonce), queue)
         self._world.call_later(30.0, lambda: self._marker_overdue(supervisor, channel))
 
@@ -226,7 +227,7 @@ class Engine:
         if supervisor.channel is channel and channel.is_open and not supervisor.alarm_clock.is_running:
             supervisor.go_live()
 
-    def channel_lost(self, partition: int) -> None:
+    def channel_lost(self, partition: PartitionID) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.channel_lost()
@@ -257,7 +258,7 @@ class Engine:
         if not self._work_requested:
             self.request_work()
 
-    def while_owned(self, partition: int, take: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+    def while_owned(self, partition: PartitionID, take: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
         """`take` an answer for as long as the partition is ours without a break. What was read before that is
         not what is stored now: another host may have written meanwhile."""
         supervisor = self.partitions.get(partition)
@@ -268,13 +269,13 @@ class Engine:
 
         return answered
 
-    def loaded(self, partition: int, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
+    def loaded(self, partition: PartitionID, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
         """Some of what was asked for; what is `left` would have been too much at once."""
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             self._rehydration.take_in(supervisor, rows, left)
 
-    def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
+    def unreadable(self, partition: PartitionID, workflow_id: str, error: Exception) -> None:
         """Its rows cannot be read, and those of others can."""
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
@@ -282,38 +283,40 @@ class Engine:
             self._rehydration.answered(partition, [workflow_id])
             self.request_work()
 
-    def format_found(self, partition: int, workflow_id: str, format_: int) -> None:
+    def format_found(self, partition: PartitionID, workflow_id: str, format_: int) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.format_found(workflow_id, format_)
             self.request_work()
 
-    def remains_found(self, partition: int, workflow_id: str, remains: Remains) -> None:
+    def remains_found(self, partition: PartitionID, workflow_id: str, remains: Remains) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.standing_in.remains_found(workflow_id, remains)
 
-    def mail_found(self, partition: int, workflow_id: str, after: int, found: Sequence[Mail]) -> None:
+    def mail_found(self, partition: PartitionID, workflow_id: str, after: int, found: Sequence[Mail]) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.standing_in.mail_found(workflow_id, after, found)
 
-    def strikes_found(self, partition: int, workflow_id: str, strikes: Sequence[tuple[str, int]]) -> None:
+    def strikes_found(
+        self, partition: PartitionID, workflow_id: str, strikes: Sequence[tuple[str, int]]
+    ) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.strikes_found(workflow_id, strikes)
 
-    def due_found(self, partition: int, due: Sequence[Due], *, complete: bool) -> None:
+    def due_found(self, partition: PartitionID, due: Sequence[Due], *, complete: bool) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.alarm_clock.found(due, complete=complete)
 
-    def suspended_found(self, partition: int, after: str, workflow_ids: Sequence[str]) -> None:
+    def suspended_found(self, partition: PartitionID, after: str, workflow_ids: Sequence[str]) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.alarm_clock.suspended_found(after, workflow_ids)
 
-    def waiting_found(self, partition: int, after: str, workflow_ids: Sequence[str]) -> None:
+    def waiting_found(self, partition: PartitionID, after: str, workflow_ids: Sequence[str]) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.lost_tasks.found(after, workflow_ids)
@@ -323,7 +326,7 @@ class Engine:
         for supervisor in list(self.partitions.values()):
             supervisor.lost_tasks.queue_lost(name)
 
-    def task_queue_found_empty(self, partition: int, workflow_id: str, probe: Probe) -> None:
+    def task_queue_found_empty(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.actors.tell(workflow_id, word_of_effects.lost(probe))
@@ -377,13 +380,13 @@ class Engine:
 
     # --- what became of effects (see outbox.Owner) ------------------------------------------------------------
 
-    def effect_confirmed(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
+    def effect_confirmed(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.effect_confirmed(workflow_id, run_id, effect_id)
 
-    def effect_unsendable(self, workflow: tuple[int, str, str, tuple[int, int]], reason: str) -> None:
+    def effect_unsendable(self, workflow: tuple[PartitionID, str, str, tuple[int, int]], reason: str) -> None:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
@@ -392,7 +395,7 @@ class Engine:
             # Its new owner will find out by itself.
             self.outbox.forget(effect_message_id(run_id, *effect_id))
 
-    def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None:
+    def effect_parked(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None:
         partition, workflow_id, run_id, effect_id = workflow
         supervisor = self.partitions.get(partition)
         if supervisor is not None:

@@ -28,6 +28,7 @@ from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, 
 from dalsegno.backoff import doubled
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.observer import Observer
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import MessageKey, RoundOutcome
 
 log = get_logger()
@@ -47,7 +48,7 @@ class Rounds:
         world: World,
         upcalls: Upcalls,
         open_rounds: OpenRounds,
-        partitions: Mapping[int, PartitionSupervisor],
+        partitions: Mapping[PartitionID, PartitionSupervisor],
         *,
         outbox: Outbox,
         shipping: Shipping,
@@ -65,7 +66,7 @@ class Rounds:
         self._settings = settings
         self._observer = observer
         self._sent_at = 0.0
-        self._epochs: dict[int, int] = {}
+        self._epochs: dict[PartitionID, int] = {}
         self._paused_until = 0.0
         self._failures = 0
 
@@ -124,7 +125,7 @@ class Rounds:
             supervisor = self._partitions.get(partition)
             if supervisor is not None and supervisor.epoch == self._epochs.get(partition):
                 self._upcalls.lease_lost(partition)
-                log.warning("lease_found_lost", partition=partition, host_id=self._open.host_id)
+                log.warning("lease_found_lost", partition=partition.number, host_id=self._open.host_id)
         good: list[Entry] = []
         for workflow_id, entry in builder.entries.items():
             if entry.actor.is_stopped:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.partition_id import PartitionID
 
 
 class Upcalls(Protocol):
@@ -18,13 +19,13 @@ class Upcalls(Protocol):
     def request_work(self) -> None:
         """There is something to take in or to commit. Asking twice is asking once."""
 
-    def lease_lost(self, partition: int) -> None:
+    def lease_lost(self, partition: PartitionID) -> None:
         """It was found that the partition is another host's."""
 
     def all_leases_lost(self) -> None:
         """It was found that this host may not act."""
 
-    def give_up(self, partition: int, *, for_good: bool = False) -> None:
+    def give_up(self, partition: PartitionID, *, for_good: bool = False) -> None:
         """The partition cannot be served here as it is: its lease goes, at once, with nothing more done.
         `for_good`: this process never can."""
 
@@ -32,7 +33,7 @@ class Upcalls(Protocol):
 class Children(Protocol):
     """A partition's workflow actors."""
 
-    partition: int
+    partition: PartitionID
 
     @property
     def loading(self) -> int:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVarTuple
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Outgoing
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Round
 
 Ts = TypeVarTuple("Ts")
@@ -52,13 +53,13 @@ class Carrier(Protocol):
 class Scans(Protocol):
     """Questions to the database about all of a partition's workflows; each is answered by a page."""
 
-    def find_due(self, partition: int, before: int, limit: int) -> None:
+    def find_due(self, partition: PartitionID, before: int, limit: int) -> None:
         """Answered by `due_found`."""
 
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+    def find_suspended(self, partition: PartitionID, after: str, limit: int) -> None:
         """Answered by `suspended_found`."""
 
-    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+    def find_waiting(self, partition: PartitionID, after: str, limit: int) -> None:
         """Answered by `waiting_found`."""
 
 
@@ -73,20 +74,20 @@ class World(Carrier, Clock, Scans, Protocol):
     def commit(self, round_: Round) -> None:
         """Answered by `committed` or `commit_failed`."""
 
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         """Answered by `loaded`, in as many parts and after as many tries as it takes, or for single ones by
         `unreadable`."""
 
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+    def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 
-    def look_up_format(self, partition: int, workflow_id: str) -> None:
+    def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         """The newest stored format that may be written, read anew. Answered by `format_found`."""
 
-    def read_remains(self, partition: int, workflow_id: str) -> None:
+    def read_remains(self, partition: PartitionID, workflow_id: str) -> None:
         """Answered by `remains_found`, whatever can be read."""
 
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+    def read_mail(self, partition: PartitionID, workflow_id: str, after: int) -> None:
         """A page of `mail.PAGE`. Answered by `mail_found`."""
 
     def clear_strikes(self, run_id: str) -> None:
@@ -96,16 +97,16 @@ class World(Carrier, Clock, Scans, Protocol):
         """Tasks lie in it: look now and then whether it is still there. Not answered, but by `task_queue_lost`
         if it is not."""
 
-    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+    def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         """Answered by `task_queue_found_empty`, if it is."""
 
     def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
         """Answer a request about a run that is not the current one; then `cause.done()`."""
 
-    def open_channel(self, partition: int) -> None:
+    def open_channel(self, partition: PartitionID) -> None:
         """Consume the partition's queue, after as many tries as it takes. Answered by `channel_opened`."""
 
-    def close_channel(self, partition: int) -> None: ...
+    def close_channel(self, partition: PartitionID) -> None: ...
 
-    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+    def partition_released(self, partition: PartitionID, epoch: int, *, for_good: bool = False) -> None:
         """All that was begun is done with: the lease may go to its heir. `for_good`: it never comes back."""

@@ -16,6 +16,7 @@ from dalsegno.broker.port import Consumer, Delivery, Message, Outcome, Outgoing,
 from dalsegno.broker.url import open_broker
 from dalsegno.client import Client
 from tests.bad_input.corpus import Case, corpus
+from tests.partition_ids import nth
 from tests.system.stack import Stack, until
 
 PARTITIONS = 16
@@ -31,7 +32,7 @@ Sending = tuple[str, Case]
 def into_partitions(stack: Stack) -> Iterator[Sending]:
     """The whole corpus, dealt out to the partitions."""
     for number, case in enumerate(_sendable(stack)):
-        yield topology.partition_queue(1, number % PARTITIONS), case
+        yield topology.partition_queue(nth(number % PARTITIONS)), case
 
 
 def into_each(queues: Sequence[str], stack: Stack) -> Iterator[Sending]:

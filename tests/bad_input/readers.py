@@ -18,6 +18,7 @@ from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import REASON_HEADER, TaskDispatcher
 from dalsegno.workers.outbox import Letter, WorkerOutbox
+from tests.partition_ids import FIRST
 
 Read = Callable[[Message], None]
 
@@ -51,7 +52,7 @@ def partition(message: Message) -> None:
     raise (UnsupportedMessageError if taken.code == "unsupported" else InvalidMessageError)(taken.reason)
 
 
-_INTAKE = Intake(0, 16)
+_INTAKE = Intake(FIRST, 16)
 
 
 class _DeadLetters:

@@ -40,6 +40,7 @@ from tests.bad_input.flood import (
 )
 from tests.bad_input.strangers import AMQP_PROPERTIES, POISONS, misdirected, odd_properties, poisoned_tasks
 from tests.bad_input.test_corpus import CASES_MIN
+from tests.partition_ids import nth, nths
 from tests.system.bare import Bare
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
 from tests.system.shop import booked, order
@@ -158,7 +159,7 @@ async def test_the_corpus_in_every_queue_is_refused_while_orders_are_done(stack:
 
 async def test_sound_messages_in_the_wrong_queue_are_refused(stack: Stack) -> None:
     kept = [topology.CONTROL_QUEUE, topology.DEAD_TASKS_QUEUE, topology.task_queue("default")]
-    partitions = [topology.partition_queue(1, number) for number in range(PARTITIONS)]
+    partitions = [topology.partition_queue(partition) for partition in nths(PARTITIONS)]
     dropped = {queue_of_host(stack): "host_message_invalid", queue_of_worker(stack): "directive_invalid"}
     before = {event: refusals(stack, event) for event in dropped.values()}
     async with Flood(stack) as flood:
@@ -200,7 +201,7 @@ def described(bare: Bare, headers: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("stack", [ON_SERVERS], indirect=True)
 async def test_properties_that_only_amqp_has_are_borne(stack: Stack) -> None:
     queues = [
-        topology.partition_queue(1, 3),
+        topology.partition_queue(nth(3)),
         topology.CONTROL_QUEUE,
         topology.DEAD_TASKS_QUEUE,
         topology.task_queue("default"),

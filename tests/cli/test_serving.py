@@ -19,10 +19,11 @@ from dalsegno.cli.failures import DONE
 from dalsegno.persistence import open_store
 from tests.cli.sample import MAY_END, NOTES_VARIABLE, note
 from tests.cli.shell import ANSWER_SECONDS, Program, Shell, until
+from tests.partition_ids import nth
 from tests.system.audit import Rows
 
 NOBODY_LISTENS = "amqp://guest:very-secret@127.0.0.1:1/orders"
-QUEUES = [topology.partition_queue(1, number) for number in range(16)]
+QUEUES = [topology.partition_queue(nth(number)) for number in range(16)]
 LAST = b"last"
 NO_DATABASE = "postgresql://me:very-secret@127.0.0.1:1/orders"
 TOGETHER_SECONDS = 30.0

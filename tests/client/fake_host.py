@@ -22,6 +22,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.broker.topology import CONTROL_QUEUE, namespace_topology, partition_queue
 from dalsegno.policies import WorkflowStatus
 from tests.broker.witness import eventually
+from tests.partition_ids import nth, nths
 
 PARTITIONS = 2
 
@@ -87,9 +88,9 @@ class FakeHost:
 
     async def start(self) -> None:
         self._session = await self.broker.connect(on_closed=lambda reason: None, name="fake host")
-        await self._session.declare(namespace_topology(generation=1, partitions=PARTITIONS))
+        await self._session.declare(namespace_topology(nths(PARTITIONS)))
         self._publisher = await self._session.open_publisher(on_closed=lambda reason: None)
-        for queue in (CONTROL_QUEUE, *(partition_queue(1, number) for number in range(PARTITIONS))):
+        for queue in (CONTROL_QUEUE, *(partition_queue(nth(number)) for number in range(PARTITIONS))):
             await self._consume(queue)
 
     async def _consume(self, queue: str) -> None:

@@ -39,6 +39,7 @@ from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted, refused
 from tests.default_converter import to_payload
+from tests.partition_ids import nth
 
 
 async def test_a_start_says_all_that_it_was_given(client: Client, host: FakeHost) -> None:
@@ -69,7 +70,7 @@ async def test_a_start_says_all_that_it_was_given(client: Client, host: FakeHost
     ]
     request = host.requests[0]
     assert request.message_id == "start-1"
-    assert request.queue == partition_queue(1, slot_of("order-1") % PARTITIONS)
+    assert request.queue == partition_queue(nth(slot_of("order-1") % PARTITIONS))
     assert (handle.id, handle.status, handle.suspended_reason) == ("order-1", WorkflowStatus.RUNNING, None)
     assert handle.run_id == accepted(request).run_id
 

@@ -19,6 +19,7 @@ from tests.client.conftest import IN_HASTE
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted
 from tests.client.flaky_broker import FlakyBroker
 from tests.default_converter import to_payload
+from tests.partition_ids import nth
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def test_a_client_that_lost_its_connection_goes_on_with_another(
 
 async def test_what_cannot_be_routed_is_told(any_broker: Broker, host: FakeHost) -> None:
     session = await any_broker.connect(on_closed=lambda reason: None)
-    queue = partition_queue(1, slot_of("order-1") % PARTITIONS)
+    queue = partition_queue(nth(slot_of("order-1") % PARTITIONS))
     await session.unbind([Binding(COMMANDS_EXCHANGE, routing_key_of("order-1"), queue)])
     async with Client(any_broker, timings=IN_HASTE) as client:
         with pytest.raises(NamespaceMissingError):

@@ -15,6 +15,7 @@ from tests.broker.witness import eventually
 from tests.client.conftest import IN_HASTE
 from tests.client.fake_host import PARTITIONS, FakeHost, answer, default_script, refused
 from tests.client.flaky_broker import FlakyBroker
+from tests.partition_ids import nth
 
 
 def ids_of(host: FakeHost) -> set[str | None]:
@@ -191,7 +192,7 @@ async def test_a_command_that_no_queue_takes_is_told_and_not_repeated_for_ever(
     client: Client, host: FakeHost, embedded_broker: Broker
 ) -> None:
     session = await embedded_broker.connect(on_closed=lambda reason: None)
-    queue = partition_queue(1, slot_of("w-1") % PARTITIONS)
+    queue = partition_queue(nth(slot_of("w-1") % PARTITIONS))
     await session.unbind([Binding(COMMANDS_EXCHANGE, routing_key_of("w-1"), queue)])
     with pytest.raises(NamespaceMissingError):
         await client.start("Order", id="w-1")

@@ -23,6 +23,7 @@ from dalsegno.verification import AuditReader, Finding, Scope, verify
 from tests.crash.ledger import Ledger
 from tests.crash.post import Post
 from tests.crash.recorder import Recorder
+from tests.partition_ids import nth
 from tests.system.stack import until
 
 MESSAGE_ID_HEADER = "x-dalsegno-message-id"
@@ -32,7 +33,7 @@ QUEUES = [
     DEAD_QUEUE,
     DEAD_TASKS_QUEUE,
     task_queue("default"),
-    *(partition_queue(1, number) for number in range(DEFAULT_PARTITIONS)),
+    *(partition_queue(nth(number)) for number in range(DEFAULT_PARTITIONS)),
 ]
 
 

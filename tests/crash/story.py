@@ -27,6 +27,7 @@ from tests.crash.point import Need
 from tests.crash.post import Post
 from tests.crash.programs import ROUNDS, Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
 from tests.crash.recorder import Recorder
+from tests.partition_ids import nth
 from tests.system.stack import until
 
 SIGNALS = 12
@@ -208,7 +209,7 @@ class Story:
         """A start in another partition's queue."""
         workflow_id = self._id(f"foreign-{offset}")
         partition = (slot_of(workflow_id) + offset) % DEFAULT_PARTITIONS
-        await self._post.send("", partition_queue(1, partition), self._unread(workflow_id))
+        await self._post.send("", partition_queue(nth(partition)), self._unread(workflow_id))
         await self._raw_ended(workflow_id)
 
     def _unread(self, workflow_id: str) -> Message:

@@ -16,6 +16,7 @@ from dalsegno.persistence.port import Membership, Store, Writer
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.persistence.tables import HEAD, MIN_REVISION, metadata
 from tests.conftest import DATABASE_URL
+from tests.partition_ids import nths
 from tests.persistence.bare import tables_of
 from tests.servers import fresh_database
 
@@ -124,5 +125,5 @@ def membership(store: Store) -> Membership:
 def host(membership: Membership) -> str:
     """A live host that owns all partitions, each at epoch 1."""
     membership.join("host-a", ttl=3_600_000_000, version="1")
-    membership.take(range(PARTITIONS), "host-a")
+    membership.take(nths(PARTITIONS), "host-a")
     return "host-a"

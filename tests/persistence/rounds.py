@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Fence,
     InstanceWrite,
@@ -16,6 +17,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 
 HOUR = 3_600_000_000
 RUNNING = WorkflowStatus.RUNNING
@@ -25,7 +27,7 @@ def journal_row(run_id: str, sequence: int, **changes: Any) -> JournalRow:
     defaults: dict[str, Any] = {
         "round": 1,
         "cause": "signal add",
-        "partition": 0,
+        "partition": FIRST,
         "epoch": 1,
         "host": "host-a",
         "time": 1_000 + sequence,
@@ -69,7 +71,7 @@ def creation(workflow_id: str, **changes: Any) -> InstanceWrite:
     run_id = changes.get("run_id", run_of(workflow_id))
     defaults: dict[str, Any] = {
         "slot": 7,
-        "partition": 0,
+        "partition": FIRST,
         "expected_run_id": None,
         "expected_sequence": 0,
         "run_id": run_id,
@@ -87,7 +89,7 @@ def step(workflow_id: str, sequence: int, **changes: Any) -> InstanceWrite:
     run_id = changes.get("run_id", run_of(workflow_id))
     defaults: dict[str, Any] = {
         "slot": 7,
-        "partition": 0,
+        "partition": FIRST,
         "expected_run_id": run_id,
         "expected_sequence": sequence - 1,
         "run_id": run_id,
@@ -106,8 +108,8 @@ def changed(run_id: str, status: WorkflowStatus, **changes: Any) -> RunChanged:
 def round_of(
     *writes: InstanceWrite,
     host: str = "host-a",
-    epochs: dict[int, int] | None = None,
-    refused: Sequence[tuple[int, int, SeenRow]] = (),
+    epochs: dict[PartitionID, int] | None = None,
+    refused: Sequence[tuple[PartitionID, int, SeenRow]] = (),
 ) -> Round:
     """A round of `host`, fenced for the partitions it writes for, at epoch 1 unless `epochs` says otherwise."""
     used = {write.partition for write in writes} | {partition for partition, _, _ in refused}

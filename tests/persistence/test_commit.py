@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST, nth
 from tests.persistence.rounds import (
     changed,
     creation,
@@ -207,7 +208,10 @@ def test_a_missed_write_trims_nothing_and_leaves_the_snapshot(writer: Writer, re
 def test_commands_refused_for_workflows_that_do_not_exist_are_remembered_with_their_answer(
     writer: Writer, reader: Reader
 ) -> None:
-    refused = [(0, 7, seen("nobody", "m1", answer="not_found")), (0, 7, seen("nobody", "m2", answer="closed"))]
+    refused = [
+        (FIRST, 7, seen("nobody", "m1", answer="not_found")),
+        (FIRST, 7, seen("nobody", "m2", answer="closed")),
+    ]
 
     writer.commit(round_of(refused=refused))
     writer.commit(round_of(creation("order-1"), refused=refused))
@@ -227,7 +231,7 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
         seen=(seen("order-1", "m1"),),
         status=WorkflowStatus.SUSPENDED,
     )
-    both = round_of(creation("order-3"), busy, refused=[(1, 8, seen("nobody", "m1", answer="not_found"))])
+    both = round_of(creation("order-3"), busy, refused=[(nth(1), 8, seen("nobody", "m1", answer="not_found"))])
 
     outcome = writer.commit(both)
 
@@ -239,8 +243,8 @@ def test_a_round_of_every_part_at_once_is_committed(writer: Writer, reader: Read
 
 
 def test_a_round_with_nothing_to_write_checks_its_fences(writer: Writer) -> None:
-    outcome = writer.commit(round_of(epochs={0: 1, 1: 99}))
-    assert outcome.lost == {1}
+    outcome = writer.commit(round_of(epochs={FIRST: 1, nth(1): 99}))
+    assert outcome.lost == {nth(1)}
 
 
 def test_two_writes_for_one_workflow_in_a_round_are_a_fault_of_the_caller(writer: Writer) -> None:
@@ -249,7 +253,7 @@ def test_two_writes_for_one_workflow_in_a_round_are_a_fault_of_the_caller(writer
 
 
 def test_a_write_without_a_fence_is_a_fault_of_the_caller(writer: Writer) -> None:
-    fenced_elsewhere = round_of(creation("order-1", partition=1), epochs={2: 1})
+    fenced_elsewhere = round_of(creation("order-1", partition=nth(1)), epochs={nth(2): 1})
     without = type(fenced_elsewhere)(
         host_id="host-a", fences=fenced_elsewhere.fences[1:], instances=fenced_elsewhere.instances
     )
@@ -293,7 +297,7 @@ def test_a_command_that_was_stored_without_its_type_is_known_for_any(writer: Wri
 def test_a_workflow_is_not_begun_nor_written_over_when_a_command_was_answered_before(
     writer: Writer, reader: Reader
 ) -> None:
-    writer.commit(round_of(refused=[(0, 7, seen("order-1", "m1", answer="not_found"))]))
+    writer.commit(round_of(refused=[(FIRST, 7, seen("order-1", "m1", answer="not_found"))]))
     begun = creation("order-1", seen=(seen("order-1", "m0"), seen("order-1", "m1")))
     for write in (begun, replace(begun, forced=True)):
         outcome = writer.commit(round_of(write))
@@ -305,9 +309,12 @@ def test_a_workflow_is_not_begun_nor_written_over_when_a_command_was_answered_be
 def test_what_was_refused_before_is_known_with_its_answer_and_nothing_beside_it_is_written(
     writer: Writer, reader: Reader
 ) -> None:
-    writer.commit(round_of(refused=[(0, 7, seen("nobody", "m1", answer="not_found"))]))
-    again = [(0, 7, seen("nobody", "m2", answer="closed")), (0, 7, seen("nobody", "m1", answer="closed"))]
-    outcome = writer.commit(round_of(creation("order-1"), refused=[*again, (0, 7, seen("another", "m1"))]))
+    writer.commit(round_of(refused=[(FIRST, 7, seen("nobody", "m1", answer="not_found"))]))
+    again = [
+        (FIRST, 7, seen("nobody", "m2", answer="closed")),
+        (FIRST, 7, seen("nobody", "m1", answer="closed")),
+    ]
+    outcome = writer.commit(round_of(creation("order-1"), refused=[*again, (FIRST, 7, seen("another", "m1"))]))
     assert outcome.known == {"nobody": signals(m1="not_found")}
     assert reader.load(["nobody"])[0].seen == signals(m1="not_found")
     assert reader.load(["another"])[0].seen == signals(m1="")

@@ -17,6 +17,7 @@ from dalsegno.errors import StoreUnavailableError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Fence, LeaseRow, Membership, RoundOutcome, Store, Writer
 from dalsegno.persistence.reader_port import Reader
+from tests.partition_ids import FIRST, nth
 from tests.persistence.rounds import HOUR, creation, round_of, seen, step
 
 BOUND_SECONDS = 20.0
@@ -27,12 +28,12 @@ def test_a_stale_epoch_writes_nothing(
 ) -> None:
     membership.expire(host)
     membership.join("host-b", ttl=HOUR, version="1")
-    membership.take([0], "host-b")
-    stale = round_of(creation("order-1"), refused=[(0, 7, seen("nobody", "m1"))])
+    membership.take([FIRST], "host-b")
+    stale = round_of(creation("order-1"), refused=[(FIRST, 7, seen("nobody", "m1"))])
 
     outcome = writer.commit(stale)
 
-    assert outcome.lost == {0}
+    assert outcome.lost == {FIRST}
     assert outcome.missed == frozenset()
     assert reader.load(["order-1"])[0].instance is None
     assert reader.runs() == ([], None)
@@ -40,25 +41,25 @@ def test_a_stale_epoch_writes_nothing(
 
 
 def test_the_right_epoch_of_another_host_writes_nothing(host: str, writer: Writer, reader: Reader) -> None:
-    assert writer.commit(round_of(creation("order-1"), host="host-b")).lost == {0}
+    assert writer.commit(round_of(creation("order-1"), host="host-b")).lost == {FIRST}
     assert reader.load(["order-1"])[0].instance is None
 
 
 def test_a_released_partition_is_lost(
     host: str, writer: Writer, reader: Reader, membership: Membership
 ) -> None:
-    membership.release([Fence(0, 1)], host)
-    assert writer.commit(round_of(creation("order-1"))).lost == {0}
+    membership.release([Fence(FIRST, 1)], host)
+    assert writer.commit(round_of(creation("order-1"))).lost == {FIRST}
     assert reader.load(["order-1"])[0].instance is None
 
 
 def test_lost_partitions_drop_out_and_the_rest_is_committed(host: str, writer: Writer, reader: Reader) -> None:
-    writer.commit(round_of(creation("order-1"), creation("order-2", partition=1)))
-    writes = (step("order-1", 2), step("order-2", 2, partition=1), creation("order-3", partition=2))
+    writer.commit(round_of(creation("order-1"), creation("order-2", partition=nth(1))))
+    writes = (step("order-1", 2), step("order-2", 2, partition=nth(1)), creation("order-3", partition=nth(2)))
 
-    outcome = writer.commit(round_of(*writes, epochs={1: 7}))
+    outcome = writer.commit(round_of(*writes, epochs={nth(1): 7}))
 
-    assert outcome.lost == {1}
+    assert outcome.lost == {nth(1)}
     assert outcome.missed == frozenset()
     sequences = [
         loaded.instance and loaded.instance.sequence
@@ -74,7 +75,7 @@ def take_in_thread(pool: ThreadPoolExecutor, membership: Membership) -> Future[l
         deadline = time.monotonic() + BOUND_SECONDS
         while True:
             try:
-                return membership.take([0], "host-b")
+                return membership.take([FIRST], "host-b")
             except StoreUnavailableError:
                 assert time.monotonic() < deadline, "the take-over never got through"
 
@@ -107,19 +108,19 @@ def test_on_sqlite_a_take_over_between_fence_and_commit_waits_for_the_commit(sql
     store.migrate(partitions=4)
     membership, heir = store.membership(), store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    membership.take([0], "host-a")
+    membership.take([FIRST], "host-a")
     membership.join("host-b", ttl=HOUR, version="1")
     membership.expire("host-a")
     with ThreadPoolExecutor() as pool, paused_behind_the_fence() as (reached, go_on):
         commit = pool.submit(store.writer().commit, round_of(creation("order-1")))
         assert reached.wait(BOUND_SECONDS)
         with pytest.raises(StoreUnavailableError):
-            heir.take([0], "host-b")
+            heir.take([FIRST], "host-b")
         taking = take_in_thread(pool, heir)
         go_on.set()
         assert commit.result(BOUND_SECONDS).lost == frozenset()
-        assert taking.result(BOUND_SECONDS) == [LeaseRow(0, "host-b", 2)]
-    assert store.writer().commit(round_of(step("order-1", 2))).lost == {0}
+        assert taking.result(BOUND_SECONDS) == [LeaseRow(FIRST, "host-b", 2)]
+    assert store.writer().commit(round_of(step("order-1", 2))).lost == {FIRST}
     store.close()
 
 
@@ -131,7 +132,7 @@ class Takeover:
         self.heir = store.membership()
         membership = store.membership()
         membership.join("host-a", ttl=HOUR, version="1")
-        membership.take([0], "host-a")
+        membership.take([FIRST], "host-a")
         membership.join("host-b", ttl=HOUR, version="1")
         membership.expire("host-a")
         base, _, schema = url.partition("?schema=")
@@ -174,13 +175,13 @@ def test_on_postgresql_a_take_over_between_fence_and_commit_waits_for_the_commit
     takeover.wait_for_waiting("writer")
 
     with pytest.raises(StoreUnavailableError):
-        takeover.heir.take([0], "host-b")
+        takeover.heir.take([FIRST], "host-b")
     taking = take_in_thread(takeover.pool, takeover.heir)
     takeover.wait_for_waiting("membership")
     takeover.obstacle.rollback()
 
     assert commit.result(BOUND_SECONDS).lost == frozenset()
-    assert taking.result(BOUND_SECONDS) == [LeaseRow(0, "host-b", 2)]
+    assert taking.result(BOUND_SECONDS) == [LeaseRow(FIRST, "host-b", 2)]
     (loaded,) = takeover.store.reader().load(["order-1"])
     assert loaded.instance is not None
 
@@ -193,10 +194,10 @@ def test_on_postgresql_a_commit_that_was_held_up_before_its_fence_finds_the_leas
     commit = takeover.commit()
     takeover.wait_for_waiting("writer")
 
-    assert takeover.heir.take([0], "host-b") == [LeaseRow(0, "host-b", 2)]
+    assert takeover.heir.take([FIRST], "host-b") == [LeaseRow(FIRST, "host-b", 2)]
     takeover.obstacle.rollback()
 
-    assert commit.result(BOUND_SECONDS).lost == {0}
+    assert commit.result(BOUND_SECONDS).lost == {FIRST}
     (loaded,) = takeover.store.reader().load(["order-1"])
     assert loaded.instance is None
 
@@ -210,7 +211,7 @@ def test_on_postgresql_a_commit_that_meets_an_uncommitted_take_over_waits_and_fi
     takeover.wait_for_waiting("writer")
     takeover.obstacle.commit()
 
-    assert commit.result(BOUND_SECONDS).lost == {0}
+    assert commit.result(BOUND_SECONDS).lost == {FIRST}
     (loaded,) = takeover.store.reader().load(["order-1"])
     assert loaded.instance is None
 
@@ -220,9 +221,9 @@ def test_on_postgresql_a_taker_that_waited_for_another_leaves_it_what_it_took(ta
     # A third host, whom the waiting statement cannot have seen, joins and takes in one transaction.
     takeover.obstacle.execute("INSERT INTO hosts VALUES ('host-c', %s, '1')", (2**62,))
     takeover.obstacle.execute("UPDATE leases SET owner = 'host-c', epoch = 2 WHERE partition = 0")
-    taking = takeover.pool.submit(takeover.heir.take, [0], "host-b")
+    taking = takeover.pool.submit(takeover.heir.take, [FIRST], "host-b")
     takeover.wait_for_waiting("membership")
     takeover.obstacle.commit()
 
     assert taking.result(BOUND_SECONDS) == []
-    assert takeover.heir.cluster().leases[0] == LeaseRow(0, "host-c", 2)
+    assert takeover.heir.cluster().leases[0] == LeaseRow(FIRST, "host-c", 2)

@@ -13,6 +13,7 @@ from dalsegno.errors import FencedError, NewerFormatError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
 from dalsegno.persistence.tables import HEAD
+from tests.partition_ids import FIRST, nth, nths
 from tests.persistence.bare import old_host, tables_of
 from tests.persistence.rounds import HOUR
 from tests.servers import wait_until
@@ -100,7 +101,7 @@ def test_a_host_that_does_not_read_what_may_be_written_is_told_so_and_leaves_not
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="1", format_read=2)
     membership.ask_format(2)
-    membership.take([0], "host-a")
+    membership.take([FIRST], "host-a")
 
     with pytest.raises(NewerFormatError, match=r"may be of format 2.*reads formats up to 1; upgrade dalsegno"):
         membership.join("host-a", ttl=HOUR, version="1", format_read=1)
@@ -248,7 +249,7 @@ def test_hosts_of_this_version_live_on_tables_of_the_one_before_beside_hosts_of_
         "new": ("1.2", 1, HEAD),
         "old": ("0.1.0", 1, "0006"),
     }
-    assert [lease.partition for lease in membership.take([0, 1, 2], "new")] == [0, 1, 2]
+    assert [lease.partition for lease in membership.take([FIRST, nth(1), nth(2)], "new")] == list(nths(3))
     namespace = store.namespace()
     assert (namespace.revision, namespace.format_written, namespace.format_asked) == ("0006", 1, 1)
     assert store.reader().cluster().hosts == membership.cluster().hosts

@@ -19,6 +19,7 @@ from dalsegno.persistence.port import Writer
 from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.persistence.rounds import changed, creation, journal_row, opened, round_of, run_of, step
 
 RUNNING, FAILED = WorkflowStatus.RUNNING, WorkflowStatus.FAILED
@@ -157,7 +158,7 @@ def test_lists_by_type_work_on_tables_without_their_index(store_url: str) -> Non
     with database.engine(Role.SCHEMA).begin() as connection:
         connection.execute(sa.text("DROP INDEX runs_workflow_type"))
     store.membership().join("host-a", ttl=3_600_000_000, version="1")
-    store.membership().take([0], "host-a")
+    store.membership().take([FIRST], "host-a")
     store.writer().commit(round_of(creation("a"), creation("b")))
     listed, _ = store.people_reader().runs(workflow_types=["Order"])
     assert {run.workflow_id for run in listed} == {"a", "b"}

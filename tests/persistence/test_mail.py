@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Remains, Round, Store, Writer
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.persistence.rounds import changed, creation, journal_row, round_of, run_of, snapshot, step
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -31,7 +32,7 @@ def test_an_instance_that_cannot_be_run_is_shown_as_suspended_and_woken_to_be_tr
 ) -> None:
     writer.commit(round_of(creation("order-1"), creation("order-2")))
 
-    writer.commit(beside(Aside(partition=0, halts=(HALT,))))
+    writer.commit(beside(Aside(partition=FIRST, halts=(HALT,))))
 
     loaded, other = reader.load(["order-1", "order-2"])
     assert loaded.instance is not None
@@ -50,7 +51,7 @@ def test_a_closed_run_stays_what_it_is(writer: Writer, reader: Reader) -> None:
     closed = creation("order-1", status=WorkflowStatus.COMPLETED, changed=(ended,))
     writer.commit(round_of(closed))
 
-    writer.commit(beside(Aside(partition=0, halts=(HALT,))))
+    writer.commit(beside(Aside(partition=FIRST, halts=(HALT,))))
 
     run = reader.run("order-1", None)
     assert run is not None
@@ -62,14 +63,14 @@ def test_a_closed_run_stays_what_it_is(writer: Writer, reader: Reader) -> None:
 
 def test_mail_is_kept_in_order_until_it_is_worked_off(writer: Writer, reader: Reader) -> None:
     writer.commit(round_of(creation("order-1"), creation("order-2")))
-    writer.commit(beside(Aside(partition=0, mail=(*mail(3, 1, 2), *mail(1, workflow_id="order-2")))))
+    writer.commit(beside(Aside(partition=FIRST, mail=(*mail(3, 1, 2), *mail(1, workflow_id="order-2")))))
 
     assert [loaded.has_mail for loaded in reader.load(["order-1", "order-2", "order-3"])] == [True, True, False]
     assert reader.mail("order-1", after=0, limit=2) == [Mail(1, b"message 1"), Mail(2, b"message 2")]
     assert reader.mail("order-1", after=2, limit=2) == [Mail(3, b"message 3")]
     assert reader.remains("order-1").last_mail == 3
 
-    writer.commit(beside(Aside(partition=0, worked_off=(("order-1", 1), ("order-1", 3), ("order-1", 9)))))
+    writer.commit(beside(Aside(partition=FIRST, worked_off=(("order-1", 1), ("order-1", 3), ("order-1", 9)))))
 
     assert reader.mail("order-1", after=0, limit=9) == [Mail(2, b"message 2")]
     assert [loaded.has_mail for loaded in reader.load(["order-2"])] == [True]
@@ -82,7 +83,7 @@ def test_mail_is_read_up_to_a_number_of_bytes_and_one_that_is_larger_alone(
         replace(row, message=bytes(size)) for row, size in zip(mail(1, 2, 3, 4), (4, 4, 4, 50), strict=True)
     ]
     writer.commit(round_of(creation("order-1")))
-    writer.commit(beside(Aside(partition=0, mail=tuple(rows))))
+    writer.commit(beside(Aside(partition=FIRST, mail=tuple(rows))))
 
     def numbers(after: int, bytes_max: int) -> list[int]:
         return [found.number for found in reader.mail("order-1", after=after, limit=9, bytes_max=bytes_max)]
@@ -99,12 +100,12 @@ def test_a_host_without_the_lease_writes_none_of_it(
     writer: Writer, reader: Reader, membership: Membership
 ) -> None:
     writer.commit(round_of(creation("order-1")))
-    writer.commit(beside(Aside(partition=0, mail=mail(1))))
+    writer.commit(beside(Aside(partition=FIRST, mail=mail(1))))
 
-    stale = Aside(partition=0, halts=(HALT,), mail=mail(2), worked_off=(("order-1", 1),))
+    stale = Aside(partition=FIRST, halts=(HALT,), mail=mail(2), worked_off=(("order-1", 1),))
     outcome = writer.commit(beside(stale, epoch=2))
 
-    assert outcome.lost == {0}
+    assert outcome.lost == {FIRST}
     assert reader.mail("order-1", after=0, limit=9) == [Mail(1, b"message 1")]
     run = reader.run("order-1", None)
     assert run is not None
@@ -165,7 +166,7 @@ def test_what_may_be_written_is_of_the_moment_in_which_remains_are_read(
 def test_what_the_database_refuses_beside_mail_takes_no_mail_with_it(writer: Writer, reader: Reader) -> None:
     writer.commit(round_of(creation("order-1")))
     bad = creation("bad\0", slot=7)
-    round_ = replace(round_of(bad, creation("order-2")), asides=(Aside(partition=0, mail=mail(1)),))
+    round_ = replace(round_of(bad, creation("order-2")), asides=(Aside(partition=FIRST, mail=mail(1)),))
 
     outcome = writer.commit(round_)
 

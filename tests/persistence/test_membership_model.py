@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from dalsegno.errors import FencedError
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Fence, LeaseRow
+from tests.partition_ids import nth, nths
 from tests.persistence.rounds import HOUR, creation, round_of, run_of, step
 
 PARTITIONS = 3
@@ -74,7 +75,7 @@ class MembershipMachine(RuleBasedStateMachine):
         model = self.model
         if host not in model.live:
             with suppress(FencedError):
-                self.membership.take(sorted(wanted), host)
+                self.membership.take([nth(number) for number in sorted(wanted)], host)
                 raise AssertionError("a host that is gone has taken")
             return
         free = [number for number in sorted(wanted) if model.owners[number] not in model.live]
@@ -82,13 +83,13 @@ class MembershipMachine(RuleBasedStateMachine):
             model.owners[number] = host
             model.epochs[number] += 1
             self.held[host, number] = model.epochs[number]
-        expected = [LeaseRow(number, host, model.epochs[number]) for number in free]
-        assert self.membership.take(sorted(wanted), host) == expected
+        expected = [LeaseRow(nth(number), host, model.epochs[number]) for number in free]
+        assert self.membership.take([nth(number) for number in sorted(wanted)], host) == expected
 
     @rule(host=HOSTS, partition=st.integers(0, PARTITIONS - 1))
     def release(self, host: str, partition: int) -> None:
         epoch = self.held.get((host, partition), 0)
-        self.membership.release([Fence(partition, epoch)], host)
+        self.membership.release([Fence(nth(partition), epoch)], host)
         if self.model.holds(host, partition) and self.model.epochs[partition] == epoch:
             self.model.owners[partition] = None
 
@@ -99,19 +100,21 @@ class MembershipMachine(RuleBasedStateMachine):
         writes = []
         for number in range(PARTITIONS):
             name, sequence = f"w{number}", self.sequences[number] + 1
-            make = {"partition": number, "journal": ()}
+            make = {"partition": nth(number), "journal": ()}
             writes.append(
                 step(name, sequence, **make)
                 if sequence > 1
                 else creation(name, run_id=run_of(name), opened=(), **make)
             )
-        outcome = self.writer.commit(round_of(*writes, host=host, epochs=epochs))
+        outcome = self.writer.commit(
+            round_of(*writes, host=host, epochs={nth(number): epoch for number, epoch in epochs.items()})
+        )
         kept = {
             number
             for number in range(PARTITIONS)
             if self.model.holds(host, number) and self.model.epochs[number] == epochs[number]
         }
-        assert outcome.lost == set(range(PARTITIONS)) - kept
+        assert outcome.lost == set(nths(PARTITIONS)) - {nth(number) for number in kept}
         assert outcome.missed == frozenset()
         for number in kept:
             self.sequences[number] += 1

@@ -22,6 +22,7 @@ from dalsegno.persistence.database import OwnedConnection, Role
 from dalsegno.persistence.port import Store
 from dalsegno.persistence.postgres import Postgres
 from dalsegno.persistence.url import parse_url
+from tests.partition_ids import FIRST, nths
 from tests.persistence.rounds import HOUR, creation, round_of, step
 from tests.servers import PostgresServer, wait_until
 
@@ -31,7 +32,7 @@ def prepared(url: str) -> Store:
     store.migrate(partitions=4)
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    membership.take(range(4), "host-a")
+    membership.take(nths(4), "host-a")
     return store
 
 
@@ -245,8 +246,8 @@ def test_a_take_over_gives_up_on_a_lock_that_is_held_too_long(postgres_url: str)
     with psycopg.connect(postgres_url) as other:
         other.execute("SELECT 1 FROM leases WHERE partition = 0 FOR SHARE")
         with pytest.raises(StoreUnavailableError, match="lock"):
-            membership.take([0], "host-b")
-    assert [lease.epoch for lease in membership.take([0], "host-b")] == [2]
+            membership.take([FIRST], "host-b")
+    assert [lease.epoch for lease in membership.take([FIRST], "host-b")] == [2]
     store.close()
 
 
@@ -265,7 +266,7 @@ def test_between_calls_no_session_is_inside_a_transaction(postgres_url: str) -> 
     store.writer().commit(round_of(creation("order-1")))
     store.writer().commit(round_of(creation("order-1\ud800")))
     store.reader().load(["order-1"])
-    store.membership().take([0], "host-a")
+    store.membership().take([FIRST], "host-a")
     query = "SELECT DISTINCT state FROM pg_stat_activity WHERE application_name LIKE 'dalsegno %'"
     with psycopg.connect(postgres_url) as other:
         assert other.execute(query).fetchall() == [("idle",)]

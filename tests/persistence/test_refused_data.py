@@ -8,6 +8,7 @@ import pytest
 
 from dalsegno.persistence.port import InstanceWrite, Writer
 from dalsegno.persistence.reader_port import Reader
+from tests.partition_ids import FIRST, nth
 from tests.persistence.rounds import creation, journal_row, round_of, run_of, seen, signals, step
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -65,7 +66,7 @@ def test_several_at_fault_are_all_found(writer: Writer, reader: Reader) -> None:
 
 
 def test_a_refused_command_that_cannot_be_stored_harms_no_other(writer: Writer, reader: Reader) -> None:
-    refused = [(0, 7, seen("nobody", "m1\ud800")), (0, 7, seen("somebody", "m2"))]
+    refused = [(FIRST, 7, seen("nobody", "m1\ud800")), (FIRST, 7, seen("somebody", "m2"))]
 
     outcome = writer.commit(round_of(creation("order-1"), refused=refused))
 
@@ -75,17 +76,17 @@ def test_a_refused_command_that_cannot_be_stored_harms_no_other(writer: Writer, 
 
 
 def test_bad_data_for_a_lost_partition_counts_as_lost(writer: Writer) -> None:
-    outcome = writer.commit(round_of(creation("order-1\ud800", partition=1), epochs={1: 99}))
-    assert outcome.lost == {1}
+    outcome = writer.commit(round_of(creation("order-1\ud800", partition=nth(1)), epochs={nth(1): 99}))
+    assert outcome.lost == {nth(1)}
     assert outcome.rejected == {}
 
 
 def test_every_half_of_a_bisected_round_is_fenced(writer: Writer, reader: Reader) -> None:
     bad = creation("bad\ud800")
     outcome = writer.commit(
-        round_of(creation("order-1", partition=1), bad, creation("order-2"), epochs={1: 99})
+        round_of(creation("order-1", partition=nth(1)), bad, creation("order-2"), epochs={nth(1): 99})
     )
-    assert outcome.lost == {1}
+    assert outcome.lost == {nth(1)}
     assert set(outcome.rejected) == {bad.workflow_id}
     assert reader.load(["order-1"])[0].instance is None
     assert reader.load(["order-2"])[0].instance is not None

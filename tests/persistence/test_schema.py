@@ -21,6 +21,7 @@ from dalsegno.errors import ConfigurationError, SchemaError, StoreUnavailableErr
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Watermark
 from dalsegno.persistence.tables import HEAD, MIN_REVISION, VERSION_TABLE, metadata
+from tests.partition_ids import FIRST, nth, nths
 from tests.persistence.bare import bare_connection, old_host, set_revision, tables_of
 from tests.persistence.rounds import (
     HOUR,
@@ -41,7 +42,7 @@ def test_migrating_makes_a_namespace_and_again_changes_nothing(store_url: str) -
     made = store.migrate(partitions=3)
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    membership.take([0, 1], "host-a")
+    membership.take([FIRST, nth(1)], "host-a")
     before = membership.cluster().leases
 
     assert store.migrate(partitions=3) == made
@@ -185,7 +186,7 @@ def test_columns_that_a_newer_version_adds_disturb_no_host_that_is_running(store
     store.migrate(partitions=1)
     writer, reader, membership = store.writer(), store.reader(), store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    membership.take([0], "host-a")
+    membership.take([FIRST], "host-a")
 
     def work(workflow_id: str) -> None:
         writer.commit(round_of(creation(workflow_id, snapshot=snapshot(run_of(workflow_id), 1))))
@@ -341,7 +342,7 @@ def test_sqlite_is_durable_and_only_the_writer_checkpoints(sqlite_url: str) -> N
     try:
         store.membership().cluster()
         store.reader().runs()
-        store.writer().commit(round_of(epochs={0: 1}))
+        store.writer().commit(round_of(epochs={FIRST: 1}))
     finally:
         sa.event.remove(sa.Engine, "begin", inspect)
         store.close()
@@ -414,7 +415,7 @@ def test_whatever_client_encoding_is_set_texts_come_back_as_they_were(
     store.migrate(partitions=4)
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="\u00e4\u017c\U0001d10b")
-    membership.take(range(4), "host-a")
+    membership.take(nths(4), "host-a")
     assert [host.version for host in membership.cluster().hosts] == ["\u00e4\u017c\U0001d10b"]
     store.writer().commit(round_of(creation("\u00e4\u017c\U0001d10b")))
     assert [run.workflow_id for run in store.reader().runs()[0]] == ["\u00e4\u017c\U0001d10b"]

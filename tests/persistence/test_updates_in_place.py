@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from dalsegno.persistence import open_database, open_store
 from dalsegno.persistence.database import OwnedConnection, Role
+from tests.partition_ids import FIRST
 from tests.persistence.rounds import HOUR, creation, round_of, step
 
 INSTANCES = 100
@@ -28,7 +29,7 @@ def test_most_updates_that_leave_wake_at_as_it_was_are_made_in_place(postgres_sc
     store.migrate(partitions=1)
     membership = store.membership()
     membership.join("host-a", ttl=HOUR, version="1")
-    membership.take([0], "host-a")
+    membership.take([FIRST], "host-a")
     writer = store.writer()
     names = [f"order-{number}" for number in range(INSTANCES)]
     assert not writer.commit(round_of(*[creation(name, wake_at=1000) for name in names])).missed

@@ -17,6 +17,7 @@ from dalsegno.persistence import open_database, open_store
 from dalsegno.persistence.database import OwnedConnection, Role
 from dalsegno.persistence.postgres import Postgres
 from dalsegno.persistence.url import parse_url
+from tests.partition_ids import nths
 from tests.persistence.rounds import HOUR, creation, round_of
 from tests.servers import PostgresServer
 
@@ -207,7 +208,7 @@ def test_of_several_hosts_every_connection_finds_the_one_that_takes_writes(
         store.migrate(partitions=4)
         membership = store.membership()
         membership.join("host-a", ttl=HOUR, version="1")
-        membership.take(range(4), "host-a")
+        membership.take(nths(4), "host-a")
         store.writer().commit(round_of(creation("order-1")))
         (loaded,) = store.reader().load(["order-1"])
         assert loaded.instance is not None

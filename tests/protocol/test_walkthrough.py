@@ -33,6 +33,7 @@ from dalsegno.policies import WorkflowStatus
 from tests.broker.witness import Inbox
 from tests.client.fake_host import FakeHost, accepted
 from tests.default_converter import encode_args, from_payload, to_payload
+from tests.partition_ids import FIRST, nths
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -111,11 +112,11 @@ async def until_there(session: Session, queue: str, process: asyncio.subprocess.
 async def test_a_bare_amqp_worker_serves_tasks_of_a_queue_that_it_is_the_first_to_use(
     session: Session, rabbitmq_url: str
 ) -> None:
-    await session.declare(namespace_topology(generation=1, partitions=1))
+    await session.declare(namespace_topology(nths(1)))
     publisher = await session.open_publisher(on_closed=lambda reason: None)
     answers = Inbox()
     await session.open_consumer(
-        partition_queue(1, 0), prefetch=10, on_delivery=answers, on_closed=lambda reason: None
+        partition_queue(FIRST), prefetch=10, on_delivery=answers, on_closed=lambda reason: None
     )
     tasks = [
         encode(task(kind), message_id=f"task-{kind}", content_type=JSON) for kind in ("charge", "unheard of")

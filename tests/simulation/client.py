@@ -11,9 +11,9 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.broker.protocol.ids import run_id
 from tests.default_converter import from_payload, to_payload
+from tests.partition_ids import nth
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
-from tests.simulation.link import GENERATION
 from tests.simulation.postbox import Letter, Postbox
 from tests.simulation.scheduler import SECOND, Process
 from tests.simulation.stories import Ended, Plan, Step
@@ -209,7 +209,7 @@ class Client(Process):
         exchange, key = topology.COMMANDS_EXCHANGE, topology.routing_key_of(workflow_id)
         if may_stray and self._faults.happens("command to a foreign partition"):
             partition = self._simulation.random.randrange(self._simulation.partitions)
-            exchange, key = "", topology.partition_queue(GENERATION, partition)
+            exchange, key = "", topology.partition_queue(nth(partition))
         if self._faults.happens("command sent twice"):
             self._postbox.send(Letter(exchange, key, message, lambda: None))
         self._postbox.send(Letter(exchange, key, message, confirmed))

@@ -35,10 +35,12 @@ from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, NewerFormatError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
+from tests.partition_ids import nth
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
-from tests.simulation.link import GENERATION, Link
+from tests.simulation.link import Link
 from tests.simulation.lookups import Lookups
 from tests.simulation.membership_model import MembershipModel
 from tests.simulation.scheduler import SECOND, Beside, Process, ProcessKilled
@@ -90,7 +92,6 @@ class Host(Lookups, Process):
             code=simulation.code,
             settings=simulation.settings,
             watch=NobodyWatches(),
-            generation=GENERATION,
             partitions=simulation.partitions,
             codec=codec,
             entropy=self._entropy,  # type: ignore[arg-type]
@@ -233,15 +234,17 @@ class Host(Lookups, Process):
     def leases_gained(self, leases: Sequence[LeaseRow]) -> None:
         self.step("leases gained")
         for lease in leases:
-            self.trace(f"has partition {lease.partition}, epoch {lease.epoch}")
+            self.trace(f"has partition {lease.partition.number}, epoch {lease.epoch}")
             self.engine.lease_gained(lease.partition, lease.epoch)
 
-    def release_wanted(self, partition: int, heir: str | None) -> None:
+    def release_wanted(self, partition: PartitionID, heir: str | None) -> None:
         self.engine.release(partition)
 
-    def released(self, partition: int, heir: str | None) -> None:
+    def released(self, partition: PartitionID, heir: str | None) -> None:
         if heir is not None:
-            self._tell_host(heir, wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,)))
+            self._tell_host(
+                heir, wire.PartitionsReleased(host_id=self._host_id, partitions=(partition.number,))
+            )
 
     def lost(self, reason: str) -> None:
         self.trace(f"loses its leases: {reason}")
@@ -299,7 +302,7 @@ class Host(Lookups, Process):
         consumer.acknowledge(delivery.tag)
         match decode(delivery.message):
             case wire.PartitionsReleased() as body:
-                self.tell_supervisor(Offered(body.host_id, body.partitions))
+                self.tell_supervisor(Offered(body.host_id, tuple(map(nth, body.partitions))))
             case wire.HostJoined():
                 self.tell_supervisor(Hurry())
             case body:
@@ -319,7 +322,7 @@ class Host(Lookups, Process):
     def channel_opened(self, channel: Channel) -> None:
         self.engine.channel_opened(channel)
 
-    def channel_lost(self, partition: int) -> None:
+    def channel_lost(self, partition: PartitionID) -> None:
         self.engine.channel_lost(partition)
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
@@ -415,7 +418,7 @@ class Host(Lookups, Process):
     def heed_task_queue(self, name: str) -> None:
         """None is ever missing here."""
 
-    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+    def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         connection = self.link.connection
         if connection is None:
             return
@@ -426,11 +429,11 @@ class Host(Lookups, Process):
 
         connection.ask(lambda: self._simulation.broker.depth(topology.task_queue(probe.task_queue)), answered)
 
-    def open_channel(self, partition: int) -> None:
+    def open_channel(self, partition: PartitionID) -> None:
         self.link.open_channel(partition)
 
-    def close_channel(self, partition: int) -> None:
+    def close_channel(self, partition: PartitionID) -> None:
         self.link.close_channel(partition)
 
-    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+    def partition_released(self, partition: PartitionID, epoch: int, *, for_good: bool = False) -> None:
         self.tell_supervisor(Released(partition, epoch, for_good))

@@ -23,8 +23,8 @@ from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.persistence.port import Aside, InstanceWrite, JournalRow, LeaseRow, SnapshotRow
+from tests.partition_ids import nth
 from tests.simulation.history import History, Violation
-from tests.simulation.link import GENERATION
 from tests.simulation.queues import Stored
 from tests.simulation.stories import Ended
 from tests.simulation.worker import FORGED
@@ -130,13 +130,15 @@ class Invariants:
 
     def _placed(self, write: InstanceWrite, row: JournalRow) -> None:
         if row.epoch < self._epochs.get(row.partition, 0):
-            raise Violation("I3", f"partition {row.partition} goes back to epoch {row.epoch}")
+            raise Violation("I3", f"partition {row.partition.number} goes back to epoch {row.epoch}")
         self._epochs[row.partition] = row.epoch
         owner = self._owners.setdefault((row.partition, row.epoch), row.host)
         if owner != row.host:
-            raise Violation("I3", f"{owner} and {row.host} own partition {row.partition} in epoch {row.epoch}")
-        if topology.slot_of(write.workflow_id) % self._simulation.partitions != row.partition:
-            raise Violation("I5", f"{write.workflow_id} is written by partition {row.partition}")
+            raise Violation(
+                "I3", f"{owner} and {row.host} own partition {row.partition.number} in epoch {row.epoch}"
+            )
+        if topology.slot_of(write.workflow_id) % self._simulation.partitions != row.partition.number:
+            raise Violation("I5", f"{write.workflow_id} is written by partition {row.partition.number}")
         ahead = row.time - self._simulation.store.latest
         if ahead > 0:
             raise Violation("I13", f"{write.workflow_id} lives {ahead} µs ahead of the database")
@@ -291,7 +293,7 @@ class Invariants:
         if workflow_id is None:
             return
         home = topology.slot_of(workflow_id) % self._simulation.partitions
-        if queue != topology.partition_queue(GENERATION, home):
+        if queue != topology.partition_queue(nth(home)):
             if message_id not in self._forwarded:
                 raise Violation("I23", f"{body.TYPE} {message_id} came to {queue}, and was not forwarded")
         elif self._is_kept(workflow_id, message):
@@ -386,7 +388,9 @@ class Invariants:
         alive = {host.engine.open_rounds.host_id for host in self._simulation.hosts.values() if host.is_alive}
         for lease in self._simulation.store.leases:
             if lease.owner not in alive:
-                raise Violation("standstill", f"partition {lease.partition} is {lease.owner}'s, who is dead")
+                raise Violation(
+                    "standstill", f"partition {lease.partition.number} is {lease.owner}'s, who is dead"
+                )
 
     # --- the end ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dalsegno.actors.supervisor.connection.broker_link import LinkListener
 from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outcome, Outgoing, Queue
+from dalsegno.partition_id import PartitionID
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
@@ -16,7 +17,7 @@ from tests.simulation.publishers import ModelPublisher
 from tests.simulation.scheduler import SECOND, Process
 
 RETRY = (SECOND // 5, 5 * SECOND)
-GENERATION = 1
+
 
 OnService = Callable[[Delivery, ModelConsumer], None]
 
@@ -70,8 +71,8 @@ class Link:
         self._listener.publisher_opened()
         for name in list(self._services):
             self._open_service(connection, name)
-        for number in sorted(self._wanted):
-            self.open_channel(number)
+        for partition in sorted(self._wanted):
+            self.open_channel(partition)
         if not self._was_ready:
             self._was_ready = True
             self._on_ready()
@@ -82,8 +83,8 @@ class Link:
         self.connection = None
         self._publisher = None
         self._opening.clear()
-        for number in list(self._consumers):
-            self._channel_gone(number)
+        for partition in list(self._consumers):
+            self._channel_gone(partition)
         self._process.after(RETRY[0], self.connect)
 
     # --- publishing ------------------------------------------------------------------------------------------
@@ -115,16 +116,16 @@ class Link:
 
     # --- partitions ------------------------------------------------------------------------------------------
 
-    def open_channel(self, number: int) -> None:
-        self._wanted.add(number)
+    def open_channel(self, partition: PartitionID) -> None:
+        self._wanted.add(partition)
         connection = self.connection
-        if connection is None or number in self._opening or number in self._consumers:
+        if connection is None or partition in self._opening or partition in self._consumers:
             return
-        self._opening.add(number)
-        channel = Channel(number, self._listener.flush_soon)
+        self._opening.add(partition)
+        channel = Channel(partition, self._listener.flush_soon)
         self._broker.open_consumer(
             connection,
-            topology.partition_queue(GENERATION, number),
+            topology.partition_queue(partition),
             prefetch=self._prefetch,
             on_delivery=partial(self._listener.delivered, channel),
             on_closed=partial(self._consumer_closed, channel),
@@ -132,37 +133,37 @@ class Link:
         )
 
     def _channel_opened(self, connection: Connection, channel: Channel, consumer: ModelConsumer | None) -> None:
-        number = channel.partition
+        partition = channel.partition
         assert consumer is not None
-        if self.connection is not connection or number not in self._opening or number in self._consumers:
+        if self.connection is not connection or partition not in self._opening or partition in self._consumers:
             channel.close()
             consumer.close()
             return
-        self._opening.discard(number)
+        self._opening.discard(partition)
         if not consumer.is_open:
             channel.close()
-            self.open_channel(number)
+            self.open_channel(partition)
             return
-        self._consumers[number] = (channel, consumer)
+        self._consumers[partition] = (channel, consumer)
         channel.attach(consumer)
         self._listener.channel_opened(channel)
 
     def _consumer_closed(self, channel: Channel, reason: str) -> None:
         known = self._consumers.get(channel.partition)
         if known is not None and known[0] is channel:
-            self._process.trace(f"loses its channel of partition {channel.partition}: {reason}")
+            self._process.trace(f"loses its channel of partition {channel.partition.number}: {reason}")
             self._channel_gone(channel.partition)
         channel.close()
 
-    def _channel_gone(self, number: int) -> None:
-        channel, _ = self._consumers.pop(number)
+    def _channel_gone(self, partition: PartitionID) -> None:
+        channel, _ = self._consumers.pop(partition)
         channel.close()
-        self._listener.channel_lost(number)
+        self._listener.channel_lost(partition)
 
-    def close_channel(self, number: int) -> None:
-        self._wanted.discard(number)
-        self._opening.discard(number)
-        known = self._consumers.pop(number, None)
+    def close_channel(self, partition: PartitionID) -> None:
+        self._wanted.discard(partition)
+        self._opening.discard(partition)
+        known = self._consumers.pop(partition, None)
         if known is not None:
             known[0].close()
             known[1].close()

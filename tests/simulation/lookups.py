@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker import topology
 from dalsegno.errors import UnreadableRowError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded, LoadedInstance
 from tests.simulation.store_link import StoreLink
 from tests.simulation.store_model import StoreModel
@@ -37,7 +38,7 @@ class Lookups:
     def step(self, what: str) -> None:
         raise NotImplementedError
 
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         self.step("loading")
         limit = self._simulation.seen_limit
 
@@ -59,44 +60,44 @@ class Lookups:
 
         self.store_link.read(query, self.engine.while_owned(partition, done))
 
-    def look_up_format(self, partition: int, workflow_id: str) -> None:
+    def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         found = partial(self.engine.format_found, partition, workflow_id)
         self.store_link.read(lambda: self._store.format_written, self.engine.while_owned(partition, found))
 
-    def read_remains(self, partition: int, workflow_id: str) -> None:
+    def read_remains(self, partition: PartitionID, workflow_id: str) -> None:
         found = partial(self.engine.remains_found, partition, workflow_id)
         self.store_link.read(
             lambda: self._store.remains(workflow_id), self.engine.while_owned(partition, found)
         )
 
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+    def read_mail(self, partition: PartitionID, workflow_id: str, after: int) -> None:
         self.store_link.read(
             lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
             self.engine.while_owned(partition, partial(self.engine.mail_found, partition, workflow_id, after)),
         )
 
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+    def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self.store_link.read(lambda: None, lambda _: self.engine.strikes_found(partition, workflow_id, []))
 
     def clear_strikes(self, run_id: str) -> None:
         """There are none."""
 
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+    def find_suspended(self, partition: PartitionID, after: str, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.suspended(self._slots(partition), after=after, limit=limit),
             self.engine.while_owned(partition, partial(self.engine.suspended_found, partition, after)),
         )
 
-    def _slots(self, partition: int) -> range:
-        return range(partition, topology.SLOTS, self.engine.partition_count)
+    def _slots(self, partition: PartitionID) -> range:
+        return range(partition.number, topology.SLOTS, self.engine.partition_count)
 
-    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+    def find_waiting(self, partition: PartitionID, after: str, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.waiting(self._slots(partition), after=after, limit=limit),
             self.engine.while_owned(partition, partial(self.engine.waiting_found, partition, after)),
         )
 
-    def find_due(self, partition: int, before: int, limit: int) -> None:
+    def find_due(self, partition: PartitionID, before: int, limit: int) -> None:
         self.store_link.read(
             lambda: self._store.due(self._slots(partition), before=before, limit=limit),
             self.engine.while_owned(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from dalsegno.errors import FencedError, NewerFormatError, StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, Fence, HostRow, LeaseRow
 from tests.simulation.faults import Faults
 from tests.simulation.store_model import StoreModel
@@ -44,7 +45,7 @@ class MembershipModel:
             leases = self._store.leases
             for lease in list(leases):
                 if lease.owner == host_id:
-                    leases[lease.partition] = LeaseRow(lease.partition, None, lease.epoch)
+                    leases[lease.partition.number] = LeaseRow(lease.partition, None, lease.epoch)
             for other, expires_at in list(self._store.hosts.items()):
                 if expires_at <= now:
                     del self._store.hosts[other]
@@ -94,17 +95,18 @@ class MembershipModel:
     def raise_format(self) -> int:
         return self._call(self._store.raise_format)
 
-    def take(self, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+    def take(self, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
         def statement() -> list[LeaseRow]:
             now, hosts, leases = self._store.now(), self._store.hosts, self._store.leases
-            free = [p for p in sorted(partitions) if hosts.get(leases[p].owner or "", 0) <= now]
+            free = [p for p in sorted(partitions) if hosts.get(leases[p.number].owner or "", 0) <= now]
             if any(self._store.is_locked(partition) for partition in free):
                 raise StoreUnavailableError("a commit still holds the lease's row: lock timeout")
             if hosts.get(host_id, 0) <= now:
                 raise FencedError(f"The row of host {host_id} is gone or expired.")
             for partition in free:
-                leases[partition] = LeaseRow(partition, host_id, leases[partition].epoch + 1)
-            return [leases[partition] for partition in free]
+                number = partition.number
+                leases[number] = LeaseRow(partition, host_id, leases[number].epoch + 1)
+            return [leases[partition.number] for partition in free]
 
         return self._call(statement)
 
@@ -112,8 +114,9 @@ class MembershipModel:
         def statement() -> None:
             rows = self._store.leases
             for fence in leases:
-                if (rows[fence.partition].owner, rows[fence.partition].epoch) == (host_id, fence.epoch):
-                    rows[fence.partition] = LeaseRow(fence.partition, None, fence.epoch)
+                number = fence.partition.number
+                if (rows[number].owner, rows[number].epoch) == (host_id, fence.epoch):
+                    rows[number] = LeaseRow(fence.partition, None, fence.epoch)
 
         self._call(statement)
 

@@ -38,6 +38,7 @@ from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import Steps, StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
 from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host
@@ -151,7 +152,7 @@ def result_accepted_without_its_token() -> AbstractContextManager[Any]:
 
 
 def lost_activity_not_sent_again() -> AbstractContextManager[Any]:
-    def nothing(self: Engine, partition: int, workflow_id: str, probe: Probe) -> None:
+    def nothing(self: Engine, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         """The probe is not answered."""
 
     return patch.object(Engine, "task_queue_found_empty", nothing)
@@ -169,13 +170,13 @@ def stale_actor_kept_after_a_failed_commit() -> AbstractContextManager[Any]:
 
 
 def epoch_not_raised() -> AbstractContextManager[Any]:
-    def take(self: MembershipModel, partitions: Sequence[int], host_id: str) -> list[LeaseRow]:
+    def take(self: MembershipModel, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
         before = [lease.epoch for lease in self._store.leases]
         taken = _take(self, partitions, host_id)
         for lease in taken:
             epoch = max(before[lease.partition], 1)
-            self._store.leases[lease.partition] = LeaseRow(lease.partition, host_id, epoch)
-        return [self._store.leases[lease.partition] for lease in taken]
+            self._store.leases[lease.partition.number] = LeaseRow(lease.partition, host_id, epoch)
+        return [self._store.leases[lease.partition.number] for lease in taken]
 
     return patch.object(MembershipModel, "take", take)
 

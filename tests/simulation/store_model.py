@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.port import Message
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Aside,
     Due,
@@ -35,6 +36,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import nths
 from tests.simulation.scheduler import Scheduler
 
 T0 = 1_800_000_000_000_000
@@ -59,7 +61,7 @@ class Audit(Protocol):
 class Transaction:
     """One round being written. `held` are the partitions whose lease it has locked."""
 
-    def __init__(self, round_: Round, held: frozenset[int]) -> None:
+    def __init__(self, round_: Round, held: frozenset[PartitionID]) -> None:
         self.round = round_
         self.held = held
         self.is_open = True
@@ -77,7 +79,7 @@ class StoreModel:
         self.hosts: dict[str, int] = {}
         self.lease_time = 0
         """All hosts of a simulation have the same."""
-        self.leases = [LeaseRow(partition, None, 0) for partition in range(partitions)]
+        self.leases = [LeaseRow(partition, None, 0) for partition in nths(partitions)]
         self.instances: dict[str, InstanceWrite] = {}
         self.journal: dict[str, list[JournalRow]] = defaultdict(list)
         self.snapshots: dict[str, SnapshotRow] = {}
@@ -163,7 +165,7 @@ class StoreModel:
         return transaction
 
     def _is_valid(self, fence: Fence, host_id: str) -> bool:
-        lease = self.leases[fence.partition]
+        lease = self.leases[fence.partition.number]
         return (lease.owner, lease.epoch) == (host_id, fence.epoch)
 
     def abort(self, transaction: Transaction) -> None:
@@ -172,7 +174,7 @@ class StoreModel:
             transaction.is_open = False
             self._open.remove(transaction)
 
-    def is_locked(self, partition: int) -> bool:
+    def is_locked(self, partition: PartitionID) -> bool:
         return any(partition in transaction.held for transaction in self._open)
 
     def commit(self, transaction: Transaction) -> RoundOutcome:
@@ -243,7 +245,7 @@ class StoreModel:
         return any(REFUSED in row.events for row in write.journal)
 
     def _write(self, write: InstanceWrite) -> None:
-        lease = self.leases[write.partition]
+        lease = self.leases[write.partition.number]
         if write.journal and any(row.epoch != lease.epoch for row in write.journal):
             self._audit.stale_epoch(write, lease)
         self.instances[write.workflow_id] = replace(

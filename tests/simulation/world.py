@@ -22,6 +22,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored import snapshots
 from dalsegno.broker import topology
+from tests.partition_ids import nths
 from tests.simulation import stories
 from tests.simulation.activities import Ledger
 from tests.simulation.broker_model import BrokerModel
@@ -30,7 +31,6 @@ from tests.simulation.faults import FaultID, Faults
 from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
-from tests.simulation.link import GENERATION
 from tests.simulation.releases import Releases
 from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
 from tests.simulation.stand_ins import PlantedDefectError
@@ -79,7 +79,7 @@ class Simulation:
         self.history = History()
         self.invariants = Invariants(self)
         self.store = StoreModel(self.scheduler, self.invariants, partitions=self.partitions)
-        namespace = topology.namespace_topology(generation=GENERATION, partitions=self.partitions)
+        namespace = topology.namespace_topology(nths(self.partitions))
         self.broker = BrokerModel(
             self.scheduler, Random(f"{seed} net"), self.faults, self.invariants, namespace
         )

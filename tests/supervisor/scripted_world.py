@@ -25,12 +25,14 @@ from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.observer import Observer
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Due,
     Round,
     RoundOutcome,
 )
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.scripted_database import Database
 from tests.workflow_actor.rig import T0, ScriptedCode
 
@@ -75,23 +77,23 @@ class ScriptedWorld:
         self.sent: list[Message] = []
         """All that was ever published, in order."""
         self.rounds: deque[Round] = deque()
-        self.loads: list[tuple[int, str]] = []
-        self.strikes_asked: list[tuple[int, str, str]] = []
-        self.formats_asked: list[tuple[int, str]] = []
-        self.remains_asked: list[tuple[int, str]] = []
-        self.mail_asked: list[tuple[int, str, int]] = []
-        self.due_asked: list[tuple[int, int]] = []
-        self.suspended_asked: list[int] = []
-        self.waiting_asked: list[tuple[int, str, int]] = []
+        self.loads: list[tuple[PartitionID, str]] = []
+        self.strikes_asked: list[tuple[PartitionID, str, str]] = []
+        self.formats_asked: list[tuple[PartitionID, str]] = []
+        self.remains_asked: list[tuple[PartitionID, str]] = []
+        self.mail_asked: list[tuple[PartitionID, str, int]] = []
+        self.due_asked: list[tuple[PartitionID, int]] = []
+        self.suspended_asked: list[PartitionID] = []
+        self.waiting_asked: list[tuple[PartitionID, str, int]] = []
         self.heeded: set[str] = set()
         """Task queues."""
         self.probes: list[tuple[str, Probe]] = []
         self.other_runs: list[tuple[str, Cause]] = []
         self.declaring: list[str] = []
-        self.opening: list[int] = []
-        self.closed: list[int] = []
-        self.released: list[tuple[int, int]] = []
-        self.refused: set[int] = set()
+        self.opening: list[PartitionID] = []
+        self.closed: list[PartitionID] = []
+        self.released: list[tuple[PartitionID, int]] = []
+        self.refused: set[PartitionID] = set()
         """Those of them that are never to come back."""
         self._soon: deque[Callable[[], None]] = deque()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -99,9 +101,9 @@ class ScriptedWorld:
         self._publishes = False
         self.steps = 0
         """How many timers and ticks there were while time passed last."""
-        self._tags: dict[int, int] = {}
-        self.channels: dict[int, Channel] = {}
-        self.consumers: dict[int, ScriptedConsumer] = {}
+        self._tags: dict[PartitionID, int] = {}
+        self.channels: dict[PartitionID, Channel] = {}
+        self.consumers: dict[PartitionID, ScriptedConsumer] = {}
         self.code = code or ScriptedCode([])
         self.leases_hold = True
         self.engine = Engine(
@@ -110,7 +112,6 @@ class ScriptedWorld:
             code=self.code,
             settings=settings or HostSettings(),
             watch=watch or NoWatch(),
-            generation=1,
             partitions=partitions,
             codec=codec,
             observer=observer,
@@ -153,52 +154,52 @@ class ScriptedWorld:
         assert not self.rounds, "one round at a time"
         self.rounds.append(round_)
 
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         self.loads.extend((partition, workflow_id) for workflow_id in workflow_ids)
 
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+    def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
 
-    def look_up_format(self, partition: int, workflow_id: str) -> None:
+    def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         self.formats_asked.append((partition, workflow_id))
 
-    def read_remains(self, partition: int, workflow_id: str) -> None:
+    def read_remains(self, partition: PartitionID, workflow_id: str) -> None:
         self.remains_asked.append((partition, workflow_id))
 
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+    def read_mail(self, partition: PartitionID, workflow_id: str, after: int) -> None:
         self.mail_asked.append((partition, workflow_id, after))
 
     def clear_strikes(self, run_id: str) -> None:
         self.database.strikes.pop(run_id, None)
 
-    def find_due(self, partition: int, before: int, limit: int) -> None:
+    def find_due(self, partition: PartitionID, before: int, limit: int) -> None:
         self.due_asked.append((partition, before))
 
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+    def find_suspended(self, partition: PartitionID, after: str, limit: int) -> None:
         self.suspended_asked.append(partition)
 
-    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+    def find_waiting(self, partition: PartitionID, after: str, limit: int) -> None:
         self.waiting_asked.append((partition, after, limit))
 
     def heed_task_queue(self, name: str) -> None:
         self.heeded.add(name)
 
-    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+    def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         self.probes.append((workflow_id, probe))
 
     def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
         self.other_runs.append((workflow_id, cause))
 
-    def open_channel(self, partition: int) -> None:
+    def open_channel(self, partition: PartitionID) -> None:
         self.opening.append(partition)
 
-    def close_channel(self, partition: int) -> None:
+    def close_channel(self, partition: PartitionID) -> None:
         self.closed.append(partition)
         channel = self.channels.pop(partition, None)
         if channel is not None:
             channel.close()
 
-    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+    def partition_released(self, partition: PartitionID, epoch: int, *, for_good: bool = False) -> None:
         self.released.append((partition, epoch))
         if for_good:
             self.refused.add(partition)
@@ -210,7 +211,7 @@ class ScriptedWorld:
 
     # --- what the test does ---------------------------------------------------------------------------------
 
-    def own(self, partition: int = 0, *, epoch: int = 1, live: bool = True) -> None:
+    def own(self, partition: PartitionID = FIRST, *, epoch: int = 1, live: bool = True) -> None:
         """The lease is gained, the publisher and the channel open; `live`: the marker is back, too."""
         if not self._publishes:
             self._publishes = True
@@ -219,7 +220,7 @@ class ScriptedWorld:
         self.run()
         self.open_channel_of(partition, live=live)
 
-    def open_channel_of(self, partition: int = 0, *, live: bool = True) -> None:
+    def open_channel_of(self, partition: PartitionID = FIRST, *, live: bool = True) -> None:
         self.opening.clear()
         channel = Channel(partition, self.engine.flush_soon)
         self.channels[partition], self.consumers[partition] = channel, ScriptedConsumer()
@@ -233,7 +234,7 @@ class ScriptedWorld:
             self.deliver(marker.message, partition)
             self.run()
 
-    def lose_channel(self, partition: int = 0) -> None:
+    def lose_channel(self, partition: PartitionID = FIRST) -> None:
         self.channels.pop(partition).close()
         self.engine.channel_lost(partition)
 
@@ -246,7 +247,7 @@ class ScriptedWorld:
         self.engine.outbox.publisher_opened()
         self.run()
 
-    def deliver(self, message: Message, partition: int = 0, *, redelivered: bool = False) -> int:
+    def deliver(self, message: Message, partition: PartitionID = FIRST, *, redelivered: bool = False) -> int:
         """Its tag is returned. Nothing has run yet."""
         tag = self._tags[partition] = self._tags[partition] + 1
         delivery = Delivery(message, tag, redelivered, "dalsegno.commands", "slot.0")
@@ -401,7 +402,7 @@ class ScriptedWorld:
             self.engine.sweep()
             self.go_on(confirm=confirm)
 
-    def acknowledged(self, partition: int = 0) -> int:
+    def acknowledged(self, partition: PartitionID = FIRST) -> int:
         """Up to which tag."""
         self.run()
         return self.consumers[partition].acknowledged

@@ -10,6 +10,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
+from tests.partition_ids import FIRST, nths
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_calls_per_activation import Calls
 
@@ -43,7 +44,7 @@ def hot_world(instances: int, *, of: str, partitions: int = 1, idle_seconds: flo
         settings=HostSettings(max_idle_instances=instances // 3, idle_seconds=idle_seconds),
         partitions=partitions,
     )
-    for partition in range(partitions):
+    for partition in nths(partitions):
         world.own(partition)
     for number in range(instances):
         body = wire.StartWorkflow(workflow_id=f"w{number}", workflow_type=of)
@@ -106,7 +107,7 @@ def test_idle_ones_leave_though_there_is_room_for_them_the_longest_unused_first(
     world.time += 5.0
     world.engine.sweep()
     world.run()
-    assert world.engine.partitions[0].actors.peek("w0") is not None
+    assert world.engine.partitions[FIRST].actors.peek("w0") is not None
     assert hot_instances(world) == 1
     world.time += 5.0
     world.engine.sweep()
@@ -116,8 +117,8 @@ def test_idle_ones_leave_though_there_is_room_for_them_the_longest_unused_first(
 
 def test_a_tick_costs_the_same_however_many_partitions_there_are() -> None:
     one, many = ScriptedWorld(partitions=1), ScriptedWorld(partitions=64)
-    one.own(0)
-    for partition in range(64):
+    one.own(FIRST)
+    for partition in nths(64):
         many.own(partition)
     one.go_on()
     many.go_on()

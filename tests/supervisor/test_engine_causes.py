@@ -22,6 +22,7 @@ from dalsegno.broker.protocol.codec import decode
 from dalsegno.errors import QueryFailedError
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import REPLIES, query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
@@ -136,8 +137,8 @@ def test_reading_many_instances_gives_others_the_loop(monkeypatch: pytest.Monkey
     world.run()
     assert len(world.loads) == 20
     monkeypatch.setattr(world, "monotonic", count(1000.0, 0.003).__next__)
-    supervisor = world.engine.partitions[0]
-    world.engine.loaded(0, [world.database.load(f"w{number}") for number in range(20)])
+    supervisor = world.engine.partitions[FIRST]
+    world.engine.loaded(FIRST, [world.database.load(f"w{number}") for number in range(20)])
     assert 0 < sum(not actor.is_loaded for actor in map(supervisor.actors.peek, world_ids(20)) if actor) < 20
     world.run()
     assert all(actor.is_loaded for actor in map(supervisor.actors.peek, world_ids(20)) if actor)

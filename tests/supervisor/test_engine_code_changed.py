@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import await_result, query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 
@@ -105,7 +106,7 @@ class CodeWorld(ScriptedWorld):
         self.live_through(1)
 
     def actor(self, workflow_id: str = "w") -> WorkflowActor | None:
-        return self.engine.partitions[0].actors.peek(workflow_id)
+        return self.engine.partitions[FIRST].actors.peek(workflow_id)
 
     def result(self, workflow_id: str = "w") -> bytes | None:
         """Of a run that has ended."""
@@ -286,7 +287,7 @@ def test_a_crowd_is_made_anew_turn_by_turn_also_when_the_code_changes_again_mean
     for name in names:
         world.deliver(start(f"start {name}", name))
     world.go_on()
-    in_memory = world.engine.partitions[0].actors.in_memory
+    in_memory = world.engine.partitions[FIRST].actors.in_memory
     assert len(in_memory) == len(names)
     world.code.withdraw("order")
     world.engine.code_changed()
@@ -302,7 +303,7 @@ def test_while_a_partition_is_not_live_the_change_is_seen_when_it_is() -> None:
     world = CodeWorld()
     world.begin()
     world.live_through(45)
-    world.engine.channel_lost(0)
+    world.engine.channel_lost(FIRST)
     world.run()
     world.change(add=Order)
     assert world.status() is SUSPENDED

@@ -12,6 +12,7 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.persistence.port import InstanceWrite
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import await_result, query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
@@ -78,7 +79,7 @@ def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.Monke
     world.own()
     world.deliver(start())
     world.go_on()
-    supervisor = world.engine.partitions[0]
+    supervisor = world.engine.partitions[FIRST]
     actor = supervisor.actors.peek("w")
     assert actor is not None
     monkeypatch.setattr(supervisor, "_intake", None)
@@ -86,7 +87,7 @@ def test_a_partition_that_fails_leaves_no_actor_behind(monkeypatch: pytest.Monke
     world.run()
     world.deliver(signal("s2"))
     world.pass_time(0.2)
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
     assert actor.actor_stopped.is_set()
     assert len(world.engine.workflow_dispatcher) == 0
     world.own(epoch=2)
@@ -106,7 +107,7 @@ def test_a_rebuild_that_breaks_stops_no_other(monkeypatch: pytest.MonkeyPatch) -
             world.deliver(signal(f"{workflow_id} {number}", workflow_id))
         world.go_on()
     world.live_through(20)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     real = code.script
     broken = [3]
 

@@ -10,6 +10,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, sign, timer
@@ -71,9 +72,9 @@ def test_what_is_on_its_way_into_memory_when_a_format_is_raised_is_written_in_it
     world = host(NEWER, begun(NEWER))
     world.deliver(signal("s1"))
     world.run()
-    assert world.loads == [(0, "w")]
+    assert world.loads == [(FIRST, "w")]
     world.loads.clear()
-    steps = world.engine.partitions[0].loading(world.database.load("w"))
+    steps = world.engine.partitions[FIRST].loading(world.database.load("w"))
     next(steps)
     world.engine.format_written(2)
     assert list(steps) == []
@@ -141,7 +142,7 @@ def meets_what_is_newer() -> ScriptedWorld:
 
 def test_a_host_that_meets_what_is_newer_gives_the_partition_up_as_it_is() -> None:
     world = meets_what_is_newer()
-    consumer = world.consumers[0]
+    consumer = world.consumers[FIRST]
     before = world.database.rows["w"]
     marker = consumer.acknowledged
     with capture_logs() as logs:
@@ -151,7 +152,7 @@ def test_a_host_that_meets_what_is_newer_gives_the_partition_up_as_it_is() -> No
         world.deliver(query("q"))
         world.live_through(5)
 
-    assert (world.released, world.refused) == ([(0, 2)], {0})
+    assert (world.released, world.refused) == ([(FIRST, 2)], {FIRST})
     assert world.engine.partitions == {}
     assert consumer.acknowledged == marker, "all of it is to come again, elsewhere"
     assert world.database.rows["w"] == before
@@ -183,7 +184,7 @@ def test_a_wake_up_of_what_is_newer_gives_the_partition_up_too() -> None:
     world = host(OLDER, before)
     world.live_through(15)
 
-    assert world.released == [(0, 2)]
+    assert world.released == [(FIRST, 2)]
     assert world.database.rows["w"] == replace(row, wake_at=before.now())
 
 
@@ -211,7 +212,7 @@ def test_damage_that_has_no_format_is_judged_by_who_reads_all_that_may_be_writte
     world.deliver(signal("s1"))
     world.live_through(5)
 
-    assert world.released == ([] if written == 1 else [(0, 2)])
+    assert world.released == ([] if written == 1 else [(FIRST, 2)])
     assert len(world.database.mail) == (1 if written == 1 else 0)
 
 
@@ -221,12 +222,12 @@ def test_nothing_is_decided_before_the_database_has_said_what_may_be_written() -
     world.run()
     world.loaded()
     world.pass_time(60)
-    assert world.formats_asked == [(0, "w")]
+    assert world.formats_asked == [(FIRST, "w")]
     assert (world.released, world.database.mail) == ([], {})
 
     world.formats_found()
 
-    assert world.released == [(0, 2)]
+    assert world.released == [(FIRST, 2)]
 
 
 def test_an_answer_that_comes_when_the_partition_is_gone_changes_nothing() -> None:
@@ -234,7 +235,7 @@ def test_an_answer_that_comes_when_the_partition_is_gone_changes_nothing() -> No
     world.deliver(signal("s1"))
     world.run()
     world.loaded()
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
 
     world.formats_found()
 

@@ -11,6 +11,7 @@ from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.broker.protocol import messages as wire
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
@@ -41,7 +42,7 @@ def test_a_host_whose_leases_do_not_hold_answers_no_query_and_the_message_comes_
     world.go_on()
     assert len(world.replies()) == before
     assert world.acknowledged() < tag
-    assert world.closed == [0], "with its channel the message returns to its queue"
+    assert world.closed == [FIRST], "with its channel the message returns to its queue"
     assert not world.engine.partitions
     world.leases_hold = True
     world.own(epoch=2)
@@ -58,7 +59,7 @@ def test_what_an_actor_was_told_is_done_in_the_end_though_a_defect_replaces_it_m
     first = world.deliver(signal("first"))
     world.loaded()
     assert world.rounds, "its entry is being written"
-    supervisor = world.engine.partitions[0]
+    supervisor = world.engine.partitions[FIRST]
     actor = supervisor.actors.peek("w")
     assert actor is not None
     supervisor.failed(actor, None, ZeroDivisionError())
@@ -108,7 +109,7 @@ def test_who_is_replaced_while_it_is_written_does_not_move_its_row_past_its_jour
     world.deliver(signal("first"))
     world.loaded()
     assert world.rounds, "its entry is being written"
-    actor = world.engine.partitions[0].actors.peek("w")
+    actor = world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     entry = world.engine.open_rounds.current.entry(actor, 0)
     entry.shows_status()  # as for one that was halted and is well again

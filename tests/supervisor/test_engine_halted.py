@@ -15,6 +15,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.persistence.port import Round
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import await_result, command, query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, activity, payload, timer
@@ -47,7 +48,7 @@ def begun(code: ScriptedCode | None = None) -> ScriptedWorld:
 def unreadable(world: ScriptedWorld) -> None:
     """Workflow w leaves memory, and its rows are damaged."""
     world.live_through(15)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     world.database.unreadable.add("w")
 
 
@@ -273,7 +274,7 @@ def test_mail_survives_a_commit_whose_outcome_is_unknown_and_a_hand_over() -> No
     world.live_through(2)
     assert world.acknowledged() == tag
     world.lose_channel()
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.own(epoch=2)
 
     world.database.unreadable.clear()

@@ -6,6 +6,7 @@ import pytest
 
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
@@ -20,8 +21,8 @@ def test_what_waits_for_an_effect_of_a_halted_instance_that_cannot_leave_holds_u
     world.go_on(confirm=False)
     world.declared()
     world.confirm_all_but(wire.ActivityTask)
-    supervisor = world.engine.partitions[0]
-    effect = (0, "w", world.database.rows["w"].run_id, (1, 0))
+    supervisor = world.engine.partitions[FIRST]
+    effect = (FIRST, "w", world.database.rows["w"].run_id, (1, 0))
     supervisor.standing_in.halt(supervisor.actors.child("w"), [], "the test says so")
     world.go_on(confirm=False)
     assert world.acknowledged() < tag

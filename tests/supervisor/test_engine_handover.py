@@ -6,6 +6,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Fault
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.partition_ids import FIRST, nth
 from tests.supervisor.mail import await_result, command, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
@@ -18,44 +19,44 @@ def of_partition(number: int, partitions: int = 2) -> str:
 
 def test_a_hand_over_does_not_wait_for_what_other_partitions_write() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]), partitions=2)
-    world.own(0)
-    world.own(1)
-    world.deliver(start("s0", of_partition(0)), 0)
+    world.own(FIRST)
+    world.own(nth(1))
+    world.deliver(start("s0", of_partition(0)), FIRST)
     world.go_on()
-    world.deliver(start("s1", of_partition(1)), 1)
+    world.deliver(start("s1", of_partition(1)), nth(1))
     world.run()
     assert world.rounds
-    world.engine.release(0)
+    world.engine.release(FIRST)
     world.pass_time(0.1)
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
 
 
 def test_a_hand_over_waits_for_what_was_delivered() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()
     tag = world.deliver(start())
-    world.engine.release(0)
+    world.engine.release(FIRST)
     world.pass_time(0.1)
     assert world.rounds
     assert world.released == []
     world.commit_fails()
-    consumer = world.consumers[0]
+    consumer = world.consumers[FIRST]
     world.live_through(2)
     assert consumer.acknowledged == tag
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
 
 
 def test_what_comes_during_a_hand_over_returns_to_its_queue_untouched() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()
     begun = world.deliver(start())
-    consumer = world.consumers[0]
+    consumer = world.consumers[FIRST]
     world.run()
-    world.engine.release(0)
+    world.engine.release(FIRST)
     world.deliver(signal("meanwhile"))
     world.go_on()
     world.pass_time(0.1)
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
     assert consumer.acknowledged == begun
     assert world.database.seen["w"] == {"start-1": ""}
 
@@ -67,10 +68,10 @@ def test_who_asked_for_an_outcome_before_a_hand_over_is_told_to_ask_the_next_own
     world.deliver(await_result("before"))
     world.go_on()
     world.deliver(await_result("just before"))
-    world.engine.release(0)
+    world.engine.release(FIRST)
     world.go_on()
     world.pass_time(0.1)
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
     assert [reply.error.code for reply in world.replies() if reply.error] == ["moved", "moved"]
 
 
@@ -98,7 +99,7 @@ def test_a_start_that_went_with_its_channel_leaves_no_guess_behind() -> None:
     world.deliver(start())
     world.go_on()
     world.live_through(15)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     world.deliver(start("first", "other"))
     world.run()
     assert world.rounds
@@ -147,7 +148,7 @@ def test_what_cannot_be_sent_is_forgotten_with_its_partition() -> None:
     world.lose_publisher(Fault.MESSAGE)
     while world.published[0].message.type != wire.ActivityTask.TYPE:
         world.answer(world.published[0])
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.lose_publisher(Fault.MESSAGE)
     world.pass_time(20)
     assert len(world.engine.outbox) == 0
@@ -159,10 +160,10 @@ def test_a_commit_of_an_old_lease_lets_nothing_out_under_the_new_one() -> None:
     world.deliver(start())
     world.run()
     assert world.rounds
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.own(epoch=2)
     world.committed(lost=frozenset({0}))
-    assert world.engine.partitions[0].epoch == 2
+    assert world.engine.partitions[FIRST].epoch == 2
     assert not world.replies()
     tag = world.deliver(start(), redelivered=True)
     world.go_on()

@@ -9,6 +9,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.activities import heartbeats
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, start, started, task_in
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, ScriptedCode, activity
@@ -48,11 +49,11 @@ def stored(world: ScriptedWorld) -> int:
 
 def kept(world: ScriptedWorld) -> Payload | None:
     """What a host that takes the partition over finds."""
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.own(epoch=2)
     world.deliver(command(wire.DescribeWorkflow(workflow_id="w"), "look"))
     world.go_on()
-    actor = world.engine.partitions[0].actors.peek("w")
+    actor = world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     assert actor.instance.state is not None
     return actor.instance.state.activities[1].kept_details
@@ -69,11 +70,11 @@ def test_those_of_very_many_activities_take_several_rows_one_after_the_other() -
         beat(world, task_in(outgoing), task_in(outgoing).activity_id)
     before = stored(world)
     with patch.object(heartbeats, "KEPT_AT_ONCE_MAX", 2):
-        world.engine.partitions[0].begin_draining()
+        world.engine.partitions[FIRST].begin_draining()
         world.go_on()
     assert stored(world) == before + 3
     kept(world)
-    actor = world.engine.partitions[0].actors.peek("w")
+    actor = world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     assert actor.instance.state is not None
     found = [it.kept_details for it in actor.instance.state.activities.values()]
@@ -98,12 +99,12 @@ def test_many_heartbeats_are_written_as_one_row_when_a_while_has_passed() -> Non
 def test_a_peaceful_hand_over_takes_the_newest_details_along() -> None:
     world, task = working()
     beat(world, task, "3")
-    world.engine.release(0)
+    world.engine.release(FIRST)
     world.pass_time(0.1)
     assert world.released == []
     world.go_on()
     world.pass_time(0.1)
-    assert world.released == [(0, 1)]
+    assert world.released == [(FIRST, 1)]
     assert kept(world) == details("3")
 
 
@@ -116,11 +117,11 @@ def test_an_instance_leaves_memory_only_when_its_details_are_written() -> None:
     world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
     world.go_on()
-    assert world.engine.partitions[0].actors.peek("w") is not None
+    assert world.engine.partitions[FIRST].actors.peek("w") is not None
     world.pass_time(KEPT_WITHIN_SECONDS)
     world.engine.sweep()
     world.go_on()
     world.pass_time(HostSettings().idle_seconds)
     world.engine.sweep()
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     assert kept(world) == details("8")

@@ -12,6 +12,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity, timer
@@ -38,7 +39,7 @@ def test_a_signal_with_the_message_id_of_the_start_is_applied(cold: bool) -> Non
     world = begun()
     if cold:
         world.live_through(15)
-        assert world.engine.partitions[0].actors.peek("w") is None
+        assert world.engine.partitions[FIRST].actors.peek("w") is None
 
     tag = world.deliver(signal("same"))
     world.go_on()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, payload, timer
@@ -17,11 +18,11 @@ def test_what_was_read_before_another_host_had_the_partition_is_not_taken_for_wh
     world.own()
     world.deliver(start())
     world.go_on()
-    take = world.engine.while_owned(0, partial(world.engine.loaded, 0))
+    take = world.engine.while_owned(FIRST, partial(world.engine.loaded, FIRST))
     old = world.database.load("w")
 
     world.lose_channel()
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     other = ScriptedWorld(code)
     other.database = world.database
     other.own(epoch=2)
@@ -43,9 +44,9 @@ def test_an_answer_is_taken_while_the_partition_is_ours_and_not_after() -> None:
     world = ScriptedWorld(ScriptedCode([]))
     world.own()
     taken: list[str] = []
-    take = world.engine.while_owned(0, taken.append)
+    take = world.engine.while_owned(FIRST, taken.append)
     take("ours")
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     take("nobody's")
     world.own(epoch=2)
     take("ours again")

@@ -14,6 +14,7 @@ from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import completed, signal, start, started
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, Step, activity
@@ -58,7 +59,7 @@ def times_sent(world: ScriptedWorld) -> Counter[str]:
 
 
 def in_memory(world: ScriptedWorld) -> int:
-    return len(world.engine.partitions[0].actors)
+    return len(world.engine.partitions[FIRST].actors)
 
 
 def test_the_task_of_an_instance_in_memory_is_sent_again_as_the_same_attempt(world: ScriptedWorld) -> None:
@@ -136,7 +137,7 @@ def test_what_is_begun_while_lost_tasks_are_looked_for_is_not_taken_for_lost(wor
     world.engine.task_queue_lost(QUEUE)
     world.pass_time(0.05)
     begin(world, "w")
-    supervisor = world.engine.partitions[0]
+    supervisor = world.engine.partitions[FIRST]
     supervisor.actors.discard(supervisor.actors.child("w"))
     supervisor.actors.child("w")
     world.live_through(3)
@@ -147,7 +148,7 @@ def test_queues_are_heeded_that_an_earlier_process_has_sent_tasks_to(world: Scri
     begin(world, "w")
     assert not world.heeded
     world.live_through(IDLE_SECONDS)
-    world.engine.partitions[0].actors.child("w")
+    world.engine.partitions[FIRST].actors.child("w")
     world.go_on()
     assert world.heeded == {QUEUE}
 
@@ -159,7 +160,7 @@ def test_what_an_actor_was_told_to_send_again_is_sent_though_another_takes_its_p
     begin(world, "w")
     world.deliver(signal("old"))
     world.go_on()
-    actor = world.engine.partitions[0].actors.peek("w")
+    actor = world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     actor.seen = SeenCommands()  # it remembers some only
     world.deliver(signal("old"))

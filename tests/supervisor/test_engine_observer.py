@@ -6,6 +6,7 @@ from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from tests.noted import Noted
+from tests.partition_ids import nth
 from tests.supervisor.mail import command, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, timer
@@ -32,10 +33,10 @@ def test_each_activation_and_its_round_are_told_once_they_are_durable_and_messag
 def test_a_partition_is_told_when_it_is_taken_and_when_it_is_given_up_for_whatever_reason() -> None:
     noted = Noted()
     world = ScriptedWorld(ScriptedCode([]), observer=noted, partitions=4)
-    world.own(2)
-    world.own(3)
+    world.own(nth(2))
+    world.own(nth(3))
     world.engine.all_leases_lost()
-    world.engine.lease_lost(3)
+    world.engine.lease_lost(nth(3))
     assert noted.of("partition_taken", "partition_given_up") == [
         ("partition_taken", 2),
         ("partition_taken", 3),

@@ -17,6 +17,7 @@ from dalsegno.broker.port import Delivery, Message, Outcome, Outgoing
 from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import nth
 from tests.supervisor.mail import start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, timer
@@ -170,7 +171,7 @@ def message_to_parent() -> Message:
 def test_until_workflows_wait_for_each_other_it_is_a_dead_letter_where_it_belongs(is_own: bool) -> None:
     slot = topology.slot_of("parent")
     partition = slot % 4 if is_own else (slot + 1) % 4
-    taken = Intake(partition, 4).take(Delivery(message_to_parent(), 1, False, "", ""))
+    taken = Intake(nth(partition), 4).take(Delivery(message_to_parent(), 1, False, "", ""))
     if is_own:
         assert isinstance(taken, Rejected)
         assert taken.reason == "a message of the type 'workflow.ended' is not a command to a workflow"

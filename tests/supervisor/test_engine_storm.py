@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowIDConflictPolicy
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import await_result, completed, query, signal, start, started, task_in, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
@@ -60,7 +61,7 @@ class Storm:
     def collect(self) -> None:
         """What is acknowledged leaves the queue."""
         self.world.run()
-        consumer = self.world.consumers.get(0)
+        consumer = self.world.consumers.get(FIRST)
         if consumer is not None:
             gone = consumer.acknowledged - self.removed
             del self.queue[:gone]
@@ -69,7 +70,7 @@ class Storm:
 
     def hand_out(self) -> None:
         self.collect()
-        if 0 in self.world.channels and self.handed < len(self.queue):
+        if FIRST in self.world.channels and self.handed < len(self.queue):
             message, redelivered = self.queue[self.handed]
             self.handed += 1
             self.world.deliver(message, redelivered=redelivered)
@@ -138,53 +139,53 @@ class Storm:
                     self.world.commit_fails(though_done=True)
                 case 6:
                     self.world.committed(lost=frozenset({0}))
-                    if 0 not in self.world.engine.partitions:
+                    if FIRST not in self.world.engine.partitions:
                         self.return_all()
-                        self.world.consumers.pop(0, None)
+                        self.world.consumers.pop(FIRST, None)
                         self.regain()
                 case _:
                     self.world.committed()
 
     def lose_channel(self) -> None:
-        if 0 in self.world.channels:
+        if FIRST in self.world.channels:
             self.return_all()
             self.world.lose_channel()
-            self.world.consumers.pop(0, None)
+            self.world.consumers.pop(FIRST, None)
 
     def open_channel(self) -> None:
-        if 0 not in self.world.channels and 0 in self.world.engine.partitions:
+        if FIRST not in self.world.channels and FIRST in self.world.engine.partitions:
             self.world.open_channel_of(live=False)
             self.removed = 0
 
     def lose_lease(self) -> None:
         self.return_all()
-        self.world.engine.lease_lost(0)
-        self.world.consumers.pop(0, None)
+        self.world.engine.lease_lost(FIRST)
+        self.world.consumers.pop(FIRST, None)
         self.regain()
 
     def regain(self) -> None:
         self.epoch += 1
         self.world.database.epochs[0] = self.epoch
-        self.world.engine.lease_gained(0, self.epoch)
+        self.world.engine.lease_gained(FIRST, self.epoch)
         self.open_channel()
 
     def hand_over(self) -> None:
-        self.world.engine.release(0)
+        self.world.engine.release(FIRST)
         self.world.run()
         for _ in range(100):
-            if 0 not in self.world.engine.partitions:
+            if FIRST not in self.world.engine.partitions:
                 break
             self.collect()
             self.commit()
             self.world.loaded()
             self.world.pass_time(0.1)
         self.collect()
-        if 0 in self.world.channels:
+        if FIRST in self.world.channels:
             return
         for index in range(self.handed):
             self.queue[index] = (self.queue[index][0], True)
         self.handed = self.removed = 0
-        self.world.consumers.pop(0, None)
+        self.world.consumers.pop(FIRST, None)
         self.regain()
 
     def lose_publisher(self) -> None:
@@ -246,7 +247,11 @@ class Storm:
             self.world.pass_time(0.5)
             self.world.engine.sweep()
             self.collect()
-            if not self.queue and not self.world.published and not len(self.world.engine.partitions[0].actors):
+            if (
+                not self.queue
+                and not self.world.published
+                and not len(self.world.engine.partitions[FIRST].actors)
+            ):
                 return
 
 
@@ -260,7 +265,7 @@ def test_after_any_storm_nothing_is_left(seed: int) -> None:
     assert storm.queue == []
     assert len(world.engine.outbox) == 0
     assert not world.rounds
-    assert len(world.engine.workflow_dispatcher) == len(world.engine.partitions[0].actors)
+    assert len(world.engine.workflow_dispatcher) == len(world.engine.partitions[FIRST].actors)
     for workflow_id, message_id in storm.commands:
         assert message_id in world.database.seen[workflow_id], "acknowledged, and not applied"
     still_open = [row.workflow_id for row in world.database.rows.values() if not row.status.closed]

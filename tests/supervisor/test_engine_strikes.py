@@ -5,6 +5,7 @@ from __future__ import annotations
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
@@ -37,7 +38,7 @@ def test_what_an_operator_resumes_stays_resumed_when_it_is_loaded_again() -> Non
     world.go_on()
     assert world.status() is WorkflowStatus.RUNNING
     world.live_through(15)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     world.deliver(signal("s2"))
     world.go_on()
     assert world.status() is WorkflowStatus.RUNNING
@@ -64,14 +65,14 @@ def test_it_stays_suspended_if_the_host_dies_before_it_has_said_so() -> None:
     world.deliver(start(), redelivered=True)
     world.run()
     world.loaded()
-    world.engine.strikes_found(0, "w", world.database.strikes[RUN])
-    actor = world.engine.partitions[0].actors.peek("w")
+    world.engine.strikes_found(FIRST, "w", world.database.strikes[RUN])
+    actor = world.engine.partitions[FIRST].actors.peek("w")
     assert actor is not None
     actor.actor_inbox.pop()  # the second word, lost with the host
     world.run()
     world.committed()
     world.lose_channel()
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.own(epoch=2)
     world.live_through(20)
     assert world.code.built == []  # type: ignore[attr-defined]
@@ -83,7 +84,7 @@ def test_an_answer_about_strikes_that_an_actor_before_this_one_asked_for_changes
     world.own()
     world.deliver(start())
     world.go_on()
-    world.engine.strikes_found(0, "w", (("workflow.start start-1", 2),))
+    world.engine.strikes_found(FIRST, "w", (("workflow.start start-1", 2),))
     tag = world.deliver(signal("s"))
     world.go_on()
     assert world.acknowledged() == tag
@@ -96,7 +97,7 @@ def test_a_query_of_a_closed_run_that_killed_its_hosts_is_not_run_again() -> Non
     world.deliver(start())
     world.deliver(terminate("t"))
     world.go_on()
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     world.database.strikes[RUN] = (("workflow.query q", 2),)
     world.code.built.clear()  # type: ignore[attr-defined]
     tag = world.deliver(query("q"), redelivered=True)
@@ -132,11 +133,11 @@ def test_strikes_that_are_found_while_the_run_before_is_being_written_count_all_
     tag = world.deliver(start("start-2", conflict_policy=policy), redelivered=True)
     world.run()
     (asked,) = world.strikes_asked
-    assert asked == (0, "w", second)
+    assert asked == (FIRST, "w", second)
     assert world.rounds, "the second signal is being written"
     world.strikes_asked.clear()
     world.code.built.clear()  # type: ignore[attr-defined]
-    world.engine.strikes_found(0, "w", world.database.strikes[second])
+    world.engine.strikes_found(FIRST, "w", world.database.strikes[second])
     world.committed()
     world.go_on()
     assert world.acknowledged() == tag

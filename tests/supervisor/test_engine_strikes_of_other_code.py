@@ -15,6 +15,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, signal, start
 from tests.supervisor.scripted_database import Database
 from tests.supervisor.scripted_world import ScriptedWorld
@@ -113,7 +114,7 @@ class Life:
         world.own()
         for message in mail:
             world.deliver(message, redelivered=True)
-        world.engine.suspended_found(0, "", [row.workflow_id for row in world.database.rows.values()])
+        world.engine.suspended_found(FIRST, "", [row.workflow_id for row in world.database.rows.values()])
         world.go_on()
         for _ in range(40):
             if self.died_at is None:

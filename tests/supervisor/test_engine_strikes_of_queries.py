@@ -12,6 +12,7 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_database import Database
 from tests.supervisor.scripted_world import ScriptedWorld
@@ -92,7 +93,7 @@ def test_it_stays_refused_however_often_its_instance_is_put_away() -> None:
         world.go_on()
         assert len(refusals(world)) == number + 1
         world.live_through(15)
-        assert world.engine.partitions[0].actors.peek("w") is None
+        assert world.engine.partitions[FIRST].actors.peek("w") is None
     assert world.database.strikes[RUN] == STRUCK
 
 
@@ -182,7 +183,7 @@ def test_code_that_is_put_away_has_a_mark_of_its_own() -> None:
     world.deliver(start())
     world.go_on()
     world.live_through(15)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     assert marks[-1] == (RUN, LETTING_GO)
 
 

@@ -8,6 +8,7 @@ from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start, started, task_in
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
@@ -106,7 +107,7 @@ def test_a_wake_up_from_before_the_channel_was_lost_does_not_fire_a_deadline() -
     world.deliver(start())
     world.go_on()
     world.live_through(30)
-    assert world.engine.partitions[0].actors.peek("w") is None
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
     world.pass_time(31)
     world.found_due()
     world.pass_time(0.2)

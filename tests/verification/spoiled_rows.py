@@ -15,6 +15,7 @@ from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant
 from dalsegno.verification.rows import Page
+from tests.partition_ids import nth
 from tests.verification.planting import appended, must_be_found_as, with_head, with_row
 from tests.verification.stored import PARTITION, PARTITIONS, edited
 
@@ -46,7 +47,7 @@ def an_earlier_round_writes_behind_a_later(page: Page, random: Random) -> Page |
 def another_partition_writes(page: Page, random: Random) -> Page | None:
     if not page.rows:
         return None
-    return with_row(page, random.randrange(len(page.rows)), partition=(PARTITION + 1) % PARTITIONS)
+    return with_row(page, random.randrange(len(page.rows)), partition=nth((PARTITION.number + 1) % PARTITIONS))
 
 
 @must_be_found_as(Invariant.OWNERSHIP)

@@ -28,6 +28,7 @@ from dalsegno.verification.history import History
 from dalsegno.verification.leadership import Leadership
 from dalsegno.verification.rows import Current, Head, Page
 from dalsegno.verification.used_ids import UsedIDs
+from tests.partition_ids import nths
 from tests.workflow_actor.rig import Rig
 from tests.workflow_actor.wild import Op, WildCode, World
 
@@ -35,9 +36,9 @@ PARTITIONS = 16
 NAMESPACE = Namespace(generation=1, partitions=PARTITIONS, hash_seed=0, identity="n")
 WORKFLOW_ID = "w"
 SLOT = slot_of(WORKFLOW_ID)
-PARTITION = SLOT % PARTITIONS
+PARTITION = NAMESPACE.partition_of(SLOT)
 HOST, EPOCH = "host-a", 1
-LEASES = tuple(LeaseRow(number, HOST, EPOCH) for number in range(PARTITIONS))
+LEASES = tuple(LeaseRow(partition, HOST, EPOCH) for partition in nths(PARTITIONS))
 
 
 class Stored:

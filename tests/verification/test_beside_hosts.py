@@ -18,6 +18,7 @@ from dalsegno.persistence.port import Writer
 from dalsegno.verification import AuditReader, Finding, Scope, Summary, verify
 from dalsegno.verification.rows import Page
 from examples.orders import OrderWorkflow
+from tests.partition_ids import nths
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory, stack_on  # noqa: F401 - a fixture
 from tests.system.shop import order
 from tests.system.stack import Stack
@@ -51,7 +52,7 @@ def writer(empty_url: str) -> Iterator[Writer]:
     store = open_store(empty_url)
     membership = store.membership()
     membership.join(HOST, ttl=3_600_000_000, version="1", format_read=CODEC.newest)
-    leases = membership.take(range(PARTITIONS), HOST)
+    leases = membership.take(nths(PARTITIONS), HOST)
     assert {lease.epoch for lease in leases} == {1}
     yield store.writer()
     store.close()

@@ -15,6 +15,7 @@ from dalsegno.verification.causes import Causes
 from dalsegno.verification.finding import Finding, Invariant, Violations
 from dalsegno.verification.leadership import CLOCK_TOLERANCE, Leadership
 from dalsegno.verification.used_ids import Use, UsedIDs
+from tests.partition_ids import FIRST, nth
 from tests.verification.stored import Stored, violations_of
 from tests.workflow_actor.rig import Rig, ScriptedCode
 
@@ -25,7 +26,7 @@ def row(run_id: str, sequence: int, **changes: Any) -> JournalRow:
     fields: dict[str, Any] = {
         "round": 1,
         "cause": "wake-up",
-        "partition": 0,
+        "partition": FIRST,
         "epoch": 1,
         "host": "host-a",
         "time": 1_000,
@@ -38,7 +39,7 @@ def leadership_of(*rows: JournalRow, lease: LeaseRow | None = None) -> list[Find
     leadership = Leadership()
     for one in rows:
         assert list(leadership.on_row(one, None, workflow_id="w")) == []
-    return list(leadership.on_end([lease or LeaseRow(0, None, 9)]))
+    return list(leadership.on_end([lease or LeaseRow(FIRST, None, 9)]))
 
 
 # --- leases ---
@@ -68,19 +69,19 @@ def test_an_epoch_that_writes_long_after_the_next_has_begun_is_found_by_its_time
 
 
 def test_an_epoch_that_no_lease_has_reached_is_found() -> None:
-    (finding,) = leadership_of(row("a", 7, epoch=4), lease=LeaseRow(0, None, 3))
+    (finding,) = leadership_of(row("a", 7, epoch=4), lease=LeaseRow(FIRST, None, 3))
     assert (finding.run_id, finding.sequence) == ("a", 7)
-    assert not leadership_of(row("a", 7, epoch=4), lease=LeaseRow(0, None, 4))
+    assert not leadership_of(row("a", 7, epoch=4), lease=LeaseRow(FIRST, None, 4))
 
 
 def test_an_epoch_of_another_host_than_the_leases_is_found() -> None:
-    assert leadership_of(row("a", 1, epoch=4), lease=LeaseRow(0, "host-b", 4))
-    assert not leadership_of(row("a", 1, epoch=4), lease=LeaseRow(0, "host-a", 4))
-    assert not leadership_of(row("a", 1, epoch=4), lease=LeaseRow(0, "host-b", 5))
+    assert leadership_of(row("a", 1, epoch=4), lease=LeaseRow(FIRST, "host-b", 4))
+    assert not leadership_of(row("a", 1, epoch=4), lease=LeaseRow(FIRST, "host-a", 4))
+    assert not leadership_of(row("a", 1, epoch=4), lease=LeaseRow(FIRST, "host-b", 5))
 
 
 def test_a_partition_without_a_lease_is_found() -> None:
-    assert leadership_of(row("a", 1), lease=LeaseRow(1, None, 9))
+    assert leadership_of(row("a", 1), lease=LeaseRow(nth(1), None, 9))
 
 
 # --- messages ---
@@ -161,7 +162,9 @@ def test_a_journal_without_the_snapshot_that_is_due_is_found() -> None:
 
 def test_of_many_faults_of_a_kind_the_first_are_told_and_the_rest_counted() -> None:
     (page,) = long_history(100).pages()
-    violations = violations_of([replace(page, rows=tuple(replace(row, partition=99) for row in page.rows))])
+    violations = violations_of(
+        [replace(page, rows=tuple(replace(row, partition=nth(99)) for row in page.rows))]
+    )
     told = [violation for violation in violations if violation.invariant is Invariant.OWNERSHIP]
     assert len(told) == Violations.SHOWN + 1
     assert f"{101 - Violations.SHOWN} more" in told[-1].text

@@ -31,6 +31,7 @@ from dalsegno.broker.port import (
     Topology,
 )
 from dalsegno.errors import ConfigurationError, DalsegnoError, TopologyError
+from dalsegno.partition_id import PartitionID
 
 log = get_logger()
 
@@ -63,7 +64,7 @@ class LinkListener(Protocol):
 
     def channel_opened(self, channel: Channel) -> None: ...
 
-    def channel_lost(self, partition: int) -> None: ...
+    def channel_lost(self, partition: PartitionID) -> None: ...
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None: ...
 
@@ -84,8 +85,7 @@ class BrokerLink:
         *,
         name: str,
         declare: Callable[[Session], Awaitable[None]],
-        generation: int,
-        partitions: int,
+        partitions: Sequence[PartitionID],
         prefetch: int,
     ) -> None:
         self._broker = broker
@@ -100,18 +100,17 @@ class BrokerLink:
             name=name,
             mend=self.mend_namespace,
         )
-        self._generation = generation
-        self._channels_needed = partitions + CHANNELS_BESIDE
+        self._channels_needed = len(partitions) + CHANNELS_BESIDE
         self._prefetch = prefetch
         self._session: Session | None = None
         self._unready: Session | None = None
         """One that is being opened."""
         self._publisher: Publisher | None = None
         self._publisher_end = (Fault.NONE, "the connection was lost")
-        self._wanted: dict[int, int] = {}
+        self._wanted: dict[PartitionID, int] = {}
         self._wishes = 0
-        self._consumers: dict[int, tuple[Channel, Consumer]] = {}
-        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._consumers: dict[PartitionID, tuple[Channel, Consumer]] = {}
+        self._opening: dict[PartitionID, asyncio.Task[None]] = {}
         self._services: dict[str, Service] = {}
         self._rebuilding: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -205,8 +204,8 @@ class BrokerLink:
         self._spawn(self._watch_deliveries(session))
         for service in list(self._services.values()):
             self._spawn(service.serve(session))
-        for number in sorted(self._wanted):
-            self.open_channel(number)
+        for partition in sorted(self._wanted):
+            self.open_channel(partition)
 
     def _check_channels(self, session: Session) -> None:
         allowed = session.channel_max
@@ -290,70 +289,70 @@ class BrokerLink:
 
     # --- partitions ---------------------------------------------------------------------------------------
 
-    def open_channel(self, number: int) -> None:
+    def open_channel(self, partition: PartitionID) -> None:
         """Consume the partition's queue, now and on every later session, until it is closed."""
-        if number not in self._wanted:
+        if partition not in self._wanted:
             self._wishes += 1
-            self._wanted[number] = self._wishes
+            self._wanted[partition] = self._wishes
         session = self._session
-        if session is None or number in self._opening or number in self._consumers:
+        if session is None or partition in self._opening or partition in self._consumers:
             return
-        task = self._spawn(self._open_partition(session, number))
-        self._opening[number] = task
+        task = self._spawn(self._open_partition(session, partition))
+        self._opening[partition] = task
         task.add_done_callback(
-            lambda t: self._opening.pop(number, None) if self._opening.get(number) is t else None
+            lambda t: self._opening.pop(partition, None) if self._opening.get(partition) is t else None
         )
 
-    async def _open_partition(self, session: Session, number: int) -> None:
-        wish = self._wanted.get(number)
-        channel = Channel(number, self._listener.flush_soon)
+    async def _open_partition(self, session: Session, partition: PartitionID) -> None:
+        wish = self._wanted.get(partition)
+        channel = Channel(partition, self._listener.flush_soon)
         try:
             consumer = await session.open_consumer(
-                topology.partition_queue(self._generation, number),
+                topology.partition_queue(partition),
                 prefetch=self._prefetch,
                 on_delivery=partial(self._listener.delivered, channel),
                 on_closed=partial(self._on_consumer_closed, channel),
             )
         except DalsegnoError as error:
-            self._said.trouble("partition_not_consumed", f"partition {number}", str(error))
+            self._said.trouble("partition_not_consumed", f"partition {partition.number}", str(error))
             if isinstance(error, TopologyError):
                 await self._namespace.mend()  # somebody has deleted its queue
             await asyncio.sleep(1.0)
-            self._open_again(session, number)
+            self._open_again(session, partition)
             return
-        if self._session is not session or wish != self._wanted.get(number) or not consumer.is_open:
+        if self._session is not session or wish != self._wanted.get(partition) or not consumer.is_open:
             # Given up meanwhile, and perhaps wanted again: what this channel was delivered is nobody's.
             channel.close()
             await self._quietly(consumer.close())
-            self._open_again(session, number)
+            self._open_again(session, partition)
             return
-        self._said.well("partition_consumed_again", f"partition {number}")
-        self._consumers[number] = (channel, consumer)
+        self._said.well("partition_consumed_again", f"partition {partition.number}")
+        self._consumers[partition] = (channel, consumer)
         channel.attach(consumer)
         self._listener.channel_opened(channel)
 
-    def _open_again(self, session: Session, number: int) -> None:
-        self._opening.pop(number, None)  # else it would seem to be under way still
-        if self._session is session and number in self._wanted:
-            self.open_channel(number)
+    def _open_again(self, session: Session, partition: PartitionID) -> None:
+        self._opening.pop(partition, None)  # else it would seem to be under way still
+        if self._session is session and partition in self._wanted:
+            self.open_channel(partition)
 
     def _on_consumer_closed(self, channel: Channel, reason: str) -> None:
         known = self._consumers.get(channel.partition)
         if known is not None and known[0] is channel:
-            log.warning("partition_channel_lost", partition=channel.partition, reason=reason)
+            log.warning("partition_channel_lost", partition=channel.partition.number, reason=reason)
             self._channel_gone(channel.partition)
         channel.close()
 
-    def _channel_gone(self, number: int) -> None:
-        channel, _ = self._consumers.pop(number)
+    def _channel_gone(self, partition: PartitionID) -> None:
+        channel, _ = self._consumers.pop(partition)
         channel.close()
-        self._listener.channel_lost(number)
+        self._listener.channel_lost(partition)
 
-    def close_channel(self, number: int) -> None:
+    def close_channel(self, partition: PartitionID) -> None:
         """An opening that is under way is not cut off, because its consumer might stay behind at the broker:
         it sees at its end that it is not wanted any more."""
-        self._wanted.pop(number, None)
-        known = self._consumers.pop(number, None)
+        self._wanted.pop(partition, None)
+        known = self._consumers.pop(partition, None)
         if known is not None:
             known[0].close()
             self._spawn(self._quietly(known[1].close()))
@@ -367,7 +366,7 @@ class BrokerLink:
             await asyncio.sleep(WATCH_SECONDS)
             before, suspects = suspects, {}
             for channel, consumer in list(self._consumers.values()):
-                queue = topology.partition_queue(self._generation, channel.partition)
+                queue = topology.partition_queue(channel.partition)
                 if channel.window.open or not await self._has_messages(session, queue):
                     continue
                 if before.get(channel) == channel.window.last_delivered:

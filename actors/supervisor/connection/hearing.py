@@ -10,7 +10,7 @@ learns beside: that an exchange or a binding is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from dalsegno.broker.port import Fault, Outcome, Outgoing, Publisher, Session
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.errors import BrokerUnavailableError
+from dalsegno.partition_id import PartitionID
 
 log = get_logger()
 
@@ -38,11 +39,11 @@ class Hearing:
     def __init__(
         self,
         *,
-        partitions: int,
+        partitions: Sequence[PartitionID],
         name: str,
         mend: Callable[[], object],
     ) -> None:
-        self._partitions: Iterator[int] = cycle(range(partitions))
+        self._partitions: Iterator[PartitionID] = cycle(partitions)
         self._name = name
         self._mend = mend
         self._heard_at = asyncio.get_running_loop().time()
@@ -82,7 +83,7 @@ class Hearing:
         if publisher is None or not publisher.is_open:
             self._publisher = publisher = await session.open_publisher(on_closed=self._on_closed)
         partition = next(self._partitions)
-        slot = topology.slot_key(partition)
+        slot = topology.slot_key(partition.number)
         targets = [
             (topology.COMMANDS_EXCHANGE, slot),
             (topology.RESULTS_EXCHANGE, slot),
@@ -90,9 +91,9 @@ class Hearing:
         ]
         publisher.publish([self._outgoing(partition, *target) for target in targets])
 
-    def _outgoing(self, partition: int, exchange: str, routing_key: str) -> Outgoing:
+    def _outgoing(self, partition: PartitionID, exchange: str, routing_key: str) -> Outgoing:
         nonce = str(uuid4())
-        marker = wire.Marker(partition=partition, host_id=self._name, nonce=nonce)
+        marker = wire.Marker(partition=partition.number, host_id=self._name, nonce=nonce)
 
         def settled(outcome: Outcome) -> None:
             if routing_key == _NO_KEY:

@@ -10,6 +10,7 @@ from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.deliveries.mail import PAGE, PAGE_BYTES
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.broker import topology
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded, Membership, Remains
 from dalsegno.persistence.reader_port import MailReader
 
@@ -25,39 +26,39 @@ class Lookups:
     _membership: Membership
     _strike_lookup: StrikeLookup
 
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         def query(reader: MailReader, keys: Sequence[str]) -> tuple[list[Loaded], Sequence[str]]:
             rows = reader.load(keys, bytes_max=LOAD_BYTES)
             return rows, keys[len(rows) :]
 
-        def found(partition: int, portion: tuple[list[Loaded], Sequence[str]]) -> None:
+        def found(partition: PartitionID, portion: tuple[list[Loaded], Sequence[str]]) -> None:
             self.engine.loaded(partition, *portion)
 
         done = self._while_owned(partition, found)
         unreadable = self._while_owned(partition, self.engine.unreadable)
         self._threads.mail.read_each(query, workflow_ids, done, unreadable, what="load")
 
-    def look_up_format(self, partition: int, workflow_id: str) -> None:
+    def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         self._threads.mail.read(
             lambda reader: reader.format_written(),
             self._while_owned(partition, self.engine.format_found, workflow_id),
             what="format",
         )
 
-    def read_remains(self, partition: int, workflow_id: str) -> None:
+    def read_remains(self, partition: PartitionID, workflow_id: str) -> None:
         found = self._while_owned(partition, self.engine.remains_found, workflow_id)
         unreadable = partial(found, Remains())
         read, keys = self._threads.mail.read_each, [workflow_id]
         read(lambda r, keys: r.remains(keys[0]), keys, found, lambda *_: unreadable(), what="remains")
 
-    def read_mail(self, partition: int, workflow_id: str, after: int) -> None:
+    def read_mail(self, partition: PartitionID, workflow_id: str, after: int) -> None:
         self._threads.mail.read(
             lambda reader: reader.mail(workflow_id, after=after, limit=PAGE, bytes_max=PAGE_BYTES),
             self._while_owned(partition, self.engine.mail_found, workflow_id, after),
             what="mail",
         )
 
-    def look_up_strikes(self, partition: int, workflow_id: str, run_id: str) -> None:
+    def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self._strike_lookup.ask(partition, workflow_id, run_id)
 
     def _read_strikes(
@@ -71,7 +72,7 @@ class Lookups:
             lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
         )
 
-    def find_due(self, partition: int, before: int, limit: int) -> None:
+    def find_due(self, partition: PartitionID, before: int, limit: int) -> None:
         slots = self._slots(partition)
         self._threads.clock.read(
             lambda reader: reader.due(slots, before=before, limit=limit),
@@ -81,7 +82,7 @@ class Lookups:
             what="due",
         )
 
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+    def find_suspended(self, partition: PartitionID, after: str, limit: int) -> None:
         slots = self._slots(partition)
         self._threads.clock.read(
             lambda reader: reader.suspended(slots, after=after, limit=limit),
@@ -89,7 +90,7 @@ class Lookups:
             what="suspended",
         )
 
-    def find_waiting(self, partition: int, after: str, limit: int) -> None:
+    def find_waiting(self, partition: PartitionID, after: str, limit: int) -> None:
         slots = self._slots(partition)
         self._threads.clock.read(
             lambda reader: reader.waiting(slots, after=after, limit=limit),
@@ -97,9 +98,11 @@ class Lookups:
             what="waiting",
         )
 
-    def _while_owned(self, partition: int, found: Callable[..., None], *known: object) -> Callable[..., None]:
+    def _while_owned(
+        self, partition: PartitionID, found: Callable[..., None], *known: object
+    ) -> Callable[..., None]:
         """The engine's `found` of the partition with what is `known`, and the answer to come."""
         return self.engine.while_owned(partition, partial(found, partition, *known))
 
-    def _slots(self, partition: int) -> range:
-        return range(partition, topology.SLOTS, self.engine.partition_count)
+    def _slots(self, partition: PartitionID) -> range:
+        return range(partition.number, topology.SLOTS, self.engine.partition_count)

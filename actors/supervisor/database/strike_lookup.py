@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from dalsegno.partition_id import PartitionID
+
 Strikes = Mapping[tuple[str, str], int]
 Fetch = Callable[[Sequence[str], Callable[[Strikes], None]], None]
 
@@ -16,14 +18,14 @@ class StrikeLookup:
         self,
         call_soon: Callable[[Callable[[], None]], object],
         fetch: Fetch,
-        found: Callable[[int, str, Sequence[tuple[str, int]]], None],
+        found: Callable[[PartitionID, str, Sequence[tuple[str, int]]], None],
     ) -> None:
         self._call_soon = call_soon
         self._fetch = fetch
         self._found = found
-        self._wanted: list[tuple[int, str, str]] = []
+        self._wanted: list[tuple[PartitionID, str, str]] = []
 
-    def ask(self, partition: int, workflow_id: str, run_id: str) -> None:
+    def ask(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self._wanted.append((partition, workflow_id, run_id))
         if len(self._wanted) == 1:
             self._call_soon(self._fetch_all)

@@ -100,8 +100,7 @@ class WatermarkKeeper:
         await declare_namespace(
             session,
             identity=namespace.identity,
-            generation=namespace.generation,
-            partitions=namespace.partitions,
+            partitions=namespace.partition_ids,
         )
         try:
             warning = await check(session, namespace.identity, self._read)

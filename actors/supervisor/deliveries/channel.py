@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from dalsegno.actors.supervisor.deliveries.acknowledgement import AcknowledgementWindow
 from dalsegno.broker.port import Delivery
+from dalsegno.partition_id import PartitionID
 
 
 class PrefixAcknowledger(Protocol):
@@ -23,7 +24,7 @@ class Channel:
 
     __slots__ = ("_consumer", "_dirty", "_flush_soon", "is_open", "partition", "window")
 
-    def __init__(self, partition: int, flush_soon: Callable[[Channel], None]) -> None:
+    def __init__(self, partition: PartitionID, flush_soon: Callable[[Channel], None]) -> None:
         self.partition = partition
         self.window = AcknowledgementWindow()
         self.is_open = True

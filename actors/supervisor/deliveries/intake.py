@@ -14,6 +14,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
+from dalsegno.partition_id import PartitionID
 
 log = get_logger()
 
@@ -54,10 +55,10 @@ Taken = ForWorkflow | Forward | MarkerSeen | Rejected | Unread
 class Intake:
     """What arrives at one partition of `partitions`. `nonce` is that of the marker sent last."""
 
-    __slots__ = ("_partition", "_partitions", "nonce")
+    __slots__ = ("_number", "_partitions", "nonce")
 
-    def __init__(self, partition: int, partitions: int) -> None:
-        self._partition = partition
+    def __init__(self, partition: PartitionID, partitions: int) -> None:
+        self._number = partition.number
         self._partitions = partitions
         self.nonce = ""
 
@@ -75,7 +76,7 @@ class Intake:
             raise
         except Exception as error:
             # A defect of ours: it must not take the partition down each time that the message comes again.
-            log.exception("message_unreadable", partition=self._partition, type=delivery.message.type)
+            log.exception("message_unreadable", partition=self._number, type=delivery.message.type)
             return Unread(f"it cannot be read, by a defect of dalsegno: {error!r}")
 
     def _take(self, message: Message) -> Taken:
@@ -86,7 +87,7 @@ class Intake:
         workflow_id = getattr(body, "workflow_id", None)
         if workflow_id is None:
             return Rejected(f"a message of the type {body.TYPE!r} is not for a workflow")
-        if topology.slot_of(workflow_id) % self._partitions != self._partition:
+        if topology.slot_of(workflow_id) % self._partitions != self._number:
             is_result = isinstance(body, wire.FromActivity | WorkflowEnded)
             exchange = topology.RESULTS_EXCHANGE if is_result else topology.COMMANDS_EXCHANGE
             return Forward(exchange, topology.routing_key_of(workflow_id))

@@ -82,7 +82,12 @@ class StandingIn:
         if before is None or before.reason != reason:
             # The text may be another at each try.
             tell = log.error if before is None else log.info
-            tell("workflow_halted", workflow_id=workflow_id, partition=self._children.partition, reason=reason)
+            tell(
+                "workflow_halted",
+                workflow_id=workflow_id,
+                partition=self._children.partition.number,
+                reason=reason,
+            )
         # A stand-in that fails as well is not tried at once.
         pause = (halted.retry_at - self._world.now()) / 1e6 if isinstance(actor, StandIn) else 0.0
         stand_in = self._begin(workflow_id, delay_seconds=pause)

@@ -60,6 +60,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
 from dalsegno.observer import Observer
 from dalsegno.observer import contained as contained_observer
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
 
 log = get_logger()
@@ -127,7 +128,6 @@ class Host(Lookups):
             code=code,
             settings=settings,
             watch=pulse,
-            generation=namespace.generation,
             partitions=namespace.partitions,
             codec=codec,
             observer=contained_observer(observer),
@@ -139,8 +139,7 @@ class Host(Lookups):
             self,
             name=f"dalsegno host {self._host_id}",
             declare=self._watermark.declare,
-            generation=namespace.generation,
-            partitions=namespace.partitions,
+            partitions=namespace.partition_ids,
             prefetch=settings.prefetch,
         )
         self._task_queues = TaskQueues(
@@ -155,6 +154,7 @@ class Host(Lookups):
             heard=self._tell_supervisor,
             task_queue_lost=self._task_queues.heard_lost,
             escaped=escaped,
+            generation=namespace.generation,
         )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._control = Control(
@@ -301,13 +301,13 @@ class Host(Lookups):
         for lease in leases:
             self.engine.lease_gained(lease.partition, lease.epoch)
 
-    def release_wanted(self, partition: int, heir: str | None) -> None:
+    def release_wanted(self, partition: PartitionID, heir: str | None) -> None:
         self.engine.release(partition)
 
-    def released(self, partition: int, heir: str | None) -> None:
+    def released(self, partition: PartitionID, heir: str | None) -> None:
         """The lease is free in the database: tell the heir, who need not look for it."""
         if heir is not None:
-            message = wire.PartitionsReleased(host_id=self._host_id, partitions=(partition,))
+            message = wire.PartitionsReleased(host_id=self._host_id, partitions=(partition.number,))
             self._mail.tell(heir, message)
 
     def lost(self, reason: str) -> None:
@@ -377,7 +377,7 @@ class Host(Lookups):
         contained(self._escaped, self.engine.channel_opened, channel)
         self._maybe_ready()
 
-    def channel_lost(self, partition: int) -> None:
+    def channel_lost(self, partition: PartitionID) -> None:
         contained(self._escaped, self.engine.channel_lost, partition)
 
     def delivered(self, channel: Channel, delivery: Delivery) -> None:
@@ -430,7 +430,7 @@ class Host(Lookups):
         self._watermark.committed()
         self.engine.committed(outcome)
 
-    def probe_task_queue(self, partition: int, workflow_id: str, probe: Probe) -> None:
+    def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         found_empty = partial(self.engine.task_queue_found_empty, partition, workflow_id, probe)
         self._task_queues.probe(probe.task_queue, found_empty)
 
@@ -440,11 +440,11 @@ class Host(Lookups):
     def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
         self._other_runs.answer(workflow_id, cause)
 
-    def open_channel(self, partition: int) -> None:
+    def open_channel(self, partition: PartitionID) -> None:
         self._link.open_channel(partition)
 
-    def close_channel(self, partition: int) -> None:
+    def close_channel(self, partition: PartitionID) -> None:
         self._link.close_channel(partition)
 
-    def partition_released(self, partition: int, epoch: int, *, for_good: bool = False) -> None:
+    def partition_released(self, partition: PartitionID, epoch: int, *, for_good: bool = False) -> None:
         self._tell_supervisor(Released(partition, epoch, for_good))

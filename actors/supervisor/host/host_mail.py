@@ -18,12 +18,14 @@ from dalsegno.broker.port import Delivery, Queue, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import InvalidMessageError
+from dalsegno.partition_id import PartitionID
 
 log = get_logger()
 
 
 class HostMail:
-    """`heard` is told what the HostSupervisor should know, `task_queue_lost` which queue was deleted."""
+    """`heard` is told what the HostSupervisor should know, `task_queue_lost` which queue was deleted. In
+    messages partitions have the numbers of the `generation` that all hosts of a namespace know."""
 
     def __init__(
         self,
@@ -33,10 +35,12 @@ class HostMail:
         heard: Callable[[Hurry | Offered], None],
         task_queue_lost: Callable[[str], None],
         escaped: Escaped,
+        generation: int,
     ) -> None:
         self._link = link
         self._outbox = outbox
         self._heard = heard
+        self._generation = generation
         self._task_queue_lost = task_queue_lost
         self._on_delivery = guarded(escaped, self._on_message)
 
@@ -62,7 +66,8 @@ class HostMail:
             return
         match body:
             case wire.PartitionsReleased():
-                self._heard(Offered(body.host_id, body.partitions))
+                offered = tuple(PartitionID(self._generation, number) for number in body.partitions)
+                self._heard(Offered(body.host_id, offered))
             case wire.HostJoined():
                 self._heard(Hurry())
             case wire.NamespaceDeclared():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVarTuple
 
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow
 
 Ts = TypeVarTuple("Ts")
@@ -16,10 +17,10 @@ class Listener(Protocol):
 
     def leases_gained(self, leases: Sequence[LeaseRow]) -> None: ...
 
-    def release_wanted(self, partition: int, heir: str | None) -> None:
+    def release_wanted(self, partition: PartitionID, heir: str | None) -> None:
         """Drain it and tell `Released`. Who the heir is in the end, `released` says."""
 
-    def released(self, partition: int, heir: str | None) -> None:
+    def released(self, partition: PartitionID, heir: str | None) -> None:
         """The database has it: tell the heir. None: nobody else is there, or we take it back ourselves."""
 
     def lost(self, reason: str) -> None:

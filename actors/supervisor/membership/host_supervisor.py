@@ -36,6 +36,7 @@ from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.backoff import doubled
 from dalsegno.errors import FencedError, StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
 
 log = get_logger("dalsegno.supervisor")
@@ -66,7 +67,7 @@ class Offered:
     """A host has released these and named us as their heir (PartitionsReleased)."""
 
     host_id: str
-    partitions: tuple[int, ...]
+    partitions: tuple[PartitionID, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Released:
     serve the partition: it goes to another, and this host doesn't take it for the time of one lease, or ever
     again, if that is `for_good`."""
 
-    partition: int
+    partition: PartitionID
     epoch: int
     for_good: bool = False
 
@@ -346,9 +347,11 @@ class HostSupervisor(pykka.ThreadingActor):
         if leases:
             tenure.note_gained(leases)
             self._notify(self._listener.leases_gained, leases)
-            log.info("leases_gained", host_id=tenure.host_id, partitions=[row.partition for row in leases])
+            log.info(
+                "leases_gained", host_id=tenure.host_id, partitions=[row.partition.number for row in leases]
+            )
 
-    def _want_release(self, tenure: Tenure, partition: int, heir: str | None) -> None:
+    def _want_release(self, tenure: Tenure, partition: PartitionID, heir: str | None) -> None:
         tenure.draining.add(partition)
         self._notify(self._listener.release_wanted, partition, heir)
 
@@ -421,9 +424,9 @@ class HostSupervisor(pykka.ThreadingActor):
                 self.stop()
 
 
-def _by_heir(released: Mapping[int, str | None]) -> dict[str, list[int]]:
+def _by_heir(released: Mapping[PartitionID, str | None]) -> dict[str, list[int]]:
     """For the log: a hand-over is one line, however many partitions it is of."""
     heirs: dict[str, list[int]] = {}
     for partition, heir in released.items():
-        heirs.setdefault(heir or "nobody", []).append(partition)
+        heirs.setdefault(heir or "nobody", []).append(partition.number)
     return heirs

@@ -26,9 +26,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster
 
-NONE: frozenset[int] = frozenset()
+NONE: frozenset[PartitionID] = frozenset()
 NOBODY: frozenset[str] = frozenset()
 
 
@@ -36,8 +37,8 @@ NOBODY: frozenset[str] = frozenset()
 class Shares:
     """What a host should do now: partitions to take; partitions to give, each with its heir (None: no one)."""
 
-    take: tuple[int, ...]
-    give: Mapping[int, str | None]
+    take: tuple[PartitionID, ...]
+    give: Mapping[PartitionID, str | None]
 
 
 def decide(
@@ -45,9 +46,9 @@ def decide(
     host_id: str,
     *,
     leaving: bool = False,
-    draining: AbstractSet[int] = NONE,
-    refused: AbstractSet[int] = NONE,
-    offered: AbstractSet[int] = NONE,
+    draining: AbstractSet[PartitionID] = NONE,
+    refused: AbstractSet[PartitionID] = NONE,
+    offered: AbstractSet[PartitionID] = NONE,
     givers: AbstractSet[str] = NOBODY,
 ) -> Shares:
     """The part of the plan that is `host_id`'s. Nothing, if it is not among the live hosts.
@@ -60,8 +61,8 @@ def decide(
         return Shares((), {})
     target = _plan(cluster, leaving={host_id} if leaving else NOBODY, draining=draining)
     takes_any = not leaving and host_id in able(cluster)
-    take: list[int] = []
-    give: dict[int, str | None] = {}
+    take: list[PartitionID] = []
+    give: dict[PartitionID, str | None] = {}
     for lease in cluster.leases:
         partition, heir = lease.partition, target.get(lease.partition)
         if lease.owner == host_id:
@@ -73,7 +74,7 @@ def decide(
     return Shares(tuple(p for p in take if p not in refused) if takes_any else (), give)
 
 
-def heir_of(cluster: Cluster, host_id: str, partition: int, *, leaving: bool = False) -> str | None:
+def heir_of(cluster: Cluster, host_id: str, partition: PartitionID, *, leaving: bool = False) -> str | None:
     """Whom to tell that `host_id` has just released `partition`, `cluster` being read after that.
 
     None when nobody else is there, or when `host_id` should have it back.
@@ -91,10 +92,12 @@ def least_loaded(cluster: Cluster, host_id: str) -> str | None:
     return min(owned, key=lambda other: (owned[other], other), default=None)
 
 
-def _plan(cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[int] = NONE) -> dict[int, str]:
+def _plan(
+    cluster: Cluster, *, leaving: AbstractSet[str], draining: AbstractSet[PartitionID] = NONE
+) -> dict[PartitionID, str]:
     """Partitions that are free or have to move, each with the host that shall have it."""
-    owned: dict[str, list[int]] = {host: [] for host in able(cluster) - leaving}
-    placing: list[int] = []
+    owned: dict[str, list[PartitionID]] = {host: [] for host in able(cluster) - leaving}
+    placing: list[PartitionID] = []
     for lease in cluster.leases:
         if lease.owner in owned and lease.partition not in draining:
             owned[lease.owner].append(lease.partition)

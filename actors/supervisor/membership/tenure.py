@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dalsegno.actors.supervisor.membership import shares
 from dalsegno.errors import FencedError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, Fence, LeaseRow
 
 
@@ -20,14 +21,14 @@ class Tenure:
     """Times are monotonic seconds, on whatever clock the caller uses."""
 
     host_id: str
-    held: dict[int, int] = field(default_factory=dict)
+    held: dict[PartitionID, int] = field(default_factory=dict)
     """Partition -> epoch."""
-    draining: set[int] = field(default_factory=set)
-    drained: set[int] = field(default_factory=set)
-    untold: set[int] = field(default_factory=set)
-    refused: dict[int, float] = field(default_factory=dict)
+    draining: set[PartitionID] = field(default_factory=set)
+    drained: set[PartitionID] = field(default_factory=set)
+    untold: set[PartitionID] = field(default_factory=set)
+    refused: dict[PartitionID, float] = field(default_factory=dict)
     """Given up unasked, because this host cannot serve it: not to be taken before that time."""
-    offered: set[int] = field(default_factory=set)
+    offered: set[PartitionID] = field(default_factory=set)
     """Named as heir by a giver since the last look at the cluster."""
     givers: dict[str, float] = field(default_factory=dict)
     """Hosts that gave us something: nothing is given to them before that time (see `shares`)."""
@@ -35,11 +36,13 @@ class Tenure:
     format_written: int = 1
     """As the loop was told last; this much it knows without a word."""
 
-    def note_offer(self, giver: str, partitions: Iterable[int], *, until: float) -> None:
+    def note_offer(self, giver: str, partitions: Iterable[PartitionID], *, until: float) -> None:
         self.offered.update(partitions)
         self.givers[giver] = until
 
-    def note_drained(self, partition: int, epoch: int, *, refused_until: float, for_good: bool = False) -> None:
+    def note_drained(
+        self, partition: PartitionID, epoch: int, *, refused_until: float, for_good: bool = False
+    ) -> None:
         """The loop is done with a lease. What does not match a lease that is held comes too late."""
         if self.held.get(partition) == epoch:
             self.drained.add(partition)
@@ -72,7 +75,9 @@ class Tenure:
         ours = {lease.partition: lease for lease in cluster.leases if lease.owner == self.host_id}
         for partition, epoch in self.held.items():
             if partition not in ours or ours[partition].epoch != epoch:
-                raise FencedError(f"The lease of partition {partition} was taken from host {self.host_id}.")
+                raise FencedError(
+                    f"The lease of partition {partition.number} was taken from host {self.host_id}."
+                )
         return [lease for partition, lease in ours.items() if partition not in self.held]
 
     def share(self, cluster: Cluster, *, leaving: bool, now: float) -> shares.Shares:
@@ -90,7 +95,7 @@ class Tenure:
         self.offered.clear()
         return share
 
-    def heirs(self, cluster: Cluster, *, leaving: bool) -> dict[int, str | None]:
+    def heirs(self, cluster: Cluster, *, leaving: bool) -> dict[PartitionID, str | None]:
         """Who should have what was released, `cluster` being read after that; they count as told now."""
         heirs = {
             partition: shares.least_loaded(cluster, self.host_id)

@@ -30,6 +30,7 @@ from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.backoff import doubled
 from dalsegno.broker.port import Fault, Outcome
 from dalsegno.broker.protocol.messages import ActivityGrant
+from dalsegno.partition_id import PartitionID
 
 log = get_logger()
 
@@ -54,11 +55,13 @@ GRANT_HINT = (
 class Owner(Protocol):
     """Who is told what became of durable effects."""
 
-    def effect_confirmed(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None: ...
+    def effect_confirmed(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None: ...
 
-    def effect_unsendable(self, workflow: tuple[int, str, str, tuple[int, int]], reason: str) -> None: ...
+    def effect_unsendable(
+        self, workflow: tuple[PartitionID, str, str, tuple[int, int]], reason: str
+    ) -> None: ...
 
-    def effect_parked(self, workflow: tuple[int, str, str, tuple[int, int]]) -> None: ...
+    def effect_parked(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None: ...
 
 
 class Outbox:

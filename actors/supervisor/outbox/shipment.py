@@ -8,6 +8,7 @@ from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Message
+from dalsegno.partition_id import PartitionID
 
 Lane = tuple[str, Hashable]
 """(run ID of the sender, recipient)."""
@@ -52,7 +53,7 @@ class Shipment:
         address: Address,
         *,
         causes: Iterable[Cause] = (),
-        workflow: tuple[int, str, str, tuple[int, int]] | None = None,
+        workflow: tuple[PartitionID, str, str, tuple[int, int]] | None = None,
         mandatory: bool = True,
         droppable: bool = False,
         lane: Lane | None = None,

@@ -32,6 +32,7 @@ from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
 from dalsegno.observer import Observer
+from dalsegno.partition_id import PartitionID
 
 TO_READERS = frozenset((AnswerEffect, ResultEffect, GrantEffect, CancelTaskEffect))
 """They go to a queue that is there as long as its reader: when it is gone, they are as good as confirmed."""
@@ -159,11 +160,11 @@ class Shipping:
             if message_id not in leaving_now:
                 self._add(shipments, entry, effect.run_id, effect_id, effect, [])
 
-    def _placed(self, effect: Effect, partition: int) -> Effect:
+    def _placed(self, effect: Effect, partition: PartitionID) -> Effect:
         """A description says where its workflow lives."""
         if not isinstance(effect, AnswerEffect) or effect.description is None:
             return effect
-        placed = {**effect.description, "partition": partition, "host_id": self._host_id()}
+        placed = {**effect.description, "partition": partition.number, "host_id": self._host_id()}
         return replace(effect, description=placed)
 
     def _message(self, effect: Effect, message_id: str) -> Message:

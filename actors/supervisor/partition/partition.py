@@ -42,6 +42,7 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Settle, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker import topology
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Fence, Loaded
 from dalsegno.policies import WorkflowStatus
 
@@ -51,7 +52,7 @@ log = get_logger()
 class PartitionSupervisor(LightActor):
     """See the module. `epoch` is the lease's fencing number."""
 
-    def __init__(self, around: Surroundings, *, partition: int, epoch: int) -> None:
+    def __init__(self, around: Surroundings, *, partition: PartitionID, epoch: int) -> None:
         super().__init__(around.partition_dispatcher)
         self._around = around
         self._world = world = around.world
@@ -123,7 +124,7 @@ class PartitionSupervisor(LightActor):
                 self._shipping.forward(forward, cause)
                 cause.done()
             case Unread():
-                queue = topology.partition_queue(self._around.generation, self.partition)
+                queue = topology.partition_queue(self.partition)
                 put_back_later(self._world, self._shipping.forward, queue, origin)
             case Rejected() as rejected:
                 cause = Cause(WakeUp(), name="rejected", origin=origin)
@@ -134,7 +135,7 @@ class PartitionSupervisor(LightActor):
         # A defect of ours, outside any instance: give the partition up, so that it starts anew elsewhere.
         self.on_stop()
         self._world.call_later(0, partial(self._upcalls.give_up, self.partition))
-        log.error("partition_failed", partition=self.partition, exc_info=exception_value)
+        log.error("partition_failed", partition=self.partition.number, exc_info=exception_value)
 
     # --- what is found in the database ------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class PartitionSupervisor(LightActor):
         if written > newest:
             self._upcalls.give_up(self.partition, for_good=True)
             reason = f"it may be of format {written}, and this version reads formats up to {newest}: {error}"
-            log.error("newer_state", partition=self.partition, workflow_id=workflow_id, reason=reason)
+            log.error("newer_state", partition=self.partition.number, workflow_id=workflow_id, reason=reason)
         elif actor is not None and self.actors.peek(workflow_id) is actor:
             self.standing_in.halt(actor, [], f"its stored state cannot be read: {error}")
 
@@ -335,7 +336,7 @@ class PartitionSupervisor(LightActor):
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
         self.actors.discard(actor)
-        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition)
+        log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition.number)
 
     # --- the end ---------------------------------------------------------------------------------------------
 

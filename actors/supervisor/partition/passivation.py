@@ -13,6 +13,7 @@ from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.partition_id import PartitionID
 
 LOOKS_LIMIT = 200
 """Actors looked at in one turn of the loop."""
@@ -32,7 +33,7 @@ SOON = 1_000_000
 class Home(Protocol):
     """Whose an actor is."""
 
-    partition: int
+    partition: PartitionID
 
     def retire(self, actor: WorkflowActor) -> None:
         """Put it away."""
@@ -146,7 +147,7 @@ class Passivation:
         else:
             self._kept[actor] = home, now + LOOK_AGAIN_SECONDS
 
-    def may_leave(self, actor: WorkflowActor, partition: int) -> bool:
+    def may_leave(self, actor: WorkflowActor, partition: PartitionID) -> bool:
         """It has nothing to do, and nothing that is not stored."""
         if not actor.is_loaded or actor.is_busy or actor.actor_inbox:
             return False

@@ -13,6 +13,7 @@ from typing import Protocol
 from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
 
 SLICE_SECONDS = 0.005
@@ -24,7 +25,7 @@ class Loads(Protocol):
     """Whose instances are loaded."""
 
     is_stopped: bool
-    partition: int
+    partition: PartitionID
 
     def loading(self, loaded: Loaded) -> Iterator[None]:
         """A step at a time. Raises what is wrong with stored state that can't be read."""
@@ -38,17 +39,17 @@ class Rehydration:
     def __init__(self, world: World, upcalls: Upcalls) -> None:
         self._world = world
         self._upcalls = upcalls
-        self._wanted: dict[int, list[str]] = {}
-        self._reading: dict[int, set[str]] = {}
+        self._wanted: dict[PartitionID, list[str]] = {}
+        self._reading: dict[PartitionID, set[str]] = {}
         """By partition, what was asked for and is not taken in: nothing else of it is asked for meanwhile."""
         self._rebuilding: deque[WorkflowActor] = deque()
 
-    def load(self, partition: int, workflow_id: str) -> None:
+    def load(self, partition: PartitionID, workflow_id: str) -> None:
         """Have it loaded, with what others want loaded in the same turn of the loop."""
         self._wanted.setdefault(partition, []).append(workflow_id)
         self._upcalls.request_work()
 
-    def forget(self, partition: int) -> None:
+    def forget(self, partition: PartitionID) -> None:
         self._wanted.pop(partition, None)
         self._reading.pop(partition, None)
 
@@ -66,7 +67,7 @@ class Rehydration:
         done = partial(self.answered, supervisor.partition, [row.workflow_id for row in rows], left)
         self._take_slice(supervisor, under_way, done)
 
-    def answered(self, partition: int, workflow_ids: Sequence[str], left: Sequence[str] = ()) -> None:
+    def answered(self, partition: PartitionID, workflow_ids: Sequence[str], left: Sequence[str] = ()) -> None:
         """Nothing of these is in memory any more but the instances."""
         reading = self._reading.get(partition)
         if reading is None:

@@ -26,7 +26,7 @@ from dalsegno.persistence.port import LoadedInstance
 
 @dataclass(slots=True)
 class Surroundings:
-    """See the module. `partitions` is their number in the whole namespace, of this `generation`. `codec` is
+    """See the module. `partitions` is their number in the whole namespace. `codec` is
     another one once a newer format may be written."""
 
     world: World
@@ -44,7 +44,6 @@ class Surroundings:
     settings: HostSettings
     watch: Watch
     entropy: Entropy
-    generation: int
     partitions: int
 
     def unheard_of(self, workflow_id: str) -> Instance:

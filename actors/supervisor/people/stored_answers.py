@@ -91,7 +91,9 @@ def hosts_of(cluster: Cluster) -> wire.ControlReply:
                 version=host.version,
                 format_read=host.format_read,
                 tables=host.head,
-                partitions=tuple(lease.partition for lease in cluster.leases if lease.owner == host.host_id),
+                partitions=tuple(
+                    lease.partition.number for lease in cluster.leases if lease.owner == host.host_id
+                ),
             )
             for host in cluster.hosts
         )
@@ -101,7 +103,7 @@ def hosts_of(cluster: Cluster) -> wire.ControlReply:
 def partitions_of(cluster: Cluster) -> wire.ControlReply:
     return wire.ControlReply(
         partitions=tuple(
-            wire.PartitionInfo(partition=lease.partition, owner=lease.owner, epoch=lease.epoch)
+            wire.PartitionInfo(partition=lease.partition.number, owner=lease.owner, epoch=lease.epoch)
             for lease in cluster.leases
         )
     )
@@ -131,7 +133,7 @@ def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> w
     if not cluster.leases:
         return told
     partition = topology.slot_of(workflow_id) % len(cluster.leases)
-    owners = {lease.owner for lease in cluster.leases if lease.partition == partition}
+    owners = {lease.owner for lease in cluster.leases if lease.partition.number == partition}
     host = next((host.host_id for host in cluster.hosts if host.host_id in owners), None)
     return replace(told, partition=partition, host_id=host)
 

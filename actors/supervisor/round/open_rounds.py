@@ -5,6 +5,7 @@ from __future__ import annotations
 from dalsegno.actors.supervisor.round.round import RoundBuilder
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.partition_id import PartitionID
 
 
 class OpenRounds:
@@ -27,7 +28,7 @@ class OpenRounds:
         assert written is not None
         return written
 
-    def concern(self, partition: int) -> bool:
+    def concern(self, partition: PartitionID) -> bool:
         """Whether anything of that partition is being written or gathered."""
         return any(
             entry.partition == partition
@@ -42,7 +43,7 @@ class OpenRounds:
             self.writing is not None and workflow_id in self.writing.entries
         )
 
-    def forget(self, partition: int) -> None:
+    def forget(self, partition: PartitionID) -> None:
         """The partition is not ours any more: what it has put into the current round is void."""
         for workflow_id, entry in list(self.current.entries.items()):
             if entry.partition == partition:

@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Aside,
     Fence,
@@ -40,7 +41,7 @@ class Entry(Struct, eq=False):
     """What one workflow ID adds to the round."""
 
     actor: WorkflowActor
-    partition: int
+    partition: PartitionID
     expected_run_id: str | None
     expected_sequence: int
     causes: list[Cause] = field(default_factory=list)
@@ -90,7 +91,7 @@ class RoundBuilder:
         self.number = number
         self.host_id = host_id
         self.entries: dict[str, Entry] = {}
-        self.worked_off: list[tuple[int, str, int]] = []
+        self.worked_off: list[tuple[PartitionID, str, int]] = []
         """Mail: partition, workflow ID, number."""
         self.activations = 0
         self.bytes = 0
@@ -104,7 +105,7 @@ class RoundBuilder:
         if not self.entries:
             self.activations = self.bytes = 0
 
-    def entry(self, actor: WorkflowActor, partition: int) -> Entry:
+    def entry(self, actor: WorkflowActor, partition: PartitionID) -> Entry:
         entry = self.entries.get(actor.workflow_id)
         if entry is None:
             entry = Entry(actor, partition, actor.stored_run_id, actor.stored_sequence)
@@ -167,7 +168,9 @@ class RoundBuilder:
                 )
             )
 
-    def add_again(self, actor: WorkflowActor, partition: int, cause: Cause, answers: Sequence[Effect]) -> None:
+    def add_again(
+        self, actor: WorkflowActor, partition: PartitionID, cause: Cause, answers: Sequence[Effect]
+    ) -> None:
         """A cause that was handled before: it waits for all that is outstanding, and is answered again."""
         entry = self.entry(actor, partition)
         entry.causes.append(cause)
@@ -175,14 +178,14 @@ class RoundBuilder:
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
         self.bytes += sum(map(_size, answers))
 
-    def add_effect(self, actor: WorkflowActor, partition: int, cause: Cause, effect: Effect) -> None:
+    def add_effect(self, actor: WorkflowActor, partition: PartitionID, cause: Cause, effect: Effect) -> None:
         """An answer that needs no activation, but must not show what this round has not written yet."""
         entry = self.entry(actor, partition)
         entry.causes.append(cause)
         entry.leaving.append(Leaving(cause, "", None, effect))
         self.bytes += _size(effect)
 
-    def add_mail(self, actor: WorkflowActor, partition: int, row: MailRow, cause: Cause) -> Entry:
+    def add_mail(self, actor: WorkflowActor, partition: PartitionID, row: MailRow, cause: Cause) -> Entry:
         """What is kept unhandled, in the database."""
         entry = self.entry(actor, partition)
         self.activations += 1
@@ -191,11 +194,11 @@ class RoundBuilder:
         entry.mail.append(row)
         return entry
 
-    def build(self, epochs: dict[int, int]) -> Round | None:
+    def build(self, epochs: dict[PartitionID, int]) -> Round | None:
         """The transaction; None when nothing is to be written (queries only)."""
         instances: list[InstanceWrite] = []
-        seen: list[tuple[int, int, SeenRow]] = []
-        partitions: set[int] = set()
+        seen: list[tuple[PartitionID, int, SeenRow]] = []
+        partitions: set[PartitionID] = set()
         for entry in self.entries.values():
             if entry.writes_instance:
                 instances.append(_instance_write(entry))
@@ -215,8 +218,8 @@ class RoundBuilder:
             asides=asides,
         )
 
-    def _asides(self, owned: Container[int]) -> tuple[Aside, ...]:
-        by_partition: dict[int, list[Entry]] = {}
+    def _asides(self, owned: Container[PartitionID]) -> tuple[Aside, ...]:
+        by_partition: dict[PartitionID, list[Entry]] = {}
         for entry in self.entries.values():
             if entry.halt is not None or entry.mail:
                 by_partition.setdefault(entry.partition, []).append(entry)

@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.partition_id import PartitionID
 
 WAIT_SECONDS = 60.0
 """After this a waiter is forgotten: its caller has asked again by then, or is gone."""
@@ -84,7 +85,7 @@ class Outcomes:
         self,
         rounds: OpenRounds,
         clock: Clock,
-        partition: int,
+        partition: PartitionID,
         answer: Callable[[AnswerEffect | ResultEffect, str], None],
         ask_again: Callable[[str, Waiter], None],
     ) -> None:

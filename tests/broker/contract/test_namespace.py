@@ -12,6 +12,7 @@ from dalsegno.broker.topology import NAMESPACE_QUEUE, namespace_topology, partit
 from dalsegno.errors import TopologyError
 from tests.broker.conftest import Connect
 from tests.broker.witness import fill, numbered
+from tests.partition_ids import FIRST, nth, nths
 
 Declare = Callable[..., Awaitable[None]]
 
@@ -21,11 +22,11 @@ async def declare(session: Session) -> AsyncIterator[Declare]:
     """What a host and `dalsegno init` do, for a database with the identity that it is given."""
 
     async def declare(identity: str, *, partitions: int = 1, by: Session = session) -> None:
-        await declare_namespace(by, identity=identity, generation=1, partitions=partitions)
+        await declare_namespace(by, identity=identity, partitions=nths(partitions))
 
     await session.delete_queue(NAMESPACE_QUEUE)
     yield declare
-    for name in [NAMESPACE_QUEUE, *(one.name for one in namespace_topology(generation=1, partitions=2).queues)]:
+    for name in [NAMESPACE_QUEUE, *(one.name for one in namespace_topology(nths(2)).queues)]:
         await session.delete_queue(name)
 
 
@@ -37,12 +38,12 @@ async def test_a_database_declares_its_namespace_again_and_again(declare: Declar
 
 async def test_another_database_is_refused_and_changes_nothing(declare: Declare, session: Session) -> None:
     await declare("a")
-    await fill(session, partition_queue(1, 0), numbered(3))
+    await fill(session, partition_queue(FIRST), numbered(3))
     with pytest.raises(TopologyError, match=r"another database.*\?schema=.*delete .*dalsegno\.namespace"):
         await declare("b", partitions=2)
     assert session.is_open
-    assert await session.queue_depth(partition_queue(1, 1)) is None
-    assert await session.queue_depth(partition_queue(1, 0)) == 3
+    assert await session.queue_depth(partition_queue(nth(1))) is None
+    assert await session.queue_depth(partition_queue(FIRST)) == 3
     await declare("a")
 
 
@@ -59,6 +60,6 @@ async def test_a_virtual_host_whose_claim_was_deleted_is_free_for_another_databa
 async def test_a_virtual_host_from_before_there_were_claims_is_claimed(
     declare: Declare, session: Session
 ) -> None:
-    await session.declare(namespace_topology(generation=1, partitions=1))
+    await session.declare(namespace_topology(nths(1)))
     await declare("a")
     assert await session.queue_depth(NAMESPACE_QUEUE) == 0

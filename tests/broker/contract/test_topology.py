@@ -24,6 +24,7 @@ from dalsegno.broker.topology import (
 from dalsegno.errors import TopologyError
 from tests.broker.conftest import Connect
 from tests.broker.witness import Ends, Inbox, Sender, consume, fill, numbered, vanished
+from tests.partition_ids import FIRST, nth, nths
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ async def test_an_exclusive_queue_outlives_its_consumer(session: Session, name: 
 
 
 async def test_a_whole_namespace_routes_every_workflow_to_its_partition(session: Session) -> None:
-    topology = namespace_topology(generation=0, partitions=4)
+    topology = namespace_topology(nths(4))
     await session.declare(topology)
     await session.declare(topology)
     await session.declare(declare_task_queue("orders"))
@@ -198,16 +199,16 @@ async def test_a_whole_namespace_routes_every_workflow_to_its_partition(session:
     assert set(await sender.settled()) == {Outcome.CONFIRMED}
     for partition in range(4):
         expected = 2 * sum(slot_of(workflow_id) % 4 == partition for workflow_id in workflow_ids)
-        assert await session.queue_depth(partition_queue(0, partition)) == expected
+        assert await session.queue_depth(partition_queue(nth(partition))) == expected
     for queue in [*topology.queues, Queue(task_queue("orders"))]:
         await session.delete_queue(queue.name)
 
 
 async def test_a_rejected_message_of_a_namespace_lands_with_the_dead(session: Session) -> None:
-    topology = namespace_topology(generation=0, partitions=1)
+    topology = namespace_topology(nths(1))
     await session.declare(topology)
     await session.declare(declare_task_queue("orders"))
-    for source, dead in ((partition_queue(0, 0), DEAD_QUEUE), (task_queue("orders"), DEAD_TASKS_QUEUE)):
+    for source, dead in ((partition_queue(FIRST), DEAD_QUEUE), (task_queue("orders"), DEAD_TASKS_QUEUE)):
         await fill(session, source, numbered(1))
         inbox, grave = Inbox(), Inbox()
         consumer = await consume(session, source, inbox)

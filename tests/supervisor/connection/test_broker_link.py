@@ -13,10 +13,12 @@ from dalsegno.actors.supervisor.connection.services import Acknowledger
 from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.broker.port import Delivery, Fault, Message, Queue, Session, Topology
 from dalsegno.broker.topology import namespace_topology, partition_queue
+from dalsegno.partition_id import PartitionID
 from tests.broker.witness import eventually
+from tests.partition_ids import FIRST, nths
 from tests.workers.fake_broker import FakeBroker
 
-PARTITION = partition_queue(1, 0)
+PARTITION = partition_queue(FIRST)
 SERVICE = "dalsegno.control"
 
 
@@ -39,7 +41,7 @@ class Listener:
 
     def channel_opened(self, channel: Channel) -> None: ...
 
-    def channel_lost(self, partition: int) -> None:
+    def channel_lost(self, partition: PartitionID) -> None:
         assert self.link is not None
         self.link.open_channel(partition)
 
@@ -80,13 +82,13 @@ async def link(
     monkeypatch.setattr(services, "AGAIN_SECONDS", 0.01)
 
     async def declare(session: Session) -> None:
-        await session.declare(namespace_topology(generation=1, partitions=1))
+        await session.declare(namespace_topology(nths(1)))
 
     link = listener.link = BrokerLink(
-        broker, listener, name="test", declare=declare, generation=1, partitions=1, prefetch=10
+        broker, listener, name="test", declare=declare, partitions=nths(1), prefetch=10
     )
     link.serve(SERVICE, Topology(queues=[Queue(SERVICE)]), listener.on_service)
-    link.open_channel(0)
+    link.open_channel(FIRST)
     running = asyncio.get_running_loop().create_task(link.run(lambda: None))
     await eventually(
         lambda: all(name in broker.queues and broker.queues[name].consumers for name in (PARTITION, SERVICE)),

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from dalsegno.actors.supervisor.database.lookups import LOAD_BYTES, Lookups
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
+from tests.partition_ids import nth
 
 
 class Reader:
@@ -22,18 +24,18 @@ class Engine:
     """Every partition is ours."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, list[str], list[str]]] = []
+        self.told: list[tuple[PartitionID, list[str], list[str]]] = []
 
-    def while_owned(self, partition: int, take: Callable[..., object]) -> Callable[..., None]:
+    def while_owned(self, partition: PartitionID, take: Callable[..., object]) -> Callable[..., None]:
         def taken(*answer: object) -> None:
             take(*answer)
 
         return taken
 
-    def loaded(self, partition: int, rows: Sequence[Loaded], left: Sequence[str]) -> None:
+    def loaded(self, partition: PartitionID, rows: Sequence[Loaded], left: Sequence[str]) -> None:
         self.told.append((partition, [row.workflow_id for row in rows], list(left)))
 
-    def unreadable(self, partition: int, workflow_id: str, error: Exception) -> None:
+    def unreadable(self, partition: PartitionID, workflow_id: str, error: Exception) -> None:
         raise AssertionError("all can be read")
 
 
@@ -48,5 +50,5 @@ def test_what_was_not_read_for_its_size_is_left_to_be_asked_for_again() -> None:
 
     lookups.engine = engine  # type: ignore[assignment]
     lookups._threads = SimpleNamespace(mail=SimpleNamespace(read_each=read_each))  # type: ignore[assignment]
-    lookups.load(7, ["a", "b", "c"])
-    assert engine.told == [(7, ["a"], ["b"]), (7, ["c"], [])]
+    lookups.load(nth(7), ["a", "b", "c"])
+    assert engine.told == [(nth(7), ["a"], ["b"]), (nth(7), ["c"], [])]

@@ -14,6 +14,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import CutOff
 from dalsegno.broker import topology
 from dalsegno.broker.port import Fault, OnClosed, Outcome, Outgoing
 from dalsegno.errors import BrokerUnavailableError
+from tests.partition_ids import nths
 
 
 class FakePublisher:
@@ -55,7 +56,7 @@ class FakeSession:
 class Ears:
     def __init__(self) -> None:
         self.mended = 0
-        self.hearing = Hearing(partitions=2, name="host-a", mend=self._mend)
+        self.hearing = Hearing(partitions=nths(2), name="host-a", mend=self._mend)
 
     def _mend(self) -> None:
         self.mended += 1

@@ -15,6 +15,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership, Store
 
 TTL = 10.0
@@ -73,10 +74,10 @@ class Desk:
         self.told.append(("gained", tuple(lease.partition for lease in leases)))
         self.leases.update((lease.partition, lease.epoch) for lease in leases)
 
-    def release_wanted(self, partition: int, heir: str | None) -> None:
+    def release_wanted(self, partition: PartitionID, heir: str | None) -> None:
         self.told.append(("wanted", partition, heir))
 
-    def released(self, partition: int, heir: str | None) -> None:
+    def released(self, partition: PartitionID, heir: str | None) -> None:
         self.told.append(("released", partition, heir))
 
     def lost(self, reason: str) -> None:
@@ -146,7 +147,7 @@ class Host:
     def tick(self) -> None:
         self.tell(Tick())
 
-    def release(self, partition: int, *, for_good: bool = False) -> None:
+    def release(self, partition: PartitionID, *, for_good: bool = False) -> None:
         self.tell(Released(partition, self.desk.leases.pop(partition), for_good))
 
     def rejoined_as(self) -> str:

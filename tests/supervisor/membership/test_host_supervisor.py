@@ -14,6 +14,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
     Released,
 )
 from dalsegno.persistence.port import Fence, Membership, Store
+from tests.partition_ids import FIRST, nth, nths
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Host, live, owners
 
 
@@ -36,22 +37,22 @@ def test_a_second_host_gets_its_share_by_a_hand_over(store: Store, host: Host, o
     assert newcomer.desk.leases == {}
 
     host.tell(Hurry())
-    assert host.desk.heard("wanted") == [("wanted", 2, "host-b"), ("wanted", 3, "host-b")]
+    assert host.desk.heard("wanted") == [("wanted", nth(2), "host-b"), ("wanted", nth(3), "host-b")]
     assert owners(outside) == ["host-a"] * PARTITIONS
-    epoch = host.desk.leases[2]
-    host.release(2)
-    assert host.desk.heard("released") == [("released", 2, "host-b")]
+    epoch = host.desk.leases[nth(2)]
+    host.release(nth(2))
+    assert host.desk.heard("released") == [("released", nth(2), "host-b")]
     assert owners(outside) == ["host-a", "host-a", None, "host-a"]
-    newcomer.tell(Offered("host-a", (2,)))
+    newcomer.tell(Offered("host-a", (nth(2),)))
 
-    assert newcomer.desk.leases == {2: epoch + 1}
+    assert newcomer.desk.leases == {nth(2): epoch + 1}
     assert newcomer.desk.heard("peers") == [("peers", ("host-a", "host-b"))]
     host.tick()
     assert host.desk.heard("wanted", "lost") == []
 
 
 def test_a_release_of_another_epoch_is_ignored(host: Host, outside: Membership) -> None:
-    host.tell(Released(1, host.desk.leases[1] - 1))
+    host.tell(Released(nth(1), host.desk.leases[nth(1)] - 1))
 
     assert owners(outside) == ["host-a"] * PARTITIONS
     assert host.desk.heard("released") == []
@@ -94,7 +95,7 @@ def test_after_a_loss_the_host_joins_anew_and_nothing_of_before_counts(host: Hos
     assert host.desk.leases == {partition: epoch + 1 for partition, epoch in old.items()}
     assert host.desk.heard("peers") == [("peers", (name,))]
     assert (host.validity.holds(name), host.validity.holds("host-a")) == (True, False)
-    host.tell(Released(0, old[0]))
+    host.tell(Released(FIRST, old[FIRST]))
     assert owners(outside) == [name] * PARTITIONS
 
 
@@ -130,9 +131,9 @@ def test_one_lease_that_went_elsewhere_means_that_all_is_lost(
 ) -> None:
     other = store.membership()
     other.join("host-b", ttl=int(TTL * 1e6), version="1")
-    (lease,) = [row for row in outside.cluster().leases if row.partition == 3]
+    (lease,) = [row for row in outside.cluster().leases if row.partition == nth(3)]
     store.membership().release([Fence(lease.partition, lease.epoch)], "host-a")
-    other.take([3], "host-b")
+    other.take([nth(3)], "host-b")
 
     host.tick()
 
@@ -199,14 +200,14 @@ def test_a_release_whose_answer_was_lost_is_told_once_and_to_the_heir(
     Host(store, "host-b").tick()
     host.tick()
     host.membership.answers_lost = {step}
-    host.release(3)
+    host.release(nth(3))
     assert host.desk.heard("released") == []
 
     host.tick()
     host.tick()
 
-    assert host.desk.heard("released") == [("released", 3, "host-b")]
-    assert host.desk.heard("lost", "gained") == [("gained", (0, 1, 2, 3))]
+    assert host.desk.heard("released") == [("released", nth(3), "host-b")]
+    assert host.desk.heard("lost", "gained") == [("gained", nths(4))]
 
 
 def test_a_child_whose_parent_is_gone_says_so_once(store: Store) -> None:

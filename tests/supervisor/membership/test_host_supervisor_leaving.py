@@ -8,6 +8,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
     Offered,
 )
 from dalsegno.persistence.port import Membership, Store
+from tests.partition_ids import FIRST, nth, nths
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Host, live
 
 
@@ -19,12 +20,12 @@ def test_a_host_that_leaves_hands_everything_over_and_deletes_its_row(
 
     host.tell(Leave())
     host.tell(Leave())
-    assert host.desk.heard("wanted") == [("wanted", partition, "host-b") for partition in range(PARTITIONS)]
-    for partition in range(PARTITIONS):
+    assert host.desk.heard("wanted") == [("wanted", partition, "host-b") for partition in nths(PARTITIONS)]
+    for partition in nths(PARTITIONS):
         assert host.desk.heard("left") == []
         host.release(partition)
 
-    assert host.desk.heard("released") == [("released", p, "host-b") for p in range(PARTITIONS)]
+    assert host.desk.heard("released") == [("released", p, "host-b") for p in nths(PARTITIONS)]
     assert host.desk.heard("left") == [("left",)]
     assert live(outside.cluster()) == ["host-b"]
     assert not host.validity.holds("host-a")
@@ -37,20 +38,20 @@ def test_what_a_leaving_host_offers_is_kept_by_its_heir(store: Store, host: Host
     heir = Host(store, "host-b")
     heir.tick()
     host.tell(Leave())
-    for partition in range(PARTITIONS - 1):  # so that the leaver still is a live host to the heir
+    for partition in nths(PARTITIONS - 1):  # so that the leaver still is a live host to the heir
         host.release(partition)
         heir.tell(Offered("host-a", (partition,)))
 
     heir.tick()
 
-    assert sorted(heir.desk.leases) == [0, 1, 2]
+    assert sorted(heir.desk.leases) == [FIRST, nth(1), nth(2)]
     assert heir.desk.heard("wanted") == []
 
 
 def test_a_host_that_leaves_alone_has_no_heir(host: Host) -> None:
     host.tell(Leave())
 
-    assert host.desk.heard("wanted") == [("wanted", partition, None) for partition in range(PARTITIONS)]
+    assert host.desk.heard("wanted") == [("wanted", partition, None) for partition in nths(PARTITIONS)]
 
 
 def test_a_host_that_leaves_before_it_could_join_has_left(store: Store, outside: Membership) -> None:
@@ -67,9 +68,9 @@ def test_a_host_that_leaves_before_it_could_join_has_left(store: Store, outside:
 def test_a_host_leaves_although_the_store_is_unreachable(host: Host) -> None:
     host.membership.unreachable = True
     host.tell(Leave())
-    assert host.desk.heard("wanted") == [("wanted", partition, None) for partition in range(PARTITIONS)]
+    assert host.desk.heard("wanted") == [("wanted", partition, None) for partition in nths(PARTITIONS)]
 
-    for partition in range(PARTITIONS):
+    for partition in nths(PARTITIONS):
         host.release(partition)
 
     assert host.desk.heard("left") == [("left",)]
@@ -90,52 +91,52 @@ def test_a_partition_given_up_unasked_goes_to_another_host(store: Store, host: H
     other = Host(store, "host-b")
     other.tick()
     host.tick()
-    for partition in (2, 3):
+    for partition in (nth(2), nth(3)):
         host.release(partition)
         other.tell(Offered("host-a", (partition,)))
     host.desk.told.clear()
 
-    host.release(0)
+    host.release(FIRST)
 
-    assert host.desk.heard("released") == [("released", 0, "host-b")]
-    other.tell(Offered("host-a", (0,)))
-    assert sorted(other.desk.leases) == [0, 2, 3]
+    assert host.desk.heard("released") == [("released", FIRST, "host-b")]
+    other.tell(Offered("host-a", (FIRST,)))
+    assert sorted(other.desk.leases) == [FIRST, nth(2), nth(3)]
     host.tick()
     other.tick()
     assert (host.desk.heard("gained"), other.desk.heard("wanted")) == ([], [])
 
 
 def test_a_partition_given_up_unasked_by_a_host_alone_is_taken_again_after_one_lease(host: Host) -> None:
-    host.release(0)
+    host.release(FIRST)
     host.tick()
-    assert host.desk.heard("released") == [("released", 0, None)]
-    assert 0 not in host.desk.leases
+    assert host.desk.heard("released") == [("released", FIRST, None)]
+    assert FIRST not in host.desk.leases
 
     for _ in range(4):
         host.clock.now += TTL / 4
         host.tick()
 
-    assert sorted(host.desk.leases) == [0, 1, 2, 3]
+    assert sorted(host.desk.leases) == [FIRST, nth(1), nth(2), nth(3)]
 
 
 def test_a_partition_given_up_for_good_is_never_taken_again_whoever_else_is_there(
     store: Store, host: Host
 ) -> None:
-    host.release(0, for_good=True)
+    host.release(FIRST, for_good=True)
     for _ in range(12):
         host.clock.now += TTL / 4
         host.tick()
-    assert sorted(host.desk.leases) == [1, 2, 3]
+    assert sorted(host.desk.leases) == [nth(1), nth(2), nth(3)]
 
     other = Host(store, "host-b")
     other.tick()
     host.tick()
-    assert 0 in other.desk.leases
-    other.release(0)
-    host.tell(Offered("host-b", (0,)))
+    assert FIRST in other.desk.leases
+    other.release(FIRST)
+    host.tell(Offered("host-b", (FIRST,)))
     host.tick()
 
-    assert 0 not in host.desk.leases
+    assert FIRST not in host.desk.leases
 
 
 def test_a_partition_that_is_being_handed_over_can_be_given_up_for_good(store: Store, host: Host) -> None:

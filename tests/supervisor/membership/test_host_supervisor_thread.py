@@ -15,6 +15,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.persistence.port import Membership, Store
+from tests.partition_ids import nths
 from tests.servers import wait_until
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Desk, Faulty, at_once
 
@@ -75,7 +76,7 @@ def test_what_a_dead_host_owned_is_taken_when_its_row_runs_out_and_not_at_the_ne
     store: Store, outside: Membership
 ) -> None:
     outside.join("host-b", ttl=1_000_000, version="1")
-    outside.take(range(PARTITIONS), "host-b")
+    outside.take(nths(PARTITIONS), "host-b")
     desk = Desk()
     actor = start(store.membership, desk, Validity(), ttl=1000.0)
     try:

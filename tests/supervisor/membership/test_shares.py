@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dalsegno.actors.supervisor.membership.shares import decide, heir_of, least_loaded
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, HostRow, LeaseRow
+from tests.partition_ids import nths
+
+P = nths(40)
 
 
 def cluster_of(
-    owners: Mapping[int, str | None], live: set[str], *, older: Set[str] = frozenset(), written: int = 1
+    owners: Mapping[PartitionID, str | None], live: set[str], *, older: Set[str] = frozenset(), written: int = 1
 ) -> Cluster:
     """`older` hosts read the first stored format only, the others the second as well."""
     return Cluster(
@@ -30,8 +34,8 @@ def cluster_of(
 class Host:
     """What one host knows beside the rows."""
 
-    draining: set[int] = field(default_factory=set)
-    offered: set[int] = field(default_factory=set)
+    draining: set[PartitionID] = field(default_factory=set)
+    offered: set[PartitionID] = field(default_factory=set)
     givers: set[str] = field(default_factory=set)
     leaving: bool = False
     is_older: bool = False
@@ -42,7 +46,7 @@ class Model:
     """The leases as the database keeps them, and hosts that carry out their shares."""
 
     def __init__(self, partitions: int) -> None:
-        self.owners: dict[int, str | None] = dict.fromkeys(range(partitions))
+        self.owners: dict[PartitionID, str | None] = dict.fromkeys(nths(partitions))
         self.hosts: dict[str, Host] = {}
         self.written = 1
         self.born = 0
@@ -90,7 +94,7 @@ class Model:
         self.vanish_when_empty(name)
         return bool(shares.take or shares.give)
 
-    def hand_over(self, name: str, partition: int, *, tell_heir: bool) -> None:
+    def hand_over(self, name: str, partition: PartitionID, *, tell_heir: bool) -> None:
         """The loop has drained a partition: release it and tell the heir."""
         host = self.hosts[name]
         host.draining.discard(partition)
@@ -201,7 +205,7 @@ TestHostsThatComeAndGoEndWithFairShares.settings = settings(
 )
 
 
-def fewest_moves(owners: Mapping[int, str | None], live: set[str]) -> int:
+def fewest_moves(owners: Mapping[PartitionID, str | None], live: set[str]) -> int:
     """How many partitions must move at least: what nobody live owns, and what is beyond the best quotas."""
     loads = sorted((list(owners.values()).count(host) for host in live), reverse=True)
     floor, ceilings = divmod(len(owners), len(live))
@@ -251,7 +255,7 @@ def test_carrying_out_a_part_of_the_plan_leaves_the_rest_as_it_was(
     owners: list[str | None], random: Random
 ) -> None:
     live = {"a", "b", "c", "d"}
-    rows = dict(enumerate(owners))
+    rows = dict(zip(P, owners, strict=False))
     heirs = planned(rows, live)
     for partition in random.sample(sorted(heirs), random.randint(0, len(heirs))):
         rows[partition] = heirs[partition]
@@ -259,10 +263,10 @@ def test_carrying_out_a_part_of_the_plan_leaves_the_rest_as_it_was(
         assert planned(rows, live) == {p: h for p, h in heirs.items() if rows[p] != h}
 
 
-def planned(rows: Mapping[int, str | None], live: set[str]) -> dict[int, str | None]:
+def planned(rows: Mapping[PartitionID, str | None], live: set[str]) -> dict[PartitionID, str | None]:
     """The parts of all hosts together."""
     cluster = cluster_of(rows, live)
-    heirs: dict[int, str | None] = {}
+    heirs: dict[PartitionID, str | None] = {}
     for host in live:
         shares = decide(cluster, host)
         heirs |= {**dict.fromkeys(shares.take, host), **shares.give}
@@ -270,66 +274,71 @@ def planned(rows: Mapping[int, str | None], live: set[str]) -> dict[int, str | N
 
 
 def test_a_host_alone_takes_everything_and_keeps_it() -> None:
-    assert decide(cluster_of(dict.fromkeys(range(16)), {"a"}), "a").take == tuple(range(16))
-    settled = decide(cluster_of(dict.fromkeys(range(16), "a"), {"a"}), "a")
+    assert decide(cluster_of(dict.fromkeys(nths(16)), {"a"}), "a").take == nths(16)
+    settled = decide(cluster_of(dict.fromkeys(nths(16), "a"), {"a"}), "a")
     assert (settled.take, settled.give) == ((), {})
 
 
 def test_a_host_that_is_not_live_does_nothing() -> None:
-    shares = decide(cluster_of(dict.fromkeys(range(4), "a"), {"b"}), "a")
+    shares = decide(cluster_of(dict.fromkeys(nths(4), "a"), {"b"}), "a")
 
     assert (shares.take, shares.give) == ((), {})
 
 
 def test_a_host_that_leaves_spreads_all_it_has_over_the_others() -> None:
-    owners = {partition: "abc"[partition % 3] for partition in range(12)}
+    owners = {partition: "abc"[partition.number % 3] for partition in nths(12)}
     cluster = cluster_of(owners, {"a", "b", "c"})
 
-    shares = decide(cluster, "a", leaving=True, draining={0})
+    shares = decide(cluster, "a", leaving=True, draining={P[0]})
 
     assert shares.take == ()
-    assert shares.give == {3: "b", 6: "c", 9: "c"}
+    assert shares.give == {P[3]: "b", P[6]: "c", P[9]: "c"}
 
 
 def test_a_host_that_leaves_alone_has_no_heir() -> None:
-    cluster = cluster_of({0: "a", 1: "a", 2: None}, {"a"})
+    cluster = cluster_of({P[0]: "a", P[1]: "a", P[2]: None}, {"a"})
 
     shares = decide(cluster, "a", leaving=True)
 
-    assert (shares.take, shares.give) == ((), {0: None, 1: None})
-    assert heir_of(cluster, "a", 2, leaving=True) is None
+    assert (shares.take, shares.give) == ((), {P[0]: None, P[1]: None})
+    assert heir_of(cluster, "a", P[2], leaving=True) is None
 
 
 def test_what_is_offered_is_taken_and_not_handed_back_to_a_host_that_leaves() -> None:
-    owners: dict[int, str | None] = {0: "a", 1: None, 2: "b", 3: "b"}  # a leaves, which b cannot see
+    owners: dict[PartitionID, str | None] = {
+        P[0]: "a",
+        P[1]: None,
+        P[2]: "b",
+        P[3]: "b",
+    }  # a leaves, which b cannot see
     cluster = cluster_of(owners, {"a", "b"})
     assert decide(cluster, "b").take == ()
-    assert decide(cluster, "b", offered={1}, givers={"a"}).take == (1,)
+    assert decide(cluster, "b", offered={P[1]}, givers={"a"}).take == (P[1],)
 
-    after = cluster_of({**owners, 1: "b"}, {"a", "b"})
+    after = cluster_of({**owners, P[1]: "b"}, {"a", "b"})
 
-    assert decide(after, "b").give == {3: "a"}
+    assert decide(after, "b").give == {P[3]: "a"}
     assert decide(after, "b", givers={"a"}).give == {}
 
 
 def test_an_offer_of_what_a_live_host_owns_is_not_taken() -> None:
-    cluster = cluster_of({0: "a", 1: "c"}, {"a", "b", "c"})
+    cluster = cluster_of({P[0]: "a", P[1]: "c"}, {"a", "b", "c"})
 
-    assert decide(cluster, "b", offered={0, 1}).take == ()
+    assert decide(cluster, "b", offered={P[0], P[1]}).take == ()
 
 
 def test_what_a_host_cannot_serve_is_not_taken_and_goes_to_the_least_loaded() -> None:
-    owners: dict[int, str | None] = {0: None, 1: None, 2: "b", 3: "c", 4: "c"}
+    owners: dict[PartitionID, str | None] = {P[0]: None, P[1]: None, P[2]: "b", P[3]: "c", P[4]: "c"}
     cluster = cluster_of(owners, {"a", "b", "c"})
 
-    assert decide(cluster, "a").take == (0, 1)
-    assert decide(cluster, "a", refused={1}).take == (0,)
+    assert decide(cluster, "a").take == (P[0], P[1])
+    assert decide(cluster, "a", refused={P[1]}).take == (P[0],)
     assert least_loaded(cluster, "a") == "b"
     assert least_loaded(cluster_of(owners, {"a"}), "a") is None
 
 
 def test_the_heir_that_is_told_finds_the_partition_in_its_own_plan() -> None:
-    owners: dict[int, str | None] = dict.fromkeys(range(16), "a")
+    owners: dict[PartitionID, str | None] = dict.fromkeys(nths(16), "a")
     live = {"a", "b", "c"}
     wanted = decide(cluster_of(owners, live), "a").give
     for partition, heir in wanted.items():
@@ -341,26 +350,26 @@ def test_the_heir_that_is_told_finds_the_partition_in_its_own_plan() -> None:
 
 
 def test_hosts_that_do_not_read_all_that_may_be_written_give_all_they_have_to_those_that_do() -> None:
-    owners: dict[int, str | None] = {0: "old", 1: "new", 2: "old", 3: None}
+    owners: dict[PartitionID, str | None] = {P[0]: "old", P[1]: "new", P[2]: "old", P[3]: None}
     cluster = cluster_of(owners, {"old", "new"}, older={"old"}, written=2)
 
-    assert decide(cluster, "old", offered={3}).give == {0: "new", 2: "new"}
-    assert decide(cluster, "old", offered={3}).take == ()
-    assert (decide(cluster, "new").take, decide(cluster, "new").give) == ((3,), {})
+    assert decide(cluster, "old", offered={P[3]}).give == {P[0]: "new", P[2]: "new"}
+    assert decide(cluster, "old", offered={P[3]}).take == ()
+    assert (decide(cluster, "new").take, decide(cluster, "new").give) == ((P[3],), {})
     assert least_loaded(cluster, "new") is None
-    assert heir_of(cluster, "old", 3) == "new"
+    assert heir_of(cluster, "old", P[3]) == "new"
 
 
 def test_an_older_host_has_its_share_as_long_as_it_reads_all_that_may_be_written() -> None:
-    cluster = cluster_of(dict.fromkeys(range(4)), {"old", "new"}, older={"old"})
+    cluster = cluster_of(dict.fromkeys(nths(4)), {"old", "new"}, older={"old"})
 
     assert len(decide(cluster, "old").take) == len(decide(cluster, "new").take) == 2
 
 
 def test_where_no_host_reads_all_that_may_be_written_nothing_moves() -> None:
     """What they have is of a format that they read, but for what they meet; and that they give up."""
-    cluster = cluster_of({0: "a", 1: "a", 2: None}, {"a", "b"}, older={"a", "b"}, written=2)
+    cluster = cluster_of({P[0]: "a", P[1]: "a", P[2]: None}, {"a", "b"}, older={"a", "b"}, written=2)
 
     for host in ("a", "b"):
-        assert (decide(cluster, host, offered={2}).take, decide(cluster, host).give) == ((), {})
+        assert (decide(cluster, host, offered={P[2]}).take, decide(cluster, host).give) == ((), {})
     assert least_loaded(cluster, "a") is None

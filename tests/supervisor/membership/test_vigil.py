@@ -6,6 +6,7 @@ import pytest
 
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.persistence.port import HostRow, Membership, Store
+from tests.partition_ids import nth
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Host, live, owners
 
 SECOND = 1_000_000
@@ -40,7 +41,7 @@ def pair(wall_clock: WallClock, store: Store) -> tuple[Host, Host]:
     first.tick()
     second.tick()
     first.tick()
-    for partition in (2, 3):
+    for partition in (nth(2), nth(3)):
         first.release(partition)
     second.tick()
     assert len(second.desk.leases) == 2

@@ -11,11 +11,13 @@ from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.broker.port import Message, Outgoing
+from dalsegno.partition_id import PartitionID
+from tests.partition_ids import FIRST
 
 Ts = TypeVarTuple("Ts")
 
 
-Workflow = tuple[int, str, str, tuple[int, int]]
+Workflow = tuple[PartitionID, str, str, tuple[int, int]]
 
 
 class Origin:
@@ -81,7 +83,7 @@ class Shell:
 
 
 def workflow(number: int = 1) -> Workflow:
-    return (0, "order", "run", (number, 0))
+    return (FIRST, "order", "run", (number, 0))
 
 
 def shipment(

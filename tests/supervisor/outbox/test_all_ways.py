@@ -20,6 +20,7 @@ from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol.codec import MessageTooLargeError
+from tests.partition_ids import FIRST
 from tests.supervisor.outbox.carrier import Origin, Shell, Workflow, cause
 
 ROUNDS_TO_THE_END = 10
@@ -38,7 +39,7 @@ def effect(number: int, to: str, *, unsendable: str | None = None) -> Shipment:
     """To a task queue, or to a reader."""
     address = Address("", f"dalsegno.tasks.{to}", to) if to.startswith("q") else Address("", to)
     message = Message(body=b"", message_id=f"effect {number} {to}")
-    of: Workflow = (0, "order", f"run to {to}", (number, 0))
+    of: Workflow = (FIRST, "order", f"run to {to}", (number, 0))
     return Shipment(message, address, workflow=of, mandatory=to.startswith("q"), unsendable=unsendable)
 
 
@@ -61,7 +62,7 @@ def late(number: int, to: str, lane: str | None, *, tries: list[Exception]) -> S
 def in_order(number: int, to: str, *, lane: str, durable: bool, unsendable: str | None = None) -> Shipment:
     """To another workflow, or to a worker, by a run that says more to the same."""
     is_worker = to == "worker"
-    of: Workflow = (0, "order", f"run {lane} to {to}", (number, 0))
+    of: Workflow = (FIRST, "order", f"run {lane} to {to}", (number, 0))
     return Shipment(
         Message(body=b"", message_id=f"{number} in {lane} to {to}" + ("" if durable else ", an answer")),
         Address("", to) if is_worker else Address("dalsegno.results", to),

@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, Gr
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.codec import MessageTooLargeError
+from tests.partition_ids import FIRST
 from tests.supervisor.outbox.carrier import Shell, cause, shipment
 
 LANE = ("run", "recipient")
@@ -24,7 +25,7 @@ def in_lane(number: int, *, causes: list[Cause] | None = None, durable: bool = T
         Message(body=b"", message_id=str(number)),
         Address("", "dalsegno.worker.w") if not durable else Address("dalsegno.results", "slot.1"),
         causes=causes or [],
-        workflow=(0, "order", "run", (number, 0)) if durable else None,
+        workflow=(FIRST, "order", "run", (number, 0)) if durable else None,
         mandatory=durable,
         droppable=not durable,
         lane=LANE,

@@ -8,7 +8,9 @@ from typing import Any
 
 from dalsegno.actors.supervisor.partition.rehydration import Rehydration
 from dalsegno.actors.supervisor.partition.stored import loading_of
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
@@ -25,7 +27,7 @@ class Shell:
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.turns.append(callback)
 
-    def load(self, partition: int, workflow_ids: Sequence[str]) -> None:
+    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         self.asked.append(list(workflow_ids))
 
     def request_work(self) -> None:
@@ -35,7 +37,7 @@ class Shell:
 class Partition:
     def __init__(self, steps: dict[str, int]) -> None:
         self.is_stopped = False
-        self.partition = 0
+        self.partition = FIRST
         self.steps = steps
         self.done: list[str] = []
         self.failed: list[str] = []
@@ -84,7 +86,7 @@ def rehydration_of(*wanted: str) -> tuple[Rehydration, Shell]:
     shell: Any = Shell()
     rehydration = Rehydration(shell, shell)
     for workflow_id in wanted:
-        rehydration.load(0, workflow_id)
+        rehydration.load(FIRST, workflow_id)
     rehydration.ask()
     return rehydration, shell
 
@@ -95,7 +97,7 @@ def row_of(workflow_id: str) -> Loaded:
 
 def test_the_next_portion_of_a_partition_is_asked_for_when_the_last_is_taken_in() -> None:
     rehydration, shell = rehydration_of("a", "b", "c")
-    rehydration.load(0, "d")
+    rehydration.load(FIRST, "d")
     rehydration.ask()
     assert shell.asked == [["a", "b", "c"]]
     rehydration.take_in(Partition({"a": 2}), [row_of("a")], ["b", "c"])
@@ -116,19 +118,19 @@ def test_a_partition_whose_portion_is_awaited_keeps_no_other_waiting() -> None:
 
 def test_what_cannot_be_read_is_no_longer_awaited() -> None:
     rehydration, shell = rehydration_of("a", "b")
-    rehydration.load(0, "c")
-    rehydration.answered(0, ["a"])
+    rehydration.load(FIRST, "c")
+    rehydration.answered(FIRST, ["a"])
     rehydration.ask()
     assert len(shell.asked) == 1
-    rehydration.answered(0, ["b"])
+    rehydration.answered(FIRST, ["b"])
     rehydration.ask()
     assert shell.asked[1:] == [["c"]]
 
 
 def test_a_partition_that_comes_again_awaits_nothing_of_before() -> None:
     rehydration, shell = rehydration_of("a")
-    rehydration.forget(0)
-    rehydration.load(0, "b")
+    rehydration.forget(FIRST)
+    rehydration.load(FIRST, "b")
     rehydration.ask()
     assert shell.asked == [["a"], ["b"]]
 

@@ -24,6 +24,7 @@ from dalsegno.errors import StoreUnavailableError, TooSlowError, UnreadableRowEr
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import JournalRow
 from tests.broker.witness import eventually
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command
 from tests.supervisor.outbox.carrier import Shell, shipment
 
@@ -164,7 +165,7 @@ class Rows:
                 sequence=sequence,
                 round=1,
                 cause="workflow.signal m",
-                partition=0,
+                partition=FIRST,
                 epoch=1,
                 host="h",
                 time=1,

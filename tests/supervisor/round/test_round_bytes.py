@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.broker.port import Message
 from dalsegno.payload import Payload
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import CALLER, ScriptedCode
@@ -70,7 +71,7 @@ def test_what_is_void_leaves_room_for_what_comes() -> None:
         patch.setattr(world.engine.rounds, "_commit", lambda: None)
         world.run()
     assert world.engine.open_rounds.current.bytes > LIMIT
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     assert world.engine.open_rounds.current.bytes == 0
     world.own(epoch=2)
     world.deliver(start_of(2, KB))

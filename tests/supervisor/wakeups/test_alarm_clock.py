@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from dalsegno.actors.supervisor.wakeups.alarm_clock import COLD_LOADS_LIMIT, SUSPENDED_PAGE, AlarmClock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.partition_id import PartitionID
+from tests.partition_ids import FIRST
 from tests.workflow_actor.rig import T0
 
 
@@ -17,7 +19,7 @@ class Surroundings:
     """What a clock asks of the world, the engine, the partition and the timer, in one. `loading` are asked for
     and not loaded."""
 
-    partition = 0
+    partition = FIRST
 
     def __init__(self, suspended: int) -> None:
         self.rows = sorted(f"order-{number}" for number in range(suspended))
@@ -28,7 +30,7 @@ class Surroundings:
         around: Any = self
         self.clock = AlarmClock(around, around, around, around, around, lambda *_: False, 10.0)
 
-    def find_suspended(self, partition: int, after: str, limit: int) -> None:
+    def find_suspended(self, partition: PartitionID, after: str, limit: int) -> None:
         self.asked.append(after)
         assert limit == SUSPENDED_PAGE
 
@@ -61,7 +63,7 @@ class Surroundings:
 
     def request_work(self) -> None: ...
 
-    def find_due(self, partition: int, before: int, limit: int) -> None: ...
+    def find_due(self, partition: PartitionID, before: int, limit: int) -> None: ...
 
     def set(self, clock: AlarmClock, at: int) -> None: ...
 
