@@ -100,6 +100,10 @@ if TYPE_CHECKING:
         SignalMethod,
         SignalOf,
     )
+    from dalsegno.loop_clock import (
+        LoopClock,
+        SetTimer,
+    )
     from dalsegno.observer import (
         Observer,
     )
@@ -150,6 +154,7 @@ __all__ = [
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
+    "LoopClock",
     "MessageTooLargeError",
     "MissingExtraError",
     "NamespaceMissingError",
@@ -172,6 +177,7 @@ __all__ = [
     "ReadOnlyError",
     "RetryPolicy",
     "SchemaError",
+    "SetTimer",
     "SignalDecorator",
     "SignalMethod",
     "SignalOf",
@@ -227,6 +233,7 @@ _HOMES = {
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
+    "dalsegno.loop_clock": "LoopClock SetTimer",
     "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter",
     "dalsegno.policies": (
