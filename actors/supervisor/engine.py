@@ -148,6 +148,7 @@ class Engine:
     def lease_gained(self, partition: PartitionID, epoch: int) -> None:
         if partition in self.partitions:
             self.lease_lost(partition)
+        self._rehydration.forget(partition)  # something may have been wanted since it was lost: nobody answered
         supervisor = PartitionSupervisor(self._around, partition=partition, epoch=epoch)
         supervisor._start_actor_loop()
         self.partitions[partition] = supervisor

@@ -145,3 +145,22 @@ def test_an_instance_is_loaded_a_row_of_its_journal_at_a_time() -> None:
         world.go_on()
     row = world.database.rows["w"]
     assert sum(1 for _ in loading_of(row, code, history_limit=100)) == len(row.journal) > 1
+
+
+def test_what_was_wanted_of_a_partition_that_was_lost_holds_up_no_load_when_it_comes_again() -> None:
+    """As by who is tried again after a pause, in which its partition went: nobody answers that."""
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    supervisor = world.engine.partitions[0]
+    world.engine.lease_lost(0)
+    supervisor._around.rehydration.load(0, "w")
+    world.engine.request_work()
+    world.run()
+    assert world.loads == [(0, "w")]
+    world.loads.clear()
+    world.own(epoch=2)
+    world.deliver(signal("signal"))
+    world.run()
+    assert world.loads == [(0, "w")]
