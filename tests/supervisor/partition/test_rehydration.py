@@ -153,14 +153,14 @@ def test_what_was_wanted_of_a_partition_that_was_lost_holds_up_no_load_when_it_c
     world.own()
     world.deliver(start())
     world.go_on()
-    supervisor = world.engine.partitions[0]
-    world.engine.lease_lost(0)
-    supervisor._around.rehydration.load(0, "w")
+    supervisor = world.engine.partitions[FIRST]
+    world.engine.lease_lost(FIRST)
+    supervisor._around.rehydration.load(FIRST, "w")
     world.engine.request_work()
     world.run()
-    assert world.loads == [(0, "w")]
+    assert world.loads == [(FIRST, "w")]
     world.loads.clear()
     world.own(epoch=2)
     world.deliver(signal("signal"))
     world.run()
-    assert world.loads == [(0, "w")]
+    assert world.loads == [(FIRST, "w")]
