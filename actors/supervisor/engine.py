@@ -35,7 +35,7 @@ from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.actors.workflow_actor.surroundings import OffLoop, Watch
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import messages as wire
@@ -51,7 +51,8 @@ log = get_logger()
 
 
 class Engine:
-    """See the module. What its parts ask of it is in `upcalls`. `entropy` is the system's unless given."""
+    """See the module. What its parts ask of it is in `upcalls`. `entropy` is the system's unless given.
+    `off_loop`: without it every turn is over at once."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Engine:
         codec: StoredCodec = CODEC,
         entropy: Entropy | None = None,
         observer: Observer | None = None,
+        off_loop: OffLoop | None = None,
     ) -> None:
         self.partition_count = partitions
         self.partitions: dict[PartitionID, PartitionSupervisor] = {}
@@ -106,6 +108,7 @@ class Engine:
             codec=codec.writing(1),
             settings=settings,
             watch=watch,
+            off_loop=off_loop,
             entropy=entropy or Entropy(),
             partitions=partitions,
         )

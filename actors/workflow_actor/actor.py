@@ -2,7 +2,8 @@
 
 Its mailbox takes causes in the order of their arrival. Each that has passed the gates becomes one call of the
 pure core, and what came out of it is handed to the parent, which commits it with the round. Mail waits while
-the instance is being loaded, and while something has to be found out for the first of it. The actor holds
+the instance is being loaded, while something has to be found out for the first of it, and while the turn of
+that stays open (`open_turn`). The actor holds
 nothing that the database does not have, but for what the round in progress will write: throwing it away at any
 time is safe.
 """
@@ -37,8 +38,12 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, Suspend
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
+from dalsegno.actors.workflow_actor.interface.waiting import Unfit, Unready
+from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 from dalsegno.actors.workflow_actor.shown import answers
-from dalsegno.actors.workflow_actor.surroundings import Supervisor, Watch
+from dalsegno.actors.workflow_actor.surroundings import Supervisor, Turns, Watch
+from dalsegno.actors.workflow_actor.turn import Unsealed
+from dalsegno.actors.workflow_actor.turn_keeping import TurnKeeping
 
 
 class WorkflowActor(LightActor):
@@ -57,6 +62,7 @@ class WorkflowActor(LightActor):
         watch: Watch,
         now: Callable[[], int],
         entropy: Callable[[], bytes],
+        turns: Turns | None = None,
     ) -> None:
         super().__init__(dispatcher)
         self.workflow_id = workflow_id
@@ -85,10 +91,13 @@ class WorkflowActor(LightActor):
         self._rebuilding: Iterator[None] | None = None
         self._rebuilding_for = ""
         self._current: Cause | None = None
+        self.turn: OpenTurn | None = None
+        """That waits. Its cause is the front of the mailbox."""
+        self.turns = None if turns is None else TurnKeeping(self, turns)
 
     @property
     def is_busy(self) -> bool:
-        return self._asked is not None or self._rebuilding is not None
+        return self._asked is not None or self._rebuilding is not None or self.turn is not None
 
     @property
     def is_guess(self) -> bool:
@@ -98,18 +107,22 @@ class WorkflowActor(LightActor):
     def is_ready(self) -> bool:
         if not self.is_loaded or self._asked is not None or self._rebuilding is not None:
             return False
+        if self.turn is not None and not self.turn.can_take(self.actor_inbox):
+            return False
         return not (self.one_by_one and self.in_round)
 
     def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str]) -> None:
         """The instance is there; mail may be handled. `seen`: how commands were answered."""
         self.instance = instance
+        instance.does_local_work = self.turns is not None
         self.is_loaded = True
         self.seen.read(seen)
-        self._reschedule()
+        self.reschedule()
 
     def guessed(self, instance: Instance) -> None:
         """Just made, and not loaded: there is said to be no such workflow yet."""
         self.instance = instance
+        instance.does_local_work = self.turns is not None
         self.is_loaded = self._is_guessed = True
 
     def round_over(self) -> None:
@@ -118,7 +131,7 @@ class WorkflowActor(LightActor):
         self._current = None
         if self.one_by_one:
             self.one_by_one = bool(self.actor_inbox)
-            self._reschedule()
+            self.reschedule()
 
     # --- mail ------------------------------------------------------------------------------------------------
 
@@ -129,8 +142,17 @@ class WorkflowActor(LightActor):
             causes.append(self.actor_inbox.popleft())
         return causes
 
+    def put_first(self, causes: Sequence[Cause]) -> None:
+        """To be handled before the mail that waits. Only a turn that is open already comes before them."""
+        open_for = () if self.turn is None else (self.actor_inbox.popleft(),)
+        for cause in reversed((*open_for, *causes)):
+            self._put_back(cause)
+        self.reschedule()
+
     def on_receive(self, message: Any) -> None:
         cause: Cause = message
+        if self.turn is not None and self.turns is not None and not self.turns.let_in(cause, self.turn):
+            return
         self._current = cause
         match gate(cause, self.instance, self.seen, self.struck):
             case Pass(command):
@@ -184,19 +206,51 @@ class WorkflowActor(LightActor):
         """Put the command to the instance. The code that may run is that of the current run, or of the one that
         it `begins`; if the host dies of that, it is to blame."""
         instance, held = self.instance, cause.held
+        hindrance = None
+        if self.turns is not None:
+            preparation = self.turns.preparation_for(cause, command)
+            if preparation is None:
+                return
+            if isinstance(preparation, Unfit):
+                refused = instance.refuse(command, preparation.refusal, now=self._now())
+                self._parent.activated(self, cause, [refused])
+                return
+            if isinstance(preparation, Unready):
+                hindrance = preparation.reason
         if begins is None:
-            self._watch.enter(instance.run_id or "", mark_of(cause, instance), instance.fingerprint)
+            mark = instance.run_id or "", mark_of(cause, instance), instance.fingerprint
         else:
             code = instance.code.fingerprint(begins.task_queue, begins.workflow_type)
-            self._watch.enter(begins.run_id, cause.name, code)
+            mark = begins.run_id, cause.name, code
+        self._watch.enter(*mark)
         try:
-            activations = instance.activate(command, now=self._now(), entropy=self._entropy(), held=held)
+            activations = instance.activate(
+                command, now=self._now(), entropy=self._entropy(), held=held, hindrance=hindrance
+            )
         finally:
             self._watch.leave()
+        if not activations and self.turns is not None:
+            self.turns.wait_for_work(cause, mark)
+            return
         if held and len(activations) == 1 and activations[0].stale:  # several are a start's
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
             self._parent.activated(self, cause, activations)
+
+    def go_on(self, turn: OpenTurn) -> bool:
+        """With a turn that has waited for local work; True when it is sealed."""
+        self._current = turn.cause
+        self._watch.enter(*turn.mark)
+        try:
+            activations = self.instance.go_on(
+                turn.take_outcomes(), left=turn.under_way, is_overdue=turn.is_overdue
+            )
+        finally:
+            self._watch.leave()
+        if self.instance.unsealed is not None:
+            return False
+        self._parent.activated(self, turn.cause, activations)
+        return True
 
     @contextmanager
     def _blamed(self, mark: str) -> Iterator[None]:
@@ -242,12 +296,12 @@ class WorkflowActor(LightActor):
     def _answered(self, asked: type[Question]) -> None:
         if isinstance(self._asked, asked):  # else an actor before this one had asked
             self._asked = None
-            self._reschedule()
+            self.reschedule()
 
     def mail_is_behind(self, number: int) -> None:
         """There is mail in the database that comes before what has been told since."""
         self._put_back(MoreMail(number))
-        self._reschedule()
+        self.reschedule()
 
     def mail_read(self, causes: Sequence[Cause], *, more_behind: int | None) -> None:
         """In order."""
@@ -273,7 +327,7 @@ class WorkflowActor(LightActor):
                 next(self._rebuilding)
         except StopIteration:
             self._rebuilding = None
-            self._reschedule()
+            self.reschedule()
             return True
         except MemoryError:
             raise
@@ -290,6 +344,9 @@ class WorkflowActor(LightActor):
         self._parent.failed(self, self._current, exception_value)
 
     def on_stop(self) -> None:
+        if self.turn is not None and self.turns is not None:
+            self.turns.drop(self.turn)
+        self.turns = None
         # The mailbox is what makes a cycle. Without it, what thousands of idle instances have held is free at
         # once, and not when the collector of cycles comes by.
         self.actor_inbox.owner = None
@@ -301,6 +358,11 @@ class WorkflowActor(LightActor):
             with self._blamed(LETTING_GO):
                 self.instance.live.forget()
 
+    def let_go_of(self, unsealed: Unsealed) -> None:
+        """Of the code of a turn that is dropped."""
+        with self._blamed(LETTING_GO):
+            unsealed.live.forget()
+
     def result_effect(self, caller: Caller) -> ResultEffect | None:
         """The outcome of the closed run as an answer; None while it is open."""
         return answers.result_of(caller, self.instance.state)
@@ -308,6 +370,7 @@ class WorkflowActor(LightActor):
     def _put_back(self, cause: Cause) -> None:
         self.actor_inbox.put_back(cause)
 
-    def _reschedule(self) -> None:
+    def reschedule(self) -> None:
+        """There may be something that can be handled now."""
         if self.actor_inbox:
             self.dispatcher.schedule(self)

@@ -24,6 +24,7 @@ from dalsegno.actors.workflow_actor.shown.describe import describe
 from dalsegno.actors.workflow_actor.shown.questions import needs_code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
+from dalsegno.actors.workflow_actor.turn import Unsealed
 from dalsegno.policies import WorkflowStatus
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -67,6 +68,10 @@ class InstanceAtRest:
         self._knows_wake_at = False
         self._wake_at: int | None = None
         self._pinned_by: tuple[object, bool] = None, False
+        self.does_local_work = False
+        """There is somebody to do it. Else it is left to what its room does about what was not done."""
+        self.unsealed: Unsealed | None = None
+        """The turn that waits for local work, if one does."""
 
     # --- what is so --------------------------------------------------------------------------------------
 

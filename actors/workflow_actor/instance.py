@@ -5,6 +5,8 @@ from them. This page is the story of an activation:
             command leads where; `TAKE`, at the end of this page, which ones take more than that)
     record  the events: they make the next state, with a new input in its log
     run     user code, one input until idle before the next; what it wants becomes events, recorded as well
+    wait    for local work that user code has wanted, if there is any, and record and run what comes of it: the
+            turn stays open (`open_turn`), and all is as it was before it
     seal    what was collected in the `Turn` becomes the instance's state, and an `Activation`: the journal
             row, what is visible of the run, a snapshot if due, the effects that leave
 
@@ -14,7 +16,7 @@ activation changes is durable only once the shell has committed it; if that fail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
@@ -36,18 +38,21 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.port import Code
-from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
+from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     Event,
+    Ran,
     Resumed,
     RunStarted,
     SignSet,
 )
 from dalsegno.actors.workflow_actor.run.interpret import interpret
+from dalsegno.actors.workflow_actor.run.primitives import LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
@@ -62,7 +67,7 @@ from dalsegno.actors.workflow_actor.stored.loading import (
     loading_state,
 )
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
-from dalsegno.actors.workflow_actor.turn import Moment, Turn
+from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
@@ -144,23 +149,26 @@ class Instance(InstanceAtRest):
 
     # --- the story of an activation ------------------------------------------------------------------------
 
-    def activate(self, command: Command, *, now: int, entropy: bytes, held: bool) -> list[Activation]:
+    def activate(
+        self, command: Command, *, now: int, entropy: bytes, held: bool, hindrance: str | None = None
+    ) -> list[Activation]:
         """Answer one cause. `entropy` are 32 random bytes; `held`: the cause is a message that stays
-        unacknowledged until the effects are confirmed, and not a wake-up.
+        unacknowledged until the effects are confirmed, and not a wake-up. `hindrance`: why user code cannot be
+        run with it now, for people: it is recorded, and the run suspended.
 
-        There is more than one Activation only for a start: one that takes the place of an open run, or one
-        that comes again while effects of several runs are outstanding. Raises nothing that a message or user
-        code can bring about.
+        There is none if the turn stays open: then it is `unsealed`, and `go_on` goes on with it. There is more
+        than one only for a start: one that takes the place of an open run, or one that comes again while
+        effects of several runs are outstanding. Raises nothing that a message or user code can bring about.
         """
         state, kind = self.state, type(command)
-        moment = Moment(now if state is None else max(now, state.time), entropy, held)
+        moment = Moment(now if state is None else max(now, state.time), entropy, held, hindrance)
         self._knows_wake_at = False
         self.heartbeats.tell_time(moment.time)
         try:
             if kind in TAKE:
                 return TAKE[kind](self, command, moment)
             decision = decide(state, self.workflow_id, command, self._known(moment))
-            return [self._carry_out(command, decision, moment)]
+            return self._carry_out(command, decision, moment)
         except BaseException:
             # The program and the agenda have gone on, the state has not.
             self.live.forget()
@@ -170,11 +178,11 @@ class Instance(InstanceAtRest):
     def _known(self, moment: Moment) -> Known:
         return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy)
 
-    def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> Activation:
+    def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> list[Activation]:
         """Record, run, and seal; or only answer."""
         state = self.state
         if state is None or not decision.events:
-            return self._unrecorded(command, decision, moment)
+            return [self._unrecorded(command, decision, moment)]
         turn = self._begin(state, moment)
         if type(command) not in _ABOUT_CODE:
             self._try_again(turn)
@@ -182,7 +190,9 @@ class Instance(InstanceAtRest):
         self._run(turn)
         if isinstance(command, Suspend):
             self.live.forget()
-        return self._seal(turn, command, decision.effects)
+        if turn.works:
+            return self._stay_open(turn, command, decision.effects)
+        return [self._seal(turn, command, decision.effects)]
 
     def _begin(self, state: WorkflowState, moment: Moment) -> Turn:
         turn = Turn(state, moment, self.confirmations.to_forget(state))
@@ -203,6 +213,8 @@ class Instance(InstanceAtRest):
         while turn.state.has_backlog and turn.steps < STEPS_MAX:
             turn.steps += 1
             try:
+                if moment.hindrance is not None:
+                    raise CodeStuckError("corrupt", moment.hindrance)
                 intents = live.step(turn.state)
             except CodeStuckError as stuck:
                 now, fingerprint = moment.time, self.fingerprint
@@ -214,6 +226,59 @@ class Instance(InstanceAtRest):
             if SignSet in map(type, ran.wants):
                 turn.signed = True
                 live.signed()
+            if LOCAL and self.does_local_work:
+                turn.works += _local_works(ran, turn.state.info)
+
+    # --- a turn that stays open ------------------------------------------------------------------------------
+
+    def _stay_open(
+        self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
+    ) -> list[Activation]:
+        """Local work comes first. The program goes with the turn: who asks meanwhile has another built, of the
+        state before."""
+        if not _may_wait(turn):
+            return [self._seal(turn, command, transient)]
+        seen = frozenset(self.confirmations.seen)
+        return self._leave_open(Unsealed(turn, command, transient, self.live, self.fingerprint, seen))
+
+    def _leave_open(self, unsealed: Unsealed) -> list[Activation]:
+        self.unsealed = unsealed
+        self.live = LiveProgram(self.code, python=self.python)
+        if self.state is not None:
+            info = self.state.info
+            self.fingerprint = self.code.fingerprint(info.task_queue, info.workflow_type)
+        return []
+
+    def go_on(self, outcomes: Sequence[Command], *, left: int, is_overdue: bool) -> list[Activation]:
+        """Go on with the turn that is open: local work has come to these, in this order, and `left` pieces are
+        under way. It stays open, and there is no activation, as long as there is such work, unless it
+        `is_overdue`: then what was not done comes later, as commands of their own."""
+        unsealed = self.unsealed
+        assert unsealed is not None, "no turn is open"
+        turn, moment = unsealed.turn, unsealed.turn.moment
+        self.unsealed = None
+        self.live.forget()
+        self.live, self.fingerprint = unsealed.live, unsealed.fingerprint
+        transient = unsealed.transient
+        try:
+            for outcome in outcomes:
+                decision = decide(turn.state, self.workflow_id, outcome, self._known(moment))
+                turn.record(*decision.events)
+                transient += decision.effects
+                self._run(turn)
+            if (left or turn.works) and not is_overdue and _may_wait(turn):
+                unsealed.transient = transient
+                return self._leave_open(unsealed)
+            late = self.confirmations.seen - unsealed.seen
+            self._knows_wake_at = False
+            activation = self._seal(turn, unsealed.command, transient)
+        except BaseException:
+            self.live.forget()
+            self.agenda.reset(self.state)
+            raise
+        for run_id, effect in late:  # sealing has forgotten what was confirmed, as if all had been before
+            self.confirm(run_id, effect)
+        return [activation]
 
     def _seal(
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
@@ -266,28 +331,39 @@ class Instance(InstanceAtRest):
             stale=decision.stale,
         )
 
+    def refuse(self, command: Command, refusal: tuple[str, str], *, now: int) -> Activation:
+        """It was found unfit before it was put to the instance."""
+        state = self.state
+        moment = Moment(now if state is None else max(now, state.time), b"", held=True)
+        decision: Decision[Event] = Decision(refusal=refusal)
+        if isinstance(command, Query) and command.caller is not None:
+            answer = answers.refused(command.caller, self.workflow_id, state, refusal)
+            decision = Decision(effects=(answer,))
+        return self._unrecorded(command, decision, moment)
+
     # --- commands that take more than one decision -----------------------------------------------------------
 
     def _start(self, start: Start, moment: Moment) -> list[Activation]:
         state = self.state
         if state is None:
-            return [self._open(start, moment)]
+            return self._open(start, moment)
         if start.run_id == state.info.run_id:
             elsewhere = asked_from_elsewhere(start, state)
             if elsewhere is not None and not state.is_closed:
-                return [self._carry_out(start, Decision(events=(CallerAdded(elsewhere),)), moment)]
+                return self._carry_out(start, Decision(events=(CallerAdded(elsewhere),)), moment)
             return started_before(start, state, self.confirmations, now=moment.time)
         decision = decide_start(state, start)
         if decision is not None:
-            return [self._carry_out(start, decision, moment)]
+            return self._carry_out(start, decision, moment)
         if state.is_closed:
-            return [self._open(start, moment)]
+            return self._open(start, moment)
         turn = self._begin(state, moment)
         turn.record(terminated(f"its place was taken by run {start.run_id}"))
-        return [self._seal(turn), self._open(start, moment)]
+        return [self._seal(turn), *self._open(start, moment, may_wait=False)]
 
-    def _open(self, start: Start, moment: Moment) -> Activation:
-        """A new run begins. Of the one before nothing goes over to it but what is outstanding."""
+    def _open(self, start: Start, moment: Moment, *, may_wait: bool = True) -> list[Activation]:
+        """A new run begins. Of the one before nothing goes over to it but what is outstanding. Where that one
+        ends in the same turn it does not wait: half of it is sealed."""
         before = self.state
         earlier: tuple[EarlierEffect, ...] = ()
         if before is not None:
@@ -310,7 +386,9 @@ class Instance(InstanceAtRest):
         turn = Turn(blank(info, python=self.python), moment, ())
         turn.record(RunStarted(info, start.args, recipients, self.python, earlier))
         self._run(turn)
-        return self._seal(turn, start)
+        if turn.works and may_wait:
+            return self._stay_open(turn, start)
+        return [self._seal(turn, start)]
 
     def _wake_up(self, _: WakeUp, moment: Moment) -> list[Activation]:
         state = self.state
@@ -325,6 +403,8 @@ class Instance(InstanceAtRest):
         if is_in_vain(state.suspension, done, turn.state.suspension):
             self.code_retries.put_off(state, now=moment.time)
             done = []
+        if turn.works:
+            return self._stay_open(turn)
         return [self._seal(turn) if done else self._unrecorded(None, NOTHING, moment)]
 
     def _settle(self, _: Settle, moment: Moment) -> list[Activation]:
@@ -341,6 +421,18 @@ class Instance(InstanceAtRest):
         wake_at = self.wake_at
         answer = on_describe(self.state, request, self.live, self.heartbeats, self.workflow_id, wake_at=wake_at)
         return [self._unrecorded(request, answer, moment)]
+
+
+def _may_wait(turn: Turn) -> bool:
+    """Of a run that has ended or is stuck, nothing waits; nor does what has a bound otherwise."""
+    return not turn.state.is_closed and turn.state.suspension is None and turn.steps < STEPS_MAX
+
+
+def _local_works(ran: Ran, info: RunInfo) -> Iterator[LocalWork]:
+    for want in ran.wants:
+        work = None if (local := LOCAL.get(type(want))) is None else local(want, info)
+        if work is not None:
+            yield work
 
 
 TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {

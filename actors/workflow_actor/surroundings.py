@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.effects import Effect
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation
 
 if TYPE_CHECKING:
     from dalsegno.actors.workflow_actor.actor import WorkflowActor
+    from dalsegno.actors.workflow_actor.instance import Instance
+    from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 
 
 class Supervisor(Protocol):
@@ -39,6 +43,40 @@ class Supervisor(Protocol):
         """Call `actor.advance_rebuild` from time to time until it says that it is done."""
 
     def failed(self, actor: WorkflowActor, cause: Cause | None, error: BaseException) -> None: ...
+
+
+class OffLoop(Protocol):
+    """What a turn may wait for, and who does it: in threads, in tasks of the host's loop, elsewhere. Nothing is
+    answered at once, and everything once, on the thread of the loop; who has given up waiting is not there to
+    hear it."""
+
+    def is_ready_for(self, command: Command, instance: Instance) -> bool:
+        """All is at hand that is needed to put the command to the instance. It only looks."""
+
+    def prepare(self, command: Command, instance: Instance, done: Callable[[Preparation], None]) -> None:
+        """Have it at hand."""
+
+    def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
+        """`done` is told what the instance is to be told of it."""
+
+
+class Turns(Protocol):
+    """What a workflow actor asks about a turn that stays open."""
+
+    def is_ready_for(self, command: Command, instance: Instance) -> bool:
+        """As `OffLoop`."""
+
+    def prepare(self, actor: WorkflowActor, turn: OpenTurn, command: Command) -> None:
+        """Answered by `actor.prepared`, or by `actor.overdue`."""
+
+    def wait(self, actor: WorkflowActor, turn: OpenTurn) -> None:
+        """It waits for local work; `actor.overdue` is called when that has lasted too long."""
+
+    def work(self, actor: WorkflowActor, turn: OpenTurn, works: Sequence[LocalWork]) -> None:
+        """Answered by `actor.worked`, once for each. What comes after the turn was sealed is a cause."""
+
+    def over(self, turn: OpenTurn) -> None:
+        """It is sealed, or dropped."""
 
 
 class Watch(Protocol):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.activation import Probe
-from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
+from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.apply import apply, opened
 from dalsegno.actors.workflow_actor.run.events import Event, Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
@@ -13,20 +16,22 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 class Moment(Struct, frozen=True):
     """What the shell gives to an activation: its time, random bytes, and whether its cause is a message that
-    stays until the effects are confirmed."""
+    stays until the effects are confirmed. `hindrance`: why user code cannot be run now, for people."""
 
     time: int
     entropy: bytes
     held: bool
+    hindrance: str | None = None
 
 
 class Turn:
     """One activation before it is sealed: until then nothing of the instance has changed. `before` is the state
     that it began with. `forgets`: effects whose confirms were seen. `signed`: user code has set a sign.
-    `steps`: inputs that were run, and what counts as such.
+    `steps`: inputs that were run, and what counts as such. `works`: local work that user code has wanted, and
+    nobody has begun.
     """
 
-    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps")
+    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps", "works")
 
     def __init__(self, state: WorkflowState, moment: Moment, forgets: tuple[EffectID, ...]) -> None:
         self.before = state
@@ -37,6 +42,7 @@ class Turn:
         self.probes: list[Probe] = []
         self.signed = False
         self.steps = 0
+        self.works: list[LocalWork] = []
 
     def record(self, *events: Event) -> None:
         self.state = apply(self.state, *events)
@@ -45,3 +51,21 @@ class Turn:
     def to_record(self) -> Record:
         state = self.state
         return Record(state.sequence, state.time, state.held, self.forgets, tuple(self.events))
+
+
+class Unsealed(Struct):
+    """A turn that has run, and waits for local work: what it takes to go on, and to seal it. The instance is as
+    it was before meanwhile. `live` is the program that has gone on, `fingerprint` its definition's; `seen` are
+    the effects that were known to be confirmed when the turn began."""
+
+    turn: Turn
+    command: Command | None
+    transient: tuple[Effect, ...]
+    live: LiveProgram
+    fingerprint: str
+    seen: frozenset[tuple[str, EffectID]]
+
+    def take_works(self) -> list[LocalWork]:
+        """To be begun."""
+        works, self.turn.works = self.turn.works, []
+        return works

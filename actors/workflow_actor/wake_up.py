@@ -17,7 +17,8 @@ DUE_MAX = 200
 def do_what_is_due(turn: Turn, agenda: Agenda, known: Known, run: Callable[[Turn], None]) -> None:
     """What falls due only through this (a timer of no time) is left for the next wake-up, and so is what would
     come before code that has too much to run for one activation, and what is more than `DUE_MAX`."""
-    due = deque(agenda.take_due(turn.state, turn.moment.time, limit=DUE_MAX))
+    taken = agenda.take_due(turn.state, turn.moment.time, limit=DUE_MAX)
+    due = deque(taken)
     while due and not turn.state.is_closed and not turn.state.has_backlog:
         entry = due.popleft()
         if agenda.is_due(turn.state, entry):
@@ -26,4 +27,5 @@ def do_what_is_due(turn: Turn, agenda: Agenda, known: Known, run: Callable[[Turn
             turn.record(*decision.events)
             turn.probes.extend(decision.probes)
             run(turn)
-    agenda.put_back(due)
+    # As long as a turn is not sealed, all of it is still due.
+    agenda.put_back(taken if turn.works else due)

@@ -96,7 +96,15 @@ TWO_RELEASES: dict[str, float] = {
 BY_PLAN = ("signal the database refuses",)
 """Clients do it as their stories have it."""
 
-KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER, *TWO_RELEASES)
+OFF_LOOP: dict[str, float] = {
+    "preparation fails": 0.03,
+    "preparation never ends": 0.02,
+    "local work never ends": 0.05,
+    "host killed: local work done": 0.03,
+}
+"""The same, of what turns wait for."""
+
+KINDS = (*PER_EVENT, *AT_RANDOM, *BY_PLAN, *MUCH_LATER, *TWO_RELEASES, *OFF_LOOP)
 
 
 FaultID = tuple[str, int]
@@ -115,7 +123,9 @@ class Faults:
         self._numbers = dict.fromkeys(KINDS, 0)
         swarm = Random(f"{seed} swarm")
         weights = {kind: swarm.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for kind in KINDS}
-        self._chances = {kind: chance * weights[kind] for kind, chance in (PER_EVENT | MUCH_LATER).items()}
+        self._chances = {
+            kind: chance * weights[kind] for kind, chance in (PER_EVENT | MUCH_LATER | OFF_LOOP).items()
+        }
         by_themselves = AT_RANDOM | TWO_RELEASES
         self.intervals = {kind: s / weights[kind] for kind, s in by_themselves.items() if weights[kind]}
 

@@ -43,6 +43,7 @@ from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import Link
 from tests.simulation.lookups import Lookups
 from tests.simulation.membership_model import MembershipModel
+from tests.simulation.off_loop import SimulatedOffLoop
 from tests.simulation.scheduler import SECOND, Beside, Process, ProcessKilled
 from tests.simulation.stand_ins import NobodyWatches, SeededEntropy, StrainedWorld, Ticker
 from tests.simulation.store_link import StoreLink
@@ -95,6 +96,7 @@ class Host(Lookups, Process):
             partitions=simulation.partitions,
             codec=codec,
             entropy=self._entropy,  # type: ignore[arg-type]
+            off_loop=SimulatedOffLoop(simulation, self, f"{simulation.seed} {self._host_id} turns"),
         )
         self._is_fenced = False
         self._watch_what_is_let_out()

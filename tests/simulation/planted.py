@@ -31,6 +31,7 @@ from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.interface.activation import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
@@ -252,6 +253,10 @@ def empty_round_answered_without_validity() -> Iterator[None]:
         yield
 
 
+def second_cause_handled_while_a_turn_is_open() -> AbstractContextManager[Any]:
+    return patch.object(OpenTurn, "lets_pass", lambda self, other: not self.lets_nobody_pass)
+
+
 BUGS: dict[Plant, set[str]] = {
     leases_read_without_a_lock: {"I3"},
     acknowledged_before_the_commit: {"I24"},
@@ -275,6 +280,7 @@ BUGS: dict[Plant, set[str]] = {
     escape_ignored: {"standstill", "I4", "I7", "I24", "I29"},
     lease_renewed_though_the_loop_stands_still: {"blocked"},
     empty_round_answered_without_validity: {"unfenced"},
+    second_cause_handled_while_a_turn_is_open: {"I4", "I8", "I12", "I24", "outcome", "defect"},
     **RELEASE_BUGS,
 }
 """Each with the invariants that may find it."""

@@ -31,6 +31,7 @@ from tests.simulation.faults import FaultID, Faults
 from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
 from tests.simulation.invariants import Invariants
+from tests.simulation.off_loop import is_local
 from tests.simulation.releases import Releases
 from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
 from tests.simulation.stand_ins import PlantedDefectError
@@ -38,6 +39,7 @@ from tests.simulation.store_model import StoreModel
 from tests.simulation.storm import Storm
 from tests.simulation.worker import Worker
 from tests.simulation.workflows import WORKFLOWS
+from tests.workflow_actor.local_work import local_activities
 
 CODE = WorkflowRegistry([(cls, None) for cls in WORKFLOWS])
 STORM = 40 * SECOND
@@ -146,6 +148,7 @@ class Simulation:
                 patch.object(snapshots, "ACTIVATIONS_MIN", self._rows_per_snapshot),
                 patch.object(gates, "LONG_LOG", self._long_log),
                 patch.object(Instance, "activate", self._activate),
+                local_activities(is_local),
                 patch.object(again, "SEEN_LIMIT", self.seen_limit),
                 patch.object(shares, "able", lambda cluster: self.releases.able(cluster, self.acting)),
                 patch.object(host_supervisor, "new_host_id", lambda: self.acting.new_host_id()),
@@ -158,12 +161,10 @@ class Simulation:
     def _activate(self) -> Callable[..., list[Activation]]:
         real, crashing = Instance.activate, self.crashing
 
-        def activate(
-            instance: Instance, command: Command, *, now: int, entropy: bytes, held: bool
-        ) -> list[Activation]:
+        def activate(instance: Instance, command: Command, **moment: Any) -> list[Activation]:
             if instance.workflow_id in crashing and not instance.stands_in:
                 raise PlantedDefectError
-            return real(instance, command, now=now, entropy=entropy, held=held)
+            return real(instance, command, **moment)
 
         return activate
 

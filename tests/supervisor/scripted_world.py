@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.actors.workflow_actor.surroundings import OffLoop, Watch
 from dalsegno.broker.port import Delivery, Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
@@ -70,6 +70,7 @@ class ScriptedWorld:
         partitions: int = 1,
         codec: StoredCodec = CODEC,
         observer: Observer | None = None,
+        off_loop: OffLoop | None = None,
     ) -> None:
         self.time = 1000.0
         self.database = Database()
@@ -115,6 +116,7 @@ class ScriptedWorld:
             partitions=partitions,
             codec=codec,
             observer=observer,
+            off_loop=off_loop,
         )
 
     # --- what the engine asks -----------------------------------------------------------------------------

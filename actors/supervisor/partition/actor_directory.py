@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from dalsegno.actors.supervisor.halted.standing_in import StandingIn
+from dalsegno.actors.supervisor.partition.open_turns import OpenTurns
 from dalsegno.actors.supervisor.partition.passivation import Home
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -33,6 +34,9 @@ class ActorDirectory:
         self._around = around
         self._parent = parent
         self._home = home
+        self.turns = (
+            None if around.off_loop is None else OpenTurns(around.off_loop, around.world, around.upcalls, self)
+        )
         self.in_memory: dict[str, WorkflowActor] = {}
         """By workflow ID."""
         self._loading: set[str] = set()
@@ -92,6 +96,7 @@ class ActorDirectory:
             watch=around.watch,
             now=around.world.now,
             entropy=around.entropy.draw,
+            turns=self.turns,
         )
         actor._start_actor_loop()
         around.passivation.used(actor, self._home)
@@ -110,10 +115,7 @@ class ActorDirectory:
 
     def tell_first(self, workflow_id: str, causes: Sequence[Cause]) -> None:
         """Have these handled anew, before the mail that waits."""
-        actor = self.child(workflow_id)
-        for cause in reversed(self.anew(causes)):
-            actor.actor_inbox.put_back(cause)
-        self._around.workflow_dispatcher.schedule(actor)
+        self.child(workflow_id).put_first(self.anew(causes))
         self._around.upcalls.request_work()
 
     def anew(self, causes: Sequence[Cause]) -> list[Cause]:

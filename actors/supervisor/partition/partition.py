@@ -352,9 +352,13 @@ class PartitionSupervisor(LightActor):
         """All that was begun is acknowledged."""
         if self.actor_inbox or not self._heartbeats.is_done:
             return False
+        if self.actors.turns is not None and self.actors.turns.any:
+            return False
         return self.channel is None or self.channel.window.open == 0
 
     def on_stop(self) -> None:
         self.channel_lost()
         self.lost_tasks.stop()
+        if self.actors.turns is not None:
+            self.actors.turns.stop()
         self.actors.discard_all()

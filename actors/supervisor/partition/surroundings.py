@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import Steps
-from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.actors.workflow_actor.surroundings import OffLoop, Watch
 from dalsegno.persistence.port import LoadedInstance
 
 
@@ -43,6 +43,7 @@ class Surroundings:
     codec: StoredCodec
     settings: HostSettings
     watch: Watch
+    off_loop: OffLoop | None
     entropy: Entropy
     partitions: int
 

@@ -6,5 +6,6 @@
 - `due`           what falls due
 - `effects`       messages that leave after the commit; `recipients` are told how a run has ended
 - `decision`      what is decided about a command: events to record, and what needs no record
+- `waiting`       what a turn may wait for while the host's loop goes on
 - `activation`    all that the shell has to write, and then to send
 """

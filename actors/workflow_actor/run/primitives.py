@@ -24,6 +24,8 @@ from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
 from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
 from dalsegno.actors.workflow_actor.timers import changes as timer_changes
@@ -44,6 +46,10 @@ them knows all."""
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {**activity_wants.WANTS, **timer_wants.WANTS}
 """What an intent becomes; the bytes are random."""
+
+LOCAL: dict[type, Callable[[Any, RunInfo], LocalWork | None]] = {}
+"""By its type, and its run, what of a want is done within the turn (see `open_turn`); None where that one is
+not. There is none yet."""
 
 APPLY: dict[type, Callable[[Any, Any], None]] = {
     **activity_changes.APPLY,

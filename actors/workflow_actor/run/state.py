@@ -26,8 +26,8 @@ from dalsegno.policies import WorkflowStatus
 
 SuspensionKind = Literal["bug", "nondeterminism", "unknown_type", "operator", "struck", "corrupt"]
 """bug: user code raised what it did not mean. nondeterminism: it wants something else than its log shows.
-unknown_type: this host does not have it. corrupt: it cannot read the state of the last sign. operator: on
-request. struck: it did not give the host's loop back."""
+unknown_type: this host does not have it. corrupt: it cannot read the state of the last sign, or get
+what inputs refer to. operator: on request. struck: it did not give the host's loop back."""
 
 
 class RunOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

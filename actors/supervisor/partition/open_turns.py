@@ -1,0 +1,75 @@
+"""The turns of one partition's workflow actors that stay open, and what they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from dalsegno.actors.supervisor.upcalls import Children, Upcalls
+from dalsegno.actors.supervisor.world import Clock
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation
+from dalsegno.actors.workflow_actor.open_turn import BOUNDS, OpenTurn, TurnState
+from dalsegno.actors.workflow_actor.surroundings import OffLoop
+
+
+class OpenTurns:
+    """Implements surroundings.Turns. `off_loop` does what they wait for."""
+
+    def __init__(self, off_loop: OffLoop, clock: Clock, upcalls: Upcalls, children: Children) -> None:
+        self._off_loop = off_loop
+        self._clock = clock
+        self._upcalls = upcalls
+        self._children = children
+        self._open: set[OpenTurn] = set()
+        self._stopped = False
+
+    @property
+    def any(self) -> bool:
+        return bool(self._open)
+
+    def stop(self) -> None:
+        """The partition is not ours any more."""
+        self._stopped = True
+
+    def is_ready_for(self, command: Command, instance: Instance) -> bool:
+        return self._off_loop.is_ready_for(command, instance)
+
+    def prepare(self, actor: WorkflowActor, turn: OpenTurn, command: Command) -> None:
+        self._opened(actor, turn)
+        self._off_loop.prepare(command, actor.instance, partial(self._prepared, actor, turn))
+
+    def _prepared(self, actor: WorkflowActor, turn: OpenTurn, preparation: Preparation) -> None:
+        if turn in self._open and actor.turns is not None:
+            actor.turns.prepared(turn, preparation)
+            self._upcalls.request_work()
+
+    def wait(self, actor: WorkflowActor, turn: OpenTurn) -> None:
+        self._opened(actor, turn)
+
+    def work(self, actor: WorkflowActor, turn: OpenTurn, works: Sequence[LocalWork]) -> None:
+        for work in works:
+            self._off_loop.work(work, partial(self._worked, actor, turn))
+
+    def _worked(self, actor: WorkflowActor, turn: OpenTurn, outcome: Command) -> None:
+        if turn in self._open and actor.turns is not None:
+            actor.turns.worked(turn, outcome)
+            self._upcalls.request_work()
+        elif turn.state is TurnState.SEALED and not self._stopped:
+            # Of a turn that was dropped nobody knows what it was about.
+            self._children.tell(actor.workflow_id, Cause(outcome, name="local work"))
+
+    def _opened(self, actor: WorkflowActor, turn: OpenTurn) -> None:
+        self._open.add(turn)
+        self._clock.call_later(BOUNDS[turn.state], partial(self._overdue, actor, turn, turn.state))
+
+    def _overdue(self, actor: WorkflowActor, turn: OpenTurn, state: TurnState) -> None:
+        if turn in self._open and actor.turns is not None:
+            actor.turns.overdue(turn, state)
+            self._upcalls.request_work()
+
+    def over(self, turn: OpenTurn) -> None:
+        self._open.discard(turn)

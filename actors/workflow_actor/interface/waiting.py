@@ -1,0 +1,32 @@
+"""What a turn may wait for while the host's loop goes on, and how that is answered. See `open_turn`."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Ready(Struct, frozen=True):
+    """All that the command needs is at hand."""
+
+
+class Unready(Struct, frozen=True):
+    """It cannot be had now. What the command says is recorded, and the run is suspended for `reason`, a
+    sentence for people, until a later try goes well."""
+
+    reason: str
+
+
+class Unfit(Struct, frozen=True):
+    """A client's command is refused, with an error code and a sentence: its sender is told, and nothing else is
+    left of it."""
+
+    refusal: tuple[str, str]
+
+
+Preparation = Ready | Unready | Unfit
+
+
+class LocalWork(Struct, frozen=True):
+    """Base: what user code has wanted, and what is done within its turn. It is answered by a command, as from
+    without. What is not done when the turn ends, or the process, is for its room to see to: the want is in the
+    state."""
