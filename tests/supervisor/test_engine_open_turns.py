@@ -224,6 +224,26 @@ def test_a_lost_channel_brings_the_signal_again_and_it_is_applied_once(opened: O
     assert opened.world.acknowledged() == 2, "the marker and the signal"
 
 
+def test_the_copy_of_a_signal_waits_for_what_the_turn_of_the_lost_one_sends() -> None:
+    opened = Opened(code=ScriptedCode([[timer(9, LATER)], [LOCAL], [activity(2)]]))
+    world = opened.world
+    world.deliver(signal("s1"))
+    world.go_on()
+    world.lose_channel()
+    world.run()
+    world.open_channel_of()
+    tag = world.deliver(signal("s1"), redelivered=True)
+    world.run()
+    opened.off_loop.worked()
+    world.committed()
+    world.declared()
+    world.confirm_all_but(wire.ActivityTask)
+    assert world.published_of(wire.ActivityTask)
+    assert world.acknowledged() == tag - 1
+    world.confirm_all()
+    assert world.acknowledged() == tag
+
+
 def test_a_turn_that_has_not_stepped_is_dropped_once_its_cause_is_void() -> None:
     opened = Opened(Signal)
     opened.world.deliver(signal("s1"))

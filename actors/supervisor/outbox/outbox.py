@@ -143,8 +143,7 @@ class Outbox:
         shipment = self._in_flight.get(message_id)
         if shipment is None:
             return False
-        cause.pending += 1
-        shipment.causes.append(cause)
+        shipment.join(cause)
         return True
 
     def disown(self, causes: Collection[Cause]) -> None:

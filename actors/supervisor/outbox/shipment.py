@@ -81,6 +81,11 @@ class Shipment:
         for cause in self.causes:
             cause.pending += 1
 
+    def join(self, cause: Cause) -> None:
+        """One more that waits for its confirm."""
+        cause.pending += 1
+        self.causes.append(cause)
+
     def move(self, state: ShipmentState) -> None:
         """Raises RuntimeError if that cannot follow: nothing has changed then."""
         if state not in NEXT[self.state]:

@@ -143,12 +143,15 @@ class Shipping:
         )
 
     def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
-        """A cause came again: it waits for everything that is outstanding, sent again unless on its way."""
-        leaving_now = {shipment.key for shipment in shipments}
+        """A cause came again: it waits for everything that is outstanding, sent again unless on its way. That may
+        be what leaves now: the copy that it was made for may not hold it any more, as its channel is gone."""
+        leaving_now = {shipment.key: shipment for shipment in shipments}
         together = Together(entry.again)
         for effect_id, effect in entry.actor.instance.outstanding():
             message_id = effect_message_id(effect.run_id, *effect_id)
-            if message_id not in leaving_now and not self._outbox.join(message_id, together):
+            if (leaves := leaving_now.get(message_id)) is not None:
+                leaves.join(together)
+            elif not self._outbox.join(message_id, together):
                 self._add(shipments, entry, effect.run_id, effect_id, effect, [together])
         together.done()
 
