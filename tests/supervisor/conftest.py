@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Membership, Store
 from dalsegno.persistence.reader_port import Reader
+from tests.supervisor.mail import signal
 from tests.supervisor.membership.seat import PARTITIONS, Host
+from tests.supervisor.opened import Opened
 from tests.supervisor.outbox.carrier import Shell
 
 
@@ -51,3 +54,13 @@ def outbox(shell: Shell) -> Outbox:
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     return outbox
+
+
+@pytest.fixture(params=["preparing", "working"])
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """The turn of a signal is open."""
+    opened = Opened(*((Signal,) if request.param == "preparing" else ()))
+    opened.world.deliver(signal("s1"))
+    opened.world.go_on()
+    assert opened.actor.turn is not None
+    return opened
