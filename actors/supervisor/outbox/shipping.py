@@ -144,7 +144,7 @@ class Shipping:
 
     def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way. That
-        may be what leaves now: the copy that it was made for may not hold it any more, if its channel is gone."""
+        may leave only now, made for a copy that does not hold it any more, as its channel is gone."""
         leaving_now = {shipment.key: shipment for shipment in shipments}
         together = Together(entry.again)
         for effect_id, effect in entry.actor.instance.outstanding():
