@@ -41,13 +41,15 @@ def test_what_is_not_written_is_not_forgotten_however_much_it_is(monkeypatch: py
     assert [seen.answer_to(signal(message_id).key) for message_id in "def"] == [None, "e", "f"]
 
 
-def test_what_a_commit_has_told_is_known_until_the_next_one() -> None:
+def test_what_a_commit_has_told_is_known_until_it_was_answered() -> None:
     seen = SeenCommands()
     seen.told = {signal("a").key: "closed", ("", "old"): "not_found"}
     seen.read({signal("b").key: ""})
     assert not seen.remember(signal("a"), "")
     assert [seen.answer_to(signal(name).key) for name in ("a", "b", "old")] == ["closed", "", "not_found"]
     seen.written(0)
+    assert seen.answer_to(signal("a").key) == "closed", "another commit changes nothing about that"
+    seen.told = {}
     assert [seen.answer_to(signal(name).key) for name in ("a", "b", "old")] == [None, "", None]
 
 
