@@ -7,6 +7,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, start
 from tests.supervisor.scripted_off_loop import ScriptedOffLoop
 from tests.supervisor.scripted_world import ScriptedWorld
@@ -38,7 +39,7 @@ class Opened:
 
     @property
     def actor(self) -> WorkflowActor:
-        actor = self.world.engine.partitions[0].actors.peek("w")
+        actor = self.world.engine.partitions[FIRST].actors.peek("w")
         assert actor is not None
         return actor
 

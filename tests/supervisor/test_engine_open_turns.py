@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Query, WakeUp
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.opened import LATER, LOCAL, Opened, describe, finish
 from tests.workflow_actor.local_work import local_activities
@@ -186,7 +187,7 @@ def test_a_turn_that_has_not_stepped_is_dropped_once_its_cause_is_void() -> None
 
 def test_of_a_lost_lease_nothing_is_left_and_the_next_owner_begins_anew(opened: Opened) -> None:
     world = opened.world
-    world.engine.lease_lost(0)
+    world.engine.lease_lost(FIRST)
     world.own(epoch=2)
     finish(opened)  # too late for the turn: nobody hears it
     assert opened.rows == 1
@@ -214,7 +215,7 @@ def test_a_commit_of_unknown_outcome_drops_the_turn_that_was_begun_on_it() -> No
 def test_a_commit_that_fails_while_a_turn_is_open_takes_the_turn_along(opened: Opened) -> None:
     """A description goes with a round; so does the mail of others."""
     world = opened.world
-    world.engine.open_rounds.current.entry(opened.actor, 0).move_wake_up = True
+    world.engine.open_rounds.current.entry(opened.actor, FIRST).move_wake_up = True
     world.engine.request_work()
     world.run()
     before = opened.actor

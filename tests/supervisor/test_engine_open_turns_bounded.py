@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.open_turn import PREPARING_SECONDS, WORKING_
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, completed, signal, start, task_in, terminate
 from tests.supervisor.opened import LATER, LOCAL, Opened, finish
 from tests.workflow_actor.local_work import local_activities
@@ -106,15 +107,15 @@ def test_an_operator_s_word_waits_no_longer_than_the_bound_and_needs_no_preparin
 
 
 def test_a_hand_over_waits_for_an_open_turn(opened: Opened) -> None:
-    consumer = opened.world.consumers[0]
-    opened.world.engine.release(0)
+    consumer = opened.world.consumers[FIRST]
+    opened.world.engine.release(FIRST)
     opened.world.pass_time(0.5)
     assert opened.world.released == []
     finish(opened)
     opened.world.pass_time(0.1)
     opened.world.go_on()
     opened.world.pass_time(0.1)
-    assert opened.world.released == [(0, 1)]
+    assert opened.world.released == [(FIRST, 1)]
     assert opened.rows == 2
     assert consumer.acknowledged == 3
 
@@ -128,7 +129,7 @@ def test_a_hand_over_waits_for_the_open_turn_of_a_wake_up(preparing: bool) -> No
     opened.world.pass_time(1.2)
     opened.world.run()
     assert opened.actor.turn is not None
-    opened.world.engine.release(0)
+    opened.world.engine.release(FIRST)
     opened.world.pass_time(0.3)
     assert opened.world.released == []
 
@@ -138,9 +139,9 @@ def test_a_hand_over_waits_for_no_longer_than_it_does_for_anything() -> None:
     opened.world.deliver(signal("s1"))
     opened.world.go_on()
     opened.world.engine._settings = HostSettings(drain_seconds=1.0)
-    opened.world.engine.release(0)
+    opened.world.engine.release(FIRST)
     opened.world.pass_time(1.5)
-    assert opened.world.released == [(0, 1)]
+    assert opened.world.released == [(FIRST, 1)]
     assert opened.rows == 1
 
 
@@ -151,7 +152,7 @@ def test_an_instance_whose_turn_is_open_stays_in_memory(opened: Opened) -> None:
     finish(opened)
     opened.world.live_through(1)
     opened.world.engine.sweep()
-    assert opened.world.engine.partitions[0].actors.peek("w") is None
+    assert opened.world.engine.partitions[FIRST].actors.peek("w") is None
 
 
 def test_of_a_new_workflow_nothing_is_known_before_its_first_turn_is_sealed() -> None:
