@@ -254,7 +254,7 @@ def test_who_stands_in_since_before_a_forced_raise_writes_nothing_over_what_is_n
     world.run()
     world.loaded()
     world.formats_found()
-    assert world.remains_asked == [(0, "w")]
+    assert world.remains_asked == [(FIRST, "w")]
     row, blob = world.database.rows["w"], bytes([0x92, 2]) + b"of a newer version"
     if of == "memo":
         world.database.memos[row.run_id] = blob
@@ -265,7 +265,7 @@ def test_who_stands_in_since_before_a_forced_raise_writes_nothing_over_what_is_n
     world.live_through(5)
 
     if written == 2:
-        assert (world.released, world.refused) == ([(0, 2)], {0})
+        assert (world.released, world.refused) == ([(FIRST, 2)], {FIRST})
         assert (world.database.rows["w"], world.database.mail) == (row, {})
         return
     # As broken as any bytes: what is known without them stands in.
