@@ -175,7 +175,7 @@ def epoch_not_raised() -> AbstractContextManager[Any]:
         before = [lease.epoch for lease in self._store.leases]
         taken = _take(self, partitions, host_id)
         for lease in taken:
-            epoch = max(before[lease.partition], 1)
+            epoch = max(before[lease.partition.number], 1)
             self._store.leases[lease.partition.number] = LeaseRow(lease.partition, host_id, epoch)
         return [self._store.leases[lease.partition.number] for lease in taken]
 
