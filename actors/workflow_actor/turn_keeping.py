@@ -57,12 +57,12 @@ class TurnKeeping:
             return before.preparation
         if type(command) in TAKES_NOTHING or self._turns.is_ready_for(command, actor.instance):
             return Ready()
-        actor.actor_inbox.put_back(cause)
         if actor.turn is not None:
             actor.turn.lets_nobody_pass = True
-            return None
-        actor.turn = OpenTurn(cause, TurnState.PREPARING)
-        self._turns.prepare(actor, actor.turn, command)
+        else:
+            actor.turn = OpenTurn(cause, TurnState.PREPARING)
+            self._turns.prepare(actor, actor.turn, command)
+        actor.actor_inbox.put_back(cause)  # last: whoever raises has it in hand, and not in the mailbox, too
         return None
 
     def prepared(self, turn: OpenTurn, preparation: Preparation) -> None:
@@ -78,17 +78,17 @@ class TurnKeeping:
         assert self._actor.turn is None, "two turns of one instance are open"
         self._actor.turn = turn = OpenTurn(cause, TurnState.STEPPING)
         turn.mark = mark
-        self._begin_work(turn)
+        turn.to(TurnState.WORKING)
         self._turns.wait(self._actor, turn)
+        self._begin_work(turn)
 
     def _begin_work(self, turn: OpenTurn) -> None:
         unsealed = self._actor.instance.unsealed
         assert unsealed is not None
-        turn.to(TurnState.WORKING)
-        self._actor.actor_inbox.put_back(turn.cause)
         works = unsealed.take_works()
         turn.under_way += len(works)
         self._turns.work(self._actor, turn, works)
+        self._actor.actor_inbox.put_back(turn.cause)
 
     def worked(self, turn: OpenTurn, outcome: Command) -> None:
         """A piece of its local work has come to this."""
@@ -100,6 +100,7 @@ class TurnKeeping:
         if self._actor.go_on(turn):
             self._leave(turn, TurnState.SEALED)
         else:
+            turn.to(TurnState.WORKING)
             self._begin_work(turn)
 
     # --- the end ---------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ PER_EVENT: dict[str, float] = {
     "worker killed: task taken": 0.01,
     "worker killed: work done": 0.01,
     "worker killed: result published": 0.01,
-    "worker killed: result confirmed": 0.01,
+    "worker killed: result confirmed": 0.02,
     # what workers and clients do
     "result sent twice": 0.05,
     "result with a forged token": 0.03,

@@ -244,6 +244,30 @@ def test_a_defect_in_the_second_step_drops_the_turn_and_the_signal_is_told_again
     assert opened.world.status() is WorkflowStatus.RUNNING
 
 
+@pytest.mark.parametrize("what", ["prepare", "work"])
+def test_a_defect_as_the_turn_opens_has_the_signal_told_again_once(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened(*((Signal,) if what == "prepare" else ()))
+    with monkeypatch.context() as patched:
+        patched.setattr(opened.off_loop, what, lambda *_: 1 / 0)
+        tag = opened.world.deliver(signal("s1"))
+        opened.world.run()
+    assert [cause.name for cause in opened.actor.actor_inbox] == ["workflow.signal s1"]
+    opened.off_loop.slow = ()
+    for _ in range(50):
+        if opened.rows < 2:
+            opened.world.live_through(0.1, confirm=False)
+            while opened.off_loop.working:
+                opened.off_loop.worked()
+                opened.world.go_on(confirm=False)
+    assert opened.rows == 2
+    assert len(opened.world.published) == 1, "its answer"
+    assert opened.world.acknowledged() == tag - 1
+    opened.world.go_on()
+    assert opened.world.acknowledged() == tag
+
+
 def test_other_code_makes_the_instance_anew_and_the_turn_begins_again(opened: Opened) -> None:
     assert isinstance(opened.world.code, ScriptedCode)
     before = opened.actor
