@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import uuid4
 
 from dalsegno import given
+from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.url import open_broker
@@ -90,7 +91,7 @@ class Client(Looking):
         `on_suspended` is called with workflow ID and reason while a result is waited for and the workflow is
         suspended, once for each reason. By default it logs a warning.
         """
-        broker = open_broker(given.plain("broker_url", broker_url))
+        broker = open_broker(given.plain("broker_url", broker_url), held_bytes=HELD_BYTES)
         return Connecting(
             cls(
                 broker,

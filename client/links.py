@@ -114,10 +114,10 @@ class Links:
         try:
             reply = decode(message)
         except InvalidMessageError as error:
-            box.put(error)
+            box.put(error, message.message_id)
             return
         if isinstance(reply, Reply | ControlReply):
-            box.put(reply)
+            box.put(reply, message.message_id)
 
     def open_box(self) -> ReplyBox:
         """Replies to its correlation ID are kept from now on, until `close_box`."""

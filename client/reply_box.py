@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from dalsegno.broker.protocol.messages import ControlReply, Reply
 from dalsegno.errors import InvalidMessageError
@@ -13,15 +12,19 @@ Answer = Reply | ControlReply
 
 
 class ReplyBox:
-    """For one reader at a time."""
+    """For one reader at a time. What was answered again under the same message ID, while the first waits for
+    its reader, takes its place: a box holds no more than there are different answers."""
 
     def __init__(self, correlation_id: str) -> None:
         self.correlation_id = correlation_id
-        self._arrived: deque[Answer | InvalidMessageError] = deque()
+        self._arrived: dict[object, Answer | InvalidMessageError] = {}
+        """By message ID and kind, in the order of their coming."""
         self._reader: asyncio.Future[None] | None = None
 
-    def put(self, answer: Answer | InvalidMessageError) -> None:
-        self._arrived.append(answer)
+    def put(self, answer: Answer | InvalidMessageError, message_id: str | None = None) -> None:
+        """One without an ID is like no other."""
+        kind = answer.kind if isinstance(answer, Reply) else type(answer)
+        self._arrived[object() if message_id is None else (message_id, kind)] = answer
         self.wake()
 
     def wake(self) -> None:
@@ -33,7 +36,7 @@ class ReplyBox:
         """The oldest reply that has arrived. Raises InvalidMessageError if it could not be read."""
         if not self._arrived:
             return None
-        answer = self._arrived.popleft()
+        answer = self._arrived.pop(next(iter(self._arrived)))
         if isinstance(answer, InvalidMessageError):
             raise answer
         return answer

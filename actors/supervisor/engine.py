@@ -73,7 +73,7 @@ class Engine:
         self.partition_dispatcher = Dispatcher()
         self.workflow_dispatcher = Dispatcher()
         self.open_rounds = OpenRounds(host_id)
-        self.outbox = Outbox(world, self, at_once=settings.sent_at_once)
+        self.outbox = Outbox(world, self, at_once=settings.sent_at_once, bytes_max=settings.held_bytes)
         self._world = world
         self._settings = settings
         self._observer = observer

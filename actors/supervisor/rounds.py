@@ -79,6 +79,10 @@ class Rounds:
         """Gather and commit a round, unless one is being committed."""
         if self._open.writing is not None or self.is_paused:
             return
+        weight = self._outbox.weight
+        if weight.bytes >= weight.bytes_max:
+            weight.when_room(self._upcalls.request_work)  # what waits here waits at the broker, in the end
+            return
         self._drain()
         if self._open.current:
             self._commit()

@@ -38,6 +38,7 @@ from dalsegno.errors import DalsegnoError, NewerFormatError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
 from tests.partition_ids import nth
+from tests.simulation import way_out
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.link import Link
@@ -98,6 +99,7 @@ class Host(Lookups, Process):
             entropy=self._entropy,  # type: ignore[arg-type]
             off_loop=SimulatedOffLoop(simulation, self, f"{simulation.seed} {self._host_id} turns"),
         )
+        way_out.bound(self.engine.outbox, simulation.seed)
         self._is_fenced = False
         self._watch_what_is_let_out()
         self.link = Link(
@@ -180,6 +182,7 @@ class Host(Lookups, Process):
         self._beat.beat()
         if self.engine.partitions and not self._validity.holds(self._host_id):
             self.lost("their time has run out")
+        way_out.hear_of_markers(self.engine.outbox, self.link.connection, self._simulation.scheduler.now)
         self.engine.tick()
 
     # --- leases (see host_listener.Listener) -----------------------------------------------------------------

@@ -46,6 +46,8 @@ class Hearing:
         self._partitions: Iterator[PartitionID] = cycle(partitions)
         self._name = name
         self._mend = mend
+        self.taken: Callable[[float], object] = lambda _: None
+        """Called when a marker was confirmed, with the seconds that it took."""
         self._heard_at = asyncio.get_running_loop().time()
         self._publisher: Publisher | None = None
 
@@ -94,12 +96,15 @@ class Hearing:
     def _outgoing(self, partition: PartitionID, exchange: str, routing_key: str) -> Outgoing:
         nonce = str(uuid4())
         marker = wire.Marker(partition=partition.number, host_id=self._name, nonce=nonce)
+        sent_at = asyncio.get_running_loop().time()
 
         def settled(outcome: Outcome) -> None:
             if routing_key == _NO_KEY:
                 return  # any node says by itself that nothing is bound with it
             if outcome in (Outcome.CONFIRMED, Outcome.REFUSED):
                 self._heard_at = asyncio.get_running_loop().time()
+                if outcome is Outcome.CONFIRMED:
+                    self.taken(self._heard_at - sent_at)
             elif outcome is Outcome.RETURNED:
                 self._heard_at = asyncio.get_running_loop().time()
                 self._mend()

@@ -157,9 +157,9 @@ class Host(Lookups):
             generation=namespace.generation,
         )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
-        self._control = Control(
-            outbox=self.engine.outbox, store=self._threads.people, host_id=lambda: self._host_id
-        )
+        outbox = self.engine.outbox
+        self._link.hearing.taken = outbox.taken_beside
+        self._control = Control(outbox=outbox, store=self._threads.people, host_id=lambda: self._host_id)
         self._other_runs = OtherRuns(
             self.engine.outbox,
             self._threads.people,

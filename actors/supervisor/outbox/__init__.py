@@ -5,6 +5,7 @@
 - `outbox`           what becomes of each: confirmed, tried again, parked, dropped, given up
 - `departures`       which of them are given to the publisher, and when
 - `slow_shipments`   which of them may have to be parked
+- `weight`           how many bytes they are, and who waits until they are fewer
 - `lanes`            what must not overtake what
 - `barriers`         exchanges that the broker does not let us publish to
 - `line_up`          finds the message over which the broker closes the channel

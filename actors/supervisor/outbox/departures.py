@@ -19,6 +19,7 @@ from dalsegno.actors.supervisor.outbox.barriers import Barriers
 from dalsegno.actors.supervisor.outbox.line_up import LineUp
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, MET_BY_BARRIER, ShipmentState
+from dalsegno.actors.supervisor.outbox.weight import Weight
 from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol.codec import MessageTooLargeError
@@ -40,6 +41,7 @@ class Departures:
         on_its_way: Mapping[str, Shipment],
         on_outcome: Callable[[Shipment, int, Outcome], None],
         on_unsendable: Callable[[Shipment, str], None],
+        weight: Weight,
         *,
         at_once: int = AT_ONCE,
     ) -> None:
@@ -49,6 +51,7 @@ class Departures:
         self._on_its_way = on_its_way
         self._on_outcome = carrier.guarded(on_outcome)
         self._on_unsendable = on_unsendable
+        self._weight = weight
         self._at_once = at_once
         self._is_open = False
         self._barriers = Barriers()
@@ -152,6 +155,7 @@ class Departures:
     def _pack(self, shipment: Shipment, pack: Callable[[], Message]) -> bool:
         try:
             shipment.message, shipment.pack = pack(), None
+            self._weight.packed(shipment)
         except (MessageTooLargeError, InvalidMessageError) as error:
             self._on_unsendable(shipment, str(error))
         except MemoryError:

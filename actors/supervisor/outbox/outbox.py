@@ -25,9 +25,11 @@ from dalsegno.actors.supervisor.outbox.lanes import Lanes
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.outbox.shipment_state import NOT_TAKEN, OVER, ShipmentState
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS, SlowShipments
+from dalsegno.actors.supervisor.outbox.weight import Weight
 from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.backoff import doubled
+from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Fault, Outcome
 from dalsegno.broker.protocol.messages import ActivityGrant
 from dalsegno.partition_id import PartitionID
@@ -66,9 +68,11 @@ class Owner(Protocol):
 
 class Outbox:
     """All messages of this process that are not confirmed, by message ID, in the order of their first send.
-    `at_once`: how many leave in one turn of the loop."""
+    `at_once`: how many leave in one turn of the loop. `bytes_max`: from so many on, `weight` is full."""
 
-    def __init__(self, carrier: Carrier, owner: Owner, *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, carrier: Carrier, owner: Owner, *, at_once: int = AT_ONCE, bytes_max: int = HELD_BYTES
+    ) -> None:
         self._carrier = carrier
         self._owner = owner
         self._in_flight: dict[str, Shipment] = {}
@@ -78,8 +82,9 @@ class Outbox:
         self._declaring: dict[str, None] = {}
         self._slow = SlowShipments()
         self.at_once = at_once
+        self.weight = Weight(bytes_max)
         self._departures = Departures(
-            carrier, self._in_flight, self._on_outcome, self._found_unsendable, at_once=at_once
+            carrier, self._in_flight, self._on_outcome, self._found_unsendable, self.weight, at_once=at_once
         )
         self._last_confirm = 0.0
         self._confirmed_up_to = 0.0
@@ -109,7 +114,7 @@ class Outbox:
         """Send what is not on its way already; a message ID is never in flight twice."""
         batch = []
         now = self._carrier.monotonic()
-        barred = self._departures.barred
+        barred, weight = self._departures.barred, self.weight
         for shipment in shipments:
             known = self._in_flight.get(shipment.key)
             if known is not None:
@@ -117,6 +122,8 @@ class Outbox:
                 continue
             self._in_flight[shipment.key] = self._slow.young[shipment.key] = shipment
             shipment.sent_at = now
+            shipment.counted = size = len(shipment.message.body)
+            weight.bytes += size
             queue = shipment.address.task_queue
             if shipment.unsendable is not None:
                 self._leave_to_owner(shipment)
@@ -225,6 +232,9 @@ class Outbox:
         """Nobody waits for it any more, and its message ID is free again."""
         shipment.move(end)
         del self._in_flight[shipment.key]
+        self.weight.bytes -= shipment.counted
+        if self.weight.waiting:
+            self.weight.look()
         self._slow.young.pop(shipment.key, None)
         if shipment.workflow is not None and end is not ShipmentState.WITHDRAWN:
             self._owner.effect_confirmed(shipment.workflow)
@@ -295,9 +305,17 @@ class Outbox:
         now = self._carrier.monotonic()
         self._departures.acquit_overdue(now)
         for shipment in self._slow.looked_at(now):
-            is_told_of = shipment.state is ShipmentState.UNSENDABLE
-            if shipment.causes and not is_told_of and self._is_overdue(shipment, now):
+            if shipment.state is ShipmentState.UNSENDABLE or not self._is_overdue(shipment, now):
+                continue
+            self.weight.disregard(shipment)
+            if shipment.causes:
                 self._park(shipment, now)
+
+    def taken_beside(self, seconds_ago: float) -> None:
+        """The broker has taken something that was sent so long ago, and not from here."""
+        now = self._carrier.monotonic()
+        self._last_confirm = now
+        self._confirmed_up_to = max(self._confirmed_up_to, now - seconds_ago)
 
     def _is_overdue(self, shipment: Shipment, now: float) -> bool:
         """Refused for long while others are confirmed; or what was sent long after it is confirmed, because its
@@ -337,6 +355,7 @@ class Outbox:
         log.error("message_unsendable", type=shipment.message.type, reason=reason, kept=kept)
         if kept:
             shipment.move(ShipmentState.KEPT)
+            self.weight.disregard(shipment)
             self._carrier.call_later(KEPT_SECONDS, partial(self._try_kept, shipment))
             if shipment.lane is not None:
                 self._leave_lane(shipment)
@@ -362,6 +381,7 @@ class Outbox:
 
     def _leave_to_owner(self, shipment: Shipment) -> None:
         shipment.move(ShipmentState.UNSENDABLE)
+        self.weight.disregard(shipment)
         if shipment.lane is not None:
             self._leave_lane(shipment)
         self._tell_unsendable(shipment)

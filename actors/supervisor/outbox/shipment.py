@@ -32,6 +32,7 @@ class Shipment:
         "address",
         "asked_to_park_at",
         "causes",
+        "counted",
         "droppable",
         "foreign",
         "key",
@@ -75,6 +76,8 @@ class Shipment:
         self.unsendable = unsendable
         self.state = ShipmentState.READY
         self.sent_at = 0.0
+        self.counted = 0
+        """Its bytes in what is on its way (`weight`)."""
         self.refusals = 0
         self.refused_since: float | None = None
         self.asked_to_park_at: float | None = None

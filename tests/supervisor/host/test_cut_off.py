@@ -100,6 +100,21 @@ async def test_the_watch_ends_when_nothing_was_taken_for_too_long(monkeypatch: p
     assert session.published
 
 
+async def test_a_marker_that_is_confirmed_tells_that_the_broker_takes_messages_and_a_refused_one_does_not() -> (
+    None
+):
+    ears, session = Ears(), FakeSession()
+    told: list[float] = []
+    ears.hearing.taken = told.append
+    session.outcomes[topology.COMMANDS_EXCHANGE] = Outcome.REFUSED
+    await ears.hearing.prove(session)  # type: ignore[arg-type]
+    assert told == []
+    session.outcomes[topology.COMMANDS_EXCHANGE] = Outcome.CONFIRMED
+    await ears.hearing.prove(session)  # type: ignore[arg-type]
+    assert len(told) == 1
+    assert told[0] >= 0
+
+
 class Silence:
     seconds = 0.0
 
