@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -49,10 +50,13 @@ def bare(stack: Stack) -> Iterator[Bare]:
 
 @pytest.fixture
 def served(stack: Stack) -> Iterator[None]:
-    """A worker that the test starts in the end is gone afterwards."""
+    """A worker that the test starts in the end is gone afterwards, with all that it did acknowledged: what was
+    not would be in the queue of the next test."""
     yield
     for worker in stack.workers:
-        worker.kill()
+        if worker.is_running:
+            worker.terminate()
+            asyncio.run(worker.until_ended())
 
 
 def take_and_die(broker: str) -> None:
