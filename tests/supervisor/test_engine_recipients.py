@@ -176,4 +176,4 @@ def test_until_workflows_wait_for_each_other_it_is_a_dead_letter_where_it_belong
         assert isinstance(taken, Rejected)
         assert taken.reason == "a message of the type 'workflow.ended' is not a command to a workflow"
     else:
-        assert taken == Forward(topology.RESULTS_EXCHANGE, topology.routing_key_of("parent"))
+        assert taken == Forward(topology.RESULTS_EXCHANGE, topology.routing_key_of("parent"), "parent")

@@ -39,10 +39,12 @@ class ForWorkflow(Struct, frozen=True):
 
 
 class Forward(Struct, frozen=True):
-    """Another partition's: publish it there, with the same ID."""
+    """Another partition's: publish it there, with the same ID, and in order with what is for the same workflow
+    ("" where none is known)."""
 
     exchange: str
     routing_key: str
+    workflow_id: str = ""
 
 
 class MarkerSeen(Struct, frozen=True):
@@ -90,7 +92,7 @@ class Intake:
         if topology.slot_of(workflow_id) % self._partitions != self._number:
             is_result = isinstance(body, wire.FromActivity | WorkflowEnded)
             exchange = topology.RESULTS_EXCHANGE if is_result else topology.COMMANDS_EXCHANGE
-            return Forward(exchange, topology.routing_key_of(workflow_id))
+            return Forward(exchange, topology.routing_key_of(workflow_id), workflow_id)
         return self._cause(workflow_id, body, message)
 
     def _cause(self, workflow_id: str, body: wire.WireMessage, message: Message) -> Taken:

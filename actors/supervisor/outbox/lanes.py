@@ -1,4 +1,5 @@
-"""Lanes: a later effect of a run to the same recipient waits while an earlier one is unconfirmed.
+"""Lanes: a later effect of a run to the same recipient waits while an earlier one is unconfirmed. So does what
+is forwarded to a workflow.
 
 A broker keeps the order of what it takes, but it may refuse one message and take the next; so what must not be
 overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause
@@ -33,6 +34,11 @@ def _of_attempt(effect: WorkerEffect) -> Lane:
 
 def _of_workflow(effect: RunEndedEffect) -> Lane:
     return effect.run_id, effect.recipient.workflow_id
+
+
+def forwarded_to(workflow_id: str) -> Lane:
+    """Of what came to a foreign partition and is for this workflow. No run sends it."""
+    return "", workflow_id
 
 
 LANE_OF: dict[type, Callable[[Any], Lane]] = {

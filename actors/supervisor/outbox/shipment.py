@@ -11,7 +11,7 @@ from dalsegno.broker.port import Message
 from dalsegno.partition_id import PartitionID
 
 Lane = tuple[str, Hashable]
-"""(run ID of the sender, recipient)."""
+"""(run ID of the sender, or "" where it is no run; recipient)."""
 
 
 class Shipment:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
 from dalsegno.actors.supervisor.outbox import dead_letters
-from dalsegno.actors.supervisor.outbox.lanes import LANE_OF
+from dalsegno.actors.supervisor.outbox.lanes import LANE_OF, forwarded_to
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.round.round import Entry, Leaving
@@ -203,14 +203,16 @@ class Shipping:
         self._outbox.send(letters)
 
     def forward(self, forward: Forward, cause: Cause) -> None:
-        """Send the same message, same ID, to where its slot says. The caller then counts the cause's own
+        """Send the same message, same ID, to where its slot says, in a lane: one sender's commands keep their
+        order, also where the broker refuses one and takes the next. The caller then counts the cause's own
         `done()`."""
         origin = cause.origin
         assert isinstance(origin, DeliveryOrigin)
         key = f"forwarded/{id(origin.delivery)}"
         address = Address(forward.exchange, forward.routing_key)
         message = origin.delivery.message
-        self._outbox.send([Shipment(message, address, causes=[cause], foreign=True, key=key)])
+        lane = forwarded_to(forward.workflow_id) if forward.workflow_id else None
+        self._outbox.send([Shipment(message, address, causes=[cause], lane=lane, foreign=True, key=key)])
 
 
 def _transient_id(effect: Effect, cause: Cause) -> str:
