@@ -150,8 +150,7 @@ class Consumer(Protocol):
     def is_open(self) -> bool: ...
 
     def acknowledge(self, tag: int, *, multiple: bool = False) -> None:
-        """Remove one delivery, or with `multiple` it and all before it. Never blocks. Those with `multiple` may
-        gather for a moment; who closes the consumer or the session has them said first.
+        """Remove one delivery, or with `multiple` it and all before it. Never blocks.
 
         On a closed channel this does nothing: what was not acknowledged will be delivered again.
         """
@@ -237,8 +236,12 @@ class Session(Protocol):
         prefetch: int,
         on_delivery: OnDelivery,
         on_closed: OnClosed,
+        gathers: bool = False,
     ) -> Consumer:
-        """Consume `queue`. `on_closed` is also called when the broker cancels the consumer."""
+        """Consume `queue`. `on_closed` is also called when the broker cancels the consumer. With `gathers`,
+        acknowledgements of `multiple` may be said a moment later, together, where that is cheaper: what was
+        not said yet comes again when the process dies. Who closes the consumer or the session has them said
+        first."""
 
     async def close(self) -> None: ...
 

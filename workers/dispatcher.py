@@ -55,8 +55,9 @@ class DispatcherListener(Protocol):
 
 class TaskDispatcher:
     """At most `slots` attempts ask or run at a time, and at most `attempts_max` are here, those included whose
-    outcome is not confirmed, and none begins beside `bytes_max` of their tasks and outcomes. Beside them
-    `unanswered_max`, or as many bytes, may wait for grants that do not come."""
+    outcome is not confirmed, and none begins beside `bytes_max` of early tasks and of outcomes: late ones are
+    here whether they run or wait to, and the prefetch bounds them. Beside them `unanswered_max`, or as many
+    bytes, may wait for grants that do not come."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class TaskDispatcher:
     # --- deliveries --------------------------------------------------------------------------------------
 
     def on_task(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:
-        receipt, size = Receipt(acknowledgements, delivery.tag), len(delivery.message.body)
+        receipt = Receipt(acknowledgements, delivery.tag)
         try:
             task = _read_task(delivery)
         except InvalidMessageError as error:
@@ -108,6 +109,7 @@ class TaskDispatcher:
             return
         if self._joins(task, receipt):
             return
+        size = len(delivery.message.body) if task.acknowledge == "early" else 0
         settled = (_name_of(task), task.token) in self._settled
         if settled and delivery.redelivered:
             receipt.acknowledge()
@@ -245,6 +247,11 @@ class TaskDispatcher:
         return sum(attempt.early and attempt.state is State.RUNNING for attempt in self._attempts.values())
 
     @property
+    def is_full(self) -> bool:
+        """In bytes: none begins until some of them are gone."""
+        return self.bytes >= self.bytes_max
+
+    @property
     def unanswered(self) -> int:
         """Attempts that occupy no slot although their tasks are not acknowledged."""
         return self._unanswered
@@ -294,7 +301,7 @@ class TaskDispatcher:
     def _has_room(self) -> bool:
         here = len(self._attempts) - self._unanswered - len(self._granted)
         has_slot = self._occupied < self._slots and not self._granted
-        has_place = here < self._attempts_max and self.bytes < self.bytes_max
+        has_place = here < self._attempts_max and not self.is_full
         return has_slot and has_place and not self._draining
 
     def _begin_waiting(self) -> None:

@@ -137,6 +137,8 @@ class TaskIntake:
     def _prefetch_wanted(self) -> int:
         early = self._dispatcher.early_running
         room = max(0, self._slots - early) if early else self._slots + self._spare
+        if self._dispatcher.is_full:
+            room = 0
         return room + self._dispatcher.unanswered
 
     @property

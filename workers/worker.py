@@ -41,8 +41,8 @@ class Worker:
 
     `broker` is a URL or a Broker. `max_concurrent_activities` bounds what runs at once, `max_sync_threads` how
     many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
-    then they are cancelled. `held_bytes` bounds the tasks and outcomes that are here (docs/operating.md,
-    Limits). `data_converter` says how values travel; hosts and clients need the same
+    then they are cancelled. `held_bytes` bounds the early tasks and outcomes that are here
+    (docs/operating.md, Limits). `data_converter` says how values travel; hosts and clients need the same
     (docs/payloads.md). All that a worker times goes by its `clock`, which is its event loop if none is given.
     Raises ConfigurationError for what cannot be.
     """

@@ -230,7 +230,10 @@ class WorkflowActor(LightActor):
         finally:
             self._watch.leave()
         if not activations and self.turns is not None:
-            self.turns.wait_for_work(cause, mark)
+            if self.is_guess:  # what is done outside cannot be taken back, should there be such a workflow
+                self._parent.to_be_loaded(self, cause)
+            else:
+                self.turns.wait_for_work(cause, mark)
             return
         if held and len(activations) == 1 and activations[0].stale:  # several are a start's
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
@@ -303,6 +306,10 @@ class WorkflowActor(LightActor):
         self._put_back(MoreMail(number))
         self.reschedule()
 
+    def awaits_mail(self, after: int) -> bool:
+        """And not the actor before it, or behind another number."""
+        return self._asked == ReadMail(after)
+
     def mail_read(self, causes: Sequence[Cause], *, more_behind: int | None) -> None:
         """In order."""
         if more_behind is not None:
@@ -346,6 +353,8 @@ class WorkflowActor(LightActor):
     def on_stop(self) -> None:
         if self.turn is not None and self.turns is not None:
             self.turns.drop(self.turn)
+        elif self.is_loaded and (unsealed := self.instance.unsealed) is not None:
+            self.let_go_of(unsealed)
         self.turns = None
         # The mailbox is what makes a cycle. Without it, what thousands of idle instances have held is free at
         # once, and not when the collector of cycles comes by.

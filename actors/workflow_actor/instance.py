@@ -414,6 +414,8 @@ class Instance(InstanceAtRest):
         return [self._seal(self._begin(state, moment))]
 
     def _query(self, query: Query, moment: Moment) -> list[Activation]:
+        if moment.hindrance is not None:
+            return [self.refuse(query, ("query_failed", moment.hindrance), now=moment.time)]
         answer = on_query(self.state, query, self.live, self.workflow_id)
         return [self._unrecorded(query, answer, moment)]
 

@@ -26,6 +26,9 @@ class Supervisor(Protocol):
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:
         """Send what is outstanding, and the answers; then the cause may go."""
 
+    def to_be_loaded(self, actor: WorkflowActor, cause: Cause) -> None:
+        """It was only guessed to be new: have another loaded, and told the same."""
+
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
         """Read what the database keeps for it, behind that number; answered by `actor.mail_read`."""
 

@@ -61,6 +61,7 @@ class TurnKeeping:
             actor.turn.lets_nobody_pass = True
         else:
             actor.turn = OpenTurn(cause, TurnState.PREPARING)
+            actor.turn.lets_nobody_pass = actor.is_guess  # who asks is not told what is guessed
             self._turns.prepare(actor, actor.turn, command)
         actor.actor_inbox.put_back(cause)  # last: whoever raises has it in hand, and not in the mailbox, too
         return None

@@ -124,8 +124,9 @@ class EmbeddedSession:
         prefetch: int,
         on_delivery: OnDelivery,
         on_closed: OnClosed,
+        gathers: bool = False,
     ) -> EmbeddedConsumer:
-        """Raises TopologyError when there is no such queue."""
+        """Acknowledgements of many are as cheap at once. Raises TopologyError when there is no such queue."""
         channel = next(self._channel_numbers)
         # Known before the answer: deliveries follow on its heels.
         consumer = self._channels[channel] = EmbeddedConsumer(self, channel, on_delivery, on_closed)

@@ -2,7 +2,7 @@
 
 Publisher                                      Consumer
 publish(batch)   one write, one tag each       Deliver, header, bodies   one delivery to the callback
-Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write; `multiple` ones gather
+Ack, Nack        confirmed, refused            acknowledge, dead_letter  one small write; many may gather
 Return           returned; its ack is mute     Cancel, Close             the end
 """
 
@@ -150,6 +150,7 @@ class BatchConsumer(ChannelLife):
         *,
         queue: str,
         holding: Holding,
+        gathers: bool,
     ) -> None:
         super().__init__(link, channel, underlay, siblings)
         self._queue = queue
@@ -161,7 +162,7 @@ class BatchConsumer(ChannelLife):
         self._header = b""
         self._missing = 0
         self._parts: list[bytes] = []
-        self._gathered_max = min(GATHERED_MAX, (holding.prefetch or GATHERED_MAX) // 4)
+        self._gathered_max = min(GATHERED_MAX, (holding.prefetch or GATHERED_MAX) // 4) if gathers else 1
         self._gathered = 0
         """The tag up to which everything is to be acknowledged."""
         self._acknowledged = 0
@@ -244,6 +245,7 @@ class BatchConsumer(ChannelLife):
         return True
 
     def _on_cancelled(self) -> None:
+        self._write_gathered()
         self.lose(f"RabbitMQ ended the consumer of queue {self._queue!r}: the queue was deleted or moved")
         self._shut()
 

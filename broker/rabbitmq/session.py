@@ -157,7 +157,13 @@ class RabbitMQSession:
         return publisher
 
     async def open_consumer(
-        self, queue: str, *, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
+        self,
+        queue: str,
+        *,
+        prefetch: int,
+        on_delivery: OnDelivery,
+        on_closed: OnClosed,
+        gathers: bool = False,
     ) -> BatchConsumer | PlainConsumer:
         self._check_open()
         link = self._consuming
@@ -166,7 +172,9 @@ class RabbitMQSession:
         consumer: BatchConsumer | PlainConsumer
         if self._hot_path:
             holding = Holding(self._rations, queue, prefetch)
-            consumer = BatchConsumer(link, channel, underlay, self._channels, queue=queue, holding=holding)
+            consumer = BatchConsumer(
+                link, channel, underlay, self._channels, queue=queue, holding=holding, gathers=gathers
+            )
             consumes = consumer.consume()
         else:
             consumer = PlainConsumer(link, channel, underlay, self._channels, queue=queue)

@@ -116,8 +116,18 @@ async def fill(session: Session, queue: str, messages: Sequence[Message]) -> Non
 
 
 async def consume(
-    session: Session, queue: str, inbox: Inbox, *, prefetch: int = 100, ends: Ends | None = None
+    session: Session,
+    queue: str,
+    inbox: Inbox,
+    *,
+    prefetch: int = 100,
+    ends: Ends | None = None,
+    gathers: bool = False,
 ) -> Consumer:
     return await session.open_consumer(
-        queue, prefetch=prefetch, on_delivery=inbox, on_closed=Ends() if ends is None else ends
+        queue,
+        prefetch=prefetch,
+        on_delivery=inbox,
+        on_closed=Ends() if ends is None else ends,
+        gathers=gathers,
     )

@@ -88,10 +88,16 @@ class FlakySession:
         return FlakyPublisher(self._broker, await self._session.open_publisher(on_closed=on_closed))
 
     async def open_consumer(
-        self, queue: str, *, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
+        self,
+        queue: str,
+        *,
+        prefetch: int,
+        on_delivery: OnDelivery,
+        on_closed: OnClosed,
+        gathers: bool = False,
     ) -> Consumer:
         return await self._session.open_consumer(
-            queue, prefetch=prefetch, on_delivery=on_delivery, on_closed=on_closed
+            queue, prefetch=prefetch, on_delivery=on_delivery, on_closed=on_closed, gathers=gathers
         )
 
     async def close(self) -> None:

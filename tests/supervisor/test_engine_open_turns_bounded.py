@@ -155,13 +155,13 @@ def test_an_instance_whose_turn_is_open_stays_in_memory(opened: Opened) -> None:
     assert opened.world.engine.partitions[FIRST].actors.peek("w") is None
 
 
-def test_of_a_new_workflow_nothing_is_known_before_its_first_turn_is_sealed() -> None:
+def test_who_asks_about_a_workflow_that_is_only_taken_to_be_new_waits_for_its_first_turn() -> None:
     opened = Opened(Start)
     opened.world.deliver(start("other", "w2"))
     opened.world.deliver(command(wire.DescribeWorkflow(workflow_id="w2"), "d1"))
     opened.world.go_on()
-    (reply,) = opened.answered("d1")
-    assert reply.error is not None
-    assert reply.error.code == "not_found"
+    assert opened.answered("d1") == []
     finish(opened)
+    (reply,) = opened.answered("d1")
+    assert reply.description is not None
     assert opened.world.status("w2") is WorkflowStatus.RUNNING

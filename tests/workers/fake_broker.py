@@ -187,7 +187,13 @@ class FakeSession:
         return publisher
 
     async def open_consumer(
-        self, queue: str, *, prefetch: int, on_delivery: OnDelivery, on_closed: OnClosed
+        self,
+        queue: str,
+        *,
+        prefetch: int,
+        on_delivery: OnDelivery,
+        on_closed: OnClosed,
+        gathers: bool = False,
     ) -> FakeConsumer:
         self._require_open()
         consumer = FakeConsumer(self.broker, queue, prefetch, on_delivery, on_closed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 from unittest.mock import patch
 
 import pytest
@@ -116,6 +117,33 @@ async def test_nothing_begins_beside_outcomes_that_wait_for_their_confirms_beyon
                 assert len(await fake_engine.result(task)) == LARGE
             await eventually(lambda: dispatcher.idle, "nothing is left")
             assert dispatcher.bytes == 0
+
+
+@pytest.mark.parametrize("acknowledge", ["late", "early"])
+async def test_nothing_that_was_fetched_stands_still_beside_what_fills_the_bytes(
+    broker: Broker, engine: Engine, acknowledge: Literal["late", "early"]
+) -> None:
+    gate = asyncio.Event()
+    begun: list[str] = []
+
+    @activity.defn
+    async def hold(text: str) -> int:
+        begun.append(text)
+        await gate.wait()
+        return len(text)
+
+    def done(tasks: Sequence[ActivityTask]) -> list[ActivityTask]:
+        return [task for task in tasks if engine.messages(task, ActivityCompleted)]
+
+    async with running(broker, hold, make, max_concurrent_activities=10, held_bytes=HELD_BYTES_MIN):
+        held = [await engine.schedule("hold", "x" * LARGE, acknowledge=acknowledge) for _ in range(3)]
+        small = [await engine.schedule("make", 1, acknowledge=acknowledge) for _ in range(8)]
+        await eventually(lambda: len(begun) == 3, "three are at work")
+        async with running(broker, make, max_concurrent_activities=10):
+            await eventually(lambda: done(small) == small, "the small ones are done")
+            assert not done(held)
+            gate.set()
+            await eventually(lambda: done(held) == held, "the large ones are done")
 
 
 async def test_one_task_larger_than_the_bound_passes_alone(broker: Broker, engine: Engine) -> None:

@@ -312,6 +312,7 @@ class BrokerLink:
                 prefetch=self._prefetch,
                 on_delivery=partial(self._listener.delivered, channel),
                 on_closed=partial(self._on_consumer_closed, channel),
+                gathers=True,
             )
         except DalsegnoError as error:
             self._said.trouble("partition_not_consumed", f"partition {partition.number}", str(error))

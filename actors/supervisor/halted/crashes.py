@@ -48,7 +48,7 @@ class Crashes:
         log.error(
             "workflow_actor_failed",
             workflow_id=actor.workflow_id,
-            partition=children.partition,
+            partition=children.partition.number,
             epoch=children.epoch,
             exc_info=error,
         )

@@ -122,9 +122,8 @@ class StandingIn:
         except NewerBlobError as error:
             # It would be written back without what cannot be read here, should somebody end it.
             self._upcalls.give_up(self._children.partition, for_good=True)
-            log.error(
-                "newer_state", workflow_id=workflow_id, partition=self._children.partition, reason=str(error)
-            )
+            number = self._children.partition.number
+            log.error("newer_state", workflow_id=workflow_id, partition=number, reason=str(error))
             return
         instance = Instance.standing_in(
             workflow_id,
@@ -247,7 +246,7 @@ class StandingIn:
     def mail_found(self, workflow_id: str, after: int, found: Sequence[Mail]) -> None:
         actor = self._children.peek(workflow_id)
         left = self._mail_left.get(workflow_id)
-        if actor is None or left is None or not actor.is_loaded or isinstance(actor, StandIn):
+        if actor is None or left is None or not actor.awaits_mail(after):
             return
         left.discard(0)
         causes: list[Cause] = []

@@ -230,6 +230,9 @@ class PartitionSupervisor(LightActor):
         self._passivation.used(actor, self)
         self._rounds.current.add_again(actor, self.partition, cause, answers)
 
+    def to_be_loaded(self, actor: WorkflowActor, cause: Cause) -> None:
+        self.actors.restart(actor, [cause])
+
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
         self._world.read_mail(self.partition, actor.workflow_id, after)
 

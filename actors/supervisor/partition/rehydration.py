@@ -16,6 +16,9 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
 
+PORTION_SECONDS = 5.0
+"""After this the next portion does not wait for the last."""
+
 SLICE_SECONDS = 0.005
 """How long instances are loaded or rebuilt before others have the loop."""
 _DONE = object()
@@ -58,7 +61,8 @@ class Rehydration:
         if self._wanted:
             for partition in [wanted for wanted in self._wanted if wanted not in self._reading]:
                 workflow_ids = self._wanted.pop(partition)
-                self._reading[partition] = set(workflow_ids)
+                self._reading[partition] = asked = set(workflow_ids)
+                self._world.call_later(PORTION_SECONDS, partial(self._overdue, partition, asked))
                 self._world.load(partition, workflow_ids)
 
     def take_in(self, supervisor: Loads, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
@@ -67,14 +71,21 @@ class Rehydration:
         done = partial(self.answered, supervisor.partition, [row.workflow_id for row in rows], left)
         self._take_slice(supervisor, under_way, done)
 
+    def _overdue(self, partition: PartitionID, asked: set[str]) -> None:
+        """What is tried again and again holds up itself alone."""
+        if self._reading.get(partition) is asked:
+            del self._reading[partition]
+            self._upcalls.request_work()
+
     def answered(self, partition: PartitionID, workflow_ids: Sequence[str], left: Sequence[str] = ()) -> None:
         """Nothing of these is in memory any more but the instances."""
+        if left:
+            self._wanted[partition] = [*left, *self._wanted.get(partition, ())]
+            self._upcalls.request_work()
         reading = self._reading.get(partition)
         if reading is None:
             return
         reading.difference_update(workflow_ids, left)
-        if left:
-            self._wanted[partition] = [*left, *self._wanted.get(partition, ())]
         if not reading:
             del self._reading[partition]
             self._upcalls.request_work()

@@ -60,7 +60,7 @@ class Renewal:
     def _look_at(self, actor: WorkflowActor) -> None:
         if actor.is_stopped or not actor.is_loaded or isinstance(actor, StandIn):
             return
-        if not actor.instance.is_of_other_code:
+        if not actor.instance.is_of_other_code and actor.turn is None:  # a start's has its code itself
             return
         if self._passivation.may_leave(actor, self._home.partition):
             self._home.retire(actor)

@@ -120,7 +120,7 @@ async def test_what_is_acknowledged_makes_room_for_more_though_nothing_follows_i
 ) -> None:
     await fill(session, queue, numbered(10))
     inbox = Inbox()
-    consumer = await consume(session, queue, inbox, prefetch=8)
+    consumer = await consume(session, queue, inbox, prefetch=8, gathers=True)
     await inbox.receive(8)
     consumer.acknowledge(1, multiple=True)
     await inbox.receive(9)
@@ -133,7 +133,7 @@ async def test_many_acknowledged_at_the_last_moment_do_not_come_again(connect: C
     session = await connect()
     await fill(session, queue, numbered(10))
     inbox = Inbox()
-    consumer = await consume(session, queue, inbox, prefetch=100)
+    consumer = await consume(session, queue, inbox, gathers=True)
     await inbox.receive(10)
     consumer.acknowledge(6)
     consumer.acknowledge(2, multiple=True)

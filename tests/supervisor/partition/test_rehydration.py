@@ -21,11 +21,15 @@ class Shell:
 
     def __init__(self) -> None:
         self.turns: list[Callable[[], None]] = []
+        self.later: list[Callable[[], None]] = []
         self.asked: list[list[str]] = []
         self.monotonic = count().__next__
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         self.turns.append(callback)
+
+    def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
+        self.later.append(callback)
 
     def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         self.asked.append(list(workflow_ids))
