@@ -34,14 +34,10 @@ class Channel:
 
     def attach(self, consumer: PrefixAcknowledger) -> None:
         self._consumer = consumer
-        self.touch()
+        self._flush_soon(self)
 
     def finish(self, tag: int) -> None:
         self.window.finish(tag)
-        if not self._dirty:
-            self.touch()
-
-    def touch(self) -> None:
         if not self._dirty:
             self._dirty = True
             self._flush_soon(self)

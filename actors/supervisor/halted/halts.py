@@ -25,11 +25,12 @@ class Halts:
     """Those of one partition that this process has met."""
 
     def __init__(self) -> None:
-        self._halted: dict[str, Halted] = {}
+        self.halted: dict[str, Halted] = {}
+        """By workflow ID; changed here alone."""
 
     def met(self, workflow_id: str, reason: str, *, now: int) -> Halted:
         """It cannot be run: tried again later, less and less often, as suspended code is."""
-        before = self._halted.get(workflow_id)
+        before = self.halted.get(workflow_id)
         tries = 0 if before is None else before.tries
         retry_at = now + doubled(*SUSPENSION_DELAYS, tries)
         halted = (
@@ -37,34 +38,34 @@ class Halts:
             if before is None
             else replace(before, reason=reason, retry_at=retry_at, tries=tries + 1)
         )
-        self._halted[workflow_id] = halted
+        self.halted[workflow_id] = halted
         return halted
 
     def of(self, workflow_id: str) -> Halted | None:
-        return self._halted.get(workflow_id)
+        return self.halted.get(workflow_id)
 
     def waiting(self, workflow_id: str, *, now: int) -> Halted | None:
         """It is not to be tried yet."""
-        halted = self._halted.get(workflow_id)
+        halted = self.halted.get(workflow_id)
         return None if halted is None or halted.retry_at <= now else halted
 
     def shown(self, workflow_id: str) -> None:
         """That is durable."""
-        halted = self._halted.get(workflow_id)
+        halted = self.halted.get(workflow_id)
         if halted is not None and not halted.is_shown:
-            self._halted[workflow_id] = replace(halted, is_shown=True)
+            self.halted[workflow_id] = replace(halted, is_shown=True)
 
     def hasten(self, workflow_id: str) -> None:
         """It is to be tried at once, by somebody's word."""
-        halted = self._halted.get(workflow_id)
+        halted = self.halted.get(workflow_id)
         if halted is not None:
-            self._halted[workflow_id] = replace(halted, retry_at=0)
+            self.halted[workflow_id] = replace(halted, retry_at=0)
 
     def sealed(self, workflow_id: str) -> None:
         """As `hasten`: a state of ours has taken its place. Mail that is left may fail again all the same."""
-        halted = self._halted.get(workflow_id)
+        halted = self.halted.get(workflow_id)
         if halted is not None:
-            self._halted[workflow_id] = replace(halted, retry_at=0, is_sealed=True)
+            self.halted[workflow_id] = replace(halted, retry_at=0, is_sealed=True)
 
     def over(self, workflow_id: str) -> None:
-        self._halted.pop(workflow_id, None)
+        self.halted.pop(workflow_id, None)

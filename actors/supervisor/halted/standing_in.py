@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -67,6 +67,7 @@ class StandingIn:
         self._codec = codec
         self._new = new
         self._halts = Halts()
+        self.halted: Mapping[str, Halted] = self._halts.halted
         self._mail_left: dict[str, set[int]] = {}
         """Of workflows that work their mail off: numbers in memory, 0 while more is to be read."""
 
@@ -207,7 +208,7 @@ class StandingIn:
         return self._halts.waiting(workflow_id, now=self._world.now()) is None
 
     def committed(self, actor: WorkflowActor) -> None:
-        """What it did is durable."""
+        """What it did is durable. Matters for those alone that are, or were shown to be, halted."""
         if type(actor) is StandIn:  # isinstance would go through the ABC that all actors are, for each commit
             self._kept(actor)
         elif (

@@ -268,8 +268,10 @@ class PartitionSupervisor(LightActor):
         if entry.again:  # not before: what shows a stand-in is durable before its mail is looked at
             actor.seen.told = {}
         actor.round_over()
-        self._outcomes.tell(entry)
-        self.standing_in.committed(actor)
+        if entry.is_news or self._outcomes.waiters.any:
+            self._outcomes.tell(entry)
+        if self.standing_in.halted or actor.is_shown_halted:
+            self.standing_in.committed(actor)
         if actor.is_stopped:
             return  # another has taken its place
         if actor.is_quarantined and not actor.actor_inbox:
