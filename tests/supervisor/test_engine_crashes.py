@@ -33,6 +33,17 @@ def test_an_instance_whose_wake_up_crashes_its_actor_each_time_is_suspended() ->
     assert world.status() is WorkflowStatus.SUSPENDED
 
 
+def test_a_defect_is_told_with_the_number_of_the_partition() -> None:
+    world = ScriptedWorld(ScriptedCode([ZeroDivisionError(), []]))
+    world.own()
+    world.deliver(start())
+    with capture_logs() as logs:
+        world.run()
+    (told,) = (entry for entry in logs if entry["event"] == "workflow_actor_failed")
+    assert (told["workflow_id"], told["partition"]) == ("w", FIRST.number)
+    assert type(told["partition"]) is int
+
+
 def test_the_database_refuses_one_of_two_inputs_and_only_that_is_given_up() -> None:
     world = ScriptedWorld(ScriptedCode([[activity(1)]]))
     world.own()

@@ -162,6 +162,7 @@ def test_a_host_that_meets_what_is_newer_gives_the_partition_up_as_it_is() -> No
     assert not [message for message in world.sent if "x-dalsegno-reason" in message.headers]
     (told,) = (entry for entry in logs if entry["event"] == "newer_state")
     assert "format 2" in told["reason"]
+    assert told["partition"] == FIRST.number
     assert "reads formats up to 1" in told["reason"]
 
 
@@ -262,9 +263,12 @@ def test_who_stands_in_since_before_a_forced_raise_writes_nothing_over_what_is_n
         row = world.database.rows["w"] = replace(row, status=WorkflowStatus.COMPLETED)
         world.database.outcomes[row.run_id] = blob
     world.database.format_written = written
-    world.live_through(5)
+    with capture_logs() as logs:
+        world.live_through(5)
 
     if written == 2:
+        told = [entry["partition"] for entry in logs if entry["event"] == "newer_state"]
+        assert told == [FIRST.number]
         assert (world.released, world.refused) == ([(FIRST, 2)], {FIRST})
         assert (world.database.rows["w"], world.database.mail) == (row, {})
         return

@@ -8,17 +8,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.interface.commands import Start, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Query, Start, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.waiting import Unfit, Unready
 from dalsegno.actors.workflow_actor.open_turn import PREPARING_SECONDS, WORKING_SECONDS
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
-from tests.supervisor.mail import command, completed, signal, start, task_in, terminate
+from tests.supervisor.mail import command, completed, query, signal, start, task_in, terminate
 from tests.supervisor.opened import LATER, LOCAL, Opened, finish
 from tests.workflow_actor.local_work import local_activities
-from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, timer
+from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, ScriptedProgram, payload, timer
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,27 @@ def test_what_was_found_not_to_be_there_suspends_the_run_and_says_why() -> None:
     assert opened.world.status("w2") is WorkflowStatus.SUSPENDED
     opened.world.live_through(3)
     assert opened.world.status("w2") is WorkflowStatus.RUNNING
+
+
+def test_a_query_that_could_not_be_prepared_is_refused_and_runs_no_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ScriptedProgram, "query", lambda _, name, args: asked.append(name) or payload())
+    opened = Opened(Query)
+    opened.world.deliver(query("q1"))
+    opened.world.go_on()
+    opened.off_loop.prepared(Unready("payload store 's3' does not answer"))
+    opened.world.go_on()
+    (reply,) = opened.answered("q1")
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.message) == ("query_failed", "payload store 's3' does not answer")
+    assert asked == []
+    assert opened.world.status() is WorkflowStatus.RUNNING
+    finish(opened)
+    opened.world.deliver(query("q2"))
+    opened.world.go_on()
+    assert asked == ["q"]
 
 
 def test_what_is_unfit_is_refused_once_and_leaves_nothing() -> None:

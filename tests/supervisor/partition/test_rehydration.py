@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any
 
-from dalsegno.actors.supervisor.partition.rehydration import Rehydration
+from dalsegno.actors.supervisor.partition.rehydration import PORTION_SECONDS, Rehydration
 from dalsegno.actors.supervisor.partition.stored import loading_of
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
 from tests.partition_ids import FIRST
-from tests.supervisor.mail import signal, start
+from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
@@ -129,6 +129,56 @@ def test_what_cannot_be_read_is_no_longer_awaited() -> None:
     rehydration.answered(FIRST, ["b"])
     rehydration.ask()
     assert shell.asked[1:] == [["c"]]
+
+
+def test_what_is_not_answered_in_time_holds_up_no_later_portion() -> None:
+    rehydration, shell = rehydration_of("bad")
+    rehydration.load(FIRST, "ok")
+    rehydration.ask()
+    assert shell.asked == [["bad"]]
+    (overdue,) = shell.later
+    overdue()
+    rehydration.ask()
+    assert shell.asked == [["bad"], ["ok"]]
+
+
+def test_the_time_of_a_portion_that_was_answered_ends_no_wait_for_a_later_one() -> None:
+    rehydration, shell = rehydration_of("a")
+    rehydration.answered(FIRST, ["a"])
+    rehydration.load(FIRST, "a")
+    rehydration.ask()
+    rehydration.load(FIRST, "b")
+    shell.later[0]()
+    rehydration.ask()
+    assert shell.asked == [["a"], ["a"]]
+    shell.later[1]()
+    rehydration.ask()
+    assert shell.asked[2:] == [["b"]]
+
+
+def test_what_was_left_of_a_portion_that_was_answered_too_late_is_asked_for_again() -> None:
+    rehydration, shell = rehydration_of("a", "b")
+    shell.later[0]()
+    rehydration.answered(FIRST, ["a"], ["b"])
+    rehydration.ask()
+    assert shell.asked == [["a", "b"], ["b"]]
+
+
+def test_an_instance_whose_row_is_not_read_keeps_no_other_of_its_partition_from_memory() -> None:
+    world = ScriptedWorld(ScriptedCode([[activity(1)]]))
+    world.own()
+    for name in ("bad", "ok"):
+        world.deliver(start(f"start {name}", name))
+    world.go_on()
+    world.live_through(15)
+    world.deliver(query("q1", "bad"))
+    world.run()
+    assert world.loads == [(FIRST, "bad")]
+    world.loads.clear()  # it is tried again and again
+    world.deliver(query("q2", "ok"))
+    world.live_through(PORTION_SECONDS + 1)
+    assert world.engine.partitions[FIRST].actors.peek("ok") is not None
+    assert [reply.result is not None for reply in world.replies()[2:]] == [True]
 
 
 def test_a_partition_that_comes_again_awaits_nothing_of_before() -> None:
