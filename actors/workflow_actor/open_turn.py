@@ -82,6 +82,7 @@ class OpenTurn:
     """See the module. `mark`: run, cause and code that are to blame if the host dies of it."""
 
     __slots__ = (
+        "__weakref__",
         "_outcomes",
         "cause",
         "is_overdue",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 from structlog.testing import capture_logs
@@ -164,6 +166,23 @@ def test_a_hand_over_waits_for_no_longer_than_it_does_for_anything() -> None:
     opened.world.pass_time(1.5)
     assert opened.world.released == [(FIRST, 1)]
     assert opened.rows == 1
+
+
+@pytest.mark.parametrize("preparing", [True, False])
+def test_a_turn_that_is_over_is_not_kept_until_its_bound(preparing: bool) -> None:
+    """With it would be its message, of each turn of some seconds."""
+    code = ScriptedCode([[timer(9, LATER)], [] if preparing else [LOCAL], []])
+    opened = Opened(*((Signal,) if preparing else ()), code=code)
+    opened.world.deliver(signal("s1"))
+    opened.world.run()
+    turn = opened.actor.turn
+    assert turn is not None
+    over = ref(turn)
+    del turn
+    finish(opened)
+    gc.collect()
+    assert over() is None
+    assert opened.rows == 2
 
 
 def test_an_instance_whose_turn_is_open_stays_in_memory(opened: Opened) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from weakref import ref
 
 from dalsegno.actors.supervisor.upcalls import Children, Upcalls
 from dalsegno.actors.supervisor.world import Clock
@@ -24,7 +25,7 @@ class OpenTurns:
         self._clock = clock
         self._upcalls = upcalls
         self._children = children
-        self._open: set[OpenTurn] = set()
+        self._open: dict[OpenTurn, WorkflowActor] = {}
         self._stopped = False
 
     @property
@@ -40,10 +41,11 @@ class OpenTurns:
 
     def prepare(self, actor: WorkflowActor, turn: OpenTurn, command: Command) -> None:
         self._opened(actor, turn)
-        self._off_loop.prepare(command, actor.instance, partial(self._prepared, actor, turn))
+        self._off_loop.prepare(command, actor.instance, partial(self._prepared, turn))
 
-    def _prepared(self, actor: WorkflowActor, turn: OpenTurn, preparation: Preparation) -> None:
-        if turn in self._open and actor.turns is not None:
+    def _prepared(self, turn: OpenTurn, preparation: Preparation) -> None:
+        actor = self._open.get(turn)
+        if actor is not None and actor.turns is not None:
             actor.turns.prepared(turn, preparation)
             self._upcalls.request_work()
 
@@ -52,24 +54,28 @@ class OpenTurns:
 
     def work(self, actor: WorkflowActor, turn: OpenTurn, works: Sequence[LocalWork]) -> None:
         for work in works:
-            self._off_loop.work(work, partial(self._worked, actor, turn))
+            self._off_loop.work(work, partial(self._worked, actor.workflow_id, turn))
 
-    def _worked(self, actor: WorkflowActor, turn: OpenTurn, outcome: Command) -> None:
-        if turn in self._open and actor.turns is not None:
+    def _worked(self, workflow_id: str, turn: OpenTurn, outcome: Command) -> None:
+        actor = self._open.get(turn)
+        if actor is not None and actor.turns is not None:
             actor.turns.worked(turn, outcome)
             self._upcalls.request_work()
         elif turn.state is TurnState.SEALED and not self._stopped:
             # Of a turn that was dropped nobody knows what it was about.
-            self._children.tell(actor.workflow_id, Cause(outcome, name="local work"))
+            self._children.tell(workflow_id, Cause(outcome, name="local work"))
 
     def _opened(self, actor: WorkflowActor, turn: OpenTurn) -> None:
-        self._open.add(turn)
-        self._clock.call_later(BOUNDS[turn.state], partial(self._overdue, actor, turn, turn.state))
+        self._open[turn] = actor
+        # Nearly all are over long before: their messages are not kept until then.
+        self._clock.call_later(BOUNDS[turn.state], partial(self._overdue, ref(turn), turn.state))
 
-    def _overdue(self, actor: WorkflowActor, turn: OpenTurn, state: TurnState) -> None:
-        if turn in self._open and actor.turns is not None:
+    def _overdue(self, opened: ref[OpenTurn], state: TurnState) -> None:
+        turn = opened()
+        actor = None if turn is None else self._open.get(turn)
+        if turn is not None and actor is not None and actor.turns is not None:
             actor.turns.overdue(turn, state)
             self._upcalls.request_work()
 
     def over(self, turn: OpenTurn) -> None:
-        self._open.discard(turn)
+        self._open.pop(turn, None)
