@@ -161,8 +161,7 @@ class WorkflowActor(LightActor):
                 self._let_go()  # of the run whose place it takes
                 self._act(cause, start, begins=start)
             case ClearStrikes(resume):
-                self.struck, self.is_forgiven = NOBODY, True
-                self._act(cause, resume)
+                self._act(cause, resume, forgives=True)
             case ReadMail() | LookUpStrikes() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
@@ -202,9 +201,11 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_strikes(self, run_id)
         self._put_back(cause)
 
-    def _act(self, cause: Cause, command: Command, *, begins: Start | None = None) -> None:
+    def _act(
+        self, cause: Cause, command: Command, *, begins: Start | None = None, forgives: bool = False
+    ) -> None:
         """Put the command to the instance. The code that may run is that of the current run, or of the one that
-        it `begins`; if the host dies of that, it is to blame."""
+        it `begins`; if the host dies of that, it is to blame. `forgives`: strikes are cleared with it."""
         instance, held = self.instance, cause.held
         hindrance = None
         if self.turns is not None:
@@ -233,8 +234,10 @@ class WorkflowActor(LightActor):
             if self.is_guess:  # what is done outside cannot be taken back, should there be such a workflow
                 self._parent.to_be_loaded(self, cause)
             else:
-                self.turns.wait_for_work(cause, mark)
+                self.turns.wait_for_work(cause, mark, forgives=forgives)
             return
+        if forgives:
+            self._forgive()
         if held and len(activations) == 1 and activations[0].stale:  # several are a start's
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
@@ -252,6 +255,8 @@ class WorkflowActor(LightActor):
             self._watch.leave()
         if self.instance.unsealed is not None:
             return False
+        if turn.forgives:
+            self._forgive()
         self._parent.activated(self, turn.cause, activations)
         return True
 
@@ -290,6 +295,10 @@ class WorkflowActor(LightActor):
             self._put_back(Cause(suspend, name="watchdog"))
         self._put_back(start)
         self._answered(LookUpStrikes)
+
+    def _forgive(self) -> None:
+        """Not before what is to do so is given to the round: other rounds may come, and it may never be."""
+        self.struck, self.is_forgiven = NOBODY, True
 
     def begin_with_a_clean_record(self) -> None:
         """What has killed hosts is tried again."""

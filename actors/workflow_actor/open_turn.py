@@ -79,12 +79,14 @@ BOUNDS = {TurnState.PREPARING: PREPARING_SECONDS, TurnState.WORKING: WORKING_SEC
 
 
 class OpenTurn:
-    """See the module. `mark`: run, cause and code that are to blame if the host dies of it."""
+    """See the module. `mark`: run, cause and code that are to blame if the host dies of it. `forgives`: strikes
+    are cleared once it is sealed."""
 
     __slots__ = (
         "__weakref__",
         "_outcomes",
         "cause",
+        "forgives",
         "is_overdue",
         "lets_nobody_pass",
         "mark",
@@ -97,6 +99,7 @@ class OpenTurn:
         self.cause = cause
         self.state = state
         self.mark = "", "", ""
+        self.forgives = False
         self.preparation: Preparation | None = None
         self.under_way = 0
         """Pieces of local work."""

@@ -74,11 +74,11 @@ class TurnKeeping:
 
     # --- wait for local work ---------------------------------------------------------------------------------
 
-    def wait_for_work(self, cause: Cause, mark: tuple[str, str, str]) -> None:
-        """Its turn has run, and is not sealed. `mark`: see OpenTurn."""
+    def wait_for_work(self, cause: Cause, mark: tuple[str, str, str], *, forgives: bool) -> None:
+        """Its turn has run, and is not sealed. `mark`, `forgives`: see OpenTurn."""
         assert self._actor.turn is None, "two turns of one instance are open"
         self._actor.turn = turn = OpenTurn(cause, TurnState.STEPPING)
-        turn.mark = mark
+        turn.mark, turn.forgives = mark, forgives
         turn.to(TurnState.WORKING)
         self._turns.wait(self._actor, turn)
         self._begin_work(turn)
