@@ -1,4 +1,4 @@
-"""W3, the engine against the floor, in one run: throughput and latency, CPU by role, and the ratios.
+"""W3, the engine against the floor, by turns: throughput and latency, CPU by role, and the ratios.
 
     script/bench w3                                          RabbitMQ (quorum queues) and PostgreSQL
     script/bench w3 --broker embedded --database sqlite      the embedded default
@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 import uvloop
@@ -42,6 +42,10 @@ class Client(Protocol):
     async def run_one(self, payload: str) -> None: ...
 
     async def close(self) -> None: ...
+
+
+Opens = Callable[[], Awaitable["Subject"]]
+"""Connects the client of what runs already."""
 
 
 class EngineClient:
@@ -132,34 +136,53 @@ def process(arguments: list[str], env: dict[str, str], ready: str) -> Iterator[i
             child.wait()
 
 
-async def measure(
-    subject: str, client: Client, roles: dict[str, int], *, count: int, in_flight: int, runs: int, singles: int
-) -> tuple[float, float]:
-    """Medians over the runs: workflows per second, and the p50 latency in milliseconds."""
-    await many(client, 500, min(in_flight, 100))  # warm
-    rates = []
-    for run in range(runs):
-        with Meter(roles) as meter:
-            await many(client, count, in_flight)
-        row = emit(subject, "throughput", run=run, **throughput_row(count, meter))
-        rates.append(row["workflows_per_s"])
-    latencies = []
-    for run in range(runs):
+class Subject:
+    """What is measured: `roles` are the processes whose CPU counts, by name."""
+
+    def __init__(self, name: str, client: Client, roles: dict[str, int]) -> None:
+        self.name = name
+        self._client = client
+        self._roles = roles
+        self.rates: list[float] = []
+        """Workflows per second, run by run."""
+        self.latencies: list[float] = []
+        """The p50 in milliseconds, run by run."""
+
+    async def warm_up(self, in_flight: int) -> None:
+        await many(self._client, 500, min(in_flight, 100))
+
+    async def throughput(self, run: int, count: int, in_flight: int) -> None:
+        with Meter(self._roles) as meter:
+            await many(self._client, count, in_flight)
+        row = emit(self.name, "throughput", run=run, **throughput_row(count, meter))
+        self.rates.append(row["workflows_per_s"])
+
+    async def latency(self, run: int, singles: int) -> None:
         seconds = []
-        with Meter(roles) as meter:
+        with Meter(self._roles) as meter:
             for _ in range(singles):
                 begin = time.perf_counter()
-                await client.run_one(PAYLOAD)
+                await self._client.run_one(PAYLOAD)
                 seconds.append(time.perf_counter() - begin)
-        row = emit(
-            subject,
-            "latency",
-            run=run,
-            **latency_row(seconds),
-            cpu_ms_per_workflow=round(sum(meter.cpu.values()) / singles * 1e3, 3),
-        )
-        latencies.append(row["p50_ms"])
-    return statistics.median(rates), statistics.median(latencies)
+        cpu = round(sum(meter.cpu.values()) / singles * 1e3, 3)
+        row = emit(self.name, "latency", run=run, **latency_row(seconds), cpu_ms_per_workflow=cpu)
+        self.latencies.append(row["p50_ms"])
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+async def measure(subjects: list[Subject], *, count: int, in_flight: int, runs: int, singles: int) -> None:
+    """Run by run, one subject after the other: the speed of a shared machine changes within seconds, and a
+    ratio is of two runs side by side."""
+    for subject in subjects:
+        await subject.warm_up(in_flight)
+    for run in range(runs):
+        for subject in subjects:
+            await subject.throughput(run, count, in_flight)
+    for run in range(runs):
+        for subject in subjects:
+            await subject.latency(run, singles)
 
 
 async def many(client: Client, count: int, in_flight: int) -> None:
@@ -172,25 +195,14 @@ async def many(client: Client, count: int, in_flight: int) -> None:
     await asyncio.gather(*(one() for _ in range(count)))
 
 
-def with_client(open_client: Callable[[], Awaitable[Client]], body: Callable[[Client], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        client = await open_client()
-        try:
-            return await body(client)
-        finally:
-            await client.close()
-
-    return uvloop.run(main())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench w3", description=__doc__.splitlines()[0])
     parser.add_argument("--broker", choices=["rabbitmq", "embedded"], default="rabbitmq")
     parser.add_argument("--database", choices=["postgres", "sqlite"], default="postgres")
-    parser.add_argument("--count", type=int, default=2000, help="workflows per throughput run")
+    parser.add_argument("--count", type=int, default=1500, help="workflows per throughput run")
     parser.add_argument("--in-flight", type=int, default=200)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--singles", type=int, default=200, help="workflows one at a time")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--singles", type=int, default=100, help="workflows one at a time")
     parser.add_argument("--skip-floor", action="store_true")
     options = parser.parse_args()
     sizes = {
@@ -208,64 +220,77 @@ def main() -> None:
         postgres = stack.enter_context(PostgresServer()) if options.database == "postgres" else None
         if postgres is not None:
             servers["postgres"] = postgres.pid
-        floor = None
+        floor: Opens | None = None
         if rabbitmq is not None and not options.skip_floor:
             database = f"sqlite:///{folder / 'floor.db'}" if postgres is None else postgres.url
             roles = {**servers, "rabbitmq": rabbitmq.pid}
-            floor = run_floor(rabbitmq.url, database, roles, sizes)
+            floor = stack.enter_context(floor_of(rabbitmq.url, database, roles))
         if options.broker == "rabbitmq":
             assert rabbitmq is not None
             broker, servers["rabbitmq"] = rabbitmq.url, rabbitmq.pid
         else:
             broker = f"embedded://{folder / 'broker.db'}"
         database = f"sqlite:///{folder / 'engine.db'}" if postgres is None else postgres.url
-        engine = run_engine(broker, database, servers, sizes)
+        engine = stack.enter_context(engine_on(broker, database, servers))
+        opens = [engine] if floor is None else [floor, engine]
+        subjects = uvloop.run(run_all(opens, **sizes))
     if floor is not None:
         emit(
             "ratio",
             f"{options.broker}+{options.database}",
-            throughput_ratio=round(engine[0] / floor[0], 3),
-            latency_ratio=round(engine[1] / floor[1], 3),
+            throughput_ratio=ratio(*(subject.rates for subject in subjects)),
+            latency_ratio=ratio(*(subject.latencies for subject in subjects)),
         )
 
 
-def run_floor(
-    broker: str, database: str, servers: dict[str, int], sizes: dict[str, int]
-) -> tuple[float, float]:
+def ratio(floor: list[float], engine: list[float]) -> float:
+    """The median of the ratios of two runs side by side."""
+    return round(statistics.median(of / to for to, of in zip(floor, engine, strict=True)), 3)
+
+
+async def run_all(opens: list[Opens], **sizes: int) -> list[Subject]:
+    subjects = [await open_() for open_ in opens]
+    try:
+        await measure(subjects, **sizes)
+    finally:
+        for subject in subjects:
+            await subject.close()
+    return subjects
+
+
+@contextmanager
+def floor_of(broker: str, database: str, servers: dict[str, int]) -> Iterator[Opens]:
     env = {"FLOOR_BROKER": broker, "FLOOR_DATABASE": database}
     with (
         process(["-m", "bench.floor", "orchestrator"], env, "ready") as orchestrator,
         process(["-m", "bench.floor", "worker"], env, "ready") as worker,
     ):
-        roles = {**servers, "host": orchestrator, "worker": worker, "client": os.getpid()}
 
-        async def opened() -> Client:
+        async def opened() -> Subject:
             client = FloorClient()
             await client.open(broker)
-            return client
+            roles = {**servers, "host": orchestrator, "worker": worker, "client": os.getpid()}
+            return Subject("floor", client, roles)
 
-        result: tuple[float, float] = with_client(opened, lambda c: measure("floor", c, roles, **sizes))
-        return result
+        yield opened
 
 
-def run_engine(
-    broker: str, database: str, servers: dict[str, int], sizes: dict[str, int]
-) -> tuple[float, float]:
+@contextmanager
+def engine_on(broker: str, database: str, servers: dict[str, int]) -> Iterator[Opens]:
     where = ["--broker", broker, "--database", database]
     subprocess.run([sys.executable, "-m", "dalsegno.cli", "init", *where], check=True, cwd=ROOT)
     with (
         process(["-m", "dalsegno.cli", "host", *where, "bench.w3_app"], {}, "ready") as host,
         process(["-m", "dalsegno.cli", "worker", "--broker", broker, "bench.w3_app"], {}, "ready") as worker,
     ):
-        roles = {**servers, "host": host, "worker": worker, "client": os.getpid()}
 
-        async def opened() -> Client:
+        async def opened() -> Subject:
             client = EngineClient()
             await client.open(broker)
-            return client
+            roles = {**servers, "host": host, "worker": worker, "client": os.getpid()}
+            return Subject("engine", client, roles)
 
-        result: tuple[float, float] = with_client(opened, lambda c: measure("engine", c, roles, **sizes))
-        return result
+        yield opened
 
 
 if __name__ == "__main__":
