@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dalsegno.broker import topology
 from dalsegno.broker.port import Outcome
-from tests.supervisor.mail import signal
+from dalsegno.broker.protocol import messages as wire
+from tests.supervisor.mail import signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode
 
@@ -77,3 +78,21 @@ def test_what_is_forwarded_is_forwarded_again_in_order_when_it_comes_again() -> 
         world.run()
     assert left == ["first", "second"]
     assert world.acknowledged() == 3, "the marker as well"
+
+
+def test_two_that_are_forwarded_with_one_message_id_hold_up_nobody() -> None:
+    world = world_with_the_first_of_two_partitions()
+    asked = start("same", ONE)
+    tags = [world.deliver(message) for message in (asked, signal("same", ONE), signal("third", ONE))]
+    world.run()
+    for _ in tags:
+        (outgoing,) = world.published
+        world.answer(outgoing)
+        world.pass_time(1)
+    assert forwarded(world) == []
+    assert [message.message_id for message in world.sent if message.type != wire.Marker.TYPE] == [
+        "same",
+        "third",
+        "same",
+    ]
+    assert world.acknowledged() == tags[-1]

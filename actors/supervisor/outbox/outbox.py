@@ -240,10 +240,10 @@ class Outbox:
             self._owner.effect_confirmed(shipment.workflow)
         for cause in shipment.causes:
             cause.done()
+        if shipment.lane is not None:  # first: who is behind it has its ID, and perhaps its lane
+            self._leave_lane(shipment)
         if self._behind:
             self._send_behind(shipment.key)
-        if shipment.lane is not None:
-            self._leave_lane(shipment)
 
     def _leave_lane(self, shipment: Shipment) -> None:
         """Nothing after it has to wait for it any more."""

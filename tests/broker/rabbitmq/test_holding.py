@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from dalsegno.broker.port import Consumer, Delivery, Message, Queue, Session, Topology
 from dalsegno.broker.rabbitmq import RabbitMQBroker
 from dalsegno.broker.rabbitmq.holding import GROWS_AFTER, Holding, Rations
+from dalsegno.errors import BrokerUnavailableError
 from tests.broker.witness import Ends, eventually, fill
 
 LIMIT = 10_000
@@ -120,6 +122,10 @@ class Reader:
             self._queue, prefetch=300, on_delivery=self._take, on_closed=self._again
         )
 
+    async def _reopen(self) -> None:
+        with suppress(BrokerUnavailableError):  # the session is closed with the test
+            await self.open()
+
     def _take(self, delivery: Delivery) -> None:
         self.held.append(delivery)
         self.most_held = max(self.most_held, sum(len(held.message.body) for held in self.held))
@@ -135,7 +141,7 @@ class Reader:
     def _again(self, _: str) -> None:
         self.ends += 1
         self.held = []
-        task = asyncio.get_running_loop().create_task(self.open())
+        task = asyncio.get_running_loop().create_task(self._reopen())
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
