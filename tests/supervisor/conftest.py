@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.workflow_actor.signals.commands import Signal
@@ -16,6 +17,7 @@ from tests.supervisor.mail import signal
 from tests.supervisor.membership.seat import PARTITIONS, Host
 from tests.supervisor.opened import Opened
 from tests.supervisor.outbox.carrier import Shell
+from tests.workflow_actor.local_work import local_activities
 
 
 @pytest.fixture
@@ -64,3 +66,17 @@ def opened(request: pytest.FixtureRequest) -> Opened:
     opened.world.go_on()
     assert opened.actor.turn is not None
     return opened
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Nothing is logged: to draw a traceback takes longer than most tests."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def local() -> Iterator[None]:
+    """Activities of one queue are local work."""
+    with local_activities():
+        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,7 @@ from tests.supervisor.mail import await_result, query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """To draw a traceback takes longer than the whole test."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_an_instance_whose_wake_up_crashes_its_actor_each_time_is_suspended() -> None:

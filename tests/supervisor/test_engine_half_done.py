@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
@@ -16,12 +13,7 @@ from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """To draw a traceback takes longer than the whole test."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def shop() -> ScriptedWorld:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.workflow_actor.instance import Instance
@@ -20,13 +18,9 @@ from tests.supervisor.mail import await_result, command, query, signal, start, t
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, activity, payload, timer
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 LATER = 2**52
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
 
 
 def dead_letters(world: ScriptedWorld) -> list[Message]:

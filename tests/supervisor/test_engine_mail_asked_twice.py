@@ -3,10 +3,7 @@ the other's only if he has asked for the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.workflow_actor.open_turn import TurnState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
@@ -16,20 +13,9 @@ from tests.supervisor.mail import signal
 from tests.supervisor.opened import LATER, LOCAL, Opened, finish
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_engine_halted import begun, signals_in, unreadable
-from tests.workflow_actor.local_work import local_activities
 from tests.workflow_actor.rig import ScriptedCode, timer
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def local() -> Iterator[None]:
-    with local_activities():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet", "local")
 
 
 class SlowMail:

@@ -3,10 +3,7 @@ table of `open_turn` says, whatever happens meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Query, WakeUp
@@ -16,20 +13,9 @@ from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.opened import LATER, LOCAL, Opened, describe, finish
-from tests.workflow_actor.local_work import local_activities
 from tests.workflow_actor.rig import SECOND, T0, ScriptedCode, activity, timer
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def local() -> Iterator[None]:
-    with local_activities():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet", "local")
 
 
 # --- nothing of it before it is sealed -----------------------------------------------------------------------

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from weakref import ref
 
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.interface.commands import Query, Start, Terminate, WakeUp
@@ -19,20 +17,9 @@ from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, completed, query, signal, start, task_in, terminate
 from tests.supervisor.opened import LATER, LOCAL, Opened, finish
-from tests.workflow_actor.local_work import local_activities
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, ScriptedProgram, payload, timer
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def local() -> Iterator[None]:
-    with local_activities():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet", "local")
 
 
 def test_what_cannot_be_prepared_in_time_is_recorded_and_the_run_suspended_until_it_can() -> None:

@@ -3,10 +3,7 @@ come to nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT
 from dalsegno.actors.workflow_actor.interface.commands import Resume
@@ -18,22 +15,11 @@ from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import command, query, signal
 from tests.supervisor.opened import LATER, LOCAL, Opened, describe, finish
-from tests.workflow_actor.local_work import local_activities
 from tests.workflow_actor.rig import ScriptedCode, timer
 
+pytestmark = pytest.mark.usefixtures("quiet", "local")
+
 STRIKES = {run_id("w", "start-1"): (("query q @code-1", STRIKES_LIMIT),)}
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def local() -> Iterator[None]:
-    with local_activities():
-        yield
 
 
 def resumed(state: TurnState) -> Opened:

@@ -3,10 +3,7 @@ for it outside, before it is known to be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.open_turn import TurnState
@@ -14,20 +11,9 @@ from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import start
 from tests.supervisor.opened import LATER, LOCAL, Opened, describe, finish
-from tests.workflow_actor.local_work import local_activities
 from tests.workflow_actor.rig import ScriptedCode, timer
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def local() -> Iterator[None]:
-    with local_activities():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet", "local")
 
 
 def cold(*slow: type[Command], code: ScriptedCode) -> Opened:

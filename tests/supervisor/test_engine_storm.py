@@ -3,11 +3,10 @@ every delivery is acknowledged, every command applied, nothing is left on its wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 
 import pytest
-from structlog.testing import capture_logs
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.run.inputs import Input
@@ -19,15 +18,11 @@ from tests.supervisor.mail import await_result, completed, query, signal, start,
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, activity, timer
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 IDS = [f"w{number}" for number in range(4)]
 STEPS = 300
 RECOGNISED = (wire.StartWorkflow.TYPE, wire.SignalWorkflow.TYPE, wire.TerminateWorkflow.TYPE)
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
 
 
 def script(index: int, input_: Input) -> Step:

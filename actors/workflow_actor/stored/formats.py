@@ -159,11 +159,11 @@ def to_body(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A map in chunks is stored as any map. This is msgspec's `enc_hook`, whose word for a type that it is not
-    to write is NotImplementedError."""
+    """A map in chunks is stored as any map. For msgspec's `enc_hook`; raises TypeError for every other type, as
+    msgspec itself does without a hook."""
     if type(value) is ChunkedMap:
         return dict(value.items())
-    raise NotImplementedError(f"{type(value).__name__} is not stored")
+    raise TypeError(f"{type(value).__name__} is not stored")
 
 
 def convert(body: Any, type_: Any) -> Any:

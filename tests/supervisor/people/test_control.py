@@ -59,34 +59,28 @@ async def test_a_request_that_cannot_be_answered_now_is_not_held(error: Exceptio
     assert consumer.acknowledged == [1]
 
 
-async def test_who_asks_for_what_takes_the_database_too_long_is_told_how_to_ask_for_less() -> None:
+@pytest.mark.parametrize(
+    ("error", "request_"),
+    [
+        (TooSlowError("Narrow the list."), wire.ListWorkflows()),
+        (UnreadableRowError("the row of run 'r' is damaged"), wire.GetHistory(workflow_id="w")),
+    ],
+)
+async def test_who_asks_for_what_cannot_be_had_is_told_why_and_not_left_to_ask_again(
+    error: Exception, request_: wire.WireMessage
+) -> None:
     shell, consumer = Shell(), Consumer()
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
-    store: Any = BrokenStore(TooSlowError("Narrow the list."))
+    store: Any = BrokenStore(error)
     control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
-    control.on_request(_delivery(1, wire.ListWorkflows()), consumer)
+    control.on_request(_delivery(1, request_), consumer)
     await eventually(lambda: bool(shell.published), "the answer")
     (outgoing,) = shell.take()
     reply = decode(outgoing.message)
     assert isinstance(reply, wire.ControlReply)
     assert reply.error is not None
-    assert (reply.error.code, reply.error.message) == ("rejected", "Narrow the list.")
-
-
-async def test_who_asks_for_what_is_damaged_is_told_so_and_not_left_to_ask_again() -> None:
-    shell, consumer = Shell(), Consumer()
-    outbox = Outbox(shell, shell)
-    outbox.publisher_opened()
-    store: Any = BrokenStore(UnreadableRowError("the row of run 'r' is damaged"))
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
-    control.on_request(_delivery(1, wire.GetHistory(workflow_id="w")), consumer)
-    await eventually(lambda: bool(shell.published), "the answer")
-    (outgoing,) = shell.take()
-    reply = decode(outgoing.message)
-    assert isinstance(reply, wire.ControlReply)
-    assert reply.error is not None
-    assert (reply.error.code, reply.error.message) == ("rejected", "the row of run 'r' is damaged")
+    assert (reply.error.code, reply.error.message) == ("rejected", str(error))
 
 
 async def test_two_clients_with_the_same_message_id_are_both_answered() -> None:
