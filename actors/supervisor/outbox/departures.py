@@ -53,7 +53,7 @@ class Departures:
         self._on_unsendable = on_unsendable
         self._weight = weight
         self._at_once = at_once
-        self._is_open = False
+        self.is_open = False
         self._barriers = Barriers()
         self.rest: OrderedDict[Shipment, None] = OrderedDict()
         """May leave in the next turns, in order; each once, though all may be sent again meanwhile."""
@@ -66,7 +66,7 @@ class Departures:
 
     def publisher_opened(self) -> None:
         """Everything unconfirmed is sent again, in order; one by one if one of them closed the last channel."""
-        self._is_open = True
+        self.is_open = True
         self.publisher += 1
         now = self._carrier.monotonic()
         for shipment in self._on_its_way.values():
@@ -77,7 +77,7 @@ class Departures:
 
     def publisher_closed(self, fault: Fault, reason: str) -> Shipment | None:
         """The message that the broker will never take, if one is found to be that."""
-        self._is_open = False
+        self.is_open = False
         self.rest.clear()  # the next publisher is given all
         if fault is Fault.NONE:
             self._clear_suspects()
@@ -98,7 +98,7 @@ class Departures:
 
     def send(self, shipments: Iterable[Shipment]) -> None:
         """Those of them that may leave now."""
-        if not self._is_open or self.line_up:
+        if not self.is_open or self.line_up:
             return
         ready = [shipment for shipment in shipments if shipment.state in MAY_LEAVE]
         if len(ready) > self._at_once:
@@ -115,7 +115,7 @@ class Departures:
     def _send_the_rest(self) -> None:
         """As much as may leave in one turn. Of what is in line some may be over by now, or barred."""
         self._goes_on = False
-        if not self._is_open or self.line_up:
+        if not self.is_open or self.line_up:
             self.rest.clear()  # all is sent when that is over
             return
         batch: list[Shipment] = []
@@ -131,7 +131,7 @@ class Departures:
     def send_alone(self, shipment: Shipment) -> bool:
         """So that the channel can close over nothing else. False if it is to be tried later, or cannot be
         encoded: who could be neither acquitted nor found guilty does not come into the line-up."""
-        if not self._is_open or self.line_up:
+        if not self.is_open or self.line_up:
             return False
         if shipment.pack is not None and not self._pack(shipment, shipment.pack):
             return False
@@ -236,7 +236,7 @@ class Departures:
 
     def _try_now(self, exchange: str) -> None:
         """Let one message try: the first that can be encoded."""
-        if self._is_open and not self.line_up:
+        if self.is_open and not self.line_up:
             barred = [s for s in self._bound_for(exchange) if s.state is ShipmentState.BARRED]
             if any(map(self.send_alone, barred)):
                 return

@@ -4,6 +4,7 @@ is forwarded to a workflow.
 A broker keeps the order of what it takes, but it may refuse one message and take the next; so what must not be
 overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause
 comes again. Who gives an effect up opens its lane: what can never arrive is not overtaken.
+What stands behind its own message ID enters its lane when that is free, behind who came to the lane meanwhile.
 """
 
 from __future__ import annotations

@@ -312,7 +312,10 @@ class Outbox:
                 self._park(shipment, now)
 
     def taken_beside(self, seconds_ago: float) -> None:
-        """The broker has taken something that was sent so long ago, and not from here."""
+        """The broker has taken something that was sent so long ago, and not from here. With no publisher open
+        (a new session proves itself before there is one) that says nothing of what is here."""
+        if not self._departures.is_open:
+            return
         now = self._carrier.monotonic()
         self._last_confirm = now
         self._confirmed_up_to = max(self._confirmed_up_to, now - seconds_ago)

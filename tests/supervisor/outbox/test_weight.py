@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.wire.translate import Address
 from dalsegno.broker.port import Fault, Message, Outcome
 from tests.supervisor.outbox.carrier import Shell, cause, workflow
@@ -112,6 +112,23 @@ def test_what_its_queue_does_not_take_while_the_broker_takes_others_counts_no_mo
     assert len(shell.parked) == 12
     outbox.forget("0")
     assert outbox.weight.bytes == 0
+
+
+def test_what_a_new_session_proves_before_its_publisher_is_open_parks_and_drops_nothing(
+    shell: Shell, outbox: Outbox
+) -> None:
+    """All that is here is old after an outage, and is about to be sent again."""
+    outbox.send([large(f"{n}") for n in range(3)])
+    outbox.publisher_closed(Fault.NONE, "by the test")
+    for outgoing in shell.take():
+        outgoing.on_outcome(Outcome.LOST)
+    outbox.send([to_reader(Message(body=bytes(SIZE), message_id="answer"), "client", [cause()[0]])])
+    shell.time += PARK_AFTER_SECONDS + 1
+    outbox.taken_beside(0.01)
+    outbox.park_overdue()
+    assert (outbox.weight.bytes, shell.parked, outbox.dropped) == (4 * SIZE, [], 0)
+    outbox.publisher_opened()
+    assert len(shell.take()) == 4
 
 
 def test_what_cannot_leave_as_it_is_counts_no_more(shell: Shell, outbox: Outbox) -> None:
