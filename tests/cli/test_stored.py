@@ -48,7 +48,7 @@ def begin(shell: Shell) -> None:
     ):
         done = shell.run("workflow", "start", type_, "--id", id_, *rest)
         assert done.exit_code == (FAILED if id_ == "d-1" else DONE), done.err
-    until(lambda: "worker" in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work")
+    until(lambda: '"state": "started"' in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work")
 
 
 @pytest.fixture(scope="module")
