@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -48,7 +47,9 @@ def begin(shell: Shell) -> None:
     ):
         done = shell.run("workflow", "start", type_, "--id", id_, *rest)
         assert done.exit_code == (FAILED if id_ == "d-1" else DONE), done.err
-    until(lambda: '"state": "started"' in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work")
+    until(
+        lambda: '"state": "started"' in shell.run("workflow", "describe", "s-1", "--json").out, "s-1 is at work"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -194,9 +195,9 @@ def test_rows_that_cannot_be_read_are_said_and_hide_no_others(left: Shell, folde
 @contextmanager
 def copied(folder: Path, name: str) -> Iterator[sqlite3.Connection]:
     """What was left, to be changed."""
-    for end in ("", "-wal"):
-        shutil.copy(folder / ".dalsegno" / f"dalsegno.db{end}", folder / f"{name}{end}")
-    with closing(sqlite3.connect(folder / name)) as database, database:
+    left = sqlite3.connect(folder / ".dalsegno" / "dalsegno.db")
+    with closing(left), closing(sqlite3.connect(folder / name)) as database, database:
+        left.backup(database)
         yield database
 
 
