@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker import topology
 from dalsegno.payload import JSON_PLAIN, Payload
 from dalsegno.persistence.port import (
@@ -39,7 +40,9 @@ class Author:
         self._namespace = store.namespace()
         self._writer = store.writer()
         self._membership = store.membership()
-        self._now = self._membership.join(AUTHOR, ttl=LEASE_MICROSECONDS, version="bench")
+        self._now = self._membership.join(
+            AUTHOR, ttl=LEASE_MICROSECONDS, version="bench", format_read=CODEC.newest
+        )
         leases = self._membership.take(self._namespace.partition_ids, AUTHOR)
         self._epochs = {lease.partition: lease.epoch for lease in leases}
         self.code = WorkflowRegistry([(Storied, None)])
