@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         CommandRejectedError,
         ConfigurationError,
         DalsegnoError,
+        DefinitionError,
         FailureError,
         FencedError,
         InvalidMessageError,
@@ -144,6 +145,7 @@ __all__ = [
     "DataConverter",
     "DefaultFailureConverter",
     "DefaultPayloadConverter",
+    "DefinitionError",
     "Description",
     "Duration",
     "Failure",
@@ -225,7 +227,7 @@ _HOMES = {
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
         "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
-        "ConfigurationError DalsegnoError FailureError FencedError InvalidMessageError "
+        "ConfigurationError DalsegnoError DefinitionError FailureError FencedError InvalidMessageError "
         "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
         "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
         "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "

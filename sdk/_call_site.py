@@ -31,6 +31,11 @@ def call_site(frame: FrameType | None, boundary: CodeType | None = None) -> str:
     return ""
 
 
+def code_site(code: CodeType) -> str:
+    """Where the code of a function begins."""
+    return f"{_base_name(code.co_filename)}:{code.co_firstlineno}"
+
+
 def raise_site(error: BaseException) -> str:
     """Where user code was when the exception passed: "orders.py:42 in run". Without user code in its traceback
     nor in those of its causes: the innermost frame; "" without any."""

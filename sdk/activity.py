@@ -26,6 +26,7 @@ from dalsegno._log import Logger, get_logger
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.data_converter import DataConverter
+from dalsegno.declaring import declaring
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
@@ -49,12 +50,13 @@ def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F]
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
 
     A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
-    travel by position. Raises TypeError for what cannot be an activity, ValueError for a bad name.
+    travel by position. Raises DefinitionError (a TypeError and a ValueError) for what cannot be an activity.
     """
     names = local_names(sys._getframe(1))
     if name is not None:
-        name = given.name("The name of an activity", name)
+        name = declaring(given.name)("The name of an activity", name)
 
+    @declaring
     def mark(target: F) -> F:
         function = target if inspect.isroutine(target) else _as_function(target, name)
         # Of a static or class method, what `Class.method` gives is the function inside.

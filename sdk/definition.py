@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 
 from dalsegno import given
 from dalsegno.converter import Signature, signature_of
+from dalsegno.declaring import declaring, place_of
+from dalsegno.errors import DefinitionError, PayloadError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,15 +78,25 @@ class WorkflowDefinition:
         parameters = self.run_signature.parameters
         return parameters[0].type_hint if len(parameters) == 1 and not self.run_signature.rest else None
 
+    @property
+    def place(self) -> str:
+        return place_of(self.run)
+
     def resolve(self) -> None:
-        """Resolve all annotations now. Raises PayloadError for the first that cannot be."""
-        _ = self.state_hint
-        for handler in (*self.signals.values(), *self.queries.values()):
-            _ = handler.signature
+        """Resolve all annotations now. Raises DefinitionError for the first that cannot be."""
+        function = self.run
+        try:
+            _ = self.state_hint
+            for handler in (*self.signals.values(), *self.queries.values()):
+                function = handler.function
+                _ = handler.signature
+        except PayloadError as error:
+            raise DefinitionError(str(error), place_of(function)) from error
 
 
+@declaring
 def mark(function: F, role: Role, name: str | None) -> F:
-    """Note on a method what it is for. Raises TypeError and ValueError, in sentences, for what it cannot be."""
+    """Note on a method what it is for. Raises DefinitionError for what it cannot be."""
     where = described(function)
     decorator = f"@workflow.{role}"
     if not inspect.isfunction(function):
@@ -130,10 +142,10 @@ def define(
 
 
 def definition_of(cls: type[Any]) -> WorkflowDefinition:
-    """What `@workflow.defn` noted on this very class. Raises TypeError for a class without it."""
+    """What `@workflow.defn` noted on this very class. Raises DefinitionError for a class without it."""
     definition = vars(cls).get(DEFINITION_ATTRIBUTE) if inspect.isclass(cls) else None
     if not isinstance(definition, WorkflowDefinition):
-        raise TypeError(f"{described(cls)} is not a workflow: decorate the class with @workflow.defn.")
+        raise DefinitionError(f"{described(cls)} is not a workflow: decorate the class with @workflow.defn.")
     return definition
 
 

@@ -19,6 +19,8 @@ DalsegnoError
     SchemaError                   the tables are missing, too old or too new
     NewerFormatError              what is stored may be newer than this version can read
     MissingExtraError             what was used comes with an extra that is not installed
+    DefinitionError               a workflow or activity is declared as none can be; also a TypeError and a
+                                  ValueError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
   FailureError                  what workflow and activity code raises and catches on purpose
@@ -151,6 +153,19 @@ class NewerFormatError(ConfigurationError):
 
 class MissingExtraError(ConfigurationError, ImportError):
     """What was used comes with an extra of the installation that is not there; the sentence names it."""
+
+
+class DefinitionError(ConfigurationError, TypeError, ValueError):
+    """A workflow, handler or activity is declared as it cannot be, and was refused when it was.
+
+    `what` is the sentence that says what is wrong and what to do, `where` the place of the declaration
+    ("orders.py:42"; "" for code without one). Caught as TypeError or ValueError, too.
+    """
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
 
 
 class NondeterminismError(DalsegnoError):

@@ -51,6 +51,7 @@ from dalsegno._runtime import (
 )
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
+from dalsegno.declaring import declaring
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
 from dalsegno.handler_types import QueryDecorator, QueryMethod, SignalDecorator, SignalMethod
 from dalsegno.payload import PayloadConverter
@@ -135,11 +136,12 @@ def defn(
     """Make a class a workflow; `name` is its type (default: the name of the class).
 
     Exceptions of `failure_exception_types` fail the workflow, as ApplicationError does, instead of suspending
-    it as a bug. Raises TypeError or ValueError for a class that cannot be a workflow.
+    it as a bug. Raises DefinitionError (a TypeError and a ValueError) for a class that cannot be a workflow.
     """
 
     names = local_names(sys._getframe(1))
 
+    @declaring
     def decorate(target: C) -> C:
         definition = define(target, name, _exception_types(failure_exception_types))
         handlers = (*definition.signals.values(), *definition.queries.values())
@@ -166,6 +168,7 @@ def run(method: F) -> F:
     return mark(method, "run", None)
 
 
+@declaring
 def init(init_method: F) -> F:
     """Mark `__init__`: it is given the arguments of the run method, by position, and must take as many."""
     if getattr(init_method, "__name__", None) != "__init__":
@@ -204,6 +207,7 @@ def query(method: Any = None, /, *, name: str | None = None, dynamic: bool = Fal
     return _handler_decorator("query", method, name, dynamic)
 
 
+@declaring
 def _handler_decorator(role: Any, method: F | None, name: str | None, dynamic: bool) -> F | Callable[[F], F]:
     if given.flag("dynamic", dynamic) and name is not None:
         raise ValueError(

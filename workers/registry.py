@@ -9,8 +9,9 @@ from typing import Any
 
 from dalsegno.activity import NAME_ATTRIBUTE
 from dalsegno.converter import Signature, signature_of
+from dalsegno.declaring import place_of
 from dalsegno.definition import described
-from dalsegno.errors import ApplicationError, ConfigurationError, PayloadError
+from dalsegno.errors import ApplicationError, ConfigurationError, DefinitionError, PayloadError
 from dalsegno.given import shown
 
 NAMES_SHOWN_MAX = 20
@@ -27,7 +28,7 @@ class Definition:
 
 
 class Registry:
-    """Raises ConfigurationError for what is no activity, and for two of one name."""
+    """Raises DefinitionError for what is no activity, and for two of one name."""
 
     def __init__(self, activities: Iterable[Callable[..., Any]]) -> None:
         self._definitions: dict[str, Definition] = {}
@@ -37,9 +38,10 @@ class Registry:
             definition = _define(function)
             other = self._definitions.get(definition.name)
             if other is not None:
-                raise ConfigurationError(
+                raise DefinitionError(
                     f"Two activities are called {definition.name!r}: {other.signature.name} and "
-                    f"{definition.signature.name}. Give one another name with @activity.defn(name=...)."
+                    f"{definition.signature.name}. Give one another name with @activity.defn(name=...).",
+                    place_of(function),
                 )
             self._definitions[definition.name] = definition
         if not self._definitions:
@@ -66,9 +68,11 @@ class Registry:
 def _define(function: Callable[..., Any]) -> Definition:
     name = getattr(function, NAME_ATTRIBUTE, None)
     if not isinstance(name, str):
-        raise ConfigurationError(f"{described(function)} is not an activity: decorate it with @activity.defn.")
+        raise DefinitionError(
+            f"{described(function)} is not an activity: decorate it with @activity.defn.", place_of(function)
+        )
     try:
         signature = signature_of(function)
     except (PayloadError, ValueError) as error:
-        raise ConfigurationError(str(error)) from error
+        raise DefinitionError(str(error), place_of(function)) from error
     return Definition(name, function, signature, inspect.iscoroutinefunction(function))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dalsegno import activity
+from dalsegno import DefinitionError, activity
 from dalsegno.converter import signature_of
 
 INFO = activity.Info(
@@ -76,8 +76,10 @@ def test_what_cannot_be_an_activity_is_refused() -> None:
 
     def by_keyword(*, amount: int) -> None: ...
 
-    with pytest.raises(TypeError, match="is a generator"):
+    with pytest.raises(DefinitionError, match="is a generator") as caught:
         activity.defn(generator)
+    assert caught.value.where.startswith("test_activity.py:")
+    assert isinstance(caught.value, ValueError), "whichever of the two somebody catches"
     with pytest.raises(TypeError, match=r"'amount' of .*by_keyword can only be given by keyword"):
         activity.defn(by_keyword)
     with pytest.raises(TypeError, match="is neither: an object with __call__ needs a name"):

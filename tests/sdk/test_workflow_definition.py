@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import pytest
 
 from dalsegno import activity, workflow
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import definition_of
-from dalsegno.errors import PayloadError
+from dalsegno.errors import DefinitionError, PayloadError
 from dalsegno.signed_state import restore, version_of
 from tests.default_converter import to_payload
 
@@ -254,8 +255,39 @@ def function() -> None:
     ],
 )
 def test_wrong_use_is_refused_in_a_sentence(make: Callable[[], None], error: type[Exception], why: str) -> None:
-    with pytest.raises(error, match=why):
+    with pytest.raises(error, match=why) as caught:
         make()
+    assert isinstance(caught.value, DefinitionError)
+    assert isinstance(caught.value, TypeError), "whichever of the two somebody catches"
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.what == str(caught.value)
+
+
+def test_a_refused_declaration_is_told_with_its_line() -> None:
+    def declare() -> None:
+        class Wrong:
+            @workflow.run
+            def run(self) -> None: ...
+
+    with pytest.raises(DefinitionError) as caught:
+        declare()
+    line = declare.__code__.co_firstlineno + 2
+    assert caught.value.where == f"test_workflow_definition.py:{line}"
+
+
+def test_annotations_that_cannot_be_resolved_are_refused_with_the_place_of_the_handler() -> None:
+    @workflow.defn
+    class Lost:
+        @workflow.run
+        async def run(self) -> None: ...
+
+        @workflow.signal
+        def take(self, what: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(DefinitionError, match="cannot be resolved") as caught:
+        WorkflowRegistry([(Lost, None)])
+    assert caught.value.where.startswith("test_workflow_definition.py:")
+    assert int(caught.value.where.rpartition(":")[2]) > Lost.run.__code__.co_firstlineno
 
 
 class Socket:
@@ -362,7 +394,7 @@ class LaterSocket:
 
 
 def test_an_annotation_of_what_is_defined_later_is_looked_at_when_the_definition_is_used() -> None:
-    with pytest.raises(PayloadError, match=r"Parameter 'line' of .*, which cannot be restored"):
+    with pytest.raises(DefinitionError, match=r"Parameter 'line' of .*, which cannot be restored"):
         definition_of(TakesWhatComesLater).resolve()
 
 

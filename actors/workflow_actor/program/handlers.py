@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from dalsegno._runtime import HandlerKind
 from dalsegno.converter import decode_args
 from dalsegno.data_converter import DataConverter
+from dalsegno.declaring import declaring
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.errors import PayloadError
 from dalsegno.given import shown
@@ -76,8 +77,9 @@ class Handlers:
         return args if handler.bound else [self._owner.instance, *args]
 
 
+@declaring
 def _require_handler(kind: HandlerKind, function: Callable[..., Any]) -> None:
-    """Raises TypeError for what cannot be called with the arguments of a signal or query."""
+    """Raises DefinitionError for what cannot be called with the arguments of a signal or query."""
     if not callable(function):
         raise TypeError(f"A {kind} handler must be callable, not {shown(function)}.")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition, definition_of
-from dalsegno.errors import ConfigurationError, PayloadError
+from dalsegno.errors import ConfigurationError, DefinitionError
 
 Key = tuple[str | None, str, str]
 """Task queue, or None for all; type; version."""
@@ -50,23 +50,24 @@ class WorkflowRegistry:
     def add(self, cls: type, task_queue: str | None = None) -> None:
         """To add a class again is ordinary.
 
-        Raises ConfigurationError for a class that is no workflow, whose annotations cannot be resolved, or
+        Raises DefinitionError for a class that is no workflow, whose annotations cannot be resolved, or
         whose place another class has: that one is to be withdrawn first.
         """
         try:
             definition = definition_of(cls)
             definition.resolve()
-        except (TypeError, PayloadError) as error:
-            raise ConfigurationError(f"A workflow cannot be registered. {error}") from error
+        except DefinitionError as error:
+            raise DefinitionError(f"A workflow cannot be registered. {error.what}", error.where) from error
         key = (task_queue, definition.name, UNVERSIONED)
         known = self._registered.get(key)
         if known is None:
             self._registered[key] = Registered(definition, _fingerprint(definition, self._converter))
         elif known.definition is not definition:
-            raise ConfigurationError(
+            raise DefinitionError(
                 f"{known.definition.cls.__qualname__} and {cls.__qualname__} are both workflow "
                 f"{definition.name!r} for {_shown(task_queue)}: give one of them another name with "
-                "@workflow.defn(name=...)."
+                "@workflow.defn(name=...).",
+                definition.place,
             )
 
     def withdraw(self, workflow_type: str, task_queue: str | None = None) -> None:
