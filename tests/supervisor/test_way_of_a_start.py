@@ -26,7 +26,7 @@ PROGRAM = f"{ACTORS}workflow_actor.program."
 
 LEADING_MAX = 66, 28
 """Functions that lead the start of a workflow on that waits, and their files. May only be lowered."""
-WITH_AN_ACTIVITY_MAX = 81, 35
+WITH_AN_ACTIVITY_MAX = 80, 35
 """The same for one that wants an activity at once: what makes a task of that goes with it."""
 
 

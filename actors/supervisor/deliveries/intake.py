@@ -6,8 +6,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.wire.translate import CLIENT_COMMANDS, caller_of, to_command, waiting
-from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.supervisor.wire.translate import COMMANDS
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import ClientCommand, Start
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
@@ -17,6 +18,10 @@ from dalsegno.errors import InvalidMessageError
 from dalsegno.partition_id import PartitionID
 
 log = get_logger()
+
+
+CHANGES_STATE = Start, ClientCommand
+"""Commands at a client's word, known again by message ID, for as long as `seen` rows are kept."""
 
 
 class Rejected(Struct, frozen=True):
@@ -96,17 +101,14 @@ class Intake:
         return self._cause(workflow_id, body, message)
 
     def _cause(self, workflow_id: str, body: wire.WireMessage, message: Message) -> Taken:
-        name = f"{body.TYPE} {message.message_id}" if message.message_id else body.TYPE
-        if isinstance(body, wire.AwaitResult):
-            command = AwaitOutcome(run_id=body.run_id, caller=waiting(caller_of(message), body))
-            cause = Cause(command, name=name, message_id=message.message_id, message_type=body.TYPE)
-            return ForWorkflow(workflow_id, cause)
-        translated = to_command(body, message)
-        if translated is None:
+        to_command = COMMANDS.get(type(body))
+        if to_command is None:
             return Rejected(f"a message of the type {body.TYPE!r} is not a command to a workflow")
-        recognisable = message.message_id is not None and isinstance(translated, CLIENT_COMMANDS)
+        command = to_command(body, message)
+        name = f"{body.TYPE} {message.message_id}" if message.message_id else body.TYPE
+        recognisable = message.message_id is not None and isinstance(command, CHANGES_STATE)
         cause = Cause(
-            translated,
+            command,
             name=name,
             message_id=message.message_id,
             message_type=body.TYPE,

@@ -9,7 +9,7 @@ from dalsegno.actors.supervisor.deliveries.intake import Rejected
 from dalsegno.actors.supervisor.deliveries.mail import delivery_of
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.wire import replies
-from dalsegno.actors.supervisor.wire.translate import Address, caller_of
+from dalsegno.actors.supervisor.wire.form import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message

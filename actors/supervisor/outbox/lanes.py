@@ -5,49 +5,20 @@ A broker keeps the order of what it takes, but it may refuse one message and tak
 overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause
 comes again. Who gives an effect up opens its lane: what can never arrive is not overtaken.
 What stands behind its own message ID enters its lane when that is free, behind who came to the lane meanwhile.
+Which effects are in a lane, and in which, stands with their form on the wire.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
 
-from msgspec import Struct
-
-from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
-from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, WorkerEffect
-from dalsegno.actors.workflow_actor.interface.effects import RunEndedEffect
-
-
-class WorkerOfAttempt(Struct, frozen=True):
-    """The recipient of what is said of one attempt to the worker that has it, or asks for it: a request to stop
-    that overtook its grant would stop nothing. Attempts do not wait for each other."""
-
-    worker: str
-    activity_id: str
-    attempt: int
-
-
-def _of_attempt(effect: WorkerEffect) -> Lane:
-    return effect.run_id, WorkerOfAttempt(effect.worker, effect.activity_id, effect.attempt)
-
-
-def _of_workflow(effect: RunEndedEffect) -> Lane:
-    return effect.run_id, effect.recipient.workflow_id
+from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.wire.form import Lane
 
 
 def forwarded_to(workflow_id: str) -> Lane:
     """Of what came to a foreign partition and is for this workflow. No run sends it."""
     return "", workflow_id
-
-
-LANE_OF: dict[type, Callable[[Any], Lane]] = {
-    GrantEffect: _of_attempt,
-    CancelTaskEffect: _of_attempt,
-    RunEndedEffect: _of_workflow,
-}
-"""By effect. Others may come in any order: tasks, and answers to callers, who know each by its kind."""
 
 
 class Lanes:

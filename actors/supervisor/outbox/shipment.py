@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 
 from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address, Lane
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Message
 from dalsegno.partition_id import PartitionID
-
-Lane = tuple[str, Hashable]
-"""(run ID of the sender, or "" where it is no run; recipient)."""
 
 
 class Shipment:

@@ -10,32 +10,24 @@ from msgspec.structs import replace
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import Forward, Rejected
 from dalsegno.actors.supervisor.outbox import dead_letters
-from dalsegno.actors.supervisor.outbox.lanes import LANE_OF, forwarded_to
+from dalsegno.actors.supervisor.outbox.lanes import forwarded_to
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.round.round import Entry, Leaving
 from dalsegno.actors.supervisor.round.waiters import Waiter
-from dalsegno.actors.supervisor.wire import replies, translate
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.supervisor.wire.form import Address
+from dalsegno.actors.supervisor.wire.translate import FORMS
 from dalsegno.actors.supervisor.world import Clock
-from dalsegno.actors.workflow_actor.activities.sends import (
-    CancelTaskEffect,
-    GrantEffect,
-    TaskEffect,
-    WorkerEffect,
-)
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
-from dalsegno.broker.protocol.ids import derived_message_id, effect_message_id
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
 from dalsegno.observer import Observer
 from dalsegno.partition_id import PartitionID
-
-TO_READERS = frozenset((AnswerEffect, ResultEffect, GrantEffect, CancelTaskEffect))
-"""They go to a queue that is there as long as its reader: when it is gone, they are as good as confirmed."""
 
 _why_not = lru_cache(maxsize=1024)(why_not_task_queue)
 
@@ -86,16 +78,16 @@ class Shipping:
 
     def _transient(self, entry: Entry, leaving: Leaving) -> Shipment:
         effect = leaving.effect
-        message_id = _transient_id(effect, leaving.cause)
-        message = self._message(self._placed(effect, entry.partition), message_id)
-        is_to_reader, lane_of = type(effect) in TO_READERS, LANE_OF.get(type(effect))
+        form = FORMS[type(effect)]
+        assert form.transient_id is not None, f"a {type(effect).__name__} is always outstanding"
+        message_id = form.transient_id(effect, leaving.cause)
         return Shipment(
-            message,
-            translate.address_of(effect),
+            form.message(self._placed(effect, entry.partition), message_id, None),
+            form.address(effect),
             causes=[leaving.cause],
-            mandatory=not is_to_reader,
-            droppable=is_to_reader,
-            lane=None if lane_of is None else lane_of(effect),
+            mandatory=not form.is_to_reader,
+            droppable=form.is_to_reader,
+            lane=None if form.lane is None else form.lane(effect),
         )
 
     def _add(
@@ -110,33 +102,31 @@ class Shipping:
         """Behind those that leave in this turn of the loop it is not encoded before it leaves."""
         is_late = len(shipments) >= self._outbox.at_once
         workflow = (entry.partition, entry.actor.workflow_id, run_id, effect_id)
-        lane_of = LANE_OF.get(type(effect))
-        content_type = None
-        if isinstance(effect, TaskEffect) and effect.task_queue in self._json_task_queues:
-            content_type = JSON
+        form = FORMS[type(effect)]
+        address = form.address(effect)
+        task_queue = address.task_queue
+        content_type = JSON if task_queue in self._json_task_queues else None
         message_id = effect_message_id(run_id, *effect_id)
         unsendable = pack = None
-        why_not = _why_not(effect.task_queue) if isinstance(effect, TaskEffect) else None
+        why_not = None if task_queue is None else _why_not(task_queue)
         try:
             if why_not is not None:
                 raise InvalidMessageError(f"the name of its task queue {why_not}")
-            if isinstance(effect, ResultEffect):
-                message = self._message(effect, message_id)  # one that says so, if it is too large
-            elif is_late:
+            if is_late:
                 message = Message(body=b"", message_id=message_id, type="unpacked")
-                pack = partial(translate.to_message, effect, message_id, task_content_type=content_type)
+                pack = partial(form.message, effect, message_id, content_type)
             else:
-                message = translate.to_message(effect, message_id, task_content_type=content_type)
+                message = form.message(effect, message_id, content_type)
         except (MessageTooLargeError, InvalidMessageError) as error:
             message, unsendable = Message(body=b"", message_id=message_id, type="unsendable"), str(error)
         shipments.append(
             Shipment(
                 message,
-                translate.address_of(effect),
+                address,
                 causes=causes,
                 workflow=workflow,
-                mandatory=type(effect) not in TO_READERS,
-                lane=None if lane_of is None else lane_of(effect),
+                mandatory=not form.is_to_reader,
+                lane=None if form.lane is None else form.lane(effect),
                 unsendable=unsendable,
                 pack=pack,
             )
@@ -170,17 +160,14 @@ class Shipping:
         placed = {**effect.description, "partition": partition.number, "host_id": self._host_id()}
         return replace(effect, description=placed)
 
-    def _message(self, effect: Effect, message_id: str) -> Message:
-        if isinstance(effect, AnswerEffect | ResultEffect):
-            return replies.sendable(replies.of_effect(effect), effect.caller, message_id)
-        return translate.to_message(effect, message_id)
-
     # --- messages that are no workflow's --------------------------------------------------------------------
 
     def answer(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
         """Send an answer that nothing durable stands behind: its reader asks again."""
-        reply_id = replies.message_id_of(effect.caller, message_id, "result")
-        self._outbox.send([to_reader(self._message(effect, reply_id), effect.caller.reply_to)])
+        caller = effect.caller
+        reply_id = replies.message_id_of(caller, message_id, "result")
+        message = replies.sendable(replies.of_effect(effect), caller, reply_id)
+        self._outbox.send([to_reader(message, caller.reply_to)])
 
     def tell_to_ask_again(self, workflow_id: str, waiter: Waiter) -> None:
         """Whoever has the partition next knows nothing of those who wait."""
@@ -213,17 +200,3 @@ class Shipping:
         message = origin.delivery.message
         lane = forwarded_to(forward.workflow_id) if forward.workflow_id else None
         self._outbox.send([Shipment(message, address, causes=[cause], lane=lane, foreign=True, key=key)])
-
-
-def _transient_id(effect: Effect, cause: Cause) -> str:
-    """The message ID of an effect that is not outstanding: the same when its cause comes again."""
-    match effect:
-        case AnswerEffect() | ResultEffect():
-            kind = effect.kind if isinstance(effect, AnswerEffect) else "result"
-            return replies.message_id_of(effect.caller, cause.message_id, f"{kind} {cause.message_type}")
-        case WorkerEffect():
-            what = f"grant {effect.granted}" if isinstance(effect, GrantEffect) else "cancel"
-            return derived_message_id(
-                effect.worker, effect.run_id, effect.activity_id, str(effect.attempt), effect.token.hex(), what
-            )
-    raise TypeError(f"{type(effect).__name__} is always outstanding")

@@ -21,8 +21,8 @@ from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.people.messages import encoded, stored_message
-from dalsegno.actors.supervisor.wire import replies, translate
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.supervisor.wire.form import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, WakeUp
 from dalsegno.broker import topology
@@ -95,7 +95,7 @@ class Control:
             self._outbox.send([Shipment(message, address, causes=[cause], foreign=True, key=key)])
             cause.done()
             return
-        caller = translate.caller_of(message)
+        caller = caller_of(message)
         if caller is None:
             self._reject(delivery, cause, "invalid", "a control request needs reply_to and a message ID")
             return
@@ -108,7 +108,7 @@ class Control:
         shipments = [
             Shipment(dead_letter(delivery, reason), Address(topology.DEAD_EXCHANGE, "invalid"), causes=[cause])
         ]
-        caller = translate.caller_of(delivery.message)
+        caller = caller_of(delivery.message)
         if caller is not None:
             shipments.append(self._reply(replies.control_refused(code, reason), caller, cause))
         self._outbox.send(shipments)

@@ -1,5 +1,9 @@
-"""Between messages and the core.
+"""Between messages and the core. Pure.
 
-- `translate`  messages become commands, effects become messages; pure
-- `replies`    what is answered to who asked; pure
+- `translate`  messages become commands, effects become messages: two tables, put together of what each room has
+- `form`       what such a room says of its own
+- `runs`       what is asked of a run whatever its code can do, and what is answered and told of it
+- `activities` tasks, what workers say of their attempts, and what they are told; `signals` and `queries` what
+               is sent to code
+- `replies`    what is answered to who asked
 """

@@ -7,7 +7,7 @@ from typing import TypeVarTuple
 
 from dalsegno.actors.supervisor.failing.fail_stop import guarded
 from dalsegno.actors.supervisor.outbox.shipment import Lane, Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.broker.port import Message, Outgoing

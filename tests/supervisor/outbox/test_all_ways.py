@@ -18,7 +18,7 @@ from dalsegno.actors.supervisor.outbox.lanes import forwarded_to
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, OVER, ShipmentState
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
 from dalsegno.broker.protocol.codec import MessageTooLargeError

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.supervisor.outbox.lanes import LANE_OF
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
+from dalsegno.actors.supervisor.wire.translate import FORMS
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.codec import MessageTooLargeError
 from tests.partition_ids import FIRST
@@ -198,13 +199,19 @@ def test_an_answer_that_waits_for_what_is_refused_for_long_is_dropped(shell: She
     assert outbox.is_in_flight("1")
 
 
+def lane_of(effect: Effect) -> object:
+    lane = FORMS[type(effect)].lane
+    assert lane is not None
+    return lane(effect)
+
+
 def test_what_is_said_to_a_worker_of_one_attempt_keeps_its_order_and_other_attempts_do_not_wait() -> None:
     def grant(activity_id: str, attempt: int, worker: str = "w") -> object:
         effect = GrantEffect(
             worker=worker, run_id="run", activity_id=activity_id, attempt=attempt, granted=True
         )
-        return LANE_OF[type(effect)](effect)
+        return lane_of(effect)
 
     stop = CancelTaskEffect(worker="w", run_id="run", activity_id="a", attempt=1, reason="its run is over")
-    assert LANE_OF[type(stop)](stop) == grant("a", 1)
+    assert lane_of(stop) == grant("a", 1)
     assert len({grant("a", 1), grant("a", 2), grant("b", 1), grant("a", 1, "another worker")}) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.broker.port import Message, Outcome
 from tests.supervisor.outbox.carrier import Shell, cause, shipment, workflow
 

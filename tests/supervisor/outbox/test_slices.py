@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.actors.workflow_actor.interface.cause import Together
 from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.codec import MessageTooLargeError

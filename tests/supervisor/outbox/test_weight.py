@@ -8,7 +8,7 @@ import pytest
 
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
-from dalsegno.actors.supervisor.wire.translate import Address
+from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.broker.port import Fault, Message, Outcome
 from tests.supervisor.outbox.carrier import Shell, cause, workflow
 

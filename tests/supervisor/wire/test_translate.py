@@ -7,7 +7,7 @@ import json
 import cbor2
 import pytest
 
-from dalsegno.actors.supervisor.wire.translate import to_command, to_message
+from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, AttemptStarted
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.interface.commands import Caller
@@ -35,7 +35,7 @@ WORDS: list[WireMessage] = [
 def test_grants_and_cancel_requests_are_in_the_content_type_of_the_worker_s_word(
     word: WireMessage, content_type: str
 ) -> None:
-    said = to_command(word, encode(word, message_id=None, content_type=content_type))
+    said = COMMANDS[type(word)](word, encode(word, message_id=None, content_type=content_type))
     assert isinstance(said, AttemptStarted | AttemptHeartbeat)
     about = {
         "worker": "mine",
@@ -49,7 +49,7 @@ def test_grants_and_cancel_requests_are_in_the_content_type_of_the_worker_s_word
         (CancelTaskEffect(**about, reason="stop"), ActivityCancel),  # type: ignore[arg-type]
     ]
     for effect, kind in answers:
-        message = to_message(effect, "message-1")
+        message = FORMS[type(effect)].message(effect, "message-1", None)
         assert message.content_type == content_type
         assert isinstance(decode(message), kind)
 
@@ -83,7 +83,7 @@ def test_a_description_leaves_out_what_there_is_nothing_to_say_for(content_type:
         description={**run, "closed_at": None, "pending_activities": ({**activity, **nothing},)},
     )
 
-    message = to_message(effect, "message-1")
+    message = FORMS[type(effect)].message(effect, "message-1", None)
 
     body = cbor2.loads(message.body) if content_type == CBOR else json.loads(message.body)
     assert body["description"] == {**run, "status": "running", "pending_activities": [activity]}

@@ -1,0 +1,121 @@
+"""Runs on the wire: what is asked of a run whatever its code can do, and what is answered and told of it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dalsegno.actors.supervisor.wire import replies
+from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, Lane, WireForm, caller_of
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import (
+    Caller,
+    Cancel,
+    Describe,
+    Resume,
+    Start,
+    Suspend,
+    Terminate,
+)
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
+from dalsegno.broker import topology
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.ids import run_id
+
+# --- what is asked -----------------------------------------------------------------------------------------
+
+
+def start(body: wire.StartWorkflow, message: Message) -> Start:
+    return Start(
+        workflow_id=body.workflow_id,
+        run_id=run_id(body.workflow_id, message.message_id),
+        workflow_type=body.workflow_type,
+        task_queue=body.task_queue,
+        args=body.args,
+        conflict_policy=body.conflict_policy,
+        reuse_policy=body.reuse_policy,
+        execution_timeout=body.execution_timeout,
+        memo=body.memo,
+        caller=_waiting(body, message),
+        wants_accepted="accepted" in body.replies,
+        wants_result="result" in body.replies,
+    )
+
+
+def _await_outcome(body: wire.AwaitResult, message: Message) -> AwaitOutcome:
+    return AwaitOutcome(run_id=body.run_id, caller=_waiting(body, message))
+
+
+def _waiting(body: wire.StartWorkflow | wire.AwaitResult, message: Message) -> Caller | None:
+    """Who waits for a result, with what it wants to hear meanwhile."""
+    caller = caller_of(message)
+    return caller if caller is None or not body.tell_suspended else replace(caller, tell_suspended=True)
+
+
+def _cancel(body: wire.CancelWorkflow, message: Message) -> Cancel:
+    return Cancel(reason=body.reason, run_id=body.run_id, caller=caller_of(message))
+
+
+def _terminate(body: wire.TerminateWorkflow, message: Message) -> Terminate:
+    return Terminate(reason=body.reason, run_id=body.run_id, caller=caller_of(message))
+
+
+def _suspend(body: wire.SuspendWorkflow, message: Message) -> Suspend:
+    return Suspend(reason=body.reason, run_id=body.run_id, caller=caller_of(message))
+
+
+def _resume(body: wire.ResumeWorkflow, message: Message) -> Resume:
+    return Resume(run_id=body.run_id, caller=caller_of(message))
+
+
+def _describe(body: wire.DescribeWorkflow, message: Message) -> Describe:
+    return Describe(run_id=body.run_id, caller=caller_of(message))
+
+
+COMMANDS: Commands = {
+    wire.StartWorkflow: start,
+    wire.CancelWorkflow: _cancel,
+    wire.TerminateWorkflow: _terminate,
+    wire.SuspendWorkflow: _suspend,
+    wire.ResumeWorkflow: _resume,
+    wire.DescribeWorkflow: _describe,
+    wire.AwaitResult: _await_outcome,
+}
+
+# --- what is answered and told -----------------------------------------------------------------------------
+
+
+def _to_caller(effect: AnswerEffect | ResultEffect) -> Address:
+    return Address("", effect.caller.reply_to)
+
+
+def _to_workflow(effect: RunEndedEffect) -> Address:
+    return Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(effect.recipient.workflow_id))
+
+
+def _of_workflow(effect: RunEndedEffect) -> Lane:
+    return effect.run_id, effect.recipient.workflow_id
+
+
+def _reply(effect: AnswerEffect | ResultEffect, message_id: str, _: str | None) -> Message:
+    """One that says so, where no message can carry it."""
+    return replies.sendable(replies.of_effect(effect), effect.caller, message_id)
+
+
+def _ended(effect: RunEndedEffect, message_id: str, _: str | None) -> Message:
+    return replies.to_workflow(effect, message_id)
+
+
+def _answer_id(effect: AnswerEffect, cause: Cause) -> str:
+    return replies.message_id_of(effect.caller, cause.message_id, f"{effect.kind} {cause.message_type}")
+
+
+def _result_id(effect: ResultEffect, cause: Cause) -> str:
+    return replies.message_id_of(effect.caller, cause.message_id, f"result {cause.message_type}")
+
+
+FORMS: Forms = {
+    AnswerEffect: WireForm(_to_caller, _reply, is_to_reader=True, transient_id=_answer_id),
+    ResultEffect: WireForm(_to_caller, _reply, is_to_reader=True, transient_id=_result_id),
+    RunEndedEffect: WireForm(_to_workflow, _ended, lane=_of_workflow),
+}
