@@ -1,2 +1,5 @@
-"""Wire protocol v1: the messages (`messages`, `between_workflows`), their encoding (`codec`), and derived IDs
-(`ids`)."""
+"""Wire protocol v1: the messages (`messages`), their encoding (`codec`), and derived IDs (`ids`).
+
+Messages stand by who speaks to whom: `to_workflow`, `activities`, `between_workflows`, `replies`, `control`,
+`between_hosts`; what they are made of is in `fields`.
+"""

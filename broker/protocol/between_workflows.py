@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dalsegno.broker.protocol.messages import Counter, Name, ReplyError, WireMessage
+from dalsegno.broker.protocol.fields import Counter, Name, ToResults
+from dalsegno.broker.protocol.replies import ReplyError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
 
-class WorkflowEnded(WireMessage, frozen=True, kw_only=True):
+class WorkflowEnded(ToResults, frozen=True, kw_only=True):
     """A run has ended, for a run of another workflow that waits for that, on dalsegno.results.
 
     `workflow_id` and `run_id` are the recipient's, `number` is what it knows the answer by. The others say
@@ -16,8 +17,6 @@ class WorkflowEnded(WireMessage, frozen=True, kw_only=True):
     """
 
     TYPE = "workflow.ended"
-    workflow_id: Name
-    run_id: Name
     number: Counter
     ended_workflow_id: Name
     ended_run_id: Name

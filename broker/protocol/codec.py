@@ -18,13 +18,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from dalsegno.broker.port import HeaderValue, Message
-from dalsegno.broker.protocol import (
-    between_workflows,  # noqa: F401 - for its message
-    json_form,
-    messages,
-    strict_cbor,
-    strict_json,
-)
+from dalsegno.broker.protocol import json_form, strict_cbor, strict_json
 from dalsegno.broker.protocol.limits import (
     MAX_BODY_BYTES,
     MAX_CAUSES,
@@ -33,7 +27,7 @@ from dalsegno.broker.protocol.limits import (
     MAX_HEADERS,
     MAX_JSON_INTEGER,
 )
-from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, WireMessage
+from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, ToChangeWorkflow, WireMessage
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.name_rules import PLAIN, why_not_name, why_not_task_queue
@@ -221,13 +215,7 @@ class _KnownType:
     def __init__(self, cls: type[WireMessage]) -> None:
         self.cls = cls
         # A start without one is "one run ever"; questions change nothing; a worker's messages have tokens.
-        self.needs_message_id = cls in (
-            messages.SignalWorkflow,
-            messages.CancelWorkflow,
-            messages.TerminateWorkflow,
-            messages.SuspendWorkflow,
-            messages.ResumeWorkflow,
-        )
+        self.needs_message_id = issubclass(cls, ToChangeWorkflow)
         fields = msgspec.structs.fields(cls)
         self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
         self._names_of = _values_of(self._names)

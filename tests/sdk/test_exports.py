@@ -110,7 +110,7 @@ def test_the_walk_sees_overloads_methods_fields_and_aliases() -> None:
     assert {
         "dalsegno.client.client.Client.start",
         "dalsegno.client.handle.WorkflowHandle.describe",
-        "dalsegno.broker.protocol.messages.Description",
+        "dalsegno.broker.protocol.replies.Description",
         "dalsegno.workers.worker.Worker.__init__",
         "dalsegno._activities.execute_activity",
     } <= seen

@@ -12,7 +12,6 @@ from dalsegno.actors.workflow_actor.interface.commands import ClientCommand, Sta
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode
 from dalsegno.errors import InvalidMessageError
 from dalsegno.partition_id import PartitionID
@@ -95,7 +94,7 @@ class Intake:
         if workflow_id is None:
             return Rejected(f"a message of the type {body.TYPE!r} is not for a workflow")
         if topology.slot_of(workflow_id) % self._partitions != self._number:
-            is_result = isinstance(body, wire.FromActivity | WorkflowEnded)
+            is_result = isinstance(body, wire.ToResults)
             exchange = topology.RESULTS_EXCHANGE if is_result else topology.COMMANDS_EXCHANGE
             return Forward(exchange, topology.routing_key_of(workflow_id), workflow_id)
         return self._cause(workflow_id, body, message)

@@ -45,6 +45,4 @@ def test_each_is_translated_by_what_is_written_for_it() -> None:
 def test_what_changes_state_at_a_client_s_word_is_known_again(message: type[wire.WireMessage]) -> None:
     asked = get_type_hints(COMMANDS[message])["return"]
     assert issubclass(asked, Command | AwaitOutcome)
-    is_read_only = message in (wire.QueryWorkflow, wire.DescribeWorkflow, wire.AwaitResult)
-    is_clients = not issubclass(message, wire.FromActivity)
-    assert issubclass(asked, CHANGES_STATE) == (is_clients and not is_read_only)
+    assert issubclass(asked, CHANGES_STATE) == issubclass(message, wire.StartWorkflow | wire.ToChangeWorkflow)

@@ -1,0 +1,101 @@
+"""Wire protocol v1, the control queue: questions that any host answers, and the answer. See `messages`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from dalsegno.broker.protocol.fields import Counter, Name, WireMessage
+from dalsegno.broker.protocol.replies import ReplyError
+from dalsegno.policies import WorkflowStatus
+
+
+class Ping(WireMessage, frozen=True, kw_only=True):
+    TYPE = "control.ping"
+
+
+class ListHosts(WireMessage, frozen=True, kw_only=True):
+    TYPE = "control.hosts"
+
+
+class ListPartitions(WireMessage, frozen=True, kw_only=True):
+    TYPE = "control.partitions"
+
+
+class ListWorkflows(WireMessage, frozen=True, kw_only=True):
+    """Runs, newest first. `before` is the `cursor` of the page before. Of several statuses or types a run has
+    one; hosts of earlier versions know only the singular fields."""
+
+    TYPE = "control.workflows"
+    status: WorkflowStatus | None = None
+    workflow_type: Name | None = None
+    workflow_id: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    before: Name | None = None
+    statuses: tuple[WorkflowStatus, ...] = ()
+    workflow_types: tuple[Name, ...] = ()
+
+
+class GetHistory(WireMessage, frozen=True, kw_only=True):
+    """A run's journal, oldest first, from `after` (a sequence) on."""
+
+    TYPE = "control.history"
+    workflow_id: Name
+    run_id: Name | None = None
+    after: Counter = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+
+
+# `workflow.describe` and `workflow.query` may be sent to the control queue too: a host forwards them to the
+# partition. (DescribeWorkflow, QueryWorkflow in `to_workflow`.)
+
+
+class HostInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    host_id: str
+    expires_at: int
+    partitions: tuple[int, ...] = ()
+    version: str = ""
+    format_read: int = 1
+    tables: str = ""  # the newest revision that it knows
+
+
+class PartitionInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    partition: int
+    owner: str | None = None
+    epoch: int = 0
+
+
+class WorkflowSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    status: WorkflowStatus
+    started_at: int
+    closed_at: int | None = None
+    reason: str | None = None
+
+
+class HistoryEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One journal row. Each event is a map whose `type` names it; payloads are shown by encoding and size
+    unless they are JSON."""
+
+    sequence: int
+    time: int
+    cause: str
+    events: tuple[dict[str, object], ...]
+
+
+class ControlReply(WireMessage, frozen=True, kw_only=True):
+    """The answer to a control request: the field asked for, or `error`."""
+
+    TYPE = "control.reply"
+    version: str = ""
+    host_id: str = ""
+    hosts: tuple[HostInfo, ...] = ()
+    partitions: tuple[PartitionInfo, ...] = ()
+    workflows: tuple[WorkflowSummary, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    cursor: str | None = None
+    error: ReplyError | None = None

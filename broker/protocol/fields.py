@@ -1,0 +1,30 @@
+"""Wire protocol v1: what all messages are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+"""IDs, types, names: 1 to 255 characters; the decoder also limits them to 255 bytes of printable UTF-8."""
+TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
+"""The name of a queue to be made, so it is of fewer characters: see `name_rules.why_not_task_queue`."""
+Text = Annotated[str, Meta(max_length=10_000)]
+Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
+Counter = Annotated[int, Meta(ge=0, le=2**53)]
+Token = Annotated[bytes, Meta(min_length=16, max_length=64)]
+
+
+class WireMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base: a message body."""
+
+    TYPE: ClassVar[str]
+
+
+class ToResults(WireMessage, frozen=True, kw_only=True):
+    """Base of what a workflow is told over dalsegno.results. All else that is for one comes over
+    dalsegno.commands."""
+
+    workflow_id: Name
+    run_id: Name

@@ -1,0 +1,106 @@
+"""Wire protocol v1, to who has asked a workflow: see `messages`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from dalsegno.broker.protocol.fields import Text, WireMessage
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+ErrorCode = Literal[
+    "rejected",
+    "invalid",
+    "not_found",
+    "already_started",
+    "closed",
+    "query_failed",
+    "unsupported",
+    "too_large",
+    "moved",
+]
+"""The closed list. `moved`: this host gives the partition up, ask again. `too_large`: the answer does not
+fit into a message. `invalid`: the request could not be read."""
+
+
+class ReplyError(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    code: ErrorCode
+    message: Text
+    workflow_id: str | None = None
+    run_id: str | None = None
+
+
+class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One activity that is not settled, for `describe`."""
+
+    activity_id: str
+    activity_type: str
+    task_queue: str
+    attempt: int
+    state: Literal["scheduled", "started", "backing_off"]
+    scheduled_at: int
+    next_attempt_at: int | None = None
+    last_failure: Failure | None = None
+    """Of the attempt before; its type and message are what people look for."""
+    cancel_requested: bool = False
+    worker: str | None = None
+    """The queue of the worker that said that it works on this attempt."""
+    started_at: int | None = None
+    last_heartbeat_at: int | None = None
+    """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
+
+
+class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    status: WorkflowStatus
+    sequence: int
+    started_at: int
+    closed_at: int | None = None
+    suspended_reason: str | None = None
+    cancel_requested: bool = False
+    partition: int | None = None
+    host_id: str | None = None
+    history_length: int = 0
+    next_wake_up_at: int | None = None
+    memo: dict[str, Payload] = {}
+    pending_activities: tuple[PendingActivity, ...] = ()
+    pending_activities_count: int = 0
+    pending_timers: int = 0
+    buffered_signals: int = 0
+    buffered_signal_names: dict[str, int] = {}
+    """How many there are of each name: of the first 20 names, as they came."""
+    waiting_for: tuple[str, ...] = ()
+    input: tuple[Payload, ...] | None = None
+    """The start's arguments; None behind a sign, and where they are too large to be shown here."""
+    result: Payload | None = None
+    """Of a completed run, unless it is too large to be shown here: ask by `workflow.result`."""
+    failure: Failure | None = None
+    left_out: tuple[str, ...] = ()  # in words, what there was no room for
+
+
+class Reply(WireMessage, frozen=True, kw_only=True):
+    """The answer to a command, sent to its `reply_to` with its `correlation_id` (or, failing that, its
+    message ID). `error` set means that it was refused.
+
+    For "result": `result` when the run completed, `failure` when it did not, `status` says how it ended. With
+    the error `query_failed`, `failure` is what the handler raised.
+    """
+
+    TYPE = "reply"
+    kind: Literal["accepted", "result", "answer"]
+    workflow_id: str | None = None
+    run_id: str | None = None
+    status: WorkflowStatus | None = None
+    reason: str | None = None
+    result: Payload | None = None
+    failure: Failure | None = None
+    description: Description | None = None
+    error: ReplyError | None = None

@@ -1,0 +1,86 @@
+"""Wire protocol v1, to a workflow, on dalsegno.commands: see `messages`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import field
+
+from dalsegno.broker.protocol.fields import Microseconds, Name, TaskQueue, Text, WireMessage
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+
+class ToWorkflow(WireMessage, frozen=True, kw_only=True):
+    """Base of what is routed by a workflow ID. `run_id` None means the current run."""
+
+    workflow_id: Name
+    run_id: Name | None = None
+
+
+class ToChangeWorkflow(ToWorkflow, frozen=True, kw_only=True):
+    """Base of what changes something; it needs a message ID, to be known when it comes twice."""
+
+
+class StartWorkflow(WireMessage, frozen=True, kw_only=True):
+    """Start a run. Its run ID is derived from (workflow ID, message ID): see `ids`.
+
+    `replies` says which answers go to `reply_to`: "accepted" as soon as the start is durable, "result" when
+    the run has ended. Without a message ID the run ID is derived from the workflow ID alone: one run ever.
+    """
+
+    TYPE = "workflow.start"
+    workflow_id: Name
+    workflow_type: Name
+    task_queue: TaskQueue = "default"
+    args: tuple[Payload, ...] = ()
+    replies: tuple[Literal["accepted", "result"], ...] = ()
+    conflict_policy: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.FAIL
+    reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    execution_timeout: Microseconds | None = None
+    memo: dict[str, Payload] = field(default_factory=dict)
+    tell_suspended: bool = False
+    """Who waits for the result is told by an `answer` with the status "suspended" whenever that is so."""
+
+
+class SignalWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.signal"
+    name: Name
+    args: tuple[Payload, ...] = ()
+
+
+class QueryWorkflow(ToWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.query"
+    name: Name
+    args: tuple[Payload, ...] = ()
+
+
+class CancelWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.cancel"
+    reason: Text = ""
+
+
+class TerminateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.terminate"
+    reason: Text = ""
+
+
+class SuspendWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.suspend"
+    reason: Text = ""
+
+
+class ResumeWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.resume"
+
+
+class DescribeWorkflow(ToWorkflow, frozen=True, kw_only=True):
+    TYPE = "workflow.describe"
+
+
+class AwaitResult(ToWorkflow, frozen=True, kw_only=True):
+    """Answered when the run has ended. Waiters live in memory: ask again every 20 s, with a new message ID,
+    and at once on a reply with the error code `moved`. `tell_suspended` as in a start."""
+
+    TYPE = "workflow.result"
+    tell_suspended: bool = False
