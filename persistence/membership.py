@@ -19,7 +19,7 @@ from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Cluster, Fence, LeaseRow
-from dalsegno.persistence.tables import GENERATION, hosts, leases, seen, strikes
+from dalsegno.persistence.tables import GENERATION, hosts, leases, mail, seen, strikes
 
 
 class SqlMembership:
@@ -139,7 +139,7 @@ class SqlMembership:
         key = sa.tuple_(seen.c.workflow_id, seen.c.message_id, seen.c.type)
         old = (
             sa.select(seen.c.workflow_id, seen.c.message_id, seen.c.type)
-            .where(seen.c.time < older_than)
+            .where(seen.c.time < older_than, ~sa.exists().where(mail.c.workflow_id == seen.c.workflow_id))
             .order_by(seen.c.time)
             .limit(limit)
         )

@@ -123,13 +123,15 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
 
 
 class MailRow(Struct, frozen=True, kw_only=True):
-    """A message that waits until its workflow can be run again. `number` grows by one within the workflow."""
+    """A message that waits until its workflow can be run again. `number` grows by one within the workflow.
+    `unless`: the command that it is. If that was answered before, no mail of its workflow is written."""
 
     workflow_id: str
     slot: int
     number: int
     time: int
     message: bytes
+    unless: MessageKey | None = None
 
 
 class Halt(Struct, frozen=True, kw_only=True):
@@ -174,8 +176,8 @@ class RoundOutcome(Struct, frozen=True, kw_only=True):
     """What became of a round that did commit.
 
     `known` are workflow IDs of which commands were answered before, and how: nothing of theirs was written, in
-    `instances` or in `seen`. A command is known by its type and message ID, or by that alone where the type was
-    not kept.
+    `instances`, in `seen`, or as mail. A command is known by its type and message ID, or by that alone where
+    the type was not kept.
 
     `lost` are partitions whose lease is no longer (host, epoch): nothing of theirs was written. `missed` are
     workflow IDs whose compare-and-set failed: nothing of theirs was written. `rejected` maps workflow IDs
@@ -353,7 +355,8 @@ class Membership(Protocol):
     def clear_strikes(self, run_id: str) -> None: ...
 
     def trim_seen(self, *, older_than: int, limit: int = 10_000) -> int:
-        """Delete up to `limit` seen rows with a time before `older_than`; how many is returned."""
+        """Delete up to `limit` seen rows with a time before `older_than`; how many is returned. Those of
+        workflows that have mail stay: it may be what was answered, once more."""
 
     def close(self) -> None: ...
 

@@ -92,7 +92,7 @@ _STATEMENTS: dict[Part, str] = {
     Part.HALTED_RUNS: f"""UPDATE runs SET status = 'suspended', reason = r.reason FROM {{rows}}
     WHERE runs.run_id = r.run_id AND runs.closed_at IS NULL AND {_HELD}""",
     Part.MAIL: f"""INSERT INTO mail (workflow_id, number, slot, time, message)
-    SELECT workflow_id, number, slot, time, message FROM {{rows}} WHERE {_HELD}""",
+    SELECT workflow_id, number, slot, time, message FROM {{rows}} WHERE {_HELD}{{unless_known}}""",
     Part.WORKED_OFF: f"""DELETE FROM mail USING {{rows}}
     WHERE mail.workflow_id = r.workflow_id AND mail.number = r.number AND {_HELD}""",
     Part.REFUSED: f"""INSERT INTO seen (slot, workflow_id, message_id, type, time, answer)

@@ -25,7 +25,7 @@ class Part(StrEnum):
     FORCED = "forced"
     """as CREATED"""
     UNLESS = "unless"
-    """workflow_id, message_id, type: nothing is written of them; see `InstanceWrite.unless`"""
+    """workflow_id, message_id, type: see `InstanceWrite.unless` and `MailRow.unless`"""
     REFUSED = "refused"
     """partition, slot, workflow_id, message_id, type, time, answer"""
     JOURNAL = "journal"
@@ -83,6 +83,11 @@ def refused_rows(round_: Round) -> list[Row]:
     ]
 
 
+def mail_commands(aside: Aside) -> list[tuple[str, str, str]]:
+    """Workflow ID, message ID, type."""
+    return [(row.workflow_id, row.unless[1], row.unless[0]) for row in aside.mail if row.unless is not None]
+
+
 def _add_instance(rows: Rows, write: InstanceWrite) -> None:
     after = (write.run_id, write.sequence, write.status, write.wake_at)
     if write.forced:
@@ -102,6 +107,7 @@ def _add_aside(rows: Rows, aside: Aside) -> None:
     rows[Part.MAIL].extend(
         (partition, row.workflow_id, row.number, row.slot, row.time, row.message) for row in aside.mail
     )
+    rows[Part.UNLESS].extend(mail_commands(aside))
     rows[Part.WORKED_OFF].extend((partition, workflow_id, number) for workflow_id, number in aside.worked_off)
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+
+from msgspec.structs import replace
 
 from dalsegno.persistence.bisection import Known, commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role, storable
-from dalsegno.persistence.port import InstanceWrite, Round, RoundOutcome, Watermark
-from dalsegno.persistence.rows import Part, Row, refused_rows, rows_of
+from dalsegno.persistence.port import Aside, InstanceWrite, Round, RoundOutcome, Watermark
+from dalsegno.persistence.rows import Part, Row, mail_commands, refused_rows, rows_of
 from dalsegno.persistence.watermark import raise_watermark
 from dalsegno.policies import WorkflowStatus
 
@@ -95,11 +97,13 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     held = {number for number, epoch in fences if epochs.get(number) == epoch}
     matched = _matching(driver, [write for write in round_.instances if write.partition.number in held])
     refused = [row for row in refused_rows(round_) if row[0] in held]
-    known = _known(driver, matched, refused)
+    asides = [aside for aside in round_.asides if aside.partition.number in held]
+    known = _known(driver, matched, refused, asides)
     unwritten = {row[0] for row in known}
     matched = [write for write in matched if write.workflow_id not in unwritten]
     refused = [row for row in refused if row[2] not in unwritten]
-    asides = [aside for aside in round_.asides if aside.partition.number in held]
+    if unwritten:
+        asides = [_without_mail(aside, unwritten) for aside in asides]
     for part, rows in rows_of(matched, refused, asides).items():
         if part in _STATEMENTS:
             driver.executemany(_STATEMENTS[part], rows)
@@ -107,11 +111,21 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
     return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written, known=known)
 
 
-def _known(driver: sqlite3.Connection, writes: Iterable[InstanceWrite], refused: Iterable[Row]) -> list[Known]:
+def _without_mail(aside: Aside, workflow_ids: Container[str]) -> Aside:
+    return replace(aside, mail=tuple(row for row in aside.mail if row.workflow_id not in workflow_ids))
+
+
+def _known(
+    driver: sqlite3.Connection,
+    writes: Iterable[InstanceWrite],
+    refused: Iterable[Row],
+    asides: Iterable[Aside],
+) -> list[Known]:
     """Their commands that were answered before."""
     keys = [(row.workflow_id, row.message_id, row.type) for write in writes for row in write.seen]
     keys += [(write.workflow_id, key[1], key[0]) for write in writes for key in write.unless]
     keys += [(workflow_id, message_id, type_) for _, _, workflow_id, message_id, type_, _, _ in refused]
+    keys += [key for aside in asides for key in mail_commands(aside)]
     return [
         (key[0], type_, key[1], answer.decode(errors="replace"))
         for key in keys

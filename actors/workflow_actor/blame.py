@@ -50,13 +50,14 @@ class Struck(Struct, frozen=True):
         reason = self.queries.get(query_mark(query, instance)) if instance.run_id == self.run_id else None
         if reason is None:
             return None
-        whose = instance.workflow_id
+        whose, state = instance.workflow_id, instance.state
         text = (
             f"the query {query.name!r} is not run for workflow {whose!r} any more: {reason}. Deploy code "
-            f"in which its handler is mended, or `dalsegno workflow resume {whose}` to have it tried "
-            "again; the workflow itself and its other queries go on"
+            "in which its handler is mended"
         )
-        return "query_failed", text
+        if state is not None and not state.is_closed:
+            text += f", or `dalsegno workflow resume {whose}` to have it tried again"
+        return "query_failed", f"{text}; the workflow itself and its other queries go on"
 
 
 NOBODY = Struck()

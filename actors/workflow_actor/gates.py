@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Suspend,
     Terminate,
 )
+from dalsegno.actors.workflow_actor.run.decide import refused_unless_open
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
@@ -159,7 +160,8 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
         case Start() if instance.is_opened_by(command):
             return BeginRun(command)
         case Resume() if struck.queries and not struck.causes:  # the strikes of causes go when it has gone well
-            return ClearStrikes(command)
+            is_refused = refused_unless_open(instance.state, instance.workflow_id, command.run_id) is not None
+            return Pass(command) if is_refused else ClearStrikes(command)
         case _:
             return Pass(command)
 

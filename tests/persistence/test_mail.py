@@ -9,7 +9,17 @@ from dalsegno.persistence.port import Aside, Halt, Mail, MailRow, Membership, Re
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
-from tests.persistence.rounds import changed, creation, journal_row, round_of, run_of, snapshot, step
+from tests.persistence.rounds import (
+    changed,
+    creation,
+    journal_row,
+    round_of,
+    run_of,
+    seen,
+    signals,
+    snapshot,
+    step,
+)
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -172,3 +182,61 @@ def test_what_the_database_refuses_beside_mail_takes_no_mail_with_it(writer: Wri
 
     assert set(outcome.rejected) == {"bad\0"}
     assert reader.mail("order-1", after=0, limit=9) == [Mail(1, b"message 1")]
+
+
+def test_mail_that_was_answered_before_is_not_kept_nor_any_other_of_its_workflow(
+    writer: Writer, reader: Reader
+) -> None:
+    """Nothing but the leases, what is worked off and what is shown is written for it: it is told again."""
+    answered = seen("order-1", "m2", answer="closed")
+    writer.commit(round_of(creation("order-1", seen=(answered,)), creation("order-2")))
+    writer.commit(beside(Aside(partition=FIRST, mail=mail(1))))
+    signal = "workflow.signal"
+    rows = [
+        replace(row, unless=(signal, f"m{row.number}"))
+        for row in (*mail(2, 3), *mail(2, workflow_id="order-2"))
+    ]
+
+    outcome = writer.commit(
+        beside(Aside(partition=FIRST, halts=(HALT,), mail=tuple(rows), worked_off=(("order-1", 1),)))
+    )
+
+    assert outcome.known == {"order-1": {(signal, "m2"): "closed"}}
+    assert (outcome.missed, outcome.lost) == (frozenset(), frozenset())
+    assert reader.mail("order-1", after=0, limit=9) == []
+    assert reader.mail("order-2", after=0, limit=9) == [Mail(2, b"message 2")]
+    (shown,) = reader.load(["order-1"])
+    assert shown.instance is not None
+    assert shown.instance.status is WorkflowStatus.SUSPENDED
+
+
+def test_what_cannot_be_read_is_not_ended_by_a_round_whose_mail_was_answered_before(
+    writer: Writer, reader: Reader
+) -> None:
+    writer.commit(round_of(creation("order-1", seen=(seen("order-1", "m2"),))))
+    end = step("order-1", 8, status=WorkflowStatus.TERMINATED, forced=True)
+    (row,) = mail(2)
+    kept = Aside(partition=FIRST, mail=(replace(row, unless=("workflow.signal", "m2")),))
+
+    outcome = writer.commit(replace(round_of(end), asides=(kept,)))
+
+    assert list(outcome.known) == ["order-1"]
+    assert reader.mail("order-1", after=0, limit=9) == []
+    (loaded,) = reader.load(["order-1"])
+    assert loaded.instance is not None
+    assert loaded.instance.sequence == 1
+
+
+def test_what_was_answered_is_known_for_as_long_as_it_may_lie_in_the_mail_once_more(
+    writer: Writer, reader: Reader, membership: Membership
+) -> None:
+    writer.commit(
+        round_of(*(creation(name, seen=(seen(name, "m1", time=1),)) for name in ("order-1", "order-2")))
+    )
+    writer.commit(beside(Aside(partition=FIRST, mail=mail(1))))
+    assert membership.trim_seen(older_than=4) == 1
+    loaded = reader.load(["order-1", "order-2"])
+    assert [list(each.seen) for each in loaded] == [list(signals(m1="")), []]
+
+    writer.commit(beside(Aside(partition=FIRST, worked_off=(("order-1", 1),))))
+    assert membership.trim_seen(older_than=4) == 1

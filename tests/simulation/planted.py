@@ -30,7 +30,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.interface.activation import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
@@ -104,7 +104,7 @@ def older_ids_not_found_out() -> AbstractContextManager[Any]:
 
 
 def mail_dropped_for_what_cannot_be_run() -> AbstractContextManager[Any]:
-    def keep(self: StandingIn, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
+    def keep(self: StandingIn, stand_in: StandIn, cause: Cause, *_: object, **__: object) -> None:
         cause.done()
 
     return patch.object(StandingIn, "keep", keep)

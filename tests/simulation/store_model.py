@@ -185,12 +185,16 @@ class StoreModel:
         missed: set[str] = set()
         rejected: dict[str, str] = {}
         known: dict[str, dict[MessageKey, str]] = {}
+        asides = [aside for aside in round_.asides if aside.partition in transaction.held]
+        for mail in (mail for aside in asides for mail in aside.mail):
+            if mail.unless and (found := self._known(mail.workflow_id, [mail.unless])):
+                known.setdefault(mail.workflow_id, {}).update(found)
         for write in round_.instances:
             if write.partition not in transaction.held:
                 continue
             if not self._is_as_expected(write):
                 missed.add(write.workflow_id)
-            elif found := self._known(write.workflow_id, _asked(write)):
+            elif found := known.get(write.workflow_id, {}) | self._known(write.workflow_id, _asked(write)):
                 known[write.workflow_id] = found
             elif self._is_refused(write):
                 rejected[write.workflow_id] = "the data is refused"
@@ -203,10 +207,10 @@ class StoreModel:
         for row in refused:
             if row.workflow_id not in known:
                 self.seen[row.workflow_id][row.type, row.message_id] = row
-        for aside in round_.asides:
-            if aside.partition in transaction.held:
-                self._audit.set_aside(aside, round_.host_id)
-                self._set_aside(aside)
+        for aside in asides:
+            kept = replace(aside, mail=tuple(mail for mail in aside.mail if mail.workflow_id not in known))
+            self._audit.set_aside(kept, round_.host_id)
+            self._set_aside(kept)
         lost = frozenset(fence.partition for fence in round_.fences) - transaction.held
         return RoundOutcome(now=self.now(), lost=lost, missed=frozenset(missed), known=known, rejected=rejected)
 

@@ -56,6 +56,10 @@ class Database:
         missed: set[str] = set()
         rejected: dict[str, str] = {}
         known: dict[str, dict[MessageKey, str]] = {}
+        asides = [aside for aside in round_.asides if aside.partition not in lost]
+        for mail in (mail for aside in asides for mail in aside.mail):
+            if mail.unless and (found := self._known(mail.workflow_id, [mail.unless])):
+                known.setdefault(mail.workflow_id, {}).update(found)
         for write in round_.instances:
             if write.partition in lost:
                 continue
@@ -63,7 +67,7 @@ class Database:
             found = (None, write.expected_sequence) if row is None else (row.run_id, row.sequence)
             if not write.forced and found != (write.expected_run_id, write.expected_sequence):
                 missed.add(write.workflow_id)
-            elif found := self._known(write.workflow_id, _asked(write)):
+            elif found := known.get(write.workflow_id, {}) | self._known(write.workflow_id, _asked(write)):
                 known[write.workflow_id] = found
             elif (reason := self.rejects(write)) is not None:
                 rejected[write.workflow_id] = reason
@@ -76,9 +80,8 @@ class Database:
         for row in refused:
             if row.workflow_id not in known:
                 self.known.setdefault(row.workflow_id, {})[row.type, row.message_id] = row.answer
-        for aside in round_.asides:
-            if aside.partition not in lost:
-                self._set_aside(aside)
+        for aside in asides:
+            self._set_aside(replace(aside, mail=tuple(m for m in aside.mail if m.workflow_id not in known)))
         return RoundOutcome(now=now, lost=lost, missed=frozenset(missed), known=known, rejected=rejected)
 
     def _known(self, workflow_id: str, commands: Iterable[MessageKey]) -> dict[MessageKey, str]:

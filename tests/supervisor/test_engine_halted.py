@@ -426,3 +426,21 @@ def test_what_fails_again_in_the_place_of_what_was_ended_is_tried_less_and_less_
     assert world.database.mail == {}
     accepted = [reply.run_id for reply in world.replies() if reply.kind == "accepted"]
     assert accepted == [first, world.database.rows["w"].run_id]
+
+
+def test_the_halt_of_what_was_ended_unread_is_over_though_nothing_is_written_behind_it() -> None:
+    """Else what is halted in its place later is tried as rarely as that was in the end."""
+    world = begun()
+    unreadable(world)
+    world.deliver(query("q"))
+    world.go_on()
+    standing_in = world.engine.partitions[FIRST].standing_in
+    world.live_through(100)
+    assert standing_in.halted["w"].tries > 3
+
+    world.deliver(terminate("t"))
+    world.database.unreadable.clear()  # the row is written whatever was there
+    world.live_through(15)
+    assert world.status() is WorkflowStatus.TERMINATED
+    assert world.engine.partitions[FIRST].actors.peek("w") is None
+    assert standing_in.halted == {}

@@ -10,7 +10,7 @@ from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow, Intake, Re
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.port import Delivery
-from dalsegno.persistence.port import Mail, MailRow
+from dalsegno.persistence.port import Mail, MailRow, MessageKey
 
 PAGE = 200
 """Mail of one workflow that is in memory at one time."""
@@ -60,11 +60,13 @@ def is_in_the_database(cause: Cause) -> bool:
     return isinstance(cause.origin, MailOrigin)
 
 
-def to_row(cause: Cause, *, workflow_id: str, slot: int, number: int, now: int) -> MailRow:
+def to_row(
+    cause: Cause, *, workflow_id: str, slot: int, number: int, now: int, unless: MessageKey | None
+) -> MailRow:
     delivery = delivery_of(cause)
     assert delivery is not None, "a wake-up is no mail"
     message = encode_message(delivery.message)
-    return MailRow(workflow_id=workflow_id, slot=slot, number=number, time=now, message=message)
+    return MailRow(workflow_id=workflow_id, slot=slot, number=number, time=now, message=message, unless=unless)
 
 
 def to_cause(

@@ -40,8 +40,17 @@ FAILURES_LIMIT = 3
 class Keeper(Protocol):
     """What a stand-in asks for, beside what every actor asks of its partition's supervisor."""
 
-    def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
-        """Write it down with the round; then it may be acknowledged."""
+    def keep(
+        self,
+        stand_in: StandIn,
+        cause: Cause,
+        number: int,
+        answers: Sequence[Effect],
+        *,
+        unless: MessageKey | None,
+    ) -> None:
+        """Write it down with the round, unless that command was answered before; then it may be
+        acknowledged."""
 
     def take_back(self, stand_in: StandIn, run_id: str, effects: Sequence[EffectID]) -> None:
         """Tell it what waits for these effects, which cannot leave."""
@@ -112,7 +121,7 @@ class StandIn(WorkflowActor):
                 self._end(cause, command)
             case WakeUp() if not cause.held:
                 self.keeper.try_again(self, at_once=False)
-            case Resume():
+            case Resume() if refused_unless_open(self._state, self.workflow_id, command.run_id) is None:
                 self._keep(cause)
                 self.keeper.try_again(self, at_once=True)
             case _ if cause.held:
@@ -125,12 +134,17 @@ class StandIn(WorkflowActor):
                 cause.done()  # what the shell found out about effects that it knows nothing of
 
     def _came_before(self, cause: Cause) -> bool:
-        """A commit has found that it was answered before: then so it is again."""
+        """A commit has found that it was answered before: then so it is again. It is kept all the same, as what
+        it caused may not have left; its instance knows, and knows that it came before."""
         before = self.seen.answer_to(cause.key)
         if before is None:
             return False
         again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
-        self._parent.came_again(self, cause, [] if again is None else [again])
+        replies = [] if again is None else [again]
+        if before:
+            self._parent.came_again(self, cause, replies)  # it was refused, and caused nothing
+        else:
+            self._write_down(cause, replies, is_known=True)
         return True
 
     def _take_silently(self, cause: Cause) -> None:
@@ -168,9 +182,15 @@ class StandIn(WorkflowActor):
             if not isinstance(command, Start):
                 refusal = refused_unless_open(self._state, self.workflow_id, command.run_id)
             replies = answers.to_command(command, self.workflow_id, self._state, refusal)
+        is_own_start = isinstance(command, Start) and command.run_id == self._state.info.run_id
+        self._write_down(cause, replies, is_known=silent or is_own_start)
+
+    def _write_down(self, cause: Cause, replies: Sequence[Effect], *, is_known: bool) -> None:
+        """`is_known`: whether it was answered before matters to nothing that is said now."""
         # Never used twice: a number that was worked off may be deleted a second time.
         self.last_mail = max(self.last_mail + 1, self._now())
-        self.keeper.keep(self, cause, self.last_mail, replies)
+        unless = None if is_known or not cause.recognisable else cause.key
+        self.keeper.keep(self, cause, self.last_mail, replies, unless=unless)
 
     def _start(self, cause: Cause, command: Start) -> None:
         """Answered as by the run that is there; what it takes to be in its state later is kept."""

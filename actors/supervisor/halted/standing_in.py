@@ -159,9 +159,22 @@ class StandingIn:
 
     # --- what stand-ins ask (see stand_in.Keeper) -----------------------------------------------------------
 
-    def keep(self, stand_in: StandIn, cause: Cause, number: int, answers: Sequence[Effect]) -> None:
+    def keep(
+        self,
+        stand_in: StandIn,
+        cause: Cause,
+        number: int,
+        answers: Sequence[Effect],
+        *,
+        unless: MessageKey | None,
+    ) -> None:
         row = to_row(
-            cause, workflow_id=stand_in.workflow_id, slot=stand_in.slot, number=number, now=self._world.now()
+            cause,
+            workflow_id=stand_in.workflow_id,
+            slot=stand_in.slot,
+            number=number,
+            now=self._world.now(),
+            unless=unless,
         )
         entry = self._rounds.current.add_mail(stand_in, self._children.partition, row, cause)
         entry.leaving.extend(Leaving(cause, "", None, answer) for answer in answers)
@@ -295,6 +308,12 @@ class StandingIn:
         actor.is_shown_halted = False
         self._rounds.current.entry(actor, self._children.partition).shows_status()
         log.info("workflow_goes_on", workflow_id=workflow_id, status=state.status)
+
+    def put_away(self, actor: WorkflowActor) -> None:
+        """It has stood here until it was idle, whether or not anything was to be written: should it be halted
+        again, that is another halt."""
+        if self.halted and not isinstance(actor, StandIn) and actor.workflow_id not in self._mail_left:
+            self._halts.over(actor.workflow_id)
 
     def forget_mail(self, workflow_id: str) -> None:
         """Its actor is gone; what was not worked off is read anew."""

@@ -340,6 +340,7 @@ class PartitionSupervisor(LightActor):
         if actor.workflow_id in self._rounds:
             return  # what it gave to a round is let out only while it is there
         self._crashes.forget(actor.workflow_id)
+        self.standing_in.put_away(actor)
         self.actors.discard(actor)
         log.debug("passivated", workflow_id=actor.workflow_id, partition=self.partition.number)
 
