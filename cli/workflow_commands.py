@@ -143,6 +143,10 @@ def list_(
     workflow_type: Annotated[
         list[str], typer.Option("--type", metavar="TYPE", help="Only this type; repeat it for several.")
     ] = [],  # noqa: B006
+    query: Annotated[
+        str | None,
+        typer.Option("--filter", "-q", metavar="FILTER", help="Only those that fit; see docs/filters.md."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.StoredIn = None,
@@ -151,7 +155,9 @@ def list_(
 ) -> None:
     """Runs, newest first.
 
-    Example: dalsegno workflow list --status suspended
+    Examples:
+      dalsegno workflow list --status suspended
+      dalsegno workflow list -q 'Type = "Order" and StartTime > -1d and not Status = completed'
     """
     from dalsegno.cli import workflows
 
@@ -160,9 +166,35 @@ def list_(
         timeout,
         status=status,
         workflow_type=workflow_type,
+        query=query,
         limit=limit,
         as_json=as_json,
     )
+
+
+@app.command()
+def count(
+    context: typer.Context,
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FILTER]", help="Only those that fit; see docs/filters.md.", show_default=False
+        ),
+    ] = "",
+    broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
+    timeout: options.Timeout = 10.0,
+    as_json: options.AsJson = False,
+) -> None:
+    """How many runs there are, or that fit.
+
+    Examples:
+      dalsegno workflow count 'StartTime > -1h'
+      dalsegno workflow count 'Status = failed group by Type'
+    """
+    from dalsegno.cli import workflows
+
+    workflows.count_workflows(options.source(context), timeout, query, as_json=as_json)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from dalsegno.cli.output import moment, moment_after, print_json, say, table
 from dalsegno.cli.waiting import Deadline, waiting
 from dalsegno.client import Client, Looking, WorkflowHandle
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import TransientError, WorkflowFailedError
+from dalsegno.errors import ConfigurationError, TransientError, WorkflowFailedError
 from dalsegno.policies import WorkflowStatus
 
 ROWS_ONLY = "(From the database alone: what else its code waits for, only a host knows.)"
@@ -198,13 +198,20 @@ def list_workflows(
     *,
     status: Sequence[WorkflowStatus],
     workflow_type: Sequence[str],
+    query: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
+    if query is not None and (status or workflow_type):
+        raise ConfigurationError("Say in the filter what --status and --type would: they do not go together.")
+
     async def question(client: Looking) -> list[Any]:
         found: list[Any] = []
         page_size = min(limit, 1000)
-        runs = client.list_workflows(status=status, workflow_type=workflow_type, page_size=page_size)
+        if query is not None:
+            runs = client.list_workflows(query, page_size=page_size)
+        else:
+            runs = client.list_workflows(status=status, workflow_type=workflow_type, page_size=page_size)
         async for summary in runs:
             found.append(summary)
             if len(found) >= limit:
@@ -217,7 +224,7 @@ def list_workflows(
             print_json(row)
         return
     if not rows:
-        say("No runs." if not status and not workflow_type else "No runs that fit.")
+        say("No runs that fit." if status or workflow_type or query else "No runs.")
         return
     table(
         ["workflow ID", "type", "status", "started (UTC)", "closed (UTC)", "reason"],
@@ -232,6 +239,22 @@ def list_workflows(
             )
             for run in rows
         ],
+    )
+
+
+def count_workflows(source: Source, timeout: float, query: str, *, as_json: bool) -> None:
+    counted = look(source, timeout, lambda client: client.count_workflows(query))
+    if as_json:
+        groups = [{"values": group.group_values, "count": group.count} for group in counted.groups]
+        print_json({"count": counted.count, "groups": groups})
+        return
+    if not counted.groups:
+        say(f"{counted.count:,}")
+        return
+    table(
+        ["count", "of"],
+        [(f"{group.count:,}", ", ".join(group.group_values)) for group in counted.groups]
+        + [(f"{counted.count:,}", "all")],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dalsegno.client.client import Client, Connecting
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
-from dalsegno.client.looking import Looking, Pong
+from dalsegno.client.looking import Looking, Pong, WorkflowCount, WorkflowGroup
 from dalsegno.client.names import Target
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
@@ -24,5 +24,7 @@ __all__ = [
     "StartOptionsAndArgs",
     "Target",
     "UnsendableError",
+    "WorkflowCount",
+    "WorkflowGroup",
     "WorkflowHandle",
 ]

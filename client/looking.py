@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import (
+    CountWorkflows,
+    FindWorkflows,
     GetHistory,
     HistoryEntry,
     HostInfo,
@@ -33,6 +38,22 @@ class Pong(NamedTuple):
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkflowGroup:
+    """How many runs have these values, in the order of the fields that they are grouped by."""
+
+    group_values: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowCount:
+    """How many runs fit; `groups`, the largest first, where the filter has `group by`."""
+
+    count: int
+    groups: tuple[WorkflowGroup, ...]
+
+
 class Looking:
     """The part of a client that looks, whoever it is that answers."""
 
@@ -57,6 +78,7 @@ class Looking:
 
     async def list_workflows(
         self,
+        query: str | None = None,
         *,
         status: WorkflowStatus | Collection[WorkflowStatus] | None = None,
         workflow_type: str | Collection[str] | None = None,
@@ -64,7 +86,20 @@ class Looking:
         page_size: int = 100,
     ) -> AsyncIterator[WorkflowSummary]:
         """Runs, newest first, all or those that match: of several statuses or types one. They are fetched page
-        by page as they are looked at."""
+        by page as they are looked at.
+
+        `query` is a filter (docs/filters.md), like `Status = failed and StartTime > -1d`, in whose order they
+        come; what else narrows the list is said in it, too. Raises CommandRejectedError for one that cannot be
+        read, with the place.
+        """
+        if query is not None:
+            if status is not None or workflow_type is not None or workflow_id is not None:
+                raise ValueError("Say in the query what narrows the list: it is given a query, and more.")
+            limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
+            find = FindWorkflows(filter=given.text("query", query), limit=limit)
+            async for run in self._pages(find):
+                yield run
+            return
         statuses = tuple(given.choice("status", one, WorkflowStatus) for one in _several("status", status))
         types = tuple(given.name("workflow_type", one) for one in _several("workflow_type", workflow_type))
         limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
@@ -91,6 +126,22 @@ class Looking:
                 return
 
     list = list_workflows
+
+    async def _pages(self, find: FindWorkflows) -> AsyncIterator[WorkflowSummary]:
+        while True:
+            page = await self._answers.control(find)
+            for summary in page.workflows:
+                yield summary
+            if page.cursor is None or not page.workflows:
+                return
+            find = structs.replace(find, before=page.cursor)
+
+    async def count_workflows(self, query: str = "") -> WorkflowCount:
+        """How many runs fit a filter (docs/filters.md); with `group by` in it also how many of each group: of
+        the thousand largest. Raises CommandRejectedError for one that cannot be read, with the place."""
+        answer = await self._answers.control(CountWorkflows(filter=given.text("query", query)))
+        groups = tuple(WorkflowGroup(group.values, group.count) for group in answer.groups)
+        return WorkflowCount(answer.count or 0, groups)
 
     async def history(
         self, workflow_id: str, run_id: str | None = None, *, after: int = 0, page_size: int = 200

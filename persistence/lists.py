@@ -1,4 +1,4 @@
-"""Lists of runs, newest first.
+"""Lists of runs, newest first or in another order, and counts of them.
 
 A database that is asked for several types or statuses at once would fetch all runs that have one of them, and
 sort them. So each is looked for by itself, where its newest runs come first in one index, and the newest of all
@@ -8,7 +8,7 @@ run it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -17,7 +17,10 @@ import sqlalchemy as sa
 from dalsegno._log import get_logger
 from dalsegno.errors import CommandRejectedError, UnreadableRowError
 from dalsegno.persistence.database import storable
-from dalsegno.persistence.port import ListedRun
+from dalsegno.persistence.filters.conditions import Among, Condition, IsNull, ListFilter, Not, Order
+from dalsegno.persistence.filters.fields import CLOSE_TIME, START_TIME, STATUS, TYPE, WORKFLOW_ID
+from dalsegno.persistence.filters.sql import Statement, places
+from dalsegno.persistence.port import ListedRun, RunCount
 from dalsegno.persistence.visibility import listed_run
 from dalsegno.policies import WorkflowStatus
 
@@ -32,33 +35,88 @@ CURSOR_MAX = 10**18 - 1
 WALKS_MAX = 100
 """Of an index, in one statement."""
 
+GROUPS_MAX = 1_000
+"""In one count."""
+
 _COLUMNS = ", ".join(ListedRun.__struct_fields__)
-_IN_ORDER = "ORDER BY started_at DESC, run_id DESC LIMIT :most"
 
 
 class RunFilter(NamedTuple):
-    """Which runs are wanted; what is empty or None does not filter."""
+    """Which runs are wanted; what is empty or None does not filter. `rest` is what else holds, with its
+    `parameters`."""
 
     statuses: Collection[WorkflowStatus] = ()
     workflow_types: Collection[str] = ()
     workflow_id: str | None = None
+    rest: str = ""
+    parameters: Mapping[str, Any] = {}
+    order: Order = Order()
 
 
 def list_runs(
     connection: sa.Connection, wanted: RunFilter, *, limit: int, before: str | None, bytes_max: int
 ) -> tuple[list[ListedRun], str | None]:
-    """Runs that started in the same microsecond are in the order of their IDs."""
-    parameters: dict[str, Any] = {"most": limit + 1}
-    walks = _walks(wanted, parameters)
-    if before is not None:
-        parameters["started_at"], parameters["run_id"] = _parse_cursor(before)
-        walks = [f"{walk} AND (started_at, run_id) < (:started_at, :run_id)" for walk in walks]
+    """Runs of the same microsecond are in the order of their IDs."""
+    parameters: dict[str, Any] = {"most": limit + 1, **wanted.parameters}
+    walks = [f"{walk}{wanted.rest}" for walk in _walks(wanted, parameters)]
     if not walks:
         return [], None
-    found = connection.execute(sa.text(_statement(walks)), parameters).all()
+    order = wanted.order
+    column = order.field.column
+    if before is not None:
+        parameters["at"], parameters["run_id"] = _parse_cursor(before)
+        behind = "<" if order.descending else ">"
+        walks = [f"{walk} AND ({column}, run_id) {behind} (:at, :run_id)" for walk in walks]
+    found = connection.execute(sa.text(_statement(walks, order)), parameters).all()
     sizes = [ROW_BYTES + (len(row.reason) if isinstance(row.reason, str) else 0) for row in found[:limit]]
     page = found[: within(bytes_max, sizes)]
-    return _readable(page), _cursor(page[-1]) if len(found) > len(page) else None
+    return _readable(page), _cursor(page[-1], column) if len(found) > len(page) else None
+
+
+def count_runs(connection: sa.Connection, wanted: ListFilter) -> RunCount:
+    """All that fit, and how many of each group: of the largest GROUPS_MAX."""
+    statement = Statement()
+    where = "" if wanted.condition is None else f" WHERE {statement.text(wanted.condition)}"
+    if not wanted.group_by:
+        counted = connection.execute(sa.text(f"SELECT count(*) FROM runs{where}"), statement.parameters)
+        return RunCount(counted.scalar_one())
+    columns = ", ".join(field.column for field in wanted.group_by)
+    grouped = (
+        f"SELECT {columns}, count(*) AS n, sum(count(*)) OVER () AS total FROM runs{where} "
+        f"GROUP BY {columns} ORDER BY n DESC, {columns} LIMIT {GROUPS_MAX}"
+    )
+    rows = connection.execute(sa.text(grouped), statement.parameters).all()
+    groups = tuple((tuple(map(str, row[:-2])), int(row.n)) for row in rows)
+    return RunCount(int(rows[0].total) if rows else 0, groups)
+
+
+def run_filter(wanted: ListFilter) -> RunFilter | None:
+    """What a filter asks for, as a list walks; None if no run can be that. In the order of close times, only
+    runs that have one are wanted, and one index is walked, whatever else holds."""
+    common = places(wanted.condition)
+    if frozenset() in common[:3]:
+        return None
+    by_start = wanted.order.field is START_TIME
+    rest: list[Condition] = [] if by_start else [Not(IsNull(CLOSE_TIME))]
+    statuses, types, ids = (sorted(map(str, values or ())) for values in common[:3])
+    if len(ids) > 1:
+        rest.append(Among(WORKFLOW_ID, tuple(ids)))
+    if types and (not by_start or len(types) * (len(statuses) or len(WorkflowStatus)) > WALKS_MAX):
+        rest.append(Among(TYPE, tuple(types)))
+        types = []
+    if statuses and not by_start:
+        rest.append(Among(STATUS, tuple(statuses)))
+        statuses = []
+    statement = Statement()
+    conditions = [f" AND {statement.text(condition)}" for condition in (*common.rest, *rest)]
+    return RunFilter(
+        statuses=[WorkflowStatus(status) for status in statuses],
+        workflow_types=types,
+        workflow_id=ids[0] if len(ids) == 1 else None,
+        rest="".join(conditions),
+        parameters=statement.parameters,
+        order=wanted.order,
+    )
 
 
 def _walks(wanted: RunFilter, parameters: dict[str, Any]) -> list[str]:
@@ -92,12 +150,14 @@ def _among(column: str, parameters: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(parameters)})" if parameters else ""
 
 
-def _statement(walks: Sequence[str]) -> str:
-    found = [f"SELECT {_COLUMNS} FROM runs WHERE {walk} {_IN_ORDER}" for walk in walks]
+def _statement(walks: Sequence[str], order: Order) -> str:
+    direction = "DESC" if order.descending else "ASC"
+    in_order = f"ORDER BY {order.field.column} {direction}, run_id {direction} LIMIT :most"
+    found = [f"SELECT {_COLUMNS} FROM runs WHERE {walk} {in_order}" for walk in walks]
     if len(found) == 1:
         return found[0]
     parts = " UNION ALL ".join(f"SELECT * FROM ({part}) AS walk_{n}" for n, part in enumerate(found))
-    return f"SELECT * FROM ({parts}) AS found {_IN_ORDER}"
+    return f"SELECT * FROM ({parts}) AS found {in_order}"
 
 
 def within(most: int, sizes: Sequence[int]) -> int:
@@ -116,17 +176,18 @@ def _readable(rows: Iterable[sa.Row[Any]]) -> list[ListedRun]:
     return readable
 
 
-def _cursor(last: sa.Row[Any]) -> str:
+def _cursor(last: sa.Row[Any], column: str) -> str:
     """SQLite lets any type into any column. In this order a time that is no number stands before all times, and
     an ID that is no text before all IDs."""
-    started_at = last.started_at if isinstance(last.started_at, int | float) else CURSOR_MAX
+    time = getattr(last, column)
+    at = time if isinstance(time, int | float) else CURSOR_MAX
     run_id = last.run_id if isinstance(last.run_id, str) else "\U0010ffff"
-    return f"{max(0, min(int(started_at), CURSOR_MAX))}.{run_id}"
+    return f"{max(0, min(int(at), CURSOR_MAX))}.{run_id}"
 
 
 def _parse_cursor(cursor: str) -> tuple[int, str]:
-    started_at, _, run_id = cursor.partition(".")
-    if not (started_at.isascii() and started_at.isdigit() and len(started_at) <= 18 and run_id):
+    at, _, run_id = cursor.partition(".")
+    if not (at.isascii() and at.isdigit() and len(at) <= 18 and run_id):
         raise CommandRejectedError(
             "That is not a cursor which a list of runs has given out; list from the start."
         )
@@ -134,4 +195,4 @@ def _parse_cursor(cursor: str) -> tuple[int, str]:
         raise CommandRejectedError(
             "That is not a cursor which a list of runs has given out; list from the start."
         )
-    return int(started_at), run_id
+    return int(at), run_id

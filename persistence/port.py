@@ -264,6 +264,13 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+class RunCount(Struct, frozen=True):
+    """How many runs fit, and by the values that they are grouped by, the largest groups first."""
+
+    count: int
+    groups: tuple[tuple[tuple[str, ...], int], ...] = ()
+
+
 class RunRow(ListedRun, frozen=True, kw_only=True):
     """The whole row."""
 

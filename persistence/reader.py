@@ -19,7 +19,8 @@ from dalsegno.persistence.database import (
     Role,
     StatementTimeoutError,
 )
-from dalsegno.persistence.lists import RunFilter, list_runs, within
+from dalsegno.persistence.filters.conditions import ListFilter
+from dalsegno.persistence.lists import RunFilter, count_runs, list_runs, run_filter, within
 from dalsegno.persistence.membership import read_cluster
 from dalsegno.persistence.port import (
     Cluster,
@@ -31,6 +32,7 @@ from dalsegno.persistence.port import (
     Mail,
     MessageKey,
     Remains,
+    RunCount,
     SnapshotRow,
     Watermark,
 )
@@ -191,6 +193,24 @@ class SqlReader:
         wanted = RunFilter(statuses, workflow_types, workflow_id)
         with self._asked("Narrow the list by workflow ID, or by type and status.") as connection:
             return list_runs(connection, wanted, limit=limit, before=before, bytes_max=bytes_max)
+
+    def find_runs(
+        self,
+        wanted: ListFilter,
+        *,
+        limit: int = 100,
+        before: str | None = None,
+        bytes_max: int = LIST_BYTES_MAX,
+    ) -> tuple[list[ListedRun], str | None]:
+        walked = run_filter(wanted)
+        if walked is None:
+            return [], None
+        with self._asked("Narrow the filter by type, status, workflow ID or time.") as connection:
+            return list_runs(connection, walked, limit=limit, before=before, bytes_max=bytes_max)
+
+    def count_runs(self, wanted: ListFilter) -> RunCount:
+        with self._asked("Narrow the filter by type, status, workflow ID or time.") as connection:
+            return count_runs(connection, wanted)
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from dalsegno.persistence.filters.conditions import ListFilter
 from dalsegno.persistence.port import (
     Cluster,
     Due,
@@ -18,6 +19,7 @@ from dalsegno.persistence.port import (
     LoadedInstance,
     Mail,
     Remains,
+    RunCount,
     Watermark,
 )
 from dalsegno.policies import WorkflowStatus
@@ -98,6 +100,19 @@ class PeopleReader(Protocol):
         that is not raises CommandRejectedError. Of several statuses or types a run has one; none do not
         filter. More types than one statement can look for raise CommandRejectedError. A page is cut when it has
         more than some `bytes_max`, though not before the first run."""
+
+    def find_runs(
+        self,
+        wanted: ListFilter,
+        *,
+        limit: int = 100,
+        before: str | None = None,
+        bytes_max: int = LIST_BYTES_MAX,
+    ) -> tuple[list[ListedRun], str | None]:
+        """As `runs`, of those that fit a filter, in its order. `before` is a cursor of the same filter."""
+
+    def count_runs(self, wanted: ListFilter) -> RunCount:
+        """How many fit a filter, and of each group how many: of the thousand largest."""
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

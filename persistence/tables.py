@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-HEAD = "0009"
+HEAD = "0010"
 """The revision of these: the newest in `migrations/versions`."""
 MIN_REVISION = "0006"
 """The oldest tables that this code works with, so that its hosts run beside those of a version before."""
@@ -102,6 +102,13 @@ runs = sa.Table(
     sa.Index("runs_status", "status", "started_at", "run_id"),
     sa.Index("runs_workflow_type", "workflow_type", "status", "started_at", "run_id"),
     sa.Index("runs_workflow_id", "workflow_id", "started_at", "run_id"),
+    sa.Index(
+        "runs_closed_at",
+        "closed_at",
+        "run_id",
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+    ),
 )
 
 seen = sa.Table(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dalsegno.broker.protocol.fields import Counter, Name, WireMessage
+from dalsegno.broker.protocol.fields import Counter, Name, Text, WireMessage
 from dalsegno.broker.protocol.replies import ReplyError
 from dalsegno.policies import WorkflowStatus
 
@@ -35,6 +35,22 @@ class ListWorkflows(WireMessage, frozen=True, kw_only=True):
     before: Name | None = None
     statuses: tuple[WorkflowStatus, ...] = ()
     workflow_types: tuple[Name, ...] = ()
+
+
+class FindWorkflows(WireMessage, frozen=True, kw_only=True):
+    """Runs that fit a filter, in its order. `before` is the `cursor` of the page before, of the same filter."""
+
+    TYPE = "control.find"
+    filter: Text = ""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    before: Name | None = None
+
+
+class CountWorkflows(WireMessage, frozen=True, kw_only=True):
+    """How many runs fit a filter, and how many of each group that it names."""
+
+    TYPE = "control.count"
+    filter: Text = ""
 
 
 class GetHistory(WireMessage, frozen=True, kw_only=True):
@@ -87,6 +103,13 @@ class HistoryEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     events: tuple[dict[str, object], ...]
 
 
+class RunGroup(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Runs that have these values, in the order of the fields by which they are grouped."""
+
+    values: tuple[str, ...]
+    count: int
+
+
 class ControlReply(WireMessage, frozen=True, kw_only=True):
     """The answer to a control request: the field asked for, or `error`."""
 
@@ -98,4 +121,6 @@ class ControlReply(WireMessage, frozen=True, kw_only=True):
     workflows: tuple[WorkflowSummary, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     cursor: str | None = None
+    count: int | None = None
+    groups: tuple[RunGroup, ...] = ()
     error: ReplyError | None = None

@@ -33,6 +33,8 @@ from dalsegno.broker.protocol.between_workflows import (
 )
 from dalsegno.broker.protocol.control import (
     ControlReply,
+    CountWorkflows,
+    FindWorkflows,
     GetHistory,
     HistoryEntry,
     HostInfo,
@@ -41,6 +43,7 @@ from dalsegno.broker.protocol.control import (
     ListWorkflows,
     PartitionInfo,
     Ping,
+    RunGroup,
     WorkflowSummary,
 )
 from dalsegno.broker.protocol.fields import (
@@ -86,10 +89,12 @@ __all__ = [
     "AwaitResult",
     "CancelWorkflow",
     "ControlReply",
+    "CountWorkflows",
     "Counter",
     "DescribeWorkflow",
     "Description",
     "ErrorCode",
+    "FindWorkflows",
     "FromActivity",
     "GetHistory",
     "HistoryEntry",
@@ -110,6 +115,7 @@ __all__ = [
     "Reply",
     "ReplyError",
     "ResumeWorkflow",
+    "RunGroup",
     "SignalWorkflow",
     "StartWorkflow",
     "SuspendWorkflow",

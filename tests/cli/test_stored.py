@@ -21,6 +21,13 @@ FILES = "sqlite:///.dalsegno/dalsegno.db"
 STORED = ("--database", FILES)
 LOOKS = {
     "list": ("workflow", "list"),
+    "filtered": (
+        "workflow",
+        "list",
+        "-q",
+        "Type in ('Patient', 'Slow') and Status = running order by StartTime",
+    ),
+    "counted": ("workflow", "count", "group by Type, Status"),
     "completed": ("workflow", "describe", "g-1"),
     "failed": ("workflow", "describe", "d-1"),
     "suspended": ("workflow", "describe", "u-1"),
@@ -295,3 +302,24 @@ def looking_only(postgres_url: str) -> Iterator[str]:
         yield server._replace(netloc=f"onlooker:onlooker@{place}").geturl()
         connection.execute("DROP OWNED BY onlooker")
         connection.execute("DROP ROLE onlooker")
+
+
+def test_a_filter_that_cannot_be_read_is_a_mistake_of_the_command_line(left: Shell) -> None:
+    for command in (("list", "-q"), ("count",)):
+        told = left.run("workflow", *command, "Status = lost", *STORED)
+        assert told.exit_code == FAILED
+        assert "character 10: a status is expected here" in told.sentence
+    both = left.run("workflow", "list", "-q", "Type = 'A'", "--type", "A", *STORED)
+    assert (both.exit_code, "they do not go together" in both.sentence) == (USAGE, True)
+
+
+def test_a_count_is_a_number_and_groups_are_a_table(left: Shell) -> None:
+    assert left.run("workflow", "count", *STORED).out == "5\n"
+    which = "Status in (failed, suspended) group by Status"
+    by_status = left.run("workflow", "count", which, *STORED).out.splitlines()
+    assert [line.split() for line in by_status] == [
+        ["count", "of"],
+        ["1", "failed"],
+        ["1", "suspended"],
+        ["2", "all"],
+    ]

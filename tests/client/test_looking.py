@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import structs
 
 from dalsegno.broker.protocol.messages import (
     ControlReply,
+    CountWorkflows,
+    FindWorkflows,
     GetHistory,
     HistoryEntry,
     HostInfo,
@@ -13,10 +16,11 @@ from dalsegno.broker.protocol.messages import (
     ListPartitions,
     ListWorkflows,
     PartitionInfo,
+    RunGroup,
     WorkflowSummary,
 )
 from dalsegno.broker.topology import CONTROL_QUEUE
-from dalsegno.client import Client, Pong
+from dalsegno.client import Client, Pong, WorkflowCount, WorkflowGroup
 from dalsegno.policies import WorkflowStatus
 from tests.client.fake_host import FakeHost, Request
 
@@ -81,6 +85,35 @@ async def test_of_several_statuses_and_types_a_run_has_one_also_where_a_host_kno
     assert listed == ["w-2"]
     (request,) = host.of(ListWorkflows)
     assert (request.statuses, request.workflow_types) == (tuple(wanted), ("Order", "Invoice"))
+
+
+async def test_runs_that_fit_a_filter_are_found_page_by_page(client: Client, host: FakeHost) -> None:
+    pages = {
+        None: ControlReply(workflows=(summary(5),), cursor="5.r-5"),
+        "5.r-5": ControlReply(workflows=(summary(4),)),
+    }
+
+    def page(request: Request) -> list[ControlReply]:
+        assert isinstance(request.body, FindWorkflows)
+        return [pages[request.body.before]]
+
+    host.scripts[FindWorkflows] = page
+    listed = client.list_workflows("Status = running", page_size=1)
+    assert [workflow.workflow_id async for workflow in listed] == ["w-5", "w-4"]
+    assert host.of(FindWorkflows)[0] == FindWorkflows(filter="Status = running", limit=1)
+    with pytest.raises(ValueError, match="Say in the query what narrows the list"):
+        await anext(client.list_workflows("Status = running", workflow_type="Order"))
+    with pytest.raises(TypeError, match="query"):
+        await anext(client.list_workflows(7))  # type: ignore[arg-type]
+
+
+async def test_runs_are_counted_also_in_groups(client: Client, host: FakeHost) -> None:
+    groups = RunGroup(values=("Order",), count=2), RunGroup(values=("Invoice",), count=1)
+    host.scripts[CountWorkflows] = lambda request: [ControlReply(count=3, groups=groups)]
+    assert await client.count_workflows("group by Type") == WorkflowCount(
+        3, (WorkflowGroup(("Order",), 2), WorkflowGroup(("Invoice",), 1))
+    )
+    assert host.of(CountWorkflows) == [CountWorkflows(filter="group by Type")]
 
 
 async def test_no_page_is_fetched_that_nobody_looks_at(client: Client, host: FakeHost) -> None:

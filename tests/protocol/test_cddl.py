@@ -34,6 +34,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "partition-info": messages.PartitionInfo,
     "workflow-summary": messages.WorkflowSummary,
     "history-entry": messages.HistoryEntry,
+    "run-group": messages.RunGroup,
     **MESSAGE_TYPES,
 }
 ENUMS: dict[str, type[StrEnum]] = {

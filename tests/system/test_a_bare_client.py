@@ -126,6 +126,15 @@ def test_the_control_queue_answers_what_needs_the_database_alone(stack: Stack, b
     bare.reply(message_id)
     (row,) = bare.control("control.workflows", {"workflow_id": "listed"})["workflows"]
     assert row["status"] == "completed"
+    found = {"filter": "WorkflowID = 'listed' and Status = completed and StartTime > -1h"}
+    assert bare.control("control.find", found)["workflows"] == [row]
+    counted = bare.control("control.count", {"filter": "WorkflowID starts_with 'liste' group by Status"})
+    assert (counted["count"], counted["groups"]) == (1, [{"values": ["completed"], "count": 1}])
+    for kind in ("control.find", "control.count"):
+        refused = bare.control(kind, {"filter": "Totl > 10"})["error"]
+        assert refused["code"] == "rejected"
+        assert "character 1: there is no field 'Totl'" in refused["message"]
+    assert bare.control("control.find", {"filter": "group by Type"})["error"]["code"] == "rejected"
     history = bare.control("control.history", {"workflow_id": "listed"})["history"]
     assert history[-1]["events"][-1]["type"] == "RunClosed"
 

@@ -21,6 +21,7 @@ from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
 from dalsegno.actors.supervisor.people.messages import encoded, stored_message
+from dalsegno.actors.supervisor.people.stored_answers import ANSWERS
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.form import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -138,7 +139,7 @@ class Control:
         match body:
             case wire.Ping():
                 return encoded(wire.ControlReply(version=VERSION, host_id=self._host_id()), caller)
-            case wire.ListHosts() | wire.ListPartitions() | wire.ListWorkflows() | wire.GetHistory():
+            case _ if type(body) in ANSWERS:
                 # Down to its last byte on that thread: the loop has better things to do.
                 return await self._store.fetch(partial(stored_message, question=body, caller=caller))
             case _:

@@ -10,15 +10,18 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import MessageTooLargeError, decode
+from dalsegno.broker.protocol.messages import FindWorkflows
 from dalsegno.errors import InvalidMessageError
 from dalsegno.persistence.reader_port import PeopleReader
+
+_PAGED = wire.ListWorkflows | FindWorkflows | wire.GetHistory
 
 
 def stored_message(reader: PeopleReader, question: wire.WireMessage, caller: Caller) -> Message:
     """The answer; of a list as much as a message can carry: who asks goes on behind that. Raises
     CommandRejectedError for what is wrong with the question."""
     message = _carried(control_answer(reader, question), caller)
-    while message is None and isinstance(question, wire.ListWorkflows | wire.GetHistory) and question.limit > 1:
+    while message is None and isinstance(question, _PAGED) and question.limit > 1:
         question = structs.replace(question, limit=question.limit // 2)
         message = _carried(control_answer(reader, question), caller)
     if message is not None:

@@ -23,7 +23,9 @@ from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, Unread
 from dalsegno.actors.workflow_actor.stored.history import events_for_people, first_events, items_in
 from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.errors import UnsupportedError, WorkflowNotFoundError
+from dalsegno.broker.protocol.messages import CountWorkflows, FindWorkflows
+from dalsegno.errors import CommandRejectedError, UnsupportedError, WorkflowNotFoundError
+from dalsegno.persistence.filters.grammar import parse
 from dalsegno.persistence.port import Cluster, JournalRow, ListedRun
 from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.policies import WorkflowStatus
@@ -57,6 +59,28 @@ def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.Contro
         before=question.before,
     )
     return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+
+
+def found_page(reader: PeopleReader, question: FindWorkflows) -> wire.ControlReply:
+    """Raises CommandRejectedError for a filter that cannot be read, or that counts, and for a cursor that is
+    none."""
+    wanted = parse(question.filter, now=_now())
+    if wanted.group_by:
+        raise CommandRejectedError("A filter with 'group by' counts runs; it lists none: ask for the count.")
+    limit = min(question.limit, ROWS_MAX)
+    rows, cursor = reader.find_runs(wanted, limit=limit, before=question.before)
+    return wire.ControlReply(workflows=tuple(_summary(row) for row in rows), cursor=cursor)
+
+
+def counted(reader: PeopleReader, question: CountWorkflows) -> wire.ControlReply:
+    """Raises CommandRejectedError for a filter that cannot be read."""
+    found = reader.count_runs(parse(question.filter, now=_now()))
+    groups = tuple(wire.RunGroup(values=values, count=count) for values, count in found.groups)
+    return wire.ControlReply(count=found.count, groups=groups)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 def history_page(
@@ -109,19 +133,31 @@ def partitions_of(cluster: Cluster) -> wire.ControlReply:
     )
 
 
+def _hosts(reader: PeopleReader, _: wire.ListHosts) -> wire.ControlReply:
+    return hosts_of(reader.cluster())
+
+
+def _partitions(reader: PeopleReader, _: wire.ListPartitions) -> wire.ControlReply:
+    return partitions_of(reader.cluster())
+
+
+ANSWERS: dict[type[wire.WireMessage], Callable[[PeopleReader, Any], wire.ControlReply]] = {
+    wire.ListWorkflows: runs_page,
+    FindWorkflows: found_page,
+    CountWorkflows: counted,
+    wire.GetHistory: history_page,
+    wire.ListHosts: _hosts,
+    wire.ListPartitions: _partitions,
+}
+"""By its type, what answers a question of the control queue from rows alone."""
+
+
 def control_answer(reader: PeopleReader, question: wire.WireMessage) -> wire.ControlReply:
-    """To those of the control queue's questions that are about rows. CommandRejectedError for others."""
-    match question:
-        case wire.ListWorkflows():
-            return runs_page(reader, question)
-        case wire.GetHistory():
-            return history_page(reader, question)
-        case wire.ListHosts():
-            return hosts_of(reader.cluster())
-        case wire.ListPartitions():
-            return partitions_of(reader.cluster())
-        case _:
-            raise UnsupportedError(f"Only a host can answer {question.TYPE!r}.")
+    """Raises CommandRejectedError for what is wrong with the question; UnsupportedError for others."""
+    answer = ANSWERS.get(type(question))
+    if answer is None:
+        raise UnsupportedError(f"Only a host can answer {question.TYPE!r}.")
+    return answer(reader, question)
 
 
 def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.Description:
