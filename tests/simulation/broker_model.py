@@ -212,3 +212,4 @@ class BrokerModel:
         for connection in self.connections:
             pipe = connection.publishing[0]
             pipe.silent_until = max(pipe.silent_until, self.scheduler.now + microseconds)
+            connection.blocked_until = self.scheduler.now + microseconds

@@ -50,6 +50,7 @@ class Connection:
         self.publishers: list[ModelPublisher] = []
         self.consumers: list[ModelConsumer] = []
         self.own_queues: list[str] = []
+        self.blocked_until = 0
         self._on_closed = on_closed
         self._life = process.life
 
@@ -76,7 +77,17 @@ class Connection:
 
         self.to_broker(arrive)
 
+    @property
+    def is_blocked(self) -> bool:
+        """The broker has said so: it does not read what is published."""
+        return self.broker.scheduler.now < self.blocked_until
+
     # --- ends ------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """By the process, which lives on."""
+        self._closed_here(None)
+        self.abandon(cut=False)
 
     def abandon(self, *, cut: bool) -> None:
         """The process died. The broker hears of it at once; with `cut`, before what was sent last."""

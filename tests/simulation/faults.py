@@ -17,6 +17,8 @@ PER_EVENT: dict[str, float] = {
     "publish refused for its exchange": 0.004,
     "connection refused": 0.05,
     "connection cut before the last frames": 0.5,
+    "publisher opened late": 0.1,
+    "consumers before their publisher": 0.2,
     # the database
     "commit slow": 0.04,
     "commit fails": 0.03,

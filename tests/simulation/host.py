@@ -28,7 +28,6 @@ from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.actors.supervisor.outbox.shipment import to_reader
 from dalsegno.actors.supervisor.people.control import Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
-from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Fault, Outgoing, Queue
@@ -41,6 +40,7 @@ from tests.partition_ids import nth
 from tests.simulation import way_out
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
+from tests.simulation.hearing import Hearing
 from tests.simulation.link import Link
 from tests.simulation.lookups import Lookups
 from tests.simulation.membership_model import MembershipModel
@@ -100,13 +100,16 @@ class Host(Lookups, Process):
             off_loop=SimulatedOffLoop(simulation, self, f"{simulation.seed} {self._host_id} turns"),
         )
         way_out.bound(self.engine.outbox, simulation.seed)
-        self._is_fenced = False
-        self._watch_what_is_let_out()
+        self.is_fenced = False
+        simulation.host_invariants.watch(self)
         self.link = Link(
             simulation.broker,
             self,
             self,
             prefetch=simulation.settings.prefetch,
+            hearing=Hearing(
+                simulation.broker, self, partitions=simulation.partitions, taken=self._broker_takes
+            ),
             on_ready=self._broker_ready,
         )
         self.store_link = StoreLink(
@@ -182,7 +185,6 @@ class Host(Lookups, Process):
         self._beat.beat()
         if self.engine.partitions and not self._validity.holds(self._host_id):
             self.lost("their time has run out")
-        way_out.hear_of_markers(self.engine.outbox, self.link.connection, self._simulation.scheduler.now)
         self.engine.tick()
 
     # --- leases (see host_listener.Listener) -----------------------------------------------------------------
@@ -191,7 +193,7 @@ class Host(Lookups, Process):
         membership = MembershipModel(
             self._store, self._faults, self.store_link.answers_in_time, lambda: self.step("membership call")
         )
-        membership.on_renewal = lambda: self._simulation.invariants.renewed(self, self._beat.seconds)
+        membership.on_renewal = lambda: self._simulation.host_invariants.renewed(self, self._beat.seconds)
         self._supervisor = HostSupervisor(
             HostOptions(
                 membership=lambda: membership,
@@ -321,6 +323,9 @@ class Host(Lookups, Process):
     def publisher_closed(self, fault: Fault, reason: str) -> None:
         self.engine.outbox.publisher_closed(fault, reason)
 
+    def _broker_takes(self, seconds_ago: float) -> None:
+        self.engine.outbox.taken_beside(seconds_ago)
+
     def namespace_declared(self) -> None:
         """Nothing of it is ever missing here."""
 
@@ -406,19 +411,9 @@ class Host(Lookups, Process):
 
     def _committed(self, outcome: RoundOutcome) -> None:
         self._clock.heard(outcome.now)
-        self._is_fenced = True
+        self.is_fenced = True
         self.engine.committed(outcome)
-        self._is_fenced = False
-
-    def _watch_what_is_let_out(self) -> None:
-        rounds, let_out = self.engine.rounds, self.engine.rounds._let_out
-
-        def watched(entries: list[Entry]) -> None:
-            if entries and not self._is_fenced:
-                self._simulation.invariants.unfenced(self, holds=self._validity.holds(self._host_id))
-            let_out(entries)
-
-        rounds._let_out = watched  # type: ignore[assignment,method-assign]
+        self.is_fenced = False
 
     def heed_task_queue(self, name: str) -> None:
         """None is ever missing here."""

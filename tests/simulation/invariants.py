@@ -218,13 +218,13 @@ class Invariants:
     def _published(self, outgoing: Outgoing) -> None:
         """Nothing leaves before it is durable (I7); the same ID is the same message (I9)."""
         message = outgoing.message
+        if message.type == wire.Marker.TYPE or (message.type or "").startswith("host."):
+            return
         if outgoing.exchange == topology.COMMANDS_EXCHANGE or outgoing.exchange == topology.RESULTS_EXCHANGE:
             self._forwarded.add(message.message_id or "")
             return
         if outgoing.exchange == topology.DEAD_EXCHANGE:
             self._buried(message)
-            return
-        if message.type == "partition.marker" or (message.type or "").startswith("host."):
             return
         body = decode(message)
         message_id = message.message_id or ""
@@ -281,6 +281,8 @@ class Invariants:
             return
         message = stored.outgoing.message
         message_id = message.message_id or ""
+        if message.type == wire.Marker.TYPE:
+            return
         self._simulation.scheduler.trace(process, f"acknowledges {message.type} {message_id}")
         self._nothing_is_on_its_way_for(given, process)
         if message_id in self._dead:
@@ -372,25 +374,6 @@ class Invariants:
             raise Violation("I12", f"{workflow_id} reads {items}, after {at_least} signals were confirmed")
         if len(items) > run.signals:
             raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
-
-    def renewed(self, host: Host, silent_seconds: float) -> None:
-        """A lease vouches for the loop."""
-        if silent_seconds > self._simulation.settings.lease_ttl_seconds:
-            raise Violation("blocked", f"{host.name} renews; its loop was silent for {silent_seconds} s")
-
-    def unfenced(self, host: Host, *, holds: bool) -> None:
-        """A round that writes nothing is let out."""
-        if not holds:
-            raise Violation("unfenced", f"{host.name} answers although its leases do not hold")
-
-    def nothing_stands_still(self) -> None:
-        """Who owns a partition lives, whatever the database's clock makes of it."""
-        alive = {host.engine.open_rounds.host_id for host in self._simulation.hosts.values() if host.is_alive}
-        for lease in self._simulation.store.leases:
-            if lease.owner not in alive:
-                raise Violation(
-                    "standstill", f"partition {lease.partition.number} is {lease.owner}'s, who is dead"
-                )
 
     # --- the end ---------------------------------------------------------------------------------------------
 

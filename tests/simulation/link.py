@@ -1,4 +1,7 @@
-"""A simulated host's connection to the broker: what actors.supervisor.broker_link does, in callbacks."""
+"""A simulated host's connection to the broker: what supervisor.connection.broker_link does, in callbacks.
+
+Its publisher may be open late, when the session has proved itself and others have their turns, and its
+consumers may be there before it: the engine is not promised which of them comes first."""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from dalsegno.partition_id import PartitionID
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
+from tests.simulation.hearing import Hearing
 from tests.simulation.publishers import ModelPublisher
 from tests.simulation.scheduler import SECOND, Process
 
 RETRY = (SECOND // 5, 5 * SECOND)
+LATE = 3 * SECOND
+"""Until a publisher is open, at most, where that takes long."""
 
 
 OnService = Callable[[Delivery, ModelConsumer], None]
@@ -32,13 +38,17 @@ class Link:
         listener: LinkListener,
         *,
         prefetch: int,
+        hearing: Hearing,
         on_ready: Callable[[], None],
     ) -> None:
         self.connection: Connection | None = None
+        self.publisher_opened_at: int | None = None
+        """None while there is none."""
         self._broker = broker
         self._process = process
         self._listener = listener
         self._prefetch = prefetch
+        self._hearing = hearing
         self._on_ready = on_ready
         self._was_ready = False
         self._publisher: ModelPublisher | None = None
@@ -61,14 +71,35 @@ class Link:
 
     def _connected(self, connection: Connection) -> None:
         self._delay = RETRY[0]
-        self._broker.open_publisher(
-            connection, opened=partial(self._ready, connection), on_closed=self._publisher_closed
+        self._hearing.prove(
+            connection, proved=partial(self._proved, connection), failed=partial(self._unproved, connection)
         )
 
-    def _ready(self, connection: Connection, publisher: ModelPublisher) -> None:
+    def _unproved(self, connection: Connection) -> None:
+        connection.close()
+        self._process.after(self._delay, self.connect)
+
+    def _proved(self, connection: Connection) -> None:
+        if self._broker.faults.happens("consumers before their publisher"):
+            self._ready(connection)
+        self._open_publisher(connection)
+
+    def _open_publisher(self, connection: Connection) -> None:
+        def opened(publisher: ModelPublisher) -> None:
+            self._publisher = publisher
+            self.publisher_opened_at = self._process.scheduler.now
+            self._listener.publisher_opened()
+            if self.connection is None:
+                self._ready(connection)
+
+        late = self._broker.faults.happens("publisher opened late")
+        self._process.after(
+            self._broker.random.randrange(LATE) if late else 0,
+            lambda: self._broker.open_publisher(connection, opened=opened, on_closed=self._publisher_closed),
+        )
+
+    def _ready(self, connection: Connection) -> None:
         self.connection = connection
-        self._publisher = publisher
-        self._listener.publisher_opened()
         for name in list(self._services):
             self._open_service(connection, name)
         for partition in sorted(self._wanted):
@@ -81,11 +112,14 @@ class Link:
         if self.connection is not None:
             self._listener.publisher_closed(Fault.NONE, reason)
         self.connection = None
-        self._publisher = None
+        self._no_publisher()
         self._opening.clear()
         for partition in list(self._consumers):
             self._channel_gone(partition)
         self._process.after(RETRY[0], self.connect)
+
+    def _no_publisher(self) -> None:
+        self._publisher = self.publisher_opened_at = None
 
     # --- publishing ------------------------------------------------------------------------------------------
 
@@ -98,7 +132,7 @@ class Link:
 
     def _publisher_closed(self, reason: str) -> None:
         connection, publisher = self.connection, self._publisher
-        self._publisher = None
+        self._no_publisher()
         if connection is None:
             return
         fault = Fault.TARGET if publisher is None else publisher.fault
@@ -106,13 +140,8 @@ class Link:
         self._process.after(SECOND // 20, lambda: self._reopen_publisher(connection))
 
     def _reopen_publisher(self, connection: Connection) -> None:
-        def opened(publisher: ModelPublisher) -> None:
-            if self.connection is connection:
-                self._publisher = publisher
-                self._listener.publisher_opened()
-
         if self.connection is connection:
-            self._broker.open_publisher(connection, opened=opened, on_closed=self._publisher_closed)
+            self._open_publisher(connection)
 
     # --- partitions ------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from dalsegno.actors.supervisor.halted.stand_in import StandIn
 from dalsegno.actors.supervisor.halted.standing_in import StandingIn
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.vigil import Vigil
+from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.workflow_actor import gates, instance
@@ -53,6 +54,7 @@ _commit = Rounds._commit
 _commit_failed = Rounds.commit_failed
 _snapshot_if_due = SnapshotSchedule.snapshot_if_due
 _take = MembershipModel.take
+_taken_beside = Outbox.taken_beside
 
 
 @contextmanager
@@ -91,11 +93,19 @@ def dedupe_dropped() -> AbstractContextManager[Any]:
     return patch.object(gates, "came_before", lambda cause, instance, seen: None)
 
 
-def known_whatever_their_type() -> AbstractContextManager[Any]:
-    def answer_to(self: SeenCommands, key: MessageKey) -> str | None:
-        return next((answer for (_, known), answer in self._answers.items() if known == key[1]), None)
+@contextmanager
+def known_whatever_their_type() -> Iterator[None]:
+    """It shows only where a signal has the message ID of its start; so that many have."""
 
-    return patch.object(SeenCommands, "answer_to", answer_to)
+    def answer_to(self: SeenCommands, key: MessageKey) -> str | None:
+        known = {**self._answers, **self.told}
+        return next((answer for (_, message_id), answer in known.items() if message_id == key[1]), None)
+
+    with (
+        patch.object(SeenCommands, "answer_to", answer_to),
+        patch.dict(PER_EVENT, {"signal with its start's message ID": 0.8}),
+    ):
+        yield
 
 
 def older_ids_not_found_out() -> AbstractContextManager[Any]:
@@ -227,9 +237,14 @@ def words_before_state() -> AbstractContextManager[Any]:
     return patch.object(Rounds, "commit_failed", commit_failed)
 
 
-def escape_ignored() -> AbstractContextManager[Any]:
-    """A host goes on after what nobody contained."""
-    return patch.object(Host, "escaped", lambda self, error: None)
+@contextmanager
+def escape_ignored() -> Iterator[None]:
+    """A host goes on after what nobody contained; so that memory runs out often."""
+    with (
+        patch.object(Host, "escaped", lambda self, error: None),
+        patch.dict(PER_EVENT, {"memory runs out": 3e-3}),
+    ):
+        yield
 
 
 def lease_renewed_though_the_loop_stands_still() -> AbstractContextManager[Any]:
@@ -257,6 +272,20 @@ def second_cause_handled_while_a_turn_is_open() -> AbstractContextManager[Any]:
     return patch.object(OpenTurn, "lets_pass", lambda self, other: not self.lets_nobody_pass)
 
 
+def proof_of_a_session_taken_for_a_confirm() -> AbstractContextManager[Any]:
+    """What it took while no publisher was open is held against all that could not be sent."""
+
+    def taken_beside(self: Outbox, seconds_ago: float) -> None:
+        _taken_beside(self, seconds_ago)
+        departures = self._departures
+        if not departures.is_open:
+            departures.is_open = True
+            self.park_overdue()
+            departures.is_open = False
+
+    return patch.object(Outbox, "taken_beside", taken_beside)
+
+
 BUGS: dict[Plant, set[str]] = {
     leases_read_without_a_lock: {"I3"},
     acknowledged_before_the_commit: {"I24"},
@@ -281,6 +310,7 @@ BUGS: dict[Plant, set[str]] = {
     lease_renewed_though_the_loop_stands_still: {"blocked"},
     empty_round_answered_without_validity: {"unfenced"},
     second_cause_handled_while_a_turn_is_open: {"I4", "I8", "I12", "I24", "outcome", "defect"},
+    proof_of_a_session_taken_for_a_confirm: {"parked"},
     **RELEASE_BUGS,
 }
 """Each with the invariants that may find it."""

@@ -30,6 +30,7 @@ from tests.simulation.client import Client
 from tests.simulation.faults import FaultID, Faults
 from tests.simulation.history import History, Violation
 from tests.simulation.host import Host
+from tests.simulation.host_invariants import HostInvariants
 from tests.simulation.invariants import Invariants
 from tests.simulation.off_loop import is_local
 from tests.simulation.releases import Releases
@@ -80,6 +81,7 @@ class Simulation:
         self.ledger = Ledger()
         self.history = History()
         self.invariants = Invariants(self)
+        self.host_invariants = HostInvariants(self)
         self.store = StoreModel(self.scheduler, self.invariants, partitions=self.partitions)
         namespace = topology.namespace_topology(nths(self.partitions))
         self.broker = BrokerModel(
@@ -100,7 +102,7 @@ class Simulation:
             self.faults.active = False
             self.releases.finish(self.hosts.values())
             self.scheduler.trace("weather", "the storm is over")
-            self.scheduler.after(STANDSTILL, self.invariants.nothing_stands_still)
+            self.scheduler.after(STANDSTILL, self.host_invariants.nothing_stands_still)
             # What was due before the database's clock was put back is due again as much later.
             calm = CALM + self.store.put_back
             if not self.scheduler.run(until=STORM + calm, done=self._is_done):

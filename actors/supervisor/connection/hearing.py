@@ -57,13 +57,15 @@ class Hearing:
         return asyncio.get_running_loop().time() - self._heard_at
 
     async def prove(self, session: Session) -> None:
-        """Of a new session. Raises BrokerUnavailableError if it takes nothing."""
+        """Of a new session. Raises BrokerUnavailableError if it takes nothing, or is lost meanwhile."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         await self._probe(session)
         while self._heard_at < begun:
             if session.is_blocked:
                 self._heard_at = loop.time()  # an alarm: it is there, and says so
+            elif not session.is_open:
+                raise BrokerUnavailableError("the connection was lost before the broker had taken a message")
             elif loop.time() - begun > PROOF_SECONDS:
                 raise BrokerUnavailableError(
                     f"the broker answers, but has taken no message within {PROOF_SECONDS:g} s: its node may be "

@@ -300,8 +300,12 @@ class Outbox:
     def park_overdue(self) -> None:
         """Park what has not been taken for some seconds while others are confirmed: it holds up its cause.
 
-        When nothing is confirmed (an alarm, no broker) nothing is parked: back-pressure stands.
+        When nothing is confirmed (an alarm, no broker) nothing is parked: back-pressure stands. With no
+        publisher open nothing could be taken, whatever else was confirmed before, or is meanwhile: a new
+        session proves itself before there is one.
         """
+        if not self._departures.is_open:
+            return
         now = self._carrier.monotonic()
         self._departures.acquit_overdue(now)
         for shipment in self._slow.looked_at(now):
@@ -312,10 +316,7 @@ class Outbox:
                 self._park(shipment, now)
 
     def taken_beside(self, seconds_ago: float) -> None:
-        """The broker has taken something that was sent so long ago, and not from here. With no publisher open
-        (a new session proves itself before there is one) that says nothing of what is here."""
-        if not self._departures.is_open:
-            return
+        """The broker has taken something that was sent so long ago, and not from here."""
         now = self._carrier.monotonic()
         self._last_confirm = now
         self._confirmed_up_to = max(self._confirmed_up_to, now - seconds_ago)

@@ -92,6 +92,14 @@ async def test_a_session_that_takes_nothing_is_refused_and_one_with_an_alarm_is_
     await ears.hearing.prove(session)  # type: ignore[arg-type]
 
 
+async def test_a_session_that_is_lost_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "PROOF_SECONDS", 1e6)
+    ears, session = Ears(), FakeSession()
+    session.is_open = False
+    with pytest.raises(BrokerUnavailableError, match="was lost"):
+        await ears.hearing.prove(session)  # type: ignore[arg-type]
+
+
 async def test_the_watch_ends_when_nothing_was_taken_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "CUT_OFF_SECONDS", 0.1)
     ears, session = Ears(), FakeSession()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dalsegno.actors.supervisor.outbox.outbox import PARK_AFTER_SECONDS, Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
 from dalsegno.actors.supervisor.wire.form import Address
-from dalsegno.broker.port import Message, Outcome
+from dalsegno.broker.port import Fault, Message, Outcome
 from tests.supervisor.outbox.carrier import Shell, cause, shipment, workflow
 
 
@@ -32,6 +32,28 @@ def test_nothing_is_parked_while_nothing_is_confirmed(shell: Shell, outbox: Outb
     shell.time += 1000
     outbox.park_overdue()
     assert shell.parked == []
+
+
+def test_what_was_refused_before_its_publisher_closed_is_parked_only_if_the_next_does_not_bring_it_on_its_way(
+    shell: Shell, outbox: Outbox
+) -> None:
+    outbox.send([shipment("a", causes=[cause()[0]]), shipment("b")])
+    a, b = shell.take()
+    a.on_outcome(Outcome.REFUSED)
+    shell.time += PARK_AFTER_SECONDS - 1
+    b.on_outcome(Outcome.CONFIRMED)
+    outbox.publisher_closed(Fault.NONE, "by the test")
+    shell.time += 2
+    outbox.park_overdue()
+    assert shell.parked == []
+    outbox.publisher_opened()
+    outbox.park_overdue()
+    assert shell.parked == []
+    assert [outgoing.message.message_id for outgoing in shell.take()] == ["a"]
+    shell.time += PARK_AFTER_SECONDS
+    outbox.taken_beside(0.1)
+    outbox.park_overdue()
+    assert shell.parked == [workflow()]
 
 
 def test_only_answers_are_dropped_when_they_are_refused_for_long(shell: Shell, outbox: Outbox) -> None:
