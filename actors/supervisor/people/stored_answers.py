@@ -94,13 +94,11 @@ def history_page(
     entries: list[wire.HistoryEntry] = []
     items = 0
     for row in rows:
-        events = _events(reader, row, first_events if in_part else events_for_people)
+        events = _events(reader, row, first_events if in_part else _all_or_first_events)
         items += items_in(events)
         if items > PAGE_ITEMS_MAX and entries:
             behind = entries[-1].sequence
             break
-        if items > ROW_ITEMS_MAX:
-            events = _events(reader, row, first_events)
         entries.append(_entry(row, events))
         time.sleep(BREAK_SECONDS)
     return wire.ControlReply(history=tuple(entries), cursor=None if behind is None else str(behind))
@@ -194,6 +192,11 @@ def _entry(row: JournalRow, events: tuple[dict[str, Any], ...]) -> wire.HistoryE
         damage = {"type": "Unreadable", "reason": "the time or the cause of its row is damaged"}
         time_, cause, events = 0, "", (damage, *events)
     return wire.HistoryEntry(sequence=row.sequence, time=time_, cause=cause, events=events)
+
+
+def _all_or_first_events(blob: bytes) -> list[dict[str, Any]]:
+    events = events_for_people(blob, items_max=ROW_ITEMS_MAX)
+    return first_events(blob) if events is None else events
 
 
 def _events(reader: PeopleReader, row: JournalRow, shown: Shown) -> tuple[dict[str, Any], ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import msgspec
@@ -28,9 +29,25 @@ EXACT_MAX = 2**53
 _SECRET = frozenset({"token", "recipients", "recipient", "earlier"})
 
 
-def events_for_people(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
-    """The events of one journal row, oldest first; `type` names each. Raises UnreadableError."""
-    return [_named(event) for event in codec.decode_record(blob).events]
+def events_for_people(
+    blob: bytes, codec: StoredCodec = CODEC, *, items_max: float = inf
+) -> list[dict[str, Any]] | None:
+    """The events of one journal row, oldest first; `type` names each. None if they have more than `items_max`
+    values, which is known before all that is beyond is made. Raises UnreadableError."""
+    shown: list[dict[str, Any]] = []
+    items = 0
+    for event in codec.decode_record(blob).events:
+        wants: list[dict[str, Any]] = []
+        for want in event.wants if isinstance(event, Ran) else ():
+            wants.append(_named(want))
+            items += items_in(wants[-1])
+            if items > items_max:
+                return None
+        shown.append(_named(event))
+        items += items_in(shown[-1])
+        if wants:
+            shown[-1]["wants"] = wants
+    return shown if items <= items_max else None
 
 
 def first_events(blob: bytes, codec: StoredCodec = CODEC) -> list[dict[str, Any]]:
@@ -101,20 +118,25 @@ def items_in(value: Any) -> int:
 
 def _named(event: msgspec.Struct) -> dict[str, Any]:
     """Also what user code wanted is named: of two, nothing else would tell what a number means."""
-    fields = _fields(event)
-    if isinstance(event, Ran) and event.wants:
-        fields["wants"] = [_named(want) for want in event.wants]
-    return {"type": type(event).__name__, **fields}
+    return {"type": type(event).__name__, **_fields(event)}
 
 
 def _fields(value: msgspec.Struct) -> dict[str, Any]:
     """Fields that say something: those at their defaults say nothing."""
     shown = {}
-    for field in msgspec.structs.fields(type(value)):
-        item = getattr(value, field.name)
-        if field.name not in _SECRET and item is not None and item != field.default and item != ():
-            shown[field.name] = _show(item)
+    for name, default in _defaults(type(value)):
+        item = getattr(value, name)
+        if item is not None and item != default and item != ():
+            shown[name] = _show(item)
     return shown
+
+
+@cache
+def _defaults(type_: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    """Of the fields that are shown. To ask msgspec costs more than all else, for it reads annotations anew."""
+    not_shown = _SECRET | ({"wants"} if type_ is Ran else set())  # each of which is named
+    fields = msgspec.structs.fields(type_)
+    return [(field.name, field.default) for field in fields if field.name not in not_shown]
 
 
 def _show(value: Any) -> Any:

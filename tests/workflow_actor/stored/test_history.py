@@ -8,7 +8,7 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted
 from dalsegno.actors.workflow_actor.run.events import Ran, Record
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
-from dalsegno.actors.workflow_actor.stored.history import events_for_people, first_events
+from dalsegno.actors.workflow_actor.stored.history import events_for_people, first_events, items_in
 from dalsegno.actors.workflow_actor.timers.events import TimerUnwanted, TimerWanted
 from dalsegno.payload import JSON_PLAIN, Payload
 
@@ -16,13 +16,26 @@ from dalsegno.payload import JSON_PLAIN, Payload
 def test_what_user_code_wanted_is_shown_with_its_kind() -> None:
     wants = (TimerWanted(1, 7), TimerUnwanted(1), ActivityUnwanted(1))
     record = Record(1, 5, False, (), (Ran(("timer 1",), wants),))
-    (event,) = events_for_people(CODEC.encode_record(record))
+    events = events_for_people(CODEC.encode_record(record))
+    assert events is not None
+    (event,) = events
     assert event["type"] == "Ran"
     assert event["wants"] == [
         {"type": "TimerWanted", "number": 1, "fire_at": 7},
         {"type": "TimerUnwanted", "number": 1},
         {"type": "ActivityUnwanted", "number": 1},
     ]
+
+
+def test_a_row_of_more_values_than_are_asked_for_is_not_shown_as_a_whole() -> None:
+    wants = tuple(TimerWanted(number, 7) for number in range(10))
+    blob = CODEC.encode_record(Record(1, 5, False, (), (Ran(("timer",), wants), signalled(b"[1, 2]"))))
+    events = events_for_people(blob)
+    assert events is not None
+    size = sum(map(items_in, events))
+    assert events_for_people(blob, items_max=size) == events
+    assert events_for_people(blob, items_max=size // 2) is None
+    assert events_for_people(blob, items_max=1) is None
 
 
 def signalled(data: bytes) -> SignalReceived:
