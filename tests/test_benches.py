@@ -12,6 +12,7 @@ from tests.test_arrows import ROOT
 
 SMALL = {
     "cold_load": "--kind embedded --before 10 --since 10 --loads 2 --wakes 2",
+    "lists": "--database sqlite --runs 5000 --times 2",
     "people": "--database sqlite --runs 200 --turns 1 --loads 5",
     "signals": "--kind embedded --signals 100 --pace 100",
     "size": "--pending 100 --signals 100",
