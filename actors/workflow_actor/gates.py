@@ -24,6 +24,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.run.decide import refused_unless_open
+from dalsegno.actors.workflow_actor.shown.questions import waits_for_much
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
@@ -206,5 +207,7 @@ def _takes_long_to_rebuild(cause: Cause, instance: Instance) -> bool:
     if state is None or not state.log.full:  # as nearly always: it is not even a chunk long
         return False
     if isinstance(cause.command, Suspend | Terminate):  # they keep the code from running
+        return False
+    if isinstance(cause.command, Describe) and waits_for_much(state):  # it leaves the code alone
         return False
     return len(state.log) > LONG_LOG and not instance.has_program

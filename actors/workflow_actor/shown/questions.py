@@ -17,6 +17,12 @@ from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
+MUCH = 1_000
+"""Activities and timers. Code that waits for more is not brought back to say so: it may have begun them all on
+one input, and others would wait until it has begun them again."""
+
+NOT_ASKED = "the lines that it waits at, and what it waits for beside activities and timers"
+
 
 def on_query(state: WorkflowState | None, query: Query, live: LiveProgram, workflow_id: str) -> Decision[Never]:
     """Closed runs answer too, with today's code; suspended ones don't. What the handler raised goes along."""
@@ -66,15 +72,23 @@ def on_describe(
     wake_at: int | None,
 ) -> Decision[Never]:
     """The same whether the code is in memory or not: it is brought back, if it may run, to say what it waits
-    for."""
+    for. But if that is much, the state tells it in part."""
     if request.caller is None:
         return NOTHING
     refusal = refused(state, workflow_id, request.run_id)
     if refusal is not None:
         return Decision(effects=(answers.refused(request.caller, workflow_id, state, refusal),))
     assert state is not None, "without one it is refused"
-    description = describe(state, _code_of(state, live), heartbeats, wake_at=wake_at)
+    if live.program is None and waits_for_much(state):
+        description = describe(state, None, heartbeats, wake_at=wake_at)
+        description["left_out"] = (*description["left_out"], NOT_ASKED)
+    else:
+        description = describe(state, _code_of(state, live), heartbeats, wake_at=wake_at)
     return Decision(effects=(answers.answered(request.caller, workflow_id, state, description=description),))
+
+
+def waits_for_much(state: WorkflowState) -> bool:
+    return len(state.activities) + len(state.timers) > MUCH
 
 
 def _code_of(state: WorkflowState, live: LiveProgram) -> Program | None:

@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Describe, Suspend
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
+from dalsegno.actors.workflow_actor.shown.questions import NOT_ASKED
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode
 from dalsegno.failure import Failure
@@ -74,6 +75,26 @@ def test_of_many_pending_things_the_first_are_shown_and_all_are_counted(content_
     assert told.waiting_for[0].startswith("activity 1 charge")
     assert told.waiting_for[-1] == "1900 more"
     assert told.left_out == ("900 more pending activities",)
+
+
+def test_what_waits_for_much_is_described_without_its_code_being_brought_back() -> None:
+    rig = fanned_out(1_000)
+    told = described(rig)
+    assert told.waiting_for[0].startswith("activity 1 charge (test_describe.py:")
+    rig.move()
+    told_cold = described(rig)
+    assert rig.instance.live.program is None
+    assert (told_cold.waiting_for[0], told_cold.waiting_for[-1]) == ("activity 1 charge", "1900 more")
+    assert told_cold.left_out == (*told.left_out, NOT_ASKED)
+    assert replace(told_cold, waiting_for=(), left_out=()) == replace(told, waiting_for=(), left_out=())
+
+
+def test_what_waits_for_little_is_described_alike_though_its_code_has_to_be_brought_back() -> None:
+    rig = fanned_out(50)
+    told = described(rig)
+    rig.move()
+    assert described(rig) == told
+    assert rig.instance.live.program is not None
 
 
 def test_of_few_pending_things_nothing_is_left_out() -> None:
