@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from random import Random
 from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar
 from uuid import UUID
@@ -23,6 +24,10 @@ from dalsegno.policies import RetryPolicy
 T = TypeVar("T")
 Handler = Callable[..., Any]
 HandlerKind = Literal["signal", "query"]
+
+
+unrestricted: ContextVar[bool] = ContextVar("dalsegno_unrestricted", default=False)
+"""Whether workflow code may call what it must not: it has said that it knows."""
 
 
 class NotInWorkflowError(RuntimeError):
@@ -87,6 +92,8 @@ class WorkflowRuntime(Protocol):
     def random(self) -> Random: ...
 
     def uuid4(self) -> UUID: ...
+
+    def uuid7(self) -> UUID: ...
 
     def execute_activity(self, call: ActivityCall) -> Coroutine[Any, Any, Any]: ...
 

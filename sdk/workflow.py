@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
@@ -49,6 +48,7 @@ from dalsegno._runtime import (
     current_runtime,
     runtime_or_none,
 )
+from dalsegno._unsafe import unsafe
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.declaring import declaring
@@ -98,6 +98,7 @@ __all__ = [
     "time_ns",
     "unsafe",
     "uuid4",
+    "uuid7",
     "wait",
     "wait_condition",
 ]
@@ -374,19 +375,10 @@ def uuid4() -> UUID:
     return current_runtime("uuid4").uuid4()
 
 
-class unsafe:  # noqa: N801 - a namespace, named as in the Temporal SDK
-    """What only special code needs."""
-
-    @staticmethod
-    def is_replaying() -> bool:
-        """Whether this code runs again to restore what it knew. Deciding by it breaks the workflow; it serves
-        logging and metrics."""
-        return current_runtime("unsafe.is_replaying").replaying
-
-    @staticmethod
-    def imports_passed_through() -> nullcontext[None]:
-        """Does nothing: there is no sandbox here. It is what ported code has around its imports."""
-        return nullcontext()
+def uuid7() -> UUID:
+    """A UUID that begins with `now()`, so that those of all runs sort by time, those of one run in the order in
+    which they were made; otherwise as uuid4."""
+    return current_runtime("uuid7").uuid7()
 
 
 # Handlers set at run time

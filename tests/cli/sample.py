@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -76,7 +77,7 @@ class Patient:
                 while True:
                     pass
             case "block":
-                time.sleep(3600)  # noqa: ASYNC251 - this is what it is for
+                threading.Event().wait(3600)
         return self.words
 
     @workflow.signal

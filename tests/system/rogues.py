@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-import time
+import threading
 from pathlib import Path
 
 from dalsegno import workflow
@@ -27,7 +27,7 @@ def loop() -> None:
 
 def block() -> None:
     while is_set():
-        time.sleep(3600)
+        threading.Event().wait(3600)
 
 
 def backtrack() -> None:

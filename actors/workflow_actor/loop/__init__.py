@@ -3,5 +3,6 @@
 - `event_loop`          asyncio without a world; `as_completed_order` gives asyncio.as_completed one order
 - `intent_ledger`       collects what code wants
 - `refusals`            what answers code that may do nothing, or may only read
+- `world_calls`         refuses what would give something else when code runs again
 - `cancel_request`      a request to cancel the run, until its code has seen it
 """

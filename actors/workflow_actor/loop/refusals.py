@@ -64,9 +64,12 @@ class SignRefusal(Refusal):
 
 
 _READABLE = frozenset(
-    {"info", "converter", "memo", "now", "replaying", "handler", "all_handlers_finished", "random", "uuid4"}
+    {
+        *("info", "converter", "memo", "now", "replaying", "handler", "all_handlers_finished"),
+        *("random", "uuid4", "uuid7"),
+    }
 )
-"""random and uuid4: their counters are put back after a query."""
+"""random, uuid4 and uuid7: their counters are put back after a query."""
 
 
 class ReadOnlyRefusal(Refusal):

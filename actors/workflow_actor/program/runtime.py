@@ -101,10 +101,21 @@ class Runtime:
         return self._random
 
     def uuid4(self) -> UUID:
+        return UUID(bytes=self._next_digest()[1][:16], version=4)
+
+    def uuid7(self) -> UUID:
+        """As RFC 9562 has it: milliseconds, 20 bits of what grows within them (the number of the UUID in its
+        run), 54 of chance."""
+        number, digest = self._next_digest()
+        milliseconds = self._loop.now // 1_000 & 2**48 - 1
+        high, low = number >> 8 & 2**12 - 1, number & 2**8 - 1
+        chance = int.from_bytes(digest[:8]) & 2**54 - 1
+        return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 0b10 << 62 | low << 54 | chance)
+
+    def _next_digest(self) -> tuple[int, bytes]:
         number = self._ledger.next_uuid
         self._ledger.next_uuid = number + 1
-        digest = hashlib.sha256(f"{self.run_info.run_id}/uuid/{number}".encode()).digest()
-        return UUID(bytes=digest[:16], version=4)
+        return number, hashlib.sha256(f"{self.run_info.run_id}/uuid/{number}".encode()).digest()
 
     def random_state(self) -> object:
         """For put_back_random: what is drawn in between leaves no trace."""

@@ -82,7 +82,8 @@ class SetOrder:
         made, ballast = [], []
         for number in range(30):
             made.append(make[kind]())
-            ballast.append(bytearray(random.SystemRandom().randrange(2_000)))  # shifts addresses
+            with workflow.unsafe.sandbox_unrestricted():
+                ballast.append(bytearray(random.SystemRandom().randrange(2_000)))  # shifts addresses
             if number == 15:
                 await workflow.sleep(1)
         return [made.index(one) for one in set(made)]
