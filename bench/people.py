@@ -35,7 +35,8 @@ from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.supervisor.people.messages import stored_message
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Query
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.cli.logs import configure
 from dalsegno.cli.namespace import initialise

@@ -13,7 +13,10 @@ SECTION = PAGE.partition("### A new primitive")[2].partition("\n## ")[0]
 NAMED = set(re.findall(r"`((?:actors|broker|sdk)/[a-z_/]+\.py)`", SECTION))
 CORE = "dalsegno.actors.workflow_actor"
 NAMES = {"commands", "decisions", "intents", "wants", "events", "changes", "due", "sends", "awaited", "shown"}
-OTHER_NAMES = {"activities": {"activity", "attempts", "heartbeats", "worker_deaths"}}
+OTHER_NAMES = {
+    "activities": {"activity", "attempts", "heartbeats", "worker_deaths"},
+    "queries": {"failures", "strikes"},
+}
 """What one room has beside the names that all may have."""
 
 
@@ -36,7 +39,7 @@ def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: 
     assert found <= NAMED
 
 
-@pytest.mark.parametrize("room", ["activities", "timers", "signals"])
+@pytest.mark.parametrize("room", ["activities", "timers", "signals", "queries"])
 def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:
     folder = ROOT / "actors/workflow_actor" / room
     names = {path.stem for path in folder.glob("*.py")} - {"__init__"}

@@ -79,7 +79,7 @@ def started_before(
     """The start of the run that is there: it is answered again, and what is outstanding goes along, run by run.
     If it comes from elsewhere and the run has ended, that address is told the outcome, too."""
     run_id = state.info.run_id
-    replies: list[Effect] = [*answers.to_command(start, start.workflow_id, state, None)]
+    replies: list[Effect] = [*answers.to_command(start, start.workflow_id, state)]
     if (elsewhere := asked_from_elsewhere(start, state)) is not None:
         replies.append(effect_of(state, ResultDue(elsewhere), run_id))
     by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {run_id: [(None, reply) for reply in replies]}

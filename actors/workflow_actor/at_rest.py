@@ -9,7 +9,7 @@ from typing import Any
 from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
-from dalsegno.actors.workflow_actor.interface.commands import Query, Start
+from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
@@ -17,11 +17,12 @@ from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask
 from dalsegno.actors.workflow_actor.program.port import ABSENT, Code
 from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.queries.decisions import needs_code
 from dalsegno.actors.workflow_actor.run.agenda import Agenda
 from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
-from dalsegno.actors.workflow_actor.shown.questions import needs_code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Unsealed

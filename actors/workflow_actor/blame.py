@@ -14,14 +14,10 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Resume, Start
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Resume, Start
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.queries.strikes import handler_mark, struck_refusal
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-
-QUERY = "query "
-"""No other mark begins so: those of messages begin with their type, which has a dot."""
-
-DYNAMIC_QUERY = "the handler of all other queries"
-"""Its mark, whatever name it is asked by."""
 
 LETTING_GO = "letting go of its coroutines"
 """The mark of code that is put away: its `finally` and `except` blocks run then."""
@@ -50,29 +46,19 @@ class Struck(Struct, frozen=True):
         reason = self.queries.get(query_mark(query, instance)) if instance.run_id == self.run_id else None
         if reason is None:
             return None
-        whose, state = instance.workflow_id, instance.state
-        text = (
-            f"the query {query.name!r} is not run for workflow {whose!r} any more: {reason}. Deploy code "
-            "in which its handler is mended"
-        )
-        if state is not None and not state.is_closed:
-            text += f", or `dalsegno workflow resume {whose}` to have it tried again"
-        return "query_failed", f"{text}; the workflow itself and its other queries go on"
+        state = instance.state
+        is_open = state is not None and not state.is_closed
+        return struck_refusal(query, instance.workflow_id, reason, is_open=is_open)
 
 
 NOBODY = Struck()
 
 
 def query_mark(query: Query, instance: Instance) -> str:
-    """It is the handler that is at fault, and one may take many names."""
+    """Only the program knows whose it is; while that is not in memory, a name is taken to have a handler of its
+    own."""
     program = instance.live.program
-    # Only the program knows; while that is not in memory, a name is taken to have a handler of its own.
-    handler = query.name if program is None else program.query_handler(query.name)
-    return DYNAMIC_QUERY if handler is None else QUERY + handler
-
-
-def is_query_mark(mark: str) -> bool:
-    return mark.startswith(QUERY) or mark == DYNAMIC_QUERY
+    return handler_mark(query.name if program is None else program.query_handler(query.name))
 
 
 def mark_of(cause: Cause, instance: Instance) -> str:

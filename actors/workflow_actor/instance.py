@@ -26,7 +26,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
     Command,
     Describe,
-    Query,
+    ReadOnlyCommand,
     Resume,
     Settle,
     Start,
@@ -42,6 +42,8 @@ from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.questions import answer_to
 from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
@@ -55,7 +57,6 @@ from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.run.primitives import LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
-from dalsegno.actors.workflow_actor.shown.questions import on_describe, on_query
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
@@ -296,7 +297,7 @@ class Instance(InstanceAtRest):
         if state.outcome is not None:
             self.live.forget()
         self.snapshots.row_written(len(events))
-        transient = (*answers.to_command(command, self.workflow_id, state, None), *transient)
+        transient = (*answers.to_command(command, self.workflow_id, state), *transient)
         effects: list[tuple[EffectID | None, Effect]] = [*new_effects(state)]
         if transient:
             effects[:0] = [(None, effect) for effect in transient]
@@ -320,7 +321,7 @@ class Instance(InstanceAtRest):
     def _unrecorded(self, command: Command | None, decision: Decision[Event], moment: Moment) -> Activation:
         """Nothing is to be written."""
         state = self.state
-        answer = answers.to_command(command, self.workflow_id, state, decision.refusal)
+        answer = answers.to_command(command, self.workflow_id, state, decision)
         return Activation(
             run_id=None if state is None else state.info.run_id,
             sequence=0 if state is None else state.sequence,
@@ -335,11 +336,7 @@ class Instance(InstanceAtRest):
         """It was found unfit before it was put to the instance."""
         state = self.state
         moment = Moment(now if state is None else max(now, state.time), b"", held=True)
-        decision: Decision[Event] = Decision(refusal=refusal)
-        if isinstance(command, Query) and command.caller is not None:
-            answer = answers.refused(command.caller, self.workflow_id, state, refusal)
-            decision = Decision(effects=(answer,))
-        return self._unrecorded(command, decision, moment)
+        return self._unrecorded(command, Decision(refusal=refusal), moment)
 
     # --- commands that take more than one decision -----------------------------------------------------------
 
@@ -416,13 +413,10 @@ class Instance(InstanceAtRest):
     def _query(self, query: Query, moment: Moment) -> list[Activation]:
         if moment.hindrance is not None:
             return [self.refuse(query, ("query_failed", moment.hindrance), now=moment.time)]
-        answer = on_query(self.state, query, self.live, self.workflow_id)
-        return [self._unrecorded(query, answer, moment)]
+        return self._read(query, moment)
 
-    def _describe(self, request: Describe, moment: Moment) -> list[Activation]:
-        wake_at = self.wake_at
-        answer = on_describe(self.state, request, self.live, self.heartbeats, self.workflow_id, wake_at=wake_at)
-        return [self._unrecorded(request, answer, moment)]
+    def _read(self, command: ReadOnlyCommand, moment: Moment) -> list[Activation]:
+        return [self._unrecorded(command, answer_to(command, self), moment)]
 
 
 def _may_wait(turn: Turn) -> bool:
@@ -442,6 +436,6 @@ TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {
     WakeUp: Instance._wake_up,
     Settle: Instance._settle,
     Query: Instance._query,
-    Describe: Instance._describe,
+    Describe: Instance._read,
 }
 """The commands that take more than `decide`."""

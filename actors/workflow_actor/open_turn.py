@@ -39,12 +39,12 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     ClientCommand,
     Command,
     Describe,
-    Query,
     Start,
     Suspend,
     Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.waiting import Preparation
+from dalsegno.actors.workflow_actor.queries.commands import Query
 
 PREPARING_SECONDS = 5.0
 """For so long what a command needs may keep its instance, and hold up acknowledgements of its partition."""

@@ -8,9 +8,10 @@ from weakref import ref
 import pytest
 
 from dalsegno.actors.supervisor.settings import HostSettings
-from dalsegno.actors.workflow_actor.interface.commands import Query, Start, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Start, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.waiting import Unfit, Unready
 from dalsegno.actors.workflow_actor.open_turn import PREPARING_SECONDS, WORKING_SECONDS
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.policies import WorkflowStatus

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT
-from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
+from dalsegno.actors.workflow_actor.blame import LETTING_GO
+from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor import gates
 from dalsegno.actors.workflow_actor.again import SeenCommands
-from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, NOBODY, QUERY, Struck, next_input
+from dalsegno.actors.workflow_actor.blame import NOBODY, Struck, next_input
 from dalsegno.actors.workflow_actor.gates import (
     AboutAnotherRun,
     AnswerAgain,
@@ -34,11 +34,12 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
     Command,
     Describe,
-    Query,
     Resume,
     Suspend,
     Terminate,
 )
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY, QUERY
 from dalsegno.actors.workflow_actor.run import log, state
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC

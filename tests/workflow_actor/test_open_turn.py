@@ -13,7 +13,6 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
     Command,
     Describe,
-    Query,
     Settle,
     Start,
     Suspend,
@@ -22,6 +21,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.open_turn import BOUNDS, NEXT, OpenTurn, TurnState
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC

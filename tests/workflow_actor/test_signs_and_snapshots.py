@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
-from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Suspend, Terminate
+from dalsegno.actors.workflow_actor.interface.commands import Resume, Suspend, Terminate
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
 from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
 from dalsegno.actors.workflow_actor.run.intents import SetSign

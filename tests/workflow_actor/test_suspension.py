@@ -6,8 +6,9 @@ import pytest
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.instance import STEPS_MAX, Instance
-from dalsegno.actors.workflow_actor.interface.commands import Query, Resume, Suspend, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Resume, Suspend, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import Ran, Resumed, Suspended
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.actors.workflow_actor.signals.commands import Signal

@@ -10,8 +10,9 @@ import pytest
 
 from dalsegno import ApplicationError, RetryPolicy, workflow
 from dalsegno.actors.workflow_actor.activities.events import RetryPlanned
-from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Query, Resume
+from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Resume
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import Ran, SignSet
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.errors import ActivityError

@@ -17,7 +17,6 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Describe,
     FailEffect,
     Park,
-    Query,
     Resume,
     Settle,
     Suspend,
@@ -28,6 +27,7 @@ from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEff
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Code, Program, WorkflowCodeError
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
 from dalsegno.actors.workflow_actor.signals.commands import Signal

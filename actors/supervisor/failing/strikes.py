@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dalsegno.actors.workflow_actor.blame import Struck, is_query_mark
+from dalsegno.actors.workflow_actor.blame import Struck
+from dalsegno.actors.workflow_actor.queries.strikes import is_query_mark
 
 STRIKES_LIMIT = 2
 

@@ -7,7 +7,7 @@ and acknowledged. Who terminates the workflow, or starts another in its place, e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import MessageKey
@@ -16,22 +16,21 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
-    Cancel,
+    ClientCommand,
     Describe,
     FailEffect,
     Park,
-    Query,
+    ReadOnlyCommand,
     Resume,
     Start,
-    Suspend,
     Terminate,
     WakeUp,
 )
+from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.run.decide import decide_start, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
-from dalsegno.actors.workflow_actor.signals.commands import Signal
 
 FAILURES_LIMIT = 3
 """A cause that has failed more often is not answered any more."""
@@ -105,16 +104,16 @@ class StandIn(WorkflowActor):
         if cause.recognisable and not isinstance(command, Start) and self._came_before(cause):
             return
         match command:
-            case AwaitOutcome() | Describe() | Query() if is_about_another_run(command, self.instance):
+            case AwaitOutcome() | ReadOnlyCommand() if is_about_another_run(command, self.instance):
                 self._parent.about_another_run(self, cause)
             case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
                 self._refuse(cause, command)
             case AwaitOutcome():
                 self._parent.wait_for_outcome(self, cause, command)
-            case Query():
-                self._refuse(cause, command)
             case Describe():
                 self._ask(cause, command)
+            case ReadOnlyCommand():
+                self._refuse(cause, command)
             case Start():
                 self._start(cause, command)
             case Terminate() if refused_unless_open(self._state, self.workflow_id, command.run_id) is None:
@@ -149,7 +148,7 @@ class StandIn(WorkflowActor):
 
     def _take_silently(self, cause: Cause) -> None:
         """Even to answer it meets a defect. It must not hold up its partition."""
-        if isinstance(cause.command, AwaitOutcome | Describe | Query):
+        if isinstance(cause.command, AwaitOutcome | ReadOnlyCommand):
             cause.done()
         else:
             self._keep(cause, silent=True)
@@ -160,7 +159,7 @@ class StandIn(WorkflowActor):
         activations = self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
         self._parent.activated(self, cause, activations)
 
-    def _refuse(self, cause: Cause, command: Query | AwaitOutcome) -> None:
+    def _refuse(self, cause: Cause, command: ReadOnlyCommand | AwaitOutcome) -> None:
         what = "has ended" if self._state.is_closed else "is suspended"
         text = f"workflow {self.workflow_id!r} {what}: {self.reason}"
         if command.caller is None:
@@ -177,11 +176,12 @@ class StandIn(WorkflowActor):
     def _keep(self, cause: Cause, *, silent: bool = False) -> None:
         command = cause.command
         replies: Sequence[Effect] = ()
-        if not silent and isinstance(command, Signal | Cancel | Terminate | Suspend | Resume | Start):
+        if not silent and isinstance(command, ClientCommand | Start):
             refusal = None
-            if not isinstance(command, Start):
+            if isinstance(command, ClientCommand):
                 refusal = refused_unless_open(self._state, self.workflow_id, command.run_id)
-            replies = answers.to_command(command, self.workflow_id, self._state, refusal)
+            decision: Decision[Never] = Decision(refusal=refusal)
+            replies = answers.to_command(command, self.workflow_id, self._state, decision)
         is_own_start = isinstance(command, Start) and command.run_id == self._state.info.run_id
         self._write_down(cause, replies, is_known=silent or is_own_start)
 

@@ -19,9 +19,10 @@ from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY, Struck, mark_of, replay_mark_of
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Describe, Query
+from dalsegno.actors.workflow_actor.interface.commands import Caller, ReadOnlyCommand
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
 from dalsegno.actors.workflow_actor.program.port import Code
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
@@ -93,7 +94,7 @@ class OtherRuns:
 
     async def _answer(self, workflow_id: str, cause: Cause) -> None:
         command = cause.command
-        assert isinstance(command, AwaitOutcome | Describe | Query)
+        assert isinstance(command, AwaitOutcome | ReadOnlyCommand)
         caller, run_id = command.caller, command.run_id
         if caller is None or run_id is None:
             cause.done()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dalsegno.actors.supervisor.wire.form import Commands, caller_of
-from dalsegno.actors.workflow_actor.interface.commands import Query
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import QueryWorkflow
 

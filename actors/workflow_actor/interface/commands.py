@@ -35,6 +35,14 @@ class ClientCommand(Command, frozen=True, kw_only=True):
     caller: Caller | None = None
 
 
+class ReadOnlyCommand(Command, frozen=True, kw_only=True):
+    """Base: a client asks about a run, the current one or `run_id`, which may have ended. Nothing changes, and
+    no trace is left."""
+
+    run_id: str | None = None
+    caller: Caller | None = None
+
+
 class Start(Command, frozen=True, kw_only=True):
     """Begin a run. `run_id` is derived by the shell from the workflow ID and message ID."""
 
@@ -75,18 +83,8 @@ class Resume(ClientCommand, frozen=True, kw_only=True):
     """Run the code again, and work off what was recorded meanwhile."""
 
 
-class Query(Command, frozen=True, kw_only=True):
-    """Reads only; leaves no trace. Answered for closed runs too."""
-
-    name: str
-    args: tuple[Payload, ...] = ()
-    run_id: str | None = None
-    caller: Caller | None = None
-
-
-class Describe(Command, frozen=True, kw_only=True):
-    run_id: str | None = None
-    caller: Caller | None = None
+class Describe(ReadOnlyCommand, frozen=True, kw_only=True):
+    """Say how things stand."""
 
 
 class WakeUp(Command, frozen=True):

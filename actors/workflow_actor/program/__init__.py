@@ -5,7 +5,8 @@
   reach
 - `handlers` are its signal and query handlers; `conditions` is what tasks wait for beside what the rooms of
   the primitives have (`awaited`); `waits` tells people of all of it
-- `storable` looks whether what code wants can be kept, `sign` sets a sign
+- `reading` runs code that may only read; `storable` looks whether what code wants can be kept; `sign` sets a
+  sign
 - `replay` brings a program back and compares; `passivation` lets one go; `registry` knows which code there is
 - `verdict`, `code_error`, `quarantine`: code that ends, errs, or is not run
 """

@@ -9,8 +9,6 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.error_text import storable
-from dalsegno.errors import QueryFailedError
-from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 REASON_CHARACTERS_MAX = 8_000
@@ -25,14 +23,6 @@ class WorkflowCodeError(Exception):
         self.reason = storable(reason, REASON_CHARACTERS_MAX)
         super().__init__(self.reason)
         self.stack = stack
-
-
-class QueryHandlerError(QueryFailedError):
-    """A query handler raised; `failure` is what."""
-
-    def __init__(self, reason: str, failure: Failure) -> None:
-        super().__init__(storable(reason, REASON_CHARACTERS_MAX))
-        self.failure = failure
 
 
 class Program(Protocol):

@@ -25,17 +25,19 @@ from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, IntentLedger
-from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, ReadOnlyRefusal, SignReachedError
+from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
-from dalsegno.actors.workflow_actor.program.port import QueryHandlerError, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.reading import reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import AskedSign, is_sign_reached, require_state, signed_state
 from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.program.verdict import verdict
+from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError, no_handler
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
@@ -153,29 +155,18 @@ class WorkflowProgram:
         return intents
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
-        handler = self._handlers.find("query", name)
+        handlers = self._handlers
+        handler = handlers.find("query", name)
         if handler is None or self._instance is None:
-            raise QueryFailedError(
-                waits.no_query(self._definition.name, name, self._handlers.names("query"), handler)
-            )
-        loop, runtime = self._loop, self._runtime
-        refusal = ReadOnlyRefusal(runtime, f"the query handler {name!r}")
-        before = self._ledger.counters(), runtime.random_state(), runtime.replaying
-        runtime.replaying = False
-        outside = loop.enter()
-        loop.refuse(refusal)
-        try:
-            return self._context.copy().run(self._handlers.answer, handler, name, args)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            failed, failure = code_error(error), self._converter.to_failure(error)
-        finally:
-            loop.allow(runtime)
-            loop.leave(outside)
-            counters, random_state, runtime.replaying = before
-            self._ledger.restore(counters)
-            runtime.put_back_random(random_state)
-            if refusal.woke:
-                self._phase = ProgramPhase.BROKEN
+            raise QueryFailedError(no_handler(self._definition.name, name, handlers.names("query"), handler))
+        with reading(self._loop, self._ledger, self._runtime, f"the query handler {name!r}") as refusal:
+            try:
+                return self._context.copy().run(handlers.answer, handler, name, args)
+            except BaseException as error:  # noqa: BLE001 - user code may raise anything
+                failed, failure = code_error(error), self._converter.to_failure(error)
+            finally:
+                if refusal.woke:
+                    self._phase = ProgramPhase.BROKEN
         raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from types import CoroutineType, GeneratorType
 from typing import Any, Protocol
@@ -12,7 +12,6 @@ from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, Wo
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.shown import counted
-from dalsegno.definition import HandlerDefinition
 
 SHOWN_MAX = 100
 """A description has to fit into a message, and to be made while others wait."""
@@ -64,14 +63,6 @@ def outstanding(awaited: Iterable[Awaited], loop: DeterministicLoop) -> list[str
     """What would be lost by a sign."""
     tasks = [_task(task, f"task {task.get_name()}") for task in loop.tasks.values()]
     return [*(text for one in awaited for text in one.descriptions()), *tasks]
-
-
-def no_query(workflow_type: str, name: str, known: Sequence[str], handler: HandlerDefinition | None) -> str:
-    """Why there is no answer to a query."""
-    if handler is not None:
-        return f"{workflow_type} has not begun to run yet, so it cannot answer the query {name!r}."
-    there_are = f"it has {', '.join(map(repr, known))}" if known else "it has none"
-    return f"{workflow_type} has no handler for the query {name!r}; {there_are}."
 
 
 def _task(task: WorkflowTask, what: str) -> str:

@@ -36,7 +36,6 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Describe,
     FailEffect,
     Park,
-    Query,
     Resume,
     Settle,
     Start,
@@ -48,6 +47,7 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,

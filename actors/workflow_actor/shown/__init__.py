@@ -3,5 +3,4 @@
 - `answers`    answers to commands and questions, and results
 - `visible`    the row in the visibility table
 - `describe`   a run as `describe` shows it
-- `questions`  queries and descriptions, answered without a trace
 """

@@ -9,8 +9,10 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
     ClientCommand,
     Command,
+    ReadOnlyCommand,
     Start,
 )
+from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
 from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
@@ -60,20 +62,30 @@ def refused(
 
 
 def to_command(
-    command: Command | None, workflow_id: str, state: WorkflowState | None, refusal: Refusal | None
+    command: Command | None, workflow_id: str, state: WorkflowState | None, decision: Decision[Any] = NOTHING
 ) -> tuple[AnswerEffect, ...]:
-    """The answer to a client's command, once it is done. Who named no reply address gets none; who starts a
-    workflow gets one if asked for, but a refusal always."""
+    """The answer to a client's command, once that is done: what was decided on it. Who named no reply address
+    gets none; who starts a workflow gets one if asked for, but a refusal always."""
     match command:
-        case ClientCommand():
+        case ClientCommand() | ReadOnlyCommand():
             wanted = True
         case Start():
-            wanted = command.wants_accepted or refusal is not None
+            wanted = command.wants_accepted or decision.refusal is not None
         case _:
             return ()
     if command.caller is None or not wanted:
         return ()
-    return (answered(command.caller, workflow_id, state, kind=_kind_for(command), error=refusal),)
+    effect = answered(
+        command.caller,
+        workflow_id,
+        state,
+        kind=_kind_for(command),
+        result=decision.result,
+        description=decision.description,
+        error=decision.refusal,
+        failure=decision.failure,
+    )
+    return (effect,)
 
 
 def to_command_again(

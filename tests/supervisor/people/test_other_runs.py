@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
-from dalsegno.actors.workflow_actor.blame import DYNAMIC_QUERY, LETTING_GO
+from dalsegno.actors.workflow_actor.blame import LETTING_GO
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Query
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire

@@ -9,8 +9,9 @@ import pytest
 
 from dalsegno import ActivityError, ApplicationError, DataConverter, Payload, activity, workflow
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.program.port import QueryHandlerError, WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun, SetSign
 from dalsegno.actors.workflow_actor.signals.events import Signaled

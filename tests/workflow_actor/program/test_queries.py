@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, QueryFailedError, workflow
-from dalsegno.actors.workflow_actor.program.port import QueryHandlerError
+from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from tests.default_converter import from_failure
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo

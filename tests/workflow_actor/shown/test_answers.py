@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, WakeUp
+from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
@@ -34,8 +35,8 @@ def start(run_id: str = "run-1", *, wants_accepted: bool = True, caller: Caller 
 
 
 def test_a_start_is_accepted_and_any_other_command_answered() -> None:
-    (accepted,) = answers.to_command(start(), "w", running(), None)
-    (answered,) = answers.to_command(Signal(name="go", caller=CALLER), "w", running(), None)
+    (accepted,) = answers.to_command(start(), "w", running())
+    (answered,) = answers.to_command(Signal(name="go", caller=CALLER), "w", running())
     assert (accepted.kind, answered.kind) == ("accepted", "answer")
     for answer in (accepted, answered):
         assert (answer.run_id, answer.status, answer.error) == ("run-1", WorkflowStatus.RUNNING, None)
@@ -43,14 +44,14 @@ def test_a_start_is_accepted_and_any_other_command_answered() -> None:
 
 def test_a_start_that_wants_no_answer_hears_of_a_refusal_all_the_same() -> None:
     silent = start(wants_accepted=False)
-    assert answers.to_command(silent, "w", running(), None) == ()
-    (refused,) = answers.to_command(silent, "w", running(), REFUSAL)
+    assert answers.to_command(silent, "w", running()) == ()
+    (refused,) = answers.to_command(silent, "w", running(), Decision(refusal=REFUSAL))
     assert refused.error == REFUSAL
 
 
 @pytest.mark.parametrize("command", [None, WakeUp(), start(caller=None), Signal(name="go")])
 def test_who_named_no_address_gets_no_answer(command: Command | None) -> None:
-    assert answers.to_command(command, "w", running(), REFUSAL) == ()
+    assert answers.to_command(command, "w", running(), Decision(refusal=REFUSAL)) == ()
     if command is not None:
         assert answers.to_command_again(command, "closed", "w", running()) is None
 

@@ -16,8 +16,8 @@ from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.commands import Describe, Suspend
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.questions import NOT_ASKED
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
-from dalsegno.actors.workflow_actor.shown.questions import NOT_ASKED
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode
 from dalsegno.failure import Failure

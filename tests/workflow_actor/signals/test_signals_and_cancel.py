@@ -8,11 +8,11 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
     Command,
     Describe,
-    Query,
     Resume,
     Suspend,
     Terminate,
 )
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import CancelReceived
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested
 from dalsegno.actors.workflow_actor.run.intents import CancelRun

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.commands import Describe, Query, Suspend, Terminate
-from dalsegno.actors.workflow_actor.program.port import QueryHandlerError
+from dalsegno.actors.workflow_actor.interface.commands import Describe, Suspend, Terminate
+from dalsegno.actors.workflow_actor.queries.commands import Query
+from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.intents import SetSign
 from dalsegno.actors.workflow_actor.signals.commands import Signal

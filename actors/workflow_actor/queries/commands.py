@@ -1,0 +1,11 @@
+"""What is asked of the instance."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.interface.commands import ReadOnlyCommand
+from dalsegno.payload import Payload
+
+
+class Query(ReadOnlyCommand, frozen=True, kw_only=True):
+    name: str
+    args: tuple[Payload, ...] = ()
