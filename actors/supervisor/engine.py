@@ -37,7 +37,7 @@ from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import OffLoop, Watch
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery
+from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import effect_message_id
@@ -406,3 +406,14 @@ class Engine:
             supervisor.actors.tell(
                 workflow_id, word_of_effects.parked(run_id, effect_id, now=self._world.now())
             )
+
+    def effect_again(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> Message | None:
+        partition, workflow_id, run_id, effect_id = workflow
+        supervisor = self.partitions.get(partition)
+        instance = None if supervisor is None else supervisor.actors.instance_of(workflow_id)
+        effect = None if instance is None else instance.effect(run_id, effect_id)
+        if effect is not None:
+            return self._shipping.again(effect, effect_id)
+        if supervisor is None or instance is not None:
+            self.outbox.forget(effect_message_id(run_id, *effect_id))  # whoever has it still sends it
+        return None

@@ -175,6 +175,10 @@ class InstanceAtRest:
         first; an ID belongs to the run that its effect names."""
         return [] if self.state is None else self.confirmations.unconfirmed(self.state)
 
+    def effect(self, run_id: str, effect: EffectID) -> DurableEffect | None:
+        """None if it is not outstanding."""
+        return None if self.state is None else self.confirmations.effect(self.state, run_id, effect)
+
     def has_unsent(self, is_sent: IsSent, now: int) -> bool:
         """The time of an effect has come that no message holds, and that is neither confirmed nor on its way:
         a wake-up sends it. What `is_sent` once is so until its confirm."""

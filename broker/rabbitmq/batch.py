@@ -16,9 +16,10 @@ from aio_pika.abc import AbstractChannel
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPChannelError
+from msgspec import Struct
 
 from dalsegno._log import get_logger
-from dalsegno.broker.port import Delivery, OnDelivery, Outcome, Outgoing
+from dalsegno.broker.port import Delivery, OnDelivery, OnOutcome, Outcome, Outgoing
 from dalsegno.broker.rabbitmq import wire
 from dalsegno.broker.rabbitmq.channel_life import ChannelLife
 from dalsegno.broker.rabbitmq.holding import Holding
@@ -41,6 +42,15 @@ async def _untouched(_: DeliveredMessage) -> None:
     """Stands where the library wants a callback; deliveries never reach the library."""
 
 
+class _Sent(Struct, frozen=True):
+    """What an answer is known by. Not the body: an answer may be long in coming."""
+
+    exchange: str
+    routing_key: str
+    message_id: str | None
+    on_outcome: OnOutcome
+
+
 class BatchPublisher(ChannelLife):
     """Port: `Publisher`."""
 
@@ -56,7 +66,7 @@ class BatchPublisher(ChannelLife):
         self._last_tag = 0
         self._oldest_tag = 1
         """Everything before it is settled; it lags behind single confirms and catches up with multiple ones."""
-        self._in_flight: dict[int, Outgoing] = {}
+        self._in_flight: dict[int, _Sent] = {}
         self._tag_by_message_id: dict[str, int] = {}
         self._return = b""
 
@@ -75,9 +85,11 @@ class BatchPublisher(ChannelLife):
                 continue
             frames += encoded
             self._last_tag += 1
-            self._in_flight[self._last_tag] = outgoing
-            if outgoing.message.message_id is not None:
-                self._tag_by_message_id[outgoing.message.message_id] = self._last_tag
+            message_id = outgoing.message.message_id
+            sent = _Sent(outgoing.exchange, outgoing.routing_key, message_id, outgoing.on_outcome)
+            self._in_flight[self._last_tag] = sent
+            if message_id is not None:
+                self._tag_by_message_id[message_id] = self._last_tag
         self._tap.write(b"".join(frames))
 
     def on_frame(self, kind: int, data: bytes, start: int, end: int) -> bool:
@@ -107,9 +119,8 @@ class BatchPublisher(ChannelLife):
 
     def _nameless_tag(self, exchange: str, routing_key: str) -> int | None:
         """Returns come in the order of the publishes, so the oldest that fits is the one."""
-        for tag, outgoing in self._in_flight.items():
-            target = outgoing.exchange, outgoing.routing_key
-            if outgoing.message.message_id is None and target == (exchange, routing_key):
+        for tag, sent in self._in_flight.items():
+            if sent.message_id is None and (sent.exchange, sent.routing_key) == (exchange, routing_key):
                 return tag
         return None
 
@@ -123,17 +134,16 @@ class BatchPublisher(ChannelLife):
             self._oldest_tag += 1
 
     def _settle(self, tag: int, outcome: Outcome) -> None:
-        outgoing = self._in_flight.pop(tag, None)
-        if outgoing is None:
+        sent = self._in_flight.pop(tag, None)
+        if sent is None:
             return  # returned before, or the channel has ended
-        message_id = outgoing.message.message_id
-        if message_id is not None and self._tag_by_message_id.get(message_id) == tag:
-            del self._tag_by_message_id[message_id]
-        outgoing.on_outcome(outcome)
+        if sent.message_id is not None and self._tag_by_message_id.get(sent.message_id) == tag:
+            del self._tag_by_message_id[sent.message_id]
+        sent.on_outcome(outcome)
 
     def _abandon(self) -> None:
-        for outgoing in self._in_flight.values():
-            self._loop.call_soon(outgoing.on_outcome, Outcome.LOST)
+        for sent in self._in_flight.values():
+            self._loop.call_soon(sent.on_outcome, Outcome.LOST)
         self._in_flight.clear()
         self._tag_by_message_id.clear()
 

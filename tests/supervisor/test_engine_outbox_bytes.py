@@ -9,6 +9,7 @@ from dalsegno.broker.port import Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import start, task_in
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, activity
@@ -65,3 +66,54 @@ def test_a_queue_that_takes_nothing_keeps_no_other_work_from_beginning() -> None
     world.live_through(60.0)
     assert tasks <= set(world.database.rows)
     assert {row.status for row in world.database.rows.values()} == {WorkflowStatus.RUNNING}
+
+
+def test_bodies_of_tasks_whose_queue_takes_nothing_are_held_by_their_workflows_alone() -> None:
+    """What may be parked has no bound, so that another copy of it would have none either."""
+    world = world_of_large_tasks()
+    outbox = world.engine.outbox
+    for _ in range(3 * WORKFLOWS):
+        world.go_on(confirm=False)
+        for outgoing in world.published_of(wire.ActivityTask):
+            world.answer(outgoing, Outcome.REFUSED)
+        world.pass_time(2.0)
+        outbox.taken_beside(0.1)
+        world.confirm_all_but(wire.ActivityTask)
+    sent = {message.message_id: message for message in world.sent if message.type == wire.ActivityTask.TYPE}
+    assert len(sent) == WORKFLOWS
+    while refused := world.published_of(wire.ActivityTask):
+        for outgoing in refused:
+            world.answer(outgoing, Outcome.REFUSED)
+    outbox.taken_beside(0.1)
+    outbox.park_overdue()
+    assert len(outbox) >= WORKFLOWS
+    assert sum(len(shipment.message.body) for shipment in outbox._in_flight.values()) < SIZE
+    world.sent.clear()
+    world.live_through(30.0)
+    again = {message.message_id: message for message in world.sent if message.type == wire.ActivityTask.TYPE}
+    assert again == sent
+    assert len(outbox) == 0
+
+
+def test_what_is_parked_goes_to_the_next_owner_with_its_partition() -> None:
+    world = world_of_large_tasks()
+    for _ in range(3 * WORKFLOWS):
+        world.go_on(confirm=False)
+        for outgoing in world.published_of(wire.ActivityTask):
+            world.answer(outgoing, Outcome.REFUSED)
+        world.pass_time(2.0)
+        world.engine.outbox.taken_beside(0.1)
+        world.confirm_all_but(wire.ActivityTask)
+    while refused := world.published_of(wire.ActivityTask):
+        for outgoing in refused:
+            world.answer(outgoing, Outcome.REFUSED)
+    world.engine.outbox.taken_beside(0.1)
+    world.engine.outbox.park_overdue()
+    world.engine.lease_lost(FIRST)
+    world.pass_time(10.0)
+    assert world.published_of(wire.ActivityTask) == []
+    assert len(world.engine.outbox) == 0
+    world.own(epoch=2)
+    world.sent.clear()
+    world.live_through(30.0)
+    assert len({m.message_id for m in world.sent if m.type == wire.ActivityTask.TYPE}) == WORKFLOWS

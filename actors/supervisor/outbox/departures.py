@@ -17,11 +17,11 @@ from functools import partial
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.outbox.barriers import Barriers
 from dalsegno.actors.supervisor.outbox.line_up import LineUp
-from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.shipment import Pack, Shipment
 from dalsegno.actors.supervisor.outbox.shipment_state import MAY_LEAVE, MET_BY_BARRIER, ShipmentState
 from dalsegno.actors.supervisor.outbox.weight import Weight
 from dalsegno.actors.supervisor.world import Carrier
-from dalsegno.broker.port import Fault, Message, Outcome, Outgoing
+from dalsegno.broker.port import Fault, Outcome, Outgoing
 from dalsegno.broker.protocol.codec import MessageTooLargeError
 from dalsegno.errors import InvalidMessageError
 
@@ -152,10 +152,14 @@ class Departures:
         if outgoing:
             self._carrier.publish(outgoing)
 
-    def _pack(self, shipment: Shipment, pack: Callable[[], Message]) -> bool:
+    def _pack(self, shipment: Shipment, pack: Pack) -> bool:
         try:
-            shipment.message, shipment.pack = pack(), None
-            self._weight.packed(shipment)
+            message = pack()
+            if message is not None:
+                shipment.message, shipment.pack = message, None
+                self._weight.packed(shipment)
+                return True
+            self._not_at_hand(shipment)
         except (MessageTooLargeError, InvalidMessageError) as error:
             self._on_unsendable(shipment, str(error))
         except MemoryError:
@@ -167,7 +171,14 @@ class Departures:
                 log.exception("message_not_encoded", message_id=shipment.key)
             shipment.move(ShipmentState.IN_THE_AIR)
             self._on_outcome(shipment, self.publisher, Outcome.REFUSED)
-        return shipment.pack is None
+        return False
+
+    def _not_at_hand(self, shipment: Shipment) -> None:
+        """Its instance was put away, and is to be woken for it: it is tried again as what its queue did not
+        take, unless it is over by now. What is barred stays so."""
+        if shipment.state in MAY_LEAVE or shipment.state is ShipmentState.SUSPECT:
+            shipment.move(ShipmentState.IN_THE_AIR)
+            self._on_outcome(shipment, self.publisher, Outcome.REFUSED)
 
     # --- suspects ---------------------------------------------------------------------------------------------
 
@@ -200,11 +211,17 @@ class Departures:
 
     def _send_next_suspect(self) -> None:
         now = self._carrier.monotonic()
-        suspect = self.line_up.take_next(lambda s: s.state is ShipmentState.SUSPECT, now)
+        suspect = self.line_up.take_next(self._may_be_tried, now)
         if suspect is not None:
             self._carry([suspect])
         else:
             self.send(self._on_its_way.values())
+
+    def _may_be_tried(self, suspect: Shipment) -> bool:
+        """What cannot be encoded now is not sent, so that no channel closes over it."""
+        if suspect.state is not ShipmentState.SUSPECT:
+            return False
+        return suspect.pack is None or self._pack(suspect, suspect.pack)
 
     # --- exchanges that are closed to us ----------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from dalsegno.actors.supervisor.world import Carrier
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
 from dalsegno.backoff import doubled
 from dalsegno.broker.held_bytes import HELD_BYTES
-from dalsegno.broker.port import Fault, Outcome
+from dalsegno.broker.port import Fault, Message, Outcome
 from dalsegno.broker.protocol.messages import ActivityGrant
 from dalsegno.partition_id import PartitionID
 
@@ -64,6 +64,10 @@ class Owner(Protocol):
     ) -> None: ...
 
     def effect_parked(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None: ...
+
+    def effect_again(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> Message | None:
+        """Its message, made anew of the state; None while that is not in memory. What is outstanding no more is
+        to be forgotten. Raises as encoding does."""
 
 
 class Outbox:
@@ -314,6 +318,9 @@ class Outbox:
             self.weight.disregard(shipment)
             if shipment.causes:
                 self._park(shipment, now)
+            elif shipment.workflow is not None and shipment.pack is None:
+                # Its state has it, and is to be woken for it. It may be here for as long as its queue is full.
+                shipment.unpack(partial(self._owner.effect_again, shipment.workflow))
 
     def taken_beside(self, seconds_ago: float) -> None:
         """The broker has taken something that was sent so long ago, and not from here."""
@@ -386,6 +393,7 @@ class Outbox:
     def _leave_to_owner(self, shipment: Shipment) -> None:
         shipment.move(ShipmentState.UNSENDABLE)
         self.weight.disregard(shipment)
+        shipment.unpack(None)
         if shipment.lane is not None:
             self._leave_lane(shipment)
         self._tell_unsendable(shipment)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from dalsegno.actors.supervisor.outbox.shipment_state import NEXT, ShipmentState
 from dalsegno.actors.supervisor.wire.form import Address, Lane
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.broker.port import Message
 from dalsegno.partition_id import PartitionID
+
+Pack = Callable[[], Message | None]
 
 
 class Shipment:
@@ -22,8 +26,8 @@ class Shipment:
 
     `foreign` messages are passed on as they came: their IDs are their senders', who may have given the same to
     different messages; `key` stands for the ID of one that has none. `unsendable` says why it cannot leave as
-    it is. `pack` makes the message when it leaves, where there are many; till then `message` has no more than
-    the ID."""
+    it is. `pack` makes the message when it leaves, where there are many, and where it waits for long; till then
+    `message` has no body. It gives None when there is nothing to make it of now."""
 
     __slots__ = (
         "address",
@@ -58,7 +62,7 @@ class Shipment:
         foreign: bool = False,
         key: str | None = None,
         unsendable: str | None = None,
-        pack: Callable[[], Message] | None = None,
+        pack: Pack | None = None,
     ) -> None:
         self.message = message
         self.pack = pack
@@ -91,6 +95,10 @@ class Shipment:
         if state not in NEXT[self.state]:
             raise RuntimeError(f"a shipment that is {self.state.name} cannot become {state.name}")
         self.state = state
+
+    def unpack(self, pack: Pack | None) -> None:
+        """Its body is not held any more."""
+        self.message, self.pack = replace(self.message, body=b""), pack
 
     def is_same(self, other: Shipment) -> bool:
         """Of two with one message ID: whether it would be the same message twice."""

@@ -20,7 +20,13 @@ from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.actors.supervisor.wire.translate import FORMS
 from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.interface.cause import Cause, Together
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    DurableEffect,
+    Effect,
+    EffectID,
+    ResultEffect,
+)
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.broker.protocol.ids import effect_message_id
@@ -152,6 +158,12 @@ class Shipping:
             message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id not in leaving_now:
                 self._add(shipments, entry, effect.run_id, effect_id, effect, [])
+
+    def again(self, effect: DurableEffect, effect_id: EffectID) -> Message:
+        """The message that it was when it was sent first. Raises as encoding does."""
+        form = FORMS[type(effect)]
+        content_type = JSON if form.address(effect).task_queue in self._json_task_queues else None
+        return form.message(effect, effect_message_id(effect.run_id, *effect_id), content_type)
 
     def _placed(self, effect: Effect, partition: PartitionID) -> Effect:
         """A description says where its workflow lives."""

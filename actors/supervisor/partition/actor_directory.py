@@ -11,6 +11,7 @@ from dalsegno.actors.supervisor.partition.open_turns import OpenTurns
 from dalsegno.actors.supervisor.partition.passivation import Home
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.surroundings import Supervisor
@@ -52,6 +53,13 @@ class ActorDirectory:
     def peek(self, workflow_id: str) -> WorkflowActor | None:
         """The actor, if it is in memory."""
         return self.in_memory.get(workflow_id)
+
+    def instance_of(self, workflow_id: str) -> Instance | None:
+        """What is stored of it, if it is in memory."""
+        actor = self.in_memory.get(workflow_id)
+        if actor is None or not actor.is_loaded or actor.is_guess or actor.instance.stands_in:
+            return None
+        return actor.instance
 
     # --- those that are made --------------------------------------------------------------------------------
 

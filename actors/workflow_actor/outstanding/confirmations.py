@@ -91,6 +91,12 @@ class Confirmations:
             if key not in self.seen
         ]
 
+    def effect(self, state: WorkflowState, run_id: str, effect: EffectID) -> DurableEffect | None:
+        """As it was sent; None if it is not outstanding."""
+        is_current = run_id == state.info.run_id
+        entry = state.outstanding.get(effect) if is_current else self._earlier.of(state).get((run_id, effect))
+        return None if entry is None else effect_of(state, entry.due, run_id)
+
     def has_unsent(self, state: WorkflowState, is_sent: IsSent, now: int) -> bool:
         """The time of one has come that no message holds, and that is neither confirmed nor on its way."""
         return self.unheld.has_unsent(state, self.seen, is_sent, now=now)

@@ -43,6 +43,7 @@ class Shell:
         self.namespaces_declared = 0
         self.soon: list[Callable[[], None]] = []
         self.time = 100.0
+        self.again: Callable[[Workflow], Message | None] = lambda _: None
 
     def publish(self, batch: list[Outgoing]) -> None:
         self.published.extend(batch)
@@ -73,6 +74,9 @@ class Shell:
 
     def effect_parked(self, workflow: Workflow) -> None:
         self.parked.append(workflow)
+
+    def effect_again(self, workflow: Workflow) -> Message | None:
+        return self.again(workflow)
 
     def take(self) -> list[Outgoing]:
         taken, self.published = self.published, []

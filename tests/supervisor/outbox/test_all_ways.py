@@ -135,6 +135,9 @@ class AllWays(RuleBasedStateMachine):
         self.causes: list[tuple[Cause, Origin]] = []
         self.given_up: set[int] = set()
         """By identity; all that was sent is in `sent`."""
+        self.at_hand = True
+        self.forgotten: set[Workflow] = set()
+        self.world.again = self.again
         self.stale: list[Outgoing] = []
         """What a publisher had in the air when it closed: it may still be answered."""
 
@@ -205,6 +208,22 @@ class AllWays(RuleBasedStateMachine):
         self.world.pass_time(seconds)
         self.outbox.park_overdue()
 
+    @rule(at_hand=st.booleans())
+    def instances_leave_memory_or_come(self, at_hand: bool) -> None:
+        self.at_hand = at_hand
+
+    def again(self, workflow: Workflow) -> Message | None:
+        """What was parked once is made anew; of one run nothing is outstanding any more."""
+        (shipment,) = [shipment for shipment in self.live if shipment.workflow == workflow]
+        assert shipment.message.body == b""
+        if not self.at_hand:
+            return None
+        if workflow[3] == (4, 0):
+            self.forgotten.add(workflow)
+            self.outbox.forget(shipment.key)
+            return None
+        return Message(body=b"anew", message_id=shipment.key)
+
     @rule()
     def owner_commits(self) -> None:
         """What follows from an effect that cannot leave, and the wake-up of one that is parked."""
@@ -234,10 +253,10 @@ class AllWays(RuleBasedStateMachine):
 
     @invariant()
     def what_is_in_the_air_is_there_once(self) -> None:
-        published = Counter(id(outgoing.message) for outgoing in self.world.published)
+        published = Counter(outgoing.message.message_id for outgoing in self.world.published)
         for shipment in self.live if self.is_open else ():
             is_in_the_air = shipment.state is ShipmentState.IN_THE_AIR
-            assert published[id(shipment.message)] == is_in_the_air
+            assert published[shipment.key] == is_in_the_air
 
     @invariant()
     def in_a_lane_one_is_on_its_way_and_nobody_overtakes_it(self) -> None:
@@ -248,6 +267,12 @@ class AllWays(RuleBasedStateMachine):
             if shipment.lane is not None and id(shipment) not in self.given_up:
                 assert (shipment.lane in before) == (shipment.state is ShipmentState.IN_LANE)
                 before.add(shipment.lane)
+
+    @invariant()
+    def what_waits_for_long_is_held_by_its_state_alone(self) -> None:
+        for shipment in self.live:
+            is_given_up = shipment.state is ShipmentState.UNSENDABLE
+            assert shipment.message.body == b"" or not (is_given_up or shipment.pack is not None)
 
     @invariant()
     def each_waits_for_something(self) -> None:
@@ -272,6 +297,7 @@ class AllWays(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The broker is well again, and stays so, but for a queue that may be full."""
+        self.at_hand = True
         if not self.is_open:
             self.open()
         for number in range(ROUNDS_TO_THE_END):
@@ -295,7 +321,7 @@ class AllWays(RuleBasedStateMachine):
         assert len(self.outbox._lanes) == len({s.lane for s in self.live if s.lane is not None})
         for shipment in filter(attrgetter("workflow"), self.sent):
             if shipment.state is ShipmentState.WITHDRAWN:
-                assert shipment.workflow in self.world.unsendable
+                assert shipment.workflow in (*self.world.unsendable, *self.forgotten)
             elif shipment.state in OVER:
                 assert shipment.workflow in self.world.confirmed
         assert {origin.removed for _, origin in self.causes} == {1}
