@@ -8,13 +8,20 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.failing.state_log import StateLog
+from dalsegno.backoff import Backoff
 from dalsegno.broker import topology
 from dalsegno.broker.port import Session
 from dalsegno.errors import DalsegnoError
 
 log = get_logger()
 
-RETRY_SECONDS = 0.5
+RETRY_SECONDS = (0.5, 30.0)
+"""The first pause and the longest before a queue is declared again; doubles in between. A try in vain costs a
+channel."""
+WAIT_SECONDS = 0.5
+"""For a session."""
+WHAT_TO_DO = "its tasks wait and nothing fails; they leave by themselves as soon as it can be declared"
 LOOK_SECONDS = 3.0
 """Between two looks at all of them, one after the other."""
 NEWS_SECONDS = 2.0
@@ -42,6 +49,7 @@ class TaskQueues:
         self._session = session
         self._lost = lost
         self._tell_others = tell_others
+        self._said = StateLog()
         self._heeded: dict[str, bool] = {}
         """Tasks of ours may lie in them; and whether they were seen with their mark, which is gone once they
         were deleted. Those of late at the end."""
@@ -54,23 +62,28 @@ class TaskQueues:
         self._looking: asyncio.Task[None] | None = None
 
     def declare(self, name: str, declared: Callable[[str], None] | None = None) -> None:
-        """After as many tries as it takes; nothing, if that is under way."""
+        """After as many tries as it takes, also where the broker refuses it until somebody mends that; nothing,
+        if that is under way. None waits for another."""
         if name not in self._declaring:
             self._declaring[name] = self._loop.create_task(self._declare(name, declared))
 
     async def _declare(self, name: str, declared: Callable[[str], None] | None) -> None:
-        is_lost = False
+        is_lost, pauses, subject = False, Backoff(*RETRY_SECONDS), f"task queue {name}"
         try:
             while True:
-                session = self._session()
+                session, pause = self._session(), WAIT_SECONDS
                 if session is not None:
                     try:
                         is_lost = is_lost or await self._is_gone(session, name)
                         await session.declare(topology.declare_task_queue(name))
                         break
                     except DalsegnoError as error:
-                        log.warning("task_queue_not_declared", task_queue=name, reason=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                        self._said.trouble(
+                            "task_queue_not_declared", subject, str(error), what_to_do=WHAT_TO_DO
+                        )
+                        pause = pauses.next_seconds()
+                await asyncio.sleep(pause)
+            self._said.well("task_queue_declared", subject)
             self.heed(name)
             await self._mark(session, name)
         finally:
@@ -103,7 +116,7 @@ class TaskQueues:
     async def _look(self) -> None:
         for name in sorted(self._heeded):
             session = self._session()
-            if session is None:
+            if session is None or not session.is_open:
                 return
             if name in self._declaring or name not in self._heeded:
                 continue
@@ -113,7 +126,7 @@ class TaskQueues:
                     await self._mark(session, name)
             except DalsegnoError as error:
                 log.debug("task_queue_not_looked_at", task_queue=name, reason=str(error))
-                return  # the session is ending, or the broker is busy
+                continue  # others may be looked at, unless the session is ending
             if is_gone:
                 self.declare(name)
 
@@ -131,8 +144,9 @@ class TaskQueues:
         try:
             await session.mark_queue(topology.task_queue(name))
         except DalsegnoError as error:
-            log.warning("task_queue_not_marked", task_queue=name, reason=str(error))
+            self._said.trouble("task_queue_not_marked", f"mark of task queue {name}", str(error))
         else:
+            self._said.well("task_queue_marked", f"mark of task queue {name}")
             self._set_marked(name, is_marked=True)
 
     def _set_marked(self, name: str, *, is_marked: bool) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 
 from dalsegno.actors.supervisor.connection import task_queues
 from dalsegno.actors.supervisor.connection.task_queues import TaskQueues
+from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Topology
 from dalsegno.broker.topology import task_queue
-from dalsegno.errors import BrokerUnavailableError
+from dalsegno.errors import BrokerUnavailableError, TopologyError
 
 
 class Queues:
@@ -21,6 +23,11 @@ class Queues:
         self.there: set[str] = set()
         self.marked: set[str] = set()
         self.is_down = False
+        self.is_open = True
+        self.refused: set[str] = set()
+        """Names of task queues."""
+        self.mended_after = -1
+        """So many refusals."""
         self.may_mark = True
         self.meanwhile: list[Any] = []
 
@@ -29,14 +36,23 @@ class Queues:
         if self.is_down:
             raise BrokerUnavailableError("the test says so")
 
+    def _refuse(self, *names: str) -> None:
+        if any(task_queue(refused) in names for refused in self.refused):
+            self.mended_after -= 1
+            if self.mended_after == 0:
+                self.refused.clear()
+            raise TopologyError("exists with other arguments")
+
     async def declare(self, topology: Topology) -> None:
         await self._step()
+        self._refuse(*(queue.name for queue in topology.queues))
         self.there |= {queue.name for queue in topology.queues}
         for callback in self.meanwhile:
             callback()
 
     async def queue_depth(self, name: str) -> int | None:
         await self._step()
+        self._refuse(name)
         return 0 if name in self.there else None
 
     async def mark_queue(self, name: str) -> None:
@@ -47,6 +63,7 @@ class Queues:
 
     async def has_mark(self, name: str) -> bool:
         await self._step()
+        self._refuse(name)
         return name in self.marked
 
     def delete(self, name: str, *, declared_again: bool = False) -> None:
@@ -205,3 +222,61 @@ async def test_what_was_lost_is_remembered_no_longer_than_another_may_find_it(
         await host.looks()
     assert len(host.lost) == 10
     assert set(host.task_queues._found_lost_at) == {"q9"}
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Between tries; none is waited for."""
+    taken: list[float] = []
+
+    class Recorded(Backoff):
+        def next_seconds(self) -> float:
+            taken.append(super().next_seconds())
+            return 0.0
+
+    monkeypatch.setattr(task_queues, "Backoff", Recorded)
+    return taken
+
+
+async def test_what_the_broker_refuses_is_tried_less_and_less_often_said_once_and_declared_when_it_is_mended(
+    host: Host, pauses: list[float]
+) -> None:
+    host.queues.refused, host.queues.mended_after = {"refused"}, 20
+    with structlog.testing.capture_logs() as logs:
+        await host.declares("refused")
+    assert len(pauses) == 20
+    assert pauses[0] <= task_queues.RETRY_SECONDS[0]
+    assert min(pauses[10:]) >= task_queues.RETRY_SECONDS[1] / 2
+    told = [entry for entry in logs if entry["log_level"] in ("warning", "info")]
+    assert [entry["event"] for entry in told] == ["task_queue_not_declared", "task_queue_declared"]
+    assert told[0]["subject"] == "task queue refused"
+    assert "other arguments" in told[0]["reason"]
+    assert "its tasks wait" in told[0]["what_to_do"]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_no_queue_waits_for_one_that_is_refused(host: Host) -> None:
+    """It is neither declared later nor looked at later."""
+    await host.declares("a")
+    await host.declares("z")
+    host.queues.refused = {"a"}
+    host.task_queues.declare("a")
+    await host.declares("b")
+    host.queues.refused.clear()
+    await asyncio.gather(*host.task_queues._declaring.values())
+    host.queues.refused = {"a"}
+    host.queues.delete("z")
+    await host.looks()
+    assert host.lost == ["z"]
+
+
+async def test_a_mark_that_is_refused_for_long_is_said_once(host: Host) -> None:
+    host.queues.may_mark = False
+    with structlog.testing.capture_logs() as logs:
+        await host.declares("orders")
+        for _ in range(5):
+            await host.looks()
+        host.queues.may_mark = True
+        await host.looks()
+    events = [entry["event"] for entry in logs]
+    assert events == ["task_queue_not_marked", "task_queue_marked"]
