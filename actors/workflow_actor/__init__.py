@@ -2,11 +2,11 @@
 
 The way of a command: `actor` holds the mailbox (`surroundings` is what it asks of those around it), and `gates`
 says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?).
-`instance` tells what a command does to one workflow, `at_rest` what can be asked of it between two commands. A
-`turn` is what one activation collects; `wake_up` does what is due, and `code_retries` says when code that is
-stuck is tried again. `open_turn` says what becomes of a turn that waits for something, and `turn_keeping` is
-the actor's part in that. `questions` answers what only reads. `stand_in` stands in for the state of an
-instance that cannot be run.
+`instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
+between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
+says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
+and `turn_keeping` is the actor's part in that. `questions` answers what only reads. `stand_in` stands in for
+the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `loop`         what workflow code runs on

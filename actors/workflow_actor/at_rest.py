@@ -1,10 +1,11 @@
-"""An instance between two activations: its parts, and what can be asked of it. `instance` changes it."""
+"""An instance between two activations: its parts, how it comes to be, and what can be asked of it. `instance`
+changes it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
@@ -23,7 +24,15 @@ from dalsegno.actors.workflow_actor.run.agenda import Agenda
 from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
+from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
+from dalsegno.actors.workflow_actor.stored.loading import (
+    Steps,
+    StoredRow,
+    StoredSnapshot,
+    at_once,
+    loading_state,
+)
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Unsealed
 from dalsegno.policies import WorkflowStatus
@@ -73,6 +82,71 @@ class InstanceAtRest:
         """There is somebody to do it. Else it is left to what its room does about what was not done."""
         self.unsealed: Unsealed | None = None
         """The turn that waits for local work, if one does."""
+
+    # --- how it comes to be --------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, workflow_id: str, code: Code, **stored: Any) -> Self:
+        """As `loading`, at once."""
+        return at_once(cls.loading(workflow_id, code, **stored))
+
+    @classmethod
+    def loading(
+        cls,
+        workflow_id: str,
+        code: Code,
+        *,
+        snapshot: StoredSnapshot | None,
+        journal: Sequence[StoredRow],
+        run_id: str,
+        history_limit: int = 10_000,
+        python: str = PYTHON,
+        codec: StoredCodec = CODEC,
+    ) -> Steps[Self]:
+        """From the newest snapshot and the journal behind it, a row at a time. User code does not run.
+
+        Raises CorruptStateError or NewerStateError, which name the row.
+        """
+        instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
+        instance._stand_at((yield from loading_state(workflow_id, run_id, snapshot, journal, codec)))
+        size = 0 if snapshot is None else len(snapshot[3])
+        instance.snapshots = SnapshotSchedule(history_limit, size=size)
+        for _, _, _, events in journal:
+            instance.snapshots.row_written(len(events))
+        return instance
+
+    @classmethod
+    def standing_in(
+        cls,
+        workflow_id: str,
+        code: Code,
+        run: KnownRun,
+        *,
+        reason: str,
+        now: int,
+        retry_at: int,
+        codec: StoredCodec = CODEC,
+    ) -> Self:
+        """For one that cannot be run: see `stand_in`."""
+        instance = cls(workflow_id, code, codec=codec)
+        instance.stands_in = True
+        known = stand_in(
+            workflow_id,
+            run,
+            reason=reason,
+            now=now,
+            retry_at=retry_at,
+            fingerprint=code.fingerprint(run.task_queue, run.workflow_type),
+            python=PYTHON,
+        )
+        instance._stand_at(known)
+        return instance
+
+    def _stand_at(self, state: WorkflowState) -> None:
+        self.state = state
+        self.fingerprint = self.code.fingerprint(state.info.task_queue, state.info.workflow_type)
+        self.agenda.reset(state)
+        self.confirmations.loaded(state)
 
     # --- what is so --------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
-from dalsegno.actors.workflow_actor.at_rest import PYTHON, InstanceAtRest
+from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.code_retries import is_in_vain
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -40,7 +40,6 @@ from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
-from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.questions import answer_to
@@ -58,15 +57,6 @@ from dalsegno.actors.workflow_actor.run.primitives import LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
-from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
-from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import (
-    Steps,
-    StoredRow,
-    StoredSnapshot,
-    at_once,
-    loading_state,
-)
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
@@ -84,69 +74,6 @@ _ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
 class Instance(InstanceAtRest):
     """What there is in memory of one workflow ID, and what commands do to it. What can be asked of it between
     two commands is in `at_rest`."""
-
-    @classmethod
-    def load(cls, workflow_id: str, code: Code, **stored: Any) -> Instance:
-        """As `loading`, at once."""
-        return at_once(cls.loading(workflow_id, code, **stored))
-
-    @classmethod
-    def loading(
-        cls,
-        workflow_id: str,
-        code: Code,
-        *,
-        snapshot: StoredSnapshot | None,
-        journal: Sequence[StoredRow],
-        run_id: str,
-        history_limit: int = 10_000,
-        python: str = PYTHON,
-        codec: StoredCodec = CODEC,
-    ) -> Steps[Instance]:
-        """From the newest snapshot and the journal behind it, a row at a time. User code does not run.
-
-        Raises CorruptStateError or NewerStateError, which name the row.
-        """
-        instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
-        instance._stand_at((yield from loading_state(workflow_id, run_id, snapshot, journal, codec)))
-        size = 0 if snapshot is None else len(snapshot[3])
-        instance.snapshots = SnapshotSchedule(history_limit, size=size)
-        for _, _, _, events in journal:
-            instance.snapshots.row_written(len(events))
-        return instance
-
-    @classmethod
-    def standing_in(
-        cls,
-        workflow_id: str,
-        code: Code,
-        run: KnownRun,
-        *,
-        reason: str,
-        now: int,
-        retry_at: int,
-        codec: StoredCodec = CODEC,
-    ) -> Instance:
-        """For one that cannot be run: see `stand_in`."""
-        instance = cls(workflow_id, code, codec=codec)
-        instance.stands_in = True
-        known = stand_in(
-            workflow_id,
-            run,
-            reason=reason,
-            now=now,
-            retry_at=retry_at,
-            fingerprint=code.fingerprint(run.task_queue, run.workflow_type),
-            python=PYTHON,
-        )
-        instance._stand_at(known)
-        return instance
-
-    def _stand_at(self, state: WorkflowState) -> None:
-        self.state = state
-        self.fingerprint = self.code.fingerprint(state.info.task_queue, state.info.workflow_type)
-        self.agenda.reset(state)
-        self.confirmations.loaded(state)
 
     # --- the story of an activation ------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Live user code: coroutines on a small deterministic event loop, stepped with one input at a time.
 
 - `port` is the seam between it and the instance
-- `program` is the code of one run since its last sign, `phase` its life; `runtime` is what `workflow.*` calls
-  reach
+- `program` is the code of one run since its last sign; `life` says what it does now, which is a `phase`, and
+  how that ends; `runtime` is what `workflow.*` calls reach
 - `handlers` are its signal and query handlers; `conditions` is what tasks wait for beside what the rooms of
   the primitives have (`awaited`); `waits` tells people of all of it
 - `reading` runs code that may only read; `storable` looks whether what code wants can be kept; `sign` sets a

@@ -27,19 +27,25 @@ from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, waits
-from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
+from dalsegno.actors.workflow_actor.program.code_error import code_error
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
+from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
-from dalsegno.actors.workflow_actor.program.sign import AskedSign, is_sign_reached, require_state, signed_state
+from dalsegno.actors.workflow_actor.program.sign import (
+    AskedSign,
+    is_sign_reached,
+    require_state,
+    restored_args,
+    signed_state,
+)
 from dalsegno.actors.workflow_actor.program.storable import require_storable
-from dalsegno.actors.workflow_actor.program.verdict import verdict
 from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError, no_handler
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
-from dalsegno.actors.workflow_actor.run.intents import AskContinue, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
@@ -50,7 +56,6 @@ from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
 from dalsegno.payload import Payload
-from dalsegno.signed_state import restore
 
 SIGNS_BETWEEN_PAUSES = 100
 """A run that sets sign after sign without waiting is cut after each of these, so that its host keeps up. That
@@ -71,13 +76,12 @@ class WorkflowProgram:
     ) -> None:
         self._definition = definition
         self._converter = converter
-        self._phase = ProgramPhase.NEW
-        self._bug: WorkflowCodeError | None = None
         self._context = contextvars.Context()
         self._ledger = IntentLedger(signed)
         self._timers = AwaitedTimers(self._ledger)
         # Different runs start their hashes elsewhere: asyncio keeps the tasks of all loops in one set.
         self._loop = new_loop(self._ledger, self._timers, self._context, zlib.crc32(info.run_id.encode()) << 16)
+        self._life = ProgramLife(definition, self._ledger, self._loop, converter)
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
         self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
@@ -94,11 +98,12 @@ class WorkflowProgram:
     def _stand_at(self, signed: SignedState) -> None:
         """Forget what user code knew, and be where `signed` says."""
         self._signed = signed
-        self._args: list[Any] = [] if signed.state is None else [self._restored(signed.state)]
+        self._args = restored_args(self._definition, signed, self._converter)
         self._instance: Any = None
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self, self._converter)
         self._signals = AwaitedSignals(signed.signals, self._handlers, self._loop, self._context, self)
+        self._takers: dict[type, waits.Taker] = {**self._awaited, Signaled: self._signals}
         self._cancel_request.forget()
         self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
@@ -115,21 +120,12 @@ class WorkflowProgram:
         self._runtime.replaying = self._replaying
         self._loop.allow(self._runtime)
 
-    def _restored(self, state: Payload) -> Any:
-        what = f"The state of {self._definition.name} at its last sign cannot be restored."
-        try:
-            return restore(state, self._signed.state_version, self._definition.state_hint, self._converter)
-        except PayloadError as error:
-            raise WorkflowCodeError(f"{what} {error}") from None
-        except Exception as error:  # noqa: BLE001 - migrations are user code
-            raise code_error(error, what) from None
-
     # The port
 
     def step(self, input_: Input, *, now: int, replaying: bool) -> list[Intent]:
-        if self._phase in (ProgramPhase.BROKEN, ProgramPhase.DROPPED):
-            raise RuntimeError(f"A program that is {self._phase.name.lower()} was given an input.")
-        if self._phase is ProgramPhase.CLOSED:
+        if self._life.phase in (ProgramPhase.BROKEN, ProgramPhase.DROPPED):
+            raise RuntimeError(f"A program that is {self._life.phase.name.lower()} was given an input.")
+        if self._life.phase is ProgramPhase.CLOSED:
             return []
         loop = self._loop
         loop.now = max(loop.now, now)
@@ -138,20 +134,20 @@ class WorkflowProgram:
         outside = loop.enter()
         intents: list[Intent] = []
         try:
-            if self._bug is None:
+            if self._life.bug is None:
                 self._take(input_)
                 self._settle()
                 intents = self._ledger.take()
                 if not replaying:
                     require_storable(intents)
         except WorkflowCodeError as error:
-            self._break(error)
+            self._life.break_off(error)
         except BaseException as error:  # noqa: BLE001 - a callback of user code may raise anything
-            self._break(code_error(error))
+            self._life.break_off(code_error(error))
         finally:
             loop.leave(outside)
-        if self._bug is not None:
-            raise self._taken_bug()
+        if self._life.bug is not None:
+            raise self._life.taken_bug()
         return intents
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
@@ -166,28 +162,28 @@ class WorkflowProgram:
                 failed, failure = code_error(error), self._converter.to_failure(error)
             finally:
                 if refusal.woke:
-                    self._phase = ProgramPhase.BROKEN
+                    self._life.phase = ProgramPhase.BROKEN
         raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
 
     @property
     def is_spoiled(self) -> bool:
-        return self._phase is ProgramPhase.BROKEN
+        return self._life.phase is ProgramPhase.BROKEN
 
     def query_handler(self, name: str) -> str | None:
         handler = self._handlers.find("query", name)
         return name if handler is None else handler.name
 
     def waiting_for(self) -> tuple[str, ...]:
-        if self._phase is ProgramPhase.CLOSED:
+        if self._life.phase is ProgramPhase.CLOSED:
             return ()
         return waits.describe(
             self._awaited.values(), self._conditions, self._signals, self._cancel_request.run_method
         )
 
     def drop(self) -> None:
-        if self._phase is ProgramPhase.DROPPED:
+        if self._life.phase is ProgramPhase.DROPPED:
             return
-        self._phase = ProgramPhase.DROPPED
+        self._life.phase = ProgramPhase.DROPPED
         tasks = [*self._loop.tasks.values(), *self._signals.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
@@ -200,28 +196,26 @@ class WorkflowProgram:
         self._args.clear()
         self._signals.forget()
         self._conditions.forget()
-        self._bug = None
-        del self._runtime, self._handlers, self._signals  # they and the program know each other
+        self._life.bug = None
+        del self._runtime, self._handlers, self._signals, self._takers  # they and the program know each other
 
     # Inputs
 
     def _take(self, input_: Input) -> None:
-        awaited = self._awaited.get(type(input_))
-        if awaited is not None:
-            if (never_asked := awaited.take(input_)) is not None:
+        taker = self._takers.get(type(input_))
+        if taker is not None:
+            if (never_asked := taker.take(input_)) is not None:
                 raise _unknown(never_asked)
             return
         match input_:
-            case Signaled():
-                self._signals.take(input_)
             case CancelRequested(reason=reason, kept=kept):
                 self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
-                if self._phase is not ProgramPhase.NEW:
+                if self._life.phase is not ProgramPhase.NEW:
                     raise _unknown("A second beginning")
                 self._begin(args)
             case Continue():
-                if self._phase is not ProgramPhase.PAUSED:
+                if self._life.phase is not ProgramPhase.PAUSED:
                     raise _unknown("A Continue")
                 self._enter()
 
@@ -236,7 +230,7 @@ class WorkflowProgram:
 
     def _enter_or_pause(self) -> None:
         if self._signed.signs and self._signed.signs % SIGNS_BETWEEN_PAUSES == 0:
-            self._phase = ProgramPhase.PAUSED
+            self._life.phase = ProgramPhase.PAUSED
             self._ledger.want(AskContinue())
         else:
             self._enter()
@@ -244,7 +238,7 @@ class WorkflowProgram:
     def _enter(self) -> None:
         """Begin the run method. What was waiting for it comes after its first step, so that handlers find the
         object as the run method leaves it when it first waits."""
-        self._phase = ProgramPhase.RUNNING
+        self._life.phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
         self._signals.hand_out_waiting()
@@ -253,7 +247,7 @@ class WorkflowProgram:
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
 
     def _cancel(self, reason: str, kept: bool) -> None:
-        if self._phase is ProgramPhase.RUNNING:
+        if self._life.phase is ProgramPhase.RUNNING:
             self._cancel_request.arrive(reason, kept=kept)
         else:
             self._carried_cancel = reason
@@ -266,12 +260,12 @@ class WorkflowProgram:
 
     @property
     def running(self) -> bool:
-        return self._phase is ProgramPhase.RUNNING
+        return self._life.phase is ProgramPhase.RUNNING
 
     @property
     def dropped(self) -> bool:
         # A program that nobody dropped ends in the garbage collector, outside of any step.
-        return self._phase is ProgramPhase.DROPPED or not self._loop.is_running()
+        return self._life.phase is ProgramPhase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
         if not is_a(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
@@ -304,64 +298,31 @@ class WorkflowProgram:
 
     def _returned(self, result: Any) -> None:
         if self._asked_sign is not None:
-            self._break(WorkflowCodeError(self._asked_sign.not_left("it returned")))
+            self._life.break_off(WorkflowCodeError(self._asked_sign.not_left("it returned")))
             return
         try:
-            returns = self._definition.run_signature.returns
-            self._close(CompleteRun(result=self._converter.to_payload(result, returns)))
-        except PayloadError as error:
-            what = f"The result of {self._definition.name} cannot be stored."
-            self.not_fitting(PayloadError(f"{what} {error}"))
+            self._life.complete(result)
         except BaseException as error:  # noqa: BLE001 - what encodes a value runs methods of its class
             self._ended_by(error)
 
     def not_fitting(self, error: PayloadError) -> None:
-        """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""
-        if is_failure(error, self._definition.failure_exception_types):
-            self._close(FailRun(failure=self._converter.to_failure(error)))
-        else:
-            self._break(WorkflowCodeError(str(error)))
+        self._life.not_fitting(error)
 
     def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
         """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""
         try:
             self._judge(error, main=main)
         except BaseException as inner:  # noqa: BLE001 - such as a class that raises when it is compared with others
-            self._break(code_error(inner, f"What a {class_name(error)} means could not be found out."))
+            self._life.break_off(code_error(inner, f"What a {class_name(error)} means could not be found out."))
 
     def _judge(self, error: BaseException, *, main: bool) -> None:
         if main and self._asked_sign is not None:
             if is_sign_reached(error):
-                self._phase = ProgramPhase.LEAVING
+                self._life.phase = ProgramPhase.LEAVING
             else:
-                self._break(code_error(error, self._asked_sign.not_left("something else was raised")))
+                self._life.break_off(code_error(error, self._asked_sign.not_left("something else was raised")))
             return
-        types = self._definition.failure_exception_types
-        intent = verdict(error, types, self._converter, cancel_delivered=self._cancel_request.delivered)
-        if intent is None:
-            self._break(code_error(error))
-        else:
-            self._close(intent)
-
-    def _close(self, intent: Intent) -> None:
-        if self._phase is ProgramPhase.BROKEN:
-            return
-        self._ledger.close_with(intent)
-        self._phase = ProgramPhase.CLOSED
-        self._loop.interrupted = True
-
-    def _break(self, bug: WorkflowCodeError) -> None:
-        if self._bug is None:
-            self._bug = bug
-        self._phase = ProgramPhase.BROKEN
-        self._loop.interrupted = True
-
-    def _taken_bug(self) -> WorkflowCodeError:
-        """The bug, which the program keeps no longer: an error that is raised knows the frames it passed."""
-        bug, self._bug = self._bug, None
-        self._phase = ProgramPhase.BROKEN
-        assert bug is not None
-        return bug
+        self._life.judge(error, cancel_delivered=self._cancel_request.delivered)
 
     def _settle(self) -> None:
         """Run until idle."""
@@ -372,23 +333,19 @@ class WorkflowProgram:
                 break
             if loop.interrupted:
                 loop.interrupted = False
-                if self._phase is ProgramPhase.CLOSED or self._phase is ProgramPhase.BROKEN:
+                if self._life.phase is ProgramPhase.CLOSED or self._life.phase is ProgramPhase.BROKEN:
                     break
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._phase is not ProgramPhase.LEAVING or self._signals.tasks:
+                if self._life.phase is not ProgramPhase.LEAVING or self._signals.tasks:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
         if self._ledger.too_much is not None:
-            self._break(WorkflowCodeError(str(self._ledger.too_much)))
-        self._refuse_unseen_bugs()
-
-    def _refuse_unseen_bugs(self) -> None:
-        for error in self._loop.unseen_errors(at_end=self._phase is ProgramPhase.CLOSED):
-            if not is_failure(error, self._definition.failure_exception_types):
-                self._break(code_error(error, "A task ended with an error that nobody looked at."))
+            self._life.break_off(WorkflowCodeError(str(self._ledger.too_much)))
+        for error in loop.unseen_errors(at_end=self._life.phase is ProgramPhase.CLOSED):
+            self._life.unseen(error)
 
     # The sign
 
@@ -404,8 +361,8 @@ class WorkflowProgram:
     def _leave_run_method(self, asked: AskedSign) -> None:
         """The callback that called checkpoint is over, and by now the run method must be."""
         self._loop.allow(self._runtime)
-        if self._phase is not ProgramPhase.LEAVING:
-            self._break(WorkflowCodeError(asked.not_left("it waits for something")))
+        if self._life.phase is not ProgramPhase.LEAVING:
+            self._life.break_off(WorkflowCodeError(asked.not_left("it waits for something")))
 
     def _set_sign(self, asked: AskedSign) -> None:
         outstanding = waits.outstanding(self._awaited.values(), self._loop)

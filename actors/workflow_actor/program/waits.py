@@ -17,11 +17,15 @@ SHOWN_MAX = 100
 """A description has to fit into a message, and to be made while others wait."""
 
 
-class Awaited(Protocol):
-    """What user code has asked for in one of the primitives' rooms, and waits for."""
+class Taker(Protocol):
+    """What takes inputs that come to one of the primitives' rooms."""
 
     def take(self, input_: Any) -> str | None:
         """Give it to whoever waits. Returns what was never asked for, in words."""
+
+
+class Awaited(Taker, Protocol):
+    """What user code has asked for in one of the primitives' rooms, and waits for."""
 
     @property
     def count(self) -> int:

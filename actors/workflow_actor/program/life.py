@@ -1,0 +1,88 @@
+"""The life of a program: what it does now, and how that ends, by an intent that closes its run or by a bug."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
+from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.verdict import verdict
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
+from dalsegno.data_converter import DataConverter
+from dalsegno.definition import WorkflowDefinition
+from dalsegno.errors import PayloadError
+
+
+class ProgramLife:
+    """`phase` is what it does now, `bug` one that nobody was told yet. What ends it interrupts its loop: no
+    more of its code runs."""
+
+    def __init__(
+        self,
+        definition: WorkflowDefinition,
+        ledger: IntentLedger,
+        loop: DeterministicLoop,
+        converter: DataConverter,
+    ) -> None:
+        self.phase = ProgramPhase.NEW
+        self._definition = definition
+        self._ledger = ledger
+        self._loop = loop
+        self._converter = converter
+        self.bug: WorkflowCodeError | None = None
+
+    def taken_bug(self) -> WorkflowCodeError:
+        """The bug, which is kept no longer: an error that is raised knows the frames it passed."""
+        bug, self.bug = self.bug, None
+        self.phase = ProgramPhase.BROKEN
+        assert bug is not None
+        return bug
+
+    def close(self, intent: Intent) -> None:
+        """With it the run ends, unless its code is broken already."""
+        if self.phase is ProgramPhase.BROKEN:
+            return
+        self._ledger.close_with(intent)
+        self.phase = ProgramPhase.CLOSED
+        self._loop.interrupted = True
+
+    def break_off(self, bug: WorkflowCodeError) -> None:
+        """Nothing runs any more. The first bug is the one that is told."""
+        if self.bug is None:
+            self.bug = bug
+        self.phase = ProgramPhase.BROKEN
+        self._loop.interrupted = True
+
+    def complete(self, result: Any) -> None:
+        """The run method has returned that. Raises what the class of a value does when it is encoded."""
+        try:
+            returns = self._definition.run_signature.returns
+            self.close(CompleteRun(result=self._converter.to_payload(result, returns)))
+        except PayloadError as error:
+            what = f"The result of {self._definition.name} cannot be stored."
+            self.not_fitting(PayloadError(f"{what} {error}"))
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""
+        if is_failure(error, self._definition.failure_exception_types):
+            self.close(FailRun(failure=self._converter.to_failure(error)))
+        else:
+            self.break_off(WorkflowCodeError(str(error)))
+
+    def judge(self, error: BaseException, *, cancel_delivered: bool) -> None:
+        """It ended the run method, or a handler. Raises what its class does when it is looked at."""
+        types = self._definition.failure_exception_types
+        intent = verdict(error, types, self._converter, cancel_delivered=cancel_delivered)
+        if intent is None:
+            self.break_off(code_error(error))
+        else:
+            self.close(intent)
+
+    def unseen(self, error: BaseException) -> None:
+        """A task ended with it, and nobody looked: one that fails runs is taken to be meant."""
+        if not is_failure(error, self._definition.failure_exception_types):
+            self.break_off(code_error(error, "A task ended with an error that nobody looked at."))
