@@ -96,7 +96,11 @@ def execute_activity(
     """
     runtime = current_runtime("execute_activity")
     line = call_site(sys._getframe(1))
-    return runtime.execute_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    execute, bounds = runtime.execute_activity, runtime.bounds
+    bounds.calls_left -= 1
+    if bounds.calls_left < 0:
+        bounds.refuse_call(line)
+    return execute(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload
@@ -220,7 +224,11 @@ def execute_activity_method(
     """execute_activity, for methods with @activity.defn, given as `Class.method` or bound."""
     runtime = current_runtime("execute_activity_method")
     line = call_site(sys._getframe(1))
-    return runtime.execute_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    execute, bounds = runtime.execute_activity, runtime.bounds
+    bounds.calls_left -= 1
+    if bounds.calls_left < 0:
+        bounds.refuse_call(line)
+    return execute(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload

@@ -67,8 +67,21 @@ class ActivityCall(Struct, frozen=True):
     line: str
 
 
+class StepBounds(Protocol):
+    """How much user code may do before it waits."""
+
+    calls_left: int
+    """Calls of activities, whether they are awaited or not: before that they are only made."""
+
+    def refuse_call(self, line: str) -> NoReturn:
+        """None is left. `line` is where one more stands."""
+
+
 class WorkflowRuntime(Protocol):
     """The running program, as user code sees it. Times are whole microseconds since 1970."""
+
+    @property
+    def bounds(self) -> StepBounds: ...
 
     @property
     def info(self) -> Any: ...

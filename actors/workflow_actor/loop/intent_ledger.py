@@ -20,7 +20,8 @@ STEP_LIMIT = 10_000
 then, and the watchdog waits for 2."""
 
 TASKS_FOR_EACH = 4
-"""asyncio's tasks cost less: so many may be created for each thing that may be wanted."""
+"""asyncio's tasks cost less: so many may be created for each thing that may be wanted. So do activities that
+are called, and not awaited yet."""
 
 NO_LIMIT = sys.maxsize
 
@@ -43,8 +44,8 @@ class TooMuchAtOnceError(RuntimeError):
 
 
 class IntentLedger:
-    """`next_*` are taken and advanced by whoever uses them up. `limit`: how much a step may want. `too_much` is
-    the error, once it was more."""
+    """`next_*` are taken and advanced by whoever uses them up. `limit`: how much a step may want; `calls_left`:
+    how many activities it may still call; both are set as it begins. `too_much`: the error, if it was more."""
 
     __slots__ = (
         "_base",
@@ -52,6 +53,7 @@ class IntentLedger:
         "_closed",
         "_intents",
         "_tasks",
+        "calls_left",
         "limit",
         "next_activity",
         "next_hash",
@@ -71,6 +73,7 @@ class IntentLedger:
         self._begun = 0
         self._tasks = 0
         self.limit = STEP_LIMIT
+        self.calls_left = STEP_LIMIT * TASKS_FOR_EACH
         self.too_much: TooMuchAtOnceError | None = None
 
     def want(self, intent: Intent) -> int:
@@ -96,6 +99,10 @@ class IntentLedger:
         self._tasks += 1
         if self._tasks > self.limit * TASKS_FOR_EACH:
             self._refuse(f"creates more than {self.limit * TASKS_FOR_EACH:,} tasks")
+
+    def refuse_call(self, line: str) -> NoReturn:
+        """User code calls another activity, though `calls_left` are none. Raises TooMuchAtOnceError."""
+        self._refuse(f"calls more than {self.limit * TASKS_FOR_EACH:,} activities", line)
 
     def _refuse(self, what: str, line: str = "") -> NoReturn:
         where = f" ({line})" if line else ""

@@ -24,7 +24,7 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
-from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, IntentLedger
+from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, TASKS_FOR_EACH, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error
@@ -130,7 +130,9 @@ class WorkflowProgram:
         loop = self._loop
         loop.now = max(loop.now, now)
         self._replaying = self._runtime.replaying = replaying
-        self._ledger.limit = NO_LIMIT if replaying else self._step_limit  # what was done once is done again
+        ledger = self._ledger
+        ledger.limit = limit = NO_LIMIT if replaying else self._step_limit  # what was done once is done again
+        ledger.calls_left = limit * TASKS_FOR_EACH
         outside = loop.enter()
         intents: list[Intent] = []
         try:

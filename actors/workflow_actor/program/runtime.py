@@ -11,7 +11,7 @@ from random import Random  # seeded from the run ID: the same numbers whenever t
 from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
-from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind
+from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind, StepBounds
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
@@ -53,6 +53,7 @@ class Runtime:
         self.run_info = run_info
         self.converter = converter
         self.replaying = False
+        self.bounds: StepBounds = ledger
         self._ledger = ledger
         self._loop = loop
         self._signs = signs

@@ -17,6 +17,8 @@ from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 
 LIMIT = 20
+NEVER_AWAITED = "ignore:coroutine 'workflow.execute_activity' was never awaited:RuntimeWarning"
+"""Calls that were made before one too many was refused."""
 WHAT_TO_DO = "start them in portions, and await each portion before the next"
 
 
@@ -91,6 +93,34 @@ def test_tasks_are_counted_too() -> None:
 
 
 @workflow.defn
+class OnlyCalls:
+    """Nothing of it is awaited before it waits."""
+
+    @workflow.run
+    async def run(self, number: int) -> None:
+        calls = [call() for _ in range(number)]
+        await workflow.sleep(60)
+        await calls.pop()
+        for left in calls:
+            left.close()
+
+
+@pytest.mark.filterwarnings(NEVER_AWAITED)
+def test_calls_that_nothing_awaits_yet_are_counted_too() -> None:
+    most = LIMIT * TASKS_FOR_EACH
+    play = Play(OnlyCalls, step_limit=LIMIT)
+    assert len(play.begin(most)) == 1
+    assert len(play.fire(1)) == 1
+    with pytest.raises(WorkflowCodeError, match=WHAT_TO_DO) as caught:
+        Play(OnlyCalls, step_limit=LIMIT).begin(most + 1)
+    assert f"calls more than {most} activities before it waits for any (test_step" in caught.value.reason
+    smaller = Play(OnlyCalls, step_limit=1)
+    begun, now, _ = play.log[0]
+    smaller.now = now
+    assert len(smaller.give(begun, replaying=True)) == 1
+
+
+@workflow.defn
 class Portions:
     @workflow.run
     async def run(self, portions: int) -> int:
@@ -152,11 +182,12 @@ def test_what_was_done_under_another_limit_is_replayed() -> None:
     assert [it.digest for it in smaller.give(begun, replaying=True)] == [it.digest for it in intents]
 
 
+@pytest.mark.filterwarnings(NEVER_AWAITED)
 @pytest.mark.parametrize("number", [STEP_LIMIT + 1, 100 * STEP_LIMIT])
-@pytest.mark.parametrize("cls", [StartsInALoop, MakesTasks])
+@pytest.mark.parametrize("cls", [StartsInALoop, MakesTasks, Gathers])
 def test_beyond_it_nothing_more_is_done(cls: type, number: int) -> None:
     """Ten times as much would take the host's loop for longer than its watchdog waits."""
-    number = number * TASKS_FOR_EACH if cls is MakesTasks else number
+    number = number * TASKS_FOR_EACH if cls is not StartsInALoop else number
     play = Play(cls)
     with pytest.raises(WorkflowCodeError, match=WHAT_TO_DO):
         play.begin(number)
