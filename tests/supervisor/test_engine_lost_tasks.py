@@ -169,3 +169,44 @@ def test_what_an_actor_was_told_to_send_again_is_sent_though_another_takes_its_p
     assert times_sent(world) == {"w": 2}
     world.live_through(5)
     assert times_sent(world) == {"w": 2}
+
+
+@pytest.mark.parametrize(
+    "where", ["at the broker", "at a queue that takes nothing", "before its queue is there"]
+)
+def test_a_task_that_the_broker_has_not_confirmed_is_not_looked_for(world: ScriptedWorld, where: str) -> None:
+    """Its queue is empty for as long as that takes, and it would be done twice."""
+    world.deliver(start())
+    world.go_on(confirm=False)
+    if where != "before its queue is there":
+        world.declared()
+    for _ in range(200):
+        if where == "at a queue that takes nothing":
+            for outgoing in world.published_of(wire.ActivityTask):
+                world.answer(outgoing, Outcome.REFUSED)
+        world.pass_time(10.0)
+        world.engine.outbox.taken_beside(0.1)
+        world.confirm_all_but(wire.ActivityTask)
+        while world.rounds:
+            world.committed()
+            world.confirm_all_but(wire.ActivityTask)
+    assert world.probes == []
+    world.go_on()
+    assert len(tasks(world)) >= 1
+    assert len({message.message_id for message in world.sent if message.type == wire.ActivityTask.TYPE}) == 1
+    world.live_through(4000)
+    assert len(world.probes) >= 1, "it is in the queue by now"
+
+
+def test_an_answer_that_its_queue_was_empty_comes_too_late_for_a_task_that_was_sent_again_meanwhile(
+    world: ScriptedWorld,
+) -> None:
+    begin(world, "w")
+    world.live_through(700)
+    ((name, probe),) = world.probes
+    world.engine.task_queue_lost(QUEUE)
+    world.live_through(5)
+    assert times_sent(world) == {"w": 2}
+    world.engine.task_queue_found_empty(FIRST, name, probe)
+    world.live_through(5)
+    assert times_sent(world) == {"w": 2}

@@ -330,7 +330,9 @@ class Outbox:
 
     def _is_overdue(self, shipment: Shipment, now: float) -> bool:
         """Refused for long while others are confirmed; or what was sent long after it is confirmed, because its
-        queue has no leader, or cannot be declared."""
+        queue has no leader, or cannot be declared. Not what stands in a long line here."""
+        if shipment in self._departures.rest:
+            return False
         if self._confirmed_up_to - shipment.sent_at >= PARK_AFTER_SECONDS:
             return True
         since = shipment.refused_since

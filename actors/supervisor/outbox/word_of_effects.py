@@ -23,4 +23,5 @@ def unsendable(run_id: str, effect_id: EffectID, reason: str) -> Cause:
 
 def lost(probe: Probe) -> Cause:
     """Its task was sent, and its queue is empty though no worker has it."""
-    return Cause(ResendTask(activity_id=probe.activity_id, attempt=probe.attempt), name="lost task")
+    again = ResendTask(activity_id=probe.activity_id, attempt=probe.attempt, task=probe.task)
+    return Cause(again, name="lost task")

@@ -224,6 +224,8 @@ class PartitionSupervisor(LightActor):
             self._heartbeats.heard(actor)
         for activation in activations:
             for probe in activation.probes:
+                if self._shipping.has_in_flight(activation.run_id or "", probe.task):
+                    continue  # it cannot be in the queue yet: its broker may be slow, or not take it
                 self._world.probe_task_queue(self.partition, actor.workflow_id, probe)
 
     def came_again(self, actor: WorkflowActor, cause: Cause, answers: Sequence[Effect]) -> None:

@@ -104,7 +104,12 @@ def _do(run: RunOfActivities, number: int, known: Circumstances) -> Decision[Act
 
 def _probe(activity: Activity) -> Probe:
     spec = activity.spec
-    return Probe(activity_id=spec.activity_id, attempt=activity.attempt, task_queue=spec.task_queue)
+    return Probe(
+        activity_id=spec.activity_id,
+        attempt=activity.attempt,
+        task_queue=spec.task_queue,
+        task=activity.sends[0],
+    )
 
 
 _CLOCKS = {

@@ -10,11 +10,13 @@ from dalsegno.persistence.port import RunChanged, RunOpened, SnapshotRow
 
 class Probe(Struct, frozen=True, kw_only=True):
     """Nobody has started this attempt for long. Look whether its task queue is empty; if it is, the task is
-    lost, and the answer is `ResendTask`. If not, nothing is to be done: it is asked again later."""
+    lost, and the answer is `ResendTask`. If not, or while `task`, the effect by which it was sent last, is on
+    its way, nothing is to be done: it is asked again later."""
 
     activity_id: str
     attempt: int
     task_queue: str
+    task: EffectID
 
 
 class Activation(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment
+from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
 from dalsegno.actors.supervisor.wire.form import Address
 from dalsegno.actors.workflow_actor.interface.cause import Together
 from dalsegno.broker.port import Fault, Message, Outcome
@@ -52,6 +53,32 @@ def test_what_others_send_does_not_wait_for_the_rest() -> None:
     while shell.soon:
         turn(shell)
     assert shell.ids() == ["a", "b", "other", "x", "y", "c", "d", "e", "z"]
+
+
+def test_what_waits_for_its_turn_here_is_not_taken_for_what_the_broker_does_not_take() -> None:
+    """A host that has very much to send is slow itself."""
+    shell = Shell()
+    outbox = opened(shell)
+    asked, origin = cause()
+    outbox.send([shipment(name, causes=[asked], durable=name != "e") for name in "abcde"])
+    asked.done()
+    for outgoing in shell.take():
+        outgoing.on_outcome(Outcome.CONFIRMED)
+    shell.time += 2 * PARK_AFTER_SECONDS
+    outbox.taken_beside(0.1)
+    outbox.park_overdue()
+    assert (shell.parked, outbox.dropped) == ([], 0)
+    turn(shell)
+    assert shell.ids() == ["c", "d"]
+    shell.time += 2 * PARK_AFTER_SECONDS
+    outbox.taken_beside(0.1)
+    outbox.park_overdue()
+    assert len(shell.parked) == 2, "they have been given to the broker"
+    turn(shell)
+    assert shell.ids() == ["c", "d", "e"]
+    for outgoing in shell.take():
+        outgoing.on_outcome(Outcome.CONFIRMED)
+    assert origin.removed == 1
 
 
 def test_all_of_it_is_on_its_way_from_the_beginning() -> None:
