@@ -1,7 +1,7 @@
 """The host's connection to the broker.
 
-- `broker_link`       opened, watched, and rebuilt whole after any close
+- `broker_link`       opened, watched, and rebuilt whole after any close; `channel_limit`: whether it may be
 - `services`          the queues that every host consumes beside its partitions'
 - `namespace_keeper`  sees to it that exchanges, queues and bindings are there; `task_queues` declares tasks'
-- `hearing`           whether the broker still takes something from us
+- `hearing`           whether the broker still takes something from us; `starved`: whether it gives something
 """

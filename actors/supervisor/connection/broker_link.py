@@ -12,9 +12,11 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.connection.channel_limit import require_channels
 from dalsegno.actors.supervisor.connection.hearing import Hearing
 from dalsegno.actors.supervisor.connection.namespace_keeper import NamespaceKeeper
 from dalsegno.actors.supervisor.connection.services import OnService, Service
+from dalsegno.actors.supervisor.connection.starved import STARVED, WATCH_SECONDS, StarvedWatch
 from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.failing.state_log import StateLog
 from dalsegno.backoff import Backoff
@@ -38,15 +40,8 @@ log = get_logger()
 RETRY_SECONDS = (0.2, 1.5)
 """The first pause and the longest. Everything waits for the broker: it is not kept waiting in its turn."""
 
-WATCH_SECONDS = 10.0
-"""Between two looks at consumers that may be starved; the second look decides."""
-
 REBUILD_SECONDS = 0.3
 """Between the news that the namespace was declared anew and the rebuilding of all consumers."""
-
-CHANNELS_BESIDE = 8
-"""What a session's connection needs beside one channel for each partition, which a host may all have: the
-queues that every host serves, questions, declarations, and what is closing while its successor opens."""
 
 SETTLED_SECONDS = 10.0
 """A session that lasted so long was a good one: if it is lost, the next is opened without a pause."""
@@ -100,7 +95,7 @@ class BrokerLink:
             name=name,
             mend=self.mend_namespace,
         )
-        self._channels_needed = len(partitions) + CHANNELS_BESIDE
+        self._partitions = len(partitions)
         self._prefetch = prefetch
         self._session: Session | None = None
         self._unready: Session | None = None
@@ -191,7 +186,7 @@ class BrokerLink:
         session = await self._broker.connect(on_closed=self._on_session_closed, name=self._name)
         self._unready = session
         try:
-            self._check_channels(session)
+            require_channels(session, self._partitions)
             await self._namespace.declare(session)
             await self.hearing.prove(session)
             self._publisher = await session.open_publisher(on_closed=self._on_publisher_closed)
@@ -206,16 +201,6 @@ class BrokerLink:
             self._spawn(service.serve(session))
         for partition in sorted(self._wanted):
             self.open_channel(partition)
-
-    def _check_channels(self, session: Session) -> None:
-        allowed = session.channel_max
-        if allowed is not None and allowed < self._channels_needed:
-            partitions = self._channels_needed - CHANNELS_BESIDE
-            raise ConfigurationError(
-                f"RabbitMQ allows {allowed} channels a connection (its channel_max), and a host of "
-                f"{partitions} partitions needs {self._channels_needed}: set channel_max to that at least "
-                "(its default is 2047), or make the namespace with fewer partitions"
-            )
 
     async def _watch_hearing(self, session: Session) -> None:
         try:
@@ -359,35 +344,17 @@ class BrokerLink:
             self._spawn(self._quietly(known[1].close()))
 
     async def _watch_deliveries(self, session: Session) -> None:
-        """Rebuild a consumer that is given nothing although its queue has messages. It happens that a broker
-        forgets whom it was to deliver to (a lost cancellation, a defect of single active consumers)."""
-        reason = "it was given nothing although its queue has messages"
-        suspects: dict[Channel | Service, int] = {}
+        """Rebuild consumers that are starved."""
+        watch = StarvedWatch(session)
         while self._session is session:
             await asyncio.sleep(WATCH_SECONDS)
-            before, suspects = suspects, {}
+            watch.look_again()
             for channel, consumer in list(self._consumers.values()):
-                queue = topology.partition_queue(channel.partition)
-                if channel.window.open or not await self._has_messages(session, queue):
-                    continue
-                if before.get(channel) == channel.window.last_delivered:
-                    await self._rebuild(channel, consumer, reason)
-                else:
-                    suspects[channel] = channel.window.last_delivered
+                if await watch.is_starved(channel):
+                    await self._rebuild(channel, consumer, STARVED)
             for service in list(self._services.values()):
-                last = service.last_delivered
-                if last is None or not await self._has_messages(session, service.name):
-                    continue
-                if before.get(service) == last == service.last_delivered:
-                    await self._quietly(service.rebuild(reason))
-                else:
-                    suspects[service] = last
-
-    async def _has_messages(self, session: Session, queue: str) -> bool:
-        try:
-            return bool(await session.queue_depth(queue))
-        except DalsegnoError:
-            return False  # the session is ending, or the broker is too busy to tell
+                if await watch.is_starved(service):
+                    await self._quietly(service.rebuild(STARVED))
 
     # --- lifecycle ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 """The shell around the engine.
 
-- `host`       owns the loop, the connections and the threads
-- `host_mail`  what hosts tell one another
-- `cut_off`    when a host that the broker takes nothing from gives its partitions up
+- `host`           owns the loop, the connections and the threads
+- `host_mail`      what hosts tell one another
+- `broker_events`  tells the engine what the link says of the broker
+- `repeating`      what a host does again and again
+- `cut_off`        when a host that the broker takes nothing from gives its partitions up
 """

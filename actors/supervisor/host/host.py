@@ -28,11 +28,12 @@ from dalsegno.actors.supervisor.database.lookups import Lookups
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.database.watermark import ADVANCE_SECONDS, WatermarkKeeper
-from dalsegno.actors.supervisor.deliveries.channel import Channel
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped, contained, end_process, guarded, watch_loop
+from dalsegno.actors.supervisor.host.broker_events import BrokerEvents
 from dalsegno.actors.supervisor.host.cut_off import CutOffWatch
 from dalsegno.actors.supervisor.host.host_mail import HostMail
+from dalsegno.actors.supervisor.host.repeating import Repeating
 from dalsegno.actors.supervisor.host_id import new_host_id
 from dalsegno.actors.supervisor.membership.host_supervisor import (
     CutOff,
@@ -54,8 +55,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.broker import topology
-from dalsegno.broker.port import Broker, Delivery, Fault, Outgoing, Topology
+from dalsegno.broker.port import Broker, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
 from dalsegno.observer import Observer
@@ -106,8 +106,7 @@ class Host(Lookups):
         self._host_id = host_id or new_host_id()
         self._validity = Validity(clock.monotonic)
         self._beat = LoopBeat(settings.lease_ttl_seconds, clock.monotonic)
-        self._peers: tuple[str, ...] = ()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._repeating = Repeating(self._loop, escaped)
         self._ended = asyncio.Event()
         self._refusal: NewerFormatError | None = None
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
@@ -118,7 +117,7 @@ class Host(Lookups):
             store.membership(),
             self._threads.to_loop,
             seen_retention_seconds=settings.seen_retention_seconds,
-            is_mine=lambda: self._peers[:1] == (self._host_id,),
+            is_mine=lambda: self._mail.peers[:1] == (self._host_id,),
             now=self.now,
             monotonic=self.monotonic,
         )
@@ -136,7 +135,12 @@ class Host(Lookups):
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
         self._link = BrokerLink(
             broker,
-            self,
+            BrokerEvents(
+                self.engine,
+                escaped,
+                channel_opened=self._maybe_ready,
+                namespace_declared=lambda: self._mail.tell_peers(wire.NamespaceDeclared(host_id=self._host_id)),
+            ),
             name=f"dalsegno host {self._host_id}",
             declare=self._watermark.declare,
             partitions=namespace.partition_ids,
@@ -146,7 +150,7 @@ class Host(Lookups):
             self._loop,
             lambda: self._link.session,
             lost=self.engine.task_queue_lost,
-            tell_others=lambda name: self._tell_peers(wire.TaskQueueLost(task_queue=name)),
+            tell_others=lambda name: self._mail.tell_peers(wire.TaskQueueLost(task_queue=name)),
         )
         self._mail = HostMail(
             self._link,
@@ -186,16 +190,18 @@ class Host(Lookups):
 
     async def _serve(self) -> None:
         watch_loop(self._loop, self._escaped)
-        self._serve_beside()
+        self._control.serve(self._link, self._escaped)
+        self._mail.serve(self._host_id)
         link = self._loop.create_task(self._link.run(self._broker_ready))
         ended = self._loop.create_task(self._ended.wait())
-        self._repeat(TICK_SECONDS, self._tick)
-        self._repeat(1.0, self.engine.sweep)
-        self._repeat(1.0, self._watch_parent)
-        self._repeat(PULSE_SECONDS, self._is_alive)
-        self._repeat(duties.LOOK_SECONDS, self._duties.look)
-        self._repeat(LOOK_SECONDS, self._task_queues.look_soon)
-        self._repeat(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
+        every = self._repeating.every
+        every(TICK_SECONDS, self._tick)
+        every(1.0, self.engine.sweep)
+        every(1.0, self._watch_parent)
+        every(PULSE_SECONDS, self._is_alive)
+        every(duties.LOOK_SECONDS, self._duties.look)
+        every(LOOK_SECONDS, self._task_queues.look_soon)
+        every(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
             if link.done():
@@ -225,7 +231,7 @@ class Host(Lookups):
         if self.engine.partitions and not self._validity.holds(self._host_id):
             # Seen here too, in case the supervisor's thread is the one that hangs.
             self.lost("their time has run out")
-        self._cut_off.look(has_others=len(self._peers) > 1)
+        self._cut_off.look(has_others=len(self._mail.peers) > 1)
         self.engine.tick()
 
     def _watch_parent(self) -> None:
@@ -237,8 +243,7 @@ class Host(Lookups):
 
     async def _close(self, *tasks: asyncio.Task[object]) -> None:
         self.engine.stop()
-        for timer in self._timers:
-            timer.cancel()
+        self._repeating.stop()
         if self._supervisor is not None:
             await self._loop.run_in_executor(None, stop, self._supervisor)
         self._task_queues.close()
@@ -250,15 +255,6 @@ class Host(Lookups):
         await self._loop.run_in_executor(None, self._threads.close)
         await self._loop.run_in_executor(None, self._duties.close)
         self._membership.close()
-
-    def _repeat(self, seconds: float, callback: Callable[[], None]) -> None:
-        index = len(self._timers)
-
-        def again() -> None:
-            self._timers[index] = self._loop.call_later(seconds, again)
-            contained(self._escaped, callback)
-
-        self._timers.append(self._loop.call_later(seconds, again))
 
     def _broker_ready(self) -> None:
         """Only a host that can consume takes leases."""
@@ -280,20 +276,14 @@ class Host(Lookups):
 
     def _maybe_ready(self) -> None:
         """A host waits until others have handed its share over, if there are partitions enough for all."""
-        if self._ready is None or not self._peers:
+        peers = self._mail.peers
+        if self._ready is None or not peers:
             return
         owned = self.engine.partitions.values()
-        share = self.engine.partition_count // len(self._peers)
+        share = self.engine.partition_count // len(peers)
         if len(owned) >= share and all(supervisor.channel is not None for supervisor in owned):
             ready, self._ready = self._ready, None
             ready()
-
-    def _serve_beside(self) -> None:
-        control = Topology(queues=[topology.control_queue()])
-        self._link.serve(topology.CONTROL_QUEUE, control, self.guarded(self._control.on_request))
-        dead = self.guarded(self._control.on_dead_task)
-        self._link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), dead)
-        self._mail.serve(self._host_id)
 
     # --- leases (see HostSupervisor's Listener) ---------------------------------------------------------------
 
@@ -315,10 +305,8 @@ class Host(Lookups):
         log.error("leases_lost", host_id=self._host_id, reason=reason)
 
     def rejoined(self, host_id: str) -> None:
-        self._mail.stop_serving(self._host_id)
         self._host_id = host_id
         self._pulse.name(host_id)
-        self._peers = ()
         self.engine.rejoined(host_id)
         self._mail.serve(self._host_id)
 
@@ -330,15 +318,8 @@ class Host(Lookups):
         self._clock.heard(now)
 
     def peers(self, hosts: tuple[str, ...]) -> None:
-        first, self._peers = not self._peers, hosts
-        if first:
-            self._tell_peers(wire.HostJoined(host_id=self._host_id))
+        self._mail.know(hosts)
         self._maybe_ready()
-
-    def _tell_peers(self, message: wire.WireMessage) -> None:
-        for host in self._peers:
-            if host != self._host_id:
-                self._mail.tell(host, message)
 
     def left(self) -> None:
         self._ended.set()
@@ -360,35 +341,6 @@ class Host(Lookups):
     def _tell_supervisor(self, message: CutOff | Hurry | Leave | Offered | Released) -> None:
         if self._supervisor is not None and self._supervisor.is_alive():
             self._supervisor.tell(message)
-
-    # --- the broker (see BrokerLink's listener) ---------------------------------------------------------------
-
-    def publisher_opened(self) -> None:
-        contained(self._escaped, self.engine.outbox.publisher_opened)
-
-    def publisher_closed(self, fault: Fault, reason: str) -> None:
-        contained(self._escaped, self.engine.outbox.publisher_closed, fault, reason)
-
-    def namespace_declared(self) -> None:
-        contained(self._escaped, self.engine.outbox.namespace_declared)
-        self._tell_peers(wire.NamespaceDeclared(host_id=self._host_id))
-
-    def channel_opened(self, channel: Channel) -> None:
-        contained(self._escaped, self.engine.channel_opened, channel)
-        self._maybe_ready()
-
-    def channel_lost(self, partition: PartitionID) -> None:
-        contained(self._escaped, self.engine.channel_lost, partition)
-
-    def delivered(self, channel: Channel, delivery: Delivery) -> None:
-        try:  # as `contained`, without one call more for each message
-            self.engine.delivered(channel, delivery)
-        except BaseException as error:
-            self._escaped(error)
-            raise
-
-    def flush_soon(self, channel: Channel) -> None:
-        contained(self._escaped, self.engine.flush_soon, channel)
 
     # --- what the engine asks (see engine.World) ----------------------------------------------------------
 

@@ -42,15 +42,30 @@ class HostMail:
         self._heard = heard
         self._generation = generation
         self._task_queue_lost = task_queue_lost
+        self._host_id: str | None = None
+        self.peers: tuple[str, ...] = ()
+        """All live hosts, this one among them; none, as long as it does not know them."""
         self._on_delivery = guarded(escaped, self._on_message)
 
     def serve(self, host_id: str) -> None:
-        """Take what is sent to a host of this ID, from now on."""
+        """Take what is sent to a host of this ID from now on, and no more what was sent to the one before."""
+        if self._host_id is not None:
+            self._link.stop_serving(topology.host_queue(self._host_id))
+        self._host_id = host_id
+        self.peers = ()
         name = topology.host_queue(host_id)
         self._link.serve(name, Topology(queues=[Queue(name, durable=False)]), self._on_delivery)
 
-    def stop_serving(self, host_id: str) -> None:
-        self._link.stop_serving(topology.host_queue(host_id))
+    def know(self, hosts: tuple[str, ...]) -> None:
+        """These are there. When it hears of them first, it tells them that it has joined."""
+        is_new, self.peers = not self.peers, hosts
+        if is_new and self._host_id is not None:
+            self.tell_peers(wire.HostJoined(host_id=self._host_id))
+
+    def tell_peers(self, message: wire.WireMessage) -> None:
+        for host in self.peers:
+            if host != self._host_id:
+                self.tell(host, message)
 
     def tell(self, host_id: str, message: wire.WireMessage) -> None:
         """If that host is gone, so is the message."""

@@ -14,9 +14,11 @@ from importlib.metadata import version
 from msgspec import structs
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.services import Acknowledger
 from dalsegno.actors.supervisor.database.reading_thread import ReadingThread
 from dalsegno.actors.supervisor.deliveries.unread import PUT_BACK_SECONDS
+from dalsegno.actors.supervisor.failing.fail_stop import Escaped, guarded
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
@@ -27,7 +29,7 @@ from dalsegno.actors.supervisor.wire.form import Address, caller_of
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, WakeUp
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery, Message
+from dalsegno.broker.port import Delivery, Message, Topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, encode
 from dalsegno.broker.protocol.ids import derived_message_id
@@ -71,6 +73,13 @@ class Control:
         self._store = store
         self._host_id = host_id
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, link: BrokerLink, escaped: Escaped) -> None:
+        """From the next session on."""
+        control = Topology(queues=[topology.control_queue()])
+        link.serve(topology.CONTROL_QUEUE, control, guarded(escaped, self.on_request))
+        dead = guarded(escaped, self.on_dead_task)
+        link.serve(topology.DEAD_TASKS_QUEUE, topology.dead_tasks(), dead)
 
     # --- the control queue ----------------------------------------------------------------------------------
 
