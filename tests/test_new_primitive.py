@@ -20,6 +20,19 @@ OTHER_NAMES = {
 """What one room has beside the names that all may have."""
 
 
+def known_to(room: str, *, outside: bool = False) -> set[str]:
+    """Files that know the room, within the core or outside of it."""
+    known = {module for module, _ in modules()}
+    inside = f"{CORE}.{room}."
+    return {
+        str(path.relative_to(ROOT))
+        for module, path in modules()
+        if module.startswith("dalsegno.actors.") and not f"{module}.".startswith(inside)
+        if module.startswith(CORE) != outside
+        if any(name.startswith(inside) for name in imported(path, known))
+    }
+
+
 def test_the_page_names_files_that_there_are() -> None:
     assert NAMED
     assert [name for name in NAMED if not (ROOT / name).is_file()] == []
@@ -27,16 +40,22 @@ def test_the_page_names_files_that_there_are() -> None:
 
 @pytest.mark.parametrize("room", ["timers", "signals"])
 def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: str) -> None:
-    known = {module for module, _ in modules()}
-    inside = f"{CORE}.{room}"
-    found = {
-        str(path.relative_to(ROOT))
-        for module, path in modules()
-        if module.startswith(CORE) and not module.startswith(inside)
-        if any(name.startswith(f"{inside}.") for name in imported(path, known))
-    }
+    found = known_to(room)
     assert found
     assert found <= NAMED
+
+
+@pytest.mark.parametrize("room", ["timers", "signals"])
+def test_a_room_is_known_outside_of_the_core_to_its_module_of_the_wire_alone(room: str) -> None:
+    assert known_to(room, outside=True) <= {f"actors/supervisor/wire/{room}.py"}
+
+
+def test_a_room_s_messages_are_known_in_the_engine_to_its_module_of_the_wire_alone() -> None:
+    tree = ROOT / "actors"
+    files = {
+        path.relative_to(tree).as_posix() for path in tree.rglob("*.py") if "SignalWorkflow" in path.read_text()
+    }
+    assert files == {"supervisor/wire/signals.py"}
 
 
 @pytest.mark.parametrize("room", ["activities", "timers", "signals", "queries"])
