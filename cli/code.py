@@ -13,7 +13,7 @@ from typing import Any
 from dalsegno._log import get_logger
 from dalsegno.cli.working_folder import WorkingFolder
 from dalsegno.data_converter import DataConverter, required
-from dalsegno.definition import NAME_ATTRIBUTE
+from dalsegno.definition import DEFINITION_ATTRIBUTE, NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
 from dalsegno.given import shown
 
@@ -98,7 +98,11 @@ def data_converter(place: str | None) -> DataConverter:
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:
     """The workflow classes. ConfigurationError if there are none."""
-    found = [value for value in _decorated(modules) if isinstance(value, type)]
+    found = [
+        value
+        for value in _decorated(modules)
+        if isinstance(value, type) and DEFINITION_ATTRIBUTE in vars(value)
+    ]
     if not found:
         raise ConfigurationError(
             f"There is no workflow in {_names(modules)}: a host needs modules that define or import classes "
@@ -121,7 +125,7 @@ def activities_in(modules: Sequence[ModuleType], *, may_be_none: bool = False) -
 def name_of(definition: Any) -> str:
     """What commands and tasks call it."""
     name: str = getattr(definition, NAME_ATTRIBUTE)
-    return name
+    return name or "(dynamic)"
 
 
 def _decorated(modules: Sequence[ModuleType]) -> Iterator[Any]:

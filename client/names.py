@@ -10,7 +10,7 @@ from typing import Any
 from dalsegno import given
 from dalsegno.converter import Signature, encode_args, return_type, signature_of
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import described
+from dalsegno.definition import DYNAMIC_NAME, described
 from dalsegno.payload import Payload
 
 Target = str | type[Any] | Callable[..., Any]
@@ -29,6 +29,10 @@ def name_of(target: Target) -> str:
         raise TypeError(
             f"{described(target)!r} has no name in dalsegno: decorate it "
             "(@workflow.defn, @workflow.signal, @workflow.query), or pass the name as a string."
+        )
+    if name == DYNAMIC_NAME:
+        raise TypeError(
+            f"{described(target)} is dynamic, it takes all names: pass the one you mean as a string."
         )
     return name
 

@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         DefaultPayloadConverter,
         Payload,
         PayloadConverter,
+        RawValue,
     )
     from dalsegno.policies import (
         ActivityCancellationType,
@@ -176,6 +177,7 @@ __all__ = [
     "QueryFailedError",
     "QueryMethod",
     "QueryOf",
+    "RawValue",
     "ReadOnlyError",
     "RetryPolicy",
     "SchemaError",
@@ -237,7 +239,7 @@ _HOMES = {
     "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
     "dalsegno.loop_clock": "LoopClock SetTimer",
     "dalsegno.observer": "Observer",
-    "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter",
+    "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",
     "dalsegno.policies": (
         "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus"

@@ -13,7 +13,7 @@ from dalsegno import given
 from dalsegno._runtime import ActivityCall
 from dalsegno.converter import Signature, encode_args, result_hint, signature_of
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import NAME_ATTRIBUTE, described
+from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, described
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 
 ACTIVITY_ID_BYTES_MAX = 200
@@ -104,6 +104,13 @@ def _decorated(function: Callable[..., Any]) -> _Known:
     activity_type = getattr(function, NAME_ATTRIBUTE, None)
     if not isinstance(activity_type, str):
         raise TypeError
+    if activity_type == DYNAMIC_NAME:
+        raise TypeError(
+            f"{described(function)} is dynamic, it takes all names: give the one you mean as a string."
+        )
+    if isinstance(function, type):
+        signature = signature_of(function.__call__, method=True)
+        return _Known(activity_type, signature.returns, signature, signature)
     signature = signature_of(function)
     # Of a method that is given as `Class.method`, nobody can tell for sure whether its first parameter is to be
     # given, so that they are not counted.

@@ -27,6 +27,7 @@ from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import declaring
+from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, require_dynamic
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
@@ -34,20 +35,21 @@ from dalsegno.user_logger import UserLogger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NAME_ATTRIBUTE = "__dalsegno_name__"
-"""On a decorated function: the activity type that it implements."""
-
 
 @overload
 def defn(fn: F, /) -> F: ...
 
 
 @overload
-def defn(*, name: str | None = None) -> Callable[[F], F]: ...
+def defn(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
 
 
-def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
+def defn(fn: F | None = None, /, *, name: str | None = None, dynamic: bool = False) -> F | Callable[[F], F]:
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
+
+    So may be a class with `__call__`, whose objects are then given to the worker. A `dynamic` activity is run
+    for all types that the worker has no other for: it takes `args: Sequence[RawValue]`, and finds the type in
+    `info().activity_type`.
 
     A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
     travel by position. Raises DefinitionError (a TypeError and a ValueError) for what cannot be an activity.
@@ -58,13 +60,22 @@ def defn(fn: F | None = None, /, *, name: str | None = None) -> F | Callable[[F]
 
     @declaring
     def mark(target: F) -> F:
+        if inspect.isclass(target) and "__call__" in vars(target):
+            _require_activity(target.__call__)
+            require_restorable(target.__call__, names, method=True)
+            setattr(target, NAME_ATTRIBUTE, given.name("The name of an activity", name or target.__name__))
+            return cast(F, target)
         function = target if inspect.isroutine(target) else _as_function(target, name)
         # Of a static or class method, what `Class.method` gives is the function inside.
         inner: Callable[..., Any] = getattr(function, "__func__", function)
         _require_activity(inner)
         require_restorable(inner, names)
         activity_type = inner.__name__ if name is None else name
-        if name is None and ("<" in activity_type or why_not_name(activity_type)):
+        if given.flag("dynamic", dynamic):
+            first = next(iter(inspect.signature(inner).parameters), "")
+            require_dynamic(f"{_described(target)} with @activity.defn", name, inner, method=first == "self")
+            activity_type = DYNAMIC_NAME
+        elif name is None and ("<" in activity_type or why_not_name(activity_type)):
             raise ValueError(f"{_described(target)} has no name of its own: use @activity.defn(name=...).")
         for marked in (function,) if function is inner else (function, inner):
             setattr(marked, NAME_ATTRIBUTE, activity_type)

@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from dalsegno.codecs import UnsupportedAnnotationError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import PayloadError
-from dalsegno.payload import Payload
+from dalsegno.payload import Payload, RawValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,13 @@ def encode_args(
             called = "" if parameter is None else f" ({parameter.name!r})"
             raise PayloadError(f"Argument {index + 1}{called} of {name}: {error}") from error
     return tuple(payloads)
+
+
+def dynamic_args(hint: Any, payloads: Sequence[Payload], converter: DataConverter) -> list[Any]:
+    """What comes to code that takes all names, in one list: for a `Sequence[RawValue]` as it came, otherwise as
+    plain JSON values."""
+    item = RawValue if RawValue in get_args(hint) else Any
+    return [converter.from_payload(payload, item) for payload in payloads]
 
 
 def decode_args(

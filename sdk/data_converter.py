@@ -32,7 +32,7 @@ from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure, from_failure, restored
 from dalsegno.failure_capture import as_received, to_failure
-from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter, passed_on
+from dalsegno.payload import AS_IT_IS, DefaultPayloadConverter, Payload, PayloadConverter, RawValue, passed_on
 
 C = TypeVar("C")
 
@@ -156,7 +156,7 @@ class WatchedPayloadConverter:
         self._is_given_hints = _takes_hint(converter.to_payload)
 
     def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
-        if isinstance(value, Payload):
+        if isinstance(value, AS_IT_IS):
             return passed_on(value)
         converter: Any = self._converter
         try:
@@ -184,6 +184,8 @@ class WatchedPayloadConverter:
     def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
         if type_hint is Payload:
             return payload
+        if type_hint is RawValue:
+            return RawValue(payload)
         encoding = repr(payload.encoding[:100])
         try:
             return self._converter.from_payload(payload, type_hint)

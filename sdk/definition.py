@@ -26,6 +26,9 @@ INIT_ATTRIBUTE = "__dalsegno_init__"
 DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
 ROLE_ATTRIBUTE = "__dalsegno_role__"
 
+DYNAMIC_NAME = ""
+"""Of what takes all names that nothing else has; nothing that is sent has it."""
+
 Role = Literal["run", "signal", "query"]
 
 
@@ -54,6 +57,12 @@ class HandlerDefinition:
     def signature(self) -> Signature:
         return signature_of(self.function, method=not self.bound)
 
+    @property
+    def rest_hint(self) -> Any:
+        """The annotation of what a dynamic handler is given after the name: all arguments, in a list."""
+        parameter = self.signature.parameter(1)
+        return Any if parameter is None else parameter.type_hint
+
 
 @dataclass(frozen=True)
 class WorkflowDefinition:
@@ -66,6 +75,7 @@ class WorkflowDefinition:
     signals: Mapping[str | None, HandlerDefinition]
     queries: Mapping[str | None, HandlerDefinition]
     failure_exception_types: tuple[type[BaseException], ...]
+    dynamic: bool = False
 
     @cached_property
     def run_signature(self) -> Signature:
@@ -76,6 +86,8 @@ class WorkflowDefinition:
     def state_hint(self) -> Any:
         """The annotation of run's only parameter, which a sign keeps; None when run has another shape."""
         parameters = self.run_signature.parameters
+        if self.dynamic:
+            return None
         return parameters[0].type_hint if len(parameters) == 1 and not self.run_signature.rest else None
 
     @property
@@ -116,15 +128,25 @@ def mark(function: F, role: Role, name: str | None) -> F:
 
 
 def define(
-    cls: type[Any], name: str | None, failure_exception_types: tuple[type[BaseException], ...]
+    cls: type[Any],
+    name: str | None,
+    failure_exception_types: tuple[type[BaseException], ...],
+    *,
+    dynamic: bool = False,
 ) -> WorkflowDefinition:
     """Read the marks of a class and note what was found on it. Raises TypeError and ValueError."""
     where = described(cls)
     if not inspect.isclass(cls):
         raise TypeError(f"@workflow.defn is for classes, but {where} is not one.")
-    workflow_type = given.name(f"The name of {where}", cls.__name__ if name is None else name)
+    workflow_type = (
+        DYNAMIC_NAME
+        if given.flag("dynamic", dynamic)
+        else given.name(f"The name of {where}", cls.__name__ if name is None else name)
+    )
     marked = dict(_marked_methods(cls))
     run = _the_run_method(cls, marked)
+    if dynamic:
+        require_dynamic(f"{where} with @workflow.defn", name, run, method=True)
     definition = WorkflowDefinition(
         name=workflow_type,
         cls=cls,
@@ -133,12 +155,25 @@ def define(
         signals=_handlers(cls, marked, "signal"),
         queries=_handlers(cls, marked, "query"),
         failure_exception_types=failure_exception_types,
+        dynamic=dynamic,
     )
     setattr(cls, NAME_ATTRIBUTE, workflow_type)
     setattr(cls, DEFINITION_ATTRIBUTE, definition)
     setattr(run, NAME_ATTRIBUTE, workflow_type)
     setattr(run, RUN_ATTRIBUTE, True)
     return definition
+
+
+def require_dynamic(what: str, name: object, function: Callable[..., Any], *, method: bool = False) -> None:
+    """Raises TypeError and ValueError for what cannot take all names."""
+    if name is not None:
+        raise ValueError(f"{what} is given a name or dynamic=True, not both: what is dynamic takes all names.")
+    parameters = list(inspect.signature(function).parameters.values())[1 if method else 0 :]
+    if _room(parameters) != (1, 1):
+        raise TypeError(
+            f"{what} is dynamic, so {function.__name__} must take one parameter"
+            f"{' besides self' if method else ''}, the list of all arguments: `args: Sequence[RawValue]`."
+        )
 
 
 def definition_of(cls: type[Any]) -> WorkflowDefinition:

@@ -30,6 +30,13 @@ class Payload(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class RawValue(msgspec.Struct, frozen=True):
+    """A value as it came, for `payload_converter().from_payload(raw.payload, its_type)`. To send it is to send
+    its payload."""
+
+    payload: Payload
+
+
 JSON_PLAIN = "json/plain"
 BINARY_PLAIN = "binary/plain"
 """A value that was bytes."""
@@ -48,6 +55,9 @@ class PayloadConverter(Protocol):
         """Raises PayloadError where the bytes do not fit `type_hint`; the message says where, never what."""
 
 
+AS_IT_IS = (Payload, RawValue)
+
+
 class DefaultPayloadConverter:
     """The default converter, as the module describes it. It has no state: one serves every thread."""
 
@@ -57,7 +67,7 @@ class DefaultPayloadConverter:
         What says the same in another type (a tuple for a list, an IntEnum for an int, a dict for a dataclass)
         comes back as annotated.
         """
-        if isinstance(value, Payload):
+        if isinstance(value, AS_IT_IS):
             return passed_on(value)
         if type_hint is Any:
             return _untyped(value)
@@ -82,6 +92,8 @@ class DefaultPayloadConverter:
     def from_payload(self, payload: Payload, type_hint: Any = Any) -> Any:
         if type_hint is Payload:
             return payload
+        if type_hint is RawValue:
+            return RawValue(payload)
         codec = _codec(type_hint)
         try:
             if payload.encoding == JSON_PLAIN:
@@ -107,9 +119,12 @@ class DefaultPayloadConverter:
         )
 
 
-def passed_on(payload: Payload) -> Payload:
+def passed_on(value: Payload | RawValue) -> Payload:
     """The payload itself: it is somebody's own, and nobody looks inside. Raises PayloadError for one that no
     message could carry."""
+    payload = value if isinstance(value, Payload) else value.payload
+    if not isinstance(payload, Payload):
+        raise PayloadError("A RawValue cannot be sent whose payload is no Payload.")
     if type(payload.encoding) is not str or type(payload.data) is not bytes:
         raise PayloadError("A Payload cannot be sent whose encoding is no str, or whose data are no bytes.")
     try:

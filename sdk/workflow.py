@@ -40,6 +40,7 @@ from dalsegno._activities import (
     start_activity,
     start_activity_method,
 )
+from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
 from dalsegno._runtime import (
     ActivityHandle,
@@ -70,6 +71,7 @@ __all__ = [
     "checkpoint",
     "defn",
     "execute_activity",
+    "execute_activity_class",
     "execute_activity_method",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",
@@ -93,6 +95,7 @@ __all__ = [
     "signal",
     "sleep",
     "start_activity",
+    "start_activity_class",
     "start_activity_method",
     "time",
     "time_ns",
@@ -123,7 +126,10 @@ def defn(cls: C, /) -> C: ...
 
 @overload
 def defn(
-    *, name: str | None = None, failure_exception_types: Sequence[type[BaseException]] = ()
+    *,
+    name: str | None = None,
+    dynamic: bool = False,
+    failure_exception_types: Sequence[type[BaseException]] = (),
 ) -> Callable[[C], C]: ...
 
 
@@ -132,9 +138,13 @@ def defn(
     /,
     *,
     name: str | None = None,
+    dynamic: bool = False,
     failure_exception_types: Sequence[type[BaseException]] = (),
 ) -> C | Callable[[C], C]:
     """Make a class a workflow; `name` is its type (default: the name of the class).
+
+    A `dynamic` one is run for all types that nothing else is registered for: it has
+    `run(self, args: Sequence[RawValue])`, and finds the type in `info().workflow_type`.
 
     Exceptions of `failure_exception_types` fail the workflow, as ApplicationError does, instead of suspending
     it as a bug. Raises DefinitionError (a TypeError and a ValueError) for a class that cannot be a workflow.
@@ -144,7 +154,7 @@ def defn(
 
     @declaring
     def decorate(target: C) -> C:
-        definition = define(target, name, _exception_types(failure_exception_types))
+        definition = define(target, name, _exception_types(failure_exception_types), dynamic=dynamic)
         handlers = (*definition.signals.values(), *definition.queries.values())
         for method in (definition.run, *(handler.function for handler in handlers)):
             require_restorable(method, names, method=True)

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.converter import decode_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
@@ -91,7 +90,7 @@ class CoroutineExecution:
         definition = self._definition
         try:
             converter = self._context.converter
-            args = decode_args(definition.signature, self._work.args, converter)
+            args = definition.arguments(self._work.args, converter)
             result = _encoded_result(definition, await definition.function(*args), converter)
         except BaseException as error:
             self._end(None, error)
@@ -132,7 +131,7 @@ class ThreadExecution:
 
         def call() -> Payload:
             current_context.set(context)
-            args = decode_args(definition.signature, work.args, context.converter)
+            args = definition.arguments(work.args, context.converter)
             return _encoded_result(definition, self._awaited(definition.function(*args)), context.converter)
 
         scope = contextvars.copy_context()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dalsegno.activity import NAME_ATTRIBUTE
-from dalsegno.converter import Signature, signature_of
+from dalsegno.converter import Signature, decode_args, dynamic_args, signature_of
+from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import place_of
-from dalsegno.definition import described
+from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, described
 from dalsegno.errors import ApplicationError, ConfigurationError, DefinitionError, PayloadError
 from dalsegno.given import shown
+from dalsegno.payload import Payload
 
 NAMES_SHOWN_MAX = 20
 
@@ -25,6 +26,12 @@ class Definition:
     function: Callable[..., Any]
     signature: Signature
     is_async: bool
+
+    def arguments(self, payloads: Sequence[Payload], converter: DataConverter) -> list[Any]:
+        """Raises PayloadError for what does not fit."""
+        if self.name == DYNAMIC_NAME:
+            return [dynamic_args(self.signature.parameters[0].type_hint, payloads, converter)]
+        return decode_args(self.signature, payloads, converter)
 
 
 class Registry:
@@ -39,7 +46,7 @@ class Registry:
             other = self._definitions.get(definition.name)
             if other is not None:
                 raise DefinitionError(
-                    f"Two activities are called {definition.name!r}: {other.signature.name} and "
+                    f"Two activities {_called(definition.name)}: {other.signature.name} and "
                     f"{definition.signature.name}. Give one another name with @activity.defn(name=...).",
                     place_of(function),
                 )
@@ -49,10 +56,10 @@ class Registry:
 
     @property
     def names(self) -> list[str]:
-        return sorted(self._definitions)
+        return sorted(name or "(dynamic)" for name in self._definitions)
 
     def find(self, name: str) -> Definition | None:
-        return self._definitions.get(name)
+        return self._definitions.get(name) or self._definitions.get(DYNAMIC_NAME)
 
     def not_found(self, name: str) -> ApplicationError:
         """The error of an attempt at an activity that this worker lacks. Another one may have it: not final."""
@@ -65,14 +72,21 @@ class Registry:
         )
 
 
+def _called(name: str) -> str:
+    return f"are called {name!r}" if name else "are dynamic"
+
+
 def _define(function: Callable[..., Any]) -> Definition:
     name = getattr(function, NAME_ATTRIBUTE, None)
+    if isinstance(name, str) and isinstance(function, type):
+        raise DefinitionError(f"{function.__qualname__} is a class: give the worker an object of it.")
     if not isinstance(name, str):
         raise DefinitionError(
             f"{described(function)} is not an activity: decorate it with @activity.defn.", place_of(function)
         )
+    called: Any = function if inspect.isroutine(function) else getattr(function, "__call__")  # noqa: B004, B009
     try:
-        signature = signature_of(function)
+        signature = signature_of(called)
     except (PayloadError, ValueError) as error:
         raise DefinitionError(str(error), place_of(function)) from error
-    return Definition(name, function, signature, inspect.iscoroutinefunction(function))
+    return Definition(name, called, signature, inspect.iscoroutinefunction(called))

@@ -219,7 +219,17 @@ def test_an_object_that_can_be_called_becomes_a_function_under_a_name() -> None:
     assert [parameter.type_hint for parameter in signature_of(add_three).parameters] == [int]
 
 
-@pytest.mark.parametrize("target", [5, "charge", None.__class__, Adds])
+def test_a_class_whose_objects_can_be_called_is_an_activity_under_its_own_name() -> None:
+    @activity.defn
+    class Adding(Adds):
+        def __call__(self, right: int) -> int:
+            return self.left - right
+
+    assert Adding(3)(1) == 2
+    assert Adding.__dalsegno_name__ == Adding(3).__dalsegno_name__ == "Adding"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("target", [5, "charge", None.__class__, Later])
 def test_what_nobody_can_call_is_no_activity(target: Any) -> None:
     with pytest.raises(TypeError, match="is neither"):
         activity.defn(name="x")(target)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
 
-from dalsegno import activity
+from dalsegno import RawValue, activity
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityFailed
 from dalsegno.errors import ApplicationError
@@ -130,6 +131,30 @@ async def test_methods_of_an_instance_are_activities_under_their_given_name(
     async with running(broker, Shop("Fermata").greet_customer):
         task = await engine.schedule("greet", "Ada")
         assert await engine.result(task) == "Fermata greets Ada"
+
+
+@activity.defn
+class Registers:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, order: Order) -> str:
+        return f"{self.name} {order.number}"
+
+
+@activity.defn(dynamic=True)
+async def anything(args: Sequence[RawValue]) -> list[Any]:
+    convert = activity.payload_converter().from_payload
+    return [activity.info().activity_type, convert(args[0].payload, Order).total, len(args)]
+
+
+async def test_an_object_of_a_class_is_an_activity_and_a_dynamic_one_takes_all_other_names(
+    broker: Broker, engine: Engine
+) -> None:
+    async with running(broker, Registers("till"), anything):
+        assert await engine.result(await engine.schedule("Registers", Order(7, 1.0))) == "till 7"
+        task = await engine.schedule("never heard of", Order(7, 2.5))
+        assert await engine.result(task) == ["never heard of", 2.5, 1]
 
 
 async def test_an_application_error_keeps_type_details_and_verdict(broker: Broker, engine: Engine) -> None:

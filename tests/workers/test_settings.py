@@ -25,6 +25,19 @@ async def lost(box: "Missing") -> None: ...  # type: ignore[name-defined]  # noq
 async def undecorated() -> None: ...
 
 
+@activity.defn
+class Packs:
+    def __call__(self, box: int) -> None: ...
+
+
+@activity.defn(dynamic=True)
+async def any_of(args: list[Any]) -> None: ...
+
+
+@activity.defn(dynamic=True)
+async def any_other(args: list[Any]) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("activities", "complaint"),
     [
@@ -34,6 +47,8 @@ async def undecorated() -> None: ...
         ([None], "None is not an activity"),
         ([undecorated], "undecorated is not an activity: decorate it"),
         ([pack, pack_again], "Two activities are called 'pack': pack and pack_again"),
+        ([Packs], "Packs is a class: give the worker an object of it"),
+        ([any_of, any_other], "Two activities are dynamic: any_of and any_other"),
         ([lost], "annotations of lost cannot be resolved"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno._runtime import HandlerKind
-from dalsegno.converter import decode_args
+from dalsegno.converter import decode_args, dynamic_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import declaring
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
@@ -70,7 +70,7 @@ class Handlers:
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
         """What to call a handler with. Raises PayloadError."""
         args = (
-            [name, [self._converter.from_payload(payload) for payload in payloads]]
+            [name, dynamic_args(handler.rest_hint, payloads, self._converter)]
             if handler.name is None
             else decode_args(handler.signature, payloads, self._converter)
         )

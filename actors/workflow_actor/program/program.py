@@ -50,7 +50,7 @@ from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
-from dalsegno.converter import decode_args
+from dalsegno.converter import decode_args, dynamic_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
@@ -223,8 +223,12 @@ class WorkflowProgram:
 
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
+            signature, converter = self._definition.run_signature, self._converter
             try:
-                self._args = decode_args(self._definition.run_signature, args, self._converter)
+                if self._definition.dynamic:
+                    self._args = [dynamic_args(signature.parameters[0].type_hint, args, converter)]
+                else:
+                    self._args = decode_args(signature, args, converter)
             except PayloadError as error:
                 self.not_fitting(PayloadError(f"The workflow cannot take the arguments of its start. {error}"))
                 return

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import WorkflowDefinition, definition_of
+from dalsegno.definition import DYNAMIC_NAME, WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, DefinitionError
 
 Key = tuple[str | None, str, str]
@@ -80,19 +81,29 @@ class WorkflowRegistry:
     @property
     def types(self) -> tuple[str, ...]:
         """The workflow types, for people."""
-        return tuple(sorted({name for _, name, _ in self._registered}))
+        return tuple(sorted({name or "(dynamic)" for _, name, _ in self._registered}))
 
     def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
         registered, key = self._registered, (task_queue, workflow_type, version)
-        found = registered.get(key) or registered.get((None, workflow_type, version))
+        found = registered.get(key) or registered.get((None, workflow_type, version)) or self._dynamic(*key)
         return ABSENT if found is None else found.fingerprint
+
+    def _dynamic(self, task_queue: str, _: str, version: str) -> Registered | None:
+        """The one for all types that have none of their own."""
+        registered = self._registered
+        return registered.get((task_queue, DYNAMIC_NAME, version)) or registered.get(
+            (None, DYNAMIC_NAME, version)
+        )
 
     def build(self, info: RunInfo, signed: SignedState) -> WorkflowProgram | None:
         registered, key = self._registered, (info.task_queue, info.workflow_type, UNVERSIONED)
-        found = registered.get(key) or registered.get((None, info.workflow_type, UNVERSIONED))
+        found = registered.get(key) or registered.get((None, *key[1:])) or self._dynamic(*key)
         if found is None:
             return None
-        return WorkflowProgram(found.definition, info, signed, self._converter, step_limit=self._step_limit)
+        definition = found.definition
+        if definition.dynamic:
+            definition = replace(definition, name=info.workflow_type)
+        return WorkflowProgram(definition, info, signed, self._converter, step_limit=self._step_limit)
 
 
 def _shown(task_queue: str | None) -> str:

@@ -37,6 +37,8 @@ def require_state(definition: WorkflowDefinition, state: Any) -> None:
     """Raises TypeError, for user code, where the run method cannot be entered with `state`."""
     hint = definition.state_hint
     run = definition.run.__qualname__
+    if definition.dynamic:
+        raise TypeError(f"workflow.checkpoint cannot be used by a dynamic workflow, such as {run} is part of.")
     if hint is None:
         raise TypeError(
             f"workflow.checkpoint(state) enters {run}(state) again: let it take one parameter besides self."
