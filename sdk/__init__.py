@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         HostInfo,
         PartitionInfo,
         PendingActivity,
+        PendingUpdate,
         WorkflowSummary,
     )
     from dalsegno.client import (
@@ -100,6 +101,9 @@ if TYPE_CHECKING:
         SignalDecorator,
         SignalMethod,
         SignalOf,
+        UpdateDecorator,
+        UpdateMethod,
+        UpdateOf,
     )
     from dalsegno.loop_clock import (
         LoopClock,
@@ -172,6 +176,7 @@ __all__ = [
     "PayloadConverter",
     "PayloadError",
     "PendingActivity",
+    "PendingUpdate",
     "Pong",
     "QueryDecorator",
     "QueryFailedError",
@@ -198,6 +203,9 @@ __all__ = [
     "UnreadableRowError",
     "UnsendableError",
     "UnsupportedError",
+    "UpdateDecorator",
+    "UpdateMethod",
+    "UpdateOf",
     "Worker",
     "WorkerLostError",
     "WorkerTiming",
@@ -220,7 +228,7 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo PartitionInfo PendingActivity WorkflowSummary"
+        "Description HistoryEntry HostInfo PartitionInfo PendingActivity PendingUpdate WorkflowSummary"
     ),
     "dalsegno.client": (
         "Client ClientTimings Connecting NamespaceMissingError NoAnswerError OnSuspended Pong "
@@ -236,7 +244,10 @@ _HOMES = {
         "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError"
     ),
     "dalsegno.failure": "Failure FailureKind",
-    "dalsegno.handler_types": "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf",
+    "dalsegno.handler_types": (
+        "QueryDecorator QueryMethod QueryOf SignalDecorator SignalMethod SignalOf UpdateDecorator "
+        "UpdateMethod UpdateOf"
+    ),
     "dalsegno.loop_clock": "LoopClock SetTimer",
     "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",

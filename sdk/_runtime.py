@@ -23,7 +23,18 @@ from dalsegno.policies import RetryPolicy
 
 T = TypeVar("T")
 Handler = Callable[..., Any]
-HandlerKind = Literal["signal", "query"]
+HandlerKind = Literal["signal", "query", "update"]
+
+
+class UpdateInfo(Struct, frozen=True):
+    """An update that is being handled."""
+
+    id: str
+    name: str
+
+
+CURRENT_UPDATE: ContextVar[UpdateInfo | None] = ContextVar("dalsegno_current_update", default=None)
+"""In the context of its handler and of what that starts."""
 
 
 unrestricted: ContextVar[bool] = ContextVar("dalsegno_unrestricted", default=False)
@@ -121,7 +132,9 @@ class WorkflowRuntime(Protocol):
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None: ...
 
-    def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None: ...
+    def set_handler(
+        self, kind: HandlerKind, name: str | None, handler: Handler | None, validator: Handler | None = None
+    ) -> None: ...
 
     def all_handlers_finished(self) -> bool: ...
 

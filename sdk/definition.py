@@ -10,13 +10,14 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 from dalsegno import given
 from dalsegno.converter import Signature, signature_of
 from dalsegno.declaring import declaring, place_of
 from dalsegno.errors import DefinitionError, PayloadError
+from dalsegno.policies import HandlerUnfinishedPolicy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,11 +26,12 @@ RUN_ATTRIBUTE = "__dalsegno_run__"
 INIT_ATTRIBUTE = "__dalsegno_init__"
 DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
 ROLE_ATTRIBUTE = "__dalsegno_role__"
+VALIDATOR_ATTRIBUTE = "__dalsegno_validator__"
 
 DYNAMIC_NAME = ""
 """Of what takes all names that nothing else has; nothing that is sent has it."""
 
-Role = Literal["run", "signal", "query"]
+Role = Literal["run", "signal", "query", "update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,20 @@ class Marked:
 
     role: Role
     name: str | None
+    unfinished_policy: HandlerUnfinishedPolicy
 
 
 @dataclass(frozen=True)
 class HandlerDefinition:
-    """A signal or query handler: `function` takes the workflow object first. `name` None: the dynamic one."""
+    """A handler of a signal, query or update: `function` takes the workflow object first, and so does the
+    `validator` of an update. `name` None: the dynamic one."""
 
     name: str | None
     function: Callable[..., Any]
     bound: bool = False
     """Set at run time as a plain callable, so that it takes no workflow object."""
+    validator: Callable[..., Any] | None = None
+    unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON
 
     @cached_property
     def is_async(self) -> bool:
@@ -66,7 +72,8 @@ class HandlerDefinition:
 
 @dataclass(frozen=True)
 class WorkflowDefinition:
-    """A workflow class, as the engine runs it. `signals` and `queries` hold the dynamic handler under None."""
+    """A workflow class, as the engine runs it. `signals`, `queries` and `updates` hold the dynamic handler
+    under None."""
 
     name: str
     cls: type[Any]
@@ -74,6 +81,7 @@ class WorkflowDefinition:
     init_takes_args: bool
     signals: Mapping[str | None, HandlerDefinition]
     queries: Mapping[str | None, HandlerDefinition]
+    updates: Mapping[str | None, HandlerDefinition]
     failure_exception_types: tuple[type[BaseException], ...]
     dynamic: bool = False
 
@@ -94,12 +102,22 @@ class WorkflowDefinition:
     def place(self) -> str:
         return place_of(self.run)
 
+    @property
+    def _handlers(self) -> tuple[HandlerDefinition, ...]:
+        return (*self.signals.values(), *self.queries.values(), *self.updates.values())
+
+    @property
+    def handling(self) -> tuple[Callable[..., Any], ...]:
+        """The functions of its handlers, and of their validators."""
+        validators = (handler.validator for handler in self._handlers if handler.validator is not None)
+        return (*(handler.function for handler in self._handlers), *validators)
+
     def resolve(self) -> None:
         """Resolve all annotations now. Raises DefinitionError for the first that cannot be."""
         function = self.run
         try:
             _ = self.state_hint
-            for handler in (*self.signals.values(), *self.queries.values()):
+            for handler in self._handlers:
                 function = handler.function
                 _ = handler.signature
         except PayloadError as error:
@@ -107,7 +125,12 @@ class WorkflowDefinition:
 
 
 @declaring
-def mark(function: F, role: Role, name: str | None) -> F:
+def mark(
+    function: F,
+    role: Role,
+    name: str | None,
+    unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+) -> F:
     """Note on a method what it is for. Raises DefinitionError for what it cannot be."""
     where = described(function)
     decorator = f"@workflow.{role}"
@@ -123,8 +146,25 @@ def mark(function: F, role: Role, name: str | None) -> F:
     if name is not None:
         name = given.name(f"The name of {where}", name)
         setattr(function, NAME_ATTRIBUTE, name)
-    setattr(function, ROLE_ATTRIBUTE, Marked(role, name))
+    setattr(function, ROLE_ATTRIBUTE, Marked(role, name, unfinished_policy))
+    if role == "update":
+        setattr(function, "validator", partial(_validate_by, function))  # noqa: B010 - functions have none
     return function
+
+
+@declaring
+def _validate_by(update: Callable[..., Any], validator: F) -> F:
+    """`@<update handler>.validator`. Raises DefinitionError for what it cannot be."""
+    where = described(validator)
+    if not inspect.isfunction(validator):
+        raise TypeError(f"@{described(update)}.validator is for methods, but {where} is not one.")
+    if inspect.iscoroutinefunction(validator) or inspect.isgeneratorfunction(validator):
+        raise TypeError(f"{where} must be a plain method, not async: a validator only reads, and raises.")
+    _require_positional(validator, where)
+    if getattr(update, VALIDATOR_ATTRIBUTE, None) is not None:
+        raise ValueError(f"{described(update)} has two validators: keep one.")
+    setattr(update, VALIDATOR_ATTRIBUTE, validator)
+    return validator
 
 
 def define(
@@ -154,6 +194,7 @@ def define(
         init_takes_args=_init_takes_args(cls, run),
         signals=_handlers(cls, marked, "signal"),
         queries=_handlers(cls, marked, "query"),
+        updates=_handlers(cls, marked, "update"),
         failure_exception_types=failure_exception_types,
         dynamic=dynamic,
     )
@@ -271,8 +312,24 @@ def _handlers(cls: type[Any], marked: Mapping[str, Marked], role: Role) -> dict[
         if mark.name in handlers:
             called = "dynamic" if mark.name is None else repr(mark.name)
             raise ValueError(f"{described(cls)} has two {role} handlers for {called}: keep one.")
-        handlers[mark.name] = HandlerDefinition(mark.name, getattr(cls, attribute))
+        function = getattr(cls, attribute)
+        validator = getattr(function, VALIDATOR_ATTRIBUTE, None)
+        if validator is not None:
+            _require_same_arguments(validator, function)
+        handlers[mark.name] = HandlerDefinition(
+            mark.name, function, validator=validator, unfinished_policy=mark.unfinished_policy
+        )
     return handlers
+
+
+def _require_same_arguments(validator: Callable[..., Any], handler: Callable[..., Any]) -> None:
+    """A validator is given what its handler is given, by position."""
+    rooms = [_room(list(inspect.signature(it).parameters.values())[1:]) for it in (validator, handler)]
+    if rooms[0][0] > rooms[1][0] or rooms[0][1] < rooms[1][1]:
+        raise TypeError(
+            f"{described(validator)} must take the same arguments, by position, as {described(handler)}, whose "
+            "validator it is."
+        )
 
 
 def _require_positional(function: Callable[..., Any], where: str) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "MICROSECONDS_PER_SECOND",
     "ActivityCancellationType",
     "Duration",
+    "HandlerUnfinishedPolicy",
     "RetryPolicy",
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
@@ -141,3 +142,11 @@ class WorkflowStatus(StrEnum):
     @property
     def closed(self) -> bool:
         return self not in (WorkflowStatus.RUNNING, WorkflowStatus.SUSPENDED)
+
+
+class HandlerUnfinishedPolicy(StrEnum):
+    """What is done about a handler that is still running when its run ends. It is abandoned in any case."""
+
+    WARN_AND_ABANDON = "warn_and_abandon"
+    """It is warned of, once: what it was to do may be half done."""
+    ABANDON = "abandon"

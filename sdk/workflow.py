@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from random import Random
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
 from uuid import UUID
 
 from dalsegno import given
@@ -42,10 +42,30 @@ from dalsegno._activities import (
 )
 from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
+from dalsegno._handlers import (
+    all_handlers_finished,
+    current_update_info,
+    get_dynamic_query_handler,
+    get_dynamic_signal_handler,
+    get_dynamic_update_handler,
+    get_query_handler,
+    get_signal_handler,
+    get_update_handler,
+    query,
+    set_dynamic_query_handler,
+    set_dynamic_signal_handler,
+    set_dynamic_update_handler,
+    set_query_handler,
+    set_signal_handler,
+    set_update_handler,
+    signal,
+    update,
+)
 from dalsegno._runtime import (
     ActivityHandle,
     NotInWorkflowError,
     ReadOnlyError,
+    UpdateInfo,
     current_runtime,
     runtime_or_none,
 )
@@ -54,29 +74,38 @@ from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.declaring import declaring
 from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
-from dalsegno.handler_types import QueryDecorator, QueryMethod, SignalDecorator, SignalMethod
 from dalsegno.payload import PayloadConverter
-from dalsegno.policies import MICROSECONDS_PER_SECOND, ActivityCancellationType, Duration
+from dalsegno.policies import (
+    MICROSECONDS_PER_SECOND,
+    ActivityCancellationType,
+    Duration,
+    HandlerUnfinishedPolicy,
+)
 from dalsegno.workflow_logger import logger
 
 __all__ = [
     "ActivityCancellationType",
     "ActivityHandle",
     "ActivityOptions",
+    "HandlerUnfinishedPolicy",
     "Info",
     "NotInWorkflowError",
     "ReadOnlyError",
+    "UpdateInfo",
     "all_handlers_finished",
     "as_completed",
     "checkpoint",
+    "current_update_info",
     "defn",
     "execute_activity",
     "execute_activity_class",
     "execute_activity_method",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",
+    "get_dynamic_update_handler",
     "get_query_handler",
     "get_signal_handler",
+    "get_update_handler",
     "in_workflow",
     "info",
     "init",
@@ -90,8 +119,10 @@ __all__ = [
     "run",
     "set_dynamic_query_handler",
     "set_dynamic_signal_handler",
+    "set_dynamic_update_handler",
     "set_query_handler",
     "set_signal_handler",
+    "set_update_handler",
     "signal",
     "sleep",
     "start_activity",
@@ -100,6 +131,7 @@ __all__ = [
     "time",
     "time_ns",
     "unsafe",
+    "update",
     "uuid4",
     "uuid7",
     "wait",
@@ -155,8 +187,7 @@ def defn(
     @declaring
     def decorate(target: C) -> C:
         definition = define(target, name, _exception_types(failure_exception_types), dynamic=dynamic)
-        handlers = (*definition.signals.values(), *definition.queries.values())
-        for method in (definition.run, *(handler.function for handler in handlers)):
+        for method in (definition.run, *definition.handling):
             require_restorable(method, names, method=True)
         return target
 
@@ -186,50 +217,6 @@ def init(init_method: F) -> F:
         raise TypeError(f"@workflow.init is for __init__, but {described(init_method)} is not it.")
     setattr(init_method, INIT_ATTRIBUTE, True)
     return init_method
-
-
-@overload
-def signal(method: Callable[Concatenate[W, P], R], /) -> SignalMethod[P, R]: ...
-
-
-@overload
-def signal(*, name: str | None = None, dynamic: bool = False) -> SignalDecorator: ...
-
-
-def signal(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
-    """Mark a method, async or not, as the handler of the signal `name` (default: the method's name).
-
-    A `dynamic` handler takes all signals without one of their own: `(self, name: str, args: Sequence[Any])`.
-    Async handlers run as tasks beside the run method.
-    """
-    return _handler_decorator("signal", method, name, dynamic)
-
-
-@overload
-def query(method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R]: ...
-
-
-@overload
-def query(*, name: str | None = None, dynamic: bool = False) -> QueryDecorator: ...
-
-
-def query(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
-    """Mark a method, not async, as the handler of the query `name`. It reads; it changes nothing."""
-    return _handler_decorator("query", method, name, dynamic)
-
-
-@declaring
-def _handler_decorator(role: Any, method: F | None, name: str | None, dynamic: bool) -> F | Callable[[F], F]:
-    if given.flag("dynamic", dynamic) and name is not None:
-        raise ValueError(
-            f"@workflow.{role} takes a name or dynamic=True, not both: a dynamic handler takes all names."
-        )
-
-    def decorate(target: F) -> F:
-        handled = None if dynamic else name if name is not None else getattr(target, "__name__", "")
-        return mark(target, role, handled)
-
-    return decorate if method is None else decorate(method)
 
 
 # Time and waiting
@@ -317,7 +304,7 @@ def checkpoint(state: Any) -> NoReturn:
     """Set a sign: begin `run` again, in place, with `state` as its argument. Never returns.
 
     The run method is left here (its `finally` and `async with` are passed, and may do nothing durable),
-    running signal handlers are waited for, and a new object of the class enters `run(state)`. What came before
+    running handlers are waited for, and a new object of the class enters `run(state)`. What came before
     is needed no more: recovery starts here, whatever the age of the run. Signals that nothing handled yet, and
     those that arrive meanwhile, are handed on; run ID, memo and the sequences of IDs and random numbers go on.
 
@@ -389,48 +376,3 @@ def uuid7() -> UUID:
     """A UUID that begins with `now()`, so that those of all runs sort by time, those of one run in the order in
     which they were made; otherwise as uuid4."""
     return current_runtime("uuid7").uuid7()
-
-
-# Handlers set at run time
-
-
-def all_handlers_finished() -> bool:
-    """Whether no signal handler is running; to be waited for with wait_condition before a run ends."""
-    return current_runtime("all_handlers_finished").all_handlers_finished()
-
-
-def get_signal_handler(name: str) -> Callable[..., Any] | None:
-    return current_runtime("get_signal_handler").handler("signal", given.name("name", name))
-
-
-def set_signal_handler(name: str, handler: Callable[..., Any] | None) -> None:
-    """Handle the signal `name` with a callable from now on (None: no longer). Signals of that name that waited
-    for a handler are handed to it, in the order they came."""
-    current_runtime("set_signal_handler").set_handler("signal", given.name("name", name), handler)
-
-
-def get_dynamic_signal_handler() -> Callable[..., Any] | None:
-    return current_runtime("get_dynamic_signal_handler").handler("signal", None)
-
-
-def set_dynamic_signal_handler(handler: Callable[..., Any] | None) -> None:
-    """Handle all signals without a handler of their own with `handler(name, args)`."""
-    current_runtime("set_dynamic_signal_handler").set_handler("signal", None, handler)
-
-
-def get_query_handler(name: str) -> Callable[..., Any] | None:
-    return current_runtime("get_query_handler").handler("query", given.name("name", name))
-
-
-def set_query_handler(name: str, handler: Callable[..., Any] | None) -> None:
-    """Answer the query `name` with a callable from now on (None: no longer)."""
-    current_runtime("set_query_handler").set_handler("query", given.name("name", name), handler)
-
-
-def get_dynamic_query_handler() -> Callable[..., Any] | None:
-    return current_runtime("get_dynamic_query_handler").handler("query", None)
-
-
-def set_dynamic_query_handler(handler: Callable[..., Any] | None) -> None:
-    """Answer all queries without a handler of their own with `handler(name, args)`."""
-    current_runtime("set_dynamic_query_handler").set_handler("query", None, handler)

@@ -38,31 +38,34 @@ ARROWS = {
     "actors.workflow_actor.timers": "sdk interface loop",
     "actors.workflow_actor.signals": "sdk interface loop",
     "actors.workflow_actor.queries": "sdk interface",
-    "actors.workflow_actor.run": "sdk interface activities timers signals queries",
-    "actors.workflow_actor.program": "sdk interface loop activities timers signals queries run",
+    "actors.workflow_actor.updates": "sdk interface loop",
+    "actors.workflow_actor.run": "sdk interface activities timers signals queries updates",
+    "actors.workflow_actor.program": "sdk interface loop activities timers signals queries updates run",
     "actors.workflow_actor.stored": "sdk persistence run",
-    "actors.workflow_actor.shown": "sdk persistence interface activities timers signals run program stored",
+    "actors.workflow_actor.shown": (
+        "sdk persistence interface activities timers signals updates run program stored"
+    ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface activities queries run outstanding program stored shown"
+        "light sdk persistence interface activities queries updates run outstanding program stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk broker",
-    "actors.supervisor.wire": "sdk broker interface activities signals queries protocol",
+    "actors.supervisor.wire": "sdk broker interface activities signals queries updates protocol",
     "actors.supervisor.failing": "sdk queries workflow_actor",
     "actors.supervisor.world": "sdk broker persistence interface",
     "actors.supervisor.upcalls": "sdk interface workflow_actor",
     "actors.supervisor.membership": "host_id sdk persistence failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
     "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire world",
-    "actors.supervisor.round": "sdk persistence interface run shown workflow_actor world",
+    "actors.supervisor.round": "sdk persistence interface run shown updates workflow_actor world",
     "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
     "actors.supervisor.connection": "sdk broker protocol failing deliveries",
-    "actors.supervisor.outbox": "sdk broker interface activities protocol wire world deliveries round",
+    "actors.supervisor.outbox": "sdk broker interface activities updates protocol wire world deliveries round",
     "actors.supervisor.halted": (
-        "sdk persistence interface run program stored shown protocol workflow_actor failing world "
+        "sdk persistence interface updates run program stored shown protocol workflow_actor failing world "
         "upcalls deliveries round wakeups outbox"
     ),
     "actors.supervisor.partition": (
@@ -78,7 +81,7 @@ ARROWS = {
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
     "actors.supervisor.people": (
-        "sdk broker persistence interface queries protocol wire program stored shown workflow_actor "
+        "sdk broker persistence interface queries updates protocol wire program stored shown workflow_actor "
         "failing "
         "deliveries connection outbox partition database"
     ),

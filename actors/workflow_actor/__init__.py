@@ -5,7 +5,8 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 `instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
-and `turn_keeping` is the actor's part in that. `questions` answers what only reads. `stand_in` stands in for
+and `turn_keeping` is the actor's part in that. `questions` answers what only reads, and
+`admission` is what an update has to pass. `stand_in` stands in for
 the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
@@ -13,6 +14,7 @@ the state of an instance that cannot be run.
 - `activities`   what user code asks of workers: one room for all that is theirs
 - `timers`       what it does at a later time; the same
 - `signals`      what it is sent; `queries` what it is asked; the same
+- `updates`      what it is sent, and answers; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `program`      live user code on its small event loop, and how it is brought back

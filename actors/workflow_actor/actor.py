@@ -35,15 +35,16 @@ from dalsegno.actors.workflow_actor.gates import (
     gate,
 )
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.cause import Cause, MoreMail
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Start, Suspend
-from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.waiting import Unfit, Unready
 from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.surroundings import Supervisor, Turns, Watch
 from dalsegno.actors.workflow_actor.turn import Unsealed
 from dalsegno.actors.workflow_actor.turn_keeping import TurnKeeping
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 
 
 class WorkflowActor(LightActor):
@@ -381,9 +382,12 @@ class WorkflowActor(LightActor):
         with self._blamed(LETTING_GO):
             unsealed.live.forget()
 
-    def result_effect(self, caller: Caller) -> ResultEffect | None:
-        """The outcome of the closed run as an answer; None while it is open."""
-        return answers.result_of(caller, self.instance.state)
+    def answer_to(
+        self, request: AwaitOutcome, caller: Caller
+    ) -> ResultEffect | UpdateEffect | AnswerEffect | None:
+        """What is to be said to who waits for an outcome; None as long as there is nothing."""
+        state = self.instance.state
+        return None if state is None else answers.awaited(request, caller, state)
 
     def _put_back(self, cause: Cause) -> None:
         self.actor_inbox.put_back(cause)

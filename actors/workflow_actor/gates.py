@@ -26,6 +26,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.questions import waits_for_much
 from dalsegno.actors.workflow_actor.run.decide import refused_unless_open
+from dalsegno.actors.workflow_actor.updates.commands import Update
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
@@ -139,7 +140,7 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
     command = cause.command
     match command:
         # Before strikes and program: those at hand are of the current run.
-        case AwaitOutcome() | ReadOnlyCommand() if is_about_another_run(command, instance):
+        case AwaitOutcome() | ReadOnlyCommand() | Update() if is_about_another_run(command, instance):
             return AboutAnotherRun()
         # Before strikes and program: no code runs for it.
         case AwaitOutcome():
@@ -182,7 +183,7 @@ def came_before(
     return AnswerAgain(before)
 
 
-def is_about_another_run(command: AwaitOutcome | ReadOnlyCommand, instance: Instance) -> bool:
+def is_about_another_run(command: AwaitOutcome | ReadOnlyCommand | Update, instance: Instance) -> bool:
     """It names a run, and there is one, and that is another."""
     current = instance.run_id
     return command.run_id is not None and current is not None and command.run_id != current

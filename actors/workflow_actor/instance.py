@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dalsegno.actors.workflow_actor.admission import on_update
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.code_retries import is_in_vain
@@ -59,6 +60,8 @@ from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.decisions import awaited
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
@@ -212,6 +215,8 @@ class Instance(InstanceAtRest):
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
     ) -> Activation:
         """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it."""
+        if isinstance(command, Update):
+            turn.record(*awaited(turn.state, command))
         state, started = turn.state, turn.before.sequence == 0
         codec = self.codec
         events = codec.encode_record(turn.to_record())
@@ -331,6 +336,9 @@ class Instance(InstanceAtRest):
             return self._stay_open(turn)
         return [self._seal(turn) if done else self._unrecorded(None, NOTHING, moment)]
 
+    def _update(self, update: Update, moment: Moment) -> list[Activation]:
+        return self._carry_out(update, on_update(self, update, hindrance=moment.hindrance), moment)
+
     def _settle(self, _: Settle, moment: Moment) -> list[Activation]:
         state = self.state
         if state is None or not self.confirmations.seen:
@@ -362,6 +370,7 @@ TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {
     Start: Instance._start,
     WakeUp: Instance._wake_up,
     Settle: Instance._settle,
+    Update: Instance._update,
     Query: Instance._query,
     Describe: Instance._read,
 }

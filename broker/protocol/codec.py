@@ -37,7 +37,7 @@ CBOR = "application/cbor"
 """Also what a message without a content type is taken for."""
 JSON = "application/json"
 
-RESERVED_TYPES = frozenset({"workflow.update", "child.started", "child.closed"})
+RESERVED_TYPES = frozenset({"child.started", "child.closed"})
 """Named by the protocol for later versions."""
 
 _OWN_QUEUES = "dalsegno."

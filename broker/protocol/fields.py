@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -13,6 +13,7 @@ TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
+UpdateStage = Literal["admitted", "accepted", "completed"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]
 
 

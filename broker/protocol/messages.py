@@ -54,17 +54,20 @@ from dalsegno.broker.protocol.fields import (
     Text,
     Token,
     ToResults,
+    UpdateStage,
     WireMessage,
 )
 from dalsegno.broker.protocol.replies import (
     Description,
     ErrorCode,
     PendingActivity,
+    PendingUpdate,
     Reply,
     ReplyError,
 )
 from dalsegno.broker.protocol.to_workflow import (
     AwaitResult,
+    AwaitUpdate,
     CancelWorkflow,
     DescribeWorkflow,
     QueryWorkflow,
@@ -75,6 +78,7 @@ from dalsegno.broker.protocol.to_workflow import (
     TerminateWorkflow,
     ToChangeWorkflow,
     ToWorkflow,
+    UpdateWorkflow,
 )
 
 __all__ = [
@@ -87,6 +91,7 @@ __all__ = [
     "ActivityStarted",
     "ActivityTask",
     "AwaitResult",
+    "AwaitUpdate",
     "CancelWorkflow",
     "ControlReply",
     "CountWorkflows",
@@ -110,6 +115,7 @@ __all__ = [
     "PartitionInfo",
     "PartitionsReleased",
     "PendingActivity",
+    "PendingUpdate",
     "Ping",
     "QueryWorkflow",
     "Reply",
@@ -127,6 +133,8 @@ __all__ = [
     "ToResults",
     "ToWorkflow",
     "Token",
+    "UpdateStage",
+    "UpdateWorkflow",
     "WireMessage",
     "WorkflowEnded",
     "WorkflowSummary",

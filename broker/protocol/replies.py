@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from dalsegno.broker.protocol.fields import Text, WireMessage
+from dalsegno.broker.protocol.fields import Text, UpdateStage, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "already_started",
     "closed",
     "query_failed",
+    "update_rejected",
     "unsupported",
     "too_large",
     "moved",
@@ -53,6 +54,15 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
 
 
+class PendingUpdate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An update without an outcome, for `describe`."""
+
+    update_id: str
+    name: str
+    stage: Literal["admitted", "accepted"]
+    admitted_at: int
+
+
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
@@ -77,6 +87,10 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     buffered_signals: int = 0
     buffered_signal_names: dict[str, int] = {}
     """How many there are of each name: of the first 20 names, as they came."""
+    updates: tuple[PendingUpdate, ...] = ()
+    """The first 20 of those that are open, in the order of their IDs."""
+    updates_open: int = 0
+    updates_completed: int = 0
     waiting_for: tuple[str, ...] = ()
     input: tuple[Payload, ...] | None = None
     """The start's arguments; None behind a sign, and where they are too large to be shown here."""
@@ -92,10 +106,14 @@ class Reply(WireMessage, frozen=True, kw_only=True):
 
     For "result": `result` when the run completed, `failure` when it did not, `status` says how it ended. With
     the error `query_failed`, `failure` is what the handler raised.
+
+    Of an update, `update_id` and `update_stage` say how far it has come, in an `answer` and in what follows
+    that, of the kind "update"; once it is completed, `result` or `failure` is its outcome. With the error
+    `update_rejected`, `failure` is why.
     """
 
     TYPE = "reply"
-    kind: Literal["accepted", "result", "answer"]
+    kind: Literal["accepted", "result", "answer", "update"]
     workflow_id: str | None = None
     run_id: str | None = None
     status: WorkflowStatus | None = None
@@ -104,3 +122,5 @@ class Reply(WireMessage, frozen=True, kw_only=True):
     failure: Failure | None = None
     description: Description | None = None
     error: ReplyError | None = None
+    update_id: str | None = None
+    update_stage: UpdateStage | None = None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import field
 
-from dalsegno.broker.protocol.fields import Microseconds, Name, TaskQueue, Text, WireMessage
+from dalsegno.broker.protocol.fields import Microseconds, Name, TaskQueue, Text, UpdateStage, WireMessage
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -53,6 +53,26 @@ class QueryWorkflow(ToWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.query"
     name: Name
     args: tuple[Payload, ...] = ()
+
+
+class UpdateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    """Answered at once with how far it has come, and again, by a reply of the kind "update", when that is as
+    far as `wait_for`. It is known by its `update_id`, which is the message ID if none is given."""
+
+    TYPE = "workflow.update"
+    name: Name
+    args: tuple[Payload, ...] = ()
+    update_id: Name | None = None
+    wait_for: UpdateStage = "accepted"
+
+
+class AwaitUpdate(ToWorkflow, frozen=True, kw_only=True):
+    """Answered, by a reply of the kind "update", when the update has come so far. As with AwaitResult, ask
+    again every 20 s, with a new message ID, and at once on the error code `moved`."""
+
+    TYPE = "workflow.await_update"
+    update_id: Name
+    wait_for: UpdateStage = "completed"
 
 
 class CancelWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):

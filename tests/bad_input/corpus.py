@@ -187,7 +187,7 @@ UNKNOWN_TYPES = (
     "workflow.*",
     "'",
 )
-RESERVED_TYPES = ("workflow.update", "child.started", "child.closed")
+RESERVED_TYPES = ("child.started", "child.closed")
 NOT_FOR_ANSWERS = (
     "dalsegno.control",
     "dalsegno.partition.1.0",

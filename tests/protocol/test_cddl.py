@@ -29,6 +29,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "failure": Failure,
     "reply-error": messages.ReplyError,
     "pending-activity": messages.PendingActivity,
+    "pending-update": messages.PendingUpdate,
     "description": messages.Description,
     "host-info": messages.HostInfo,
     "partition-info": messages.PartitionInfo,
@@ -42,7 +43,11 @@ ENUMS: dict[str, type[StrEnum]] = {
     "conflict-policy": WorkflowIDConflictPolicy,
     "reuse-policy": WorkflowIDReusePolicy,
 }
-LITERALS: dict[str, Any] = {"error-code": messages.ErrorCode, "failure-kind": FailureKind}
+LITERALS: dict[str, Any] = {
+    "error-code": messages.ErrorCode,
+    "failure-kind": FailureKind,
+    "update-stage": messages.UpdateStage,
+}
 NAMED: dict[Any, str] = {
     messages.Name: "name",
     messages.TaskQueue: "task-queue",

@@ -28,6 +28,7 @@ from dalsegno.actors.workflow_actor.run.intents import CompleteRun, SetSign
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.timers.intents import StartTimer
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -97,6 +98,11 @@ class ScriptedProgram:
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         return payload(f'["{name}", {len(self.seen)}]')
+
+    takes_updates = True
+
+    def rejection(self, update: Updated) -> Failure | None:
+        return None
 
     def query_handler(self, name: str) -> str | None:
         return name

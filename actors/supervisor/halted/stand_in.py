@@ -27,10 +27,13 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     WakeUp,
 )
 from dalsegno.actors.workflow_actor.interface.decision import Decision
-from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.run.decide import decide_start, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 
 FAILURES_LIMIT = 3
 """A cause that has failed more often is not answered any more."""
@@ -104,9 +107,11 @@ class StandIn(WorkflowActor):
         if cause.recognisable and not isinstance(command, Start) and self._came_before(cause):
             return
         match command:
-            case AwaitOutcome() | ReadOnlyCommand() if is_about_another_run(command, self.instance):
+            case AwaitOutcome() | ReadOnlyCommand() | Update() if is_about_another_run(command, self.instance):
                 self._parent.about_another_run(self, cause)
             case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
+                self._refuse(cause, command)
+            case Update() if self._state.is_closed or self.instance.codec.writes < FORMAT_OF_UPDATES:
                 self._refuse(cause, command)
             case AwaitOutcome():
                 self._parent.wait_for_outcome(self, cause, command)
@@ -159,7 +164,7 @@ class StandIn(WorkflowActor):
         activations = self.instance.activate(command, now=self._now(), entropy=self._entropy(), held=cause.held)
         self._parent.activated(self, cause, activations)
 
-    def _refuse(self, cause: Cause, command: ReadOnlyCommand | AwaitOutcome) -> None:
+    def _refuse(self, cause: Cause, command: ReadOnlyCommand | Update | AwaitOutcome) -> None:
         what = "has ended" if self._state.is_closed else "is suspended"
         text = f"workflow {self.workflow_id!r} {what}: {self.reason}"
         if command.caller is None:
@@ -168,15 +173,24 @@ class StandIn(WorkflowActor):
         effect = answers.refused(command.caller, self.workflow_id, self._state, ("rejected", text))
         self._parent.came_again(self, cause, [effect])
 
-    def result_effect(self, caller: Caller) -> ResultEffect | None:
-        return super().result_effect(caller) if self.knows_outcome else None
+    def answer_to(
+        self, request: AwaitOutcome, caller: Caller
+    ) -> ResultEffect | UpdateEffect | AnswerEffect | None:
+        """Of updates nothing is known here."""
+        knows = self.knows_outcome and request.update_id is None
+        return super().answer_to(request, caller) if knows else None
 
     # --- what changes something ------------------------------------------------------------------------------
 
     def _keep(self, cause: Cause, *, silent: bool = False) -> None:
         command = cause.command
         replies: Sequence[Effect] = ()
-        if not silent and isinstance(command, ClientCommand | Start):
+        if silent:
+            replies = ()
+        elif isinstance(command, Update) and (caller := command.caller) is not None:
+            admitted = command.update_id, "admitted"
+            replies = (answers.answered(caller, self.workflow_id, self._state, update=admitted),)
+        elif isinstance(command, ClientCommand | Start):
             refusal = None
             if isinstance(command, ClientCommand):
                 refusal = refused_unless_open(self._state, self.workflow_id, command.run_id)

@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.interface.effects import (
     EffectID,
     ResultEffect,
 )
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
 from dalsegno.broker.protocol.ids import effect_message_id
@@ -174,7 +175,7 @@ class Shipping:
 
     # --- messages that are no workflow's --------------------------------------------------------------------
 
-    def answer(self, effect: AnswerEffect | ResultEffect, message_id: str) -> None:
+    def answer(self, effect: AnswerEffect | ResultEffect | UpdateEffect, message_id: str) -> None:
         """Send an answer that nothing durable stands behind: its reader asks again."""
         caller = effect.caller
         reply_id = replies.message_id_of(caller, message_id, "result")

@@ -26,6 +26,8 @@ from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.errors import TooSlowError, UnreadableRowError
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
@@ -94,7 +96,7 @@ class OtherRuns:
 
     async def _answer(self, workflow_id: str, cause: Cause) -> None:
         command = cause.command
-        assert isinstance(command, AwaitOutcome | ReadOnlyCommand)
+        assert isinstance(command, AwaitOutcome | ReadOnlyCommand | Update)
         caller, run_id = command.caller, command.run_id
         if caller is None or run_id is None:
             cause.done()
@@ -157,7 +159,7 @@ class OtherRuns:
 
     def _answer_in_steps(self, found: FoundRun, cause: Cause, caller: Caller) -> Iterator[None]:
         row = found.row
-        effect: AnswerEffect | ResultEffect
+        effect: AnswerEffect | ResultEffect | UpdateEffect
         try:
             effect = yield from self._effect(found, cause, caller)
         except MemoryError:
@@ -171,7 +173,7 @@ class OtherRuns:
 
     def _effect(
         self, found: FoundRun, cause: Cause, caller: Caller
-    ) -> Generator[None, None, AnswerEffect | ResultEffect]:
+    ) -> Generator[None, None, AnswerEffect | ResultEffect | UpdateEffect]:
         row, instance = found.row, found.instance
         if isinstance(instance, Exception):
             if found.may_be_newer:  # the partition goes to a host that may know more of it
@@ -179,7 +181,8 @@ class OtherRuns:
             raise instance
         command = cause.command
         if isinstance(command, AwaitOutcome):
-            ended = answers.result_of(caller, instance.state)
+            assert instance.state is not None
+            ended = answers.awaited(command, caller, instance.state)
             if ended is None:  # the start that takes its place is being committed
                 text = f"run {row.run_id} is about to end: ask again"
                 return answers.refused(caller, row.workflow_id, None, ("moved", text))
@@ -216,7 +219,7 @@ class OtherRuns:
         finally:
             self._watch.leave()
 
-    def _send(self, effect: AnswerEffect | ResultEffect, caller: Caller, cause: Cause) -> None:
+    def _send(self, effect: AnswerEffect | ResultEffect | UpdateEffect, caller: Caller, cause: Cause) -> None:
         kind = f"other run {cause.message_type}"
         message_id = replies.message_id_of(caller, cause.message_id, kind)
         message = replies.sendable(replies.of_effect(effect), caller, message_id)

@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Aside,
@@ -239,9 +240,11 @@ class RoundBuilder:
 
 def _size(answer: Effect) -> int:
     """Nearly all of it is the value that it tells."""
-    if not isinstance(answer, AnswerEffect | ResultEffect) or answer.result is None:
-        return 0
-    return len(answer.result.data)
+    if isinstance(answer, UpdateEffect):
+        result = None if answer.standing.outcome is None else answer.standing.outcome.result
+    else:
+        result = answer.result if isinstance(answer, AnswerEffect | ResultEffect) else None
+    return 0 if result is None else len(result.data)
 
 
 def _instance_write(entry: Entry) -> InstanceWrite:

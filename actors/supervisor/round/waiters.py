@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.partition_id import PartitionID
 
 WAIT_SECONDS = 60.0
@@ -27,7 +28,7 @@ WAIT_SECONDS = 60.0
 class Waiter:
     caller: Caller
     message_id: str
-    run_id: str | None
+    request: AwaitOutcome
     until: float
 
 
@@ -86,7 +87,7 @@ class Outcomes:
         rounds: OpenRounds,
         clock: Clock,
         partition: PartitionID,
-        answer: Callable[[AnswerEffect | ResultEffect, str], None],
+        answer: Callable[[AnswerEffect | ResultEffect | UpdateEffect, str], None],
         ask_again: Callable[[str, Waiter], None],
     ) -> None:
         self._rounds = rounds
@@ -104,11 +105,11 @@ class Outcomes:
             none = "not_found", f"no workflow has the ID {actor.workflow_id!r}"
             effect = answers.refused(request.caller, actor.workflow_id, None, none)
             self._rounds.current.add_effect(actor, self._partition, cause, effect)
-        elif (result := actor.result_effect(request.caller)) is not None:
-            self._rounds.current.add_effect(actor, self._partition, cause, result)
+        elif (answer := actor.answer_to(request, request.caller)) is not None:
+            self._rounds.current.add_effect(actor, self._partition, cause, answer)
         else:
             until = self._clock.monotonic() + WAIT_SECONDS
-            waiter = Waiter(request.caller, cause.message_id or "", request.run_id, until)
+            waiter = Waiter(request.caller, cause.message_id or "", request, until)
             self.waiters.add(actor.workflow_id, waiter)
             interim = interim_answer(actor.instance.state, request.caller)
             if interim is None:
@@ -134,7 +135,9 @@ class Outcomes:
         state = actor.instance.state
         assert state is not None
         waiting = [
-            w.caller for w in self.waiters.of(actor.workflow_id) if w.run_id in (None, state.info.run_id)
+            w.caller
+            for w in self.waiters.of(actor.workflow_id)
+            if w.request.run_id in (None, state.info.run_id)
         ]
         started = [it.client for it in state.recipients if isinstance(it, QueueOf)]
         for caller in (*started, *waiting):
@@ -146,9 +149,9 @@ class Outcomes:
             return
         run_id = actor.instance.run_id
         for waiter in self.waiters.take(actor.workflow_id):
-            if waiter.run_id not in (None, run_id):
+            if waiter.request.run_id not in (None, run_id):
                 self._ask_again(actor.workflow_id, waiter)  # another took its place
-            elif (effect := actor.result_effect(waiter.caller)) is not None:
+            elif (effect := actor.answer_to(waiter.request, waiter.caller)) is not None:
                 self._answer(effect, waiter.message_id)
             else:
                 self.waiters.put_back(actor.workflow_id, waiter)

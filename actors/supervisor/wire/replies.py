@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.between_workflows import WorkflowEnded
@@ -63,7 +64,7 @@ def refused(
     code: wire.ErrorCode,
     text: str,
     *,
-    kind: Literal["accepted", "result", "answer"] = "answer",
+    kind: Literal["accepted", "result", "answer", "update"] = "answer",
     workflow_id: str | None = None,
     run_id: str | None = None,
 ) -> wire.Reply:
@@ -75,7 +76,9 @@ def control_refused(code: wire.ErrorCode, text: str) -> wire.ControlReply:
     return wire.ControlReply(error=wire.ReplyError(code=code, message=text[:TEXT_LIMIT]))
 
 
-def of_effect(effect: AnswerEffect | ResultEffect) -> wire.Reply:
+def of_effect(effect: AnswerEffect | ResultEffect | UpdateEffect) -> wire.Reply:
+    if isinstance(effect, UpdateEffect):
+        return _updated(effect)
     if isinstance(effect, ResultEffect):
         return ended(effect.workflow_id, effect.run_id, effect.status, effect.result, effect.failure)
     error = None
@@ -97,7 +100,24 @@ def of_effect(effect: AnswerEffect | ResultEffect) -> wire.Reply:
         failure=effect.failure,
         description=None if effect.description is None else description_of(effect.description),
         error=error,
+        **({} if effect.update is None else _said_of(*effect.update)),
     )
+
+
+def _updated(effect: UpdateEffect) -> wire.Reply:
+    known = effect.standing
+    return wire.Reply(
+        kind="update",
+        workflow_id=effect.workflow_id,
+        run_id=effect.run_id,
+        result=None if known.outcome is None else known.outcome.result,
+        failure=None if known.outcome is None else known.outcome.failure,
+        **_said_of(known.update_id, known.stage),
+    )
+
+
+def _said_of(update_id: str, stage: str) -> dict[str, Any]:
+    return {"update_id": update_id, "update_stage": stage}
 
 
 def ended(

@@ -5,11 +5,17 @@ Each room has a module here; these are their tables, put together.
 
 from __future__ import annotations
 
-from dalsegno.actors.supervisor.wire import activities, queries, runs, signals
+from dalsegno.actors.supervisor.wire import activities, queries, runs, signals, updates
 from dalsegno.actors.supervisor.wire.form import Commands, Forms
 
-COMMANDS: Commands = {**runs.COMMANDS, **signals.COMMANDS, **queries.COMMANDS, **activities.COMMANDS}
+COMMANDS: Commands = {
+    **runs.COMMANDS,
+    **signals.COMMANDS,
+    **queries.COMMANDS,
+    **updates.COMMANDS,
+    **activities.COMMANDS,
+}
 """What a message to a workflow asks for. Others are no command to a workflow."""
 
-FORMS: Forms = {**runs.FORMS, **activities.FORMS}
+FORMS: Forms = {**runs.FORMS, **updates.FORMS, **activities.FORMS}
 """How each effect leaves."""

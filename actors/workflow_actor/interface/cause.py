@@ -4,7 +4,7 @@ durable and confirmed; until then it will come again."""
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -12,10 +12,13 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, W
 
 
 class AwaitOutcome(Struct, frozen=True, kw_only=True):
-    """Answer when the run has ended. The waiter lives in memory; the caller asks again."""
+    """Answer when the run has ended, or the update named has come to its `stage`. The waiter lives in memory;
+    the caller asks again."""
 
     run_id: str | None = None
     caller: Caller | None = None
+    update_id: str | None = None
+    stage: Literal["admitted", "accepted", "completed"] = "completed"
 
 
 class Origin(Protocol):

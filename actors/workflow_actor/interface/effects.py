@@ -53,7 +53,8 @@ class RunEndedEffect(DurableEffect, frozen=True, kw_only=True):
 
 class AnswerEffect(Effect, frozen=True, kw_only=True):
     """Transient: the answer to a command, query or describe. `error` is (code, message) when refused, `failure`
-    what a query's handler raised."""
+    what a query's handler raised, or why an update was refused or has failed; `update` is its ID, and how far
+    it has come."""
 
     caller: Caller
     kind: Literal["accepted", "answer"]
@@ -65,3 +66,4 @@ class AnswerEffect(Effect, frozen=True, kw_only=True):
     description: dict[str, Any] | None = None
     error: tuple[str, str] | None = None
     failure: Failure | None = None
+    update: tuple[str, str] | None = None

@@ -124,6 +124,13 @@ class IntentLedger:
         self.want(intent)
         self._closed = True
 
+    def want_before_end(self, intent: Intent) -> None:
+        """As `want`; in the step in which the run ends also what comes after that, as if it had come before."""
+        if not self._closed:
+            self.want(intent)
+        elif self._intents:
+            self._intents.insert(len(self._intents) - 1, intent)
+
     def take(self) -> list[Intent]:
         """All intents of the step, which ends here."""
         intents = self._intents

@@ -1,4 +1,4 @@
-"""Signal and query handlers of one program since its last sign: its class's, and those set at run time."""
+"""Handlers of one program since its last sign: its class's, and those set at run time."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Handlers:
         self._defined: dict[HandlerKind, Mapping[str | None, HandlerDefinition]] = {
             "signal": definition.signals,
             "query": definition.queries,
+            "update": definition.updates,
         }
         self._owner = owner
         self._converter = converter
@@ -51,15 +52,23 @@ class Handlers:
         bound: Callable[..., Any] = found.function.__get__(self._owner.instance)
         return bound
 
-    def set(self, kind: HandlerKind, name: str | None, function: Callable[..., Any] | None) -> None:
+    def set(
+        self,
+        kind: HandlerKind,
+        name: str | None,
+        function: Callable[..., Any] | None,
+        validator: Callable[..., Any] | None = None,
+    ) -> None:
         if function is not None:
             _require_handler(kind, function)
+        if validator is not None:
+            _require_validator(validator)
         # Copied: until now it may be the definition's own table, which all programs share.
         defined = dict(self._defined[kind])
         if function is None:
             defined.pop(name, None)
         else:
-            defined[name] = HandlerDefinition(name, function, bound=True)
+            defined[name] = HandlerDefinition(name, function, bound=True, validator=validator)
         self._defined[kind] = defined
 
     def answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
@@ -90,3 +99,10 @@ def _require_handler(kind: HandlerKind, function: Callable[..., Any]) -> None:
         HandlerDefinition("", function, bound=True).signature  # noqa: B018 - raises for what it cannot read
     except (PayloadError, ValueError, TypeError) as error:
         raise TypeError(f"{shown(function)} cannot be a {kind} handler: {error}") from None
+
+
+@declaring
+def _require_validator(validator: Callable[..., Any]) -> None:
+    """Raises DefinitionError for what is no plain function."""
+    if not callable(validator) or inspect.iscoroutinefunction(validator):
+        raise TypeError(f"A validator must be a plain callable, not async: {shown(validator)} is not one.")

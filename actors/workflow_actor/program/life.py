@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from dalsegno.actors.workflow_actor.interface.intent import Intent
@@ -14,7 +15,8 @@ from dalsegno.actors.workflow_actor.program.verdict import verdict
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
-from dalsegno.errors import PayloadError
+from dalsegno.errors import CanceledError, PayloadError
+from dalsegno.failure import Failure
 
 
 class ProgramLife:
@@ -81,6 +83,21 @@ class ProgramLife:
             self.break_off(code_error(error))
         else:
             self.close(intent)
+
+    def spoiled(self, who: str) -> None:
+        """Who may only read has woken a task, which will never know. Between two
+        steps it is as good as dropped."""
+        if self._loop.is_running():
+            self.break_off(WorkflowCodeError(f"{who} has done more than read: it has woken a task."))
+        self.phase = ProgramPhase.BROKEN
+
+    def failure_of(self, error: BaseException) -> Failure | None:
+        """What ended the handler of an update, as that one's failure; None for a bug, with which all ends."""
+        own: tuple[type[BaseException], ...] = (asyncio.CancelledError, CanceledError)
+        if is_failure(error, (*own, *self._definition.failure_exception_types)):
+            return self._converter.to_failure(error)
+        self.break_off(code_error(error))
+        return None
 
     def unseen(self, error: BaseException) -> None:
         """A task ended with it, and nobody looked: one that fails runs is taken to be meant."""

@@ -8,7 +8,9 @@ from typing import Protocol
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.error_text import storable
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 REASON_CHARACTERS_MAX = 8_000
@@ -44,9 +46,16 @@ class Program(Protocol):
         names. Where there is none, the name itself."""
 
     @property
+    def takes_updates(self) -> bool:
+        """An update would be handled now: its validator may be asked beforehand."""
+
+    def rejection(self, update: Updated) -> Failure | None:
+        """Why it is refused, as its validator says; None if it may be handled."""
+
+    @property
     def is_spoiled(self) -> bool:
-        """A query has done more than read: this is not the program that the log leads to any more, and it is
-        to be given nothing."""
+        """A query or validator has done more than read: this is not the program that the log leads to any more,
+        and it is to be given nothing."""
 
     def waiting_for(self) -> tuple[str, ...]:
         """For people: what the code waits for ("activity 3 charge_card", "condition at x.py:10")."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from dalsegno._runtime import Handler, HandlerKind
@@ -26,7 +26,7 @@ from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, TASKS_FOR_EACH, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
-from dalsegno.actors.workflow_actor.program import passivation, waits
+from dalsegno.actors.workflow_actor.program import passivation, unfinished, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
@@ -50,11 +50,14 @@ from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
+from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.converter import decode_args, dynamic_args
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import WorkflowDefinition
+from dalsegno.definition import HandlerDefinition, WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 SIGNS_BETWEEN_PAUSES = 100
@@ -102,8 +105,15 @@ class WorkflowProgram:
         self._instance: Any = None
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self, self._converter)
-        self._signals = AwaitedSignals(signed.signals, self._handlers, self._loop, self._context, self)
+        self._waiting: list[Signaled | Updated] = list(signed.signals)
+        self._early: list[Signaled | Updated] = []
+        self._signals = AwaitedSignals(self._waiting, self._handlers, self._loop, self._context, self)
+        handlers, loop = self._handlers, self._loop
+        self._updates = AwaitedUpdates(
+            self._waiting, handlers, self._ledger, loop, self._context, self, self._life, self._converter
+        )
         self._takers: dict[type, waits.Taker] = {**self._awaited, Signaled: self._signals}
+        self._takers[Updated] = self._updates
         self._cancel_request.forget()
         self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
@@ -164,8 +174,23 @@ class WorkflowProgram:
                 failed, failure = code_error(error), self._converter.to_failure(error)
             finally:
                 if refusal.woke:
-                    self._life.phase = ProgramPhase.BROKEN
+                    self._life.spoiled(f"the query handler {name!r}")
         raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
+
+    @property
+    def takes_updates(self) -> bool:
+        return self.running and self._instance is not None
+
+    def rejection(self, update: Updated) -> Failure | None:
+        who = f"the validator of the update {update.name!r}"
+        return self.reads(who, lambda: self._updates.rejection(update))
+
+    def reads(self, who: str, look: Callable[[], Failure | None]) -> Failure | None:
+        with reading(self._loop, self._ledger, self._runtime, who) as refusal:
+            failure = self._context.copy().run(look)
+        if refusal.woke:
+            self._life.spoiled(who)
+        return failure
 
     @property
     def is_spoiled(self) -> bool:
@@ -178,15 +203,14 @@ class WorkflowProgram:
     def waiting_for(self) -> tuple[str, ...]:
         if self._life.phase is ProgramPhase.CLOSED:
             return ()
-        return waits.describe(
-            self._awaited.values(), self._conditions, self._signals, self._cancel_request.run_method
-        )
+        awaited, run_method = self._awaited.values(), self._cancel_request.run_method
+        return waits.describe(awaited, self._conditions, self._handling, self._waiting, run_method)
 
     def drop(self) -> None:
         if self._life.phase is ProgramPhase.DROPPED:
             return
         self._life.phase = ProgramPhase.DROPPED
-        tasks = [*self._loop.tasks.values(), *self._signals.tasks]
+        tasks = [*self._loop.tasks.values(), *self._signals.tasks, *self._updates.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
     def _forget(self) -> None:
@@ -197,9 +221,10 @@ class WorkflowProgram:
         self._cancel_request.forget()
         self._args.clear()
         self._signals.forget()
+        self._updates.forget()
         self._conditions.forget()
         self._life.bug = None
-        del self._runtime, self._handlers, self._signals, self._takers  # they and the program know each other
+        del self._runtime, self._handlers, self._signals, self._updates, self._takers  # they know it, too
 
     # Inputs
 
@@ -243,14 +268,22 @@ class WorkflowProgram:
 
     def _enter(self) -> None:
         """Begin the run method. What was waiting for it comes after its first step, so that handlers find the
-        object as the run method leaves it when it first waits."""
+        object as the run method leaves it when it first waits; but not updates that came before all that."""
+        if self._life.phase is ProgramPhase.NEW and not self._signed.signs:
+            self._early, self._waiting[:] = list(self._waiting), []
         self._life.phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
-        self._signals.hand_out_waiting()
+        if self._waiting:
+            self._hand_out(self._waiting)
         if self._carried_cancel is not None:
             reason, self._carried_cancel = self._carried_cancel, None
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
+
+    def _hand_out(self, waiting: list[Signaled | Updated]) -> None:
+        inputs, waiting[:] = list(waiting), []
+        for input_ in inputs:
+            self._take(input_)
 
     def _cancel(self, reason: str, kept: bool) -> None:
         if self._life.phase is ProgramPhase.RUNNING:
@@ -274,18 +307,26 @@ class WorkflowProgram:
         return self._life.phase is ProgramPhase.DROPPED or not self._loop.is_running()
 
     def handler_failed(self, error: BaseException) -> None:
-        if not is_a(error, asyncio.CancelledError):  # user code's own doing: that ends the handler alone
+        """A signal's. Of its own cancellation it ends alone; after the run's end it is nothing to anybody."""
+        if not is_a(error, asyncio.CancelledError) and self._life.phase is not ProgramPhase.CLOSED:
             self._ended_by(error)
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
         return self._handlers.get(kind, name)
 
-    def set_handler(self, kind: HandlerKind, name: str | None, handler: Handler | None) -> None:
-        self._handlers.set(kind, name, handler)
-        self._signals.hand_out_waiting()
+    def set_handler(
+        self, kind: HandlerKind, name: str | None, handler: Handler | None, validator: Handler | None = None
+    ) -> None:
+        self._handlers.set(kind, name, handler, validator)
+        if self.running:
+            self._hand_out(self._waiting)
 
     def all_handlers_finished(self) -> bool:
-        return not self._signals.tasks
+        return not self._handling
+
+    @property
+    def _handling(self) -> dict[WorkflowTask, HandlerDefinition]:
+        return {**self._signals.tasks, **self._updates.tasks}
 
     # Running
 
@@ -294,6 +335,10 @@ class WorkflowProgram:
         definition, args = self._definition, self._args
         try:
             self._instance = definition.cls(*args) if definition.init_takes_args else definition.cls()
+            if self._early:
+                self._hand_out(self._early)
+                for _ in range(2):  # for the handlers, and for the first steps of those that are async
+                    await asyncio.sleep(0)
             result = await self._cancel_request.watched(definition.run(self._instance, *args))
         except BaseException as error:  # user code may raise anything
             if self.dropped:
@@ -344,10 +389,13 @@ class WorkflowProgram:
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._life.phase is not ProgramPhase.LEAVING or self._signals.tasks:
+                if self._life.phase is not ProgramPhase.LEAVING or self._handling:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
+        if self._life.phase is ProgramPhase.CLOSED and (self._signals.tasks or self._updates.tasks):
+            unfinished.go_on(loop, self._conditions, self._runtime)
+            unfinished.warn(self._handling)
         if self._ledger.too_much is not None:
             self._life.break_off(WorkflowCodeError(str(self._ledger.too_much)))
         for error in loop.unseen_errors(at_end=self._life.phase is ProgramPhase.CLOSED):
@@ -382,7 +430,7 @@ class WorkflowProgram:
             self._definition,
             self._signed,
             self._ledger,
-            self._signals.waiting,
+            self._waiting,
             self._unseen_cancel,
             self._converter,
         )

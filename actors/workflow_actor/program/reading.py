@@ -1,4 +1,4 @@
-"""User code that may only read: it is answered at once, and leaves no trace."""
+"""User code that may only read, between two steps or within one: it is answered at once, without a trace."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ def reading(
     it. `where` names the code, for people. If the refusal `woke` a task, the program is not what it was."""
     refusal = ReadOnlyRefusal(runtime, where)
     counters, random_state, replaying = ledger.counters(), runtime.random_state(), runtime.replaying
-    runtime.replaying = False
-    outside = loop.enter()
+    is_within_step = loop.is_running()
+    if not is_within_step:
+        runtime.replaying = False
+        outside = loop.enter()
     loop.refuse(refusal)
     try:
         yield refusal
     finally:
         loop.allow(runtime)
-        loop.leave(outside)
-        runtime.replaying = replaying
+        if not is_within_step:
+            loop.leave(outside)
+            runtime.replaying = replaying
         ledger.restore(counters)
         runtime.put_back_random(random_state)

@@ -9,6 +9,8 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
+from dalsegno.actors.workflow_actor.updates.events import Updated
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 
@@ -60,6 +62,15 @@ class LiveProgram:
         program = self.at(state)
         try:
             return program.query(name, args)
+        finally:
+            if program.is_spoiled:
+                self.drop()
+
+    def rejection(self, state: WorkflowState, update: Updated) -> Failure | None:
+        """Why it is refused; None if it may be handled. As `query`."""
+        program = self.at(state)
+        try:
+            return program.rejection(update)
         finally:
             if program.is_spoiled:
                 self.drop()

@@ -3,6 +3,7 @@ with again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from dalsegno.actors.workflow_actor.program.code_error import code_error
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
@@ -54,7 +56,7 @@ def signed_state(
     definition: WorkflowDefinition,
     before: SignedState,
     ledger: IntentLedger,
-    signals: list[Signaled],
+    waiting: Sequence[Signaled | Updated],
     cancel_reason: str | None,
     converter: DataConverter,
 ) -> SignedState:
@@ -73,7 +75,7 @@ def signed_state(
         next_timer=ledger.next_timer,
         next_uuid=ledger.next_uuid,
         next_hash=ledger.next_hash,
-        signals=tuple(signals),
+        signals=tuple(waiting),
         cancel_reason=cancel_reason,
     )
 

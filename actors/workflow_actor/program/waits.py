@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from dalsegno._call_site import call_site
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
-from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
 from dalsegno.actors.workflow_actor.signals.shown import counted
 
 SHOWN_MAX = 100
@@ -38,22 +37,24 @@ class Awaited(Taker, Protocol):
 
 
 def describe(
-    awaited: Iterable[Awaited], conditions: Conditions, signals: AwaitedSignals, run_method: Any
+    awaited: Iterable[Awaited],
+    conditions: Conditions,
+    handling: Iterable[WorkflowTask],
+    waiting: Iterable[Any],
+    run_method: Any,
 ) -> tuple[str, ...]:
     """Everything that can wake the code, the first hundred of it and how much more there is; where the run
     method stands when that is nothing of ours, and the signals that wait for a handler: one whose name was
     mistyped would be seen nowhere else."""
     waits: list[Awaited | Conditions] = [*awaited, conditions]
-    handlers = (_task(task, f"signal handler {name}") for task, name in signals.tasks.items())
+    handlers = [_task(task, task.get_name().replace(" ", " handler ", 1)) for task in handling]
     found = first_of(
         chain(*(one.descriptions() for one in waits), handlers),
-        sum(one.count for one in waits) + len(signals.tasks),
+        sum(one.count for one in waits) + len(handlers),
     )
     if not found and run_method is not None:
         found.append(_at("the run method", run_method))
-    found += [
-        f"a handler for the signal {name!r} ({count} sent)" for name, count in counted(signals.waiting).items()
-    ]
+    found += [f"a handler for the signal {name!r} ({count} sent)" for name, count in counted(waiting).items()]
     return tuple(found)
 
 

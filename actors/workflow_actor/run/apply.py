@@ -108,8 +108,9 @@ def _resumed(draft: Draft, _: Resumed) -> None:
 
 
 def _closed(draft: Draft, event: RunClosed) -> None:
-    for close in primitives.CLOSE:
-        close(draft)
+    for part, close in primitives.CLOSE:
+        if part is None or getattr(draft, part):
+            close(draft)
     for recipient in draft.state.recipients:
         draft.send(ResultDue(recipient))
     draft.clear()

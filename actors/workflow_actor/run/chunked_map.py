@@ -132,8 +132,10 @@ class ChunkedMapEdit(MutableMapping[K, V]):
     def __setitem__(self, key: K, value: V) -> None:
         place = bisect_right(self._firsts, key) - 1
         if place < 0:
-            self._begin_chunk(0, key, value)
-            return
+            if not self._chunks:
+                self._begin_chunk(0, key, value)
+                return
+            place, self._firsts = 0, [key, *self._firsts[1:]]
         chunk = self._chunks[place]
         if key in chunk:
             self._owned(place)[key] = value
@@ -146,8 +148,7 @@ class ChunkedMapEdit(MutableMapping[K, V]):
         chunk[key] = value
         self._size += 1
         if not is_last:  # not as numbers are given out, but an order is an order
-            self._chunks[place] = dict(sorted(chunk.items(), key=_key))
-            self._own.add(id(self._chunks[place]))
+            self._put_in_order(place, chunk)
 
     def __delitem__(self, key: K) -> None:
         place = bisect_right(self._firsts, key) - 1
@@ -174,6 +175,17 @@ class ChunkedMapEdit(MutableMapping[K, V]):
             self._own.add(id(chunk))
         return chunk
 
+    def _put_in_order(self, place: int, chunk: dict[K, V]) -> None:
+        """In two, where it has become large."""
+        ordered = sorted(chunk.items(), key=_key)
+        half = CHUNK if len(ordered) >= 2 * CHUNK else len(ordered)
+        parts = [dict(part) for part in (ordered[:half], ordered[half:]) if part]
+        firsts = [self._firsts[place], *(next(iter(part)) for part in parts[1:])]
+        self._own.discard(id(chunk))
+        self._own.update(map(id, parts))
+        self._chunks[place : place + 1] = parts
+        self._firsts = [*self._firsts[:place], *firsts, *self._firsts[place + 1 :]]
+
     def _begin_chunk(self, place: int, key: K, value: V) -> None:
         chunk = {key: value}
         self._own.add(id(chunk))
@@ -187,6 +199,13 @@ if TYPE_CHECKING:
 else:
     Entries = Mapping  # what is read again are dicts, and msgspec knows no union with a type of ours
 EntriesEdit = dict[K, V] | ChunkedMapEdit[K, V]
+
+
+def put(edit: EntriesEdit[K, V], key: K, value: V) -> EntriesEdit[K, V]:
+    """For keys that come in any order: that of the entries stays. Returns what is to be gone on with."""
+    is_last = type(edit) is not dict or not edit or key in edit or next(reversed(edit)) < key
+    edit[key] = value
+    return edit if is_last else dict(sorted(edit.items(), key=_key))
 
 
 def kept(edit: EntriesEdit[K, V]) -> Entries[K, V]:

@@ -66,6 +66,8 @@ from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind,
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_signal
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited
 from dalsegno.backoff import doubled
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
@@ -288,6 +290,7 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
     Start: (RunStarted, CallerAdded, RunClosed),
     WakeUp: (Continued, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
+    Update: (UpdateAdmitted, UpdateAwaited),
     Query: (),
     Describe: (),
 }

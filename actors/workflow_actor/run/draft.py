@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept
+from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
+from dalsegno.actors.workflow_actor.updates.events import Updated
+from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 
 
 class Draft:
@@ -21,14 +23,17 @@ class Draft:
     __slots__ = (
         "_activities",
         "_made",
+        "_outcomes",
         "_outstanding",
         "_timers",
+        "_updates",
         "fence",
         "log",
         "processed",
         "sequence",
         "state",
         "time",
+        "updates",
     )
 
     def __init__(self, state: WorkflowState) -> None:
@@ -40,10 +45,13 @@ class Draft:
         self.log = state.log
         self.processed = state.processed
         self.fence = state.fence
+        self.updates: Mapping[str, OpenUpdate] = state.updates
         self._made = state.effects_made
         self._activities: EntriesEdit[int, Activity] | None = None
         self._timers: EntriesEdit[int, int] | None = None
         self._outstanding: EntriesEdit[EffectID, Outstanding] | None = None
+        self._updates: EntriesEdit[str, OpenUpdate] | None = None
+        self._outcomes: EntriesEdit[str, UpdateOutcome] | None = None
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -91,6 +99,45 @@ class Draft:
             self._timers = self.state.timers.copy()
         return self._timers.pop(number, None) is not None
 
+    # --- updates -----------------------------------------------------------------------------------------
+
+    @property
+    def update_outcomes(self) -> Mapping[str, UpdateOutcome]:
+        return self.state.update_outcomes if self._outcomes is None else self._outcomes
+
+    def count_update(self) -> int:
+        """Its number: how many there were in the run, with this one."""
+        number = self.state.updates_admitted + 1
+        self.change(updates_admitted=number)
+        return number
+
+    def put_update(self, update_id: str, update: OpenUpdate) -> None:
+        """A new one, or one that has changed."""
+        if self._updates is None:
+            self._updates = self.state.updates.copy()
+        self.updates = self._updates = put(self._updates, update_id, update)
+
+    def take_update(self, update_id: str) -> OpenUpdate:
+        """It is open no more. Raises KeyError if it was not."""
+        if self._updates is None:
+            self.updates = self._updates = self.state.updates.copy()
+        return self._updates.pop(update_id)
+
+    def put_outcome(self, update_id: str, outcome: UpdateOutcome) -> None:
+        if self._outcomes is None:
+            self._outcomes = self.state.update_outcomes.copy()
+        self._outcomes = put(self._outcomes, update_id, outcome)
+
+    def drop_outcome(self, update_id: str) -> None:
+        if self._outcomes is None:
+            self._outcomes = self.state.update_outcomes.copy()
+        del self._outcomes[update_id]
+
+    def give_update(self, input_: Updated) -> None:
+        """As `give`; what comes before the run has begun is for the code before its first step."""
+        is_early = self.processed == 0 and not self.state.signed.signs
+        self.log = self.log.before_begin(input_) if is_early else self.log.append(self.time, input_)
+
     # --- outstanding effects -----------------------------------------------------------------------------
 
     @property
@@ -137,6 +184,8 @@ class Draft:
             ("activities", self._activities),
             ("timers", self._timers),
             ("outstanding", self._outstanding),
+            ("updates", self._updates),
+            ("update_outcomes", self._outcomes),
         ):
             if edit is not None:
                 is_small = type(edit) is dict and len(edit) <= DICT_MAX  # as nearly always

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
 from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.payload import Payload
 
 
@@ -19,8 +20,8 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     """What lies before the log: the state of the last sign (none at the beginning of the run).
 
     The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
-    `signals` were buffered (no handler had taken them) when the sign was set; `cancel_reason` is set when
-    cancellation had been requested.
+    `signals` are those, and updates, that no handler had taken when the sign was set, in the order they came;
+    `cancel_reason` is set when cancellation had been requested.
     """
 
     state: Payload | None = None
@@ -30,7 +31,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     next_timer: int = 1
     next_uuid: int = 1
     next_hash: int = 1
-    signals: tuple[Signaled, ...] = ()
+    signals: tuple[Signaled | Updated, ...] = ()
     cancel_reason: str | None = None
 
 

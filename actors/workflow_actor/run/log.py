@@ -42,6 +42,14 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         tail = (*self.tail, LogEntry(time, input_))
         return Log((*self.full, tail), ()) if len(tail) == CHUNK else Log(self.full, tail)
 
+    def before_begin(self, input_: Input) -> Log:
+        """With one more input before the beginning of the run, which has not been run yet, and behind others
+        that stand there. It is run at the time of that: it must not seem to begin later."""
+        entries = tuple(self)
+        place = next(index for index, entry in enumerate(entries) if isinstance(entry.input, Begin))
+        entry = LogEntry(entries[place].time, input_)
+        return _log_of((*entries[:place], entry, *entries[place:]))
+
     def ran(self, index: int, wanted: tuple[str, ...]) -> Log:
         """The entry at `index` has been run."""
         chunk, place = divmod(index, CHUNK)
@@ -61,6 +69,9 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     def from_(self, index: int) -> Log:
         """The log without its first `index` entries."""
-        entries = tuple(self)[index:]
-        cut = len(entries) // CHUNK * CHUNK
-        return Log(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])
+        return _log_of(tuple(self)[index:])
+
+
+def _log_of(entries: tuple[LogEntry, ...]) -> Log:
+    cut = len(entries) // CHUNK * CHUNK
+    return Log(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])

@@ -32,11 +32,16 @@ from dalsegno.actors.workflow_actor.timers import changes as timer_changes
 from dalsegno.actors.workflow_actor.timers import due as timer_due
 from dalsegno.actors.workflow_actor.timers import wants as timer_wants
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerFired, TimerWant
+from dalsegno.actors.workflow_actor.updates import changes as update_changes
+from dalsegno.actors.workflow_actor.updates import sends as update_sends
+from dalsegno.actors.workflow_actor.updates import wants as update_wants
+from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
+from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
-PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived
-PrimitiveWant = ActivityWant | TimerWant
-PrimitiveInput = ActivityResolved | TimerFired | Signaled
-PrimitiveEffectDue = ActivityDue
+PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived | UpdateEvent
+PrimitiveWant = ActivityWant | TimerWant | UpdateWant
+PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated
+PrimitiveEffectDue = ActivityDue | UpdateDue
 
 LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
 """Events that were added to the first stored format when a release of it was in use. That release cannot read a
@@ -44,7 +49,11 @@ row with such an event, so a snapshot follows it in the same commit, however lar
 thousand activities): until `dalsegno init` is run after an upgrade. Later formats have none: whoever reads
 them knows all."""
 
-WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {**activity_wants.WANTS, **timer_wants.WANTS}
+WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
+    **activity_wants.WANTS,
+    **timer_wants.WANTS,
+    **update_wants.WANTS,
+}
 """What an intent becomes; the bytes are random."""
 
 LOCAL: dict[type, Callable[[Any, RunInfo], LocalWork | None]] = {}
@@ -55,13 +64,20 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **activity_changes.APPLY,
     **timer_changes.APPLY,
     **signal_changes.APPLY,
+    **update_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 
-CLOSE: tuple[Callable[[Any], None], ...] = (activity_changes.close,)
-"""What the end of the run does to the draft of its state."""
+CLOSE: tuple[tuple[str | None, Callable[[Any], None]], ...] = (
+    (None, activity_changes.close),
+    ("updates", update_changes.close),
+)
+"""What the end of the run does to the draft of its state; with a part named, if there is anything in that."""
 
-EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {**activity_sends.EFFECTS}
+EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {
+    **activity_sends.EFFECTS,
+    **update_sends.EFFECTS,
+}
 """By state, what is due, and run: the message that leaves."""
 
 REFUSED: dict[type, Callable[[Any, Any, str], Decision[PrimitiveEvent]]] = {**activity_attempts.REFUSED}

@@ -20,6 +20,7 @@ from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEffectDue
+from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -88,7 +89,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     The first `processed` entries of `log` have been run. A running instance at rest has run them all, but
     where they were too many for one activation.
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
-    which the log began. Maps are in the order of their keys.
+    which the log began. `updates` are the open ones, by their IDs. Maps are in the order of their keys.
     """
 
     info: RunInfo
@@ -111,6 +112,9 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     suspension: Suspension | None = None
     tries: int = 0
     outcome: RunOutcome | None = None
+    updates: Entries[str, OpenUpdate] = {}
+    update_outcomes: Entries[str, UpdateOutcome] = {}
+    updates_admitted: int = 0
 
     @property
     def status(self) -> WorkflowStatus:

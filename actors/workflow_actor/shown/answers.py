@@ -16,6 +16,10 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
 from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
+from dalsegno.actors.workflow_actor.updates.shown import standing
+from dalsegno.actors.workflow_actor.updates.update import has_come_to
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -33,6 +37,7 @@ def answered(
     description: dict[str, Any] | None = None,
     error: Refusal | None = None,
     failure: Failure | None = None,
+    update: tuple[str, str] | None = None,
 ) -> AnswerEffect:
     """With what is to be said of the run in any case. Without a `state` that is nothing."""
     return AnswerEffect(
@@ -46,6 +51,7 @@ def answered(
         description=description,
         error=error,
         failure=failure,
+        update=update,
     )
 
 
@@ -67,6 +73,8 @@ def to_command(
     """The answer to a client's command, once that is done: what was decided on it. Who named no reply address
     gets none; who starts a workflow gets one if asked for, but a refusal always."""
     match command:
+        case Update(caller=Caller() as caller) if decision.refusal is None and state is not None:
+            return (_standing(command, caller, state),)
         case ClientCommand() | ReadOnlyCommand():
             wanted = True
         case Start():
@@ -88,6 +96,27 @@ def to_command(
     return (effect,)
 
 
+def _standing(update: Update, caller: Caller, state: WorkflowState) -> AnswerEffect:
+    """How far it has come. The run may be another one than that which was sent it."""
+    workflow_id, known = state.info.workflow_id, standing(state, update.update_id)
+    if known is None:
+        return refused(caller, workflow_id, state, _no_update(state, update.update_id))
+    outcome = known.outcome
+    return answered(
+        caller,
+        workflow_id,
+        state,
+        result=None if outcome is None else outcome.result,
+        failure=None if outcome is None else outcome.failure,
+        update=(known.update_id, known.stage),
+    )
+
+
+def _no_update(state: WorkflowState, update_id: str) -> Refusal:
+    info = state.info
+    return "not_found", f"run {info.run_id} of workflow {info.workflow_id!r} has no update {update_id!r}"
+
+
 def to_command_again(
     command: Command | AwaitOutcome, before: str, workflow_id: str, state: WorkflowState | None
 ) -> AnswerEffect | None:
@@ -96,6 +125,8 @@ def to_command_again(
     caller = command.caller if hasattr(command, "caller") else None
     if caller is None or (isinstance(command, Start) and not before and not command.wants_accepted):
         return None
+    if isinstance(command, Update) and not before and state is not None:
+        return _standing(command, caller, state)
     current = None if state is None else state.info.run_id
     run_id = command.run_id if isinstance(command, Start) and not before else current
     return AnswerEffect(
@@ -137,6 +168,20 @@ def result_of(caller: Caller, state: WorkflowState | None) -> ResultEffect | Non
     if state is None or state.outcome is None:
         return None
     return result(caller, state.info.workflow_id, state.info.run_id, state.outcome)
+
+
+def awaited(
+    request: AwaitOutcome, caller: Caller, state: WorkflowState
+) -> ResultEffect | UpdateEffect | AnswerEffect | None:
+    """What is to be said to who waits for that; None as long as there is nothing."""
+    if request.update_id is None:
+        return result_of(caller, state)
+    info, known = state.info, standing(state, request.update_id)
+    if known is None:
+        return refused(caller, info.workflow_id, state, _no_update(state, request.update_id))
+    if not has_come_to(known.stage, request.stage):
+        return None
+    return UpdateEffect(run_id=info.run_id, caller=caller, workflow_id=info.workflow_id, standing=known)
 
 
 def _kind_for(command: Command | AwaitOutcome) -> Literal["accepted", "answer"]:

@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.shown import counted
 from dalsegno.actors.workflow_actor.timers import shown as timers
+from dalsegno.actors.workflow_actor.updates import shown as updates
 from dalsegno.payload import Payload
 
 MEMO_BYTES_MAX = 256 * 1024
@@ -58,7 +59,7 @@ def describe(
         left_out.append(f"the end of the reason, which has {len(reason)} characters")
         reason = reason[:REASON_CHARACTERS_MAX]
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
-    buffered = [*state.signed.signals, *(input_ for input_ in backlog if isinstance(input_, Signaled))]
+    buffered = [input_ for input_ in (*state.signed.signals, *backlog) if isinstance(input_, Signaled)]
     return {
         "workflow_id": state.info.workflow_id,
         "run_id": state.info.run_id,
@@ -78,6 +79,9 @@ def describe(
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
+        "updates": updates.described(state.updates),
+        "updates_open": len(state.updates),
+        "updates_completed": len(state.update_outcomes),
         "waiting_for": () if state.is_closed else waiting,
         "input": args,
         "result": result,
@@ -88,10 +92,9 @@ def describe(
 
 def _args(state: WorkflowState) -> tuple[Payload, ...] | None:
     """The start's arguments. A sign drops them: what counts from then on is its state."""
-    first = state.log[0].input if len(state.log) else None
-    if state.signed.signs or not isinstance(first, Begin):
+    if state.signed.signs:
         return None
-    return first.args
+    return next((entry.input.args for entry in state.log if isinstance(entry.input, Begin)), None)
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:

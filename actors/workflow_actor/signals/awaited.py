@@ -45,19 +45,19 @@ class SignaledCode(Protocol):
 
 
 class AwaitedSignals:
-    """`waiting` are the signals that no handler has taken, in the order they came; `tasks` the async handlers
-    that are running, with their signals' names."""
+    """`waiting` are those of all kinds that nothing can handle yet, in the order they came; `tasks` the async
+    handlers that are running."""
 
     def __init__(
         self,
-        waiting: Sequence[Signaled],
+        waiting: list[Any],
         handlers: SignalHandlers,
         loop: DeterministicLoop,
         context: contextvars.Context,
         owner: SignaledCode,
     ) -> None:
-        self.waiting = list(waiting)
-        self.tasks: dict[WorkflowTask, str] = {}
+        self.waiting = waiting
+        self.tasks: dict[WorkflowTask, HandlerDefinition] = {}
         self._handlers = handlers
         self._loop = loop
         self._context = context
@@ -70,12 +70,6 @@ class AwaitedSignals:
             self.waiting.append(signal)
         else:
             self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
-
-    def hand_out_waiting(self) -> None:
-        if self._owner.running:
-            waiting, self.waiting = self.waiting, []
-            for signal in waiting:
-                self.take(signal)
 
     def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
         if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
@@ -94,7 +88,7 @@ class AwaitedSignals:
             return
         if asyncio.iscoroutine(outcome):
             task = self._loop.engine_task(self._finish(outcome), f"signal {signal.name}")
-            self.tasks[task] = signal.name
+            self.tasks[task] = handler
 
     async def _finish(self, handling: Coroutine[Any, Any, Any]) -> None:
         try:

@@ -12,6 +12,7 @@ NAMES_MAX = 20
 """Names come from outside, and a description has to fit into a message."""
 
 
-def counted(signals: Iterable[Signaled]) -> dict[str, int]:
-    """How many there are of each name, for the first few names."""
-    return dict(islice(Counter(signal.name for signal in signals).items(), NAMES_MAX))
+def counted(inputs: Iterable[object]) -> dict[str, int]:
+    """How many signals there are of each name, for the first few names."""
+    names = Counter(input_.name for input_ in inputs if isinstance(input_, Signaled))
+    return dict(islice(names.items(), NAMES_MAX))

@@ -19,6 +19,7 @@ from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_1
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.actors.workflow_actor.stored.format_2 import FORMAT_2
+from dalsegno.actors.workflow_actor.stored.format_3 import FORMAT_3
 from dalsegno.actors.workflow_actor.stored.formats import (
     FORMAT_1,
     Change,
@@ -31,6 +32,7 @@ from dalsegno.actors.workflow_actor.stored.formats import (
     format_of,
     to_body,
 )
+from dalsegno.actors.workflow_actor.stored.pieces import LeftOut
 from dalsegno.errors import DalsegnoError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -119,10 +121,14 @@ class StoredCodec:
         """By field of a state, how what is written of it comes to be; None if that is not said of fields."""
         if self.writes == self.newest:
             return {}
-        parts = self._formats[self.newest].lower_parts
-        if self.writes < self.newest - 1 or parts is None:
-            return None
-        return {name: partial(_lowered_part, lower) for name, lower in parts.items()}
+        changes: dict[str, list[Change]] = {}
+        for number in range(self.newest, self.writes, -1):
+            parts = self._formats[number].lower_parts
+            if parts is None:
+                return None
+            for name, lower in parts.items():
+                changes.setdefault(name, []).append(lower)
+        return {name: _one_change(lowers) for name, lowers in changes.items()}
 
     def _dumps_older(self, kind: Kind, format_: int, value: Any) -> bytes:
         for number in range(self.newest, format_, -1):
@@ -176,9 +182,17 @@ class StoredCodec:
         return body
 
 
-def _lowered_part(lower: Change, value: Any) -> Any:
-    return lower(to_body(value))
+def _one_change(lowers: Sequence[Change]) -> Change:
+    """One after the other. What is left out is left out."""
+    return lowers[-1] if isinstance(lowers[-1], LeftOut) else partial(_lowered_part, lowers)
 
 
-CODEC: Final = StoredCodec([FORMAT_1, FORMAT_2])
+def _lowered_part(lowers: Sequence[Change], value: Any) -> Any:
+    body = to_body(value)
+    for lower in lowers:
+        body = lower(body)
+    return body
+
+
+CODEC: Final = StoredCodec([FORMAT_1, FORMAT_2, FORMAT_3])
 """Of this release: what it reads, and what it can write."""

@@ -26,7 +26,7 @@ SMALL_DEPTH = 16
 EXACT_MAX = 2**53
 """Above this, many readers of JSON round silently."""
 
-_SECRET = frozenset({"token", "recipients", "recipient", "earlier"})
+_SECRET = frozenset({"token", "recipients", "recipient", "awaiter", "earlier"})
 
 
 def events_for_people(

@@ -25,13 +25,26 @@ class Script:
     map: Callable[[int], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Instead of a change: the format has no such field. `require` raises for a value that would be lost."""
+
+    require: Callable[[Any], None]
+
+    def __call__(self, value: Any) -> None:
+        self.require(value)
+
+
 def pieces(
     script: Script, format_: int, state: WorkflowState, lower: Mapping[str, Callable[[Any], Any]]
 ) -> Iterator[bytes]:
     """Together they are what the layout makes of it at once. `lower` has a change for each field of the state
-    that is to be another one; of a field's entries it is given some at a time."""
+    that is to be another one, or is left out; of a field's entries it is given some at a time."""
     yield script.array(2) + script.dumps(format_)
-    names = state.__struct_fields__
+    left_out = [name for name, change in lower.items() if isinstance(change, LeftOut)]
+    for name in left_out:
+        lower[name](getattr(state, name))
+    names = [name for name in state.__struct_fields__ if name not in left_out]
     yield script.array(len(names))
     for name in names:
         yield from _pieces(script, getattr(state, name), lower.get(name, _as_it_is))

@@ -66,7 +66,7 @@ class RandomProgram:
         self.trace.append(str(workflow.random().random()))
         return self.trace
 
-    @workflow.signal
+    @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def poke(self) -> None:
         self.pokes += 1
         await asyncio.sleep(1)

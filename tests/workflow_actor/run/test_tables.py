@@ -47,6 +47,7 @@ from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import EffectDue, WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.timers import intents as timers
+from dalsegno.actors.workflow_actor.updates import intents as updates
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import DONE, T0, Rig, ScriptedCode, payload
 
@@ -60,7 +61,7 @@ def every(base: type) -> set[type]:
 def intents() -> set[type]:
     return {
         kind
-        for room in (activities, timers, run)
+        for room in (activities, timers, updates, run)
         for kind in vars(room).values()
         if isinstance(kind, type) and hasattr(kind, "digest")
     }

@@ -29,6 +29,9 @@ from tests.workflow_actor.rig import T0, Rig, ScriptedCode, activity, payload
 from tests.workflow_actor.wild import OPS, WildCode, World
 
 OLDER = CODEC.writing(1)
+FORMAT_2 = CODEC.writing(2)
+FIELDS = 20
+"""Of a state in format 2."""
 CLIENT = QueueOf(Caller("dalsegno.reply.c", "call-1", "application/json", tell_suspended=True))
 PARENT = WorkflowOf("parent", "run-0", 7)
 INFO = RunInfo(workflow_id="w", run_id="run-1", workflow_type="t", task_queue="q", started_at=T0)
@@ -70,12 +73,13 @@ def decoded(blob: bytes, held: Record | WorkflowState) -> Record | WorkflowState
 
 def test_what_is_stored_is_the_msgpack_of_its_structs_behind_its_format() -> None:
     for held in holding(CLIENT):
-        blob = encoded(held, CODEC)
-        assert blob == msgspec.msgpack.encode([2, held])
+        blob = encoded(held, FORMAT_2)
+        body = msgspec.to_builtins(held, builtin_types=(bytes,))
+        assert blob == msgspec.msgpack.encode([2, body[:FIELDS]])
         assert blob.startswith(b"\x92\x02")
 
 
-@pytest.mark.parametrize("codec", [CODEC, OLDER])
+@pytest.mark.parametrize("codec", [CODEC, FORMAT_2, OLDER])
 def test_a_client_is_a_recipient_in_each_format(codec: StoredCodec) -> None:
     for held in holding(CLIENT):
         assert decoded(encoded(held, codec), held) == held
@@ -122,7 +126,7 @@ def test_what_is_no_caller_in_format_1_is_refused(caller: Any) -> None:
 
 def test_a_workflow_is_a_recipient_in_format_2_alone_and_refused_before_it_is_written_in_format_1() -> None:
     for held in holding(PARENT):
-        assert decoded(encoded(held, CODEC), held) == held
+        assert decoded(encoded(held, FORMAT_2), held) == held
         with pytest.raises(UnwritableError, match=r"workflow 'parent'.* in format 2 only; .*init") as said:
             encoded(held, OLDER)
         assert isinstance(said.value, DalsegnoError)
@@ -139,7 +143,7 @@ def test_whatever_happens_to_a_workflow_is_the_same_by_way_of_each_format(seed: 
         state = world.rig.instance.state
         if state is not None:
             assert CODEC.decode_state(OLDER.encode_state(state)) == state
-            assert CODEC.decode_state(CODEC.encode_state(state)) == state
+            assert CODEC.decode_state(FORMAT_2.encode_state(state)) == state
     for blob in world.written:
         record = CODEC.decode_record(blob)
         assert CODEC.decode_record(OLDER.encode_record(record)) == record

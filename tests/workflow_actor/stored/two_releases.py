@@ -14,6 +14,7 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.format_2 import FORMAT_2
+from dalsegno.actors.workflow_actor.stored.format_3 import FORMAT_3
 from dalsegno.actors.workflow_actor.stored.formats import (
     CBOR,
     Change,
@@ -29,7 +30,7 @@ class CBOROfBothReleases(CBOR):
     def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
         """A body has been lowered by the newer release already."""
         if isinstance(value, Struct) and kind in FORMAT_2.lower:
-            value = FORMAT_2.lower[kind](to_body(value))
+            value = FORMAT_2.lower[kind](FORMAT_3.lower[kind](to_body(value)))
         return super().dumps(kind, format_, value)
 
     def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
@@ -47,4 +48,4 @@ class CBOROfBothReleases(CBOR):
 
 FIRST: Final = Format(1, CBOROfBothReleases())
 OLDER: Final = StoredCodec([FIRST])
-NEWER: Final = StoredCodec([FIRST, FORMAT_2])
+NEWER: Final = StoredCodec([FIRST, FORMAT_2, FORMAT_3])

@@ -1,0 +1,49 @@
+"""An update at the door. Where the code may run, its validator is asked before anything is recorded, so that
+what is refused leaves nothing. Elsewhere it is recorded, and its validator asked when it is the code's turn."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
+from dalsegno.actors.workflow_actor.interface.decision import Decision
+from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
+from dalsegno.actors.workflow_actor.run.decide import refused, refused_unless_open
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, as_input, known_before, too_many
+from dalsegno.actors.workflow_actor.updates.events import UpdateEvent
+from dalsegno.failure import Failure
+
+
+def on_update(instance: InstanceAtRest, command: Update, *, hindrance: str | None) -> Decision[UpdateEvent]:
+    """`hindrance`: why the code cannot run now, for people."""
+    state, live, workflow_id = instance.state, instance.live, instance.workflow_id
+    refusal = refused(state, workflow_id, command.run_id)
+    if refusal is not None or state is None:
+        return Decision(refusal=refusal)
+    known = known_before(state, command)
+    if known is not None:
+        return known
+    refusal = refused_unless_open(state, workflow_id, command.run_id) or too_many(state)
+    if refusal is None and instance.codec.writes < FORMAT_OF_UPDATES:
+        refusal = NOT_YET
+    if refusal is not None:
+        return Decision(refusal=refusal)
+    if hindrance is not None or not _is_up_to_date(state):
+        return admitted(command, validated=False)
+    try:
+        if not live.at(state).takes_updates:
+            return admitted(command, validated=False)
+        failure = live.rejection(state, as_input(command))
+    except CodeStuckError:  # the step that comes next says why
+        return admitted(command, validated=False)
+    return admitted(command, validated=True) if failure is None else _rejected(command, failure)
+
+
+def _is_up_to_date(state: WorkflowState) -> bool:
+    return state.suspension is None and 0 < state.processed == len(state.log)
+
+
+def _rejected(command: Update, failure: Failure) -> Decision[UpdateEvent]:
+    text = f"the update {command.name!r} was refused: {failure.message}"
+    return Decision(refusal=("update_rejected", text), failure=failure)
