@@ -113,19 +113,20 @@ class SqlReader:
 
     def remains(self, workflow_id: str) -> Remains:
         asked = {"ids": self._database.keys([workflow_id])}
-        with self._owned.transaction() as connection:
-            last_mail = connection.scalar(self._statements.last_mail, asked) or 0
-            row = connection.execute(self._statements.newest_run, asked).one_or_none()
-            if row is None:
-                return Remains(last_mail=last_mail)
-            written, _ = formats.read(connection, formats.revision_of(connection))
-            of_run = {"ids": self._database.keys([row.run_id])}
-            last_sequence = connection.scalar(self._statements.last_sequence, of_run) or 0
-            last_time = connection.scalar(self._statements.last_time, of_run) or 0
+        last_mail = 0
         try:
-            run = run_row(row)
-        except UnreadableRowError:
-            run = run_row(row, status=WorkflowStatus.SUSPENDED)
+            with self._owned.transaction() as connection:
+                last_mail = connection.scalar(self._statements.last_mail, asked) or 0
+                row = connection.execute(self._statements.newest_run, asked).one_or_none()
+                if row is None:
+                    return Remains(last_mail=last_mail)
+                written, _ = formats.read(connection, formats.revision_of(connection))
+                of_run = {"ids": self._database.keys([row.run_id])}
+                last_sequence = connection.scalar(self._statements.last_sequence, of_run) or 0
+                last_time = connection.scalar(self._statements.last_time, of_run) or 0
+            run = run_row(row, unknown_status=WorkflowStatus.SUSPENDED)
+        except UnreadableRowError:  # a number of its mail must not be used twice, whatever its run's row is
+            return Remains(last_mail=last_mail)
         return Remains(
             run=run,
             last_sequence=last_sequence,

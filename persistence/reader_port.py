@@ -47,7 +47,7 @@ class MailReader(Protocol):
         """The newest stored format that may be written."""
 
     def remains(self, workflow_id: str) -> Remains:
-        """For an instance that cannot be loaded."""
+        """For an instance that cannot be loaded. Of a run whose row cannot be read either, the mail alone."""
 
     def mail(self, workflow_id: str, *, after: int, limit: int, bytes_max: int | None = None) -> list[Mail]:
         """What waits for it, behind that number, in order: up to the one with which `bytes_max` is reached,

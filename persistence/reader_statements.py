@@ -68,7 +68,9 @@ class ReaderStatements:
         self.last_time = sa.select(sa.func.max(journal.c.time)).where(
             database.among(journal.c.run_id, "ids"), journal.c.time < 2**62
         )
-        self.last_mail = sa.select(sa.func.max(mail.c.number)).where(database.among(mail.c.workflow_id, "ids"))
+        self.last_mail = sa.select(sa.func.max(mail.c.number)).where(
+            database.among(mail.c.workflow_id, "ids"), mail.c.number < 2**62
+        )
         self.mail = _mail_of(database, mail.c.message)
         self.mail_sizes = _mail_of(database, sa.func.length(mail.c.message).label("size"))
         in_run = database.among(journal.c.run_id, "ids")

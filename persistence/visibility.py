@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from dalsegno.errors import UnreadableRowError
 from dalsegno.partition_id import PartitionID
@@ -35,28 +36,24 @@ def find_run(
 
 def listed_run(row: sa.Row[Any]) -> ListedRun:
     """Raises UnreadableRowError, also for a column of another type: SQLite lets any into any."""
-    status = status_of("runs", row)
+    return _listed(row, status_of("runs", row))
+
+
+def run_row(row: sa.Row[Any], *, unknown_status: WorkflowStatus) -> RunRow:
+    """As `listed_run`, with what only the core reads; but a status that does not exist is shown as another."""
+    try:
+        status = status_of("runs", row)
+    except UnreadableRowError:
+        status = unknown_status
+    return RunRow(**asdict(_listed(row, status)), result=row.result, memo=row.memo)
+
+
+def _listed(row: sa.Row[Any], status: WorkflowStatus) -> ListedRun:
     shown = {name: getattr(row, name) for name in ListedRun.__struct_fields__}
     try:
         return msgspec.convert({**shown, "status": status}, ListedRun)
     except msgspec.ValidationError as error:
         raise UnreadableRowError(f"the row of {_whose(row)} in runs is damaged: {mismatch(error)}") from None
-
-
-def run_row(row: sa.Row[Any], *, status: WorkflowStatus | None = None) -> RunRow:
-    """`status` is shown instead of the row's. Raises UnreadableRowError."""
-    return RunRow(
-        run_id=row.run_id,
-        workflow_id=row.workflow_id,
-        workflow_type=row.workflow_type,
-        task_queue=row.task_queue,
-        status=status or status_of("runs", row),
-        started_at=row.started_at,
-        closed_at=row.closed_at,
-        reason=row.reason,
-        result=row.result,
-        memo=row.memo,
-    )
 
 
 def status_of(table: str, row: sa.Row[Any]) -> WorkflowStatus:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno._log import flush
 from dalsegno.errors import UnreadableRowError
-from dalsegno.persistence.port import Writer
+from dalsegno.persistence.port import Aside, MailRow, Remains, Writer
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.persistence.url import parse_url
+from tests.partition_ids import FIRST
 from tests.persistence.rounds import creation, opened, round_of, run_of
 
 pytestmark = pytest.mark.usefixtures("host")
@@ -120,6 +122,21 @@ def test_a_text_that_is_none_is_named_by_its_column(reader: Reader, damage: Dama
     damage("instances.run_id", NO_TEXT)
     assert "run_id" in fault_of(lambda: reader.load(["bad"]))
     assert reader.load(["good"])[0].instance is not None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("runs.reason", NO_TEXT), ("runs.started_at", QUOTED), ("runs.workflow_type", "x'ff'")],
+    ids=["no text", "no number", "bytes"],
+)
+def test_of_a_run_that_cannot_be_read_remain_the_numbers_of_its_mail_and_nothing_that_would_be_stored_again(
+    writer: Writer, reader: Reader, damage: Damage, column: str, value: str
+) -> None:
+    kept = MailRow(workflow_id="bad", slot=0, number=7, time=0, message=b"message")
+    writer.commit(replace(round_of(epochs={FIRST: 1}), asides=(Aside(partition=FIRST, mail=(kept,)),)))
+    damage(column, value)
+    assert reader.remains("bad") == Remains(last_mail=7)
+    assert reader.remains("good").run is not None
 
 
 def test_bytes_for_a_run_id_are_a_run_without_rows(reader: Reader, damage: Damage) -> None:

@@ -71,12 +71,13 @@ class BrokerModel:
         opened: Callable[[Connection], None],
         refused: Callable[[], None],
         on_closed: Callable[[str], None],
+        held_bytes: int | None = None,
     ) -> None:
         def arrive() -> None:
             if not self.is_up or self.faults.happens("connection refused"):
                 process.after(self.latency(), refused)
                 return
-            connection = Connection(self, process, on_closed)
+            connection = Connection(self, process, on_closed, held_bytes=held_bytes)
             self.connections.append(connection)
             connection.to_process(lambda: opened(connection))
 

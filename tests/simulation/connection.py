@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dalsegno.broker.held_bytes import HeldBytes
 from tests.simulation.scheduler import SECOND, Process
 
 if TYPE_CHECKING:
@@ -40,7 +41,14 @@ class Connection:
     """`is_open` is what the process knows, `is_live` what the broker knows. `on_closed` is called once,
     unless the process closed it itself."""
 
-    def __init__(self, broker: BrokerModel, process: Process, on_closed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        broker: BrokerModel,
+        process: Process,
+        on_closed: Callable[[str], None],
+        *,
+        held_bytes: int | None,
+    ) -> None:
         self.broker = broker
         self.process = process
         self.is_open = True
@@ -50,6 +58,8 @@ class Connection:
         self.publishers: list[ModelPublisher] = []
         self.consumers: list[ModelConsumer] = []
         self.own_queues: list[str] = []
+        self.held = HeldBytes(held_bytes)
+        """Of what its consumers hold, all of them together."""
         self.blocked_until = 0
         self._on_closed = on_closed
         self._life = process.life
@@ -81,6 +91,14 @@ class Connection:
     def is_blocked(self) -> bool:
         """The broker has said so: it does not read what is published."""
         return self.broker.scheduler.now < self.blocked_until
+
+    def gives_back(self, size: int) -> None:
+        """That many bytes are held no more: there may be room for what lies in any of its queues."""
+        self.held.give_back(size)
+        if self.held.is_short:
+            self.held.is_short = False
+            for consumer in list(self.consumers):
+                consumer.queue.pump()
 
     # --- ends ------------------------------------------------------------------------------------------------
 

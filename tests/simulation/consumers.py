@@ -37,12 +37,14 @@ class ModelConsumer:
 
     # --- at the broker ---------------------------------------------------------------------------------------
 
-    @property
-    def has_room(self) -> bool:
-        return self.is_live and len(self.held) < self._prefetch
+    def has_room(self, size: int) -> bool:
+        """For a message of so many bytes. Who holds nothing is given one of any size."""
+        has_room = self.is_live and len(self.held) < self._prefetch
+        return has_room and (not self.held or self.connection.held.fits(size))
 
     def deliver(self, stored: Stored) -> None:
         self._tag += 1
+        self.connection.held.take(stored.size)
         self.held[self._tag] = stored
         outgoing = stored.outgoing
         delivery = Delivery(
@@ -61,11 +63,14 @@ class ModelConsumer:
             return
         tags = [held for held in self.held if held <= tag] if multiple else [tag]
         tap = self.connection.broker.tap
+        size = 0
         for number in tags:
             stored = self.held.pop(number, None)
             if stored is not None:
+                size += stored.size
                 tap.acknowledged(self.connection.process.name, self.queue.name, stored, self._given.pop(number))
         self.queue.pump()
+        self.connection.gives_back(size)
 
     def end(self) -> None:
         """The channel is gone: what it held returns to the front, in order."""
@@ -75,6 +80,7 @@ class ModelConsumer:
             self.queue.leave(self)
             held, self.held = list(self.held.values()), {}
             self.queue.take_back(held)
+            self.connection.gives_back(sum(stored.size for stored in held))
 
     def kick(self, reason: str) -> None:
         """The broker closes the channel."""

@@ -37,7 +37,6 @@ from dalsegno.errors import DalsegnoError, NewerFormatError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
 from tests.partition_ids import nth
-from tests.simulation import way_out
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.hearing import Hearing
@@ -99,7 +98,7 @@ class Host(Lookups, Process):
             entropy=self._entropy,  # type: ignore[arg-type]
             off_loop=SimulatedOffLoop(simulation, self, f"{simulation.seed} {self._host_id} turns"),
         )
-        way_out.bound(self.engine.outbox, simulation.seed)
+        self.engine.outbox.weight.bytes_max = simulation.bounds.on_their_way
         self.is_fenced = False
         simulation.host_invariants.watch(self)
         self.link = Link(
@@ -107,6 +106,7 @@ class Host(Lookups, Process):
             self,
             self,
             prefetch=simulation.settings.prefetch,
+            held_bytes=simulation.bounds.held,
             hearing=Hearing(
                 simulation.broker, self, partitions=simulation.partitions, taken=self._broker_takes
             ),

@@ -38,6 +38,7 @@ class Link:
         listener: LinkListener,
         *,
         prefetch: int,
+        held_bytes: int,
         hearing: Hearing,
         on_ready: Callable[[], None],
     ) -> None:
@@ -48,6 +49,7 @@ class Link:
         self._process = process
         self._listener = listener
         self._prefetch = prefetch
+        self._held_bytes = held_bytes
         self._hearing = hearing
         self._on_ready = on_ready
         self._was_ready = False
@@ -62,7 +64,11 @@ class Link:
 
     def connect(self) -> None:
         self._broker.connect(
-            self._process, opened=self._connected, refused=self._refused, on_closed=self._session_lost
+            self._process,
+            opened=self._connected,
+            refused=self._refused,
+            on_closed=self._session_lost,
+            held_bytes=self._held_bytes,
         )
 
     def _refused(self) -> None:

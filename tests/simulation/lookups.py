@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from dalsegno.actors.supervisor.deliveries.mail import PAGE
@@ -14,16 +15,12 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.broker import topology
 from dalsegno.errors import UnreadableRowError
 from dalsegno.partition_id import PartitionID
-from dalsegno.persistence.port import Loaded, LoadedInstance
+from dalsegno.persistence.port import Loaded, LoadedInstance, Remains
 from tests.simulation.store_link import StoreLink
 from tests.simulation.store_model import StoreModel
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
-
-
-AT_ONCE = 3
-"""Instances that are read at once: here all are of a size."""
 
 
 class Lookups:
@@ -41,38 +38,51 @@ class Lookups:
     def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
         self.step("loading")
         limit = self._simulation.seen_limit
+        now = self._portion(workflow_ids)
+        left = workflow_ids[len(now) :]
 
-        now, left = workflow_ids[:AT_ONCE], workflow_ids[AT_ONCE:]
+        def query() -> list[Loaded | tuple[str, UnreadableRowError]]:
+            found: list[Loaded | tuple[str, UnreadableRowError]] = []
+            for workflow_id in now:
+                damage = self._store.damaged.get(workflow_id)
+                loaded = self._store.load(workflow_id, seen_limit=limit)
+                try:
+                    found.append(loaded if damage is None else damage.of_loaded(loaded))
+                except UnreadableRowError as error:
+                    found.append((workflow_id, error))
+            return found
 
-        def query() -> list[Loaded | str]:
-            return [
-                workflow_id
-                if workflow_id in self._store.unreadable
-                else self._store.load(workflow_id, seen_limit=limit)
-                for workflow_id in now
-            ]
-
-        def done(found: list[Loaded | str]) -> None:
-            for workflow_id in found:
-                if isinstance(workflow_id, str):
-                    self.engine.unreadable(partition, workflow_id, UnreadableRowError("its row is damaged"))
+        def done(found: list[Loaded | tuple[str, UnreadableRowError]]) -> None:
+            for unreadable in found:
+                if isinstance(unreadable, tuple):
+                    self.engine.unreadable(partition, *unreadable)
             self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)], left)
 
         self.store_link.read(query, self.engine.while_owned(partition, done))
+
+    def _portion(self, workflow_ids: Sequence[str]) -> Sequence[str]:
+        """Up to the one with which the bytes are reached that are read at once."""
+        sizes = accumulate(map(self._store.size_of, workflow_ids))
+        reached = sum(size < self._simulation.bounds.cold for size in sizes)
+        return workflow_ids[: reached + 1]
 
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         found = partial(self.engine.format_found, partition, workflow_id)
         self.store_link.read(lambda: self._store.format_written, self.engine.while_owned(partition, found))
 
     def read_remains(self, partition: PartitionID, workflow_id: str) -> None:
+        def query() -> Remains:
+            damage, remains = self._store.damaged.get(workflow_id), self._store.remains(workflow_id)
+            return remains if damage is None else damage.of_remains(remains)
+
         found = partial(self.engine.remains_found, partition, workflow_id)
-        self.store_link.read(
-            lambda: self._store.remains(workflow_id), self.engine.while_owned(partition, found)
-        )
+        self.store_link.read(query, self.engine.while_owned(partition, found))
 
     def read_mail(self, partition: PartitionID, workflow_id: str, after: int) -> None:
         self.store_link.read(
-            lambda: self._store.mail_of(workflow_id, after=after, limit=PAGE),
+            lambda: self._store.mail_of(
+                workflow_id, after=after, limit=PAGE, bytes_max=self._simulation.bounds.mail
+            ),
             self.engine.while_owned(partition, partial(self.engine.mail_found, partition, workflow_id, after)),
         )
 
@@ -110,12 +120,18 @@ class Lookups:
         if caller is None or run_id is None:
             cause.done()
             return
-        self.store_link.read(
-            lambda: self._store.load_run(run_id),
-            lambda row: self._other_run_read(row, cause, caller),
-        )
+
+        def query() -> LoadedInstance | None:
+            damage, row = self._store.damaged.get(workflow_id), self._store.load_run(run_id)
+            try:
+                return row if row is None or damage is None else damage.of_instance(row)
+            except UnreadableRowError:
+                return None
+
+        self.store_link.read(query, lambda row: self._other_run_read(row, cause, caller))
 
     def _other_run_read(self, row: LoadedInstance | None, cause: Cause, caller: Caller) -> None:
+        """Its sender asks again for what is not there, or cannot be read."""
         if row is None:
             cause.done()
         else:

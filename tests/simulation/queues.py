@@ -23,6 +23,10 @@ class Stored:
         self.delivery_count = 0
         self.redelivered = False
 
+    @property
+    def size(self) -> int:
+        return len(self.outgoing.message.body)
+
 
 class ModelQueue:
     """`refuses_until`: it is full, and rejects what is published."""
@@ -51,17 +55,17 @@ class ModelQueue:
 
     def pump(self) -> None:
         while self.ready:
-            consumer = self._next_consumer()
+            consumer = self._next_consumer(self.ready[0].size)
             if consumer is None:
                 return
             consumer.deliver(self.ready.popleft())
 
-    def _next_consumer(self) -> ModelConsumer | None:
+    def _next_consumer(self, size: int) -> ModelConsumer | None:
         if self.spec.single_active_consumer:
-            return self.consumers[0] if self.consumers and self.consumers[0].has_room else None
+            return self.consumers[0] if self.consumers and self.consumers[0].has_room(size) else None
         for _ in self.consumers:
             self._turn = (self._turn + 1) % len(self.consumers)
-            if self.consumers[self._turn].has_room:
+            if self.consumers[self._turn].has_room(size):
                 return self.consumers[self._turn]
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -37,6 +38,7 @@ from dalsegno.persistence.port import (
 )
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import nths
+from tests.simulation.damage import Damage
 from tests.simulation.scheduler import Scheduler
 
 T0 = 1_800_000_000_000_000
@@ -94,8 +96,8 @@ class StoreModel:
         """Hosts that do not read all that may be written cannot join."""
         self.formats_read: dict[str, int] = {}
         """By host ID, also of those that are gone."""
-        self.unreadable: set[str] = set()
-        """Workflow IDs whose rows are damaged, for a time."""
+        self.damaged: dict[str, Damage] = {}
+        """By workflow ID: what is wrong with its rows, for a time."""
         self._scheduler = scheduler
         self._audit = audit
         self._open: list[Transaction] = []
@@ -312,9 +314,20 @@ class StoreModel:
             format_written=self.format_written,
         )
 
-    def mail_of(self, workflow_id: str, *, after: int, limit: int) -> list[Mail]:
+    def size_of(self, workflow_id: str) -> int:
+        """Of what is loaded, in bytes."""
+        row = self.load(workflow_id).instance
+        if row is None:
+            return 0
+        snapshot = b"" if row.snapshot is None else row.snapshot.body
+        return len(snapshot) + sum(len(stored.events) for stored in row.journal)
+
+    def mail_of(self, workflow_id: str, *, after: int, limit: int, bytes_max: int) -> list[Mail]:
+        """Up to the one with which `bytes_max` is reached."""
         rows = sorted(self.mail.get(workflow_id, {}).items())
-        return [Mail(number, message) for number, message in rows if number > after][:limit]
+        found = [Mail(number, message) for number, message in rows if number > after][:limit]
+        reached = sum(size < bytes_max for size in accumulate(len(mail.message) for mail in found))
+        return found[: reached + 1]
 
     def load_run(self, run_id: str) -> LoadedInstance | None:
         run = self.runs.get(run_id)

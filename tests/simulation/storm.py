@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dalsegno.broker import topology
+from tests.simulation.damage import Damage
 from tests.simulation.scheduler import SECOND
 from tests.workflow_actor.stored import two_releases
 
@@ -41,8 +42,8 @@ class Storm:
             "task queue purged": lambda: self._purge(delete=False),
             "task queue deleted": lambda: self._purge(delete=True),
             "clock steps": self._step_clock,
-            "rows damaged": lambda: self._afflict(self._simulation.store.unreadable),
-            "actor crashes": lambda: self._afflict(self._simulation.crashing),
+            "rows damaged": self._damage_rows,
+            "actor crashes": self._crash_actor,
             "host killed as the clock goes back": self._kill_as_the_clock_goes_back,
             "host replaced by the other release": self._replace_host,
             "newer format asked for": self._ask_for_format,
@@ -68,14 +69,29 @@ class Storm:
     def _length(self) -> int:
         return self._stream.choice(LENGTHS)
 
-    def _afflict(self, afflicted: set[str]) -> bool:
-        """An instance cannot be run for a while."""
+    def _some_workflow(self) -> str | None:
         workflow_ids = sorted(self._simulation.store.instances)
-        if not workflow_ids:
+        return self._stream.choice(workflow_ids) if workflow_ids else None
+
+    def _damage_rows(self) -> bool:
+        """They cannot be read for a while."""
+        workflow_id, damaged = self._some_workflow(), self._simulation.store.damaged
+        if workflow_id is None:
             return False
-        workflow_id = self._stream.choice(workflow_ids)
-        afflicted.add(workflow_id)
-        self._simulation.scheduler.after(self._length(), lambda: afflicted.discard(workflow_id))
+        plan = self._simulation.client.stories[workflow_id].plan
+        run_may_be_lost = all(step.kind not in ("terminate", "again") for step in plan.steps)
+        damaged[workflow_id] = damage = Damage.drawn(self._stream, run_may_be_lost=run_may_be_lost)
+        self._simulation.scheduler.trace("database", f"{workflow_id}: {damage.row}, {damage.run}")
+        self._simulation.scheduler.after(self._length(), lambda: damaged.pop(workflow_id, None))
+        return True
+
+    def _crash_actor(self) -> bool:
+        """An instance cannot be run for a while."""
+        workflow_id, crashing = self._some_workflow(), self._simulation.crashing
+        if workflow_id is None:
+            return False
+        crashing.add(workflow_id)
+        self._simulation.scheduler.after(self._length(), lambda: crashing.discard(workflow_id))
         return True
 
     # --- processes -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import structlog
 
 from dalsegno.actors.supervisor import engine as engine_module
+from dalsegno.actors.supervisor.deliveries import mail
 from dalsegno.actors.supervisor.membership import host_supervisor, shares
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor import again, gates
@@ -25,6 +26,7 @@ from dalsegno.broker import topology
 from tests.partition_ids import nths
 from tests.simulation import stories
 from tests.simulation.activities import Ledger
+from tests.simulation.bounds import Bounds
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.client import Client
 from tests.simulation.faults import FaultID, Faults
@@ -70,7 +72,8 @@ class Simulation:
         self.faults = Faults(seed, only=only)
         self.code = CODE
         self.partitions = random.choice((1, 2, 4, 6))
-        self.settings = _settings(random)
+        self.bounds = Bounds.of(seed)
+        self.settings = _settings(random, self.bounds)
         self.crashing: set[str] = set()
         """Workflow IDs whose actors meet a defect, for a time."""
         self.seen_limit = random.choice((2, 10_000))
@@ -149,6 +152,7 @@ class Simulation:
                 patch.object(engine_module, "uuid4", lambda: f"{nonces.getrandbits(128):032x}"),
                 patch.object(snapshots, "ACTIVATIONS_MIN", self._rows_per_snapshot),
                 patch.object(gates, "LONG_LOG", self._long_log),
+                patch.object(mail, "PAGE_BYTES", self.bounds.mail),
                 patch.object(Instance, "activate", self._activate),
                 local_activities(is_local),
                 patch.object(again, "SEEN_LIMIT", self.seen_limit),
@@ -191,13 +195,14 @@ class Simulation:
         raise structlog.DropEvent
 
 
-def _settings(random: Random) -> HostSettings:
+def _settings(random: Random, bounds: Bounds) -> HostSettings:
     """Some of them tight, so that what is rare happens often."""
     choose: Callable[[Any], Any] = random.choice
     return HostSettings(
         lease_ttl_seconds=choose((4.0, 10.0)),
         prefetch=choose((1, 3, 30, 300)),
         round_activations=choose((1, 4, 200)),
+        round_bytes=bounds.round,
         idle_seconds=choose((0.0, 1.0, 10.0)),
         max_idle_instances=choose((0, 3, 1000)),
         history_limit=choose((0, 5, 10_000)),

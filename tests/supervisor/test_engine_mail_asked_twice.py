@@ -1,5 +1,5 @@
 """Mail of the database that an actor has asked for, and that is found when another has taken its place: it is
-the other's only if he has asked for the same."""
+the other's only if he has asked for the same. Who has asked stays until it is found."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 from dalsegno.actors.workflow_actor.open_turn import TurnState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.partition_id import PartitionID
+from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import signal
 from tests.supervisor.opened import LATER, LOCAL, Opened, finish
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_engine_halted import begun, signals_in, unreadable
-from tests.workflow_actor.rig import ScriptedCode, timer
+from tests.workflow_actor.rig import DONE, ScriptedCode, timer
 
 pytestmark = pytest.mark.usefixtures("quiet", "local")
 
@@ -101,3 +102,22 @@ def test_mail_that_is_found_twice_does_not_come_before_the_turn_that_the_first_h
     mail.all_found()
     assert signals_in(world) == ["s0", "s1"]
     assert world.database.mail == {}
+
+
+def test_a_run_that_ends_while_more_of_its_mail_is_being_read_stays_until_it_is_worked_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dalsegno.actors.supervisor.deliveries.mail.PAGE", 1)
+    monkeypatch.setattr("tests.supervisor.scripted_database.PAGE", 1)
+    world = begun(ScriptedCode([[timer(1, LATER)], [DONE]]))
+    mail = SlowMail(world, 3)
+    mail.until_asked(1)
+    mail.found()
+    mail.until_asked(1)
+    world.live_through(1)  # the round is over, and so is the run
+    assert world.status() is WorkflowStatus.COMPLETED
+
+    mail.all_found()
+
+    assert world.database.mail == {}
+    assert world.engine.partitions[FIRST].standing_in.halted == {}

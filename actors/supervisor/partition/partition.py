@@ -276,7 +276,7 @@ class PartitionSupervisor(LightActor):
             self.standing_in.committed(actor)
         if actor.is_stopped:
             return  # another has taken its place
-        if actor.is_quarantined and not actor.actor_inbox:
+        if actor.is_quarantined and not actor.actor_inbox and not actor.is_busy:
             self.retire(actor)  # it is suspended; what is to come may see the real code again
             return
         self.alarm_clock.note(actor)
@@ -301,7 +301,7 @@ class PartitionSupervisor(LightActor):
                 self._upcalls.request_work()
             return
         actor.settling = False
-        if not actor.actor_inbox and instance.is_over:
+        if not actor.actor_inbox and instance.is_over and not actor.is_busy:  # more of its mail is being read
             self.retire(actor)
 
     # --- the channel -----------------------------------------------------------------------------------------
