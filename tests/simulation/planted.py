@@ -23,7 +23,7 @@ from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.workflow_actor import gates, instance
+from dalsegno.actors.workflow_actor import at_rest, gates
 from dalsegno.actors.workflow_actor.activities import attempts
 from dalsegno.actors.workflow_actor.activities.activity import Activity, number_in
 from dalsegno.actors.workflow_actor.activities.commands import AttemptOf
@@ -150,7 +150,7 @@ def timer_fired_twice_after_a_takeover() -> AbstractContextManager[Any]:
                     timers[event.number] = time
         return replace(state, timers=timers)
 
-    return patch.object(instance, "loading_state", loading_state)
+    return patch.object(at_rest, "loading_state", loading_state)
 
 
 def result_accepted_without_its_token() -> AbstractContextManager[Any]:
