@@ -12,6 +12,7 @@ from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
 from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
@@ -27,10 +28,8 @@ from dalsegno.actors.workflow_actor.shown.describe import describe
 from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import (
-    Steps,
     StoredRow,
     StoredSnapshot,
-    at_once,
     loading_state,
 )
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
@@ -103,12 +102,13 @@ class InstanceAtRest:
         python: str = PYTHON,
         codec: StoredCodec = CODEC,
     ) -> Steps[Self]:
-        """From the newest snapshot and the journal behind it, a row at a time. User code does not run.
+        """From the newest snapshot and the journal behind it, in steps. User code does not run.
 
         Raises CorruptStateError or NewerStateError, which name the row.
         """
         instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
-        instance._stand_at((yield from loading_state(workflow_id, run_id, snapshot, journal, codec)))
+        state = yield from loading_state(workflow_id, run_id, snapshot, journal, codec)
+        instance._stand_at(state)
         size = 0 if snapshot is None else len(snapshot[3])
         instance.snapshots = SnapshotSchedule(history_limit, size=size)
         for _, _, _, events in journal:

@@ -32,12 +32,13 @@ from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.interface.activation import Activation, Probe
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.open_turn import OpenTurn
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored import loading
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import Steps, StoredRow, StoredSnapshot
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.partition_id import PartitionID

@@ -146,6 +146,7 @@ class PartitionSupervisor(LightActor):
         if self.actors.peek(loaded.workflow_id) is None:
             return
         stored = None if row is None else (yield from self._around.stored(row))
+        yield
         actor = self.actors.peek(loaded.workflow_id)
         if actor is None or actor.is_loaded:
             return

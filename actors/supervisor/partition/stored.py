@@ -5,9 +5,9 @@ from __future__ import annotations
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import Steps, at_once
 from dalsegno.persistence.port import LoadedInstance
 
 

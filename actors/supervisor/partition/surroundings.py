@@ -17,9 +17,9 @@ from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
 from dalsegno.actors.workflow_actor.instance import Instance
+from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
-from dalsegno.actors.workflow_actor.stored.loading import Steps
 from dalsegno.actors.workflow_actor.surroundings import OffLoop, Watch
 from dalsegno.persistence.port import LoadedInstance
 

@@ -7,5 +7,6 @@
 - `effects`       messages that leave after the commit; `recipients` are told how a run has ended
 - `decision`      what is decided about a command: events to record, and what needs no record
 - `waiting`       what a turn may wait for while the host's loop goes on
+- `steps`         what may be much is done bit by bit
 - `activation`    all that the shell has to write, and then to send
 """

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps, at_once
 from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.chunked_map import kept
 from dalsegno.actors.workflow_actor.run.draft import Draft
@@ -48,13 +49,27 @@ class IllegalEventError(Exception):
 
 def fold(state: WorkflowState | None, record: Record) -> WorkflowState:
     """The state after one more activation; `state` is None before the first of a run."""
+    return at_once(folding(state, record))
+
+
+def folding(state: WorkflowState | None, record: Record) -> Steps[WorkflowState]:
+    """The same in steps, where user code has wanted very much."""
     if state is None:
         first = record.events[0]
         if not isinstance(first, RunStarted):
             raise IllegalEventError("a run cannot begin with anything but its start")
         state = blank(first.info, python=first.python)
     state = opened(state, time=record.time, held=record.held, forgets=record.forgets)
-    return apply(state, *record.events)
+    draft = Draft(state)
+    for event in record.events:
+        if type(event) is Ran:
+            for number, want in enumerate(event.wants, 1):
+                APPLY[type(want)](draft, want)
+                if number % PORTION == 0:
+                    yield
+            event = replace(event, wants=())
+        APPLY[type(event)](draft, event)
+    return draft.done()
 
 
 def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[EffectID, ...]) -> WorkflowState:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, fold
+from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
+from dalsegno.actors.workflow_actor.run.apply import IllegalEventError, folding
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import (
     CODEC,
@@ -21,20 +21,6 @@ StoredSnapshot = tuple[int, int, bytes, bytes]
 """(sequence, format, checksum, body)"""
 StoredRow = tuple[str, int, int, bytes]
 """(run ID, sequence, time, events)"""
-
-
-T = TypeVar("T")
-Steps = Generator[None, None, T]
-"""What is done a step at a time, and comes to a T."""
-
-
-def at_once(steps: Steps[T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: T = end.value
-            return value
 
 
 def load_state(
@@ -55,10 +41,13 @@ def loading_state(
     journal: Sequence[StoredRow],
     codec: StoredCodec = CODEC,
 ) -> Steps[WorkflowState]:
-    """The same a row at a time: there may be thousands of them."""
-    state = None if snapshot is None else _of_snapshot(run_id, snapshot, codec)
+    """The same in steps: there may be thousands of rows, and thousands of things in one."""
+    state = None
+    if snapshot is not None:
+        state = _of_snapshot(run_id, snapshot, codec)
+        yield
     for row in journal:
-        state = _after(run_id, state, row, codec)
+        state = yield from _after(run_id, state, row, codec)
         yield
     if state is None:
         raise CorruptStateError(run_id, 0, "there is neither a snapshot nor a journal")
@@ -87,7 +76,9 @@ def _of_snapshot(run_id: str, snapshot: StoredSnapshot, codec: StoredCodec) -> W
     return state
 
 
-def _after(run_id: str, state: WorkflowState | None, row: StoredRow, codec: StoredCodec) -> WorkflowState:
+def _after(
+    run_id: str, state: WorkflowState | None, row: StoredRow, codec: StoredCodec
+) -> Steps[WorkflowState]:
     row_run_id, sequence, time, events = row
     before = 0 if state is None else state.sequence
     if row_run_id != run_id or sequence != before + 1:
@@ -97,7 +88,7 @@ def _after(run_id: str, state: WorkflowState | None, row: StoredRow, codec: Stor
         record = codec.decode_record(events)
         if (record.sequence, record.time) != (sequence, time):
             raise UnreadableError(f"its events are of sequence {record.sequence}, time {record.time}")
-        after = fold(state, record)
+        after = yield from folding(state, record)
     except UnreadableError as error:
         raise _unloadable(run_id, sequence, "journal row", error) from error
     except (IllegalEventError, LookupError) as error:

@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
 from dalsegno.errors import DalsegnoError
+from tests.supervisor.test_calls_per_activation import Calls
 from tests.workflow_actor.rig import (
     DONE,
     T0,
@@ -55,6 +56,25 @@ def test_loading_runs_no_user_code() -> None:
     assert code.built == []
     assert (instance.run_id, instance.sequence) == ("run-1", 3)
     assert instance.state == rig.state
+
+
+def test_a_row_in_which_very_much_was_wanted_is_taken_in_by_many_small_steps() -> None:
+    rig = Rig(ScriptedCode([[*map(activity, range(1, 4_001)), *(timer(n, T0 + n) for n in range(1, 4_001))]]))
+    rig.start()
+    loading = Instance.loading("w", ScriptedCode([]), snapshot=None, journal=rig.journal, run_id="run-1")
+    steps: list[int] = []
+    loaded = None
+    while loaded is None:
+        calls = Calls()
+        with calls.counted():
+            try:
+                next(loading)
+            except StopIteration as end:
+                loaded = end.value
+        steps.append(calls.total)
+    assert loaded.state == rig.state
+    assert loaded.wake_at == rig.instance.wake_at
+    assert max(steps[:-1]) < sum(steps) / 6
 
 
 def test_a_gap_in_the_journal_is_named() -> None:
