@@ -151,7 +151,7 @@ class _Capture:
                 cause=cause,
                 parts=parts,
             )
-        if is_a(error, ActivityError):
+        if is_a(error, ActivityError) and not is_a(error, asyncio.CancelledError):
             attempt = field_of(error, "attempt", 0)
             return Failure(
                 kind="activity",

@@ -1,6 +1,7 @@
 """Activities: what user code asks for, what is decided about it, and what leaves for it.
 
-- `intents`        what user code asks for; `awaited` is how it does so, and waits
+- `intents`        what user code asks for; `awaited` is how it does so, and waits; `cancelled` is what it sees
+                   when it is cancelled meanwhile
 - `wants`          what it wants, as events
 - `commands`       what is asked of the instance; `attempts` says what comes of it: the life of an activity's
                    attempts. `worker_deaths` is what is counted of workers that died

@@ -1,8 +1,9 @@
 """The activities that user code waits for, from the intent to the result, and what cancelling one means.
 
 A task that waits in `execute_activity` is the only one that knows the future it waits for, so when that future
-is cancelled it is the task that is being cancelled, and it gets asyncio.CancelledError. A handle is known to
-many: it may be cancelled by any of them, and awaiting it then gives ActivityError, its cause a CanceledError.
+is cancelled it is the task that is being cancelled, and it gets asyncio.CancelledError (see `cancelled`). A
+handle is known to many: it may be cancelled by any of them, and awaiting it then gives ActivityError, its cause
+a CanceledError.
 
 Where the worker is waited for, the outcome is what it says. If that is a result, a request to cancel the run
 has still to be seen (`outlived`); a failure is the cause of the CancelledError that the request makes.
@@ -18,9 +19,9 @@ from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
+from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule, ScheduleActivity
-from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
@@ -89,7 +90,7 @@ class AwaitedActivities:
 
     async def execute(self, call: ActivityCall) -> Any:
         pending = self._schedule(call, asyncio.Future(loop=self._loop))
-        cancelled = Cancelled()
+        cancelled = Cancelled(call.activity_type, pending.activity_id)
         while True:
             try:
                 result = await pending.future
@@ -97,11 +98,11 @@ class AwaitedActivities:
                 cancelled.add(error)
                 if pending.future.cancelled():
                     if not self.cancel(pending.number):
-                        raise cancelled.error from None
+                        cancelled.raise_it()
                     # The worker is waited for, so the task goes on waiting, on another future.
                     pending.future = asyncio.Future(loop=self._loop)
                 elif cancelled.request is None or call.cancellation_type != "wait_cancellation_completed":
-                    raise cancelled.error from None
+                    cancelled.raise_it()
             except ActivityError as failure:
                 cancelled.raise_for(failure)
                 raise
@@ -207,44 +208,8 @@ class AwaitedActivities:
         return None
 
 
-class Cancelled:
-    """How a task was cancelled while it waited for an activity: the first error, and the first that was a
-    request to cancel the run."""
-
-    __slots__ = ("first", "request")
-
-    def __init__(self) -> None:
-        self.first: asyncio.CancelledError | None = None
-        self.request: asyncio.CancelledError | None = None
-
-    def add(self, error: asyncio.CancelledError) -> None:
-        self.first = self.first or error
-        if is_requested(error):
-            self.request = self.request or error
-
-    @property
-    def error(self) -> asyncio.CancelledError:
-        assert self.first is not None
-        return self.first
-
-    def raise_for(self, failure: ActivityError) -> None:
-        """The request is seen now, and what became of the activity is its cause."""
-        if self.request is not None:
-            raise self.request from failure
-
-
 # So that a call that was not awaited is warned of under the name that user code knows.
 AwaitedActivities.execute.__qualname__ = "workflow.execute_activity"
-
-
-def activity_error(activity_type: str, activity_id: str, cause: Exception) -> ActivityError:
-    """The error that an awaiting task sees, with what happened as its cause."""
-    what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
-    error = ActivityError(
-        f"activity {activity_type} {what}", activity_type=activity_type, activity_id=activity_id, attempt=0
-    )
-    error.__cause__ = cause
-    return error
 
 
 def _set_cancelled(future: asyncio.Future[Any]) -> None:
@@ -289,7 +254,7 @@ class StartedActivity(ActivityHandle[Any]):
         return super().cancel(msg)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        cancelled = Cancelled()
+        cancelled = Cancelled(self.activity_type, self.activity_id)
         while not self.done():
             waiter = asyncio.Future[None](loop=self.get_loop())
             wake = _Wake(waiter)
@@ -302,8 +267,10 @@ class StartedActivity(ActivityHandle[Any]):
                 self.remove_done_callback(wake)
                 self.cancel()
         if self.cancelled():
+            if cancelled.first is not None:
+                cancelled.raise_it()
             cause = CanceledError("cancelled through its handle")
-            raise cancelled.first or activity_error(self.activity_type, self.activity_id, cause)
+            raise activity_error(self.activity_type, self.activity_id, cause)
         try:
             result = self.result()
         except ActivityError as failure:

@@ -27,6 +27,7 @@ from dalsegno._runtime import WorkflowRuntime
 from dalsegno.actors.workflow_actor.loop.as_completed_order import ordered_task
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger, TooMuchAtOnceError
 from dalsegno.actors.workflow_actor.loop.refusals import Refusal
+from dalsegno.actors.workflow_actor.loop.task_group_exit import accept_derived_cancellations
 from dalsegno.actors.workflow_actor.loop.world_calls import guard
 from dalsegno.given import number, uncut_microseconds
 from dalsegno.policies import MICROSECONDS_PER_SECOND
@@ -375,3 +376,4 @@ def _refused(name: str) -> Callable[..., NoReturn]:
 
 _refuse_the_rest()
 guard(DeterministicLoop)
+accept_derived_cancellations()
