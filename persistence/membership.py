@@ -85,16 +85,21 @@ class SqlMembership:
             return formats.grant(self._database, connection)
 
     def take(self, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
+        if not partitions:
+            return []
         now = self._database.now()
         free = leases.c.owner.is_(None) | ~sa.exists().where(
             hosts.c.host_id == leases.c.owner, hosts.c.expires_at > now
         )
         live = sa.select(hosts.c.host_id).where(hosts.c.host_id == host_id, hosts.c.expires_at > now)
+        # Under another generation the same number is another partition.
+        meant = sa.literal(partitions[0].generation) == GENERATION
+        assert len({partition.generation for partition in partitions}) == 1, "a host knows one generation"
         # Rows are locked first, in the order in which commits lock them, and judged again by the next
         # statement: while we waited, a host may have taken them that our first look could not know.
         lock = (
             sa.select(leases.c.partition)
-            .where(self._database.among(leases.c.partition, "partitions"), free)
+            .where(self._database.among(leases.c.partition, "partitions"), free, meant)
             .order_by(leases.c.partition)
             .with_for_update(of=leases)
         )
@@ -103,7 +108,7 @@ class SqlMembership:
             locked = {"partitions": self._database.keys(connection.scalars(lock, asked))}
             taken = connection.execute(
                 sa.update(leases)
-                .where(self._database.among(leases.c.partition, "partitions"), free, live.exists())
+                .where(self._database.among(leases.c.partition, "partitions"), free, meant, live.exists())
                 .values(owner=host_id, epoch=leases.c.epoch + 1)
                 .returning(leases.c.partition, leases.c.epoch, GENERATION.label("generation")),
                 locked,

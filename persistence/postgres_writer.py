@@ -3,7 +3,8 @@
 It locks the leases first and lets in only rows of partitions that it holds, so the fence and the commit are
 one trip to the server: a host that is frozen before or after it holds no lock, and none can be frozen within.
 
-    fence    leases, FOR SHARE with owner and epoch checked: a take-over waits until we have committed
+    fence    leases, FOR SHARE with owner, epoch and generation checked: a take-over waits until we have
+             committed
     known    commands that were answered before: nothing of their workflow IDs is written
     created, updated     compare-and-set of the instances of held partitions, returning those that matched
     written  the workflow IDs that matched
@@ -33,9 +34,11 @@ from dalsegno.persistence.watermark import raise_watermark
 from dalsegno.policies import WorkflowStatus
 
 _FENCE = """fence AS MATERIALIZED (
-    SELECT leases.partition FROM leases JOIN unnest($1::bigint[], $2::bigint[]) AS f(partition, epoch)
+    SELECT leases.partition FROM leases
+    JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS f(partition, epoch, generation)
     ON leases.partition = f.partition AND leases.epoch = f.epoch
-    WHERE leases.owner = $3 ORDER BY leases.partition FOR SHARE OF leases)"""
+    WHERE leases.owner = $4 AND f.generation = (SELECT meta.generation FROM meta WHERE meta.id = 1)
+    ORDER BY leases.partition FOR SHARE OF leases)"""
 """In the order of partitions, as a take-over locks them: so they wait for each other and never deadlock."""
 
 _HELD = "(partition IN (SELECT fence.partition FROM fence)) IS TRUE"
@@ -151,6 +154,7 @@ class PostgresWriter:
         parameters: list[Any] = [
             bigint_array([fence.partition.number for fence in round_.fences]),
             bigint_array([fence.epoch for fence in round_.fences]),
+            bigint_array([fence.partition.generation for fence in round_.fences]),
             round_.host_id,
         ]
         try:
@@ -183,8 +187,8 @@ class PostgresWriter:
 
 @cache
 def statement(parts: tuple[Part, ...]) -> str:
-    """The statement that writes these parts. Its parameters: partitions, epochs, host, then the columns of
-    each part, all but the host as arrays."""
+    """The statement that writes these parts. Its parameters: partitions, epochs, generations, host, then the
+    columns of each part, all but the host as arrays."""
     rows = _rows(parts)
     commands = [f"SELECT workflow_id, message_id, type FROM {rows[part]}" for part in _COMMANDS if part in rows]
     ctes = [_FENCE]
@@ -205,7 +209,7 @@ def statement(parts: tuple[Part, ...]) -> str:
 
 def _rows(parts: tuple[Part, ...]) -> dict[Part, str]:
     """What each part's columns are read from."""
-    rows, position = {}, 4
+    rows, position = {}, 5
     for part in parts:
         types = _types(part)
         arrays = ", ".join(f"${position + index}::{kind}[]" for index, kind in enumerate(types))

@@ -17,7 +17,7 @@ from dalsegno.persistence.rows import Part, Row, mail_commands, refused_rows, ro
 from dalsegno.persistence.watermark import raise_watermark
 from dalsegno.policies import WorkflowStatus
 
-_LEASES = "SELECT partition, epoch FROM leases WHERE owner = ?"
+_LEASES = "SELECT partition, epoch, (SELECT generation FROM meta WHERE id = 1) FROM leases WHERE owner = ?"
 _CURRENT = """SELECT workflow_id, CAST(run_id AS BLOB), sequence FROM instances
     WHERE workflow_id IN (SELECT value FROM json_each(?))"""
 """As bytes: one run ID that is no text must not stop the round of all others."""
@@ -92,9 +92,9 @@ class SqliteWriter:
 
 
 def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
-    epochs = dict(driver.execute(_LEASES, (round_.host_id,)))
-    fences = [(fence.partition.number, fence.epoch) for fence in round_.fences]
-    held = {number for number, epoch in fences if epochs.get(number) == epoch}
+    ours = set(driver.execute(_LEASES, (round_.host_id,)))
+    fences = [(fence.partition.number, fence.epoch, fence.partition.generation) for fence in round_.fences]
+    held = {fence[0] for fence in fences if fence in ours}
     matched = _matching(driver, [write for write in round_.instances if write.partition.number in held])
     refused = [row for row in refused_rows(round_) if row[0] in held]
     asides = [aside for aside in round_.asides if aside.partition.number in held]

@@ -38,7 +38,8 @@ meta = sa.Table(
 
 GENERATION = sa.select(meta.c.generation).where(meta.c.id == sa.literal_column("1")).scalar_subquery()
 """That of the partitions whose numbers are in `leases` and `journal`. Whoever changes it has to take the leases
-from all hosts in the same transaction."""
+from all hosts in the same transaction, and must not lower an epoch. Fences, takes and looks at the cluster tell
+a host of another generation by it."""
 
 hosts = sa.Table(
     "hosts",

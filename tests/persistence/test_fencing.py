@@ -7,17 +7,29 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import open_store
-from dalsegno.persistence.port import Fence, LeaseRow, Membership, RoundOutcome, Store, Writer
+from dalsegno.persistence.port import (
+    Aside,
+    Fence,
+    LeaseRow,
+    MailRow,
+    Membership,
+    RoundOutcome,
+    Store,
+    Writer,
+)
 from dalsegno.persistence.reader_port import Reader
 from tests.partition_ids import FIRST, nth
+from tests.persistence.bare import bare_connection
 from tests.persistence.rounds import HOUR, creation, round_of, seen, step
 
 BOUND_SECONDS = 20.0
@@ -227,3 +239,51 @@ def test_on_postgresql_a_taker_that_waited_for_another_leaves_it_what_it_took(ta
 
     assert taking.result(BOUND_SECONDS) == []
     assert takeover.heir.cluster().leases[0] == LeaseRow(FIRST, "host-c", 2)
+
+
+BEFORE, NOW = PartitionID(1, 0), PartitionID(2, 0)
+
+
+@pytest.fixture
+def dealt_out_anew(store_url: str) -> Iterator[Store]:
+    """A namespace whose slots were dealt out anew by somebody who has left the leases as they were: host-a has
+    one that was of partition BEFORE, and would be of NOW."""
+    with closing(open_store(store_url)) as store:
+        store.migrate(partitions=2)
+        membership = store.membership()
+        membership.join("host-a", ttl=HOUR, version="1")
+        assert membership.take([BEFORE], "host-a") == [LeaseRow(BEFORE, "host-a", 1)]
+        with bare_connection(store_url) as connection:
+            connection.execute(sa.text("UPDATE meta SET generation = 2"))
+        yield store
+        membership.close()
+
+
+def test_nothing_is_committed_for_a_partition_of_another_generation_under_its_number(
+    dealt_out_anew: Store,
+) -> None:
+    writer, reader = dealt_out_anew.writer(), dealt_out_anew.reader()
+    row = MailRow(workflow_id="order-1", slot=7, number=1, time=1, message=b"message")
+    stale = round_of(creation("order-1", partition=BEFORE), refused=[(BEFORE, 7, seen("nobody", "m1"))])
+
+    outcome = writer.commit(replace(stale, asides=(Aside(partition=BEFORE, mail=(row,)),)))
+
+    assert outcome.lost == {BEFORE}
+    assert reader.load(["order-1"])[0].instance is None
+    assert reader.load(["nobody"])[0].seen == {}
+    assert reader.mail("order-1", after=0, limit=9) == []
+    assert writer.commit(round_of(creation("order-2", partition=NOW))).lost == set()
+    writer.close()
+    reader.close()
+
+
+def test_no_lease_is_given_for_a_partition_of_another_generation_under_its_number(
+    dealt_out_anew: Store,
+) -> None:
+    membership = dealt_out_anew.membership()
+    membership.expire("host-a")
+    membership.join("host-b", ttl=HOUR, version="1")
+    assert membership.take([BEFORE], "host-b") == []
+    assert membership.take([], "host-b") == []
+    assert membership.take([NOW], "host-b") == [LeaseRow(NOW, "host-b", 2)]
+    membership.close()

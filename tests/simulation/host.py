@@ -36,7 +36,7 @@ from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, NewerFormatError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
-from tests.partition_ids import nth
+from tests.partition_ids import GENERATION, nth
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
 from tests.simulation.hearing import Hearing
@@ -198,6 +198,7 @@ class Host(Lookups, Process):
             HostOptions(
                 membership=lambda: membership,
                 host_id=self._host_id,
+                generation=GENERATION,
                 version="simulated",
                 format_read=self.codec.newest,
                 listener=self,

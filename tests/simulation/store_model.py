@@ -168,7 +168,7 @@ class StoreModel:
 
     def _is_valid(self, fence: Fence, host_id: str) -> bool:
         lease = self.leases[fence.partition.number]
-        return (lease.owner, lease.epoch) == (host_id, fence.epoch)
+        return (lease.partition, lease.owner, lease.epoch) == (fence.partition, host_id, fence.epoch)
 
     def abort(self, transaction: Transaction) -> None:
         """By the client, or by the server when its client is gone or idle for too long."""

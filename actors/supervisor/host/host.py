@@ -110,7 +110,7 @@ class Host(Lookups):
         self._ended = asyncio.Event()
         self._refusal: NewerFormatError | None = None
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
-        namespace = store.namespace()
+        self._namespace = namespace = store.namespace()
         self._threads = StoreThreads(store, escaped)
         self._membership = store.membership()
         self._duties = duties.Duties(
@@ -262,6 +262,7 @@ class Host(Lookups):
             HostOptions(
                 membership=self._store.membership,
                 host_id=self._host_id,
+                generation=self._namespace.generation,
                 version=VERSION,
                 format_read=self._codec.newest,
                 listener=self,

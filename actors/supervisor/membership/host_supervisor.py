@@ -35,7 +35,7 @@ from dalsegno.actors.supervisor.membership.ticker import Ticker
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.backoff import doubled
-from dalsegno.errors import FencedError, StoreUnavailableError
+from dalsegno.errors import ConfigurationError, FencedError, StoreUnavailableError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership
 
@@ -99,10 +99,12 @@ Message = Tick | Hurry | Offered | Released | Leave | CutOff
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """What a HostSupervisor is started with. `parent_pid` None: it is nobody's child."""
+    """What a HostSupervisor is started with. `parent_pid` None: it is nobody's child. `generation`: how this
+    process has the slots dealt out."""
 
     membership: Callable[[], Membership]
     host_id: str
+    generation: int
     version: str
     format_read: int = 1
     """The newest stored format that this host reads."""
@@ -293,6 +295,7 @@ class HostSupervisor(pykka.ThreadingActor):
 
     def _look(self, tenure: Tenure) -> None:
         cluster = self._cluster_of_the_living(tenure)
+        self._check_generation(cluster)
         self._check_validity(tenure)
         self._next_expiry = self._expiry_of_others(tenure, cluster)
         self._tell_format(tenure, cluster.format_written)
@@ -313,6 +316,16 @@ class HostSupervisor(pykka.ThreadingActor):
         asked = cluster.format_asked
         if asked > cluster.format_written and all(host.format_read >= asked for host in cluster.hosts):
             self._tell_format(tenure, self._membership.raise_format())
+
+    def _check_generation(self, cluster: Cluster) -> None:
+        """Raises ConfigurationError when partitions have other slots than this process takes them to have."""
+        known = self._options.generation
+        found = {lease.partition.generation for lease in cluster.leases} - {known}
+        if found:
+            raise ConfigurationError(
+                f"The slots of this namespace were dealt out anew: they are of generation {max(found)}, this "
+                f"process knows generation {known}. It may hold none of its partitions: start it again."
+            )
 
     def _cluster_of_the_living(self, tenure: Tenure) -> Cluster:
         """Without those whose rows are renewed no more, although by the database's clock they are good."""

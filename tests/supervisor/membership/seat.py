@@ -17,6 +17,7 @@ from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, LeaseRow, Membership, Store
+from tests.partition_ids import GENERATION
 
 TTL = 10.0
 PARTITIONS = 4
@@ -127,6 +128,7 @@ class Host:
             HostOptions(
                 membership=lambda: self.membership,
                 host_id=host_id,
+                generation=GENERATION,
                 version="1",
                 listener=self.desk,
                 deliver=at_once,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.membership.host_supervisor import (
     CutOff,
@@ -13,8 +14,10 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
     Offered,
     Released,
 )
-from dalsegno.persistence.port import Fence, Membership, Store
-from tests.partition_ids import FIRST, nth, nths
+from dalsegno.errors import ConfigurationError
+from dalsegno.partition_id import PartitionID
+from dalsegno.persistence.port import Fence, LeaseRow, Membership, Store
+from tests.partition_ids import FIRST, GENERATION, nth, nths
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Host, live, owners
 
 
@@ -248,3 +251,23 @@ def test_a_host_that_is_cut_off_can_leave(host: Host, outside: Membership) -> No
     host.tell(Leave())
     assert live(outside.cluster()) == []
     assert host.desk.heard("left")
+
+
+def test_a_host_holds_and_takes_nothing_of_a_namespace_whose_slots_were_dealt_out_anew(
+    host: Host, outside: Membership
+) -> None:
+    """It would look for workflows in slots that are another's now."""
+    host.tick()
+    assert host.desk.leases
+    host.desk.told.clear()
+    cluster = outside.cluster()
+    leases = tuple(
+        LeaseRow(PartitionID(GENERATION + 1, lease.partition.number), None, lease.epoch + 1)
+        for lease in cluster.leases
+    )
+    host.membership.results["cluster"] = replace(cluster, leases=leases)
+    with pytest.raises(ConfigurationError, match="dealt out anew: they are of generation 2"):
+        host.tick()
+    assert host.desk.heard("gained") == []
+    host.actor.on_failure(ConfigurationError, ConfigurationError("as pykka does"), None)
+    assert not host.validity.holds("host-a")

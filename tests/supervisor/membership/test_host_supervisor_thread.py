@@ -15,7 +15,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
 from dalsegno.persistence.port import Membership, Store
-from tests.partition_ids import nths
+from tests.partition_ids import GENERATION, nths
 from tests.servers import wait_until
 from tests.supervisor.membership.seat import PARTITIONS, TTL, Desk, Faulty, at_once
 
@@ -27,6 +27,7 @@ def start(membership: Callable[[], Membership], desk: Desk, validity: Validity, 
         HostOptions(
             membership=membership,
             host_id="host-a",
+            generation=GENERATION,
             version="1",
             listener=desk,
             deliver=at_once,
@@ -105,6 +106,7 @@ def test_when_the_loop_is_closed_the_actor_ends(store: Store) -> None:
         HostOptions(
             membership=store.membership,
             host_id="host-a",
+            generation=GENERATION,
             version="1",
             listener=Desk(),
             deliver=closed,

@@ -64,6 +64,7 @@ def serve_until_orphaned(pulse: PulseWriter, host_id: str, parent_pid: int, stor
         HostOptions(
             membership=open_store(store_url).membership,
             host_id=host_id,
+            generation=1,
             version="1",
             listener=Host(),  # type: ignore[arg-type]
             deliver=loop.call_soon_threadsafe,
