@@ -9,6 +9,7 @@ async with Client.connect("amqp://localhost") as client:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import uuid4
@@ -16,11 +17,13 @@ from uuid import uuid4
 from dalsegno import given
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.ids import run_id
 from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.url import open_broker
-from dalsegno.client.conversation import Conversation
+from dalsegno.client.conversation import Conversation, sendable
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.in_transaction import write_in_transaction
 from dalsegno.client.links import Links
 from dalsegno.client.looking import Looking
 from dalsegno.client.names import Target, result_type_of
@@ -181,7 +184,14 @@ class Client(Looking):
         `options` are those of StartOptions. A workflow whose type no host knows is accepted all the same: the
         handle's `status` is then SUSPENDED, with the reason, and it runs once a host has the code. Raises
         WorkflowAlreadyStartedError where the policies don't allow another run.
+
+        With a `connection` it returns when the start is written in that transaction; after its commit a host
+        sends it on, within a second. What the policies don't allow is then done nowhere, and nobody is told:
+        give an ID of its own. See docs/client.md.
         """
+        connection = options.get("connection")
+        if connection is not None:
+            return await self._start_in_transaction(connection, workflow, arguments, options)
         message = start_message(workflow, arguments, options, ("accepted",), self._engine.converter)
         with Conversation(self._engine.links, self._engine.converter) as conversation:
             reply = await self._accepted(conversation, message, options)
@@ -193,6 +203,22 @@ class Client(Looking):
             result_type=result_type_of(workflow),
             status=reply.status,
             suspended_reason=reply.reason,
+        )
+
+    async def _start_in_transaction(
+        self, connection: Any, workflow: Target, arguments: Sequence[Any], options: StartOptionsAndArgs
+    ) -> WorkflowHandle[Any]:
+        message = start_message(workflow, arguments, options, (), self._engine.converter)
+        message_id = _message_id(options)
+        begins = run_id(message.workflow_id, message_id)
+        await write_in_transaction(connection, sendable(message), message_id, options.get("schema"))
+        return WorkflowHandle(
+            self._engine,
+            message.workflow_id,
+            run_id=begins,
+            pinned=False,
+            result_type=result_type_of(workflow),
+            begun=partial(self._engine.begun, message.workflow_id, begins),
         )
 
     @overload
@@ -255,6 +281,10 @@ class Client(Looking):
 
         `timeout` is for the start. To limit the whole, use `asyncio.timeout`; the workflow goes on anyway.
         """
+        if options.get("connection") is not None:
+            raise TypeError(
+                "A start in your transaction happens after its commit: start it, commit, and await the result."
+            )
         message = start_message(workflow, arguments, options, ("accepted", "result"), self._engine.converter)
         result_type = result_type_of(workflow)
 

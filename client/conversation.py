@@ -31,6 +31,7 @@ from dalsegno.loop_clock import sleep
 from dalsegno.loop_clock import timeout as within
 
 A = TypeVar("A", Reply, ControlReply)
+W = TypeVar("W", bound=WireMessage)
 
 
 class Destination(NamedTuple):
@@ -84,13 +85,7 @@ class Conversation:
         seconds are over, ConfigurationError, and UnsendableError for a question that cannot be sent.
         """
         timeout = given.patience("timeout", timeout)
-        question = _plain(question)
-        try:
-            check(question)
-        except InvalidMessageError as error:
-            raise _unsendable(error) from error
-        except TypeError as error:  # such as a Payload with something else in it
-            raise UnsendableError(f"This cannot be sent: {error}.") from error
+        question = sendable(question)
         patience = Patience(question.TYPE, self.timings)
         if resend_seconds is None:
             resend_seconds = self.timings.resend
@@ -187,7 +182,19 @@ def _fits(answer: Reply | ControlReply, kind: str | None) -> bool:
     return answer.error is not None or not isinstance(answer, Reply) or kind in (None, answer.kind)
 
 
-def _plain(question: WireMessage) -> WireMessage:
+def sendable(question: W) -> W:
+    """As it is sent, once it is seen that it can be. Raises UnsendableError."""
+    question = _plain(question)
+    try:
+        check(question)
+    except InvalidMessageError as error:
+        raise _unsendable(error) from error
+    except TypeError as error:  # such as a Payload with something else in it
+        raise UnsendableError(f"This cannot be sent: {error}.") from error
+    return question
+
+
+def _plain(question: W) -> W:
     """With plain texts, whatever a subclass of str shows of itself."""
     texts = {
         field: str.__str__(value)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dalsegno.broker.protocol.messages import ControlReply, Reply, ToWorkflow, WireMessage
+from dalsegno import given
+from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.links import Links
-from dalsegno.client.results import await_end
+from dalsegno.client.results import await_end, not_ended
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
 from dalsegno.data_converter import DataConverter
+from dalsegno.errors import WorkflowNotFoundError
+from dalsegno.loop_clock import sleep
+
+BEGUN_SECONDS = 60.0
+"""How long a start that was written in a transaction may be on its way: its hosts may be away, or the
+transaction not be committed yet."""
+BEGUN_PAUSE_SECONDS = 0.2
 
 
 class EnginePort(Protocol):
@@ -56,6 +64,25 @@ class BrokerEngine:
                 timeout=self.timeout if timeout is None else timeout,
                 kind="answer",
             )
+
+    async def begun(self, workflow_id: str, run_id: str, seconds: float | None) -> None:
+        """Wait until a run that is on its way is there. Raises WorkflowNotFoundError if it is not after
+        BEGUN_SECONDS, and NoAnswerError after `seconds`, if that is less."""
+        clock = self.links.clock
+        seconds = given.patience("timeout", seconds)
+        until = clock.time() + (BEGUN_SECONDS if seconds is None else min(seconds, BEGUN_SECONDS))
+        while True:
+            try:
+                await self.tell(DescribeWorkflow(workflow_id=workflow_id, run_id=run_id))
+            except WorkflowNotFoundError:
+                if clock.time() < until:
+                    await sleep(clock, BEGUN_PAUSE_SECONDS)
+                elif seconds is not None and seconds < BEGUN_SECONDS:
+                    raise not_ended(workflow_id, seconds) from None
+                else:
+                    raise
+            else:
+                return
 
     async def control(self, question: WireMessage) -> ControlReply:
         """Whichever host is first answers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar, overload
 from uuid import uuid4
 
@@ -58,7 +58,9 @@ class WorkflowHandle(Generic[R]):
         result_type: Any,
         status: WorkflowStatus | None = None,
         suspended_reason: str | None = None,
+        begun: Callable[[float | None], Awaitable[None]] | None = None,
     ) -> None:
+        """`begun` waits, for so many seconds, until there is such a run."""
         self.id = workflow_id
         self.run_id = run_id
         self.status = status
@@ -68,6 +70,7 @@ class WorkflowHandle(Generic[R]):
         self._engine = engine
         self._command_run_id = run_id if pinned else None
         self._result_type = result_type
+        self._begun = begun
 
     async def result(self, *, timeout: float | None = None) -> R:
         """What the run returned, as its return annotation says if the workflow was given as a class or method.
@@ -76,7 +79,13 @@ class WorkflowHandle(Generic[R]):
         suspended, a warning says so with the reason (see `Client.connect`), and the waiting goes on. Raises
         WorkflowFailedError when the run ends otherwise, with the reason as `__cause__`, and NoAnswerError (a
         TimeoutError) when time is up.
+
+        Of a run that was started in a transaction: raises WorkflowNotFoundError if it has not begun after a
+        minute, as when the transaction was not committed.
         """
+        if self._begun is not None:
+            await self._begun(timeout)
+            self._begun = None
         reply = await self._engine.end(self.id, self.run_id, timeout=timeout)
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result

@@ -31,6 +31,11 @@ class StartOptions(TypedDict, total=False):
     """Makes the start idempotent: another with the same workflow ID and message ID is the same start."""
     timeout: float
     """Seconds for the engine to accept the start (the client's timeout)."""
+    connection: Any
+    """Of your own database transaction, on the database of dalsegno's tables: the start is written there, and
+    happens if you commit. One of psycopg, or a connection or session of SQLAlchemy; async ones, too."""
+    schema: str
+    """With `connection`: the schema of dalsegno's tables, where it is not on the connection's search path."""
 
 
 class StartOptionsAndArgs(StartOptions, total=False):
@@ -76,5 +81,7 @@ def _check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> No
         raise TypeError(f"A start has no option {name!r}.")
     if "id" not in options:
         raise TypeError("A start needs an id: the workflow ID, which names the workflow from now on.")
+    if "schema" in options and options.get("connection") is None:
+        raise TypeError("A start has a schema only with a connection, in whose transaction it is written.")
     if arguments and given.arguments("args", options.get("args", ())):
         raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")

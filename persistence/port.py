@@ -11,7 +11,7 @@ call opens a new connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -243,6 +243,14 @@ class Mail(Struct, frozen=True):
     message: bytes
 
 
+class InboxRow(Struct, frozen=True):
+    """`message` as the embedded broker stores one (`broker.message_bytes`); an application wrote it, so it may
+    be anything."""
+
+    number: int
+    message: bytes
+
+
 class Due(Struct, frozen=True):
     """An instance whose wake-up is due before the time that was asked for."""
 
@@ -397,6 +405,21 @@ class Namespace(Struct, frozen=True, kw_only=True):
         return PartitionID(self.generation, slot % self.partitions)
 
 
+class Inbox(Protocol):
+    """Commands that applications have written in transactions of their own. A connection of its own."""
+
+    def waiting(
+        self, *, written_before: int, without: Collection[int], limit: int, bytes_max: int
+    ) -> list[InboxRow]:
+        """The first, in the order of their numbers, but those in `without`: up to the one with which
+        `bytes_max` is reached, which is known before any is read. `written_before` is by the application's
+        clock, in microseconds."""
+
+    def remove(self, numbers: Collection[int]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Store(Protocol):
     """A database URL made usable. Opening connections is lazy."""
 
@@ -419,5 +442,7 @@ class Store(Protocol):
         """For what people ask. It gives up early: TooSlowError."""
 
     def membership(self) -> Membership: ...
+
+    def inbox(self) -> Inbox: ...
 
     def close(self) -> None: ...

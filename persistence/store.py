@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dalsegno.persistence import schema
 from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.inbox import SqlInbox
 from dalsegno.persistence.membership import SqlMembership
-from dalsegno.persistence.port import Membership, Namespace, Store, Writer
+from dalsegno.persistence.port import Inbox, Membership, Namespace, Store, Writer
 from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import PeopleReader, Reader
 from dalsegno.persistence.url import parse_url
@@ -37,7 +38,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._handed_out: list[Writer | SqlReader | Membership] = []
+        self._handed_out: list[Writer | SqlReader | Membership | Inbox] = []
 
     def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
@@ -78,6 +79,11 @@ class SqlStore:
         membership = SqlMembership(self._database)
         self._handed_out.append(membership)
         return membership
+
+    def inbox(self) -> Inbox:
+        inbox = SqlInbox(self._database)
+        self._handed_out.append(inbox)
+        return inbox
 
     def close(self) -> None:
         """Close all that was handed out; to be called when the threads that use them have ended."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-HEAD = "0010"
+HEAD = "0011"
 """The revision of these: the newest in `migrations/versions`."""
 MIN_REVISION = "0006"
 """The oldest tables that this code works with, so that its hosts run beside those of a version before."""
@@ -136,6 +136,17 @@ mail = sa.Table(
 )
 """Messages that came while their workflow could not be run for a defect, in order. They are worked off, and
 deleted, when it can be run again."""
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Commands that applications have written in transactions of their own, until a host has sent them on. A number
+is never used twice: whoever removes a row knows nothing else of it."""
 
 journal = sa.Table(
     "journal",

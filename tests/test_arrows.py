@@ -59,7 +59,7 @@ ARROWS = {
     "actors.supervisor.upcalls": "sdk interface workflow_actor",
     "actors.supervisor.membership": "host_id sdk persistence failing",
     "actors.supervisor.parent": "host_id sdk persistence failing",
-    "actors.supervisor.deliveries": "sdk broker persistence interface protocol embedded wire world",
+    "actors.supervisor.deliveries": "sdk broker persistence interface protocol wire world",
     "actors.supervisor.round": "sdk persistence interface run shown updates workflow_actor world",
     "actors.supervisor.wakeups": "persistence interface workflow_actor world upcalls",
     "actors.supervisor.connection": "sdk broker protocol failing deliveries",
@@ -80,6 +80,7 @@ ARROWS = {
         "deliveries round wakeups outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
+    "actors.supervisor.inbox": "sdk broker persistence interface protocol wire outbox database",
     "actors.supervisor.people": (
         "sdk broker persistence interface queries updates protocol wire program stored shown workflow_actor "
         "failing "
@@ -87,7 +88,7 @@ ARROWS = {
     ),
     "actors.supervisor.host": (
         "clock host_id sdk broker persistence interface program settings protocol stored "
-        "failing membership parent deliveries connection outbox engine database people"
+        "failing membership parent world deliveries connection outbox engine database inbox people"
     ),
     # who uses it
     "client": "sdk broker protocol url",

@@ -11,6 +11,7 @@ are given what they need when they are made; whom they call back is in `upcalls`
 - `outbox`      effects on their way, from the commit to the confirm
 - `wire`        between messages and the core's commands and effects
 - `people`      what is asked beside the path: the control queue, runs that are over
+- `inbox`       commands that applications wrote in their own transactions, sent on
 - `database`, `connection`  the store's threads, the host's connection to the broker
 - `host`        the shell around the engine; `membership` is its seat among the hosts
 - `parent`      the parent process, its children and how it watches them

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.link import LinkEnd
-from dalsegno.broker.embedded.payload import decode_message, encode_message
 from dalsegno.broker.embedded.wire import (
     MAX_PAYLOAD_BYTES,
     Acknowledge,
@@ -22,6 +21,7 @@ from dalsegno.broker.embedded.wire import (
     PublishOutcomes,
     Request,
 )
+from dalsegno.broker.message_bytes import decode_message, encode_message
 from dalsegno.broker.port import Delivery, Fault, OnClosed, OnDelivery, OnOutcome, Outcome, Outgoing
 from dalsegno.errors import BrokerUnavailableError
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dalsegno.broker.embedded.catalog import Catalog
-from dalsegno.broker.embedded.payload import with_cause_of_death
 from dalsegno.broker.embedded.queue_state import ConsumerState, Handout, QueueState
 from dalsegno.broker.embedded.ready_line import Item, PageRequest
 from dalsegno.broker.embedded.steps import Burial, Publication, PublisherState, PurgeRange, Step, Write, row_id
 from dalsegno.broker.held_bytes import HeldBytes
+from dalsegno.broker.message_bytes import with_cause_of_death
 from dalsegno.broker.port import Binding, Outcome, Topology
 from dalsegno.errors import TopologyError
 

@@ -9,7 +9,6 @@ from typing import Protocol
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.link import LinkEnd
 from dalsegno.broker.embedded.model import Model
-from dalsegno.broker.embedded.payload import decode_message
 from dalsegno.broker.embedded.queue_state import Handout
 from dalsegno.broker.embedded.wire import (
     PROTOCOL_VERSION,
@@ -36,6 +35,7 @@ from dalsegno.broker.embedded.wire import (
     SessionClosed,
     Unbind,
 )
+from dalsegno.broker.message_bytes import decode_message
 from dalsegno.broker.port import Outcome
 from dalsegno.errors import ConfigurationError
 

@@ -15,7 +15,7 @@ import pytest
 
 from dalsegno.broker.embedded import EmbeddedServer, wire
 from dalsegno.broker.embedded.link import UNREADABLE
-from dalsegno.broker.embedded.payload import decode_message, encode_message
+from dalsegno.broker.message_bytes import decode_message, encode_message
 from dalsegno.broker.port import Binding, Exchange, Message, Outcome, Outgoing, Queue, Topology
 from dalsegno.broker.rabbitmq import wire as amqp
 from tests.broker.embedded.sessions import open_session

@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.actors.workflow_actor.stored.loading import load_state
 from dalsegno.broker import topology
-from dalsegno.broker.embedded.payload import decode_message
+from dalsegno.broker.message_bytes import decode_message
 from dalsegno.broker.port import Delivery, Message, Outcome, Outgoing
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode

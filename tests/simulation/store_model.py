@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from dalsegno.broker.embedded.payload import decode_message
+from dalsegno.broker.message_bytes import decode_message
 from dalsegno.broker.port import Message
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.partition_id import PartitionID

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow, Intake, Rejected, Unread
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.broker.embedded.payload import decode_message, encode_message
+from dalsegno.broker.message_bytes import decode_message, encode_message
 from dalsegno.broker.port import Delivery
 from dalsegno.persistence.port import Mail, MailRow, MessageKey
 

@@ -4,7 +4,7 @@ Host
   HostSupervisor     own thread: membership, leases
   BrokerLink         session, publisher, a consumer per partition
   StoreThreads       a writer's thread, and readers' for mail, clock, and people
-  Duties             what is done for the namespace now and then, on another
+  Beside             what is done for the namespace now and then, on others
   Engine             everything else, without I/O
 """
 
@@ -23,13 +23,13 @@ from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.clock import DatabaseClock, HostClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
-from dalsegno.actors.supervisor.database import duties
 from dalsegno.actors.supervisor.database.lookups import Lookups
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.database.watermark import ADVANCE_SECONDS, WatermarkKeeper
 from dalsegno.actors.supervisor.engine import Engine
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped, contained, end_process, guarded, watch_loop
+from dalsegno.actors.supervisor.host import beside
 from dalsegno.actors.supervisor.host.broker_events import BrokerEvents
 from dalsegno.actors.supervisor.host.cut_off import CutOffWatch
 from dalsegno.actors.supervisor.host.host_mail import HostMail
@@ -113,14 +113,6 @@ class Host(Lookups):
         self._namespace = namespace = store.namespace()
         self._threads = StoreThreads(store, escaped)
         self._membership = store.membership()
-        self._duties = duties.Duties(
-            store.membership(),
-            self._threads.to_loop,
-            seen_retention_seconds=settings.seen_retention_seconds,
-            is_mine=lambda: self._mail.peers[:1] == (self._host_id,),
-            now=self.now,
-            monotonic=self.monotonic,
-        )
         self.engine = Engine(
             self,
             host_id=self._host_id,
@@ -161,11 +153,19 @@ class Host(Lookups):
             generation=namespace.generation,
         )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
-        outbox = self.engine.outbox
-        self._link.hearing.taken = outbox.taken_beside
+        self._link.hearing.taken = (outbox := self.engine.outbox).taken_beside
+        self._beside = beside.Beside(
+            store,
+            self._threads.to_loop,
+            outbox,
+            self,
+            seen_retention_seconds=settings.seen_retention_seconds,
+            is_first=lambda: self._mail.peers[:1] == (self._host_id,),
+            may_send=lambda: self._link.session is not None,
+        )
         self._control = Control(outbox=outbox, store=self._threads.people, host_id=lambda: self._host_id)
         self._other_runs = OtherRuns(
-            self.engine.outbox,
+            outbox,
             self._threads.people,
             code,
             settings.history_limit,
@@ -199,7 +199,7 @@ class Host(Lookups):
         every(1.0, self.engine.sweep)
         every(1.0, self._watch_parent)
         every(PULSE_SECONDS, self._is_alive)
-        every(duties.LOOK_SECONDS, self._duties.look)
+        every(beside.LOOK_SECONDS, self._beside.look)
         every(LOOK_SECONDS, self._task_queues.look_soon)
         every(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
@@ -253,7 +253,7 @@ class Host(Lookups):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.run_in_executor(None, self._threads.close)
-        await self._loop.run_in_executor(None, self._duties.close)
+        await self._loop.run_in_executor(None, self._beside.close)
         self._membership.close()
 
     def _broker_ready(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dalsegno.broker.embedded import ready_line
 from dalsegno.broker.embedded.model import Model
-from dalsegno.broker.embedded.payload import decode_message, encode_message
+from dalsegno.broker.message_bytes import decode_message, encode_message
 from dalsegno.broker.port import Binding, Exchange, Message, Outcome, Queue, Topology
 from dalsegno.errors import TopologyError
 from tests.broker.embedded.file_double import FileDouble

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dalsegno.broker.embedded import ready_line
 from dalsegno.broker.embedded.model import Model
-from dalsegno.broker.embedded.payload import decode_message, encode_message
+from dalsegno.broker.message_bytes import decode_message, encode_message
 from dalsegno.broker.port import Binding, Exchange, Message, Outcome, Queue, Topology
 from tests.broker.embedded.file_double import FileDouble
 

@@ -1,0 +1,57 @@
+"""The inbox: commands that applications have written in transactions of their own, until a host sends them
+on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from dalsegno.persistence import formats
+from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.lists import within
+from dalsegno.persistence.port import InboxRow
+from dalsegno.persistence.tables import inbox
+
+SINCE = "0011"
+"""The revision of the tables that has it."""
+
+
+class SqlInbox:
+    """`port.Inbox`. Where the tables are older, it is empty."""
+
+    def __init__(self, database: Database) -> None:
+        self._owned = OwnedConnection(database, Role.MEMBERSHIP)
+        self._is_there = False
+
+    def waiting(
+        self, *, written_before: int, without: Collection[int], limit: int, bytes_max: int
+    ) -> list[InboxRow]:
+        with self._owned.transaction() as connection:
+            self._is_there = self._is_there or formats.revision_of(connection) >= SINCE
+            if not self._is_there:
+                return []
+            size = sa.func.length(inbox.c.message).label("size")
+            found = connection.execute(
+                sa.select(inbox.c.number, size)
+                .where(inbox.c.time <= written_before, inbox.c.number.not_in(without))
+                .order_by(inbox.c.number)
+                .limit(limit)
+            ).all()
+            if not found:
+                return []
+            count = within(bytes_max, [row.size or 0 for row in found])
+            numbers = [row.number for row in found[:count]]
+            rows = connection.execute(
+                sa.select(inbox.c.number, inbox.c.message)
+                .where(inbox.c.number.in_(numbers))
+                .order_by(inbox.c.number)
+            )
+            return [InboxRow(row.number, row.message) for row in rows]
+
+    def remove(self, numbers: Collection[int]) -> None:
+        with self._owned.transaction() as connection:
+            connection.execute(sa.delete(inbox).where(inbox.c.number.in_(numbers)))
+
+    def close(self) -> None:
+        self._owned.close()
