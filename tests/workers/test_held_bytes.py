@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from dalsegno import activity
-from dalsegno.broker.held_bytes import HELD_BYTES_MIN
+from dalsegno.broker.held_bytes import HELD_BYTES, HELD_BYTES_MIN
 from dalsegno.broker.port import Broker, Outcome, Outgoing
+from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityCompleted, ActivityStarted, ActivityTask
 from dalsegno.errors import ConfigurationError
 from dalsegno.workers import run as run_module
@@ -159,3 +160,12 @@ async def test_one_task_larger_than_the_bound_passes_alone(broker: Broker, engin
 def test_a_bound_that_no_message_fits_is_refused(held_bytes: float) -> None:
     with pytest.raises(ConfigurationError, match="held_bytes"):
         WorkerSettings(held_bytes=held_bytes)  # type: ignore[arg-type]
+
+
+def test_up_to_233_slots_all_tasks_that_are_fetched_are_no_more_than_the_bound() -> None:
+    """On RabbitMQ there is no other, as docs/workers.md says."""
+
+    def fetched(slots: int) -> int:
+        return slots + WorkerSettings(max_concurrent_activities=slots).spare
+
+    assert fetched(233) * MAX_BODY_BYTES <= HELD_BYTES < fetched(234) * MAX_BODY_BYTES
