@@ -62,7 +62,13 @@ def signal(
 
 
 @overload
-def query(method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R]: ...
+def query(
+    method: Callable[Concatenate[W, P], Coroutine[Any, Any, R]], /
+) -> QueryMethod[P, Coroutine[Any, Any, R], R]: ...
+
+
+@overload
+def query(method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R, R]: ...
 
 
 @overload
@@ -70,7 +76,9 @@ def query(*, name: str | None = None, dynamic: bool = False) -> QueryDecorator: 
 
 
 def query(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
-    """Mark a method, not async, as the handler of the query `name`. It reads; it changes nothing."""
+    """Mark a method as the handler of the query `name` (default: the method's name). It reads; it changes
+    nothing. It may be async and await other code that only reads; one that has to wait is refused.
+    """
     return _handler_decorator("query", method, name, dynamic)
 
 

@@ -140,8 +140,6 @@ def mark(
         raise TypeError(f"{where} is a generator, which {decorator} cannot use: return the value instead.")
     if role == "run" and not inspect.iscoroutinefunction(function):
         raise TypeError(f"{where} must be `async def` to be used with @workflow.run.")
-    if role == "query" and inspect.iscoroutinefunction(function):
-        raise TypeError(f"{where} must not be async: a query only reads, and is answered at once.")
     _require_positional(function, where)
     if name is not None:
         name = given.name(f"The name of {where}", name)

@@ -35,8 +35,9 @@ class SignalMethod(Protocol[P, R_co]):
     def __dalsegno_signal__(self) -> Callable[P, R_co]: ...
 
 
-class QueryMethod(Protocol[P, R_co]):
-    """A method with @workflow.query."""
+class QueryMethod(Protocol[P, R_co, Q_co]):
+    """A method with @workflow.query. `Q_co` is what the client is given: of an async method, what the await
+    gives."""
 
     __name__: str
     __qualname__: str
@@ -44,12 +45,12 @@ class QueryMethod(Protocol[P, R_co]):
     def __call__(self, workflow: Any, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
     @overload
-    def __get__(self, instance: None, owner: type[Any], /) -> QueryMethod[P, R_co]: ...
+    def __get__(self, instance: None, owner: type[Any], /) -> QueryMethod[P, R_co, Q_co]: ...
 
     @overload
     def __get__(self, instance: object, owner: type[Any], /) -> Callable[P, R_co]: ...
 
-    def __dalsegno_query__(self) -> Callable[P, R_co]: ...
+    def __dalsegno_query__(self) -> Callable[P, Q_co]: ...
 
 
 class UpdateMethod(Protocol[P, R_co, Q_co]):
@@ -104,7 +105,13 @@ class SignalDecorator(Protocol):
 class QueryDecorator(Protocol):
     """What `@workflow.query(...)` gives."""
 
-    def __call__(self, method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R]: ...
+    @overload
+    def __call__(
+        self, method: Callable[Concatenate[W, P], Coroutine[Any, Any, R]], /
+    ) -> QueryMethod[P, Coroutine[Any, Any, R], R]: ...
+
+    @overload
+    def __call__(self, method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R, R]: ...
 
 
 class UpdateDecorator(Protocol):

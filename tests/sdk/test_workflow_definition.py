@@ -152,13 +152,6 @@ def keyword_only() -> None:
         async def run(self, *, number: int) -> None: ...
 
 
-def async_query() -> None:
-    class AsyncQuery:
-        @workflow.query
-        async def price(self) -> int:
-            return 1
-
-
 def name_and_dynamic() -> None:
     class NameAndDynamic:
         @workflow.signal(name="x", dynamic=True)
@@ -235,7 +228,6 @@ def function() -> None:
         (run_without_self, TypeError, "takes `self` first"),
         (static_run, TypeError, "@workflow.run is for methods, but .*run is not one"),
         (keyword_only, TypeError, "Parameter 'number' of .*KeywordOnly.run can only be given by keyword"),
-        (async_query, TypeError, "AsyncQuery.price must not be async"),
         (name_and_dynamic, ValueError, "a name or dynamic=True, not both"),
         (same_name, ValueError, "SameName has two signal handlers for 'x': keep one"),
         (

@@ -70,6 +70,10 @@ class Shop:
     def approved(self) -> bool:
         return self.ok
 
+    @workflow.query
+    async def looked_up(self, of: str) -> int:
+        return self.times(of)
+
     @workflow.query(name="how often")
     def times(self, of: str) -> int:
         return len(of)
@@ -162,6 +166,7 @@ async def clients() -> None:
         await handle.signal("anything", 1, 2, 3)
         assert_type(await handle.query(Shop.approved), bool)
         assert_type(await handle.query(Shop.times, "x"), int)
+        assert_type(await handle.query(Shop.looked_up, "x"), int)
         assert_type(await handle.query("anything", 1, result_type=int), Any)
         await Worker("embedded:x", task_queue="q", activities=[charge, ship, Bank().pay]).run()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno._runtime import HandlerKind
@@ -74,6 +75,8 @@ class Handlers:
     def answer(self, handler: HandlerDefinition, name: str, args: Sequence[Payload]) -> Payload:
         """What a query's handler gives. Whatever it raises comes out."""
         value = handler.function(*self.args(handler, name, args))
+        if asyncio.iscoroutine(value):
+            value = _at_once(value, name)
         return self._converter.to_payload(value, handler.signature.returns)
 
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
@@ -86,6 +89,18 @@ class Handlers:
         return args if handler.bound else [self._owner.instance, *args]
 
 
+def _at_once(handling: Coroutine[Any, Any, Any], name: str) -> Any:
+    """What an async handler gives that has nothing to wait for."""
+    try:
+        waited_for = handling.send(None)
+    except StopIteration as end:
+        return end.value
+    if asyncio.isfuture(waited_for):
+        waited_for._asyncio_future_blocking = False  # it is not awaited, after all
+    handling.close()
+    raise RuntimeError(f"The query handler {name!r} waits for something, but a query is answered at once.")
+
+
 @declaring
 def _require_handler(kind: HandlerKind, function: Callable[..., Any]) -> None:
     """Raises DefinitionError for what cannot be called with the arguments of a signal or query."""
@@ -93,8 +108,6 @@ def _require_handler(kind: HandlerKind, function: Callable[..., Any]) -> None:
         raise TypeError(f"A {kind} handler must be callable, not {shown(function)}.")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"A {kind} handler must not be a generator, as {shown(function)} is.")
-    if kind == "query" and inspect.iscoroutinefunction(function):
-        raise TypeError(f"A query handler must not be async, as {shown(function)} is: it is answered at once.")
     try:
         HandlerDefinition("", function, bound=True).signature  # noqa: B018 - raises for what it cannot read
     except (PayloadError, ValueError, TypeError) as error:

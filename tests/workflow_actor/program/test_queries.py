@@ -252,3 +252,90 @@ def test_query_handlers_can_be_set_at_run_time() -> None:
     play = Play(Dynamic)
     play.begin()
     assert play.query("whatever", 1, "two") == ["whatever", [1, "two"]]
+
+
+@workflow.defn
+class AskedAsync:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.event = asyncio.Event()
+        self.done = asyncio.Event()
+        self.done.set()
+        self.cleaned = False
+
+    @workflow.run
+    async def run(self) -> bool:
+        self.waiting = asyncio.ensure_future(self.event.wait())
+        await workflow.sleep(1)
+        self.event.set()
+        workflow.set_query_handler("later", self.total)
+        await workflow.sleep(1)
+        return await self.waiting
+
+    async def rate(self) -> int:
+        await self.done.wait()
+        return 3
+
+    @workflow.query
+    async def total(self, amount: int) -> int:
+        async with self.lock:
+            return amount * await self.rate()
+
+    @workflow.query
+    async def waits(self, how: str) -> None:
+        try:
+            if how == "event":
+                await self.event.wait()
+            elif how == "task":
+                await self.waiting
+            elif how == "turn":
+                await asyncio.sleep(0)
+            else:
+                await asyncio.sleep(1)
+        finally:
+            self.cleaned = True
+
+    @workflow.query
+    async def fails(self) -> None:
+        raise ApplicationError("no", 5, type="No")
+
+    @workflow.query(dynamic=True)
+    async def any_other(self, name: str, args: Sequence[Any]) -> list[Any]:
+        return [name, await self.rate(), *args]
+
+
+def test_an_async_query_handler_that_has_nothing_to_wait_for_is_answered() -> None:
+    play = Play(AskedAsync)
+    play.begin()
+    assert play.query("total", 5) == 15
+    assert play.query("anything", 1) == ["anything", 3, 1]
+    play.fire(1)
+    assert play.query("later", 7) == 21, "it was set at run time"
+    play.fire(2)
+    assert play.result is True
+    assert play.query("total", 2) == 6, "also when the run has ended"
+    play.replayed()
+
+
+@pytest.mark.parametrize("how", ["event", "task", "turn", "sleep"])
+def test_an_async_query_handler_that_waits_is_refused_and_the_workflow_goes_on(how: str) -> None:
+    play = Play(AskedAsync)
+    play.begin()
+    with pytest.raises(QueryFailedError, match=r"(waits for something|may only read)") as refused:
+        play.query("waits", how)
+    assert "'waits'" in str(refused.value)
+    assert not play.program.is_spoiled
+    play.fire(1)
+    play.fire(2)
+    assert play.result is True
+    play.replayed()
+
+
+def test_what_an_async_query_handler_raises_reaches_who_asked() -> None:
+    play = Play(AskedAsync)
+    play.begin()
+    with pytest.raises(QueryHandlerError) as refused:
+        play.query("fails")
+    error = from_failure(refused.value.failure)
+    assert isinstance(error, ApplicationError)
+    assert (error.type, error.details) == ("No", (5,))
