@@ -13,7 +13,15 @@ from typing import NamedTuple, TypeVar
 from dalsegno.actors.supervisor.people import stored_answers
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
-from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
+from dalsegno.broker.protocol.messages import (
+    AwaitUpdate,
+    ControlReply,
+    DescribeWorkflow,
+    Reply,
+    ToWorkflow,
+    UpdateWorkflow,
+    WireMessage,
+)
 from dalsegno.cli.failures import NewerRowsError
 from dalsegno.cli.namespace import checked_store
 from dalsegno.client.results import not_ended
@@ -56,6 +64,12 @@ class StoredEngine:
             timeout,
         )
         return replies.described(told)
+
+    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+        raise UnsupportedError("Only a host can do that: ask it without --database.")
+
+    async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:
+        raise UnsupportedError("Only a host knows of updates: ask it without --database.")
 
     async def control(self, question: WireMessage) -> ControlReply:
         return await self._read(partial(stored_answers.control_answer, question=question))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -21,6 +22,11 @@ MessageID = Annotated[
     str | None, typer.Option(metavar="ID", help="Done once, however often it is sent with this ID.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
+
+
+class UpdateWait(StrEnum):
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
 
 
 @app.command()
@@ -277,6 +283,53 @@ def signal(
         converter=code.data_converter(data_converter),
         as_json=as_json,
     )
+
+
+@app.command()
+def update(
+    workflow_id: options.WorkflowID,
+    name: Name,
+    inputs: options.Inputs = [],  # noqa: B006 - typer copies it
+    update_id: Annotated[
+        str | None, typer.Option("--update-id", help="Known by it: sent again, it is handled once.")
+    ] = None,
+    wait: Annotated[
+        UpdateWait, typer.Option("--wait", help="Until it is accepted, or until its handler is through.")
+    ] = UpdateWait.COMPLETED,
+    run_id: options.RunID = None,
+    data_converter: options.DataConverter = None,
+    broker: options.Broker = options.DEFAULT_BROKER,
+    timeout: options.Timeout = 10.0,
+) -> None:
+    """Send an update and print what its handler returns, as JSON.
+
+    Example: dalsegno workflow update o-1 add_item --input '"pen"'
+    """
+    from dalsegno.cli import code, updates
+
+    converter = code.data_converter(data_converter)
+    updates.update(
+        broker, timeout, workflow_id, run_id, name, inputs, update_id, wait.value, converter=converter
+    )
+
+
+@app.command("update-result")
+def update_result(
+    workflow_id: options.WorkflowID,
+    update_id: Annotated[str, typer.Argument(help="The update's ID.")],
+    run_id: options.RunID = None,
+    data_converter: options.DataConverter = None,
+    broker: options.Broker = options.DEFAULT_BROKER,
+    timeout: options.Timeout = 10.0,
+) -> None:
+    """Wait for an update that was sent before, and print what its handler returned, as JSON.
+
+    Example: dalsegno workflow update-result o-1 add-7
+    """
+    from dalsegno.cli import code, updates
+
+    converter = code.data_converter(data_converter)
+    updates.update_result(broker, timeout, workflow_id, run_id, update_id, converter=converter)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from dalsegno.client.names import Target
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
 from dalsegno.client.timings import ClientTimings
+from dalsegno.client.updates import WorkflowUpdateHandle
 
 __all__ = [
     "Client",
@@ -27,4 +28,5 @@ __all__ = [
     "WorkflowCount",
     "WorkflowGroup",
     "WorkflowHandle",
+    "WorkflowUpdateHandle",
 ]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import uuid4
 
 from dalsegno import given
-from dalsegno.broker.protocol.messages import ControlReply, DescribeWorkflow, Reply, ToWorkflow, WireMessage
+from dalsegno.broker.protocol.messages import (
+    AwaitUpdate,
+    ControlReply,
+    DescribeWorkflow,
+    Reply,
+    ToWorkflow,
+    UpdateWorkflow,
+    WireMessage,
+)
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.links import Links
 from dalsegno.client.results import await_end, not_ended
@@ -34,6 +43,13 @@ class EnginePort(Protocol):
 
     async def control(self, question: WireMessage) -> ControlReply:
         """Ask what needs no workflow but the database."""
+
+    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+        """The reply that says that the update has come to the stage that it is to be waited for. `timeout` is
+        for it to be taken."""
+
+    async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:
+        """The reply that says how it came out. Raises NoAnswerError after `timeout` seconds; None waits on."""
 
     async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
         """The reply that says how a run has ended. Raises NoAnswerError after `timeout` seconds; None waits
@@ -84,6 +100,34 @@ class BrokerEngine:
             else:
                 return
 
+    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+        with self.waiting() as conversation:
+            reply = await conversation.ask(
+                Reply,
+                command,
+                message_id=str(uuid4()),
+                timeout=self.timeout if timeout is None else timeout,
+                kind="answer",
+            )
+            if reply.update_stage == "completed" or reply.update_stage == command.wait_for:
+                return reply
+            conversation.heard(reply)
+            # Sent to us when it has come so far; if our link breaks before that, only asking helps.
+            later = await conversation.further(Reply, "update", conversation.timings.ask_again)
+            if later is None or later.error is not None:
+                question = AwaitUpdate(
+                    workflow_id=command.workflow_id,
+                    run_id=reply.run_id,
+                    update_id=reply.update_id or "",
+                    wait_for=command.wait_for,
+                )
+                later = await _asked_again(conversation, question, timeout=None)
+            return later
+
+    async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:
+        with self.waiting() as conversation:
+            return await _asked_again(conversation, question, timeout=timeout)
+
     async def control(self, question: WireMessage) -> ControlReply:
         """Whichever host is first answers."""
         with Conversation(self.links, self.converter) as conversation:
@@ -92,3 +136,15 @@ class BrokerEngine:
     async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
         with self.waiting() as conversation:
             return await await_end(conversation, workflow_id, run_id, timeout=timeout)
+
+
+async def _asked_again(conversation: Conversation, question: AwaitUpdate, *, timeout: float | None) -> Reply:
+    """As a result is asked for: hosts keep in memory who waits."""
+    return await conversation.ask(
+        Reply,
+        question,
+        message_id=None,
+        timeout=given.patience("timeout", timeout),
+        resend_seconds=conversation.timings.ask_again,
+        kind="update",
+    )

@@ -15,12 +15,14 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     CommandRejectedError,
     ConfigurationError,
+    DalsegnoError,
     QueryFailedError,
     TransientError,
     UnsupportedError,
     WorkflowAlreadyStartedError,
     WorkflowClosedError,
     WorkflowNotFoundError,
+    WorkflowUpdateFailedError,
 )
 from dalsegno.failure import Failure
 
@@ -51,8 +53,12 @@ _BY_CODE: dict[str, type[CommandRejectedError]] = {
 }
 
 
-def rejection(error: ReplyError, failure: Failure | None, converter: DataConverter) -> CommandRejectedError:
+def rejection(error: ReplyError, failure: Failure | None, converter: DataConverter) -> DalsegnoError:
     """The error of a reply as the one to raise; `code` is the reply's, and its failure is the cause."""
+    if error.code == WorkflowUpdateFailedError.code:
+        failed = WorkflowUpdateFailedError(error.message)
+        failed.__cause__ = None if failure is None else converter.from_failure(failure)
+        return failed
     if error.code == WorkflowAlreadyStartedError.code:
         return WorkflowAlreadyStartedError(
             error.message, workflow_id=error.workflow_id or "", run_id=error.run_id or ""

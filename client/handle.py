@@ -21,6 +21,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import outcome_of
+from dalsegno.client.updates import UpdatedWorkflow
 from dalsegno.converter import result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
@@ -35,7 +36,7 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 
-class WorkflowHandle(Generic[R]):
+class WorkflowHandle(UpdatedWorkflow, Generic[R]):
     """What can be asked of one workflow.
 
     A handle from `Client.start` waits for the result of the run that it started; its signals and other commands
@@ -61,14 +62,11 @@ class WorkflowHandle(Generic[R]):
         begun: Callable[[float | None], Awaitable[None]] | None = None,
     ) -> None:
         """`begun` waits, for so many seconds, until there is such a run."""
-        self.id = workflow_id
-        self.run_id = run_id
+        super().__init__(engine, workflow_id, run_id=run_id, command_run_id=run_id if pinned else None)
         self.status = status
         """As it was when the workflow was started; None for a handle that came about otherwise."""
         self.suspended_reason = suspended_reason
         """Why a workflow that was started does not run, such as that no host knows its type yet."""
-        self._engine = engine
-        self._command_run_id = run_id if pinned else None
         self._result_type = result_type
         self._begun = begun
 

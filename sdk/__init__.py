@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Target,
         UnsendableError,
         WorkflowHandle,
+        WorkflowUpdateHandle,
     )
     from dalsegno.data_converter import (
         DataConverter,
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
         WorkflowClosedError,
         WorkflowFailedError,
         WorkflowNotFoundError,
+        WorkflowUpdateFailedError,
     )
     from dalsegno.failure import (
         Failure,
@@ -125,6 +127,7 @@ if TYPE_CHECKING:
         WorkflowIDConflictPolicy,
         WorkflowIDReusePolicy,
         WorkflowStatus,
+        WorkflowUpdateStage,
     )
     from dalsegno.workers import (
         Worker,
@@ -218,6 +221,9 @@ __all__ = [
     "WorkflowNotFoundError",
     "WorkflowStatus",
     "WorkflowSummary",
+    "WorkflowUpdateFailedError",
+    "WorkflowUpdateHandle",
+    "WorkflowUpdateStage",
     "activity",
     "workflow",
 ]
@@ -232,7 +238,8 @@ _HOMES = {
     ),
     "dalsegno.client": (
         "Client ClientTimings Connecting NamespaceMissingError NoAnswerError OnSuspended Pong "
-        "StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle"
+        "StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle "
+        "WorkflowUpdateHandle"
     ),
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
@@ -241,7 +248,8 @@ _HOMES = {
         "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
         "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
         "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
-        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError"
+        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError "
+        "WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": (
@@ -253,7 +261,7 @@ _HOMES = {
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",
     "dalsegno.policies": (
         "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "
-        "WorkflowIDReusePolicy WorkflowStatus"
+        "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"
     ),
     "dalsegno.workers": "Worker WorkerTiming",
 }

@@ -23,6 +23,7 @@ DalsegnoError
                                   ValueError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
+  WorkflowUpdateFailedError     an update was refused, or its handler failed; `__cause__` says why
   FailureError                  what workflow and activity code raises and catches on purpose
     ApplicationError              raised by user code to fail an activity or a workflow
     ActivityError                 an activity failed for good; `__cause__` says how
@@ -270,3 +271,14 @@ class WorkflowFailedError(DalsegnoError):
         super().__init__(message)
         self.workflow_id = workflow_id
         self.run_id = run_id
+
+
+class WorkflowUpdateFailedError(DalsegnoError):
+    """An update was refused, its handler failed, or its run ended before it. `cause` (that is `__cause__`) is a
+    FailureError that says why; it is None where the refusal is told a second time."""
+
+    code = "update_rejected"
+
+    @property
+    def cause(self) -> BaseException | None:
+        return self.__cause__

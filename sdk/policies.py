@@ -23,6 +23,7 @@ __all__ = [
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
     "WorkflowStatus",
+    "WorkflowUpdateStage",
     "to_microseconds",
 ]
 
@@ -150,3 +151,14 @@ class HandlerUnfinishedPolicy(StrEnum):
     WARN_AND_ABANDON = "warn_and_abandon"
     """It is warned of, once: what it was to do may be half done."""
     ABANDON = "abandon"
+
+
+class WorkflowUpdateStage(StrEnum):
+    """How far an update has come."""
+
+    ADMITTED = "admitted"
+    """It is recorded; its validator was not asked yet, because the workflow's code cannot run now."""
+    ACCEPTED = "accepted"
+    """Its validator has let it pass, and its handler is given it."""
+    COMPLETED = "completed"
+    """Its handler has returned, or failed."""

@@ -45,6 +45,16 @@ def test_an_order_that_cannot_be_shipped_is_refunded(guide: Any) -> None:
     play.replayed()
 
 
+def test_a_basket_is_updated_and_refuses_what_has_no_name(guide: Any) -> None:
+    play = Play(guide.Basket)
+    play.begin()
+    play.update("add", "pen")
+    play.update("add", "")
+    play.update("close")
+    assert play.outcomes == {"1": 1, "2": "an item has a name", "3": ["pen"]}
+    assert play.result == ["pen"]
+
+
 def test_a_subscription_sets_a_sign_each_month(guide: Any) -> None:
     play = Play(guide.SubscriptionWorkflow)
     play.begin(guide.Subscription("ann"))

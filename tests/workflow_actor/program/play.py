@@ -21,6 +21,8 @@ from dalsegno.actors.workflow_actor.run.intents import CancelRun, CompleteRun, F
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.actors.workflow_actor.timers.intents import CancelTimer, StartTimer
+from dalsegno.actors.workflow_actor.updates.events import Updated
+from dalsegno.actors.workflow_actor.updates.intents import CompleteUpdate, FailUpdate
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ActivityError
 from dalsegno.payload import Payload
@@ -63,6 +65,7 @@ class Play:
         self.intents: list[Intent] = []
         self.activities: dict[int, ScheduleActivity] = {}
         self.timers: dict[int, StartTimer] = {}
+        self.updates = 0
 
     def _build(self) -> WorkflowProgram:
         program = self.registry.build(self.info, self.signed)
@@ -104,6 +107,23 @@ class Play:
 
     def signal(self, name: str, *args: Any) -> list[Intent]:
         return self.give(Signaled(name=name, args=tuple(map(to_payload, args))))
+
+    def update(self, name: str, *args: Any, validated: bool = False) -> list[Intent]:
+        """Its ID is its number, from 1."""
+        self.updates += 1
+        given = tuple(map(to_payload, args))
+        return self.give(Updated(update_id=str(self.updates), name=name, args=given, validated=validated))
+
+    @property
+    def outcomes(self) -> dict[str, Any]:
+        """What updates have come to: a result, or the message of a failure."""
+        found: dict[str, Any] = {}
+        for intent in self.intents:
+            if isinstance(intent, CompleteUpdate):
+                found[intent.update_id] = from_payload(intent.result)
+            elif isinstance(intent, FailUpdate):
+                found[intent.update_id] = intent.failure.message
+        return found
 
     def cancel(self, reason: str = "") -> list[Intent]:
         return self.give(CancelRequested(reason=reason, kept=True))
