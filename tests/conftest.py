@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import pika  # type: ignore[import-untyped]
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dalsegno._log import flush
 from dalsegno.broker.topology import NAMESPACE_QUEUE
@@ -30,6 +31,10 @@ from tests.servers import PostgresServer, RabbitMQServer, ServerNotInstalledErro
 # A script that starts the suite in its background makes it ignore SIGINT, and with it all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No time is asserted in tests, and whoever runs them may do other things beside.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 BROKER_URL = os.environ.get("DALSEGNO_TEST_BROKER_URL", "")
 DATABASE_URL = os.environ.get("DALSEGNO_TEST_DATABASE_URL", "")

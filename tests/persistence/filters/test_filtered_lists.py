@@ -150,7 +150,7 @@ def pages(reader: Reader, wanted: ListFilter, limit: int) -> Iterator[ListedRun]
             return
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(condition=CONDITIONS, order=ORDERS, limit=st.integers(1, 12))
 def test_those_are_found_of_which_the_filter_is_true_in_its_order(
     written: list[ListedRun], reader: Reader, condition: Condition, order: Order, limit: int
