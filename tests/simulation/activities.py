@@ -26,6 +26,8 @@ class Ledger:
     def __init__(self) -> None:
         self.balances: Counter[str] = Counter()
         self.runs: Counter[tuple[str, str, int]] = Counter()
+        self.released: set[str] = set()
+        """Workflow IDs whose held activities may end."""
         self.order: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._keys: set[str] = set()
 
@@ -61,6 +63,8 @@ class Work:
                     return to_payload("slow")
                 case "once":
                     return to_payload("done")
+                case "held":
+                    return to_payload(self._held(ledger))
                 case "flaky":
                     return to_payload(self._flaky(args[0]))
                 case "book":
@@ -72,6 +76,11 @@ class Work:
             return Failure(
                 message=failure.message, type=failure.type, non_retryable=failure.non_retryable
             )  # without the stack, which has the paths of this machine
+
+    def _held(self, ledger: Ledger) -> str:
+        if self.task.workflow_id not in ledger.released:
+            raise ApplicationError("not yet")
+        return "held"
 
     def _flaky(self, failures: int) -> str:
         if failures == FOR_GOOD:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 ASK_AGAIN = 20 * SECOND
+LOOK_AGAIN = 3 * SECOND
 MUCH_LATER = 60 * SECOND
 NOBODY_CAN_READ = b"\xff\xff nobody can read this"
 
@@ -42,6 +43,7 @@ class Story:
         self._client = client
         self._left = list(plan.steps)
         self._restarting = False
+        self._looks = 0
         self._start_id: str | None = None
         """The message ID of the last start, until a signal has it, too."""
 
@@ -95,9 +97,17 @@ class Story:
         self.is_over = not self._left and not self._restarting and self.runs[-1] in self.ended
 
     def _take(self, step: Step) -> None:
-        if step.kind == "again":
-            self._again(step)
-            return
+        match step.kind:
+            case "again":
+                self._again(step)
+                return
+            case "describe":
+                self._look()
+                return
+            case "release":
+                self._client.release(self.workflow_id)
+                self._go_on()
+                return
         body, replied = self._message(step)
         number = message_id = self._client.new_message_id(self.workflow_id)
         if step.kind == "signal" and self._start_id is not None and self._client.shares_an_id():
@@ -112,6 +122,26 @@ class Story:
             self._go_on()
 
         self._client.command(body, message_id, correlation_id=number, confirmed=confirmed, replied=replied)
+
+    def _look(self) -> None:
+        """Until it has been seen while nothing went on in it."""
+        self._looks += 1
+        look, was_quiet = self._looks, self._is_quiet()
+
+        def described(reply: wire.Reply) -> None:
+            description = reply.description
+            if look != self._looks or description is None or not was_quiet:
+                return
+            if self._client.invariants.described(self.workflow_id, description, pokes=len(self.sent)):
+                self._looks += 1
+                self._go_on()
+
+        body = wire.DescribeWorkflow(workflow_id=self.workflow_id)
+        self._client.command(body, self._client.new_message_id(self.workflow_id), replied=described)
+        self._client.after(LOOK_AGAIN, lambda: self._look() if look == self._looks else None)
+
+    def _is_quiet(self) -> bool:
+        return self._client.is_quiet(self.runs[-1], signals=len(self.sent))
 
     def _again(self, step: Step) -> None:
         self._restarting = self.runs[-1] not in self.ended
@@ -238,6 +268,15 @@ class Client(Process):
 
         exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
         self._postbox.send(Letter(exchange, key, message, confirmed))
+
+    def release(self, workflow_id: str) -> None:
+        """What it holds may end."""
+        self._simulation.ledger.released.add(workflow_id)
+
+    def is_quiet(self, run_id: str, *, signals: int) -> bool:
+        """Nothing goes on in it by itself."""
+        simulation = self._simulation
+        return simulation.history.is_quiet(run_id, signals=signals, now=simulation.store.now())
 
     def shares_an_id(self) -> bool:
         return self._faults.happens("signal with its start's message ID")

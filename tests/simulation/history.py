@@ -12,7 +12,12 @@ from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
+from tests.simulation.scheduler import SECOND
+from tests.simulation.workflows import LONG_SECONDS
 from tests.workflow_actor.stored.two_releases import NEWER
+
+LONG = LONG_SECONDS * SECOND // 2
+"""A timer that is due so much later is not waited for."""
 
 
 class Violation(AssertionError):  # noqa: N818 - the field says violation
@@ -29,6 +34,7 @@ class Tried:
     began."""
 
     activity_id: str
+    activity_type: str
     token: bytes
     attempt: int = 1
     is_over: bool = False
@@ -110,7 +116,7 @@ class History:
         match want:
             case act.ActivityWanted(spec, token):
                 waits = spec.cancellation_type == "wait_cancellation_completed"
-                tried = Tried(spec.activity_id, token, waits_for_cancellation=waits)
+                tried = Tried(spec.activity_id, spec.activity_type, token, waits_for_cancellation=waits)
                 run.activities[spec.number] = run.by_id[spec.activity_id] = tried
                 self.tokens.add(token)
             case act.ActivityUnwanted(number):
@@ -133,6 +139,18 @@ class History:
         """This very row was written, and not another in its place."""
         rows = self.runs[row.run_id].rows
         return row.sequence <= len(rows) and rows[row.sequence - 1] is row
+
+    def is_quiet(self, run_id: str, *, signals: int, now: int) -> bool:
+        """So many signals are recorded, or none will be any more, and nothing goes on but what is held."""
+        run = self.runs.get(run_id)
+        if run is None or run.closed:
+            return run is not None
+        going_on = [tried for tried in run.activities.values() if not tried.is_over]
+        return (
+            run.signals >= signals
+            and all(tried.activity_type == "held" for tried in going_on)
+            and all(fire_at - now > LONG for fire_at in run.timers.values())
+        )
 
     def is_over(self, of: ActivityTask | FromActivity) -> bool:
         """No answer to this attempt can count any more."""

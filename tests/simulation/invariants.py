@@ -23,7 +23,9 @@ from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
 from dalsegno.persistence.port import Aside, InstanceWrite, JournalRow, LeaseRow, SnapshotRow
+from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import nth
+from tests.simulation import oracle
 from tests.simulation.history import History, Violation
 from tests.simulation.queues import Stored
 from tests.simulation.stories import Ended
@@ -366,6 +368,24 @@ class Invariants:
         story = self._simulation.client.stories[workflow_id]
         if not story.plan.must(now):
             raise Violation("outcome", f"{workflow_id} {story.plan.args} came to {now}")
+
+    def described(self, workflow_id: str, description: wire.Description, *, pokes: int) -> bool:
+        """Of a program in which nothing goes on: what its interpreter waits for. False while it cannot run."""
+        if description.status is WorkflowStatus.SUSPENDED:
+            return False
+        (tree,) = self._simulation.client.stories[workflow_id].plan.args
+        left = oracle.rest(tree, pokes)
+        ended = WorkflowStatus.FAILED if oracle.raises(tree) else WorkflowStatus.COMPLETED
+        must = (ended if left.is_over else WorkflowStatus.RUNNING, left.activities, left.timers, 0)
+        found = (
+            description.status,
+            description.pending_activities_count,
+            description.pending_timers,
+            description.buffered_signals,
+        )
+        if found != must:
+            raise Violation("described", f"{workflow_id} {tree} is told as {found}, and is {must}")
+        return True
 
     def read(self, workflow_id: str, items: list[int], *, at_least: int) -> None:
         """A query reads what its sender has sent, in order (I12), and nothing that is not durable (I7)."""

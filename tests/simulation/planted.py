@@ -23,7 +23,7 @@ from dalsegno.actors.supervisor.membership.vigil import Vigil
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.round.round import Entry, RoundBuilder
 from dalsegno.actors.supervisor.rounds import Rounds
-from dalsegno.actors.workflow_actor import at_rest, gates
+from dalsegno.actors.workflow_actor import at_rest, gates, questions
 from dalsegno.actors.workflow_actor.activities import attempts
 from dalsegno.actors.workflow_actor.activities.activity import Activity, number_in
 from dalsegno.actors.workflow_actor.activities.commands import AttemptOf
@@ -287,6 +287,15 @@ def proof_of_a_session_taken_for_a_confirm() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "taken_beside", taken_beside)
 
 
+def timers_left_out_of_a_description() -> AbstractContextManager[Any]:
+    real = questions.describe
+
+    def describe(state: WorkflowState, *told: Any, wake_at: int | None) -> dict[str, Any]:
+        return {**real(state, *told, wake_at=wake_at), "pending_timers": 0}
+
+    return patch.object(questions, "describe", describe)
+
+
 BUGS: dict[Plant, set[str]] = {
     leases_read_without_a_lock: {"I3"},
     acknowledged_before_the_commit: {"I24"},
@@ -312,6 +321,7 @@ BUGS: dict[Plant, set[str]] = {
     empty_round_answered_without_validity: {"unfenced"},
     second_cause_handled_while_a_turn_is_open: {"I4", "I8", "I12", "I24", "outcome", "defect"},
     proof_of_a_session_taken_for_a_confirm: {"parked"},
+    timers_left_out_of_a_description: {"described"},
     **RELEASE_BUGS,
 }
 """Each with the invariants that may find it."""

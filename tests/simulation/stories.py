@@ -26,8 +26,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` is signal, refused (a signal that the database refuses), query, cancel, terminate, or again: start
-    once more when the run has ended. It is taken `delay` microseconds after the one before was confirmed."""
+    """`kind` is signal, refused (a signal that the database refuses), query, cancel, terminate, describe (until
+    nothing goes on by itself), release (what is held), or again: start once more when the run has ended. It is
+    taken `delay` microseconds after the one before was confirmed."""
 
     delay: int
     kind: str
@@ -127,12 +128,17 @@ def cancelled(random: Random) -> Plan:
 
 def random_tree(random: Random) -> Plan:
     tree = oracle.make_tree(random)
-    try:
-        must = _completed_with(oracle.outcome(tree))
-    except oracle.Raised:
-        must = _failed
+    must = _failed if oracle.raises(tree) else _completed_with(oracle.outcome(tree))
     steps = [Step(_delay(random), "signal", "poke") for _ in range(2)]
     return Plan("RandomTree", (tree,), must, steps)
+
+
+def held_tree(random: Random) -> Plan:
+    """It is looked at each time that it waits for a word."""
+    tree = oracle.make_tree(random, leaves=oracle.HOLDING_LEAVES)
+    must = _failed if oracle.raises(tree) else _completed_with(oracle.outcome(tree))
+    look, poke = Step(0, "describe"), Step(_delay(random), "signal", "poke")
+    return Plan("RandomTree", (tree,), must, [look, poke, look, poke, look, Step(0, "release")])
 
 
 def _failed(ended: Ended) -> bool:
@@ -150,4 +156,5 @@ KINDS: Sequence[Callable[[Random], Plan]] = (
     guarded,
     cancelled,
     random_tree,
+    held_tree,
 )

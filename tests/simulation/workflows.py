@@ -15,6 +15,8 @@ from tests.simulation.broker_model import CULPRIT
 PATIENT = RetryPolicy(initial_interval=0.2, maximum_interval=5.0)
 ONCE = RetryPolicy(maximum_attempts=1)
 ATTEMPT = timedelta(seconds=30)
+LONG_SECONDS = 100_000
+"""No simulation lasts as long."""
 
 
 async def act(activity: str, *args: Any) -> Any:
@@ -232,6 +234,12 @@ class RandomTree:
             case "pokes":
                 await workflow.wait_condition(lambda: self.signals >= rest[0])
                 return f"poked {rest[0]}"
+            case "within":
+                async with asyncio.timeout(LONG_SECONDS):
+                    await workflow.wait_condition(lambda: self.signals >= rest[0])
+                return f"poked {rest[0]}"
+            case "held":
+                return await act("held")
             case "raise":
                 raise ApplicationError("on purpose")
             case "catch":
