@@ -306,7 +306,7 @@ BUGS: dict[Plant, set[str]] = {
     mail_dropped_for_what_cannot_be_run: {"I24"},
     # I8, I24, I29: mail for what cannot be read any more is dead-lettered, whatever it was.
     snapshot_trimmed_too_early: {"I4", "I8", "I16", "I24", "I29", "defect", "CorruptStateError"},
-    timer_fired_twice_after_a_takeover: {"I13"},
+    timer_fired_twice_after_a_takeover: {"I13", "described"},
     result_accepted_without_its_token: {"I10"},
     lost_activity_not_sent_again: {"I29"},
     stale_actor_kept_after_a_failed_commit: {"I4", "I7", "I24"},

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from dalsegno.actors.supervisor.partition.partition import PartitionSupervisor
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored import format_3
 from dalsegno.actors.workflow_actor.stored.formats import Kind
 from tests.simulation.faults import TWO_RELEASES
 from tests.simulation.store_model import StoreModel
@@ -19,7 +20,8 @@ Plant = Callable[[], AbstractContextManager[Any]]
 NEVER = 1e9
 """Seconds between two."""
 
-FIELDS = len(WorkflowState.__struct_fields__)
+FIELDS = format_3._FIELDS
+"""Of a state in the formats before it."""
 
 _format_found = PartitionSupervisor.format_found
 _dumps = CBOROfBothReleases.dumps
