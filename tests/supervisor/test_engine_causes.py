@@ -136,7 +136,7 @@ def test_reading_many_instances_gives_others_the_loop(monkeypatch: pytest.Monkey
         world.deliver(query(f"q {number}", f"w{number}"))
     world.run()
     assert len(world.loads) == 20
-    monkeypatch.setattr(world, "monotonic", count(1000.0, 0.003).__next__)
+    monkeypatch.setattr(world, "monotonic", count(1000.0, 0.001).__next__)
     supervisor = world.engine.partitions[FIRST]
     world.engine.loaded(FIRST, [world.database.load(f"w{number}") for number in range(20)])
     assert 0 < sum(not actor.is_loaded for actor in map(supervisor.actors.peek, world_ids(20)) if actor) < 20
