@@ -15,6 +15,7 @@ import asyncio
 import contextvars
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from dalsegno._runtime import Handler, HandlerKind
@@ -29,32 +30,29 @@ from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReach
 from dalsegno.actors.workflow_actor.program import passivation, unfinished, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.actors.workflow_actor.program.entry import restored_args, start_args
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
+from dalsegno.actors.workflow_actor.program.handling import Handling
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
-from dalsegno.actors.workflow_actor.program.reading import reading
+from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import (
     AskedSign,
     is_sign_reached,
     require_state,
-    restored_args,
     signed_state,
 )
 from dalsegno.actors.workflow_actor.program.storable import require_storable
-from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError, no_handler
+from dalsegno.actors.workflow_actor.queries.failures import no_handler
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
-from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals
-from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
-from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates
 from dalsegno.actors.workflow_actor.updates.events import Updated
-from dalsegno.converter import decode_args, dynamic_args
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import HandlerDefinition, WorkflowDefinition
+from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError, QueryFailedError
 from dalsegno.failure import Failure
@@ -105,15 +103,17 @@ class WorkflowProgram:
         self._instance: Any = None
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self, self._converter)
-        self._waiting: list[Signaled | Updated] = list(signed.signals)
-        self._early: list[Signaled | Updated] = []
-        self._signals = AwaitedSignals(self._waiting, self._handlers, self._loop, self._context, self)
-        handlers, loop = self._handlers, self._loop
-        self._updates = AwaitedUpdates(
-            self._waiting, handlers, self._ledger, loop, self._context, self, self._life, self._converter
+        self._handling = Handling(
+            signed.signals,
+            self._handlers,
+            self._ledger,
+            self._loop,
+            self._context,
+            self,
+            self._life,
+            self._converter,
         )
-        self._takers: dict[type, waits.Taker] = {**self._awaited, Signaled: self._signals}
-        self._takers[Updated] = self._updates
+        self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
         self._cancel_request.forget()
         self._carried_cancel = signed.cancel_reason
         self._asked_sign: AskedSign | None = None
@@ -167,15 +167,11 @@ class WorkflowProgram:
         handler = handlers.find("query", name)
         if handler is None or self._instance is None:
             raise QueryFailedError(no_handler(self._definition.name, name, handlers.names("query"), handler))
-        with reading(self._loop, self._ledger, self._runtime, f"the query handler {name!r}") as refusal:
-            try:
-                return self._context.copy().run(handlers.answer, handler, name, args)
-            except BaseException as error:  # noqa: BLE001 - user code may raise anything
-                failed, failure = code_error(error), self._converter.to_failure(error)
-            finally:
-                if refusal.woke:
-                    self._life.spoiled(f"the query handler {name!r}")
-        raise QueryHandlerError(f"The query {name!r} failed: {failed.reason}", failure)
+        return self._reading.query(name, partial(handlers.answer, handler, name, args))
+
+    @property
+    def _reading(self) -> Reading:
+        return Reading(self._loop, self._ledger, self._context, self._runtime, self._life, self._converter)
 
     @property
     def takes_updates(self) -> bool:
@@ -183,14 +179,10 @@ class WorkflowProgram:
 
     def rejection(self, update: Updated) -> Failure | None:
         who = f"the validator of the update {update.name!r}"
-        return self.reads(who, lambda: self._updates.rejection(update))
+        return self.reads(who, lambda: self._handling.updates.rejection(update))
 
     def reads(self, who: str, look: Callable[[], Failure | None]) -> Failure | None:
-        with reading(self._loop, self._ledger, self._runtime, who) as refusal:
-            failure = self._context.copy().run(look)
-        if refusal.woke:
-            self._life.spoiled(who)
-        return failure
+        return self._reading.look(who, look)
 
     @property
     def is_spoiled(self) -> bool:
@@ -204,13 +196,15 @@ class WorkflowProgram:
         if self._life.phase is ProgramPhase.CLOSED:
             return ()
         awaited, run_method = self._awaited.values(), self._cancel_request.run_method
-        return waits.describe(awaited, self._conditions, self._handling, self._waiting, run_method)
+        return waits.describe(
+            awaited, self._conditions, self._handling.tasks, self._handling.waiting, run_method
+        )
 
     def drop(self) -> None:
         if self._life.phase is ProgramPhase.DROPPED:
             return
         self._life.phase = ProgramPhase.DROPPED
-        tasks = [*self._loop.tasks.values(), *self._signals.tasks, *self._updates.tasks]
+        tasks = [*self._loop.tasks.values(), *self._handling.tasks]
         passivation.unwind(self._loop, tasks if self._main is None else [self._main, *tasks], self._forget)
 
     def _forget(self) -> None:
@@ -220,11 +214,10 @@ class WorkflowProgram:
         self._main = self._instance = self._asked_sign = None
         self._cancel_request.forget()
         self._args.clear()
-        self._signals.forget()
-        self._updates.forget()
+        self._handling.forget()
         self._conditions.forget()
         self._life.bug = None
-        del self._runtime, self._handlers, self._signals, self._updates, self._takers  # they know it, too
+        del self._runtime, self._handlers, self._handling, self._takers  # they know it, too
 
     # Inputs
 
@@ -248,14 +241,10 @@ class WorkflowProgram:
 
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
-            signature, converter = self._definition.run_signature, self._converter
             try:
-                if self._definition.dynamic:
-                    self._args = [dynamic_args(signature.parameters[0].type_hint, args, converter)]
-                else:
-                    self._args = decode_args(signature, args, converter)
+                self._args = start_args(self._definition, args, self._converter)
             except PayloadError as error:
-                self.not_fitting(PayloadError(f"The workflow cannot take the arguments of its start. {error}"))
+                self.not_fitting(error)
                 return
         self._enter_or_pause()
 
@@ -269,21 +258,16 @@ class WorkflowProgram:
     def _enter(self) -> None:
         """Begin the run method. What was waiting for it comes after its first step, so that handlers find the
         object as the run method leaves it when it first waits; but not updates that came before all that."""
-        if self._life.phase is ProgramPhase.NEW and not self._signed.signs:
-            self._early, self._waiting[:] = list(self._waiting), []
+        if self._handling.waiting and self._life.phase is ProgramPhase.NEW and not self._signed.signs:
+            self._handling.keep_early()
         self._life.phase = ProgramPhase.RUNNING
         self._main = self._loop.engine_task(self._run(), "run")
         self._cancel_request.attend(self._main)
-        if self._waiting:
-            self._hand_out(self._waiting)
+        if self._handling.waiting:
+            self._handling.hand_out(self._handling.waiting)
         if self._carried_cancel is not None:
             reason, self._carried_cancel = self._carried_cancel, None
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
-
-    def _hand_out(self, waiting: list[Signaled | Updated]) -> None:
-        inputs, waiting[:] = list(waiting), []
-        for input_ in inputs:
-            self._take(input_)
 
     def _cancel(self, reason: str, kept: bool) -> None:
         if self._life.phase is ProgramPhase.RUNNING:
@@ -319,14 +303,10 @@ class WorkflowProgram:
     ) -> None:
         self._handlers.set(kind, name, handler, validator)
         if self.running:
-            self._hand_out(self._waiting)
+            self._handling.hand_out(self._handling.waiting)
 
     def all_handlers_finished(self) -> bool:
-        return not self._handling
-
-    @property
-    def _handling(self) -> dict[WorkflowTask, HandlerDefinition]:
-        return {**self._signals.tasks, **self._updates.tasks}
+        return not self._handling.tasks
 
     # Running
 
@@ -335,8 +315,8 @@ class WorkflowProgram:
         definition, args = self._definition, self._args
         try:
             self._instance = definition.cls(*args) if definition.init_takes_args else definition.cls()
-            if self._early:
-                self._hand_out(self._early)
+            if self._handling.early:
+                self._handling.hand_out(self._handling.early)
                 for _ in range(2):  # for the handlers, and for the first steps of those that are async
                     await asyncio.sleep(0)
             result = await self._cancel_request.watched(definition.run(self._instance, *args))
@@ -344,10 +324,7 @@ class WorkflowProgram:
             if self.dropped:
                 raise
             self._ended_by(error, main=True)
-        else:
-            self._returned(result)
-
-    def _returned(self, result: Any) -> None:
+            return
         if self._asked_sign is not None:
             self._life.break_off(WorkflowCodeError(self._asked_sign.not_left("it returned")))
             return
@@ -389,13 +366,13 @@ class WorkflowProgram:
                 assert self._asked_sign is not None
                 self._leave_run_method(self._asked_sign)
             elif not self._conditions.wake(self._runtime):
-                if self._life.phase is not ProgramPhase.LEAVING or self._handling:
+                if self._life.phase is not ProgramPhase.LEAVING or self._handling.tasks:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
-        if self._life.phase is ProgramPhase.CLOSED and (self._signals.tasks or self._updates.tasks):
+        if self._life.phase is ProgramPhase.CLOSED and self._handling.tasks:
             unfinished.go_on(loop, self._conditions, self._runtime)
-            unfinished.warn(self._handling)
+            unfinished.warn(self._handling.tasks)
         if self._ledger.too_much is not None:
             self._life.break_off(WorkflowCodeError(str(self._ledger.too_much)))
         for error in loop.unseen_errors(at_end=self._life.phase is ProgramPhase.CLOSED):
@@ -430,7 +407,7 @@ class WorkflowProgram:
             self._definition,
             self._signed,
             self._ledger,
-            self._waiting,
+            self._handling.waiting,
             self._unseen_cancel,
             self._converter,
         )

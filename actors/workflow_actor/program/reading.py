@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextvars
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import ReadOnlyRefusal
+from dalsegno.actors.workflow_actor.program.code_error import code_error
+from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
+from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
+from dalsegno.data_converter import DataConverter
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+
+
+class Reading:
+    """Of one program, as it is now."""
+
+    def __init__(
+        self,
+        loop: DeterministicLoop,
+        ledger: IntentLedger,
+        context: contextvars.Context,
+        runtime: Runtime,
+        life: ProgramLife,
+        converter: DataConverter,
+    ) -> None:
+        self._loop = loop
+        self._ledger = ledger
+        self._context = context
+        self._runtime = runtime
+        self._life = life
+        self._converter = converter
+
+    def look(self, who: str, look: Callable[[], Failure | None]) -> Failure | None:
+        """What `look` gives, which catches what its code raises. `who` names that, for people."""
+        with _reading(self._loop, self._ledger, self._runtime, who) as refusal:
+            failure = self._context.copy().run(look)
+        if refusal.woke:
+            self._life.spoiled(who)
+        return failure
+
+    def query(self, name: str, answer: Callable[[], Payload]) -> Payload:
+        """What the handler answers. Raises QueryHandlerError for whatever that raises."""
+        who = f"the query handler {name!r}"
+        answered: Payload | tuple[str, Failure]
+        with _reading(self._loop, self._ledger, self._runtime, who) as refusal:
+            try:
+                answered = self._context.copy().run(answer)
+            except BaseException as error:  # noqa: BLE001 - user code may raise anything
+                answered = code_error(error).reason, self._converter.to_failure(error)
+        if refusal.woke:
+            self._life.spoiled(who)
+        if isinstance(answered, Payload):
+            return answered
+        reason, failure = answered
+        raise QueryHandlerError(f"The query {name!r} failed: {reason}", failure)
 
 
 @contextmanager
-def reading(
+def _reading(
     loop: DeterministicLoop, ledger: IntentLedger, runtime: Runtime, where: str
 ) -> Iterator[ReadOnlyRefusal]:
     """Within it user code is refused all that is not reading, and what it counts and draws is put back after

@@ -1,5 +1,4 @@
-"""A sign: what may be given to workflow.checkpoint, how the run method has to be left, and what it is entered
-with again."""
+"""Setting a sign: what may be given to workflow.checkpoint, and how the run method has to be left."""
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ from typing import Any, NamedTuple
 
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
-from dalsegno.actors.workflow_actor.program.code_error import code_error
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
@@ -18,7 +16,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
-from dalsegno.signed_state import restore, version_of
+from dalsegno.signed_state import version_of
 
 
 class AskedSign(NamedTuple):
@@ -78,19 +76,6 @@ def signed_state(
         signals=tuple(waiting),
         cancel_reason=cancel_reason,
     )
-
-
-def restored_args(definition: WorkflowDefinition, signed: SignedState, converter: DataConverter) -> list[Any]:
-    """The run method's, as far as the sign has them; a start has its own. Raises WorkflowCodeError."""
-    if signed.state is None:
-        return []
-    what = f"The state of {definition.name} at its last sign cannot be restored."
-    try:
-        return [restore(signed.state, signed.state_version, definition.state_hint, converter)]
-    except PayloadError as error:
-        raise WorkflowCodeError(f"{what} {error}") from None
-    except Exception as error:  # noqa: BLE001 - migrations are user code
-        raise code_error(error, what) from None
 
 
 def is_sign_reached(error: BaseException) -> bool:

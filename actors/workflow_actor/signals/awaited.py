@@ -45,19 +45,20 @@ class SignaledCode(Protocol):
 
 
 class AwaitedSignals:
-    """`waiting` are those of all kinds that nothing can handle yet, in the order they came; `tasks` the async
-    handlers that are running."""
+    """`waiting` are those of all kinds that nothing can handle yet, in the order they came; `tasks` all
+    async handlers that are running."""
 
     def __init__(
         self,
         waiting: list[Any],
+        tasks: dict[WorkflowTask, HandlerDefinition],
         handlers: SignalHandlers,
         loop: DeterministicLoop,
         context: contextvars.Context,
         owner: SignaledCode,
     ) -> None:
-        self.waiting = waiting
-        self.tasks: dict[WorkflowTask, HandlerDefinition] = {}
+        self._waiting = waiting
+        self._tasks = tasks
         self._handlers = handlers
         self._loop = loop
         self._context = context
@@ -67,13 +68,13 @@ class AwaitedSignals:
         """Have a signal handled after what is ready to run; keep it where nothing can handle it yet."""
         handler = self._handlers.find("signal", signal.name)
         if handler is None or not self._owner.running:
-            self.waiting.append(signal)
+            self._waiting.append(signal)
         else:
             self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
 
     def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
         if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
-            self.waiting.append(signal)
+            self._waiting.append(signal)
             return
         try:
             args = self._handlers.args(handler, signal.name, signal.args)
@@ -88,7 +89,7 @@ class AwaitedSignals:
             return
         if asyncio.iscoroutine(outcome):
             task = self._loop.engine_task(self._finish(outcome), f"signal {signal.name}")
-            self.tasks[task] = handler
+            self._tasks[task] = handler
 
     async def _finish(self, handling: Coroutine[Any, Any, Any]) -> None:
         try:
@@ -98,7 +99,4 @@ class AwaitedSignals:
                 raise
             self._owner.handler_failed(error)
         finally:
-            self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
-
-    def forget(self) -> None:
-        self.tasks.clear()
+            self._tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]

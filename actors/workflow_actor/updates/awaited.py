@@ -50,12 +50,13 @@ class LifeOfCode(Protocol):
 
 
 class AwaitedUpdates:
-    """`waiting` are those of all kinds that nothing can handle yet, in the order they came; `tasks` the async
-    handlers that are running, with their updates."""
+    """`waiting` are those of all kinds that nothing can handle yet, in the order they came; `tasks` all
+    async handlers that are running."""
 
     def __init__(
         self,
         waiting: list[Any],
+        tasks: dict[WorkflowTask, HandlerDefinition],
         handlers: UpdateHandlers,
         ledger: IntentLedger,
         loop: DeterministicLoop,
@@ -64,7 +65,7 @@ class AwaitedUpdates:
         life: LifeOfCode,
         converter: DataConverter,
     ) -> None:
-        self.tasks: dict[WorkflowTask, HandlerDefinition] = {}
+        self._tasks = tasks
         self._waiting = waiting
         self._handlers = handlers
         self._ledger = ledger
@@ -124,7 +125,7 @@ class AwaitedUpdates:
             outcome = handler.function(*self._handlers.args(handler, update.name, update.args))
             if asyncio.iscoroutine(outcome):
                 task = self._loop.engine_task(self._finish(update, handler, outcome), f"update {update.name}")
-                self.tasks[task] = handler
+                self._tasks[task] = handler
             else:
                 self._complete(update, handler, outcome)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
@@ -141,7 +142,7 @@ class AwaitedUpdates:
                 raise
             self._fail(update, error)
         finally:
-            self.tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
+            self._tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
 
     def _complete(self, update: Updated, handler: HandlerDefinition, value: Any) -> None:
         """What has no place in a payload raises."""
@@ -152,6 +153,3 @@ class AwaitedUpdates:
         failure = self._life.failure_of(error)
         if failure is not None:
             self._ledger.want_before_end(FailUpdate(update_id=update.update_id, failure=failure))
-
-    def forget(self) -> None:
-        self.tasks.clear()

@@ -1,0 +1,66 @@
+"""What is sent to code, signals and updates: each goes to its handler; what cannot be handled yet waits, in the
+order in which it came."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Iterable
+from typing import Protocol
+
+from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
+from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.program.handlers import Handlers
+from dalsegno.actors.workflow_actor.program.life import ProgramLife
+from dalsegno.actors.workflow_actor.program.waits import Taker
+from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals, SignaledCode
+from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, UpdatedCode
+from dalsegno.actors.workflow_actor.updates.events import Updated
+from dalsegno.data_converter import DataConverter
+from dalsegno.definition import HandlerDefinition
+
+Sent = Signaled | Updated
+
+
+class HandlingCode(SignaledCode, UpdatedCode, Protocol):
+    """The program, as what is sent to it needs it."""
+
+
+class Handling:
+    """`waiting` is what nothing can handle yet; `tasks` the async handlers that are running. `takers` take what
+    is sent, by its type."""
+
+    def __init__(
+        self,
+        waiting: Iterable[Sent],
+        handlers: Handlers,
+        ledger: IntentLedger,
+        loop: DeterministicLoop,
+        context: contextvars.Context,
+        owner: HandlingCode,
+        life: ProgramLife,
+        converter: DataConverter,
+    ) -> None:
+        self.waiting: list[Sent] = list(waiting)
+        self.tasks: dict[WorkflowTask, HandlerDefinition] = {}
+        self.early: list[Sent] = []
+        """What came before the run method was entered first: it is handled before its first step."""
+        signals = AwaitedSignals(self.waiting, self.tasks, handlers, loop, context, owner)
+        self.updates = AwaitedUpdates(
+            self.waiting, self.tasks, handlers, ledger, loop, context, owner, life, converter
+        )
+        self.takers: dict[type, Taker] = {Signaled: signals, Updated: self.updates}
+
+    def keep_early(self) -> None:
+        """All that waits is early."""
+        self.early, self.waiting[:] = list(self.waiting), []
+
+    def hand_out(self, waiting: list[Sent]) -> None:
+        """`waiting`, or `early`: to the handlers that there are now."""
+        inputs, waiting[:] = list(waiting), []
+        for input_ in inputs:
+            self.takers[type(input_)].take(input_)
+
+    def forget(self) -> None:
+        self.tasks.clear()
+        self.takers.clear()
