@@ -41,13 +41,16 @@ from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.loading import StoredRow, StoredSnapshot
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed
+from dalsegno.broker import topology
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Fence, LeaseRow, MessageKey, SnapshotRow
 from tests.simulation.faults import AT_RANDOM, PER_EVENT
 from tests.simulation.host import Host
 from tests.simulation.membership_model import MembershipModel
-from tests.simulation.planted_releases import RELEASE_BUGS, Plant
+from tests.simulation.planted_releases import NEVER, RELEASE_BUGS, Plant
+from tests.simulation.scheduler import SECOND
 from tests.simulation.store_model import StoreModel
+from tests.simulation.storm import Storm
 
 _loading_state = loading.loading_state
 _add = RoundBuilder.add
@@ -287,6 +290,36 @@ def proof_of_a_session_taken_for_a_confirm() -> AbstractContextManager[Any]:
     return patch.object(Outbox, "taken_beside", taken_beside)
 
 
+@contextmanager
+def causes_not_disowned_when_they_are_handled_anew() -> Iterator[None]:
+    """It shows only where an instance is halted while what it has sent is refused, and is told so. So that task
+    queues are full for long, and those crash whose tasks they refuse; and hosts live on meanwhile."""
+
+    def fill(self: Storm) -> bool:
+        queue = self._simulation.broker.queues.get(topology.task_queue("default"))
+        if queue is not None:
+            queue.refuses_until = self._simulation.scheduler.now + 40 * SECOND
+        return queue is not None
+
+    def crash(self: Storm) -> bool:
+        crashing = self._simulation.crashing
+        for host in self._simulation.hosts.values():
+            for shipment in host.engine.outbox._in_flight.values() if host.is_alive else ():
+                if shipment.workflow is not None and shipment.causes and shipment.refusals:
+                    crashing.add(shipment.workflow[1])
+        self._simulation.scheduler.after(30 * SECOND, crashing.clear)
+        return bool(crashing)
+
+    rare = ("host killed", "host frozen", "host drained", "broker restarted", "connection cut", "loop blocked")
+    with (
+        patch.object(Outbox, "disown", lambda self, causes: None),
+        patch.multiple(Storm, _fill_queue=fill, _crash_actor=crash),
+        patch.dict(AT_RANDOM, dict.fromkeys((*rare, "consumer channel closed", "task queue deleted"), NEVER)),
+        patch.dict(AT_RANDOM, {"queue full": 6.0, "actor crashes": 0.3}),
+    ):
+        yield
+
+
 def timers_left_out_of_a_description() -> AbstractContextManager[Any]:
     real = questions.describe
 
@@ -321,6 +354,7 @@ BUGS: dict[Plant, set[str]] = {
     empty_round_answered_without_validity: {"unfenced"},
     second_cause_handled_while_a_turn_is_open: {"I4", "I8", "I12", "I24", "outcome", "defect"},
     proof_of_a_session_taken_for_a_confirm: {"parked"},
+    causes_not_disowned_when_they_are_handled_anew: {"I24"},
     timers_left_out_of_a_description: {"described"},
     **RELEASE_BUGS,
 }
