@@ -22,6 +22,8 @@ from dalsegno.handler_types import (
 )
 from dalsegno.policies import HandlerUnfinishedPolicy
 
+DESCRIPTION_CHARACTERS_MAX = 1_000
+
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +43,7 @@ def signal(
     name: str | None = None,
     dynamic: bool = False,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str | None = None,
 ) -> SignalDecorator: ...
 
 
@@ -51,14 +54,15 @@ def signal(
     name: str | None = None,
     dynamic: bool = False,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str | None = None,
 ) -> Any:
     """Mark a method, async or not, as the handler of the signal `name` (default: the method's name).
 
     A `dynamic` handler takes all signals without one of their own: `(self, name: str, args: Sequence[Any])`.
     Async handlers run as tasks beside the run method; `unfinished_policy` says whether a run that ends before
-    they do is warned of.
+    they do is warned of. `description` is for people.
     """
-    return _handler_decorator("signal", method, name, dynamic, unfinished_policy)
+    return _handler_decorator("signal", method, name, dynamic, unfinished_policy, description)
 
 
 @overload
@@ -72,14 +76,23 @@ def query(method: Callable[Concatenate[W, P], R], /) -> QueryMethod[P, R, R]: ..
 
 
 @overload
-def query(*, name: str | None = None, dynamic: bool = False) -> QueryDecorator: ...
+def query(
+    *, name: str | None = None, dynamic: bool = False, description: str | None = None
+) -> QueryDecorator: ...
 
 
-def query(method: Any = None, /, *, name: str | None = None, dynamic: bool = False) -> Any:
+def query(
+    method: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    dynamic: bool = False,
+    description: str | None = None,
+) -> Any:
     """Mark a method as the handler of the query `name` (default: the method's name). It reads; it changes
     nothing. It may be async and await other code that only reads; one that has to wait is refused.
     """
-    return _handler_decorator("query", method, name, dynamic)
+    return _handler_decorator("query", method, name, dynamic, description=description)
 
 
 @overload
@@ -98,6 +111,7 @@ def update(
     name: str | None = None,
     dynamic: bool = False,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str | None = None,
 ) -> UpdateDecorator: ...
 
 
@@ -108,13 +122,14 @@ def update(
     name: str | None = None,
     dynamic: bool = False,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str | None = None,
 ) -> Any:
     """Mark a method, async or not, as the handler of the update `name`: it is answered with what that returns.
 
     `@<handler>.validator` marks a method with the same parameters that only reads, and raises where the update
     is to be refused; then nothing of it is kept. `dynamic` and `unfinished_policy` as for signals.
     """
-    return _handler_decorator("update", method, name, dynamic, unfinished_policy)
+    return _handler_decorator("update", method, name, dynamic, unfinished_policy, description)
 
 
 @declaring
@@ -124,8 +139,14 @@ def _handler_decorator(
     name: str | None,
     dynamic: bool,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str | None = None,
 ) -> F | Callable[[F], F]:
     policy = given.choice("unfinished_policy", unfinished_policy, HandlerUnfinishedPolicy)
+    told = (
+        ""
+        if description is None
+        else given.text("description", description, characters=DESCRIPTION_CHARACTERS_MAX)
+    )
     if given.flag("dynamic", dynamic) and name is not None:
         raise ValueError(
             f"@workflow.{role} takes a name or dynamic=True, not both: a dynamic handler takes all names."
@@ -133,7 +154,7 @@ def _handler_decorator(
 
     def decorate(target: F) -> F:
         handled = None if dynamic else name if name is not None else getattr(target, "__name__", "")
-        return mark(target, role, handled, policy)
+        return mark(target, role, handled, policy, told)
 
     return decorate if method is None else decorate(method)
 

@@ -41,6 +41,7 @@ class Marked:
     role: Role
     name: str | None
     unfinished_policy: HandlerUnfinishedPolicy
+    description: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class HandlerDefinition:
     """Set at run time as a plain callable, so that it takes no workflow object."""
     validator: Callable[..., Any] | None = None
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON
+    description: str = ""
+    """For people."""
 
     @cached_property
     def is_async(self) -> bool:
@@ -130,6 +133,7 @@ def mark(
     role: Role,
     name: str | None,
     unfinished_policy: HandlerUnfinishedPolicy = HandlerUnfinishedPolicy.WARN_AND_ABANDON,
+    description: str = "",
 ) -> F:
     """Note on a method what it is for. Raises DefinitionError for what it cannot be."""
     where = described(function)
@@ -144,7 +148,7 @@ def mark(
     if name is not None:
         name = given.name(f"The name of {where}", name)
         setattr(function, NAME_ATTRIBUTE, name)
-    setattr(function, ROLE_ATTRIBUTE, Marked(role, name, unfinished_policy))
+    setattr(function, ROLE_ATTRIBUTE, Marked(role, name, unfinished_policy, description))
     if role == "update":
         setattr(function, "validator", partial(_validate_by, function))  # noqa: B010 - functions have none
     return function
@@ -315,7 +319,11 @@ def _handlers(cls: type[Any], marked: Mapping[str, Marked], role: Role) -> dict[
         if validator is not None:
             _require_same_arguments(validator, function)
         handlers[mark.name] = HandlerDefinition(
-            mark.name, function, validator=validator, unfinished_policy=mark.unfinished_policy
+            mark.name,
+            function,
+            validator=validator,
+            unfinished_policy=mark.unfinished_policy,
+            description=mark.description,
         )
     return handlers
 

@@ -16,6 +16,9 @@ from dalsegno.errors import PayloadError
 from dalsegno.given import shown
 from dalsegno.payload import Payload
 
+METADATA_QUERY = "__temporal_workflow_metadata"
+"""Every workflow answers it, in the form that tools of that field know."""
+
 
 class HandlerOwner(Protocol):
     """The program, as handlers need it."""
@@ -34,16 +37,38 @@ class Handlers:
             "query": definition.queries,
             "update": definition.updates,
         }
+        self._workflow_type = definition.name
         self._owner = owner
         self._converter = converter
 
     def find(self, kind: HandlerKind, name: str) -> HandlerDefinition | None:
         """The handler for a name: its own, or else the dynamic one."""
         defined = self._defined[kind]
-        return defined.get(name) or defined.get(None)
+        found = defined.get(name)
+        if found is None and name == METADATA_QUERY and kind == "query":
+            return HandlerDefinition(name, self._metadata, bound=True)
+        return found or defined.get(None)
 
     def names(self, kind: HandlerKind) -> list[str]:
         return sorted(name for name in self._defined[kind] if name is not None)
+
+    def _metadata(self) -> Any:
+        return {
+            "definition": {
+                "type": self._workflow_type,
+                "queryDefinitions": self._described("query"),
+                "signalDefinitions": self._described("signal"),
+                "updateDefinitions": self._described("update"),
+            }
+        }
+
+    def _described(self, kind: HandlerKind) -> list[dict[str, str]]:
+        """Names and descriptions, for people; the dynamic one is "*"."""
+        defined = self._defined[kind]
+        return [
+            {"name": "*" if name is None else name, "description": defined[name].description}
+            for name in sorted(defined, key=lambda name: (name is None, name or ""))
+        ]
 
     def get(self, kind: HandlerKind, name: str | None) -> Callable[..., Any] | None:
         """The very handler of a name (None: the dynamic one), as user code would call it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dalsegno import ApplicationError, QueryFailedError, workflow
+from dalsegno import ApplicationError, DefinitionError, QueryFailedError, workflow
 from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from tests.default_converter import from_failure
 from tests.workflow_actor.program.play import Play
@@ -339,3 +339,46 @@ def test_what_an_async_query_handler_raises_reaches_who_asked() -> None:
     error = from_failure(refused.value.failure)
     assert isinstance(error, ApplicationError)
     assert (error.type, error.details) == ("No", (5,))
+
+
+@workflow.defn
+class Described:
+    @workflow.run
+    async def run(self) -> None:
+        workflow.set_signal_handler("set later", print)
+        await asyncio.Event().wait()
+
+    @workflow.signal(description="Someone has agreed.")
+    def approve(self) -> None: ...
+
+    @workflow.signal(dynamic=True, description="All the rest.")
+    def rest(self, name: str, args: Sequence[Any]) -> None: ...
+
+    @workflow.query(name="how-far", description="Steps that are done.")
+    def progress(self) -> int:
+        return 1
+
+    @workflow.update(description="Another price.")
+    def price(self, price: int) -> None: ...
+
+
+def test_every_workflow_tells_the_handlers_that_it_has_now_with_their_descriptions() -> None:
+    play = Play(Described)
+    play.begin()
+    assert play.query("__temporal_workflow_metadata") == {
+        "definition": {
+            "type": "Described",
+            "queryDefinitions": [{"name": "how-far", "description": "Steps that are done."}],
+            "signalDefinitions": [
+                {"name": "approve", "description": "Someone has agreed."},
+                {"name": "set later", "description": ""},
+                {"name": "*", "description": "All the rest."},
+            ],
+            "updateDefinitions": [{"name": "price", "description": "Another price."}],
+        }
+    }
+
+
+def test_a_description_is_text() -> None:
+    with pytest.raises(DefinitionError, match="description must be text, not 5"):
+        workflow.query(description=5)  # type: ignore[call-overload]
