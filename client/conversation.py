@@ -127,8 +127,8 @@ class Conversation:
                     if answer.error is None:
                         return answer
                     if answer.error.code != "moved":
-                        failure = answer.failure if isinstance(answer, Reply) else None
-                        raise rejection(answer.error, failure, self._converter)
+                        told = answer if isinstance(answer, Reply) else Reply(kind="answer")
+                        raise rejection(answer.error, told.failure, told.status, self._converter)
                 case Outcome.RETURNED:
                     patience.namespace_missing(self._links.clock.time())
                 case Outcome.REFUSED:

@@ -22,9 +22,11 @@ from dalsegno.errors import (
     WorkflowAlreadyStartedError,
     WorkflowClosedError,
     WorkflowNotFoundError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
 from dalsegno.failure import Failure
+from dalsegno.policies import WorkflowStatus
 
 
 class NoAnswerError(TransientError, TimeoutError):
@@ -53,8 +55,12 @@ _BY_CODE: dict[str, type[CommandRejectedError]] = {
 }
 
 
-def rejection(error: ReplyError, failure: Failure | None, converter: DataConverter) -> DalsegnoError:
+def rejection(
+    error: ReplyError, failure: Failure | None, status: WorkflowStatus | None, converter: DataConverter
+) -> DalsegnoError:
     """The error of a reply as the one to raise; `code` is the reply's, and its failure is the cause."""
+    if error.code == WorkflowQueryRejectedError.code:
+        return WorkflowQueryRejectedError(error.message, status)
     if error.code == WorkflowUpdateFailedError.code:
         failed = WorkflowUpdateFailedError(error.message)
         failed.__cause__ = None if failure is None else converter.from_failure(failure)

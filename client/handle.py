@@ -25,7 +25,7 @@ from dalsegno.client.updates import UpdatedWorkflow
 from dalsegno.converter import result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
-from dalsegno.policies import WorkflowStatus
+from dalsegno.policies import QueryRejectCondition, WorkflowStatus
 
 R = TypeVar("R", covariant=True)
 Q = TypeVar("Q")
@@ -189,6 +189,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         /,
         *,
         result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
@@ -200,6 +201,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         /,
         *,
         result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
@@ -212,6 +214,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         /,
         *,
         result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
@@ -225,6 +228,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         /,
         *,
         result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
@@ -239,16 +243,30 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         /,
         *,
         result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
     ) -> Q: ...
     @overload
     async def query(
-        self, query: str, /, *args: Any, result_type: Any = None, timeout: float | None = None
+        self,
+        query: str,
+        /,
+        *args: Any,
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
+        timeout: float | None = None,
     ) -> Any: ...
     async def query(
-        self, query: Any, /, *args: Any, result_type: Any = None, timeout: float | None = None
+        self,
+        query: Any,
+        /,
+        *args: Any,
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
+        timeout: float | None = None,
     ) -> Any:
-        """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too.
+        """Ask the workflow's code; it sees every signal that was sent before. Closed runs answer too, but for
+        those that the `reject_condition` excludes: WorkflowQueryRejectedError then.
 
         The answer has the query's return annotation, or `result_type` where that is given. Raises
         QueryFailedError when the handler raises (its `cause` is what) or there is none of that name, TypeError
@@ -262,6 +280,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
             run_id=self._command_run_id,
             name=name,
             args=encode_arguments(query, args, converter),
+            reject_condition=given.choice("reject_condition", reject_condition, QueryRejectCondition),
         )
         reply = await self._engine.tell(command, timeout=timeout)
         if reply.result is None:

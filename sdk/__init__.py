@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         WorkflowClosedError,
         WorkflowFailedError,
         WorkflowNotFoundError,
+        WorkflowQueryRejectedError,
         WorkflowUpdateFailedError,
     )
     from dalsegno.failure import (
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from dalsegno.policies import (
         ActivityCancellationType,
         Duration,
+        QueryRejectCondition,
         RetryPolicy,
         WorkflowIDConflictPolicy,
         WorkflowIDReusePolicy,
@@ -185,6 +187,7 @@ __all__ = [
     "QueryFailedError",
     "QueryMethod",
     "QueryOf",
+    "QueryRejectCondition",
     "RawValue",
     "ReadOnlyError",
     "RetryPolicy",
@@ -219,6 +222,7 @@ __all__ = [
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
     "WorkflowNotFoundError",
+    "WorkflowQueryRejectedError",
     "WorkflowStatus",
     "WorkflowSummary",
     "WorkflowUpdateFailedError",
@@ -249,7 +253,7 @@ _HOMES = {
         "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
         "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
         "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError "
-        "WorkflowUpdateFailedError"
+        "WorkflowQueryRejectedError WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": (
@@ -260,7 +264,7 @@ _HOMES = {
     "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",
     "dalsegno.policies": (
-        "ActivityCancellationType Duration RetryPolicy WorkflowIDConflictPolicy "
+        "ActivityCancellationType Duration QueryRejectCondition RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"
     ),
     "dalsegno.workers": "Worker WorkerTiming",

@@ -42,6 +42,7 @@ from typing import Any, Self
 
 from dalsegno import given
 from dalsegno.given import Duration
+from dalsegno.policies import WorkflowStatus
 
 TYPE_CHARACTERS_MAX = 255
 
@@ -91,6 +92,16 @@ class QueryFailedError(CommandRejectedError):
     @property
     def cause(self) -> BaseException | None:
         return self.__cause__
+
+
+class WorkflowQueryRejectedError(CommandRejectedError):
+    """The query was not put to the run: its `status` is one that the query's `reject_condition` excludes."""
+
+    code = "query_rejected"
+
+    def __init__(self, message: str, status: WorkflowStatus | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UnsupportedError(CommandRejectedError):

@@ -128,6 +128,22 @@ class WorkflowIDReusePolicy(StrEnum):
     REJECT_DUPLICATE = "reject_duplicate"
 
 
+class QueryRejectCondition(StrEnum):
+    """Of which runs a query is not answered."""
+
+    NONE = "none"
+    NOT_OPEN = "not_open"
+    """Of those that have ended."""
+    NOT_COMPLETED_CLEANLY = "not_completed_cleanly"
+    """Of those that have ended, but for completed ones."""
+
+    def rejects(self, status: WorkflowStatus) -> bool:
+        """A run of that status."""
+        if self is QueryRejectCondition.NONE or not status.closed:
+            return False
+        return self is QueryRejectCondition.NOT_OPEN or status is not WorkflowStatus.COMPLETED
+
+
 class WorkflowStatus(StrEnum):
     """The states of a run, as `describe` and `list` show them."""
 

@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "already_started",
     "closed",
     "query_failed",
+    "query_rejected",
     "update_rejected",
     "unsupported",
     "too_large",

@@ -8,7 +8,7 @@ from msgspec import field
 
 from dalsegno.broker.protocol.fields import Microseconds, Name, TaskQueue, Text, UpdateStage, WireMessage
 from dalsegno.payload import Payload
-from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from dalsegno.policies import QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 
 class ToWorkflow(WireMessage, frozen=True, kw_only=True):
@@ -50,9 +50,12 @@ class SignalWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
 
 
 class QueryWorkflow(ToWorkflow, frozen=True, kw_only=True):
+    """`reject_condition`: of which runs it is not answered, but refused as `query_rejected`."""
+
     TYPE = "workflow.query"
     name: Name
     args: tuple[Payload, ...] = ()
+    reject_condition: QueryRejectCondition = QueryRejectCondition.NONE
 
 
 class UpdateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):

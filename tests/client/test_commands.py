@@ -33,13 +33,35 @@ from dalsegno.errors import (
     WorkflowAlreadyStartedError,
     WorkflowClosedError,
     WorkflowNotFoundError,
+    WorkflowQueryRejectedError,
 )
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
-from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
+from dalsegno.policies import (
+    QueryRejectCondition,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+    WorkflowStatus,
+)
 from tests.client.fake_host import PARTITIONS, FakeHost, accepted, refused
 from tests.default_converter import to_payload
 from tests.partition_ids import nth
+
+
+async def test_a_query_that_excludes_ended_runs_is_refused_with_how_it_ended(
+    client: Client, host: FakeHost
+) -> None:
+    ended = ReplyError(code="query_rejected", message="workflow 'w-1' has ended: failed")
+    host.scripts[QueryWorkflow] = lambda request: [
+        Reply(kind="answer", status=WorkflowStatus.FAILED, error=ended)
+    ]
+    handle = client.get_workflow_handle("w-1")
+    with pytest.raises(WorkflowQueryRejectedError, match="has ended") as caught:
+        await handle.query("total", reject_condition=QueryRejectCondition.NOT_OPEN)
+    assert (caught.value.status, caught.value.code) == (WorkflowStatus.FAILED, "query_rejected")
+    assert host.of(QueryWorkflow)[-1].reject_condition is QueryRejectCondition.NOT_OPEN
+    with pytest.raises(ValueError, match="reject_condition"):
+        await handle.query("total", reject_condition="never")  # type: ignore[call-overload]
 
 
 async def test_a_start_says_all_that_it_was_given(client: Client, host: FakeHost) -> None:

@@ -15,7 +15,12 @@ from dalsegno.broker.protocol import messages
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
 from dalsegno.failure import Failure, FailureKind
 from dalsegno.payload import Payload
-from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
+from dalsegno.policies import (
+    QueryRejectCondition,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+    WorkflowStatus,
+)
 
 CDDL = (Path(__file__).parents[2] / "docs" / "protocol.cddl").read_text()
 MAPS = dict(re.findall(r"^([\w.-]+) = \{\n?(.*?)\n?\}$", CDDL, re.MULTILINE | re.DOTALL))
@@ -42,6 +47,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "workflow-status": WorkflowStatus,
     "conflict-policy": WorkflowIDConflictPolicy,
     "reuse-policy": WorkflowIDReusePolicy,
+    "reject-condition": QueryRejectCondition,
 }
 LITERALS: dict[str, Any] = {
     "error-code": messages.ErrorCode,

@@ -113,6 +113,10 @@ def test_a_closed_workflow_is_described_and_queried(stack: Stack, bare: Bare) ->
     assert description["closed_at"] >= description["started_at"]
     question = {"workflow_id": "closed", "name": "order_status"}
     assert bare.control("workflow.query", question)["result"] == "completed"
+    cleanly = {**question, "reject_condition": "not_completed_cleanly"}
+    assert bare.control("workflow.query", cleanly)["result"] == "completed"
+    refused = bare.control("workflow.query", {**question, "reject_condition": "not_open"})
+    assert (refused["error"]["code"], refused["status"]) == ("query_rejected", "completed")
 
 
 def test_the_control_queue_answers_what_needs_the_database_alone(stack: Stack, bare: Bare) -> None:

@@ -9,7 +9,13 @@ from dalsegno.broker.protocol.messages import QueryWorkflow
 
 
 def _query(body: QueryWorkflow, message: Message) -> Query:
-    return Query(name=body.name, args=body.args, run_id=body.run_id, caller=caller_of(message))
+    return Query(
+        name=body.name,
+        args=body.args,
+        reject_condition=body.reject_condition,
+        run_id=body.run_id,
+        caller=caller_of(message),
+    )
 
 
 COMMANDS: Commands = {QueryWorkflow: _query}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.interface.commands import ReadOnlyCommand
 from dalsegno.payload import Payload
+from dalsegno.policies import QueryRejectCondition
 
 
 class Query(ReadOnlyCommand, frozen=True, kw_only=True):
     name: str
     args: tuple[Payload, ...] = ()
+    reject_condition: QueryRejectCondition = QueryRejectCondition.NONE

@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from dalsegno.errors import QueryFailedError
 from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
 
 
 class RunOfQueries(Protocol):
@@ -18,6 +19,9 @@ class RunOfQueries(Protocol):
 
     @property
     def info(self) -> RunInfo: ...
+
+    @property
+    def status(self) -> WorkflowStatus: ...
 
     @property
     def suspension(self) -> Any: ...
@@ -30,6 +34,8 @@ class RunOfQueries(Protocol):
 def on_query(run: RunOfQueries, query: Query, ask: Callable[[], Payload]) -> Decision[Never]:
     """`ask` puts it to the code. What the handler raised goes along with the refusal."""
     workflow_id = run.info.workflow_id
+    if query.reject_condition.rejects(run.status):
+        return Decision(refusal=("query_rejected", f"workflow {workflow_id!r} has ended: {run.status}"))
     if run.suspension is not None:
         return _rejected(f"workflow {workflow_id!r} is suspended: {run.suspension.reason}")
     if run.processed == 0:
@@ -45,7 +51,7 @@ def needs_code(run: RunOfQueries | None, query: Query) -> bool:
     """Whether the query is put to the run's code, and not refused before."""
     if query.caller is None or run is None or query.run_id not in (None, run.info.run_id):
         return False
-    return run.suspension is None and run.processed > 0
+    return run.suspension is None and run.processed > 0 and not query.reject_condition.rejects(run.status)
 
 
 def _rejected(why: str) -> Decision[Never]:

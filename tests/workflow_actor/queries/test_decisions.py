@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dalsegno.actors.workflow_actor.interface.commands import Describe, Suspend, Terminate
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
@@ -11,7 +13,7 @@ from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.errors import QueryFailedError
 from dalsegno.failure import Failure
-from dalsegno.policies import WorkflowStatus
+from dalsegno.policies import QueryRejectCondition, WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,
     DONE,
@@ -45,6 +47,32 @@ def test_a_query_is_answered_by_the_live_code_and_recorded_nowhere() -> None:
     assert not asked.recorded
     assert answer(asked).kind == "answer"
     assert answer(asked).result == payload('["total", 2]')
+
+
+@pytest.mark.parametrize(
+    ("condition", "answered_by"),
+    [
+        (QueryRejectCondition.NONE, {"running", "terminated", "completed"}),
+        (QueryRejectCondition.NOT_OPEN, {"running"}),
+        (QueryRejectCondition.NOT_COMPLETED_CLEANLY, {"running", "completed"}),
+    ],
+)
+def test_a_query_may_exclude_runs_that_have_ended_or_have_not_completed(
+    condition: QueryRejectCondition, answered_by: set[str]
+) -> None:
+    ask = Query(name="total", caller=CALLER, reject_condition=condition)
+    running, terminated, done = Rig(ScriptedCode([[]])), Rig(ScriptedCode([[]])), Rig(ScriptedCode([[DONE]]))
+    for rig in (running, terminated, done):
+        rig.start()
+    terminated.send(Terminate())
+
+    for rig in (running, terminated, done):
+        told = answer(rig.send(ask))
+        assert told.status is not None
+        if told.status.value in answered_by:
+            assert told.error is None
+        else:
+            assert told.error == ("query_rejected", f"workflow 'w' has ended: {told.status}")
 
 
 def test_a_query_rebuilds_the_code_when_it_is_not_in_memory() -> None:
