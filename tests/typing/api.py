@@ -66,6 +66,17 @@ class Shop:
     def stop(self) -> None:
         self.ok = False
 
+    @workflow.update
+    async def add(self, item: str) -> int:
+        return len(item)
+
+    @add.validator
+    def check(self, item: str) -> None: ...
+
+    @workflow.update(name="clear it")
+    def clear(self) -> bool:
+        return self.ok
+
     @workflow.query
     def approved(self) -> bool:
         return self.ok
@@ -164,6 +175,9 @@ async def clients() -> None:
         await handle.signal(Outlet.approve, "ann", 2, timeout=3)
         await handle.signal(Shop.stop)
         await handle.signal("anything", 1, 2, 3)
+        assert_type(await handle.execute_update(Shop.add, "pen"), int)
+        assert_type(await handle.execute_update(Shop.clear, id="clear-1"), bool)
+        assert_type(await handle.execute_update("anything", 1, 2), Any)
         assert_type(await handle.query(Shop.approved), bool)
         assert_type(await handle.query(Shop.times, "x"), int)
         assert_type(await handle.query(Shop.looked_up, "x"), int)

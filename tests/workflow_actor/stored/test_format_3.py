@@ -1,0 +1,70 @@
+"""Format 3: updates, which no older format has a place for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+import pytest
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.run.events import Ran, Record, RunStarted
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.formats import UnreadableError, UnwritableError
+from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, UpdateAdmitted, UpdateCompleted
+from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
+from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
+from tests.workflow_actor.rig import T0
+from tests.workflow_actor.stored.test_format_2 import INFO, a_state, record_of
+
+OLDER = [CODEC.writing(1), CODEC.writing(2)]
+DUE = Outstanding(UpdateDue("u-1", Caller("replies", "call-1")), True, T0)
+EARLIER = (EarlierEffect("run-0", (3, 1), DUE, T0),)
+RECORDS: list[Record] = [
+    record_of(UpdateAdmitted("u-1", "add", (), True)),
+    record_of(Ran((), (UpdateAccepted("u-1"),))),
+    record_of(Ran((), (UpdateCompleted("u-1"),))),
+    record_of(RunStarted(INFO, (), (), "3.11", EARLIER)),
+]
+STATES: list[dict[str, Any]] = [
+    {"updates": {"u-1": OpenUpdate(1, "add", T0)}, "updates_admitted": 1},
+    {"update_outcomes": {"u-1": UpdateOutcome(1, "add", T0)}, "updates_admitted": 1},
+    {"updates_admitted": 1},
+    {"outstanding": {(1, 0): DUE}},
+    {"earlier": EARLIER},
+]
+
+
+@pytest.mark.parametrize("codec", OLDER)
+def test_what_updates_lead_to_is_refused_before_it_is_written_in_an_older_format(codec: Any) -> None:
+    for record in RECORDS:
+        assert CODEC.decode_record(CODEC.encode_record(record)) == record
+        with pytest.raises(UnwritableError, match=r"in format 3 only; .*init"):
+            codec.encode_record(record)
+    for changes in STATES:
+        state = a_state(**changes)
+        assert CODEC.decode_state(CODEC.encode_state(state)) == state
+        with pytest.raises(UnwritableError, match=r"in format 3 only; .*init"):
+            codec.encode_state(state)
+        with pytest.raises(UnwritableError):
+            b"".join(codec.state_in_pieces(state))
+
+
+def test_a_state_without_updates_is_in_format_2_what_it_always_was() -> None:
+    state = a_state()
+    older = CODEC.writing(2)
+    assert CODEC.decode_state(older.encode_state(state)) == state
+    assert b"".join(older.state_in_pieces(state)) == older.encode_state(state)
+
+
+def test_a_state_of_an_older_format_has_no_updates() -> None:
+    (_, body) = cbor2.loads(CODEC.writing(1).encode_state(a_state()))
+    with pytest.raises(UnreadableError, match="at most length"):
+        CODEC.decode_state(cbor2.dumps([1, [*body, {"u-1": [1, "add", T0]}]]))
+
+
+def test_what_is_known_of_updates_is_kept() -> None:
+    state = replace(a_state(), updates={"u-1": OpenUpdate(1, "add", T0)}, updates_admitted=1)
+    assert CODEC.decode_state(b"".join(CODEC.state_in_pieces(state))) == state

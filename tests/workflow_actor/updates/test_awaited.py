@@ -1,0 +1,122 @@
+"""How code takes updates: handlers set at run time, those that take all names, those that outlive their run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from dalsegno import ApplicationError, workflow
+from dalsegno.policies import HandlerUnfinishedPolicy
+from tests.workflow_actor.program.play import Play
+
+
+@workflow.defn
+class Set:
+    def __init__(self) -> None:
+        self.is_over = False
+
+    @workflow.run
+    async def run(self) -> None:
+        def double(number: int) -> int:
+            return 2 * number
+
+        def refuse(number: int) -> None:
+            if number < 0:
+                raise ApplicationError("negative")
+
+        workflow.set_update_handler("double", double, validator=refuse)
+        assert workflow.get_update_handler("double") is double
+        workflow.set_dynamic_update_handler(lambda name, args: [name, *args])
+        assert workflow.get_dynamic_update_handler() is not None
+        await workflow.wait_condition(lambda: self.is_over)
+
+    @workflow.update
+    def forget(self) -> None:
+        workflow.set_dynamic_update_handler(None)
+
+
+def test_handlers_may_be_set_at_run_time() -> None:
+    play = Play(Set)
+    play.begin()
+    play.update("double", 4)
+    play.update("double", -4)
+    play.update("any", 1, 2)
+    play.update("forget")
+    play.update("any", 1, 2)
+    assert play.outcomes == {
+        "1": 8,
+        "2": "negative",
+        "3": ["any", 1, 2],
+        "4": None,
+        "5": "The workflow has no handler for the update 'any'; it has 'double', 'forget'.",
+    }
+    play.replayed()
+
+
+@workflow.defn
+class Dynamic:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update(dynamic=True)
+    async def take(self, name: str, args: Sequence[Any]) -> str:
+        info = workflow.current_update_info()
+        await asyncio.sleep(0)
+        assert info == workflow.current_update_info()
+        return f"{name} {list(args)}"
+
+    @take.validator
+    def check(self, name: str, args: Sequence[Any]) -> None:
+        if not args:
+            raise ValueError("nothing")
+
+
+def test_a_dynamic_handler_takes_all_names_and_its_validator_with_it() -> None:
+    play = Play(Dynamic)
+    play.begin()
+    play.update("one", 1)
+    play.update("other")
+    assert play.outcomes == {"1": "one [1]", "2": "nothing"}
+    play.replayed()
+
+
+@pytest.mark.parametrize("policy", list(HandlerUnfinishedPolicy))
+def test_handlers_that_outlive_their_run_are_warned_of_once_unless_they_are_declared_not_to_matter(
+    policy: HandlerUnfinishedPolicy,
+) -> None:
+    @workflow.defn
+    class Ends:
+        def __init__(self) -> None:
+            self.is_over = False
+
+        @workflow.run
+        async def run(self) -> None:
+            await workflow.wait_condition(lambda: self.is_over)
+
+        @workflow.update(unfinished_policy=policy)
+        async def hang(self) -> None:
+            await workflow.wait_condition(lambda: False)
+
+        @workflow.signal(unfinished_policy=policy)
+        async def wait(self) -> None:
+            self.is_over = True
+            await workflow.wait_condition(lambda: False)
+
+    play = Play(Ends)
+    play.begin()
+    play.update("hang")
+    with capture_logs() as logs:
+        play.signal("wait")
+        play.replayed()
+    said = [
+        line["event"]
+        for line in logs
+        if "handlers were still running: update hang, signal wait" in line["event"]
+    ]
+    assert len(said) == (1 if policy is HandlerUnfinishedPolicy.WARN_AND_ABANDON else 0)
+    assert play.digests[-1] == "complete"
