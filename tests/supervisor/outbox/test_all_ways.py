@@ -177,7 +177,13 @@ class AllWays(RuleBasedStateMachine):
     @precondition(lambda self: self.stale)
     @rule(pick=PICKS, outcome=st.sampled_from(Outcome))
     def answer_late(self, pick: int, outcome: Outcome) -> None:
-        self.stale.pop(pick % len(self.stale)).on_outcome(outcome)
+        late = self.stale.pop(pick % len(self.stale))
+        late.on_outcome(outcome)
+        if not self.outbox.is_in_flight(late.message.message_id or ""):
+            # It is over, and what the next publisher has sent of it meanwhile is nobody's any more.
+            of_one, published = late.message.message_id, self.world.published
+            self.stale += [outgoing for outgoing in published if outgoing.message.message_id == of_one]
+            published[:] = [outgoing for outgoing in published if outgoing.message.message_id != of_one]
 
     @precondition(lambda self: not self.is_open)
     @rule()
