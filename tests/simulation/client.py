@@ -124,13 +124,16 @@ class Story:
         self._client.command(body, message_id, correlation_id=number, confirmed=confirmed, replied=replied)
 
     def _look(self) -> None:
-        """Until it has been seen while nothing went on in it."""
+        """Until it has been seen while nothing went on in it, from the question to the answer: code that comes
+        back in between goes on with what was recorded for it."""
         self._looks += 1
-        look, was_quiet = self._looks, self._is_quiet()
+        look, quiet_at = self._looks, self._quiet_at()
 
         def described(reply: wire.Reply) -> None:
             description = reply.description
-            if look != self._looks or description is None or not was_quiet:
+            if look != self._looks or description is None:
+                return
+            if quiet_at is None or quiet_at != self._quiet_at():
                 return
             if self._client.invariants.described(self.workflow_id, description, pokes=len(self.sent)):
                 self._looks += 1
@@ -140,8 +143,8 @@ class Story:
         self._client.command(body, self._client.new_message_id(self.workflow_id), replied=described)
         self._client.after(LOOK_AGAIN, lambda: self._look() if look == self._looks else None)
 
-    def _is_quiet(self) -> bool:
-        return self._client.is_quiet(self.runs[-1], signals=len(self.sent))
+    def _quiet_at(self) -> int | None:
+        return self._client.quiet_at(self.runs[-1], signals=len(self.sent))
 
     def _again(self, step: Step) -> None:
         self._restarting = self.runs[-1] not in self.ended
@@ -273,10 +276,12 @@ class Client(Process):
         """What it holds may end."""
         self._simulation.ledger.released.add(workflow_id)
 
-    def is_quiet(self, run_id: str, *, signals: int) -> bool:
-        """Nothing goes on in it by itself."""
+    def quiet_at(self, run_id: str, *, signals: int) -> int | None:
+        """After how many rows nothing goes on in it by itself; None while something does."""
         simulation = self._simulation
-        return simulation.history.is_quiet(run_id, signals=signals, now=simulation.store.now())
+        if not simulation.history.is_quiet(run_id, signals=signals, now=simulation.store.now()):
+            return None
+        return len(simulation.history.runs[run_id].rows)
 
     def shares_an_id(self) -> bool:
         return self._faults.happens("signal with its start's message ID")
