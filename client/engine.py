@@ -17,6 +17,7 @@ from dalsegno.broker.protocol.messages import (
     WireMessage,
 )
 from dalsegno.client.conversation import Conversation
+from dalsegno.client.errors import rejection
 from dalsegno.client.links import Links
 from dalsegno.client.results import await_end, not_ended
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
@@ -114,6 +115,9 @@ class BrokerEngine:
             conversation.heard(reply)
             # Sent to us when it has come so far; if our link breaks before that, only asking helps.
             later = await conversation.further(Reply, "update", conversation.timings.ask_again)
+            if later is not None and later.error is not None and later.error.code != "moved":
+                # It was admitted, and is refused.
+                raise rejection(later.error, later.failure, later.status, self.converter)
             if later is None or later.error is not None:
                 question = AwaitUpdate(
                     workflow_id=command.workflow_id,

@@ -30,6 +30,7 @@ from dalsegno.actors.workflow_actor.gates import (
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
+    TakenByAnotherRun,
     Void,
     WaitForOutcome,
     gate,
@@ -178,6 +179,9 @@ class WorkflowActor(LightActor):
             case AnswerAgain(before):
                 again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
                 self._parent.came_again(self, cause, [] if again is None else [again])
+            case TakenByAnotherRun():
+                self._parent.came_again(self, cause, [])
+                self._parent.about_another_run(self, cause.as_question())
             case Refuse(caller, error):
                 state = self.instance.state
                 refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]

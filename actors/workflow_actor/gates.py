@@ -48,6 +48,11 @@ class AnswerAgain(Struct, frozen=True):
     before: str
 
 
+class TakenByAnotherRun(Struct, frozen=True):
+    """It was taken before, by the run that it names, which is not the current one any more: what came of it is
+    told from the database."""
+
+
 class AskedFromElsewhere(Struct, frozen=True):
     """A start that came before asks for more than it did then, and is something else from now on: `name`."""
 
@@ -114,6 +119,7 @@ Gate = (
     Void
     | Question
     | AnswerAgain
+    | TakenByAnotherRun
     | AskedFromElsewhere
     | AboutAnotherRun
     | WaitForOutcome
@@ -171,7 +177,7 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
 
 def came_before(
     cause: Cause, instance: Instance, seen: SeenCommands
-) -> AnswerAgain | AskedFromElsewhere | None:
+) -> AnswerAgain | TakenByAnotherRun | AskedFromElsewhere | None:
     """None for one that asks for more than it did before, and for one that is new as far as is known here: if
     it is not, its commit finds that out, and writes nothing."""
     before = seen.answer_to(cause.key)
@@ -180,7 +186,15 @@ def came_before(
     if not before and asked_from_elsewhere(cause.command, instance.state) is not None:
         name = f"workflow.start.again {cause.message_id}"
         return None if cause.name == name else AskedFromElsewhere(name)
+    if not before and is_of_another_run(cause.command, instance):
+        return TakenByAnotherRun()
     return AnswerAgain(before)
+
+
+def is_of_another_run(command: Command | AwaitOutcome, instance: Instance) -> bool:
+    """An update that names another run than the current one. Of that alone its outcome is known; the current
+    one may have another update by the same ID."""
+    return isinstance(command, Update) and is_about_another_run(command, instance)
 
 
 def is_about_another_run(command: AwaitOutcome | ReadOnlyCommand | Update, instance: Instance) -> bool:

@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.gates import (
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
+    TakenByAnotherRun,
     Void,
     WaitForOutcome,
     gate,
@@ -43,6 +44,7 @@ from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY, QUERY
 from dalsegno.actors.workflow_actor.run import log, state
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.workflow_actor.rig import CALLER, Rig, ScriptedCode, ScriptedProgram, start
 
@@ -105,8 +107,13 @@ def was_answered(at: Situation) -> None:
 
 def names_another_run(at: Situation) -> None:
     command = at.cause.command
-    assert isinstance(command, AwaitOutcome | Describe | Query)
+    assert isinstance(command, AwaitOutcome | Describe | Query | Update)
     at.cause.command = replace(command, run_id="run-0")
+
+
+def was_taken_by_another_run(at: Situation) -> None:
+    was_answered(at)
+    names_another_run(at)
 
 
 def comes_again(at: Situation) -> None:
@@ -146,6 +153,25 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Signal(name="go", caller=CALLER),
         {
             will_come_again: Void,
+            has_no_program_and_a_long_log: RebuildInSlices,
+        },
+        Pass,
+    ),
+    "an update": (
+        Update(update_id="u-1", name="add", caller=CALLER),
+        {
+            will_come_again: Void,
+            was_taken_by_another_run: TakenByAnotherRun,
+            was_answered: AnswerAgain,
+            has_no_program_and_a_long_log: RebuildInSlices,
+        },
+        Pass,
+    ),
+    "an update that is new": (
+        Update(update_id="u-1", name="add", caller=CALLER),
+        {
+            will_come_again: Void,
+            names_another_run: AboutAnotherRun,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,

@@ -11,7 +11,7 @@ from typing import Any, Never, Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import MessageKey
-from dalsegno.actors.workflow_actor.gates import is_about_another_run
+from dalsegno.actors.workflow_actor.gates import is_about_another_run, is_of_another_run
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -139,12 +139,16 @@ class StandIn(WorkflowActor):
 
     def _came_before(self, cause: Cause) -> bool:
         """A commit has found that it was answered before: then so it is again. It is kept all the same, as what
-        it caused may not have left; its instance knows, and knows that it came before."""
-        before = self.seen.answer_to(cause.key)
-        if before is None:
+        it caused may not have left; its instance knows, and knows that it came before. What names another run
+        is answered by that one."""
+        command, before = cause.command, self.seen.answer_to(cause.key)
+        if before is None or is_of_another_run(command, self.instance):
             return False
-        again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
-        replies = [] if again is None else [again]
+        if isinstance(command, Update) and not before:
+            replies = self._admitted(command)
+        else:
+            again = answers.to_command_again(command, before, self.workflow_id, self._state)
+            replies = [] if again is None else [again]
         if before:
             self._parent.came_again(self, cause, replies)  # it was refused, and caused nothing
         else:
@@ -187,9 +191,8 @@ class StandIn(WorkflowActor):
         replies: Sequence[Effect] = ()
         if silent:
             replies = ()
-        elif isinstance(command, Update) and (caller := command.caller) is not None:
-            admitted = command.update_id, "admitted"
-            replies = (answers.answered(caller, self.workflow_id, self._state, update=admitted),)
+        elif isinstance(command, Update):
+            replies = self._admitted(command)
         elif isinstance(command, ClientCommand | Start):
             refusal = None
             if isinstance(command, ClientCommand):
@@ -198,6 +201,13 @@ class StandIn(WorkflowActor):
             replies = answers.to_command(command, self.workflow_id, self._state, decision)
         is_own_start = isinstance(command, Start) and command.run_id == self._state.info.run_id
         self._write_down(cause, replies, is_known=silent or is_own_start)
+
+    def _admitted(self, update: Update) -> Sequence[Effect]:
+        """It is on record. How far it has come since, if it came before, is not known here."""
+        if update.caller is None:
+            return ()
+        admitted = update.update_id, "admitted"
+        return (answers.answered(update.caller, self.workflow_id, self._state, update=admitted),)
 
     def _write_down(self, cause: Cause, replies: Sequence[Effect], *, is_known: bool) -> None:
         """`is_known`: whether it was answered before matters to nothing that is said now."""

@@ -179,16 +179,16 @@ class OtherRuns:
             if found.may_be_newer:  # the partition goes to a host that may know more of it
                 return answers.refused(caller, row.workflow_id, None, ("moved", str(instance)))
             raise instance
-        command = cause.command
-        if isinstance(command, AwaitOutcome):
-            assert instance.state is not None
-            ended = answers.awaited(command, caller, instance.state)
-            if ended is None:  # the start that takes its place is being committed
-                text = f"run {row.run_id} is about to end: ask again"
-                return answers.refused(caller, row.workflow_id, None, ("moved", text))
-            return ended
-        state = instance.state
+        command, state = cause.command, instance.state
         assert state is not None
+        if isinstance(command, AwaitOutcome | Update) and not state.is_closed:
+            # The start that takes its place is being committed. Its code would take an update, for nothing.
+            text = f"run {row.run_id} is about to end: ask again"
+            return answers.refused(caller, row.workflow_id, None, ("moved", text))
+        if isinstance(command, AwaitOutcome):
+            ended = answers.awaited(command, caller, state)
+            assert ended is not None, "a run that has ended leaves nothing open"
+            return ended
         why = found.struck.refusal(command, instance) if isinstance(command, Query) else None
         if why is None and isinstance(command, Query) and instance.must_rebuild_for(command):
             rebuilding, mark = instance.rebuild(), replay_mark_of(cause, instance)

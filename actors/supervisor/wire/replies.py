@@ -45,7 +45,7 @@ def sendable(reply: wire.Reply | wire.ControlReply, caller: Caller, message_id: 
     try:
         return message(reply, caller, message_id)
     except MessageTooLargeError as error:
-        if isinstance(reply, wire.Reply) and reply.kind != "result" and reply.failure is not None:
+        if isinstance(reply, wire.Reply) and reply.error is not None and reply.failure is not None:
             return sendable(replace(reply, failure=None), caller, message_id)  # the sentence says the most
         return message(_instead(reply, "too_large", str(error)), caller, message_id)
     except InvalidMessageError as error:

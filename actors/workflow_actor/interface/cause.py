@@ -90,6 +90,10 @@ class Cause:
         if self.pending == 0 and self.origin is not None:
             self.origin.remove()
 
+    def as_question(self) -> Cause:
+        """The same, as what only asks: nothing waits for its answer, and nobody removes it."""
+        return Cause(self.command, name=self.name, message_id=self.message_id, message_type=self.message_type)
+
     def retry(self) -> None:
         """It is handled anew from the start, after its actor was thrown away."""
         self.pending = 1

@@ -83,7 +83,7 @@ def _completed(draft: UpdateDraft, want: UpdateCompleted) -> None:
     _come_out(draft, want.update_id, want.result, want.failure)
     if len(draft.update_outcomes) >= OUTCOMES_MAX + OUTCOMES_DROPPED:
         outcomes = draft.update_outcomes
-        for update_id in nsmallest(OUTCOMES_DROPPED, outcomes, key=lambda known: outcomes[known].number):
+        for update_id in nsmallest(OUTCOMES_DROPPED, outcomes, key=lambda known: outcomes[known].age_key):
             draft.drop_outcome(update_id)
 
 

@@ -56,6 +56,11 @@ class UpdateOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     result: Payload | None = None
     failure: Failure | None = None
 
+    @property
+    def age_key(self) -> tuple[int, int]:
+        """The oldest outcome has the least. One that was long in coming is new all the same."""
+        return self.completed_at, self.number
+
 
 class RunOfUpdates(Protocol):
     """A run's state, as far as it is about them. (It is `run.state.WorkflowState`.)"""

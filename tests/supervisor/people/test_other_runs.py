@@ -19,6 +19,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
@@ -71,7 +72,7 @@ class Asked:
 
     def __init__(
         self,
-        command: AwaitOutcome | Query,
+        command: AwaitOutcome | Query | Update,
         row: LoadedInstance | Exception | None,
         *,
         code: Any = None,
@@ -114,9 +115,21 @@ class Asked:
 CALLER = Caller("dalsegno.reply.c", "call")
 
 
-async def test_a_run_whose_end_is_not_written_yet_is_to_be_asked_for_again(open_run: LoadedInstance) -> None:
-    """A start has taken its place in memory, and is being committed."""
-    reply = await Asked(AwaitOutcome(run_id=open_run.run_id, caller=CALLER), open_run).answer()
+@pytest.mark.parametrize(
+    "command",
+    [
+        AwaitOutcome(caller=CALLER),
+        AwaitOutcome(update_id="u-1", caller=CALLER),
+        Update(update_id="u-1", name="add", caller=CALLER),
+    ],
+    ids=["result", "outcome of an update", "update"],
+)
+async def test_a_run_whose_end_is_not_written_yet_is_to_be_asked_for_again(
+    open_run: LoadedInstance, command: AwaitOutcome | Update
+) -> None:
+    """A start has taken its place in memory, and is being committed. That an update was accepted would be said
+    by a copy of the run, of which nothing is kept."""
+    reply = await Asked(replace(command, run_id=open_run.run_id), open_run).answer()
     assert reply is not None
     assert reply.error is not None
     assert reply.error.code == "moved"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from dalsegno.actors.supervisor.wire import replies
@@ -61,6 +63,15 @@ def test_in_the_place_of_a_result_that_no_message_can_carry_goes_why(reply: Repl
     with pytest.raises(MessageTooLargeError) as caught:
         replies.message(reply, Caller(ADDRESS, "c-1"), "answer-1")
     assert sent(reply) == replies.refused("too_large", str(caught.value), workflow_id="w")
+
+
+@pytest.mark.parametrize("kind", ["answer", "update"])
+def test_an_update_that_failed_is_not_told_as_one_that_gave_nothing(kind: Literal["answer", "update"]) -> None:
+    failed = Reply(kind=kind, workflow_id="w", failure=LARGE_FAILURE, update_id="u", update_stage="completed")
+    told = sent(failed)
+    assert isinstance(told, Reply)
+    assert told.error is not None
+    assert (told.error.code, told.update_stage) == ("too_large", None)
 
 
 def test_of_a_refusal_that_is_too_large_the_sentence_is_sent() -> None:

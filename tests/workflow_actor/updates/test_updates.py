@@ -339,6 +339,18 @@ def test_the_oldest_outcomes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(town.state.update_outcomes) == [f"u-{number}" for number in range(3, 9)]
 
 
+def test_an_outcome_that_was_long_in_coming_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited for it would be told that there is no such update, and it would be handled a second time."""
+    monkeypatch.setattr(changes, "OUTCOMES_MAX", 3)
+    monkeypatch.setattr(changes, "OUTCOMES_DROPPED", 2)
+    town = open_rig()
+    asked = town.send(update("order", "pen", update_id="long"))
+    for number in range(4):
+        town.send(update("add", "pen", update_id=f"u-{number}"), after=1)
+    town.send(completed(task(asked), to_payload("no. 7")), after=1)
+    assert set(town.state.update_outcomes) == {"u-2", "u-3", "long"}
+
+
 def test_what_is_known_of_many_is_in_the_order_of_their_ids_however_they_came() -> None:
     """The rig compares the bytes of the state with those that the journal leads to."""
     town = open_rig()

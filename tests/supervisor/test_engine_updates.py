@@ -1,0 +1,89 @@
+"""Updates that come again, to whom their run may be long over, or cannot be run: each is told what became of it
+there, and of no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.broker.port import Message
+from dalsegno.broker.protocol import messages as wire
+from tests.default_converter import to_payload
+from tests.supervisor.mail import command, start, terminate
+from tests.supervisor.scripted_world import ScriptedWorld
+from tests.supervisor.test_engine_halted import unreadable
+from tests.workflow_actor.updates.test_updates import Basket
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+def update(
+    message_id: str, name: str, *args: str, update_id: str = "u-1", run_id: str | None = None
+) -> Message:
+    body = wire.UpdateWorkflow(
+        workflow_id="w",
+        name=name,
+        args=tuple(map(to_payload, args)),
+        update_id=update_id,
+        run_id=run_id,
+        wait_for="completed",
+    )
+    return command(body, message_id)
+
+
+def begun() -> ScriptedWorld:
+    world = ScriptedWorld(WorkflowRegistry([(Basket, None)]))
+    world.database.format_written = CODEC.newest
+    world.engine.format_written(CODEC.newest)
+    world.own()
+    world.deliver(start())
+    world.go_on()
+    return world
+
+
+def run_id_in(world: ScriptedWorld) -> str:
+    return world.database.rows["w"].run_id
+
+
+def another_begins(world: ScriptedWorld) -> None:
+    """It takes the place of the first, and has an update by the same ID."""
+    world.deliver(terminate("t"))
+    world.deliver(start("start-2"))
+    world.deliver(update("m-2", "fail"))
+    world.go_on()
+
+
+def test_one_that_comes_again_is_answered_by_the_run_that_took_it_and_not_by_the_next() -> None:
+    world = begun()
+    first = run_id_in(world)
+    world.deliver(update("m", "add", "pen", run_id=first))
+    world.go_on()
+    another_begins(world)
+    before = len(world.replies())
+
+    tag = world.deliver(update("m", "add", "pen", run_id=first))
+    world.go_on()
+
+    assert [cause.command.run_id for _, cause in world.other_runs] == [first]  # type: ignore[union-attr]
+    assert len(world.replies()) == before
+    assert world.acknowledged() == tag
+
+
+def test_one_that_was_taken_before_its_run_could_not_be_run_any_more_is_on_record() -> None:
+    world = begun()
+    world.deliver(update("m", "wait"))
+    world.go_on()
+    unreadable(world)
+    before = len(world.replies())
+
+    tag = world.deliver(update("m", "wait"))
+    world.go_on()
+
+    (told,) = world.replies()[before:]
+    assert (told.error, told.update_id, told.update_stage) == (None, "u-1", "admitted")
+    assert world.acknowledged() == tag
+    world.database.unreadable.clear()
+    world.live_through(30)
+    assert world.database.mail == {}
+    assert [reply.update_stage for reply in world.replies()[before:]] == ["admitted", "accepted"]
