@@ -121,9 +121,9 @@ class Looking:
                 has_status = not statuses or summary.status in statuses
                 if has_status and (not types or summary.workflow_type in types):
                     yield summary
-            cursor = page.cursor
-            if cursor is None or not page.workflows:
+            if page.cursor in (None, cursor):  # a page without runs may be one whose rows are damaged
                 return
+            cursor = page.cursor
 
     list = list_workflows
 
@@ -132,7 +132,7 @@ class Looking:
             page = await self._answers.control(find)
             for summary in page.workflows:
                 yield summary
-            if page.cursor is None or not page.workflows:
+            if page.cursor in (None, find.before):
                 return
             find = structs.replace(find, before=page.cursor)
 

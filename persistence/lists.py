@@ -35,9 +35,14 @@ CURSOR_MAX = 10**18 - 1
 WALKS_MAX = 100
 """Of an index, in one statement."""
 
+WALKED_CHARACTERS_MAX = 50_000
+"""Of what else holds, in all walks of one statement together. It is read again for each of them, and a database
+is not stopped while it reads: half a million characters took SQLite 20 seconds."""
+
 GROUPS_MAX = 1_000
 """In one count."""
 
+_HIGHEST = "\U0010ffff"
 _COLUMNS = ", ".join(ListedRun.__struct_fields__)
 
 
@@ -70,7 +75,7 @@ def list_runs(
     found = connection.execute(sa.text(_statement(walks, order)), parameters).all()
     sizes = [ROW_BYTES + (len(row.reason) if isinstance(row.reason, str) else 0) for row in found[:limit]]
     page = found[: within(bytes_max, sizes)]
-    return _readable(page), _cursor(page[-1], column) if len(found) > len(page) else None
+    return _readable(page), _cursor(page[-1], order) if len(found) > len(page) else None
 
 
 def count_runs(connection: sa.Connection, wanted: ListFilter) -> RunCount:
@@ -101,19 +106,21 @@ def run_filter(wanted: ListFilter) -> RunFilter | None:
     statuses, types, ids = (sorted(map(str, values or ())) for values in common[:3])
     if len(ids) > 1:
         rest.append(Among(WORKFLOW_ID, tuple(ids)))
-    if types and (not by_start or len(types) * (len(statuses) or len(WorkflowStatus)) > WALKS_MAX):
-        rest.append(Among(TYPE, tuple(types)))
-        types = []
-    if statuses and not by_start:
-        rest.append(Among(STATUS, tuple(statuses)))
-        statuses = []
     statement = Statement()
-    conditions = [f" AND {statement.text(condition)}" for condition in (*common.rest, *rest)]
+    others = [statement.text(condition) for condition in (*common.rest, *rest)]
+    size = sum(map(len, others))
+    walks = len(types) * (len(statuses) or len(WorkflowStatus))
+    if types and (not by_start or walks > WALKS_MAX or walks * size > WALKED_CHARACTERS_MAX):
+        others.append(statement.text(Among(TYPE, tuple(types))))
+        types = []
+    if statuses and not types and (not by_start or len(statuses) * size > WALKED_CHARACTERS_MAX):
+        others.append(statement.text(Among(STATUS, tuple(statuses))))
+        statuses = []
     return RunFilter(
         statuses=[WorkflowStatus(status) for status in statuses],
         workflow_types=types,
         workflow_id=ids[0] if len(ids) == 1 else None,
-        rest="".join(conditions),
+        rest="".join(f" AND {other}" for other in others),
         parameters=statement.parameters,
         order=wanted.order,
     )
@@ -176,13 +183,18 @@ def _readable(rows: Iterable[sa.Row[Any]]) -> list[ListedRun]:
     return readable
 
 
-def _cursor(last: sa.Row[Any], column: str) -> str:
-    """SQLite lets any type into any column. In this order a time that is no number stands before all times, and
-    an ID that is no text before all IDs."""
-    time = getattr(last, column)
-    at = time if isinstance(time, int | float) else CURSOR_MAX
-    run_id = last.run_id if isinstance(last.run_id, str) else "\U0010ffff"
-    return f"{max(0, min(int(at), CURSOR_MAX))}.{run_id}"
+def _cursor(last: sa.Row[Any], order: Order) -> str | None:
+    """SQLite lets any type into any column. There a time that is no number stands behind all times, and an ID
+    that is no text behind all IDs. None where no cursor could tell what is still to come: of such rows no more
+    is shown than one page."""
+    time, run_id = getattr(last, order.field.column), last.run_id
+    at = time if isinstance(time, int | float) else CURSOR_MAX + 1
+    if at < 0 if order.descending else at > CURSOR_MAX:
+        return None
+    at = int(max(0, min(at, CURSOR_MAX)))
+    if not order.descending and isinstance(time, float):
+        return f"{at + 1}.!"  # behind it, whatever part of a microsecond it has
+    return f"{at}.{run_id if isinstance(run_id, str) else _HIGHEST}"
 
 
 def _parse_cursor(cursor: str) -> tuple[int, str]:

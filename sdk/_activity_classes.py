@@ -32,7 +32,11 @@ def execute_activity_class(
     """execute_activity, for a class with @activity.defn, of which workers have an object."""
     runtime = current_runtime("execute_activity_class")
     line = call_site(sys._getframe(1))
-    return runtime.execute_activity(activity_call(runtime.converter, line, activity, arg, **options))
+    execute, bounds = runtime.execute_activity, runtime.bounds
+    bounds.calls_left -= 1
+    if bounds.calls_left < 0:
+        bounds.refuse_call(line)
+    return execute(activity_call(runtime.converter, line, activity, arg, **options))
 
 
 @overload

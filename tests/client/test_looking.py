@@ -141,3 +141,20 @@ async def test_a_history_whose_last_page_is_full_ends_with_an_empty_one(client: 
     first = ControlReply(history=(entry(1), entry(2)), cursor="2")
     host.scripts[GetHistory] = lambda request: [ControlReply() if len(host.requests) == 2 else first]
     assert [row.sequence async for row in client.history("w-1", page_size=2)] == [1, 2]
+
+
+async def test_behind_a_page_whose_rows_are_damaged_the_list_goes_on(client: Client, host: FakeHost) -> None:
+    pages = {
+        None: ControlReply(workflows=(summary(5),), cursor="c-5"),
+        "c-5": ControlReply(cursor="c-4"),
+        "c-4": ControlReply(workflows=(summary(3),), cursor="c-3"),
+        "c-3": ControlReply(cursor="c-3"),
+    }
+
+    def page(request: Request) -> list[ControlReply]:
+        assert isinstance(request.body, ListWorkflows | FindWorkflows)
+        return [pages[request.body.before]]
+
+    host.scripts[ListWorkflows] = host.scripts[FindWorkflows] = page
+    for listed in (client.list(), client.list("Type = 'Order'")):
+        assert [workflow.workflow_id async for workflow in listed] == ["w-5", "w-3"]

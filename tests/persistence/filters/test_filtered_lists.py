@@ -33,7 +33,7 @@ from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import Reader
 from dalsegno.policies import WorkflowStatus
 from tests.persistence.rounds import changed, creation, opened, round_of, run_of
-from tests.persistence.test_lists_by_index import plans
+from tests.persistence.test_lists_by_index import listening, plans
 
 TYPES = ("Order", "Ord", "Order\U0010ffff", "ordere", "Ordes")
 STATUSES = tuple(WorkflowStatus)
@@ -180,6 +180,65 @@ def test_counts_are_grouped_the_largest_first(written: list[ListedRun], reader: 
         Counter((run.workflow_type, run.status.value) for run in opened_),
     )
     assert reader.count_runs(parse("Type = 'None' group by Status", now=NOW)) == RunCount(0)
+
+
+LONG = " or ".join(["Type = 'Order'"] * 200)
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        f"Type in ({', '.join(repr(f'{n}') for n in range(13))}, 'Order')",
+        "Status != completed",
+        f"Status != completed and Type in ({', '.join(repr(f'{n}') for n in range(13))}, 'Order')",
+    ],
+)
+def test_a_long_filter_is_not_said_again_for_each_type_and_status(
+    written: list[ListedRun], reader: Reader, narrowed: str
+) -> None:
+    assert isinstance(reader, SqlReader)
+    said: list[str] = []
+
+    def note(connection: Any, cursor: Any, sql: str, *_: Any) -> None:
+        said.append(sql)
+
+    wanted = parse(f"{narrowed} and ({LONG})", now=NOW)
+    with listening(reader, note):
+        found = list(pages(reader, wanted, 3))
+    assert found == [run for run in written if holds(wanted.condition, run)]
+    assert found, "there are some"
+    assert max(map(len, said)) < 60_000, "a database reads it all before it can be stopped"
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("damage", ["text", 1.5, -5, 2 * 10**18, float("inf"), float("-inf")])
+def test_damaged_times_end_no_list_before_what_is_whole_and_keep_none_from_its_end(
+    sqlite_url: str, damage: object, ascending: bool
+) -> None:
+    """SQLite lets any value into any column."""
+    store = open_store(sqlite_url)
+    store.migrate(partitions=1)
+    row = "INSERT INTO runs (run_id, workflow_id, workflow_type, task_queue, status, started_at)"
+    with store._database.engine(Role.SCHEMA).begin() as connection:  # type: ignore[attr-defined]
+        for number in range(6):
+            values = (f"r{number}", "w", "Order", "orders", "running", damage if number % 2 else 100 + number)
+            connection.exec_driver_sql(f"{row} VALUES (?, ?, ?, ?, ?, ?)", values)
+    reader = SqlReader(open_database(sqlite_url), Role.PEOPLE)
+    wanted = ListFilter(order=Order(descending=not ascending))
+    for limit in (1, 2):
+        found: list[str] = []
+        cursor: str | None = None
+        for _ in range(10):
+            page, cursor = reader.find_runs(wanted, limit=limit, before=cursor)
+            found += [run.run_id for run in page]
+            if cursor is None:
+                break
+        assert cursor is None, "it has an end"
+        whole = [run_id for run_id in found if run_id in ("r0", "r2", "r4")]
+        assert whole == sorted(("r0", "r2", "r4"), reverse=not ascending)
+        assert len(found) == len(set(found)), "none is shown twice"
+    reader.close()
+    store.close()
 
 
 def test_a_cursor_that_no_list_gave_out_is_refused(reader: Reader) -> None:

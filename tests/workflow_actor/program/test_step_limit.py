@@ -4,12 +4,12 @@ do, before its host is killed for it."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
-from dalsegno import workflow
+from dalsegno import activity, workflow
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT, TASKS_FOR_EACH
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.intents import CancelRun, CompleteRun
@@ -118,6 +118,40 @@ def test_calls_that_nothing_awaits_yet_are_counted_too() -> None:
     begun, now, _ = play.log[0]
     smaller.now = now
     assert len(smaller.give(begun, replaying=True)) == 1
+
+
+@activity.defn
+class Echo:
+    async def __call__(self, text: str) -> str:
+        return text
+
+    @activity.defn
+    async def echoed(self, text: str) -> str:
+        return text
+
+
+@workflow.defn
+class CallsInEveryWay:
+    @workflow.run
+    async def run(self, way: str, number: int) -> None:
+        calls: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {
+            "function": lambda: workflow.execute_activity(echo, ""),
+            "method": lambda: workflow.execute_activity_method(Echo.echoed, ""),
+            "class": lambda: workflow.execute_activity_class(Echo, ""),
+        }
+        for made in [calls[way]() for _ in range(number)]:
+            made.close()
+
+
+@pytest.mark.filterwarnings(NEVER_AWAITED)
+@pytest.mark.parametrize("way", ["function", "method", "class"])
+def test_calls_are_counted_in_whichever_way_they_are_made(way: str) -> None:
+    most = LIMIT * TASKS_FOR_EACH
+    play = Play(CallsInEveryWay, step_limit=LIMIT)
+    play.begin(way, most)
+    assert play.closed
+    with pytest.raises(WorkflowCodeError, match=f"calls more than {most} activities"):
+        Play(CallsInEveryWay, step_limit=LIMIT).begin(way, most + 1)
 
 
 @workflow.defn
