@@ -40,6 +40,8 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
         ("buffered signals", _buffered(told)),
+        ("open updates", _updates(told)),
+        ("updates completed", told.updates_completed),
         ("started (UTC)", moment(told.started_at)),
         ("closed (UTC)", moment(told.closed_at)),
         ("next wake-up (UTC)", moment(told.next_wake_up_at)),
@@ -89,3 +91,10 @@ def _buffered(told: Description) -> str:
         names.append(f"others {others}")
     named = f" ({', '.join(names)})" if names else ""
     return f"{told.buffered_signals}{named}" if told.buffered_signals else ""
+
+
+def _updates(told: Description) -> str:
+    """Those that have no outcome yet: add accepted (u-7), add admitted (u-8), 3 more."""
+    named = [f"{update.name} {update.stage} ({update.update_id})" for update in told.updates]
+    others = told.updates_open - len(named)
+    return ", ".join([*named, f"{others} more"] if others > 0 else named)

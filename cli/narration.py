@@ -55,7 +55,8 @@ class Line:
 
 
 class Narrator:
-    """Remembers what numbers mean: activities are named where they are scheduled.
+    """Remembers what numbers and IDs mean: activities are named where they are scheduled, updates where they
+    came.
 
     Code that is suspended is tried again and again: as long as the reason is the same, that is one line, which
     comes when something else does, or with `rest`.
@@ -63,6 +64,7 @@ class Narrator:
 
     def __init__(self) -> None:
         self._activities: dict[int, str] = {}
+        self._updates: dict[str, str] = {}
         self._workflow = "workflow"
         self._suspended: str | None = None
         """The reason that was told, while code is suspended."""
@@ -128,6 +130,9 @@ class Narrator:
                 yield f"timer {event.get('number')}", "elapsed", ""
             case "SignalReceived":
                 yield str(event.get("name")), "signal", " ".join(map(as_json, event.get("args", ())))
+            case "UpdateAdmitted":
+                name = self._updates[str(event.get("update_id"))] = str(event.get("name"))
+                yield name, "update", " ".join(map(as_json, event.get("args", ())))
             case "CancelReceived":
                 yield self._workflow, "cancel", f"requested {event.get('reason', '')}"
             case "Suspended":
@@ -152,10 +157,21 @@ class Narrator:
                 yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
             elif "signed" in want:
                 yield self._workflow, "sign", "goes on from here"
+            elif want.get("type") == "UpdateCompleted":
+                yield self._come_out(want)
             elif want.get("type") == "ActivityUnwanted":
                 yield self._activities.get(number, f"activity #{number}"), "cancel", "asked for by the workflow"
             elif want.get("type") == "TimerUnwanted":
                 yield f"timer {number}", "canceled", ""
+
+    def _come_out(self, want: dict[str, Any]) -> tuple[str, str, str]:
+        """Of an update."""
+        update_id = str(want.get("update_id"))
+        name = self._updates.pop(update_id, f"update {update_id}")
+        if want.get("failure") is not None:
+            return name, "failed", _reason(want["failure"])
+        result = want.get("result")
+        return name, "completed", "" if result is None else as_json(result)
 
     def _named(self, spec: dict[str, Any]) -> str:
         """An activity's type with its ID, by which it is known from now on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.broker.protocol.messages import Description, PendingActivity
+from dalsegno.broker.protocol.messages import Description, PendingActivity, PendingUpdate
 from dalsegno.cli.descriptions import show
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -85,3 +85,18 @@ def test_of_an_activity_one_sees_who_works_on_it_since_when_and_when_it_is_tried
     assert rows[1][header.index("next attempt (UTC)") :].startswith("2027-01-15 08:01:00")
     assert rows[1].endswith("LookupError: no such card")
     assert "backing off" in rows[1]
+
+
+def test_open_updates_are_named_with_how_far_they_have_come_and_the_others_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    updates = (
+        PendingUpdate(update_id="u-7", name="add", stage="accepted", admitted_at=1),
+        PendingUpdate(update_id="u-8", name="drop", stage="admitted", admitted_at=2),
+    )
+    show(described(updates=updates, updates_open=5, updates_completed=12))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "open updates add accepted (u-7), drop admitted (u-8), 3 more" in shown
+    assert "updates completed 12" in shown
+    show(described())
+    assert "update" not in capsys.readouterr().out

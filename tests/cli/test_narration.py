@@ -29,6 +29,12 @@ def told(*events: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(line.subject, line.verb, line.detail) for line in lines]
 
 
+def test_what_became_of_an_update_is_told_under_its_name() -> None:
+    came = {"type": "UpdateAdmitted", "update_id": "u-7", "name": "add", "args": ["pen"]}
+    done = {"type": "Ran", "wants": [{"type": "UpdateCompleted", "update_id": "u-7", "result": 1}]}
+    assert told(came, done) == [("add", "update", '"pen"'), ("add", "completed", "1")]
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -53,6 +59,15 @@ def told(*events: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             {"type": "RetryPlanned", "number": 1, "failure": {"message": "no"}, "retry_at": 2**62},
             ("charge #1", "retrying", "no (again at 9999-12-31 23:59:59.387)"),
+        ),
+        ({"type": "UpdateAdmitted", "update_id": "u", "name": "add", "args": [1]}, ("add", "update", "1")),
+        (
+            {"type": "Ran", "wants": [{"type": "UpdateCompleted", "update_id": "u", "result": 2}]},
+            ("update u", "completed", "2"),
+        ),
+        (
+            {"type": "Ran", "wants": [{"type": "UpdateCompleted", "update_id": "u", "failure": DECLINED}]},
+            ("update u", "failed", "card declined"),
         ),
         ({"type": "AttemptBegun", "number": 1, "worker": "w"}, ("charge #1", "running", "on w")),
         (
