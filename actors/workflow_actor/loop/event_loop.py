@@ -183,6 +183,18 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             # Tracebacks keep this frame: it must not keep the task that they are about.
             del handle
 
+    def run_pass(self) -> bool:
+        """Run the callbacks that are ready now, and none that becomes so by that. Whether there were any. What
+        they raise comes out."""
+        ready = self._ready
+        count = len(ready)
+        for _ in range(count):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            del handle
+        return count > 0
+
     def ready(self, handle: asyncio.Handle) -> None:
         """Let its callback run, after what is ready to run."""
         self._ready.append(handle)

@@ -56,6 +56,11 @@ class Conditions:
         self._waited_for = [condition for condition in self._waited_for if not condition.future.done()]
         return woken
 
+    def wake_first(self, runtime: WorkflowRuntime) -> bool:
+        """Let the first of them whose condition holds be ready to run. False when there is none."""
+        waiting = (condition for condition in self._waited_for if not condition.future.done())
+        return any(self._wake_one(condition, runtime) for condition in waiting)
+
     def _wake_one(self, condition: Condition, runtime: WorkflowRuntime) -> bool:
         try:
             if not self._holds(condition, runtime):

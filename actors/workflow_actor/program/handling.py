@@ -63,4 +63,5 @@ class Handling:
 
     def forget(self) -> None:
         self.tasks.clear()
+        self.updates.open.clear()
         self.takers.clear()

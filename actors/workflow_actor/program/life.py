@@ -92,9 +92,11 @@ class ProgramLife:
         self.phase = ProgramPhase.BROKEN
 
     def failure_of(self, error: BaseException) -> Failure | None:
-        """What ended the handler of an update, as that one's failure; None for a bug, with which all ends."""
+        """What ended the handler of an update, as that one's failure; None for a bug, with which all ends, if
+        the run has not ended before."""
         own: tuple[type[BaseException], ...] = (asyncio.CancelledError, CanceledError)
-        if is_failure(error, (*own, *self._definition.failure_exception_types)):
+        types = (*own, *self._definition.failure_exception_types)
+        if self.phase is ProgramPhase.CLOSED or is_failure(error, types):
             return self._converter.to_failure(error)
         self.break_off(code_error(error))
         return None

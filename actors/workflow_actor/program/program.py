@@ -370,13 +370,13 @@ class WorkflowProgram:
                     break
                 assert self._asked_sign is not None
                 self._set_sign(self._asked_sign)
-        if self._life.phase is ProgramPhase.CLOSED and self._handling.tasks:
-            unfinished.go_on(loop, self._conditions, self._runtime)
-            unfinished.warn(self._handling.tasks)
         if self._ledger.too_much is not None:
             self._life.break_off(WorkflowCodeError(str(self._ledger.too_much)))
         for error in loop.unseen_errors(at_end=self._life.phase is ProgramPhase.CLOSED):
             self._life.unseen(error)
+        if self._life.phase is ProgramPhase.CLOSED and self._handling.tasks:
+            unfinished.go_on(self._handling.updates.open, loop, self._conditions, self._runtime)
+            unfinished.warn(self._handling.tasks)
 
     # The sign
 

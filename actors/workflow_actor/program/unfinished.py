@@ -4,7 +4,7 @@ is told of, unless it is declared not to matter."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
@@ -16,12 +16,21 @@ from dalsegno.workflow_logger import logger
 SHOWN_MAX = 20
 
 
-def go_on(loop: DeterministicLoop, conditions: Conditions, runtime: Runtime) -> None:
-    """When the run has ended: handlers of updates that wait for nothing any more give their results all the
-    same. What else is wanted now is not done."""
-    loop.run_ready()
-    while not loop.interrupted and conditions.wake(runtime):
-        continue
+PASSES_MAX = 1_000
+"""Of what is ready. Other tasks, which the end has not stopped, may go on for ever."""
+
+
+def go_on(
+    updates: Collection[WorkflowTask],
+    loop: DeterministicLoop,
+    conditions: Conditions,
+    runtime: Runtime,
+) -> None:
+    """When the run has ended: handlers of updates (the tasks `updates`) that wait for nothing any more give
+    their results all the same. What else is wanted now is not done; what else goes wrong matters to nobody."""
+    for _ in range(PASSES_MAX):
+        if not updates or not (loop.run_pass() or conditions.wake_first(runtime)):
+            return
 
 
 def warn(handling: Mapping[WorkflowTask, HandlerDefinition]) -> None:

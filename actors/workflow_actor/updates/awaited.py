@@ -46,7 +46,8 @@ class LifeOfCode(Protocol):
     """Its end, as updates need it. (It is `program.life.ProgramLife`.)"""
 
     def failure_of(self, error: BaseException) -> Failure | None:
-        """What ended a handler, as a failure of the update; None for a bug, which the program has taken."""
+        """What ended a handler, as a failure of the update; None for a bug, which the program has taken. After
+        the end of the run there are none."""
 
 
 class AwaitedUpdates:
@@ -65,6 +66,8 @@ class AwaitedUpdates:
         life: LifeOfCode,
         converter: DataConverter,
     ) -> None:
+        self.open: set[WorkflowTask] = set()
+        """Those of `tasks` that handle updates."""
         self._tasks = tasks
         self._waiting = waiting
         self._handlers = handlers
@@ -126,6 +129,7 @@ class AwaitedUpdates:
             if asyncio.iscoroutine(outcome):
                 task = self._loop.engine_task(self._finish(update, handler, outcome), f"update {update.name}")
                 self._tasks[task] = handler
+                self.open.add(task)
             else:
                 self._complete(update, handler, outcome)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
@@ -142,7 +146,9 @@ class AwaitedUpdates:
                 raise
             self._fail(update, error)
         finally:
-            self._tasks.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
+            task: Any = asyncio.current_task(self._loop)
+            self._tasks.pop(task, None)
+            self.open.discard(task)
 
     def _complete(self, update: Updated, handler: HandlerDefinition, value: Any) -> None:
         """What has no place in a payload raises."""

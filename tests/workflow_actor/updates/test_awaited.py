@@ -120,3 +120,73 @@ def test_handlers_that_outlive_their_run_are_warned_of_once_unless_they_are_decl
     ]
     assert len(said) == (1 if policy is HandlerUnfinishedPolicy.WARN_AND_ABANDON else 0)
     assert play.digests[-1] == "complete"
+
+
+@workflow.defn
+class Leaving:
+    """Its end leaves a task behind, and perhaps handlers."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.left: asyncio.Task[None] | None = None
+
+    @workflow.run
+    async def run(self, how: str) -> None:
+        await workflow.wait_condition(lambda: self.is_over)
+        self.left = asyncio.create_task(self.leave(how))
+
+    async def leave(self, how: str) -> None:
+        if how == "a bug":
+            raise KeyError("oh")
+        while True:
+            if how == "ever more tasks":
+                self.left = asyncio.create_task(asyncio.sleep(0))
+            await asyncio.sleep(0)
+
+    @workflow.signal
+    async def hold(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def wait(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def answer(self) -> str:
+        await workflow.wait_condition(lambda: self.is_over)
+        await asyncio.sleep(0)
+        return "answered"
+
+    @workflow.update
+    async def fail(self) -> None:
+        await workflow.wait_condition(lambda: self.is_over)
+        await asyncio.sleep(0)
+        raise KeyError("oh")
+
+    @workflow.signal
+    def end(self) -> None:
+        self.is_over = True
+
+
+@pytest.mark.parametrize("how", ["a bug", "for ever", "ever more tasks"])
+@pytest.mark.parametrize("held_by", ["nothing", "a signal", "an update"])
+def test_what_a_run_leaves_behind_does_not_keep_it_from_ending(how: str, held_by: str) -> None:
+    play = Play(Leaving)
+    play.begin(how)
+    if held_by == "a signal":
+        play.signal("hold")
+    elif held_by == "an update":
+        play.update("wait")
+    play.signal("end")
+    assert play.digests[-1] == "complete"
+    play.replayed()
+
+
+def test_handlers_of_updates_that_wait_for_nothing_more_give_their_results_though_others_go_wrong() -> None:
+    play = Play(Leaving)
+    play.begin("a bug")
+    play.update("answer")
+    play.update("fail")
+    play.signal("end")
+    assert play.digests[-3:] == ["complete update 1", "fail update 2", "complete"]
+    play.replayed()
