@@ -7,6 +7,7 @@ from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited, Updated, UpdateEvent
 from dalsegno.actors.workflow_actor.updates.update import (
+    AWAITERS_MAX,
     OPEN_MAX,
     RunOfUpdates,
     UpdateAwaiter,
@@ -29,12 +30,14 @@ def known_before(state: RunOfUpdates, command: Update) -> Decision[UpdateEvent] 
 
 
 def awaited(state: RunOfUpdates, command: Update) -> tuple[UpdateAwaited, ...]:
-    """Its caller is to be told of it later, unless that is on record, or it has come so far by now."""
+    """Its caller is to be told of it later, unless that is on record, it has come so far by now, or there are
+    so many already."""
     stage = stage_of(state, command.update_id)
     if stage is None or command.caller is None or has_come_to(stage, command.wait_for):
         return ()
     awaiter = UpdateAwaiter(QueueOf(command.caller), command.wait_for)
-    if awaiter in state.updates[command.update_id].awaiters:
+    awaiters = state.updates[command.update_id].awaiters
+    if awaiter in awaiters or len(awaiters) >= AWAITERS_MAX:
         return ()
     return (UpdateAwaited(command.update_id, awaiter),)
 

@@ -23,6 +23,10 @@ STAGES: tuple[UpdateStage, ...] = ("admitted", "accepted", "completed")
 OPEN_MAX = 2_000
 """Updates of one run that may be open at once. More are refused."""
 
+AWAITERS_MAX = 20
+"""Callers that are told by themselves how far one update has come: what they are told holds its outcome, and
+is kept for each until it is confirmed. Who comes later is not, and asks."""
+
 OUTCOMES_MAX = 10_000
 """Of the newest so many of a run the outcomes are kept; what is older is unknown, and would be a new one."""
 

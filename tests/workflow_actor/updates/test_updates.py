@@ -330,6 +330,17 @@ def test_no_more_are_open_at_once_than_the_bound(monkeypatch: pytest.MonkeyPatch
     assert "2 updates of the run are open" in refused.error[1]
 
 
+def test_no_more_callers_are_told_of_one_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each the outcome is stored once more. The others ask."""
+    monkeypatch.setattr(decisions, "AWAITERS_MAX", 2)
+    town = open_rig()
+    callers = [Caller("replies", f"call-{number}") for number in range(3)]
+    asked, *_ = [town.send(update("order", "pen", caller=caller)) for caller in callers]
+    told = town.send(completed(task(asked), to_payload("no. 7")))
+    assert [effect.caller for effect in effects(told, UpdateEffect)] == callers[:2]
+    assert isinstance(answers.awaited(AwaitOutcome(update_id="u-1"), callers[2], town.state), UpdateEffect)
+
+
 def test_the_oldest_outcomes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "OUTCOMES_MAX", 6)
     monkeypatch.setattr(changes, "OUTCOMES_DROPPED", 3)
