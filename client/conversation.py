@@ -179,7 +179,10 @@ class Conversation:
 
 
 def _fits(answer: Reply | ControlReply, kind: str | None) -> bool:
-    return answer.error is not None or not isinstance(answer, Reply) or kind in (None, answer.kind)
+    if answer.error is not None or not isinstance(answer, Reply) or kind in (None, answer.kind):
+        return True
+    # What is kept for a workflow that cannot be run is answered once more when it is handled.
+    return kind == "update" and answer.update_stage == "completed"
 
 
 def sendable(question: W) -> W:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno import WorkflowUpdateFailedError
 from dalsegno.broker.protocol.messages import AwaitUpdate, Reply, ReplyError, UpdateWorkflow
@@ -27,6 +28,15 @@ async def test_one_that_is_refused_later_is_told_as_that(client: Client, host: F
         await client.get_workflow_handle("w").execute_update("add", "", id="u")
     assert isinstance(refused.value.cause, ApplicationError)
     assert refused.value.cause.type == "Nameless"
+    assert host.of(AwaitUpdate) == []
+
+
+async def test_one_that_is_completed_when_it_is_handled_need_not_be_asked_for(
+    client: Client, host: FakeHost
+) -> None:
+    """It was kept while its workflow could not be run, and is answered a second time."""
+    host.scripts[UpdateWorkflow] = lambda _: [ADMITTED, replace(ADMITTED, update_stage="completed")]
+    assert await client.get_workflow_handle("w").execute_update("add", "pen", id="u") is None
     assert host.of(AwaitUpdate) == []
 
 
