@@ -16,6 +16,9 @@ from dalsegno.persistence.tables import inbox
 SINCE = "0011"
 """The revision of the tables that has it."""
 
+_MESSAGE = sa.cast(inbox.c.message, sa.LargeBinary)
+"""SQLite lets any type into any column, also text that is none."""
+
 
 class SqlInbox:
     """`port.Inbox`. Where the tables are older, it is empty."""
@@ -25,25 +28,25 @@ class SqlInbox:
         self._is_there = False
 
     def waiting(
-        self, *, written_before: int, without: Collection[int], limit: int, bytes_max: int
+        self, *, written_before: int | None, without: Collection[int], limit: int, bytes_max: int, row_max: int
     ) -> list[InboxRow]:
         with self._owned.transaction() as connection:
             self._is_there = self._is_there or formats.revision_of(connection) >= SINCE
             if not self._is_there:
                 return []
+            wanted: list[sa.ColumnElement[bool]] = [inbox.c.number.not_in(without)]
+            if written_before is not None:
+                wanted.append(inbox.c.time <= written_before)
             size = sa.func.length(inbox.c.message).label("size")
             found = connection.execute(
-                sa.select(inbox.c.number, size)
-                .where(inbox.c.time <= written_before, inbox.c.number.not_in(without))
-                .order_by(inbox.c.number)
-                .limit(limit)
+                sa.select(inbox.c.number, size).where(*wanted).order_by(inbox.c.number).limit(limit)
             ).all()
             if not found:
                 return []
-            count = within(bytes_max, [row.size or 0 for row in found])
+            count = within(bytes_max, [min(row.size or 0, row_max) for row in found])
             numbers = [row.number for row in found[:count]]
             rows = connection.execute(
-                sa.select(inbox.c.number, inbox.c.message)
+                sa.select(inbox.c.number, sa.func.substr(_MESSAGE, 1, row_max).label("message"))
                 .where(inbox.c.number.in_(numbers))
                 .order_by(inbox.c.number)
             )

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.database.reading_thread import ToLoop
@@ -37,17 +38,29 @@ log = get_logger()
 LOOK_SECONDS = 0.5
 ROWS_MAX = 200
 BYTES_MAX = 4 * 1024 * 1024
+ROW_BYTES_MAX = MAX_BODY_BYTES + 256 * 1024
+"""No message is larger, with all that goes along with its body. Of a larger row no more is read."""
 IN_FLIGHT_MAX = 2_000
-"""Rows that the broker has not confirmed. While there are so many nothing more is read."""
-ANY_TIME = 2**62
+"""Rows that the broker has not confirmed. While there are so many, or the outbox has bytes enough, nothing
+more is read."""
+IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
+"""Of those rows."""
 OTHERS_AFTER = 5_000_000
 """So old, in microseconds, must a row be for a host that is not the first."""
 SEND_AGAIN_SECONDS = 60.0
-"""After which a row that is still there is sent again: what became of it is not known."""
+"""After which a row that is still there, and of which the outbox knows nothing, is sent again."""
 PAUSE_SECONDS = (0.5, 30.0)
 """After a failure, doubled up to the second."""
 INBOX = "dalsegno.inbox"
 """What a dead letter says of where it comes from."""
+
+
+class RowOnItsWay(NamedTuple):
+    """A row on its way: since when, how large it is, and as what the outbox knows it (None: it does not)."""
+
+    at: float
+    size: int
+    key: str | None
 
 
 class RowOrigin:
@@ -93,8 +106,8 @@ class Relay:
         self._is_under_way = False
         self._look_at = 0.0
         self._backoff = Backoff(*PAUSE_SECONDS, jitter=False)
-        self._in_flight: dict[int, float] = {}
-        """By number, when it was sent."""
+        self._in_flight: dict[int, RowOnItsWay] = {}
+        """By number."""
         self._confirmed: list[int] = []
 
     def look(self) -> None:
@@ -102,29 +115,53 @@ class Relay:
         now = self._monotonic()
         if self._is_under_way or now < self._look_at or not self._may_send():
             return
-        long_ago = now - SEND_AGAIN_SECONDS
-        for number in [number for number, at in self._in_flight.items() if at < long_ago]:
-            del self._in_flight[number]
-        if len(self._in_flight) >= IN_FLIGHT_MAX and not self._confirmed:
+        self._forget_what_is_lost(now - SEND_AGAIN_SECONDS)
+        is_full = self._is_full()
+        if is_full and not self._confirmed:
             return
         confirmed, self._confirmed = self._confirmed, []
-        written_before = ANY_TIME if self._is_first() else self._now() - OTHERS_AFTER
+        written_before = None if self._is_first() else self._now() - OTHERS_AFTER
         self._is_under_way = True
-        look = partial(self._read, confirmed, written_before, list(self._in_flight))
+        rows_max = 0 if is_full else ROWS_MAX
+        look = partial(self._read, confirmed, written_before, list(self._in_flight), rows_max)
         self._thread.submit(look).add_done_callback(
             lambda future: self._to_loop.bring(
                 future, partial(self._found, confirmed), partial(self._failed, confirmed)
             )
         )
 
+    def _forget_what_is_lost(self, long_ago: float) -> None:
+        """What the outbox has is still on its way, however long the broker does not take it."""
+        for number, sent in list(self._in_flight.items()):
+            if sent.at < long_ago and (sent.key is None or not self._outbox.is_in_flight(sent.key)):
+                del self._in_flight[number]
+
+    def _is_full(self) -> bool:
+        weight = self._outbox.weight
+        return (
+            len(self._in_flight) >= IN_FLIGHT_MAX
+            or sum(sent.size for sent in self._in_flight.values()) >= IN_FLIGHT_BYTES_MAX
+            or weight.bytes >= weight.bytes_max
+        )
+
     def _read(
-        self, confirmed: Collection[int], written_before: int, without: Collection[int]
+        self,
+        confirmed: Collection[int],
+        written_before: int | None,
+        without: Collection[int],
+        rows_max: int,
     ) -> list[InboxRow]:
         """On the thread."""
         if confirmed:
             self._inbox.remove(confirmed)
+        if not rows_max:
+            return []
         return self._inbox.waiting(
-            written_before=written_before, without=without, limit=ROWS_MAX, bytes_max=BYTES_MAX
+            written_before=written_before,
+            without=without,
+            limit=rows_max,
+            bytes_max=BYTES_MAX,
+            row_max=ROW_BYTES_MAX,
         )
 
     def _found(self, removed: Collection[int], rows: list[InboxRow]) -> None:
@@ -133,10 +170,10 @@ class Relay:
         for number in removed:
             self._in_flight.pop(number, None)
         for row in rows:
-            self._in_flight[row.number] = self._monotonic()
-            self._send(row)
+            self._in_flight[row.number] = RowOnItsWay(self._monotonic(), len(row.message), self._send(row))
 
-    def _send(self, row: InboxRow) -> None:
+    def _send(self, row: InboxRow) -> str | None:
+        """The key of what is sent for it."""
         cause = Cause(WakeUp(), name="inbox", origin=RowOrigin(row.number, self._taken))
         try:
             shipment = _shipment(row, cause)
@@ -145,9 +182,10 @@ class Relay:
         except Exception:
             # A defect of ours: the row stays, and is tried again later; the others go on.
             log.exception("inbox_row_unreadable", number=row.number)
-            return
+            return None
         self._outbox.send([shipment])
         cause.done()
+        return shipment.key
 
     def _taken(self, number: int) -> None:
         """The broker has it: the row is removed at the next look."""

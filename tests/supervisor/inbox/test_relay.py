@@ -10,7 +10,15 @@ import pytest
 
 from dalsegno.actors.supervisor.database.reading_thread import ToLoop
 from dalsegno.actors.supervisor.inbox import relay as relay_module
-from dalsegno.actors.supervisor.inbox.relay import IN_FLIGHT_MAX, OTHERS_AFTER, SEND_AGAIN_SECONDS, Relay
+from dalsegno.actors.supervisor.inbox.relay import (
+    BYTES_MAX,
+    IN_FLIGHT_BYTES_MAX,
+    IN_FLIGHT_MAX,
+    OTHERS_AFTER,
+    ROWS_MAX,
+    SEND_AGAIN_SECONDS,
+    Relay,
+)
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.broker import topology
 from dalsegno.broker.message_bytes import encode_message
@@ -18,6 +26,8 @@ from dalsegno.broker.port import Message, Outcome, Outgoing
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.messages import Ping, SignalWorkflow, StartWorkflow
 from dalsegno.errors import StoreUnavailableError
+from dalsegno.payload import Payload
+from dalsegno.persistence.lists import within
 from dalsegno.persistence.port import InboxRow
 from tests.supervisor.outbox.carrier import Shell
 
@@ -33,11 +43,12 @@ class Table:
         self.asked: list[dict[str, Any]] = []
         self.is_closed = False
 
-    def waiting(self, *, without: Collection[int], limit: int, **asked: Any) -> list[InboxRow]:
+    def waiting(self, *, without: Collection[int], limit: int, bytes_max: int, **asked: Any) -> list[InboxRow]:
         self.asked.append({"without": set(without), **asked})
         if self.error is not None:
             raise self.error
-        return [InboxRow(number, row) for number, row in self.rows.items() if number not in without][:limit]
+        rows = [InboxRow(number, row) for number, row in self.rows.items() if number not in without][:limit]
+        return rows[: within(bytes_max, [len(row.message) for row in rows])]
 
     def remove(self, numbers: Collection[int]) -> None:
         if self.error is not None:
@@ -180,7 +191,7 @@ async def test_other_hosts_take_only_what_has_waited_for_long(host: Host) -> Non
     assert host.table.asked[-1]["written_before"] == NOW - OTHERS_AFTER
     host.is_first = True
     await host.look()
-    assert host.table.asked[-1]["written_before"] > 2 * NOW, "whatever the application's clock says"
+    assert host.table.asked[-1]["written_before"] is None, "whatever the application's clock says"
 
 
 async def test_nothing_is_read_without_a_broker_or_with_very_much_on_its_way(host: Host) -> None:
@@ -188,9 +199,45 @@ async def test_nothing_is_read_without_a_broker_or_with_very_much_on_its_way(hos
     host.relay.look()
     assert host.table.asked == []
     host.may_send = True
-    host.relay._in_flight = dict.fromkeys(range(IN_FLIGHT_MAX), host.shell.time)
+    for number in range(IN_FLIGHT_MAX):
+        host.table.rows[number] = row(f"w-{number}", f"m-{number}")
+    sent = [outgoing for _ in range(IN_FLIGHT_MAX // ROWS_MAX) for outgoing in await host.look()]
+    asked = len(host.table.asked)
+    host.relay.look()
+    assert (len(sent), len(host.table.asked)) == (IN_FLIGHT_MAX, asked)
+    sent[0].on_outcome(Outcome.CONFIRMED)
+    host.relay.look()
+    await host.until(lambda: not host.relay._is_under_way)
+    assert 0 not in host.table.rows
+    assert len(host.table.asked) == asked, "what was confirmed is removed, and no more is read yet"
+    await host.look()
+
+
+def large(workflow_id: str) -> bytes:
+    args = (Payload("binary/plain", bytes(900_000)),)
+    start = StartWorkflow(workflow_id=workflow_id, workflow_type="Order", args=args)
+    return encode_message(encode(start, message_id=workflow_id))
+
+
+async def test_bytes_on_their_way_are_bounded_for_as_long_as_the_broker_takes_nothing(host: Host) -> None:
+    host.table.rows = {number: large(f"w-{number}") for number in range(60)}
+    for _ in range(50):
+        host.relay.look()
+        await host.until(lambda: not host.relay._is_under_way)
+        host.shell.time += SEND_AGAIN_SECONDS + 1
+    assert host.outbox.weight.bytes < IN_FLIGHT_BYTES_MAX + 2 * BYTES_MAX
+    held = list(host.outbox._in_flight.values())
+    assert len(held) < len(host.table.rows)
+    assert {len(shipment.causes) for shipment in held} == {1}, "what is here already is not sent again"
+
+
+async def test_nothing_is_read_while_much_else_is_on_its_way(host: Host) -> None:
+    host.table.rows = {1: row("a", "m-1")}
+    host.outbox.weight.bytes += host.outbox.weight.bytes_max
     host.relay.look()
     assert host.table.asked == []
+    host.outbox.weight.bytes = 0
+    assert len(await host.look()) == 1
 
 
 async def test_a_database_that_is_away_is_asked_less_often_and_what_was_confirmed_is_removed_later(
