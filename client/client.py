@@ -9,7 +9,6 @@ async with Client.connect("amqp://localhost") as client:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import uuid4
@@ -35,6 +34,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
+from dalsegno.policies import WorkflowIDConflictPolicy
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -210,15 +210,15 @@ class Client(Looking):
     ) -> WorkflowHandle[Any]:
         message = start_message(workflow, arguments, options, (), self._engine.converter)
         message_id = _message_id(options)
-        begins = run_id(message.workflow_id, message_id)
+        may_be_another = message.conflict_policy is WorkflowIDConflictPolicy.USE_EXISTING
         await write_in_transaction(connection, sendable(message), message_id, options.get("schema"))
         return WorkflowHandle(
             self._engine,
             message.workflow_id,
-            run_id=begins,
+            run_id=None if may_be_another else run_id(message.workflow_id, message_id),
             pinned=False,
             result_type=result_type_of(workflow),
-            begun=partial(self._engine.begun, message.workflow_id, begins),
+            end=self._engine.end_of_expected,
         )
 
     @overload

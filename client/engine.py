@@ -10,14 +10,13 @@ from dalsegno import given
 from dalsegno.broker.protocol.messages import (
     AwaitUpdate,
     ControlReply,
-    DescribeWorkflow,
     Reply,
     ToWorkflow,
     UpdateWorkflow,
     WireMessage,
 )
 from dalsegno.client.conversation import Conversation
-from dalsegno.client.errors import rejection
+from dalsegno.client.errors import NoAnswerError, rejection
 from dalsegno.client.links import Links
 from dalsegno.client.results import await_end, not_ended
 from dalsegno.client.suspensions import OnSuspended, Suspensions, warn
@@ -26,8 +25,7 @@ from dalsegno.errors import WorkflowNotFoundError
 from dalsegno.loop_clock import sleep
 
 BEGUN_SECONDS = 60.0
-"""How long a start that was written in a transaction may be on its way: its hosts may be away, or the
-transaction not be committed yet."""
+"""How long hosts may not have heard of a start that was written in a transaction, which may commit late."""
 BEGUN_PAUSE_SECONDS = 0.2
 
 
@@ -82,25 +80,6 @@ class BrokerEngine:
                 kind="answer",
             )
 
-    async def begun(self, workflow_id: str, run_id: str, seconds: float | None) -> None:
-        """Wait until a run that is on its way is there. Raises WorkflowNotFoundError if it is not after
-        BEGUN_SECONDS, and NoAnswerError after `seconds`, if that is less."""
-        clock = self.links.clock
-        seconds = given.patience("timeout", seconds)
-        until = clock.time() + (BEGUN_SECONDS if seconds is None else min(seconds, BEGUN_SECONDS))
-        while True:
-            try:
-                await self.tell(DescribeWorkflow(workflow_id=workflow_id, run_id=run_id))
-            except WorkflowNotFoundError:
-                if clock.time() < until:
-                    await sleep(clock, BEGUN_PAUSE_SECONDS)
-                elif seconds is not None and seconds < BEGUN_SECONDS:
-                    raise not_ended(workflow_id, seconds) from None
-                else:
-                    raise
-            else:
-                return
-
     async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
         with self.waiting() as conversation:
             reply = await conversation.ask(
@@ -140,6 +119,26 @@ class BrokerEngine:
     async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
         with self.waiting() as conversation:
             return await await_end(conversation, workflow_id, run_id, timeout=timeout)
+
+    async def end_of_expected(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+        """As `end`, of a run that may be on its way still. Raises WorkflowNotFoundError when hosts have not had
+        it for BEGUN_SECONDS."""
+        clock = self.links.clock
+        timeout = given.patience("timeout", timeout)
+        until = None if timeout is None else clock.time() + timeout
+        missed_since: float | None = None
+        while True:
+            left = None if until is None else max(0.0, until - clock.time())
+            try:
+                return await self.end(workflow_id, run_id, timeout=left)
+            except NoAnswerError:
+                raise not_ended(workflow_id, timeout) from None
+            except WorkflowNotFoundError:
+                now = clock.time()
+                missed_since = now if missed_since is None else missed_since
+                if now - missed_since >= BEGUN_SECONDS:
+                    raise
+                await sleep(clock, BEGUN_PAUSE_SECONDS)
 
 
 async def _asked_again(conversation: Conversation, question: AwaitUpdate, *, timeout: float | None) -> Reply:

@@ -12,6 +12,7 @@ from dalsegno.broker.protocol.messages import (
     DescribeWorkflow,
     Description,
     QueryWorkflow,
+    Reply,
     ResumeWorkflow,
     SignalWorkflow,
     SuspendWorkflow,
@@ -59,16 +60,16 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         result_type: Any,
         status: WorkflowStatus | None = None,
         suspended_reason: str | None = None,
-        begun: Callable[[float | None], Awaitable[None]] | None = None,
+        end: Callable[..., Awaitable[Reply]] | None = None,
     ) -> None:
-        """`begun` waits, for so many seconds, until there is such a run."""
+        """`end` is asked for the run's end, instead of the engine's."""
         super().__init__(engine, workflow_id, run_id=run_id, command_run_id=run_id if pinned else None)
         self.status = status
         """As it was when the workflow was started; None for a handle that came about otherwise."""
         self.suspended_reason = suspended_reason
         """Why a workflow that was started does not run, such as that no host knows its type yet."""
         self._result_type = result_type
-        self._begun = begun
+        self._end = end or engine.end
 
     async def result(self, *, timeout: float | None = None) -> R:
         """What the run returned, as its return annotation says if the workflow was given as a class or method.
@@ -78,13 +79,10 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         WorkflowFailedError when the run ends otherwise, with the reason as `__cause__`, and NoAnswerError (a
         TimeoutError) when time is up.
 
-        Of a run that was started in a transaction: raises WorkflowNotFoundError if it has not begun after a
-        minute, as when the transaction was not committed.
+        Of a run that was started in a transaction: raises WorkflowNotFoundError if hosts do not have it
+        for a minute, as when the transaction was not committed.
         """
-        if self._begun is not None:
-            await self._begun(timeout)
-            self._begun = None
-        reply = await self._engine.end(self.id, self.run_id, timeout=timeout)
+        reply = await self._end(self.id, self.run_id, timeout=timeout)
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result
 

@@ -24,13 +24,15 @@ class SqlInbox:
     """`port.Inbox`. Where the tables are older, it is empty."""
 
     def __init__(self, database: Database) -> None:
-        self._owned = OwnedConnection(database, Role.MEMBERSHIP)
+        self._reading = OwnedConnection(database, Role.READER)
+        self._removing = OwnedConnection(database, Role.MEMBERSHIP)
+        """Opened when there is something to be removed: on SQLite its transactions lock the file."""
         self._is_there = False
 
     def waiting(
         self, *, written_before: int | None, without: Collection[int], limit: int, bytes_max: int, row_max: int
     ) -> list[InboxRow]:
-        with self._owned.transaction() as connection:
+        with self._reading.transaction() as connection:
             self._is_there = self._is_there or formats.revision_of(connection) >= SINCE
             if not self._is_there:
                 return []
@@ -53,8 +55,9 @@ class SqlInbox:
             return [InboxRow(row.number, row.message) for row in rows]
 
     def remove(self, numbers: Collection[int]) -> None:
-        with self._owned.transaction() as connection:
+        with self._removing.transaction() as connection:
             connection.execute(sa.delete(inbox).where(inbox.c.number.in_(numbers)))
 
     def close(self) -> None:
-        self._owned.close()
+        self._reading.close()
+        self._removing.close()

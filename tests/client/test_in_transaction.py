@@ -13,13 +13,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from dalsegno import ConfigurationError, WorkflowNotFoundError
+from dalsegno import BrokerUnavailableError, ConfigurationError, WorkflowNotFoundError
 from dalsegno.broker.message_bytes import decode_message
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import run_id
-from dalsegno.broker.protocol.messages import DescribeWorkflow, Reply, ReplyError, StartWorkflow
+from dalsegno.broker.protocol.messages import AwaitResult, Reply, ReplyError, StartWorkflow
 from dalsegno.client import Client, NoAnswerError, UnsendableError, engine
 from dalsegno.persistence import open_store
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.client.fake_host import FakeHost, Request
 
 
@@ -98,25 +99,37 @@ async def test_its_result_is_waited_for_until_a_host_has_sent_it_on(
     with app.begin() as connection:
         handle = await client.start("Order", id="o-1", connection=connection)
     app.dispose()
-    absent = Reply(kind="answer", error=ReplyError(code="not_found", message="no workflow has the ID 'o-1'"))
-    there = Reply(kind="answer", workflow_id="o-1", run_id=handle.run_id)
+    absent = Reply(kind="result", error=ReplyError(code="not_found", message="no workflow has the ID 'o-1'"))
+    done = Reply(kind="result", workflow_id="o-1", run_id=handle.run_id, status=WorkflowStatus.COMPLETED)
     asked: list[Request] = []
 
-    def describe(request: Request) -> list[Reply]:
+    def end(request: Request) -> list[Reply]:
         asked.append(request)
-        return [absent if len(asked) < 4 else there]
+        return [absent if len(asked) < 4 else done]
 
-    host.scripts[DescribeWorkflow] = describe
-    with pytest.raises(NoAnswerError):
-        await handle.result(timeout=0.01)
-    asked.clear()
-    with pytest.raises(NoAnswerError, match="has not ended"):
-        await handle.result(timeout=0.5)
-    assert len(asked) >= 4
+    host.scripts[AwaitResult] = end
+    assert await handle.result() is None
+    assert len(asked) == 4
 
+    host.scripts[AwaitResult] = lambda request: [absent]
+    with pytest.raises((NoAnswerError, BrokerUnavailableError)):
+        await handle.result(timeout=0.3)
     monkeypatch.setattr(engine, "BEGUN_SECONDS", 0.01)
-    host.scripts[DescribeWorkflow] = lambda request: [absent]
-    with sa.create_engine(f"sqlite:///{file}").begin() as connection:
-        never = await client.start("Order", id="o-2", connection=connection)
     with pytest.raises(WorkflowNotFoundError):
-        await never.result()
+        await handle.result()
+
+
+async def test_where_another_run_may_be_taken_the_handle_means_whichever_has_the_id(
+    client: Client, host: FakeHost, file: Path
+) -> None:
+    app = sa.create_engine(f"sqlite:///{file}")
+    policy = WorkflowIDConflictPolicy.USE_EXISTING
+    with app.begin() as connection:
+        handle = await client.start("Order", id="o-1", connection=connection, id_conflict_policy=policy)
+    app.dispose()
+    assert handle.run_id is None
+    host.scripts[AwaitResult] = lambda request: [
+        Reply(kind="result", workflow_id="o-1", run_id="another", status=WorkflowStatus.COMPLETED)
+    ]
+    assert await handle.result() is None
+    assert host.of(AwaitResult)[0].run_id is None
