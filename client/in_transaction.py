@@ -8,7 +8,6 @@ loaded it.
 from __future__ import annotations
 
 import inspect
-import time
 from typing import Any
 
 from dalsegno import given
@@ -18,7 +17,11 @@ from dalsegno.broker.protocol.messages import WireMessage
 from dalsegno.errors import ConfigurationError
 
 _EXPECTED = "a connection of psycopg, or a connection or session of SQLAlchemy"
-_DATABASES = ("postgresql", "sqlite")
+_NOW = {
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+}
+"""The database's time in microseconds, by the name of its dialect: hosts go by it, too."""
 
 
 async def write_in_transaction(
@@ -26,22 +29,24 @@ async def write_in_transaction(
 ) -> None:
     """Raises TypeError for what is no such connection, ConfigurationError for one to another kind of database,
     and the driver's own errors."""
-    row = time.time_ns() // 1_000, encode_message(encode(command, message_id=message_id))
+    row = encode_message(encode(command, message_id=message_id))
     table = "inbox" if schema is None else f"{_quoted(given.text('schema', schema))}.inbox"
     library = _library(connection)
     if library == "psycopg":
-        done = connection.execute(f"INSERT INTO {table} (time, message) VALUES (%s, %s)", row)
+        done = connection.execute(
+            f"INSERT INTO {table} (time, message) VALUES ({_NOW['postgresql']}, %s)", [row]
+        )
     elif library == "sqlalchemy":
         from sqlalchemy import text
 
         name = _dialect(connection)
-        if name not in _DATABASES:
+        if name not in _NOW:
             raise ConfigurationError(
                 f"The connection is to {name}; a start in your transaction needs the database of "
                 "dalsegno's own tables, which is PostgreSQL or SQLite."
             )
-        statement = text(f"INSERT INTO {table} (time, message) VALUES (:time, :message)")
-        done = connection.execute(statement, dict(zip(("time", "message"), row, strict=True)))
+        statement = text(f"INSERT INTO {table} (time, message) VALUES ({_NOW[name]}, :message)")
+        done = connection.execute(statement, {"message": row})
     else:
         raise given.wrong_type("connection", connection, _EXPECTED)
     if inspect.isawaitable(done):

@@ -191,7 +191,7 @@ async def test_other_hosts_take_only_what_has_waited_for_long(host: Host) -> Non
     assert host.table.asked[-1]["written_before"] == NOW - OTHERS_AFTER
     host.is_first = True
     await host.look()
-    assert host.table.asked[-1]["written_before"] is None, "whatever the application's clock says"
+    assert host.table.asked[-1]["written_before"] is None, "whatever time it was written at"
 
 
 async def test_nothing_is_read_without_a_broker_or_with_very_much_on_its_way(host: Host) -> None:
