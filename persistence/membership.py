@@ -85,16 +85,15 @@ class SqlMembership:
             return formats.grant(self._database, connection)
 
     def take(self, partitions: Sequence[PartitionID], host_id: str) -> list[LeaseRow]:
-        if not partitions:
-            return []
         now = self._database.now()
         free = leases.c.owner.is_(None) | ~sa.exists().where(
             hosts.c.host_id == leases.c.owner, hosts.c.expires_at > now
         )
         live = sa.select(hosts.c.host_id).where(hosts.c.host_id == host_id, hosts.c.expires_at > now)
         # Under another generation the same number is another partition.
-        meant = sa.literal(partitions[0].generation) == GENERATION
-        assert len({partition.generation for partition in partitions}) == 1, "a host knows one generation"
+        generations = {partition.generation for partition in partitions}
+        assert len(generations) <= 1, "a host knows one generation"
+        meant = sa.literal(max(generations, default=0)) == GENERATION
         # Rows are locked first, in the order in which commits lock them, and judged again by the next
         # statement: while we waited, a host may have taken them that our first look could not know.
         lock = (

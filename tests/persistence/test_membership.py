@@ -106,6 +106,8 @@ def test_who_is_not_live_itself_takes_nothing(membership: Membership) -> None:
     with pytest.raises(FencedError):
         membership.take([FIRST], "host-a")
     assert owners(membership) == [None] * PARTITIONS
+    with pytest.raises(FencedError):
+        membership.take([], "nobody")
 
 
 def test_only_leases_that_are_still_ours_are_released(membership: Membership) -> None:
