@@ -16,19 +16,18 @@ class FieldKind(Enum):
 
 
 class Field(NamedTuple):
-    """`column` is an SQL expression over the table `runs`. `may_be_null`: not every run has it."""
+    """`column` is an SQL expression over the table `runs`."""
 
     name: str
     column: str
     kind: FieldKind
-    may_be_null: bool = False
 
 
 STATUS: Final = Field("Status", "status", FieldKind.STATUS)
 TYPE: Final = Field("Type", "workflow_type", FieldKind.TEXT)
 WORKFLOW_ID: Final = Field("WorkflowID", "workflow_id", FieldKind.TEXT)
 START_TIME: Final = Field("StartTime", "started_at", FieldKind.TIME)
-CLOSE_TIME: Final = Field("CloseTime", "closed_at", FieldKind.TIME, may_be_null=True)
+CLOSE_TIME: Final = Field("CloseTime", "closed_at", FieldKind.TIME)
 
 FIELDS: Final = (
     STATUS,
@@ -38,7 +37,7 @@ FIELDS: Final = (
     Field("TaskQueue", "task_queue", FieldKind.TEXT),
     START_TIME,
     CLOSE_TIME,
-    Field("Duration", "(closed_at - started_at)", FieldKind.DURATION, may_be_null=True),
+    Field("Duration", "(closed_at - started_at)", FieldKind.DURATION),
 )
 _ALIASES = {
     "executionstatus": "status",

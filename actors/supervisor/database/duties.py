@@ -19,7 +19,6 @@ from dalsegno.persistence.port import Membership
 log = get_logger()
 
 MICROSECONDS = 1_000_000
-LOOK_SECONDS = 0.5
 TRIM_SECONDS = 60.0
 TRIM_LIMIT = 2_000
 """Rows in one statement. SQLite lets nobody else write meanwhile: some 20 ms."""
@@ -49,7 +48,7 @@ class Duties:
         self._trim_at = monotonic() + TRIM_SECONDS
 
     def look(self) -> None:
-        """To be called every LOOK_SECONDS."""
+        """To be called twice a second or so."""
         if self._is_under_way or self._monotonic() < self._trim_at or not self._is_mine():
             return
         self._is_under_way = True

@@ -35,7 +35,6 @@ from dalsegno.persistence.port import Inbox, InboxRow
 
 log = get_logger()
 
-LOOK_SECONDS = 0.5
 ROWS_MAX = 200
 BYTES_MAX = 4 * 1024 * 1024
 ROW_BYTES_MAX = MAX_BODY_BYTES + 256 * 1024
@@ -111,7 +110,7 @@ class Relay:
         self._confirmed: list[int] = []
 
     def look(self) -> None:
-        """To be called every LOOK_SECONDS."""
+        """To be called twice a second or so."""
         now = self._monotonic()
         if self._is_under_way or now < self._look_at or not self._may_send():
             return
