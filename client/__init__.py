@@ -6,11 +6,11 @@ from dalsegno.client.client import Client, Connecting
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.looking import Looking, Pong, WorkflowCount, WorkflowGroup
-from dalsegno.client.names import Target
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
 from dalsegno.client.timings import ClientTimings
 from dalsegno.client.updates import WorkflowUpdateHandle
+from dalsegno.targets import Target
 
 __all__ = [
     "Client",

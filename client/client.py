@@ -25,7 +25,6 @@ from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.in_transaction import write_in_transaction
 from dalsegno.client.links import Links
 from dalsegno.client.looking import Looking
-from dalsegno.client.names import Target, result_type_of
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
@@ -35,6 +34,7 @@ from dalsegno.data_converter import required as required_converter
 from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
 from dalsegno.policies import WorkflowIDConflictPolicy
+from dalsegno.targets import Target, result_type_of
 
 A = TypeVar("A")
 B = TypeVar("B")

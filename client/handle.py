@@ -20,13 +20,13 @@ from dalsegno.broker.protocol.messages import (
     ToWorkflow,
 )
 from dalsegno.client.engine import EnginePort
-from dalsegno.client.names import encode_arguments, name_of, result_type_of
 from dalsegno.client.results import outcome_of
 from dalsegno.client.updates import UpdatedWorkflow
 from dalsegno.converter import result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import QueryRejectCondition, WorkflowStatus
+from dalsegno.targets import encode_arguments, name_of, result_type_of
 
 R = TypeVar("R", covariant=True)
 Q = TypeVar("Q")

@@ -24,8 +24,8 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
-from dalsegno.client.names import Target, result_type_of
 from dalsegno.policies import WorkflowStatus
+from dalsegno.targets import Target, result_type_of
 
 PAGE_SIZE_MAX = 1000
 """What one answer may hold."""

@@ -7,9 +7,9 @@ from typing import Any, Literal, Required, TypedDict
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import StartWorkflow
-from dalsegno.client.names import Target, encode_arguments, name_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.policies import Duration, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from dalsegno.targets import Target, encode_arguments, name_of
 
 
 class StartOptions(TypedDict, total=False):

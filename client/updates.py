@@ -9,11 +9,11 @@ from uuid import uuid4
 from dalsegno import given
 from dalsegno.broker.protocol.messages import AwaitUpdate, Reply, UpdateWorkflow
 from dalsegno.client.engine import EnginePort
-from dalsegno.client.names import Target, encode_arguments, name_of, result_type_of
 from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
 from dalsegno.handler_types import UpdateOf
 from dalsegno.policies import WorkflowUpdateStage
+from dalsegno.targets import Target, encode_arguments, name_of, result_type_of
 
 Q = TypeVar("Q")
 R = TypeVar("R", covariant=True)

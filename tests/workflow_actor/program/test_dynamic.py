@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.program.port import ABSENT, WorkflowCodeErro
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun
-from dalsegno.client.names import name_of
+from dalsegno.targets import name_of
 from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.program.play import Play, built
 
