@@ -31,6 +31,9 @@ VALIDATOR_ATTRIBUTE = "__dalsegno_validator__"
 DYNAMIC_NAME = ""
 """Of what takes all names that nothing else has; nothing that is sent has it."""
 
+BUILT_IN_PREFIX = "dalsegno."
+"""Of the types of workflows that every host knows by itself."""
+
 Role = Literal["run", "signal", "query", "update"]
 
 

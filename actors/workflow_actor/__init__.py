@@ -17,6 +17,7 @@ the state of an instance that cannot be run.
 - `updates`      what it is sent, and answers; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
+- `built_in`     workflows of dalsegno's own
 - `program`      live user code on its small event loop, and how it is brought back
 - `stored`       events and snapshots as bytes, and the way back
 - `shown`        what others see of a run: descriptions, answers, rows of the visibility table

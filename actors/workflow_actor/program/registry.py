@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dalsegno.actors.workflow_actor.built_in.types import BUILT_IN, is_built_in
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
-from dalsegno.definition import DYNAMIC_NAME, WorkflowDefinition, definition_of
+from dalsegno.definition import BUILT_IN_PREFIX, DYNAMIC_NAME, WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, DefinitionError
 
 Key = tuple[str | None, str, str]
@@ -27,12 +28,14 @@ class Registered(NamedTuple):
     definition: WorkflowDefinition
     fingerprint: str
     """Of the source as it was when the definition was added: its file may be another by now."""
+    converter: DataConverter
 
 
 class WorkflowRegistry:
     """Implements program.port.Code. A class is registered for one task queue, or for all (None); the former
-    comes first where both are known. `data_converter` is that of all code here; `step_limit`: things that one
-    step of a workflow may want. It is changed by one thread, that of the host's loop once this runs."""
+    comes first where both are known. `data_converter` is that of all code here but the built-in, which is in
+    every registry; `step_limit`: things that one step of a workflow may want. It is changed by one thread, that
+    of the host's loop once this runs."""
 
     def __init__(
         self,
@@ -45,24 +48,32 @@ class WorkflowRegistry:
         self._converter = data_converter
         self._step_limit = step_limit
         self._registered: dict[Key, Registered] = {}
+        for cls in BUILT_IN:
+            self._put(None, definition_of(cls), DataConverter.default)
         for cls, task_queue in workflows:
             self.add(cls, task_queue)
 
     def add(self, cls: type, task_queue: str | None = None) -> None:
         """To add a class again is ordinary.
 
-        Raises DefinitionError for a class that is no workflow, whose annotations cannot be resolved, or
-        whose place another class has: that one is to be withdrawn first.
+        Raises DefinitionError for a class that is no workflow, whose annotations cannot be resolved, whose type
+        only dalsegno may give, or whose place another class has: that one is to be withdrawn first.
         """
         try:
             definition = definition_of(cls)
             definition.resolve()
         except DefinitionError as error:
             raise DefinitionError(f"A workflow cannot be registered. {error.what}", error.where) from error
+        if is_built_in(definition.name):
+            raise DefinitionError(
+                f"{cls.__qualname__} is workflow {definition.name!r}, but types that begin with "
+                f"{BUILT_IN_PREFIX!r} are dalsegno's own: give it another name with @workflow.defn(name=...).",
+                definition.place,
+            )
         key = (task_queue, definition.name, UNVERSIONED)
         known = self._registered.get(key)
         if known is None:
-            self._registered[key] = Registered(definition, _fingerprint(definition, self._converter))
+            self._put(task_queue, definition, self._converter)
         elif known.definition is not definition:
             raise DefinitionError(
                 f"{known.definition.cls.__qualname__} and {cls.__qualname__} are both workflow "
@@ -71,25 +82,35 @@ class WorkflowRegistry:
                 definition.place,
             )
 
+    def _put(self, task_queue: str | None, definition: WorkflowDefinition, converter: DataConverter) -> None:
+        fingerprint = _fingerprint(definition, converter)
+        self._registered[task_queue, definition.name, UNVERSIONED] = Registered(
+            definition, fingerprint, converter
+        )
+
     def withdraw(self, workflow_type: str, task_queue: str | None = None) -> None:
         """Where it was added for a task queue, that is to be named. ConfigurationError if it was not."""
-        if self._registered.pop((task_queue, workflow_type, UNVERSIONED), None) is None:
+        key = (task_queue, workflow_type, UNVERSIONED)
+        if is_built_in(workflow_type) or self._registered.pop(key, None) is None:
             raise ConfigurationError(
                 f"Workflow {workflow_type!r} cannot be withdrawn: there is none for {_shown(task_queue)}."
             )
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The workflow types, for people."""
-        return tuple(sorted({name or "(dynamic)" for _, name, _ in self._registered}))
+        """The workflow types, for people, but for the built-in."""
+        names = {name for _, name, _ in self._registered if not is_built_in(name)}
+        return tuple(sorted(name or "(dynamic)" for name in names))
 
     def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
         registered, key = self._registered, (task_queue, workflow_type, version)
         found = registered.get(key) or registered.get((None, workflow_type, version)) or self._dynamic(*key)
         return ABSENT if found is None else found.fingerprint
 
-    def _dynamic(self, task_queue: str, _: str, version: str) -> Registered | None:
-        """The one for all types that have none of their own."""
+    def _dynamic(self, task_queue: str, workflow_type: str, version: str) -> Registered | None:
+        """The one for all types that have none of their own, and may be of users."""
+        if is_built_in(workflow_type):
+            return None
         registered = self._registered
         return registered.get((task_queue, DYNAMIC_NAME, version)) or registered.get(
             (None, DYNAMIC_NAME, version)
@@ -103,7 +124,7 @@ class WorkflowRegistry:
         definition = found.definition
         if definition.dynamic:
             definition = replace(definition, name=info.workflow_type)
-        return WorkflowProgram(definition, info, signed, self._converter, step_limit=self._step_limit)
+        return WorkflowProgram(definition, info, signed, found.converter, step_limit=self._step_limit)
 
 
 def _shown(task_queue: str | None) -> str:
