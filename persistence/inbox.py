@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, OwnedConnection, Role
+from dalsegno.persistence.inbox_port import InboxRow
 from dalsegno.persistence.lists import within
-from dalsegno.persistence.port import InboxRow
 from dalsegno.persistence.tables import inbox
 
 SINCE = "0011"

@@ -11,7 +11,7 @@ call opens a new connection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from dalsegno.partition_id import PartitionID
 from dalsegno.policies import WorkflowStatus
 
 if TYPE_CHECKING:  # it stands on the rows that are here
+    from dalsegno.persistence.inbox_port import Inbox
     from dalsegno.persistence.reader_port import PeopleReader, Reader
 
 
@@ -243,14 +244,6 @@ class Mail(Struct, frozen=True):
     message: bytes
 
 
-class InboxRow(Struct, frozen=True):
-    """`message` as the embedded broker stores one (`broker.message_bytes`); an application wrote it, so it may
-    be anything."""
-
-    number: int
-    message: bytes
-
-
 class Due(Struct, frozen=True):
     """An instance whose wake-up is due before the time that was asked for."""
 
@@ -403,22 +396,6 @@ class Namespace(Struct, frozen=True, kw_only=True):
 
     def partition_of(self, slot: int) -> PartitionID:
         return PartitionID(self.generation, slot % self.partitions)
-
-
-class Inbox(Protocol):
-    """Commands that applications have written in transactions of their own. A connection of its own."""
-
-    def waiting(
-        self, *, written_before: int | None, without: Collection[int], limit: int, bytes_max: int, row_max: int
-    ) -> list[InboxRow]:
-        """The first, in the order of their numbers, but those in `without`: up to the one with which
-        `bytes_max` is reached, which is known before any is read. `written_before` is by the application's
-        clock, in microseconds; None: whatever that says. Of a row its first
-        `row_max` are read, also of one that is no bytes, which SQLite allows."""
-
-    def remove(self, numbers: Collection[int]) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Store(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dalsegno.persistence import schema
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.inbox import SqlInbox
+from dalsegno.persistence.inbox_port import Inbox
 from dalsegno.persistence.membership import SqlMembership
-from dalsegno.persistence.port import Inbox, Membership, Namespace, Store, Writer
+from dalsegno.persistence.port import Membership, Namespace, Store, Writer
 from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import PeopleReader, Reader
 from dalsegno.persistence.url import parse_url

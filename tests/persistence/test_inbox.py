@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from dalsegno.persistence import open_store
 from dalsegno.persistence.database import Role
-from dalsegno.persistence.port import InboxRow, Store
+from dalsegno.persistence.inbox_port import InboxRow
+from dalsegno.persistence.port import Store
 from dalsegno.persistence.store import SqlStore
 from dalsegno.persistence.tables import HEAD, inbox
 

@@ -31,7 +31,7 @@ from dalsegno.broker.port import Delivery, Message
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.errors import InvalidMessageError
-from dalsegno.persistence.port import Inbox, InboxRow
+from dalsegno.persistence.inbox_port import Inbox, InboxRow
 
 log = get_logger()
 

@@ -27,8 +27,8 @@ from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.messages import Ping, SignalWorkflow, StartWorkflow
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.payload import Payload
+from dalsegno.persistence.inbox_port import InboxRow
 from dalsegno.persistence.lists import within
-from dalsegno.persistence.port import InboxRow
 from tests.supervisor.outbox.carrier import Shell
 
 NOW = 1_700_000_000_000_000
