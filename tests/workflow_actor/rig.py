@@ -12,13 +12,14 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptHeartbeat,
     AttemptStarted,
 )
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import ScheduleActivity
 from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, Settle, Start
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Code, Program
 from dalsegno.actors.workflow_actor.run.decide import AFTER, BEFORE, may_lead_to

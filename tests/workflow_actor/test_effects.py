@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Settle, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.workflow_actor.rig import (

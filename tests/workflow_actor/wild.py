@@ -7,7 +7,7 @@ from random import Random
 
 from dalsegno.actors.workflow_actor.activities.commands import ResendTask
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
 from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.effects import EffectID, ResultEffect
 from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.queries.commands import Query

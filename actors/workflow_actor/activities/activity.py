@@ -10,8 +10,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities.intents import CancellationType, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancellationType
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.failure import Failure

@@ -39,12 +39,11 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskDue
 from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given_up
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect
-from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.interface.retries import retry_at
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -198,30 +197,13 @@ def after_failure(
     heartbeat: Payload | None = None,
 ) -> RetryPlanned | ActivityFailed:
     """Another attempt, or none. `delay` replaces the schedule's."""
-    spec, retry = activity.spec, activity.spec.retry
-    attempts_spent = 0 < retry.maximum_attempts <= activity.attempt
-    final = failure.non_retryable or _is_among(failure, retry.non_retryable_error_types)
-    if attempts_spent or final or activity.cancel_requested:
+    spec = activity.spec
+    at = retry_at(spec.retry, failure, attempt=activity.attempt, now=now, delay=delay)
+    if at is None or activity.cancel_requested:
         return failed_for_good(activity, failure)
-    retry_at = min(now + (retry_delay(retry, activity.attempt) if delay is None else delay), FAR_FUTURE)
-    if spec.schedule_to_close is not None and retry_at >= activity.first_scheduled_at + spec.schedule_to_close:
+    if spec.schedule_to_close is not None and at >= activity.first_scheduled_at + spec.schedule_to_close:
         return failed_for_good(activity, failure)
-    return RetryPlanned(spec.number, failure, retry_at, heartbeat)
-
-
-def _is_among(failure: Failure, types: tuple[str, ...]) -> bool:
-    """By its type, or that of a part of a group."""
-    return bool(types) and (failure.type in types or any(_is_among(part, types) for part in failure.parts))
-
-
-def retry_delay(retry: RetrySchedule, attempt: int) -> int:
-    """Microseconds between the end of `attempt` and the next."""
-    try:
-        delay = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
-    except OverflowError:
-        return retry.maximum_interval
-    # The other way round, a coefficient that is not a number would slip through.
-    return int(delay) if delay < retry.maximum_interval else retry.maximum_interval
+    return RetryPlanned(spec.number, failure, at, heartbeat)
 
 
 def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:

@@ -14,26 +14,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Generator, Iterator
-from functools import lru_cache
 from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
 from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_schedule
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import message_of
 from dalsegno.errors import ActivityError, CanceledError, PayloadError
-from dalsegno.given import MICROSECONDS_MAX
-from dalsegno.policies import RetryPolicy, to_microseconds
 
 _IDS_KEPT = 64
 _DEFAULT_RETRY = RetrySchedule()
-_MAXIMUM_INTERVAL_FACTOR = 100
-"""RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
 
 
 class AwaitedActivity:
@@ -136,7 +132,7 @@ class AwaitedActivities:
                 schedule_to_close=call.schedule_to_close,
                 schedule_to_start=call.schedule_to_start,
                 heartbeat_timeout=call.heartbeat_timeout,
-                retry=_DEFAULT_RETRY if policy is None else _retry_schedule(policy),
+                retry=_DEFAULT_RETRY if policy is None else retry_schedule(policy),
                 cancellation_type=call.cancellation_type,
                 line=call.line,
             )
@@ -214,22 +210,6 @@ AwaitedActivities.execute.__qualname__ = "workflow.execute_activity"
 
 def _set_cancelled(future: asyncio.Future[Any]) -> None:
     asyncio.Future.cancel(future)
-
-
-@lru_cache(maxsize=1024)
-def _retry_schedule(policy: RetryPolicy) -> RetrySchedule:
-    initial = to_microseconds(policy.initial_interval)
-    maximum = policy.maximum_interval
-    factor = _MAXIMUM_INTERVAL_FACTOR
-    return RetrySchedule(
-        initial_interval=initial,
-        backoff_coefficient=policy.backoff_coefficient,
-        maximum_interval=to_microseconds(maximum)
-        if maximum is not None
-        else min(initial * factor, MICROSECONDS_MAX),
-        maximum_attempts=policy.maximum_attempts,
-        non_retryable_error_types=policy.error_types,
-    )
 
 
 class StartedActivity(ActivityHandle[Any]):

@@ -6,20 +6,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.payload import Payload
 
 CancellationType = Literal["try_cancel", "wait_cancellation_completed", "abandon"]
-
-
-class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: a new field
-    is a new format (see `stored.formats`)."""
-
-    initial_interval: int = 1_000_000
-    backoff_coefficient: float = 2.0
-    maximum_interval: int = 100_000_000
-    maximum_attempts: int = 0
-    non_retryable_error_types: tuple[str, ...] = ()
 
 
 class ScheduleActivity(Struct, frozen=True, kw_only=True):

@@ -8,5 +8,6 @@
 - `decision`      what is decided about a command: events to record, and what needs no record
 - `waiting`       what a turn may wait for while the host's loop goes on
 - `steps`         what may be much is done bit by bit
+- `retries`       when what has failed is tried again
 - `activation`    all that the shell has to write, and then to send
 """

@@ -10,9 +10,10 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityResolved,
     AttemptBegun,
 )
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
 from dalsegno.actors.workflow_actor.interface.commands import Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.broker.protocol.codec import JSON
 from tests.workflow_actor.rig import (

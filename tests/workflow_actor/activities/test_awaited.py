@@ -18,7 +18,8 @@ from dalsegno import (
     workflow,
 )
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import ScheduleActivity
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from tests.default_converter import from_payload
 from tests.workflow_actor.program.play import SECOND, Play, payload, played

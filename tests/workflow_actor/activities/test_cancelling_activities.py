@@ -9,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, ActivityUnwanted
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.commands import Cancel, Command, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.run.apply import apply
 from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.actors.workflow_actor.run.intents import CancelRun, FailRun

@@ -10,8 +10,9 @@ from dalsegno.actors.workflow_actor.activities import heartbeats
 from dalsegno.actors.workflow_actor.activities.commands import KeepHeartbeats
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, HeartbeatKept
 from dalsegno.actors.workflow_actor.activities.heartbeats import KEPT_AT_ONCE_BYTES_MAX, KEPT_BYTES_MAX
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from tests.workflow_actor.rig import (
     DONE,

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.actors.workflow_actor.activities.attempts import retry_delay
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, RetryPlanned
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_delay
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,

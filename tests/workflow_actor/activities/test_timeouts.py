@@ -7,8 +7,8 @@ import pytest
 from dalsegno.actors.workflow_actor.activities.activity import GRACE, RESEND_AFTER_MIN
 from dalsegno.actors.workflow_actor.activities.commands import ResendTask
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, RetryPlanned, TaskOverdue
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.failure import Failure
 from tests.workflow_actor.rig import (
     SECOND,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from dalsegno import RetryPolicy, workflow
 from dalsegno.actors.workflow_actor.activities.activity import task_token
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import ScheduleActivity
 from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.run.events import Record

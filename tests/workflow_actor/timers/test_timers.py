@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.instance import STEPS_MAX
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input
 from dalsegno.actors.workflow_actor.run.intents import AskContinue
 from dalsegno.actors.workflow_actor.signals.commands import Signal

@@ -1,0 +1,69 @@
+"""When what has failed is tried again: attempts of activities, and runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.failure import Failure
+from dalsegno.given import MICROSECONDS_MAX
+from dalsegno.policies import RetryPolicy, to_microseconds
+
+MAXIMUM_INTERVAL_FACTOR = 100
+"""RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
+
+_SCHEDULES_KEPT = 1_024
+
+
+class RetrySchedule(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
+    """RetryPolicy in microseconds. `maximum_attempts` 0 means no limit. Stored as an array: a new field
+    is a new format (see `stored.formats`)."""
+
+    initial_interval: int = 1_000_000
+    backoff_coefficient: float = 2.0
+    maximum_interval: int = 100_000_000
+    maximum_attempts: int = 0
+    non_retryable_error_types: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=_SCHEDULES_KEPT)
+def retry_schedule(policy: RetryPolicy) -> RetrySchedule:
+    initial = to_microseconds(policy.initial_interval)
+    maximum = policy.maximum_interval
+    return RetrySchedule(
+        initial_interval=initial,
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=to_microseconds(maximum)
+        if maximum is not None
+        else min(initial * MAXIMUM_INTERVAL_FACTOR, MICROSECONDS_MAX),
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=policy.error_types,
+    )
+
+
+def retry_at(
+    retry: RetrySchedule, failure: Failure, *, attempt: int, now: int, delay: int | None = None
+) -> int | None:
+    """When the next begins after `attempt` has failed now; None if there is none. `delay` replaces the
+    schedule's."""
+    attempts_spent = 0 < retry.maximum_attempts <= attempt
+    if attempts_spent or failure.non_retryable or _is_among(failure, retry.non_retryable_error_types):
+        return None
+    return min(now + (retry_delay(retry, attempt) if delay is None else delay), FAR_FUTURE)
+
+
+def _is_among(failure: Failure, types: tuple[str, ...]) -> bool:
+    """By its type, or that of a part of a group."""
+    return bool(types) and (failure.type in types or any(_is_among(part, types) for part in failure.parts))
+
+
+def retry_delay(retry: RetrySchedule, attempt: int) -> int:
+    """Microseconds between the end of `attempt` and the next."""
+    try:
+        delay = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
+    except OverflowError:
+        return retry.maximum_interval
+    # The other way round, a coefficient that is not a number would slip through.
+    return int(delay) if delay < retry.maximum_interval else retry.maximum_interval
