@@ -10,6 +10,7 @@ COPY broker broker
 COPY cli cli
 COPY client client
 COPY persistence persistence
+COPY schedules schedules
 COPY verification verification
 COPY workers workers
 RUN uv sync --locked --no-dev --all-extras --no-editable

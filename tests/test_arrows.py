@@ -21,6 +21,7 @@ ARROWS = {
     # the ground
     "codecs": "",
     "sdk": "codecs",
+    "schedules": "sdk",
     # messages and the store
     "broker": "sdk",
     "persistence": "sdk",
