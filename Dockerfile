@@ -5,6 +5,7 @@ WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --locked --no-dev --all-extras --no-install-project
 COPY sdk sdk
+COPY activity_code activity_code
 COPY actors actors
 COPY broker broker
 COPY cli cli

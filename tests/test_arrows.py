@@ -29,6 +29,7 @@ ARROWS = {
     "broker.embedded": "sdk broker",
     "broker.rabbitmq": "sdk broker",
     "persistence.migrations": "persistence",
+    "activity_code": "sdk protocol",
     "broker.url": "sdk broker embedded rabbitmq",
     # one workflow instance
     "actors.light": "",
@@ -96,7 +97,7 @@ ARROWS = {
     ),
     # who uses it
     "client": "sdk broker protocol url",
-    "workers": "sdk broker protocol url",
+    "workers": "sdk broker protocol url activity_code",
     "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
         "sdk broker persistence settings protocol embedded url wire client workers program stored verification "

@@ -11,6 +11,8 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.activity_code.context import AttemptContext
+from dalsegno.activity_code.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
@@ -23,8 +25,6 @@ from dalsegno.workers import answers
 from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
 from dalsegno.workers.bench import Bench
-from dalsegno.workers.context import AttemptContext
-from dalsegno.workers.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.workers.heartbeat import HeartbeatSender
 from dalsegno.workers.outbox import Letter, OnSettled
 

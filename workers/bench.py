@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dalsegno.activity_code.abandoned import Abandoned
+from dalsegno.activity_code.registry import Registry
+from dalsegno.activity_code.threads import Threads
 from dalsegno.data_converter import DataConverter
 from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
 from dalsegno.payload import Payload
-from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.outbox import WorkerOutbox
-from dalsegno.workers.registry import Registry
 from dalsegno.workers.settings import WorkerTiming
-from dalsegno.workers.threads import Threads
 
 
 @dataclass(slots=True)

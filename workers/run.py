@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Awaitable
 
 from dalsegno._log import get_logger
+from dalsegno.activity_code.abandoned import Abandoned
+from dalsegno.activity_code.registry import Registry
+from dalsegno.activity_code.threads import Threads
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.loop_clock import LoopClock, timeout
 from dalsegno.observer import contained
 from dalsegno.payload import Payload
-from dalsegno.workers.abandoned import Abandoned
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.intake import TaskIntake
 from dalsegno.workers.outbox import WorkerOutbox
-from dalsegno.workers.registry import Registry
 from dalsegno.workers.session_keeper import SessionKeeper
 from dalsegno.workers.settings import WorkerSettings
-from dalsegno.workers.threads import Threads
 
 log = get_logger("dalsegno.worker")
 

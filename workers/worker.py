@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from dalsegno.activity_code.registry import Registry
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
 from dalsegno.data_converter import DataConverter
@@ -29,7 +30,6 @@ from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
 from dalsegno.workers.broker import open_worker_broker
-from dalsegno.workers.registry import Registry
 from dalsegno.workers.run import WorkerRun
 from dalsegno.workers.settings import WorkerSettings, WorkerTiming
 

@@ -17,15 +17,15 @@ from typing import Any, Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.activity import current_context
+from dalsegno.activity_code.abandoned import Abandoned
+from dalsegno.activity_code.context import AttemptContext
+from dalsegno.activity_code.registry import Definition
+from dalsegno.activity_code.threads import Job, Threads
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadError
 from dalsegno.payload import Payload
-from dalsegno.workers.abandoned import Abandoned
-from dalsegno.workers.context import AttemptContext
-from dalsegno.workers.registry import Definition
-from dalsegno.workers.threads import Job, Threads
 
 log = get_logger("dalsegno.worker")
 

@@ -1,0 +1,8 @@
+"""The code of activities, and how an attempt runs it: what activity workers and actor hosts share.
+
+registry   the activities that there are, by name
+context    the running attempt as activity code sees it
+execution  how the code of one runs: as a task of a loop, or in a thread
+threads    for sync activities
+abandoned  whose code still runs although nobody waits for it any more
+"""
