@@ -110,23 +110,23 @@ def _nothing_here(broker: str) -> str:
     )
 
 
-def values(inputs: Sequence[str]) -> list[Any]:
+def values(inputs: Sequence[str], *, option: str = "--input") -> list[Any]:
     """Arguments given as JSON, or as @file. ConfigurationError says which is none, without quoting it."""
-    return [_value(number, text) for number, text in enumerate(inputs, start=1)]
+    return [_value(f"{option} {number}", text, option) for number, text in enumerate(inputs, start=1)]
 
 
-def _value(number: int, text: str) -> Any:
+def _value(which: str, text: str, option: str) -> Any:
     if text.startswith("@"):
         try:
             text = Path(text[1:]).read_text()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            raise ConfigurationError(f"--input {number}: cannot read {plain(text[1:])}: {reason}.") from error
+            raise ConfigurationError(f"{which}: cannot read {plain(text[1:])}: {reason}.") from error
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ConfigurationError(f"--input {number} is nested more deeply than can be sent.") from error
+        raise ConfigurationError(f"{which} is nested more deeply than can be sent.") from error
     except ValueError as error:
         raise ConfigurationError(
-            f"--input {number} is not JSON ({error}); a text needs quotes of its own: --input '\"text\"'."
+            f"{which} is not JSON ({error}); a text needs quotes of its own: {option} '\"text\"'."
         ) from error

@@ -19,6 +19,7 @@ from dalsegno.broker.protocol.messages import (
     DescribeWorkflow,
     Reply,
     ToWorkflow,
+    UpdateWithStart,
     UpdateWorkflow,
     WireMessage,
 )
@@ -65,7 +66,13 @@ class StoredEngine:
         )
         return replies.described(told)
 
-    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+    async def update(
+        self,
+        command: UpdateWorkflow | UpdateWithStart,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
         raise UnsupportedError("Only a host can do that: ask it without --database.")
 
     async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:

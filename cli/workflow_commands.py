@@ -59,6 +59,17 @@ def start(
     execution_timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="After which the run is ended as timed out.")
     ] = None,
+    signal: Annotated[
+        str | None,
+        typer.Option(
+            "--signal",
+            metavar="NAME",
+            help="Send this signal with the start: to the open run, if there is one, or to the new one.",
+        ),
+    ] = None,
+    signal_input: Annotated[
+        list[str], typer.Option("--signal-input", metavar="JSON", help="An argument of the signal, as --input.")
+    ] = [],  # noqa: B006 - typer copies it
     message_id: MessageID = None,
     data_converter: options.DataConverter = None,
     broker: options.Broker = options.DEFAULT_BROKER,
@@ -73,6 +84,7 @@ def start(
     Examples:
       dalsegno workflow start Order --id o-1 --input '{"item": "book"}'
       dalsegno workflow start Order --id o-2 --input @order.json --follow
+      dalsegno workflow start Cart --id cart-7 --signal add --signal-input '"book"'
     """
     from dalsegno.cli import code, workflows
 
@@ -91,7 +103,9 @@ def start(
             "id_reuse_policy": reuse_policy,
             "execution_timeout": execution_timeout,
             "message_id": message_id,
+            "start_signal": signal,
         },
+        signal_inputs=signal_input,
         converter=code.data_converter(data_converter),
         as_json=as_json,
     )

@@ -35,12 +35,15 @@ def start(
     follow: bool,
     wait_seconds: float | None,
     options: dict[str, Any],
+    signal_inputs: Sequence[str],
     converter: DataConverter,
     as_json: bool,
 ) -> None:
     """`timeout` is for the start, `wait_seconds` (None is for ever) for the start and what is waited for."""
     arguments = values(inputs)
     given = {name: value for name, value in options.items() if value is not None}
+    if signal_inputs:
+        given["start_signal_args"] = values(signal_inputs, option="--signal-input")
     deadline = Deadline(wait_seconds)
 
     async def question(client: Client) -> None:

@@ -10,6 +10,7 @@ from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
 from dalsegno.client.timings import ClientTimings
 from dalsegno.client.updates import WorkflowUpdateHandle
+from dalsegno.client.with_start import WithStartWorkflowOperation
 from dalsegno.targets import Target
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "StartOptionsAndArgs",
     "Target",
     "UnsendableError",
+    "WithStartWorkflowOperation",
     "WorkflowCount",
     "WorkflowGroup",
     "WorkflowHandle",

@@ -29,6 +29,7 @@ from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
+from dalsegno.client.with_start import UpdatingWithStart
 from dalsegno.data_converter import DataConverter
 from dalsegno.data_converter import required as required_converter
 from dalsegno.loop_clock import LoopClock, checked_clock
@@ -47,7 +48,7 @@ TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
 
-class Client(Looking):
+class Client(Looking, UpdatingWithStart):
     """One connection to a namespace, for any number of tasks of one event loop.
 
     It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.

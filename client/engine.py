@@ -12,6 +12,7 @@ from dalsegno.broker.protocol.messages import (
     ControlReply,
     Reply,
     ToWorkflow,
+    UpdateWithStart,
     UpdateWorkflow,
     WireMessage,
 )
@@ -43,7 +44,13 @@ class EnginePort(Protocol):
     async def control(self, question: WireMessage) -> ControlReply:
         """Ask what needs no workflow but the database."""
 
-    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+    async def update(
+        self,
+        command: UpdateWorkflow | UpdateWithStart,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
         """The reply that says that the update has come to the stage that it is to be waited for. `timeout` is
         for it to be taken."""
 
@@ -80,12 +87,18 @@ class BrokerEngine:
                 kind="answer",
             )
 
-    async def update(self, command: UpdateWorkflow, *, timeout: float | None = None) -> Reply:
+    async def update(
+        self,
+        command: UpdateWorkflow | UpdateWithStart,
+        *,
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
         with self.waiting() as conversation:
             reply = await conversation.ask(
                 Reply,
                 command,
-                message_id=str(uuid4()),
+                message_id=message_id or str(uuid4()),
                 timeout=self.timeout if timeout is None else timeout,
                 kind="answer",
             )

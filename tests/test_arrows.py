@@ -52,7 +52,8 @@ ARROWS = {
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface activities queries updates run outstanding program stored shown"
+        "light sdk persistence interface activities signals queries updates run outstanding program stored "
+        "shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",

@@ -20,6 +20,8 @@ FROM_CLIENTS = frozenset(
     kind.TYPE
     for kind in (
         wire.StartWorkflow,
+        wire.SignalWithStart,
+        wire.UpdateWithStart,
         wire.SignalWorkflow,
         wire.CancelWorkflow,
         wire.TerminateWorkflow,

@@ -9,10 +9,12 @@ from dalsegno.actors.workflow_actor.activities.activity import number_in
 from dalsegno.actors.workflow_actor.run import events as ev
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol import ids
-from dalsegno.broker.protocol.messages import StartWorkflow
+from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart
 from dalsegno.persistence.port import JournalRow
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.used_ids import Use, UsedIDs
+
+STARTS = frozenset(kind.TYPE for kind in (StartWorkflow, SignalWithStart, UpdateWithStart))
 
 
 class Identity:
@@ -42,7 +44,7 @@ class Identity:
             text = f"the row starts run {info.run_id} of workflow {info.workflow_id}"
             yield Violation(Invariant.IDENTITY, row.sequence, text)
         type_, _, message_id = row.cause.partition(" ")
-        if type_ == StartWorkflow.TYPE and ids.run_id(self._workflow_id, message_id or None) != row.run_id:
+        if type_ in STARTS and ids.run_id(self._workflow_id, message_id or None) != row.run_id:
             text = f"the run ID is not the one that {row.cause} gives"
             yield Violation(Invariant.IDENTITY, row.sequence, text)
 

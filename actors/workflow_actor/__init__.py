@@ -6,8 +6,8 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
 and `turn_keeping` is the actor's part in that. `questions` answers what only reads, and
-`admission` is what an update has to pass. `stand_in` stands in for
-the state of an instance that cannot be run.
+`admission` is what an update has to pass, `with_start` what becomes of a signal or update that comes with a
+start. `stand_in` stands in for the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `loop`         what workflow code runs on

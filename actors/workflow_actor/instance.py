@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dalsegno.actors.workflow_actor import with_start
 from dalsegno.actors.workflow_actor.admission import on_update
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
@@ -61,7 +62,6 @@ from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_cha
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
-from dalsegno.actors.workflow_actor.updates.decisions import awaited
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
@@ -215,8 +215,8 @@ class Instance(InstanceAtRest):
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
     ) -> Activation:
         """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it."""
-        if isinstance(command, Update):
-            turn.record(*awaited(turn.state, command))
+        if isinstance(command, Update) or (isinstance(command, Start) and command.then is not None):
+            turn.record(*with_start.awaiting(turn.state, command))
         state, started = turn.state, turn.before.sequence == 0
         codec = self.codec
         events = codec.encode_record(turn.to_record())
@@ -274,6 +274,8 @@ class Instance(InstanceAtRest):
 
     def _start(self, start: Start, moment: Moment) -> list[Activation]:
         state = self.state
+        if start.then is not None and (refusal := with_start.not_yet(start, self)) is not None:
+            return [self._unrecorded(start, Decision(refusal=refusal), moment)]
         if state is None:
             return self._open(start, moment)
         if start.run_id == state.info.run_id:
@@ -283,6 +285,8 @@ class Instance(InstanceAtRest):
             return started_before(start, state, self.confirmations, now=moment.time)
         decision = decide_start(state, start)
         if decision is not None:
+            if start.then is not None:
+                decision = with_start.for_open_run(start, self, decision, hindrance=moment.hindrance)
             return self._carry_out(start, decision, moment)
         if state.is_closed:
             return self._open(start, moment)
@@ -314,6 +318,8 @@ class Instance(InstanceAtRest):
         recipients = () if recipient is None else (recipient,)
         turn = Turn(blank(info, python=self.python), moment, ())
         turn.record(RunStarted(info, start.args, recipients, self.python, earlier))
+        if start.then is not None:
+            turn.record(*with_start.for_new_run(start, self))
         self._run(turn)
         if turn.works and may_wait:
             return self._stay_open(turn, start)

@@ -27,7 +27,15 @@ from dalsegno.broker.protocol.limits import (
     MAX_HEADERS,
     MAX_JSON_INTEGER,
 )
-from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, ToChangeWorkflow, WireMessage
+from dalsegno.broker.protocol.messages import (
+    Name,
+    SignalWithStart,
+    TaskQueue,
+    Text,
+    ToChangeWorkflow,
+    UpdateWithStart,
+    WireMessage,
+)
 from dalsegno.errors import CommandRejectedError, InvalidMessageError
 from dalsegno.failure import Failure
 from dalsegno.name_rules import PLAIN, why_not_name, why_not_task_queue
@@ -215,7 +223,7 @@ class _KnownType:
     def __init__(self, cls: type[WireMessage]) -> None:
         self.cls = cls
         # A start without one is "one run ever"; questions change nothing; a worker's messages have tokens.
-        self.needs_message_id = issubclass(cls, ToChangeWorkflow)
+        self.needs_message_id = issubclass(cls, (ToChangeWorkflow, SignalWithStart, UpdateWithStart))
         fields = msgspec.structs.fields(cls)
         self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
         self._names_of = _values_of(self._names)

@@ -43,6 +43,27 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     """Who waits for the result is told by an `answer` with the status "suspended" whenever that is so."""
 
 
+class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):
+    """A start with a signal, in one: it is for the open run, which is left in place if nothing else is said, or
+    for the one that begins. Both are recorded together, or none. It needs a message ID."""
+
+    TYPE = "workflow.signal_with_start"
+    signal_name: Name
+    signal_args: tuple[Payload, ...] = ()
+    conflict_policy: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.USE_EXISTING
+
+
+class UpdateWithStart(StartWorkflow, frozen=True, kw_only=True):
+    """A start with an update, in one, as SignalWithStart, but an open run is in its way unless something else
+    is said. It is answered as an update is; `replies` are those to the start, beside that."""
+
+    TYPE = "workflow.update_with_start"
+    update_name: Name
+    update_args: tuple[Payload, ...] = ()
+    update_id: Name | None = None
+    wait_for: UpdateStage = "accepted"
+
+
 class SignalWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.signal"
     name: Name

@@ -24,6 +24,9 @@ from dalsegno.policies import (
 
 CDDL = (Path(__file__).parents[2] / "docs" / "protocol.cddl").read_text()
 MAPS = dict(re.findall(r"^([\w.-]+) = \{\n?(.*?)\n?\}$", CDDL, re.MULTILINE | re.DOTALL))
+for _name, _body in MAPS.items():
+    """What a map takes over from another one."""
+    MAPS[_name] = re.sub(r"^  ~([\w.-]+),.*$", lambda other: MAPS[other[1]], _body, flags=re.MULTILINE)
 CHOICES = {
     name: re.findall(r'"(\w+)"', body)
     for name, body in re.findall(r"^([\w-]+) = (\"\w+\"(?:\s*/\s*\"\w+\")*)", CDDL, re.MULTILINE)

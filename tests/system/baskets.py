@@ -51,5 +51,10 @@ class Basket:
         return self.items
 
     @workflow.signal
+    def put_in(self, item: str) -> None:
+        self.items.append(item)
+        self.is_closed = item == "close"
+
+    @workflow.signal
     def go_on(self) -> None:
         self.may_go_on = True

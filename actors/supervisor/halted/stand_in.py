@@ -34,6 +34,7 @@ from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
+from dalsegno.actors.workflow_actor.with_start import not_yet, update_of
 
 FAILURES_LIMIT = 3
 """A cause that has failed more often is not answered any more."""
@@ -144,8 +145,8 @@ class StandIn(WorkflowActor):
         command, before = cause.command, self.seen.answer_to(cause.key)
         if before is None or is_of_another_run(command, self.instance):
             return False
-        if isinstance(command, Update) and not before:
-            replies = self._admitted(command)
+        if (update := update_of(command)) is not None and not before:
+            replies = self._admitted(update)
         else:
             again = answers.to_command_again(command, before, self.workflow_id, self._state)
             replies = [] if again is None else [again]
@@ -191,8 +192,8 @@ class StandIn(WorkflowActor):
         replies: Sequence[Effect] = ()
         if silent:
             replies = ()
-        elif isinstance(command, Update):
-            replies = self._admitted(command)
+        elif (update := update_of(command)) is not None:
+            replies = self._admitted(update)
         elif isinstance(command, ClientCommand | Start):
             refusal = None
             if isinstance(command, ClientCommand):
@@ -223,6 +224,9 @@ class StandIn(WorkflowActor):
             self._keep(cause)
             return
         if self._came_before(cause):  # it may have begun an earlier run
+            return
+        if not_yet(command, self.instance) is not None:
+            self._ask(cause, command)
             return
         decision = decide_start(state, command)
         if decision is None and self.keeper.was_sealed(self):

@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
     Cancel,
+    ClientCommand,
     Describe,
     Resume,
     Start,
@@ -25,7 +26,8 @@ from dalsegno.broker.protocol.ids import run_id
 # --- what is asked -----------------------------------------------------------------------------------------
 
 
-def start(body: wire.StartWorkflow, message: Message) -> Start:
+def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None = None) -> Start:
+    """`then`: what comes with it."""
     return Start(
         workflow_id=body.workflow_id,
         run_id=run_id(body.workflow_id, message.message_id),
@@ -39,6 +41,7 @@ def start(body: wire.StartWorkflow, message: Message) -> Start:
         caller=_waiting(body, message),
         wants_accepted="accepted" in body.replies,
         wants_result="result" in body.replies,
+        then=then,
     )
 
 

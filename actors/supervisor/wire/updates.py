@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, WireForm, caller_of
+from dalsegno.actors.supervisor.wire.runs import start
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
+from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
@@ -28,7 +30,23 @@ def _await_update(body: wire.AwaitUpdate, message: Message) -> AwaitOutcome:
     )
 
 
-COMMANDS: Commands = {wire.UpdateWorkflow: _update, wire.AwaitUpdate: _await_update}
+def _with_start(body: wire.UpdateWithStart, message: Message) -> Start:
+    """One message with two commands."""
+    update = Update(
+        update_id=body.update_id or message.message_id or "",
+        name=body.update_name,
+        args=body.update_args,
+        wait_for=body.wait_for,
+        caller=caller_of(message),
+    )
+    return start(body, message, update)
+
+
+COMMANDS: Commands = {
+    wire.UpdateWorkflow: _update,
+    wire.UpdateWithStart: _with_start,
+    wire.AwaitUpdate: _await_update,
+}
 
 
 def _to_caller(effect: UpdateEffect) -> Address:

@@ -58,6 +58,9 @@ class Start(Command, frozen=True, kw_only=True):
     caller: Caller | None = None
     wants_accepted: bool = False
     wants_result: bool = False
+    then: ClientCommand | None = None
+    """What comes with it, in one message and one activation: for the run that it begins, or for the open one
+    that the policies leave in place. Where one of the two is refused, nothing is recorded of either."""
 
 
 class Cancel(ClientCommand, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_signal
-from dalsegno.actors.workflow_actor.signals.events import SignalReceived
+from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited
 from dalsegno.backoff import doubled
@@ -287,7 +287,15 @@ RULES: dict[type, Rule] = {
 """What is decided by state and command alone."""
 
 BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
-    Start: (RunStarted, CallerAdded, RunClosed),
+    Start: (
+        RunStarted,
+        CallerAdded,
+        RunClosed,
+        SignalReceived,
+        FirstSignalReceived,
+        UpdateAdmitted,
+        UpdateAwaited,
+    ),
     WakeUp: (Continued, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
     Update: (UpdateAdmitted, UpdateAwaited),

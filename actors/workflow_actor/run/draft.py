@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 
@@ -61,6 +62,11 @@ class Draft:
     def give(self, input_: Input) -> None:
         """User code is to be stepped with it, after what it was given before."""
         self.log = self.log.append(self.time, input_)
+
+    def give_first(self, input_: Signaled | Updated) -> None:
+        """As `give`; what comes before the run has begun is for the code before its first step."""
+        is_early = self.processed == 0 and not self.state.signed.signs
+        self.log = self.log.before_begin(input_) if is_early else self.log.append(self.time, input_)
 
     def begin_anew(self) -> None:
         """The log begins with an entry that stands for the beginning after a sign; inputs that have not been
@@ -132,11 +138,6 @@ class Draft:
         if self._outcomes is None:
             self._outcomes = self.state.update_outcomes.copy()
         del self._outcomes[update_id]
-
-    def give_update(self, input_: Updated) -> None:
-        """As `give`; what comes before the run has begun is for the code before its first step."""
-        is_early = self.processed == 0 and not self.state.signed.signs
-        self.log = self.log.before_begin(input_) if is_early else self.log.append(self.time, input_)
 
     # --- outstanding effects -----------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
-from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
+from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, Signaled, SignalReceived
 from dalsegno.actors.workflow_actor.timers import changes as timer_changes
 from dalsegno.actors.workflow_actor.timers import due as timer_due
 from dalsegno.actors.workflow_actor.timers import wants as timer_wants
@@ -38,7 +38,7 @@ from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
-PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived | UpdateEvent
+PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived | FirstSignalReceived | UpdateEvent
 PrimitiveWant = ActivityWant | TimerWant | UpdateWant
 PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated
 PrimitiveEffectDue = ActivityDue | UpdateDue

@@ -75,6 +75,12 @@ def to_command(
     match command:
         case Update(caller=Caller() as caller) if decision.refusal is None and state is not None:
             return (_standing(command, caller, state),)
+        case Start(then=Update(caller=Caller() as caller) as update) if (
+            decision.refusal is None and state is not None
+        ):
+            accepted = answered(caller, workflow_id, state, kind="accepted")
+            standing_ = _standing(update, caller, state)
+            return (accepted, standing_) if command.wants_accepted else (standing_,)
         case ClientCommand() | ReadOnlyCommand():
             wanted = True
         case Start():
@@ -122,6 +128,8 @@ def to_command_again(
 ) -> AnswerEffect | None:
     """To one that was answered before. `before` is the code that it was refused with, or nothing. None if no
     answer is wanted."""
+    if isinstance(command, Start) and isinstance(command.then, Update) and not before:
+        command = command.then
     caller = command.caller if hasattr(command, "caller") else None
     if caller is None or (isinstance(command, Start) and not before and not command.wants_accepted):
         return None

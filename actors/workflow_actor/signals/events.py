@@ -15,6 +15,13 @@ class SignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields
     args: tuple[Payload, ...]
 
 
+class FirstSignalReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sg1"):
+    """With the start of its run: its handler comes before the first step of the run method."""
+
+    name: str
+    args: tuple[Payload, ...]
+
+
 class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="signal"):
     name: str
     args: tuple[Payload, ...] = ()

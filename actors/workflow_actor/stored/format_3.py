@@ -13,7 +13,7 @@ from dalsegno.actors.workflow_actor.stored.pieces import LeftOut
 
 NUMBER: Final = 3
 
-_EVENTS = frozenset(("upd", "upw"))
+_EVENTS = frozenset(("upd", "upw", "sg1"))
 _WANTS = frozenset(("ua", "uc"))
 _RUN, _RAN, _DUE = "run", "ran", "u"
 """Tags: of events, of what code wants, of the start of a run, of a step, and of what is due to who waits."""

@@ -16,7 +16,9 @@ from dalsegno.broker.protocol import messages as wire
 from tests.workflow_actor.run.test_tables import every
 
 ROOMS = (runs, signals, queries, updates, activities)
-FOR_WORKFLOWS = frozenset((wire.StartWorkflow, *every(wire.ToWorkflow), *every(wire.FromActivity)))
+FOR_WORKFLOWS = frozenset(
+    (wire.StartWorkflow, *every(wire.StartWorkflow), *every(wire.ToWorkflow), *every(wire.FromActivity))
+)
 
 
 def test_whatever_is_sent_to_a_workflow_asks_something_of_it() -> None:

@@ -1,0 +1,68 @@
+"""What comes with a start, a signal or an update: recorded with it in one activation, for the run that it
+begins or for the open one that the policies leave in place."""
+
+from __future__ import annotations
+
+from dalsegno.actors.workflow_actor.admission import on_update
+from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
+from dalsegno.actors.workflow_actor.interface.commands import Command, Start
+from dalsegno.actors.workflow_actor.interface.decision import Decision
+from dalsegno.actors.workflow_actor.run.events import Event
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.decisions import first_of_all, received
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
+from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, awaited
+from dalsegno.actors.workflow_actor.updates.events import UpdateAwaited
+
+
+def update_of(command: Command | AwaitOutcome | None) -> Update | None:
+    """The update that the command is, or that comes with it."""
+    then = command.then if isinstance(command, Start) else command
+    return then if isinstance(then, Update) else None
+
+
+def awaiting(state: WorkflowState, command: Start | Update) -> tuple[UpdateAwaited, ...]:
+    """What is recorded of who waits for the update, if there is one."""
+    update = update_of(command)
+    return () if update is None else awaited(state, update)
+
+
+def not_yet(start: Start, instance: InstanceAtRest) -> tuple[str, str] | None:
+    """Why what comes with it cannot be stored, so that the start is refused, too; None if it can."""
+    is_new = isinstance(start.then, Update) and instance.codec.writes < FORMAT_OF_UPDATES
+    return NOT_YET if is_new else None
+
+
+def for_new_run(start: Start, instance: InstanceAtRest) -> tuple[Event, ...]:
+    """What is recorded of it behind the run's beginning. Its handler comes before the first step of the run
+    method."""
+    match start.then:
+        case Signal() as signal if instance.codec.writes >= FORMAT_OF_UPDATES:
+            return (first_of_all(signal),)
+        case Signal() as signal:  # hosts of the release before do not know of early ones
+            return (received(signal),)
+        case Update() as update:
+            return admitted(update, validated=False).events
+        case _:
+            return ()
+
+
+def for_open_run(
+    start: Start, instance: InstanceAtRest, decision: Decision[Event], *, hindrance: str | None
+) -> Decision[Event]:
+    """`decision` is what comes of the start itself. A refusal of either is one of both."""
+    if decision.refusal is not None:
+        return decision
+    match start.then:
+        case Signal() as signal:
+            return Decision(events=(*decision.events, received(signal)))
+        case Update() as update:
+            taken = on_update(instance, update, hindrance=hindrance)
+            if taken.refusal is not None:
+                return Decision(refusal=taken.refusal, failure=taken.failure)
+            return Decision(events=(*decision.events, *taken.events))
+        case _:
+            return decision
