@@ -10,6 +10,7 @@ from typing import Any
 
 from dalsegno.activity import Info
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.broker.protocol.task_token import TaskToken, pack
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.payload import Payload
@@ -98,6 +99,7 @@ def info_of(task: ActivityTask, converter: DataConverter) -> Info:
         heartbeat_timeout=None if task.auto_heartbeat else _duration(task.heartbeat_timeout),
         heartbeat_details=_heartbeat_details(task.heartbeat_details, converter),
         idempotency_key=task.idempotency_key,
+        task_token=pack(TaskToken(task.workflow_id, task.run_id, task.activity_id, task.token)),
         fence=task.fence,
     )
 

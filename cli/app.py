@@ -13,6 +13,7 @@ from dalsegno.actors.supervisor.settings import (
 )
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.cli import options
+from dalsegno.cli.activity_commands import app as activity_app
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
@@ -45,6 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(workflow_app, name="workflow")
+app.add_typer(activity_app, name="activity")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dalsegno.client.async_activities import AsyncActivityHandle
 from dalsegno.client.client import Client, Connecting
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
@@ -11,9 +12,12 @@ from dalsegno.client.suspensions import OnSuspended
 from dalsegno.client.timings import ClientTimings
 from dalsegno.client.updates import WorkflowUpdateHandle
 from dalsegno.client.with_start import WithStartWorkflowOperation
+from dalsegno.errors import AsyncActivityCancelledError
 from dalsegno.targets import Target
 
 __all__ = [
+    "AsyncActivityCancelledError",
+    "AsyncActivityHandle",
     "Client",
     "ClientTimings",
     "Connecting",

@@ -19,6 +19,7 @@ from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.url import open_broker
+from dalsegno.client.async_activities import AsyncActivityHandle, named_by
 from dalsegno.client.conversation import Conversation, sendable
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.handle import WorkflowHandle
@@ -309,6 +310,22 @@ class Client(Looking, UpdatingWithStart):
             timeout=options.get("timeout", self._engine.timeout),
             kind="accepted",
         )
+
+    def get_async_activity_handle(
+        self,
+        *,
+        workflow_id: str | None = None,
+        run_id: str | None = None,
+        activity_id: str | None = None,
+        task_token: bytes | None = None,
+    ) -> AsyncActivityHandle:
+        """A handle to say how an activity ends that goes on outside of its worker
+        (`activity.raise_complete_async`).
+
+        It is named by `activity.info().task_token`, or by `activity_id` and `workflow_id` (and `run_id`, if it
+        is to be none but that run's); a standalone activity by its `activity_id` alone. Nothing is asked yet.
+        """
+        return named_by(self._engine, workflow_id, run_id, activity_id, task_token)
 
     start_workflow = start
     execute_workflow = execute

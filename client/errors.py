@@ -13,6 +13,7 @@ from __future__ import annotations
 from dalsegno.broker.protocol.messages import ReplyError
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
+    ActivityNotFoundError,
     CommandRejectedError,
     ConfigurationError,
     DalsegnoError,
@@ -51,7 +52,13 @@ class NamespaceMissingError(ConfigurationError):
 
 _BY_CODE: dict[str, type[CommandRejectedError]] = {
     error.code: error
-    for error in (QueryFailedError, UnsupportedError, WorkflowClosedError, WorkflowNotFoundError)
+    for error in (
+        ActivityNotFoundError,
+        QueryFailedError,
+        UnsupportedError,
+        WorkflowClosedError,
+        WorkflowNotFoundError,
+    )
 }
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         WorkflowSummary,
     )
     from dalsegno.client import (
+        AsyncActivityHandle,
         Client,
         ClientTimings,
         Connecting,
@@ -60,7 +61,9 @@ if TYPE_CHECKING:
     )
     from dalsegno.errors import (
         ActivityError,
+        ActivityNotFoundError,
         ApplicationError,
+        AsyncActivityCancelledError,
         BrokerUnavailableError,
         CanceledError,
         CommandRejectedError,
@@ -140,9 +143,12 @@ __all__ = [
     "ActivityCancellationType",
     "ActivityError",
     "ActivityHandle",
+    "ActivityNotFoundError",
     "ActivityOptions",
     "ActivityOptionsAndArgs",
     "ApplicationError",
+    "AsyncActivityCancelledError",
+    "AsyncActivityHandle",
     "Broker",
     "BrokerUnavailableError",
     "CanceledError",
@@ -241,19 +247,20 @@ _HOMES = {
         "Description HistoryEntry HostInfo PartitionInfo PendingActivity PendingUpdate WorkflowSummary"
     ),
     "dalsegno.client": (
-        "Client ClientTimings Connecting NamespaceMissingError NoAnswerError OnSuspended Pong "
-        "StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle "
+        "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
+        "OnSuspended Pong StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle "
         "WorkflowUpdateHandle"
     ),
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
-        "ActivityError ApplicationError BrokerUnavailableError CanceledError CommandRejectedError "
-        "ConfigurationError DalsegnoError DefinitionError FailureError FencedError InvalidMessageError "
-        "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
-        "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError "
-        "TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
-        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowFailedError WorkflowNotFoundError "
-        "WorkflowQueryRejectedError WorkflowUpdateFailedError"
+        "ActivityError ActivityNotFoundError ApplicationError AsyncActivityCancelledError "
+        "BrokerUnavailableError CanceledError CommandRejectedError ConfigurationError DalsegnoError "
+        "DefinitionError FailureError FencedError InvalidMessageError MissingExtraError NewerFormatError "
+        "NondeterminismError PayloadError QueryFailedError SchemaError StoreUnavailableError "
+        "TerminatedError TimedOutError TimeoutType TooSlowError TopologyError TransientError "
+        "UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
+        "WorkflowClosedError WorkflowFailedError WorkflowNotFoundError WorkflowQueryRejectedError "
+        "WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": (

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, NoReturn, Protocol, TypeVar, cast, overload
 
 from dalsegno import given
 from dalsegno._log import Logger, get_logger
@@ -143,6 +143,8 @@ class Info:
     """What the last heartbeat of an earlier attempt carried."""
     idempotency_key: str
     """The same for all attempts of this activity: hand it to services that recognise repeated requests."""
+    task_token: bytes
+    """Names this attempt to `Client.get_async_activity_handle`, see `raise_complete_async`."""
     fence: int
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
     that was given up and still writes."""
@@ -210,6 +212,21 @@ def heartbeat(*details: Any) -> None:
     CanceledError in a sync activity whose cancellation was requested.
     """
     _context("heartbeat").heartbeat(*details)
+
+
+class CompleteAsyncError(BaseException):
+    """See `raise_complete_async`. A BaseException, so that no `except Exception` takes it for a failure."""
+
+
+def raise_complete_async() -> NoReturn:
+    """End this function, but not the activity: it goes on elsewhere, and somebody else says how it ends, by
+    `Client.get_async_activity_handle` with `info().task_token` or the IDs.
+
+    The activity's timeouts still hold, the heartbeat timeout if it was given one: then its heartbeats have to
+    come from outside, too. A retry begins with another call of this function, and another token.
+    """
+    _context("raise_complete_async")
+    raise CompleteAsyncError
 
 
 def payload_converter() -> PayloadConverter:

@@ -5,6 +5,7 @@ DalsegnoError
     WorkflowNotFoundError         no such workflow, or no such run of it
     WorkflowAlreadyStartedError   the workflow ID is taken (conflict or reuse policy)
     WorkflowClosedError           the run has ended and takes no more commands
+    ActivityNotFoundError         no such activity is pending, or that attempt of it is over
     QueryFailedError              the query handler raised, or there is none of that name
     UnsupportedError              this build does not know that request
     TooSlowError                  to look for that takes the database too long: ask for less
@@ -24,6 +25,7 @@ DalsegnoError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
   WorkflowUpdateFailedError     an update was refused, or its handler failed; `__cause__` says why
+  AsyncActivityCancelledError   the work that sends a heartbeat from outside of a worker is to stop
   FailureError                  what workflow and activity code raises and catches on purpose
     ApplicationError              raised by user code to fail an activity or a workflow
     ActivityError                 an activity failed for good; `__cause__` says how
@@ -81,6 +83,13 @@ class WorkflowClosedError(CommandRejectedError):
     """The run has ended; signals, cancel requests and the like come too late."""
 
     code = "closed"
+
+
+class ActivityNotFoundError(CommandRejectedError):
+    """No such activity is pending: it has ended, timed out, or never was; or the token is of an attempt that is
+    over. Whoever works on it may stop."""
+
+    code = "activity_not_found"
 
 
 class QueryFailedError(CommandRejectedError):
@@ -184,12 +193,24 @@ class NondeterminismError(DalsegnoError):
     """Workflow code asked for something else than its history shows. The instance is suspended."""
 
 
+class AsyncActivityCancelledError(DalsegnoError):
+    """Somebody has asked the activity to stop: clean up, and `report_cancellation`."""
+
+    def __init__(self, message: str = "The activity was asked to stop.") -> None:
+        super().__init__(message)
+
+
 class FailureError(DalsegnoError):
     """Base of what workflow and activity code raises, receives and catches on purpose."""
 
     @property
     def message(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+    @property
+    def cause(self) -> BaseException | None:
+        """`__cause__`, as the Temporal SDK calls it."""
+        return self.__cause__
 
 
 class ApplicationError(FailureError):
@@ -282,6 +303,10 @@ class WorkflowFailedError(DalsegnoError):
         super().__init__(message)
         self.workflow_id = workflow_id
         self.run_id = run_id
+
+    @property
+    def cause(self) -> BaseException | None:
+        return self.__cause__
 
 
 class WorkflowUpdateFailedError(DalsegnoError):

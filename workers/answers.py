@@ -9,6 +9,7 @@ from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.broker.protocol.messages import (
     ActivityCanceled,
     ActivityCompleted,
+    ActivityDetached,
     ActivityFailed,
     ActivityHeartbeat,
     ActivityStarted,
@@ -90,6 +91,19 @@ def _failed(task: ActivityTask, failure: Failure) -> ActivityFailed:
 def canceled(task: ActivityTask) -> Message:
     return _encode(
         ActivityCanceled(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            attempt=task.attempt,
+            token=task.token,
+        )
+    )
+
+
+def detached(task: ActivityTask) -> Message:
+    """Not an outcome, but with it the worker is done."""
+    return _encode(
+        ActivityDetached(
             workflow_id=task.workflow_id,
             run_id=task.run_id,
             activity_id=task.activity_id,

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
+from dalsegno.activity import CompleteAsyncError
 from dalsegno.activity_code.context import AttemptContext
 from dalsegno.activity_code.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.backoff import Backoff
@@ -311,7 +312,10 @@ class Attempt:
             self._report(answers.completed(self.task, result))
             return
         assert error is not None
-        if not is_a(error, (asyncio.CancelledError, CanceledError)):
+        if is_a(error, CompleteAsyncError):
+            self._flush_heartbeat()
+            self._report(answers.detached(self.task))
+        elif not is_a(error, (asyncio.CancelledError, CanceledError)):
             self._fail(error)
         elif self._stop is Stop.CANCELED:
             self._flush_heartbeat()

@@ -28,7 +28,7 @@ class State(Enum):
     UNANSWERED = "as ASKING, in the waiting room: it has given its slot back"
     GRANTED = "it may run, is acknowledged, and waits for a slot"
     RUNNING = "the activity's code runs, or waits for a thread"
-    REPORTING = "the outcome is on its way to the engine"
+    REPORTING = "the outcome is on its way to the engine, or the word that it goes on outside"
     SETTLED = "over: nothing is left to do"
     RELEASED = "given back unfinished: the broker hands it to another worker when the channel closes"
 

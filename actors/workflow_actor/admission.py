@@ -1,14 +1,21 @@
-"""An update at the door. Where the code may run, its validator is asked before anything is recorded, so that
+"""What is looked at before it is decided: what no old format has a place for, and updates.
+
+An update at the door: where the code may run, its validator is asked before anything is recorded, so that
 what is refused leaves nothing. Elsewhere it is recorded, and its validator asked when it is the code's turn."""
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.activities import outside
+from dalsegno.actors.workflow_actor.activities.attempts import on_failed
+from dalsegno.actors.workflow_actor.activities.commands import AttemptDetached
+from dalsegno.actors.workflow_actor.activities.events import ActivityEvent
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
-from dalsegno.actors.workflow_actor.run.decide import refused, refused_unless_open
+from dalsegno.actors.workflow_actor.run.decide import Known, refused, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_WORK_OUTSIDE
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, as_input, known_before, too_many
 from dalsegno.actors.workflow_actor.updates.events import UpdateEvent
@@ -38,6 +45,13 @@ def on_update(instance: InstanceAtRest, command: Update, *, hindrance: str | Non
     except CodeStuckError:  # the step that comes next says why
         return admitted(command, validated=False)
     return admitted(command, validated=True) if failure is None else _rejected(command, failure)
+
+
+def on_detached(instance: InstanceAtRest, word: AttemptDetached, known: Known) -> Decision[ActivityEvent]:
+    """An attempt goes on outside, or, where that cannot be stored yet, has failed."""
+    if instance.codec.writes < FORMAT_OF_WORK_OUTSIDE:
+        return on_failed(instance.state, outside.as_failed(word), known)
+    return outside.on_detached(instance.state, word, known)
 
 
 def _is_up_to_date(state: WorkflowState) -> bool:

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor import with_start
-from dalsegno.actors.workflow_actor.admission import on_update
+from dalsegno.actors.workflow_actor.activities.commands import AttemptDetached, OutsideHeartbeat
+from dalsegno.actors.workflow_actor.admission import on_detached, on_update
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.code_retries import is_in_vain
@@ -44,7 +45,7 @@ from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.queries.commands import Query
-from dalsegno.actors.workflow_actor.questions import answer_to
+from dalsegno.actors.workflow_actor.questions import answer_to, answer_to_heartbeat
 from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
@@ -345,6 +346,9 @@ class Instance(InstanceAtRest):
     def _update(self, update: Update, moment: Moment) -> list[Activation]:
         return self._carry_out(update, on_update(self, update, hindrance=moment.hindrance), moment)
 
+    def _detached(self, word: AttemptDetached, moment: Moment) -> list[Activation]:
+        return self._carry_out(word, on_detached(self, word, self._known(moment)), moment)
+
     def _settle(self, _: Settle, moment: Moment) -> list[Activation]:
         state = self.state
         if state is None or not self.confirmations.seen:
@@ -358,6 +362,9 @@ class Instance(InstanceAtRest):
 
     def _read(self, command: ReadOnlyCommand, moment: Moment) -> list[Activation]:
         return [self._unrecorded(command, answer_to(command, self), moment)]
+
+    def _heartbeat(self, command: OutsideHeartbeat, moment: Moment) -> list[Activation]:
+        return [self._unrecorded(command, answer_to_heartbeat(command, self, now=moment.time), moment)]
 
 
 def _may_wait(turn: Turn) -> bool:
@@ -377,6 +384,8 @@ TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {
     WakeUp: Instance._wake_up,
     Settle: Instance._settle,
     Update: Instance._update,
+    AttemptDetached: Instance._detached,
+    OutsideHeartbeat: Instance._heartbeat,
     Query: Instance._query,
     Describe: Instance._read,
 }

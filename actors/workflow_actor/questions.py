@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Never
 
+from dalsegno.actors.workflow_actor.activities import outside
+from dalsegno.actors.workflow_actor.activities.commands import OutsideHeartbeat
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.interface.commands import Describe, ReadOnlyCommand
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
@@ -12,7 +14,7 @@ from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.queries.decisions import on_query
-from dalsegno.actors.workflow_actor.run.decide import refused
+from dalsegno.actors.workflow_actor.run.decide import refused, refused_unless_open
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown.describe import describe
 
@@ -33,6 +35,15 @@ def answer_to(command: ReadOnlyCommand, instance: InstanceAtRest) -> Decision[Ne
         return Decision(refusal=refusal)
     assert state is not None, "without one it is refused"
     return ANSWERS[type(command)](command, instance, state)
+
+
+def answer_to_heartbeat(command: OutsideHeartbeat, instance: InstanceAtRest, *, now: int) -> Decision[Never]:
+    """It counts whether or not anybody wants the answer."""
+    state = instance.state
+    refusal = refused_unless_open(state, instance.workflow_id, command.run_id)
+    if refusal is not None or state is None:
+        return Decision(refusal=refusal)
+    return outside.answer_to_heartbeat(state, command, instance.heartbeats, now=now)
 
 
 def _to_query(query: Query, instance: InstanceAtRest, state: WorkflowState) -> Decision[Never]:

@@ -61,6 +61,13 @@ class ActivityCanceled(FromActivity, frozen=True, kw_only=True):
     details: Payload | None = None
 
 
+class ActivityDetached(FromActivity, frozen=True, kw_only=True):
+    """The worker is done with the attempt, which goes on outside: somebody will say how it ends, by the token
+    in a message as above, or by `workflow.resolve_activity`."""
+
+    TYPE = "activity.detached"
+
+
 # --- to workers ------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ ErrorCode = Literal[
     "query_failed",
     "query_rejected",
     "update_rejected",
+    "activity_not_found",
     "unsupported",
     "too_large",
     "moved",
@@ -51,6 +52,8 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     worker: str | None = None
     """The queue of the worker that said that it works on this attempt."""
     started_at: int | None = None
+    outside: bool = False
+    """It goes on outside of its worker."""
     last_heartbeat_at: int | None = None
     """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
 

@@ -6,7 +6,16 @@ from typing import Literal
 
 from msgspec import field
 
-from dalsegno.broker.protocol.fields import Microseconds, Name, TaskQueue, Text, UpdateStage, WireMessage
+from dalsegno.broker.protocol.fields import (
+    Microseconds,
+    Name,
+    TaskQueue,
+    Text,
+    Token,
+    UpdateStage,
+    WireMessage,
+)
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -97,6 +106,30 @@ class AwaitUpdate(ToWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.await_update"
     update_id: Name
     wait_for: UpdateStage = "completed"
+
+
+class ResolveActivity(ToChangeWorkflow, frozen=True, kw_only=True):
+    """How an activity has ended, as somebody else than its worker says. One of `result`, `failure` and
+    `canceled` is given, with `details` if it is the last. `token`: of one attempt; without it, of whatever is
+    pending under that ID."""
+
+    TYPE = "workflow.resolve_activity"
+    activity_id: Name
+    token: Token | None = None
+    result: Payload | None = None
+    failure: Failure | None = None
+    canceled: bool = False
+    details: tuple[Payload, ...] = ()
+
+
+class HeartbeatActivity(ToWorkflow, frozen=True, kw_only=True):
+    """An activity is alive, as somebody else than its worker says. Answered with the result
+    `{"cancel_requested": false}`, or true. `token` as in ResolveActivity."""
+
+    TYPE = "workflow.heartbeat_activity"
+    activity_id: Name
+    token: Token | None = None
+    details: Payload | None = None
 
 
 class CancelWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.waiters import Outcomes
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
-from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, KeepHeartbeats
+from dalsegno.actors.workflow_actor.activities.commands import HEARTBEATS, KeepHeartbeats
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -221,7 +221,7 @@ class PartitionSupervisor(LightActor):
             round_.entry(actor, self.partition).resend_due = True
         elif isinstance(command, KeepHeartbeats):
             self._heartbeats.kept_some(actor)
-        elif isinstance(command, AttemptHeartbeat):
+        elif isinstance(command, HEARTBEATS):
             self._heartbeats.heard(actor)
         for activation in activations:
             for probe in activation.probes:

@@ -6,13 +6,16 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, Lane, WireForm
+from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, Lane, WireForm, caller_of
 from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptCanceled,
     AttemptCompleted,
+    AttemptDetached,
     AttemptFailed,
     AttemptHeartbeat,
     AttemptStarted,
+    OutsideHeartbeat,
+    Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.sends import (
     CancelTaskEffect,
@@ -26,6 +29,7 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, encode, spoken_by
 from dalsegno.broker.protocol.ids import derived_message_id
+from dalsegno.errors import InvalidMessageError
 
 # --- what workers say --------------------------------------------------------------------------------------
 
@@ -86,6 +90,40 @@ def _canceled(body: wire.ActivityCanceled, _: Message) -> AttemptCanceled:
     )
 
 
+def _detached(body: wire.ActivityDetached, _: Message) -> AttemptDetached:
+    return AttemptDetached(
+        run_id=body.run_id, activity_id=body.activity_id, attempt=body.attempt, token=body.token
+    )
+
+
+# --- what others say ---------------------------------------------------------------------------------------
+
+
+def _resolve(body: wire.ResolveActivity, message: Message) -> Resolve:
+    """Raises InvalidMessageError for one that does not say how it has ended, or says it twice."""
+    if (body.result is not None) + (body.failure is not None) + body.canceled != 1:
+        raise InvalidMessageError("one of result, failure and canceled says how an activity has ended")
+    return Resolve(
+        run_id=body.run_id,
+        activity_id=body.activity_id,
+        token=body.token,
+        result=body.result,
+        failure=body.failure,
+        details=body.details,
+        caller=caller_of(message),
+    )
+
+
+def _outside_heartbeat(body: wire.HeartbeatActivity, message: Message) -> OutsideHeartbeat:
+    return OutsideHeartbeat(
+        run_id=body.run_id,
+        activity_id=body.activity_id,
+        token=body.token,
+        payload=body.details,
+        caller=caller_of(message),
+    )
+
+
 def _spoken_by(message: Message) -> str:
     """Nothing for CBOR, which is what most workers speak, and what is stored with each attempt."""
     spoken = spoken_by(message)
@@ -98,6 +136,9 @@ COMMANDS: Commands = {
     wire.ActivityStarted: _started,
     wire.ActivityHeartbeat: _heartbeat,
     wire.ActivityCanceled: _canceled,
+    wire.ActivityDetached: _detached,
+    wire.ResolveActivity: _resolve,
+    wire.HeartbeatActivity: _outside_heartbeat,
 }
 
 # --- what leaves for them ----------------------------------------------------------------------------------

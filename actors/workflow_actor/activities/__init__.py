@@ -4,7 +4,8 @@
                    when it is cancelled meanwhile
 - `wants`          what it wants, as events
 - `commands`       what is asked of the instance; `attempts` says what comes of it: the life of an activity's
-                   attempts. `worker_deaths` is what is counted of workers that died
+                   attempts. `worker_deaths` is what is counted of workers that died, `outside` what comes of
+                   what others than the worker say
 - `activity`       a pending activity as data; `due` says what is due for it when, and what is done then
 - `events`         what is stored of them; `changes` applies that to the state
 - `heartbeats`     the details that come meanwhile

@@ -99,7 +99,8 @@ class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     this one, which its task carries; `kept_details` are its own, which came at `beaten_at`, for the next.
     Of this attempt, too (see `worker_deaths`): `alone` is what its worker said last, `workers_before` are the
     processes that said it before that worker, the newest few, `died` those of them that seem to have died of
-    it; `returns` is how often the broker gave its task up, `returned` names the last time.
+    it; `returns` is how often the broker gave its task up, `returned` names the last time. `outside`: its
+    worker has said that it goes on elsewhere, and knows nothing more of it.
     """
 
     spec: ActivitySpec
@@ -126,6 +127,12 @@ class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     died: tuple[str, ...] = ()
     returns: int = 0
     returned: str | None = None
+    outside: bool = False
+
+    @property
+    def silence_limit(self) -> int | None:
+        """As its spec's; from outside there are no heartbeats but those that the user asked for."""
+        return self.spec.heartbeat_timeout if self.outside else self.spec.silence_limit
 
 
 class RunOfActivities(Protocol):

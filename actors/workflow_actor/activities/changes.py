@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityWanted,
     AttemptBegun,
     AttemptScheduled,
+    AttemptWentOutside,
     HeartbeatKept,
     RetryPlanned,
     TaskOverdue,
@@ -77,7 +78,8 @@ def _unwanted(draft: ActivityDraft, want: ActivityUnwanted) -> None:
         return
     worker = activity.worker
     waits = activity.spec.cancellation_type == "wait_cancellation_completed"
-    if waits and (worker is not None or (want.may_run and _may_run(draft, activity))):
+    # Who works on it outside is told by the answer to a heartbeat: there must be something to answer from.
+    if activity.outside or (waits and (worker is not None or (want.may_run and _may_run(draft, activity)))):
         # A worker that has not said so yet is asked when it does.
         asked = () if worker is None else (_ask_to_stop(draft, activity, worker, CANCELLED),)
         draft.put(replace(activity, cancel_requested=True, sends=(*activity.sends, *asked)))
@@ -118,6 +120,7 @@ def _begun(draft: ActivityDraft, event: AttemptBegun) -> None:
         worker=event.worker,
         alone=event.alone,
         content_type=event.content_type,
+        outside=False,
     )
     sends: list[EffectID] = []
     if activity.spec.is_early or event.alone:
@@ -127,6 +130,21 @@ def _begun(draft: ActivityDraft, event: AttemptBegun) -> None:
     if activity.cancel_requested:
         sends.append(_ask_to_stop(draft, activity, event.worker, CANCELLED))
     draft.put(replace(activity, sends=tuple(sends)))
+
+
+def _went_outside(draft: ActivityDraft, event: AttemptWentOutside) -> None:
+    before = draft.activities[event.number]
+    draft.drop(before.sends)
+    activity = replace(
+        before,
+        phase=Phase.STARTED,
+        started_at=draft.time if before.started_at is None else before.started_at,
+        worker=None,
+        alone=False,
+        outside=True,
+        sends=(),
+    )
+    draft.put(activity)
 
 
 def _retry_planned(draft: ActivityDraft, event: RetryPlanned) -> None:
@@ -148,6 +166,7 @@ def _retry_planned(draft: ActivityDraft, event: RetryPlanned) -> None:
             died=(),
             returns=0,
             returned=None,
+            outside=False,
             sends=(),
         )
     )
@@ -229,6 +248,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     ActivityWanted: _wanted,
     ActivityUnwanted: _unwanted,
     AttemptBegun: _begun,
+    AttemptWentOutside: _went_outside,
     RetryPlanned: _retry_planned,
     HeartbeatKept: _heartbeat_kept,
     AttemptScheduled: _scheduled,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.interface.commands import Command
+from dalsegno.actors.workflow_actor.interface.commands import ClientCommand, Command, ReadOnlyCommand
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -45,6 +45,35 @@ class AttemptFailed(AttemptOf, frozen=True, kw_only=True):
 
 class AttemptCanceled(AttemptOf, frozen=True, kw_only=True):
     details: Payload | None = None
+
+
+class AttemptDetached(AttemptOf, frozen=True, kw_only=True):
+    """The worker is done with it: it goes on outside, and whoever has its token says how it ends."""
+
+
+class Resolve(ClientCommand, frozen=True, kw_only=True):
+    """How an activity has ended, as somebody else than its worker says: `result` or `failure`, or, if it is
+    neither, that it stopped because it was asked to. `token`: of that attempt alone."""
+
+    activity_id: str
+    token: bytes | None = None
+    result: Payload | None = None
+    failure: Failure | None = None
+    details: tuple[Payload, ...] = ()
+    """Of the one that stopped."""
+
+
+class OutsideHeartbeat(ReadOnlyCommand, frozen=True, kw_only=True):
+    """An attempt is alive, as somebody else than its worker says, who is told whether it is to stop. `token` as
+    in Resolve. Of a heartbeat nothing is recorded."""
+
+    activity_id: str
+    token: bytes | None = None
+    payload: Payload | None = None
+    """The details."""
+
+
+HEARTBEATS = AttemptHeartbeat, OutsideHeartbeat
 
 
 class KeepHeartbeats(Command, frozen=True):

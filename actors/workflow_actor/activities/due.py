@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityWanted,
     AttemptBegun,
     AttemptScheduled,
+    AttemptWentOutside,
     RetryPlanned,
     TaskOverdue,
 )
@@ -62,8 +63,9 @@ def next_obligation(activity: Activity, *, alive_at: int) -> tuple[int, Obligati
             started_at = activity.started_at or 0
             first = (FAR_FUTURE, Obligation.START_TO_CLOSE)
             if spec.start_to_close is not None:
-                first = min(first, (started_at + spec.start_to_close + GRACE, Obligation.START_TO_CLOSE))
-            if (limit := spec.silence_limit) is not None:
+                grace = 0 if activity.outside else GRACE
+                first = min(first, (started_at + spec.start_to_close + grace, Obligation.START_TO_CLOSE))
+            if (limit := activity.silence_limit) is not None:
                 first = min(first, (max(started_at, alive_at) + limit, Obligation.HEARTBEAT))
         case Phase.BACKING_OFF:
             first = (activity.retry_at or 0, Obligation.RETRY)
@@ -149,6 +151,7 @@ DUE = FallsDue(
     moved_by={
         ActivityWanted: attrgetter("spec.number"),
         AttemptBegun: attrgetter("number"),
+        AttemptWentOutside: attrgetter("number"),
         RetryPlanned: attrgetter("number"),
         AttemptScheduled: attrgetter("number"),
         TaskOverdue: attrgetter("number"),

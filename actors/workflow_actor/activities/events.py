@@ -34,6 +34,12 @@ class AttemptBegun(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     alone: bool = False
 
 
+class AttemptWentOutside(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="out"):
+    """The current attempt goes on outside of its worker, whose task is done."""
+
+    number: int
+
+
 class RetryPlanned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ret"):
     """The attempt failed; the next is due at `retry_at`, with the last heartbeat's details."""
 
@@ -91,6 +97,7 @@ ActivityWant = ActivityWanted | ActivityUnwanted
 
 ActivityEvent = (
     AttemptBegun
+    | AttemptWentOutside
     | RetryPlanned
     | HeartbeatKept
     | AttemptScheduled

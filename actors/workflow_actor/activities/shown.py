@@ -64,6 +64,7 @@ def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> 
         "last_failure": room.fit(activity.last_failure),
         "cancel_requested": activity.cancel_requested,
         "worker": activity.worker,
+        "outside": activity.outside,
         "started_at": activity.started_at,
         "last_heartbeat_at": heartbeats.last_at(activity),
     }

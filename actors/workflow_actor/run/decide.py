@@ -9,20 +9,24 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.activities import attempts
+from dalsegno.actors.workflow_actor.activities import attempts, outside
 from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptCanceled,
     AttemptCompleted,
+    AttemptDetached,
     AttemptFailed,
     AttemptHeartbeat,
     AttemptStarted,
     KeepHeartbeats,
+    OutsideHeartbeat,
     ResendTask,
+    Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
     AttemptBegun,
+    AttemptWentOutside,
     HeartbeatKept,
     RetryPlanned,
     TaskResent,
@@ -279,6 +283,7 @@ RULES: dict[type, Rule] = {
     AttemptCompleted: Rule(Addressee.ATTEMPT, attempts.on_completed, (ActivityCompleted,)),
     AttemptFailed: Rule(Addressee.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
     AttemptCanceled: Rule(Addressee.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
+    Resolve: Rule(Addressee.OPEN_RUN, outside.on_resolve, (ActivityCompleted, RetryPlanned, ActivityFailed)),
     KeepHeartbeats: Rule(Addressee.ANY_RUN, attempts.on_keep_heartbeats, (HeartbeatKept,)),
     ResendTask: Rule(Addressee.ANY_RUN, attempts.on_task_lost, (TaskResent,)),
     Park: Rule(Addressee.ANY_RUN, _park, (EffectsParked,)),
@@ -299,7 +304,9 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
     WakeUp: (Continued, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
     Update: (UpdateAdmitted, UpdateAwaited),
+    AttemptDetached: (AttemptWentOutside, RetryPlanned, ActivityFailed),
     Query: (),
+    OutsideHeartbeat: (),
     Describe: (),
 }
 """The commands that take more, with the events that they may lead to."""

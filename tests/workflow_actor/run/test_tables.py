@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptStarted,
     KeepHeartbeats,
     ResendTask,
+    Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.instance import TAKE
@@ -115,6 +116,7 @@ ONE_OF_EACH: list[Command] = [
     AttemptCompleted(**OF_AN_ATTEMPT, result=payload()),
     AttemptFailed(**OF_AN_ATTEMPT, failure=Failure(message="no")),
     AttemptCanceled(**OF_AN_ATTEMPT),
+    Resolve(activity_id="1", result=payload()),
     KeepHeartbeats(),
     ResendTask("1", 1),
     Park(((1, 0),), T0),

@@ -31,6 +31,7 @@ from tests.workflow_actor.wild import OPS, WildCode, World
 OLDER = CODEC.writing(1)
 FORMAT_2 = CODEC.writing(2)
 FIELDS = 20
+ACTIVITY_FIELDS = 24
 """Of a state in format 2."""
 CLIENT = QueueOf(Caller("dalsegno.reply.c", "call-1", "application/json", tell_suspended=True))
 PARENT = WorkflowOf("parent", "run-0", 7)
@@ -75,6 +76,8 @@ def test_what_is_stored_is_the_msgpack_of_its_structs_behind_its_format() -> Non
     for held in holding(CLIENT):
         blob = encoded(held, FORMAT_2)
         body = msgspec.to_builtins(held, builtin_types=(bytes,))
+        if isinstance(held, WorkflowState):
+            body[7] = {number: activity[:ACTIVITY_FIELDS] for number, activity in body[7].items()}
         assert blob == msgspec.msgpack.encode([2, body[:FIELDS]])
         assert blob.startswith(b"\x92\x02")
 

@@ -1,4 +1,4 @@
-"""Format 3: updates, which no older format has a place for."""
+"""Format 3: updates, and attempts outside of their workers, which no older format has a place for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import cbor2
 import pytest
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, first_attempt
+from dalsegno.actors.workflow_actor.activities.events import AttemptWentOutside
+from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.run.events import Ran, Record, RunStarted
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding
@@ -20,6 +23,8 @@ from tests.workflow_actor.rig import T0
 from tests.workflow_actor.stored.test_format_2 import INFO, a_state, record_of
 
 OLDER = [CODEC.writing(1), CODEC.writing(2)]
+SPEC = ActivitySpec(1, "1", "charge", "default", (), None, None, None, None, RetrySchedule(), "try_cancel")
+PENDING = first_attempt(SPEC, bytes(24), fence=1, now=T0, task=(1, 0))
 DUE = Outstanding(UpdateDue("u-1", Caller("replies", "call-1")), True, T0)
 EARLIER = (EarlierEffect("run-0", (3, 1), DUE, T0),)
 RECORDS: list[Record] = [
@@ -27,6 +32,7 @@ RECORDS: list[Record] = [
     record_of(Ran((), (UpdateAccepted("u-1"),))),
     record_of(Ran((), (UpdateCompleted("u-1"),))),
     record_of(RunStarted(INFO, (), (), "3.11", EARLIER)),
+    record_of(AttemptWentOutside(1)),
 ]
 STATES: list[dict[str, Any]] = [
     {"updates": {"u-1": OpenUpdate(1, "add", T0)}, "updates_admitted": 1},
@@ -34,11 +40,14 @@ STATES: list[dict[str, Any]] = [
     {"updates_admitted": 1},
     {"outstanding": {(1, 0): DUE}},
     {"earlier": EARLIER},
+    {"activities": {1: replace(PENDING, outside=True)}},
 ]
 
 
 @pytest.mark.parametrize("codec", OLDER)
-def test_what_updates_lead_to_is_refused_before_it_is_written_in_an_older_format(codec: Any) -> None:
+def test_what_no_older_format_has_a_place_for_is_refused_before_it_is_written_in_one(
+    codec: Any,
+) -> None:
     for record in RECORDS:
         assert CODEC.decode_record(CODEC.encode_record(record)) == record
         with pytest.raises(UnwritableError, match=r"in format 3 only; .*init"):
@@ -52,8 +61,8 @@ def test_what_updates_lead_to_is_refused_before_it_is_written_in_an_older_format
             b"".join(codec.state_in_pieces(state))
 
 
-def test_a_state_without_updates_is_in_format_2_what_it_always_was() -> None:
-    state = a_state()
+def test_a_state_without_all_that_is_in_format_2_what_it_always_was() -> None:
+    state = a_state(activities={1: PENDING})
     older = CODEC.writing(2)
     assert CODEC.decode_state(older.encode_state(state)) == state
     assert b"".join(older.state_in_pieces(state)) == older.encode_state(state)
