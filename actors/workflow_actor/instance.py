@@ -60,6 +60,7 @@ from dalsegno.actors.workflow_actor.run.primitives import LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_CANCELS_AS_FAILURE
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
@@ -108,7 +109,8 @@ class Instance(InstanceAtRest):
             raise
 
     def _known(self, moment: Moment) -> Known:
-        return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy)
+        says_how = self.codec.writes >= FORMAT_OF_CANCELS_AS_FAILURE
+        return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy, says_how)
 
     def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> list[Activation]:
         """Record, run, and seal; or only answer."""

@@ -2,13 +2,13 @@
 
 By a timeout, a task group or `task.cancel()` of user code: asyncio.CancelledError, as asyncio says. By a
 request to cancel the run: an error that is an ActivityError as well, so that cleanup runs that was written for
-activities that fail.
+activities that fail; unless the request is of a time when all hosts did not know of this (`as_failure`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
 from dalsegno.errors import ActivityError, CanceledError
@@ -16,6 +16,19 @@ from dalsegno.errors import ActivityError, CanceledError
 
 class ActivityCancelledError(ActivityError, asyncio.CancelledError):
     """The request has reached a task that waited for this activity. Its text is the request's reason."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(
+    kind: type[ActivityCancelledError], args: tuple[Any, ...], fields: dict[str, Any]
+) -> ActivityCancelledError:
+    """A copy: it takes more to be made than its args."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class Cancelled:
@@ -38,7 +51,7 @@ class Cancelled:
     def raise_it(self) -> NoReturn:
         """It is not known, or of no interest, what has become of the activity."""
         assert self.first is not None
-        if self.first is self.request:
+        if self.first is self.request and self.request.args[0].as_failure:
             cause = CanceledError(f"activity {self._activity_type} was cancelled")
             raise self._seen(self.request) from cause
         raise self.first from None
@@ -46,6 +59,8 @@ class Cancelled:
     def raise_for(self, failure: ActivityError) -> None:
         """The request is seen now, and what became of the activity is its cause."""
         if self.request is not None:
+            if not self.request.args[0].as_failure:
+                raise self.request from failure
             cause = failure.__cause__
             raise self._seen(self.request) from cause if isinstance(cause, CanceledError) else failure
 

@@ -14,13 +14,20 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Self
 
 
 class CancelReason(str):
-    """The message of the CancelledError that a request makes, and no timeout, task group or user code."""
+    """The message of the CancelledError that a request makes, and no timeout, task group or user code.
+    `as_failure`: a task that awaits an activity sees an error that is a failure of that, too. (Not so by a
+    request that hosts may read which did not know of this.)"""
 
-    __slots__ = ()
+    as_failure: bool
+
+    def __new__(cls, reason: str, *, as_failure: bool) -> Self:
+        made = super().__new__(cls, reason)
+        made.as_failure = as_failure
+        return made
 
 
 def is_requested(error: asyncio.CancelledError) -> bool:
@@ -38,7 +45,7 @@ class CancelRequest:
 
     def forget(self) -> None:
         """The run method has ended, and is entered again or not."""
-        self.owed: str | None = None
+        self.owed: CancelReason | None = None
         self.delivered = False
         """At least one has been raised, or is about to be."""
         self._on_its_way = False
@@ -59,7 +66,7 @@ class CancelRequest:
         self._method = method
         return Watched(method, self)
 
-    def arrive(self, reason: str, *, kept: bool) -> None:
+    def arrive(self, reason: CancelReason, *, kept: bool) -> None:
         """`kept` is false for requests of journals from before they were kept: raised once, whatever becomes of
         it."""
         if self._task is None:
@@ -67,16 +74,16 @@ class CancelRequest:
         if not kept:
             if not self.delivered:
                 self.delivered = True
-                self._task.cancel(reason)
+                self._task.cancel(str(reason))
         elif not self._on_its_way:
             self.owed = reason
             if not is_handling(self._method, asyncio.CancelledError):
                 self._raise(self._task, reason)
 
     def outlived(self, error: asyncio.CancelledError) -> None:
-        """An activity has an outcome of its own for the task that had this error: it has not seen the error."""
+        """An activity has an outcome of its own for the task that had this request: it has not seen it."""
         if self._task is not None and asyncio.current_task(self._task.get_loop()) is self._task:
-            self.owed = str(error)
+            self.owed = error.args[0]
 
     def waits(self) -> None:
         """The run method is about to wait."""
@@ -90,13 +97,13 @@ class CancelRequest:
         if on_its_way and isinstance(error, asyncio.CancelledError):
             reason, self.owed = self.owed, None
             if not error.args and reason is not None:
-                return asyncio.CancelledError(CancelReason(reason))
+                return asyncio.CancelledError(reason)
         return error
 
-    def _raise(self, task: asyncio.Task[Any], reason: str) -> None:
+    def _raise(self, task: asyncio.Task[Any], reason: CancelReason) -> None:
         """In what the run method waits for; in what it will wait for next, while it runs."""
         again, self.delivered, self._on_its_way = self.delivered, True, True
-        task.cancel(CancelReason(reason))
+        task.cancel(reason)
         # asyncio.timeout and TaskGroup count requests, and this one they have counted.
         if again and task.cancelling() > 1:
             task.uncancel()

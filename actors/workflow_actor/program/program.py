@@ -23,7 +23,7 @@ from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
+from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason, CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, TASKS_FOR_EACH, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
@@ -40,6 +40,7 @@ from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import (
     AskedSign,
+    carried_cancel,
     is_sign_reached,
     require_state,
     signed_state,
@@ -115,7 +116,7 @@ class WorkflowProgram:
         )
         self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
         self._cancel_request.forget()
-        self._carried_cancel = signed.cancel_reason
+        self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
             self._info,
@@ -228,7 +229,8 @@ class WorkflowProgram:
                 raise _unknown(never_asked)
             return
         match input_:
-            case CancelRequested(reason=reason, kept=kept):
+            case CancelRequested(reason=text, kept=kept, as_failure=as_failure):
+                reason = CancelReason(text, as_failure=as_failure)
                 self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
                 if self._life.phase is not ProgramPhase.NEW:
@@ -269,7 +271,7 @@ class WorkflowProgram:
             reason, self._carried_cancel = self._carried_cancel, None
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
 
-    def _cancel(self, reason: str, kept: bool) -> None:
+    def _cancel(self, reason: CancelReason, kept: bool) -> None:
         if self._life.phase is ProgramPhase.RUNNING:
             self._cancel_request.arrive(reason, kept=kept)
         else:
@@ -416,7 +418,7 @@ class WorkflowProgram:
         self._enter_or_pause()
 
     @property
-    def _unseen_cancel(self) -> str | None:
+    def _unseen_cancel(self) -> CancelReason | None:
         """The reason of the request that the run method has not seen."""
         return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
+from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
@@ -55,7 +56,7 @@ def signed_state(
     before: SignedState,
     ledger: IntentLedger,
     waiting: Sequence[Signaled | Updated],
-    cancel_reason: str | None,
+    cancel: CancelReason | None,
     converter: DataConverter,
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
@@ -74,8 +75,15 @@ def signed_state(
         next_uuid=ledger.next_uuid,
         next_hash=ledger.next_hash,
         signals=tuple(waiting),
-        cancel_reason=cancel_reason,
+        cancel_reason=None if cancel is None else str(cancel),
+        cancel_as_failure=cancel is not None and cancel.as_failure,
     )
+
+
+def carried_cancel(signed: SignedState) -> CancelReason | None:
+    """The request that goes over it."""
+    reason = signed.cancel_reason
+    return None if reason is None else CancelReason(reason, as_failure=signed.cancel_as_failure)
 
 
 def is_sign_reached(error: BaseException) -> bool:

@@ -138,7 +138,7 @@ def _closed(draft: Draft, event: RunClosed) -> None:
 
 def _cancel_received(draft: Draft, event: CancelReceived) -> None:
     draft.change(cancel_requested=True)
-    draft.give(CancelRequested(reason=event.reason, kept=event.kept))
+    draft.give(CancelRequested(reason=event.reason, kept=event.kept, as_failure=event.as_failure))
 
 
 def _continued(draft: Draft, _: Continued) -> None:

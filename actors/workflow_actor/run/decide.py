@@ -109,6 +109,8 @@ class Known(Struct, frozen=True):
     heartbeats: Heartbeats
     entropy: bytes
     """Random, for tokens that cannot be guessed."""
+    cancels_as_failure: bool
+    """As `CancelReceived.as_failure`: what is written may say so."""
 
 
 class Addressee(Enum):
@@ -154,8 +156,9 @@ def _came_to_be(state: WorkflowState | None, command: ClientCommand) -> bool:
     return state.status is WorkflowStatus.CANCELED
 
 
-def _cancel(_: WorkflowState, command: Cancel, __: Known) -> Decision[Event]:
-    return Decision(events=(CancelReceived(command.reason, kept=True),))
+def _cancel(_: WorkflowState, command: Cancel, known: Known) -> Decision[Event]:
+    event = CancelReceived(command.reason, kept=True, as_failure=known.cancels_as_failure)
+    return Decision(events=(event,))
 
 
 def _terminate(_: WorkflowState, command: Terminate, __: Known) -> Decision[Event]:

@@ -59,10 +59,11 @@ class CallerAdded(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 
 class CancelReceived(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="can"):
-    """`kept` as for the input CancelRequested."""
+    """`kept`, `as_failure` as for the input CancelRequested."""
 
     reason: str
     kept: bool = False
+    as_failure: bool = False
 
 
 class Continued(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="con"):

@@ -21,7 +21,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
 
     The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
     `signals` are those, and updates, that no handler had taken when the sign was set, in the order they came;
-    `cancel_reason` is set when cancellation had been requested.
+    `cancel_reason` is set when cancellation had been requested, `cancel_as_failure` as in that request.
     """
 
     state: Payload | None = None
@@ -33,6 +33,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     next_hash: int = 1
     signals: tuple[Signaled | Updated, ...] = ()
     cancel_reason: str | None = None
+    cancel_as_failure: bool = False
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):
@@ -49,10 +50,12 @@ class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_f
 class CancelRequested(
     Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="cancel"
 ):
-    """`kept`: until the run method has seen it. (Not so in journals from before there was such a thing.)"""
+    """`kept`: until the run method has seen it. `as_failure`: who awaits an activity sees an error of that,
+    too. (Not so in journals from before there was such a thing.)"""
 
     reason: str = ""
     kept: bool = False
+    as_failure: bool = False
 
     @property
     def words(self) -> str:

@@ -1,5 +1,6 @@
-"""Format 3: updates, and attempts that go on outside of their workers. What format 2 has is the same in both,
-so that nothing is lifted; what it has no place for is refused before it is written.
+"""Format 3: updates, attempts that go on outside of their workers, and cancel requests that say how they are
+seen. What format 2 has is the same in both, so that nothing is lifted; what it has no place for is refused
+before it is written.
 """
 
 from __future__ import annotations
@@ -23,8 +24,15 @@ _WANTS = frozenset(("ua", "uc"))
 _RUN, _RAN, _DUE = "run", "ran", "u"
 """Tags: of events, of what code wants, of the start of a run, of a step, and of what is due to who waits."""
 
+_CANCEL, _CANCELLED, _SIGN = "can", "cancel", "s"
+_LENGTHS: Mapping[str, int] = {_CANCEL: 3, _CANCELLED: 3, "signed": 9}
+"""How many items there are in format 2 of what has more here: of events and inputs by their tags (which count),
+and of the state of a sign. What is behind them must be as it is by default."""
+
 _FIELDS = 20
 """Of a state in format 2. Behind them are those of updates."""
+_SIGNED, _LOG = 4, 5
+"""Where they stand in a state."""
 _ACTIVITIES, _ACTIVITY_FIELDS = 7, 24
 """Where a state has its activities, and how many fields each has in format 2."""
 
@@ -61,6 +69,38 @@ def _earlier(entries: Iterable[Any]) -> Iterable[Any]:
     return entries
 
 
+def _cut(body: list[Any], kind: str) -> list[Any]:
+    length = _LENGTHS[kind]
+    if any(body[length:]):
+        _refuse("that a cancel request fails what is awaited")
+    return body[:length]
+
+
+def _event(event: list[Any]) -> list[Any]:
+    match event:
+        case [tag, *_] if tag == _CANCEL:
+            return _cut(event, tag)
+        case [tag, digests, wants, *more] if tag == _RAN:
+            signs = (want[0] == _SIGN for want in wants)
+            return [tag, digests, [_sign(want) for want in wants], *more] if any(signs) else event
+    return event
+
+
+def _sign(want: list[Any]) -> list[Any]:
+    return [want[0], _signed(want[1]), *want[2:]] if want[0] == _SIGN else want
+
+
+def _signed(signed: list[Any]) -> list[Any]:
+    return _cut(signed, "signed")
+
+
+def _log_entries(entries: Iterable[list[Any]]) -> list[Any]:
+    return [
+        [time, _cut(input_, _CANCELLED) if input_[0] == _CANCELLED else input_, *more]
+        for time, input_, *more in entries
+    ]
+
+
 def _record(body: list[Any]) -> list[Any]:
     for event in body[4]:
         tag = event[0]
@@ -70,12 +110,14 @@ def _record(body: list[Any]) -> list[Any]:
             _refuse()
         if tag == _RUN and len(event) > 5:
             _earlier(event[5])
-    return body
+    return [*body[:4], [_event(event) for event in body[4]], *body[5:]]
 
 
 _LEFT_OUT = LeftOut(_require_no_updates)
 _LOWERED_PARTS: Mapping[str, Change] = {
     "activities": _activities,
+    "signed": _signed,
+    "log": _log_entries,
     "outstanding": _outstanding,
     "earlier": _earlier,
     "updates": _LEFT_OUT,
@@ -97,6 +139,9 @@ def _state(body: list[Any]) -> list[Any]:
     _earlier(body[13])
     lowered = body[:_FIELDS]
     lowered[_ACTIVITIES] = _activities(body[_ACTIVITIES])
+    chunks, *tail = body[_LOG]
+    lowered[_LOG] = [[_log_entries(chunk) for chunk in chunks], *map(_log_entries, tail)]
+    lowered[_SIGNED] = _signed(body[_SIGNED])
     return lowered
 
 

@@ -125,8 +125,8 @@ class Play:
                 found[intent.update_id] = intent.failure.message
         return found
 
-    def cancel(self, reason: str = "") -> list[Intent]:
-        return self.give(CancelRequested(reason=reason, kept=True))
+    def cancel(self, reason: str = "", *, as_failure: bool = True) -> list[Intent]:
+        return self.give(CancelRequested(reason=reason, kept=True, as_failure=as_failure))
 
     def go_on(self) -> list[Intent]:
         return self.give(Continue())

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from dalsegno import ActivityError, ApplicationError, CanceledError, workflow
+from dalsegno.actors.workflow_actor.activities.cancelled import ActivityCancelledError
+from dalsegno.actors.workflow_actor.run.inputs import Begin, SignedState
+from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 
@@ -216,3 +221,56 @@ def test_a_second_request_does_not_interrupt_such_cleanup() -> None:
     play.resolve(2, "done")
     assert play.result == "clean"
     play.replayed()
+
+
+@workflow.defn
+class Careful:
+    """What it wants tells which error it has seen."""
+
+    @workflow.run
+    async def run(self, way: str) -> str:
+        try:
+            await waited(way, KINDS.WAIT_CANCELLATION_COMPLETED)
+        except ActivityError:
+            return await workflow.execute_activity(echo, "an activity failed")
+        except asyncio.CancelledError as error:
+            return await workflow.execute_activity(echo, f"cancelled: {error}")
+        return ""
+
+
+@pytest.mark.parametrize("way", ["directly", "timeout", "handle"])
+def test_a_request_of_an_older_journal_is_no_failure_of_the_activity(way: str) -> None:
+    """Its code has cleaned up as after a cancellation, and does so again when it is replayed."""
+    play = Play(Careful)
+    play.begin(way)
+    play.cancel("no money", as_failure=False)
+    play.cancelled(1, CanceledError("stopped"))
+    assert [activity.args[0].data for activity in play.activities.values()] == [b'"cancelled: no money"']
+    play.replayed()
+
+
+@workflow.defn
+class GoesOn:
+    """Behind a sign."""
+
+    @workflow.run
+    async def run(self, signs: int) -> str:
+        return await Careful().run("directly")
+
+
+@pytest.mark.parametrize("as_failure", [True, False])
+def test_what_a_request_is_seen_as_goes_over_a_sign(as_failure: bool) -> None:
+    signed = SignedState(state=to_payload(1), signs=1, cancel_reason="no money", cancel_as_failure=as_failure)
+    play = Play(GoesOn, signed=signed)
+    play.give(Begin())
+    play.cancelled(1, CanceledError("stopped"))
+    seen = "an activity failed" if as_failure else "cancelled: no money"
+    assert [from_payload(activity.args[0]) for activity in play.activities.values()] == [seen]
+    play.replayed()
+
+
+def test_it_can_be_copied_and_sent_to_another_process() -> None:
+    error = ActivityCancelledError("no money", activity_type="echo", activity_id="1", attempt=0)
+    for same in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert type(same) is ActivityCancelledError
+        assert (str(same), same.activity_type, same.activity_id, same.attempt) == ("no money", "echo", "1", 0)

@@ -139,7 +139,7 @@ def test_there_is_one_of_each() -> None:
 def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_refused(
     command: Command, state: WorkflowState | None, code: str
 ) -> None:
-    known = Known(T0, "code-1", Heartbeats(), bytes(32))
+    known = Known(T0, "code-1", Heartbeats(), bytes(32), cancels_as_failure=True)
     decision = decide(state, "w", command, known)
     assert decision.events == ()
     is_clients = RULES[type(command)].addressee is Addressee.OPEN_RUN
@@ -148,6 +148,6 @@ def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_
 
 @pytest.mark.parametrize("word", ONE_OF_EACH[5:10], ids=lambda command: type(command).__name__)
 def test_a_worker_that_speaks_of_what_is_over_waits_for_nothing_more(word: Command) -> None:
-    known = Known(T0, "code-1", Heartbeats(), bytes(32))
+    known = Known(T0, "code-1", Heartbeats(), bytes(32), cancels_as_failure=True)
     decision = decide(None, "w", word, known)
     assert decision.stale or decision.effects

@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested
 from dalsegno.actors.workflow_actor.run.intents import CancelRun
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalReceived
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import CALLER, DONE, Rig, ScriptedCode, activity, answer, payload
@@ -50,11 +51,20 @@ def test_each_cancel_request_is_recorded_and_reaches_the_code() -> None:
     assert answer(second).error is None
     assert rig.programs_seen == [
         Begin(),
-        CancelRequested(reason="changed my mind", kept=True),
-        CancelRequested(reason="at last", kept=True),
+        CancelRequested(reason="changed my mind", kept=True, as_failure=True),
+        CancelRequested(reason="at last", kept=True, as_failure=True),
     ]
     assert len(rig.events(CancelReceived)) == 2
     assert rig.instance.describe()["cancel_requested"]
+
+
+def test_hosts_that_may_write_the_format_before_alone_cancel_as_its_hosts_do() -> None:
+    rig = Rig(ScriptedCode([]))
+    rig.instance.codec = CODEC.writing(2)
+    rig.start()
+    rig.send(Cancel(reason="changed my mind"))
+    assert [event.as_failure for event in rig.events(CancelReceived)] == [False]
+    assert rig.programs_seen[-1] == CancelRequested(reason="changed my mind", kept=True)
 
 
 def test_code_that_lets_the_cancellation_through_ends_the_run_as_cancelled() -> None:

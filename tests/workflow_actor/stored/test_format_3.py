@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import cbor2
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -12,7 +14,9 @@ from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, fir
 from dalsegno.actors.workflow_actor.activities.events import AttemptWentOutside
 from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.run.events import Ran, Record, RunStarted
+from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Record, RunStarted, SignSet
+from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
+from dalsegno.actors.workflow_actor.run.log import Log
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Outstanding
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.stored.formats import UnreadableError, UnwritableError
@@ -77,3 +81,38 @@ def test_a_state_of_an_older_format_has_no_updates() -> None:
 def test_what_is_known_of_updates_is_kept() -> None:
     state = replace(a_state(), updates={"u-1": OpenUpdate(1, "add", T0)}, updates_admitted=1)
     assert CODEC.decode_state(b"".join(CODEC.state_in_pieces(state))) == state
+
+
+CANCELS: list[Record] = [
+    record_of(CancelReceived("no money", kept=True, as_failure=True)),
+    record_of(Ran((), (SignSet(SignedState(cancel_reason="no money", cancel_as_failure=True), "3.11"),))),
+]
+CANCELLED = Log().append(T0, CancelRequested(reason="no money", kept=True, as_failure=True))
+LONG = reduce(lambda log, _: log.append(T0, Continue()), range(300), CANCELLED)
+
+
+@pytest.mark.parametrize("codec", OLDER)
+def test_that_a_cancel_request_fails_what_is_awaited_has_no_place_in_an_older_format(codec: Any) -> None:
+    for record in CANCELS:
+        assert CODEC.decode_record(CODEC.encode_record(record)) == record
+        with pytest.raises(UnwritableError, match=r"a cancel request .* in format 3 only; .*init"):
+            codec.encode_record(record)
+    for changes in ({"log": CANCELLED}, {"log": LONG}, {"signed": SignedState(cancel_as_failure=True)}):
+        state = replace(a_state(), **changes)
+        assert CODEC.decode_state(b"".join(CODEC.state_in_pieces(state))) == state
+        with pytest.raises(UnwritableError, match=r"a cancel request .* in format 3 only; .*init"):
+            codec.encode_state(state)
+        with pytest.raises(UnwritableError):
+            b"".join(codec.state_in_pieces(state))
+
+
+@pytest.mark.parametrize("codec", OLDER)
+def test_one_that_does_not_is_in_an_older_format_what_it_always_was(codec: Any) -> None:
+    state = replace(a_state(), log=Log().append(T0, CancelRequested(reason="no money", kept=True)))
+    blob = codec.encode_state(state)
+    assert CODEC.decode_state(blob) == state
+    assert b"".join(codec.state_in_pieces(state)) == blob
+    record = record_of(CancelReceived("no money", kept=True))
+    assert CODEC.decode_record(codec.encode_record(record)) == record
+    (event,) = msgspec.msgpack.decode(CODEC.writing(2).encode_record(record))[1][4]
+    assert event == ["can", "no money", True]
