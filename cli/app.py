@@ -15,6 +15,7 @@ from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.cli import options
 from dalsegno.cli.activity_commands import app as activity_app
 from dalsegno.cli.failures import command_line
+from dalsegno.cli.namespace_commands import app as namespace_app
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(workflow_app, name="workflow")
 app.add_typer(activity_app, name="activity")
+app.add_typer(namespace_app, name="namespace")
 
 
 def _print_version(wanted: bool) -> None:

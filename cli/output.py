@@ -78,12 +78,16 @@ def simple(value: Any) -> Any:
     import msgspec
 
     from dalsegno.payload import JSON_PLAIN, Payload
+    from dalsegno.search_attributes import AttributeValue, shown_value
 
     match value:
         case Payload():
             if value.encoding == JSON_PLAIN:
                 return json.loads(value.data)
             return {"encoding": value.encoding, "bytes": len(value.data)}
+        case AttributeValue():
+            shown = shown_value(value)
+            return shown.isoformat() if isinstance(shown, datetime) else shown
         case msgspec.Struct():
             return {name: simple(getattr(value, name)) for name in value.__struct_fields__}
         case Mapping():

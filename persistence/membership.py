@@ -19,6 +19,7 @@ from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import formats
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.port import Cluster, Fence, LeaseRow
+from dalsegno.persistence.search_attributes import read_declared
 from dalsegno.persistence.tables import GENERATION, hosts, leases, mail, seen, strikes
 
 
@@ -177,4 +178,5 @@ def read_cluster(database: Database, connection: sa.Connection) -> Cluster:
         leases=tuple(LeaseRow(_partition(row), row.owner, row.epoch) for row in owned),
         format_written=written,
         format_asked=asked,
+        attributes=read_declared(connection, revision),
     )

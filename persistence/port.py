@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from dalsegno.partition_id import PartitionID
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue, Declared
 
 if TYPE_CHECKING:  # it stands on the rows that are here
+    from dalsegno.persistence.attributes_port import SearchAttributes
     from dalsegno.persistence.inbox_port import Inbox
     from dalsegno.persistence.reader_port import PeopleReader, Reader
 
@@ -75,6 +77,17 @@ class RunChanged(Struct, frozen=True, kw_only=True):
     result: bytes | None = None
 
 
+class AttributeSet(Struct, frozen=True, kw_only=True):
+    """A run that began at `begun_at` has this value of a search attribute, or none any more. `places`: of how
+    many keywords a list was or is, whichever is more; 1 for what is no list."""
+
+    run_id: str
+    begun_at: int
+    name: str
+    value: AttributeValue | None
+    places: int = 1
+
+
 class SeenRow(Struct, frozen=True, kw_only=True):
     """A client command that has been answered: when it comes again it changes nothing and is answered alike.
     It is known by its message ID among those of its message's `type`. "" is the type of rows from before types
@@ -121,6 +134,7 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     seen: tuple[SeenRow, ...] = ()
     forced: bool = False
     unless: tuple[MessageKey, ...] = ()
+    attributes: tuple[AttributeSet, ...] = ()
 
 
 class MailRow(Struct, frozen=True, kw_only=True):
@@ -253,7 +267,8 @@ class Due(Struct, frozen=True):
 
 
 class ListedRun(Struct, frozen=True, kw_only=True):
-    """A row of the visibility table as lists show it: nothing in it is larger than a name or a reason."""
+    """A row of the visibility table as lists show it: nothing in it is larger than a name or a reason, but
+    `attributes`, which are rows of their own (and empty where nothing but the row was asked for)."""
 
     run_id: str
     workflow_id: str
@@ -263,6 +278,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     started_at: int
     closed_at: int | None
     reason: str | None
+    attributes: Mapping[str, AttributeValue] = {}
 
 
 class RunCount(Struct, frozen=True):
@@ -314,13 +330,15 @@ class LeaseRow(Struct, frozen=True):
 
 class Cluster(Struct, frozen=True, kw_only=True):
     """Who is there and who owns what, at database time `now`. `hosts` are the live ones. `format_written` is
-    the newest stored format that may be written, `format_asked` the one that it shall become."""
+    the newest stored format that may be written, `format_asked` the one that it shall become. `attributes` are
+    the search attributes that are declared."""
 
     now: int
     hosts: tuple[HostRow, ...]
     leases: tuple[LeaseRow, ...]
     format_written: int = 1
     format_asked: int = 1
+    attributes: Declared = {}
 
 
 class Membership(Protocol):
@@ -422,5 +440,7 @@ class Store(Protocol):
     def membership(self) -> Membership: ...
 
     def inbox(self) -> Inbox: ...
+
+    def search_attributes(self) -> SearchAttributes: ...
 
     def close(self) -> None: ...

@@ -22,7 +22,8 @@ _HEADER = struct.Struct("!iiIii").pack  # dimensions, has NULLs, element type, l
 _LENGTH = struct.Struct("!i").pack
 _NULL = _LENGTH(-1)
 _ENTRY = struct.Struct("!iq").pack
-_TEXT, _BYTEA, _BIGINT = (types[name].oid for name in ("text", "bytea", "int8"))
+_DOUBLE_ENTRY = struct.Struct("!id").pack
+_TEXT, _BYTEA, _BIGINT, _DOUBLE = (types[name].oid for name in ("text", "bytea", "int8", "float8"))
 
 
 class TextArray(bytes):
@@ -37,9 +38,18 @@ class BigintArray(bytes):
     """A bigint[]."""
 
 
+class DoubleArray(bytes):
+    """A float8[]."""
+
+
 def register(connection: psycopg.Connection[Any]) -> None:
     """Let the connection take these classes as parameters."""
-    for kind, element in ((TextArray, "text"), (BytesArray, "bytea"), (BigintArray, "int8")):
+    for kind, element in (
+        (TextArray, "text"),
+        (BytesArray, "bytea"),
+        (BigintArray, "int8"),
+        (DoubleArray, "float8"),
+    ):
         connection.adapters.register_dumper(kind, _dumper(types[element].array_oid))
 
 
@@ -49,6 +59,11 @@ def text_array(values: Sequence[str | None]) -> TextArray:
 
 def bytes_array(values: Sequence[bytes | None]) -> BytesArray:
     return BytesArray(_pack(_BYTEA, values))
+
+
+def double_array(values: Sequence[float | None]) -> DoubleArray:
+    body = b"".join([_NULL if value is None else _DOUBLE_ENTRY(8, value) for value in values])
+    return DoubleArray(_HEADER(1, None in values, _DOUBLE, len(values), 1) + body)
 
 
 def bigint_array(values: Sequence[int | None]) -> BigintArray:

@@ -27,7 +27,13 @@ import sqlalchemy as sa
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
 from dalsegno.persistence.port import Round, RoundOutcome, Watermark
-from dalsegno.persistence.postgres_arrays import ENCODING_ERRORS, bigint_array, bytes_array, text_array
+from dalsegno.persistence.postgres_arrays import (
+    ENCODING_ERRORS,
+    bigint_array,
+    bytes_array,
+    double_array,
+    text_array,
+)
 from dalsegno.persistence.rows import Part, refused_rows, rows_of
 from dalsegno.persistence.tables import meta
 from dalsegno.persistence.watermark import raise_watermark
@@ -50,6 +56,7 @@ _ENCODERS: dict[str, Callable[[Sequence[Any]], bytes]] = {
     "text": text_array,
     "bytea": bytes_array,
     "bigint": bigint_array,
+    "float8": double_array,
 }
 
 _COLUMNS: dict[Part, str] = {
@@ -73,6 +80,8 @@ _COLUMNS: dict[Part, str] = {
     Part.OPENED: "workflow_id text, run_id text, workflow_type text, task_queue text, status text, "
     "started_at bigint, closed_at bigint, reason text, result bytea, memo bytea",
     Part.CHANGED: "workflow_id text, run_id text, status text, closed_at bigint, reason text, result bytea",
+    Part.ATTRIBUTES: "workflow_id text, of_run text, name text, ordinal bigint, begun_at bigint, "
+    "keyword_value text, int_value bigint, double_value float8, text_value text",
     Part.SEEN: "workflow_id text, slot bigint, message_id text, type text, time bigint, answer text",
 }
 """The rows of `rows.Part`, column by column."""
@@ -118,6 +127,12 @@ _STATEMENTS: dict[Part, str] = {
     Part.CHANGED: f"""UPDATE runs SET
     status = r.status, closed_at = r.closed_at, reason = r.reason, result = r.result
     FROM {{rows}} WHERE runs.run_id = r.run_id AND {_WRITTEN}""",
+    Part.ATTRIBUTES: f"""INSERT INTO run_attributes
+    (of_run, name, ordinal, begun_at, keyword_value, int_value, double_value, text_value)
+    SELECT of_run, name, ordinal, begun_at, keyword_value, int_value, double_value, text_value
+    FROM {{rows}} WHERE {_WRITTEN}
+    ON CONFLICT (of_run, name, ordinal) DO UPDATE SET keyword_value = excluded.keyword_value,
+    int_value = excluded.int_value, double_value = excluded.double_value, text_value = excluded.text_value""",
     Part.SEEN: f"""INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }

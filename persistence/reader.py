@@ -38,9 +38,11 @@ from dalsegno.persistence.port import (
 )
 from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX, LIST_BYTES_MAX
 from dalsegno.persistence.reader_statements import ReaderStatements
+from dalsegno.persistence.search_attributes import read_declared
 from dalsegno.persistence.visibility import find_run, journal_row, run_row, status_of
 from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import Declared
 
 LATER = "Ask again when the database has less to do."
 
@@ -181,6 +183,10 @@ class SqlReader:
         with self._asked(LATER) as connection:
             return find_run(self._database, connection, workflow_id, run_id)
 
+    def declared(self) -> Declared:
+        with self._asked(LATER) as connection:
+            return read_declared(connection)
+
     def runs(
         self,
         *,
@@ -193,7 +199,9 @@ class SqlReader:
     ) -> tuple[list[ListedRun], str | None]:
         wanted = RunFilter(statuses, workflow_types, workflow_id)
         with self._asked("Narrow the list by workflow ID, or by type and status.") as connection:
-            return list_runs(connection, wanted, limit=limit, before=before, bytes_max=bytes_max)
+            return list_runs(
+                self._database, connection, wanted, limit=limit, before=before, bytes_max=bytes_max
+            )
 
     def find_runs(
         self,
@@ -207,7 +215,9 @@ class SqlReader:
         if walked is None:
             return [], None
         with self._asked("Narrow the filter by type, status, workflow ID or time.") as connection:
-            return list_runs(connection, walked, limit=limit, before=before, bytes_max=bytes_max)
+            return list_runs(
+                self._database, connection, walked, limit=limit, before=before, bytes_max=bytes_max
+            )
 
     def count_runs(self, wanted: ListFilter) -> RunCount:
         with self._asked("Narrow the filter by type, status, workflow ID or time.") as connection:

@@ -23,6 +23,7 @@ from dalsegno.persistence.port import (
     Watermark,
 )
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import Declared
 
 HISTORY_BYTES_MAX = 64 * 1024
 """Of events, in one page of a history. What is shown of them is some times as large."""
@@ -85,6 +86,9 @@ class PeopleReader(Protocol):
 
     def run(self, workflow_id: str, run_id: str | None) -> ListedRun | None:
         """The run named, or the workflow's newest."""
+
+    def declared(self) -> Declared:
+        """The search attributes that a filter may name."""
 
     def runs(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
+from dalsegno.persistence.attribute_rows import attribute_rows
 from dalsegno.persistence.port import Aside, InstanceWrite, Round, RunChanged, RunOpened, SnapshotRow
 
 Row = tuple[Any, ...]
@@ -38,6 +39,8 @@ class Part(StrEnum):
     """workflow_id, run_id, workflow_type, task_queue, status, started_at, closed_at, reason, result, memo"""
     CHANGED = "changed"
     """workflow_id, run_id, status, closed_at, reason, result"""
+    ATTRIBUTES = "attributes"
+    """workflow_id, of_run, name, ordinal, begun_at, keyword_value, int_value, double_value, text_value"""
     SEEN = "seen"
     """workflow_id, slot, message_id, type, time, answer"""
 
@@ -69,6 +72,8 @@ def rows_of(
             _add_snapshot(rows, write.workflow_id, write.snapshot)
         if write.opened or write.changed:
             _add_visibility(rows, write)
+        if write.attributes:
+            rows[Part.ATTRIBUTES].extend(attribute_rows(write.workflow_id, write.attributes))
         rows[Part.UNLESS].extend((write.workflow_id, message_id, type_) for type_, message_id in write.unless)
         for row in write.seen:
             answered = (write.workflow_id, write.slot, row.message_id, row.type, row.time, row.answer)

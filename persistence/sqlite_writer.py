@@ -54,6 +54,11 @@ _STATEMENTS: dict[Part, str] = {
     Part.OPENED: """INSERT INTO runs (workflow_id, run_id, workflow_type, task_queue, status,
     started_at, closed_at, reason, result, memo) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)""",
     Part.CHANGED: "UPDATE runs SET status = ?3, closed_at = ?4, reason = ?5, result = ?6 WHERE run_id = ?2",
+    Part.ATTRIBUTES: """INSERT INTO run_attributes
+    (of_run, name, ordinal, begun_at, keyword_value, int_value, double_value, text_value)
+    VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (of_run, name, ordinal) DO UPDATE SET keyword_value = excluded.keyword_value,
+    int_value = excluded.int_value, double_value = excluded.double_value, text_value = excluded.text_value""",
     Part.SEEN: """INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)""",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dalsegno.persistence import schema
+from dalsegno.persistence.attributes_port import SearchAttributes
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.inbox import SqlInbox
 from dalsegno.persistence.inbox_port import Inbox
@@ -10,6 +11,7 @@ from dalsegno.persistence.membership import SqlMembership
 from dalsegno.persistence.port import Membership, Namespace, Store, Writer
 from dalsegno.persistence.reader import SqlReader
 from dalsegno.persistence.reader_port import PeopleReader, Reader
+from dalsegno.persistence.search_attributes import SqlSearchAttributes
 from dalsegno.persistence.url import parse_url
 
 
@@ -39,7 +41,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._handed_out: list[Writer | SqlReader | Membership | Inbox] = []
+        self._handed_out: list[Writer | SqlReader | Membership | Inbox | SearchAttributes] = []
 
     def migrate(self, *, partitions: int | None = None, force: bool = False) -> Namespace:
         owned = OwnedConnection(self._database, Role.SCHEMA)
@@ -85,6 +87,11 @@ class SqlStore:
         inbox = SqlInbox(self._database)
         self._handed_out.append(inbox)
         return inbox
+
+    def search_attributes(self) -> SearchAttributes:
+        attributes = SqlSearchAttributes(self._database)
+        self._handed_out.append(attributes)
+        return attributes
 
     def close(self) -> None:
         """Close all that was handed out; to be called when the threads that use them have ended."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-HEAD = "0011"
+HEAD = "0012"
 """The revision of these: the newest in `migrations/versions`."""
 MIN_REVISION = "0006"
 """The oldest tables that this code works with, so that its hosts run beside those of a version before."""
@@ -147,6 +147,44 @@ inbox = sa.Table(
 )
 """Commands that applications have written in transactions of their own, until a host has sent them on. A number
 is never used twice: whoever removes a row knows nothing else of it."""
+
+search_attributes = sa.Table(
+    "search_attributes",
+    metadata,
+    sa.Column("name", Key, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+)
+"""The attributes that are declared."""
+
+run_attributes = sa.Table(
+    "run_attributes",
+    metadata,
+    sa.Column("of_run", Key, primary_key=True),
+    sa.Column("name", Key, primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("begun_at", sa.BigInteger, nullable=False),
+    sa.Column("keyword_value", Key),
+    sa.Column("int_value", sa.BigInteger),
+    sa.Column("double_value", sa.Double),
+    sa.Column("text_value", sa.Text),
+    *(
+        sa.Index(
+            f"run_attributes_{column}",
+            "name",
+            column,
+            "begun_at",
+            "of_run",
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+        )
+        for column in ("keyword_value", "int_value", "double_value")
+    ),
+)
+"""The values of runs that have any, beside `runs`, so that those that have none pay nothing. In one of the
+columns, by the type of the attribute: dates and truth values are integers. Of a list each keyword has a row; of
+all others the ordinal is 0. A value that was taken back leaves its row, with nothing in it, so that whoever
+writes only ever inserts or overwrites. `begun_at` is when the run began: of those with a value the newest come
+first in an index."""
 
 journal = sa.Table(
     "journal",

@@ -16,8 +16,9 @@ from dalsegno.persistence.port import JournalRow, ListedRun, RunRow
 from dalsegno.persistence.tables import instances, runs
 from dalsegno.policies import WorkflowStatus
 
-_LISTED = [runs.c[name] for name in ListedRun.__struct_fields__]
+LISTED = tuple(name for name in ListedRun.__struct_fields__ if name != "attributes")
 """The columns that lists show. Results and memos may be large, and are left where they are."""
+_LISTED = [runs.c[name] for name in LISTED]
 
 
 def find_run(
@@ -49,7 +50,7 @@ def run_row(row: sa.Row[Any], *, unknown_status: WorkflowStatus) -> RunRow:
 
 
 def _listed(row: sa.Row[Any], status: WorkflowStatus) -> ListedRun:
-    shown = {name: getattr(row, name) for name in ListedRun.__struct_fields__}
+    shown = {name: getattr(row, name) for name in LISTED}
     try:
         return msgspec.convert({**shown, "status": status}, ListedRun)
     except msgspec.ValidationError as error:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from dalsegno.broker.protocol.fields import Counter, Name, Text, WireMessage
 from dalsegno.broker.protocol.replies import ReplyError
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue, TypedSearchAttributes, shown_attributes
 
 
 class Ping(WireMessage, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class FindWorkflows(WireMessage, frozen=True, kw_only=True):
     TYPE = "control.find"
     filter: Text = ""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    before: Name | None = None
+    before: Text | None = None
 
 
 class CountWorkflows(WireMessage, frozen=True, kw_only=True):
@@ -91,6 +92,11 @@ class WorkflowSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at: int
     closed_at: int | None = None
     reason: str | None = None
+    search_attributes: dict[str, AttributeValue] = {}
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        return shown_attributes(self.search_attributes)
 
 
 class HistoryEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):

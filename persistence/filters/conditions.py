@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dalsegno.persistence.filters.fields import START_TIME, Field
 
-Value = str | int
-"""Text, a status's value, or microseconds."""
+Value = str | int | float
+"""Text, a status's value, microseconds, a number, or 0 and 1 for truth values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ Condition = Compared | Among | StartsWith | IsNull | Not | AllOf | AnyOf
 
 
 class Order(NamedTuple):
-    """By StartTime or CloseTime; runs of the same time are in the order of their IDs."""
+    """By StartTime, CloseTime or a search attribute; runs of the same time are in the order of their IDs, and
+    those of the same value in that of their start times."""
 
     field: Field = START_TIME
     descending: bool = True

@@ -5,6 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
+from dalsegno.persistence.attribute_rows import COLUMN
+from dalsegno.search_attributes import NONE_DECLARED, Declared
+from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
+
 
 class FieldKind(Enum):
     """What a field holds, by which its operators and values go."""
@@ -13,14 +17,20 @@ class FieldKind(Enum):
     STATUS = "status"
     TIME = "time"
     DURATION = "duration"
+    INT = "whole number"
+    DOUBLE = "number"
+    BOOL = "truth value"
+    KEYWORDS = "list of keywords"
 
 
 class Field(NamedTuple):
-    """`column` is an SQL expression over the table `runs`."""
+    """`column` is an SQL expression over the table `runs`. `indexed`: of a search attribute the column of
+    `run_attributes` that an index has; None for one that has none, and for other fields."""
 
     name: str
     column: str
     kind: FieldKind
+    indexed: str | None = None
 
 
 STATUS: Final = Field("Status", "status", FieldKind.STATUS)
@@ -51,7 +61,32 @@ _BY_NAME = {field.name.lower(): field for field in FIELDS}
 NAMES: Final = ", ".join(field.name for field in FIELDS)
 
 
-def field_of(name: str) -> Field | None:
-    """The field of that name; None if there is none."""
+def field_of(name: str, declared: Declared = NONE_DECLARED) -> Field | None:
+    """The field of that name, or the attribute among those declared; None if there is none."""
     lower = name.lower()
-    return _BY_NAME.get(_ALIASES.get(lower, lower))
+    field = _BY_NAME.get(_ALIASES.get(lower, lower))
+    if field is not None or not declared:
+        return field
+    same = name if name in declared else next((one for one in declared if one.lower() == lower), None)
+    return None if same is None else attribute_field(same, declared[same])
+
+
+def attribute_field(name: str, type_: Type) -> Field:
+    """A search attribute as a field. Names are of letters, digits and what means nothing in SQL."""
+    column, kind = COLUMN[type_], _KINDS[type_]
+    first = f"max(own.{column})" if kind is FieldKind.KEYWORDS else f"own.{column}"
+    place = "" if kind is FieldKind.KEYWORDS else " AND own.ordinal = 0"
+    value = f"(SELECT {first} FROM run_attributes AS own WHERE {OWN} AND own.name = '{name}'{place})"
+    return Field(name, value, kind, indexed=None if type_ is Type.TEXT else column)
+
+
+OWN: Final = "own.of_run = runs.run_id"
+_KINDS = {
+    Type.TEXT: FieldKind.TEXT,
+    Type.KEYWORD: FieldKind.TEXT,
+    Type.INT: FieldKind.INT,
+    Type.DOUBLE: FieldKind.DOUBLE,
+    Type.BOOL: FieldKind.BOOL,
+    Type.DATETIME: FieldKind.TIME,
+    Type.KEYWORD_LIST: FieldKind.KEYWORDS,
+}

@@ -10,15 +10,17 @@
                | field ["not"] "starts_with" value
                | field "is" ["not"] "null"
 
-Words are read whatever their case. A comparison with what a run does not have (the close time of an open one)
-is neither true nor false, as in SQL, so `not` does not make it true.
-"""
+Words are read whatever their case. A list of keywords is equal to what is one of them. A comparison with what a
+run does not have (the close time of an open one) is neither true nor false, as in SQL, so `not` does not make
+it true."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from sys import float_info
 from typing import Final
 
 from dalsegno.persistence.filters.conditions import (
@@ -37,8 +39,10 @@ from dalsegno.persistence.filters.conditions import (
 from dalsegno.persistence.filters.fields import CLOSE_TIME, NAMES, START_TIME, Field, FieldKind, field_of
 from dalsegno.persistence.filters.tokens import InvalidFilterError, Kind, Token, tokens_of
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import INT_MAX, NONE_DECLARED, Declared
 
 DEPTH_MAX = 50
+DOUBLE_MAX = float_info.max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {
     "ms": 1_000,
@@ -57,21 +61,53 @@ _OPERATORS: Final = {
     FieldKind.STATUS: _EQUAL,
     FieldKind.TIME: _ORDERED,
     FieldKind.DURATION: _ORDERED,
+    FieldKind.INT: _ORDERED,
+    FieldKind.DOUBLE: _ORDERED,
+    FieldKind.BOOL: _EQUAL,
+    FieldKind.KEYWORDS: _EQUAL,
 }
+_GROUPED = (FieldKind.TEXT, FieldKind.STATUS, FieldKind.INT, FieldKind.BOOL)
+_INT = re.compile(r"[+-]?\d+")
+_TRUTH = {"true": 1, "false": 0}
+WORDS: Final = frozenset(
+    (
+        *(
+            "and",
+            "or",
+            "not",
+            "in",
+            "between",
+            "starts_with",
+            "is",
+            "null",
+            "group",
+            "order",
+            "by",
+            "asc",
+            "desc",
+        ),
+        *("now", *_TRUTH),
+    )
+)
+"""What means something by itself."""
+_NAMED_MAX = 50
+"""Search attributes that an error lists."""
 _SAME = {"==": "=", "<>": "!="}
 _STATUSES = {status.value.replace("_", ""): status for status in WorkflowStatus}
 
 
-def parse(text: str, *, now: int) -> ListFilter:
-    """`now` in microseconds since 1970, from which relative times count. Raises InvalidFilterError."""
-    return _Reading(tokens_of(text), now).filter()
+def parse(text: str, *, now: int, declared: Declared = NONE_DECLARED) -> ListFilter:
+    """`now` in microseconds since 1970, from which relative times count. `declared` are the search attributes
+    that it may name. Raises InvalidFilterError."""
+    return _Reading(tokens_of(text), now, declared).filter()
 
 
 class _Reading:
     """By recursive descent, one token ahead."""
 
-    def __init__(self, tokens: Sequence[Token], now: int) -> None:
+    def __init__(self, tokens: Sequence[Token], now: int, declared: Declared) -> None:
         self._tokens = tokens
+        self._declared = declared
         self._at = 0
         self._now = now
         self._depth = 0
@@ -188,9 +224,10 @@ class _Reading:
         token = self._take()
         if token.kind is not Kind.NAME:
             raise self._wrong(f"the name of a field is expected here, but {token.shown}", token)
-        field = field_of(token.text)
+        field = field_of(token.text, self._declared)
         if field is None:
-            raise self._wrong(f"there is no field {token.text!r}; there are {NAMES}", token)
+            names = ", ".join([NAMES, *islice(self._declared, _NAMED_MAX)])
+            raise self._wrong(f"there is no field {token.text!r}; there are {names}", token)
         return field
 
     def _group_by(self) -> tuple[Field, ...]:
@@ -199,7 +236,7 @@ class _Reading:
         while True:
             token = self._next
             field = self._field()
-            if field.kind not in (FieldKind.TEXT, FieldKind.STATUS):
+            if field.kind not in _GROUPED:
                 raise self._wrong(f"runs are not grouped by {field.name}, which is a {field.kind.value}", token)
             if field not in fields:
                 fields.append(field)
@@ -210,8 +247,13 @@ class _Reading:
         self._expect("by")
         token = self._next
         field = self._field()
-        if field not in (START_TIME, CLOSE_TIME):
-            raise self._wrong(f"runs are ordered by StartTime or CloseTime, not by {field.name}", token)
+        has_order = field.indexed is not None and field.kind is not FieldKind.KEYWORDS
+        if field not in (START_TIME, CLOSE_TIME) and not has_order:
+            raise self._wrong(
+                "runs are ordered by StartTime, CloseTime or an indexed search attribute of one value, not by "
+                f"{field.name}",
+                token,
+            )
         if self._takes("desc"):
             return Order(field)
         self._takes("asc")
@@ -228,7 +270,11 @@ class _Reading:
                 return self._time(field, token)
             case FieldKind.DURATION:
                 return self._duration(field, token)
-            case FieldKind.TEXT:
+            case FieldKind.INT | FieldKind.DOUBLE:
+                return self._number(field, token)
+            case FieldKind.BOOL:
+                return self._truth(field, token)
+            case FieldKind.TEXT | FieldKind.KEYWORDS:
                 if token.kind is not Kind.TEXT:
                     raise self._wrong(
                         f"{field.name} is compared with a text in quotes, but {token.shown}", token
@@ -269,6 +315,22 @@ class _Reading:
                 f"{field.name} is compared with a duration, like 90s or 2h30m, but {token.shown}", token
             )
         return self._bounded(_microseconds(span), token)
+
+    def _number(self, field: Field, token: Token) -> int | float:
+        is_whole = _INT.fullmatch(token.text) is not None
+        if token.kind is not Kind.NUMBER or (field.kind is FieldKind.INT and not is_whole):
+            raise self._wrong(f"{field.name} is compared with a {field.kind.value}, but {token.shown}", token)
+        number: int | float = float(token.text)
+        if field.kind is FieldKind.INT:
+            number = int(token.text) if abs(number) < 1e20 else INT_MAX + 1
+        if not abs(number) <= (INT_MAX if field.kind is FieldKind.INT else DOUBLE_MAX):
+            raise self._wrong("no number is as large as that", token)
+        return number
+
+    def _truth(self, field: Field, token: Token) -> int:
+        if token.kind not in (Kind.NAME, Kind.TEXT) or token.text.lower() not in _TRUTH:
+            raise self._wrong(f"{field.name} is compared with true or false, but {token.shown}", token)
+        return _TRUTH[token.text.lower()]
 
     def _bounded(self, microseconds: int, token: Token) -> int:
         if abs(microseconds) > _MICROSECONDS_MAX:

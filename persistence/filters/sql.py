@@ -21,7 +21,16 @@ from dalsegno.persistence.filters.conditions import (
     StartsWith,
     Value,
 )
-from dalsegno.persistence.filters.fields import CLOSE_TIME, START_TIME, STATUS, TYPE, WORKFLOW_ID, Field
+from dalsegno.persistence.filters.fields import (
+    CLOSE_TIME,
+    OWN,
+    START_TIME,
+    STATUS,
+    TYPE,
+    WORKFLOW_ID,
+    Field,
+    FieldKind,
+)
 from dalsegno.policies import WorkflowStatus
 
 _NEVER = "1 = 0"
@@ -87,6 +96,11 @@ def _began(part: Condition) -> Condition | None:
     return None
 
 
+def common_parts(condition: Condition | None) -> list[Condition]:
+    """What holds of all runs wanted."""
+    return list(_common(condition))
+
+
 class Statement:
     """Conditions as text, and the parameters that they name: `f0`, `f1`, and so on."""
 
@@ -95,6 +109,8 @@ class Statement:
 
     def text(self, condition: Condition) -> str:
         match condition:
+            case Compared(field) | Among(field) if field.kind is FieldKind.KEYWORDS:
+                return self._of_keywords(condition)
             case AllOf(parts):
                 return f"({' AND '.join(map(self.text, parts))})"
             case AnyOf(parts):
@@ -114,6 +130,21 @@ class Statement:
                 if not _could_be(value):
                     return "(1 = 1)" if operator == "!=" else f"({_NEVER})"
                 return f"({field.column} {operator} {self._named(value)})"
+
+    def _of_keywords(self, condition: Compared | Among) -> str:
+        """One of them is, or none. Neither where there are none."""
+        field = condition.field
+        values = condition.values if isinstance(condition, Among) else (condition.value,)
+        named = [self._named(value) for value in values if _could_be(value)]
+        has_one = (
+            f"max(CASE WHEN own.keyword_value IN ({', '.join(named)}) THEN 1 ELSE 0 END)" if named else "max(0)"
+        )
+        found = (
+            f"(SELECT {has_one} FROM run_attributes AS own "
+            f"WHERE {OWN} AND own.name = '{field.name}' AND own.keyword_value IS NOT NULL)"
+        )
+        is_one = 0 if isinstance(condition, Compared) and condition.operator == "!=" else 1
+        return f"({found} = {is_one})"
 
     def _named(self, value: Value) -> str:
         name = f"f{len(self.parameters)}"

@@ -21,6 +21,7 @@ from dalsegno.policies import (
     WorkflowIDReusePolicy,
     WorkflowStatus,
 )
+from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 
 CDDL = (Path(__file__).parents[2] / "docs" / "protocol.cddl").read_text()
 MAPS = dict(re.findall(r"^([\w.-]+) = \{\n?(.*?)\n?\}$", CDDL, re.MULTILINE | re.DOTALL))
@@ -44,6 +45,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "workflow-summary": messages.WorkflowSummary,
     "history-entry": messages.HistoryEntry,
     "run-group": messages.RunGroup,
+    "attribute-value": AttributeValue,
     **MESSAGE_TYPES,
 }
 ENUMS: dict[str, type[StrEnum]] = {
@@ -51,6 +53,7 @@ ENUMS: dict[str, type[StrEnum]] = {
     "conflict-policy": WorkflowIDConflictPolicy,
     "reuse-policy": WorkflowIDReusePolicy,
     "reject-condition": QueryRejectCondition,
+    "attribute-type": SearchAttributeIndexedValueType,
 }
 LITERALS: dict[str, Any] = {
     "error-code": messages.ErrorCode,
@@ -68,6 +71,7 @@ NAMED: dict[Any, str] = {
     bytes: "bstr",
     int: "int",
     bool: "bool",
+    float: "float",
     object: "any",
     **{cls: name for name, cls in (STRUCTS | ENUMS | LITERALS).items()},
 }

@@ -122,7 +122,7 @@ UNREADABLE = {
     "Status = failed and": (20, "the name of a field is expected here, but the filter ends"),
     "Status ; drop": (8, "';' means nothing here"),
     "group Status": (1, "no field 'group'"),
-    "order by Type": (10, "StartTime or CloseTime, not by Type"),
+    "order by Type": (10, "StartTime, CloseTime or an indexed search attribute of one value, not by Type"),
     "group by StartTime": (10, "not grouped by StartTime, which is a time"),
     "Status = failed group Type": (23, "'by' is expected here"),
     "not " * 60 + "Status = failed": (201, "nested more than 50 deep"),

@@ -1,0 +1,51 @@
+"""`dalsegno namespace search-attributes ...`: straight to the database, whether hosts are there or not."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from dalsegno.cli.logs import configure
+from dalsegno.cli.namespace import checked_store
+from dalsegno.cli.output import print_json, say, table
+from dalsegno.errors import ConfigurationError
+from dalsegno.search_attributes import SearchAttributeIndexedValueType
+
+_OTHER_NAMES = {"float": "double", "keywordlist": "keyword_list", "boolean": "bool", "string": "keyword"}
+_TYPES = {type_.value: type_ for type_ in SearchAttributeIndexedValueType}
+
+
+def add(database: str, name: str, type_: str) -> None:
+    wanted = attribute_type(type_)
+    configure("error")
+    with closing(checked_store(database)) as store:
+        is_new = store.search_attributes().add(name, wanted)
+    say(f"{name} is {'now' if is_new else 'already'} a search attribute of the type {wanted}.")
+
+
+def list_(database: str, *, as_json: bool) -> None:
+    configure("error")
+    with closing(checked_store(database)) as store:
+        declared = store.search_attributes().declared()
+    if as_json:
+        for name, type_ in declared.items():
+            print_json({"name": name, "type": type_})
+    elif declared:
+        table(["name", "type"], list(declared.items()))
+    else:
+        say("No search attributes are declared.")
+
+
+def remove(database: str, name: str, *, force: bool) -> None:
+    configure("error")
+    with closing(checked_store(database)) as store:
+        values = store.search_attributes().remove(name, force=force)
+    say(f"{name} is no search attribute any more" + (f"; {values} values are gone." if values else "."))
+
+
+def attribute_type(text: str) -> SearchAttributeIndexedValueType:
+    """Raises ConfigurationError."""
+    plain = text.lower().replace("-", "_")
+    type_ = _TYPES.get(_OTHER_NAMES.get(plain, plain))
+    if type_ is None:
+        raise ConfigurationError(f"{text!r} is no type of a search attribute; there are {', '.join(_TYPES)}.")
+    return type_
