@@ -42,6 +42,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("buffered signals", _buffered(told)),
         ("open updates", _updates(told)),
         ("updates completed", told.updates_completed),
+        ("to be undone", _compensations(told)),
         ("started (UTC)", moment(told.started_at)),
         ("closed (UTC)", moment(told.closed_at)),
         ("next wake-up (UTC)", moment(told.next_wake_up_at)),
@@ -97,4 +98,14 @@ def _updates(told: Description) -> str:
     """Those that have no outcome yet: add accepted (u-7), add admitted (u-8), 3 more."""
     named = [f"{update.name} {update.stage} ({update.update_id})" for update in told.updates]
     others = told.updates_open - len(named)
+    return ", ".join([*named, f"{others} more"] if others > 0 else named)
+
+
+def _compensations(told: Description) -> str:
+    """In the order in which they are undone: release (reserve), refund (charge) failed: no such payment."""
+    named = [
+        f"{one.name} ({one.step})" + (f" failed: {one.failure}" if one.phase == "failed" else "")
+        for one in told.compensations
+    ]
+    others = told.compensations_count - len(named)
     return ", ".join([*named, f"{others} more"] if others > 0 else named)

@@ -23,6 +23,7 @@ COLOURS = {
     "completed": "green",
     "failed": "red",
     "retrying": "yellow",
+    "undoing": "yellow",
     "suspended": "yellow",
     "canceled": "magenta",
     "terminated": "red",
@@ -65,6 +66,7 @@ class Narrator:
     def __init__(self) -> None:
         self._activities: dict[int, str] = {}
         self._updates: dict[str, str] = {}
+        self._compensations: dict[int, str] = {}
         self._workflow = "workflow"
         self._suspended: str | None = None
         """The reason that was told, while code is suspended."""
@@ -159,6 +161,14 @@ class Narrator:
                 yield self._workflow, "sign", "goes on from here"
             elif want.get("type") == "UpdateCompleted":
                 yield self._come_out(want)
+            elif want.get("type") == "CompensationPushed":
+                self._compensations[number] = f"{want.get('name')} of {want.get('step')}"
+            elif want.get("type") == "CompensationBegun":
+                names = (self._compensation(number) for number in want.get("numbers", ()))
+                yield self._workflow, "undoing", ", ".join(names)
+            elif want.get("type") == "CompensationSettled":
+                failure = want.get("failure")
+                yield self._compensation(number), "undone" if failure is None else "failed", _reason(failure)
             elif want.get("type") == "ActivityUnwanted":
                 yield self._activities.get(number, f"activity #{number}"), "cancel", "asked for by the workflow"
             elif want.get("type") == "TimerUnwanted":
@@ -172,6 +182,9 @@ class Narrator:
             return name, "failed", _reason(want["failure"])
         result = want.get("result")
         return name, "completed", "" if result is None else as_json(result)
+
+    def _compensation(self, number: int) -> str:
+        return self._compensations.get(number, f"compensation {number}")
 
     def _named(self, spec: dict[str, Any]) -> str:
         """An activity's type with its ID, by which it is known from now on."""

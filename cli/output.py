@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STATUS_COLOURS = {
     "running": "cyan",
     "suspended": "yellow",
+    "compensating": "yellow",
     "completed": "green",
     "failed": "red",
     "canceled": "magenta",

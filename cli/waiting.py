@@ -14,7 +14,6 @@ from dalsegno.cli.asking import NotEndedError
 from dalsegno.cli.output import plain
 from dalsegno.client import WorkflowHandle
 from dalsegno.errors import CommandRejectedError, TransientError
-from dalsegno.policies import WorkflowStatus
 
 FIRST_LOOK_SECONDS = 0.5
 LOOK_SECONDS = 5.0
@@ -87,7 +86,7 @@ class _Watch:
         if reason is not None:
             self._tell_suspended(reason)
             return
-        if self._seen.status is not WorkflowStatus.RUNNING:
+        if not self._seen.status.goes_on:
             return
         doing = _doing(self._seen)
         if doing and doing != self._told and sys.stderr.isatty():
@@ -108,7 +107,7 @@ def _instead(seen: Description | None) -> str:
     if seen.suspended_reason is not None:
         return f": it is suspended: {seen.suspended_reason.rstrip('.')}"
     doing = _doing(seen)
-    return f": {doing}" if doing and seen.status is WorkflowStatus.RUNNING else ""
+    return f": {doing}" if doing and seen.status.goes_on else ""
 
 
 def _doing(seen: Description) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         HostInfo,
         PartitionInfo,
         PendingActivity,
+        PendingCompensation,
         PendingUpdate,
         WorkflowSummary,
     )
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         BrokerUnavailableError,
         CanceledError,
         CommandRejectedError,
+        CompensationError,
         ConfigurationError,
         DalsegnoError,
         DefinitionError,
@@ -155,6 +157,7 @@ __all__ = [
     "Client",
     "ClientTimings",
     "CommandRejectedError",
+    "CompensationError",
     "ConfigurationError",
     "Connecting",
     "DalsegnoError",
@@ -187,6 +190,7 @@ __all__ = [
     "PayloadConverter",
     "PayloadError",
     "PendingActivity",
+    "PendingCompensation",
     "PendingUpdate",
     "Pong",
     "QueryDecorator",
@@ -244,7 +248,8 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo PartitionInfo PendingActivity PendingUpdate WorkflowSummary"
+        "Description HistoryEntry HostInfo PartitionInfo PendingActivity PendingCompensation PendingUpdate "
+        "WorkflowSummary"
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
@@ -254,9 +259,10 @@ _HOMES = {
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
         "ActivityError ActivityNotFoundError ApplicationError AsyncActivityCancelledError "
-        "BrokerUnavailableError CanceledError CommandRejectedError ConfigurationError DalsegnoError "
-        "DefinitionError FailureError FencedError InvalidMessageError MissingExtraError NewerFormatError "
-        "NondeterminismError PayloadError QueryFailedError SchemaError StoreUnavailableError "
+        "BrokerUnavailableError CanceledError CommandRejectedError CompensationError "
+        "ConfigurationError DalsegnoError DefinitionError FailureError FencedError InvalidMessageError "
+        "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
+        "StoreUnavailableError "
         "TerminatedError TimedOutError TimeoutType TooSlowError TopologyError TransientError "
         "UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
         "WorkflowClosedError WorkflowFailedError WorkflowNotFoundError WorkflowQueryRejectedError "

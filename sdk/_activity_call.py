@@ -84,6 +84,11 @@ def activity_call(
     )
 
 
+def signature_of_activity(activity: Any) -> Signature | None:
+    """What its arguments are restored as; None for one that is known by its name alone. Raises TypeError."""
+    return _activity(activity).taken
+
+
 def _activity(target: Any) -> _Known:
     if isinstance(target, str):
         return _Known(given.name("The name of an activity", target), Any, None, None)

@@ -138,6 +138,9 @@ class WorkflowRuntime(Protocol):
 
     def all_handlers_finished(self) -> bool: ...
 
+    def open_saga(self, name: str) -> Any:
+        """A Saga, with what the last sign has kept under that name."""
+
 
 def runtime_or_none() -> WorkflowRuntime | None:
     """The runtime of the workflow that this code runs in, or None."""

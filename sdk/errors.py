@@ -28,6 +28,7 @@ DalsegnoError
   AsyncActivityCancelledError   the work that sends a heartbeat from outside of a worker is to stop
   FailureError                  what workflow and activity code raises and catches on purpose
     ApplicationError              raised by user code to fail an activity or a workflow
+      CompensationError             some of what a saga was to undo could not be undone
     ActivityError                 an activity failed for good; `__cause__` says how
     CanceledError                 what was waited for was cancelled (as a cause; user code that is
                                   itself cancelled sees asyncio.CancelledError)
@@ -253,6 +254,15 @@ class ApplicationError(FailureError):
         self.non_retryable = given.flag("non_retryable", non_retryable)
         if next_retry_delay is not None:
             self.next_retry_delay = given.seconds("next_retry_delay", next_retry_delay)
+
+
+class CompensationError(ApplicationError):
+    """Some of what a saga was to undo could not be undone. `exceptions` are the errors, `__cause__` is what the
+    saga was left by, if it was left by an error."""
+
+    def __init__(self, message: str, exceptions: Sequence[Exception] = ()) -> None:
+        super().__init__(message, type="CompensationError", non_retryable=True)
+        self.exceptions = tuple(exceptions)
 
 
 class ActivityError(FailureError):

@@ -150,6 +150,8 @@ class WorkflowStatus(StrEnum):
     RUNNING = "running"
     SUSPENDED = "suspended"
     """Open, but its code does not run: see the reason. What is sent to it is recorded."""
+    COMPENSATING = "compensating"
+    """Open, and what it did is being undone."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -157,8 +159,17 @@ class WorkflowStatus(StrEnum):
     TIMED_OUT = "timed_out"
 
     @property
+    def goes_on(self) -> bool:
+        """It is open, and its code runs."""
+        return self in (WorkflowStatus.RUNNING, WorkflowStatus.COMPENSATING)
+
+    @property
     def closed(self) -> bool:
-        return self not in (WorkflowStatus.RUNNING, WorkflowStatus.SUSPENDED)
+        return not (self.goes_on or self is WorkflowStatus.SUSPENDED)
+
+
+GOES_ON = frozenset(status for status in WorkflowStatus if status.goes_on)
+"""Of runs whose code runs."""
 
 
 class HandlerUnfinishedPolicy(StrEnum):

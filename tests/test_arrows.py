@@ -41,14 +41,15 @@ ARROWS = {
     "actors.workflow_actor.signals": "sdk interface loop",
     "actors.workflow_actor.queries": "sdk interface",
     "actors.workflow_actor.updates": "sdk interface loop",
-    "actors.workflow_actor.run": "sdk interface activities timers signals queries updates",
+    "actors.workflow_actor.compensation": "sdk loop",
+    "actors.workflow_actor.run": "sdk interface activities timers signals queries updates compensation",
     "actors.workflow_actor.built_in": "sdk",
     "actors.workflow_actor.program": (
-        "sdk interface loop activities timers signals queries updates run built_in"
+        "sdk interface loop activities timers signals queries updates compensation run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
-        "sdk persistence interface activities timers signals updates run program stored"
+        "sdk persistence interface activities timers signals updates compensation run program stored"
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (

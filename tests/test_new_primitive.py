@@ -17,6 +17,7 @@ OTHER_NAMES = {
     "activities": {"activity", "attempts", "cancelled", "heartbeats", "worker_deaths", "outside"},
     "queries": {"failures", "strikes"},
     "updates": {"update"},
+    "compensation": {"compensation"},
 }
 """What one room has beside the names that all may have."""
 
@@ -39,7 +40,7 @@ def test_the_page_names_files_that_there_are() -> None:
     assert [name for name in NAMED if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.parametrize("room", ["timers", "signals", "updates"])
+@pytest.mark.parametrize("room", ["timers", "signals", "updates", "compensation"])
 def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: str) -> None:
     found = known_to(room)
     assert found
@@ -59,7 +60,7 @@ def test_a_room_s_messages_are_known_in_the_engine_to_its_module_of_the_wire_alo
     assert files == {"supervisor/wire/signals.py"}
 
 
-@pytest.mark.parametrize("room", ["activities", "timers", "signals", "queries", "updates"])
+@pytest.mark.parametrize("room", ["activities", "timers", "signals", "queries", "updates", "compensation"])
 def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:
     folder = ROOT / "actors/workflow_actor" / room
     names = {path.stem for path in folder.glob("*.py")} - {"__init__"}

@@ -12,6 +12,8 @@ from dalsegno.policies import WorkflowStatus
 from dalsegno.verification.finding import Invariant, Violation
 from dalsegno.verification.rows import Head
 
+OPEN = frozenset(status for status in WorkflowStatus if not status.closed)
+
 
 def visibility(head: Head, state: WorkflowState | None) -> Iterator[Violation]:
     """`state` is that at the end of the journal; None when it is not known."""
@@ -33,7 +35,7 @@ def _instance(head: Head) -> Iterator[str]:
     else:
         if current.started_at is not None and head.started_at > current.started_at:
             yield f"it began later than run {current.run_id}, which the instance of its workflow ID names"
-        if head.status in (WorkflowStatus.RUNNING, WorkflowStatus.SUSPENDED) or head.closed_at is None:
+        if head.status in OPEN or head.closed_at is None:
             yield f"its row is open, and the current run is {current.run_id}"
 
 
@@ -49,7 +51,7 @@ def _never_changing(head: Head, state: WorkflowState) -> Iterator[str]:
 
 
 def _ever_changing(head: Head, state: WorkflowState) -> Iterator[str]:
-    if head.status is WorkflowStatus.SUSPENDED and state.status is WorkflowStatus.RUNNING:
+    if head.status is WorkflowStatus.SUSPENDED and state.status.goes_on:
         yield f"it is suspended, because it cannot be run: {head.reason}"
         return
     if head.status != state.status:

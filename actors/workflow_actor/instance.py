@@ -56,11 +56,11 @@ from dalsegno.actors.workflow_actor.run.events import (
     SignSet,
 )
 from dalsegno.actors.workflow_actor.run.interpret import interpret
-from dalsegno.actors.workflow_actor.run.primitives import LOCAL
+from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
-from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_CANCELS_AS_FAILURE
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
@@ -68,6 +68,11 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
+
+NOT_YET = (
+    "What its code wants cannot be stored yet (a saga): replace all hosts of older versions, and run "
+    "`dalsegno init`. It is tried again."
+)
 
 WANTS_OF_A_STEP = 50
 """What user code wants on one input beyond this counts as if there had been another input for each so many."""
@@ -109,7 +114,7 @@ class Instance(InstanceAtRest):
             raise
 
     def _known(self, moment: Moment) -> Known:
-        says_how = self.codec.writes >= FORMAT_OF_CANCELS_AS_FAILURE
+        says_how = self.codec.writes >= FORMAT_3
         return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy, says_how)
 
     def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> list[Activation]:
@@ -155,6 +160,12 @@ class Instance(InstanceAtRest):
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
                 return
             ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
+            if self.codec.writes < FORMAT_3 and not LATER_IN_FORMAT_3.isdisjoint(map(type, ran.wants)):
+                live.forget()
+                turn.record(
+                    code_stuck(turn.state, "bug", NOT_YET, now=moment.time, fingerprint=self.fingerprint)
+                )
+                return
             turn.record(ran, *closed)
             turn.steps += len(ran.wants) // WANTS_OF_A_STEP
             if SignSet in map(type, ran.wants):
@@ -247,7 +258,10 @@ class Instance(InstanceAtRest):
             effects=tuple(effects),
             opened=run_opened(state, codec) if started else None,
             changed=changed,
-            is_news=(changed is not None or state.suspension is not None)
+            is_news=(
+                state.suspension is not None
+                or (changed is not None and (state.outcome is not None or turn.before.suspension is not None))
+            )
             and not is_stuck_alike(turn.before.suspension, state.suspension),
             snapshot=self.snapshots.snapshot_if_due(state, codec, at_once=at_once),
             probes=tuple(turn.probes),

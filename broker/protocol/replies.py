@@ -67,6 +67,19 @@ class PendingUpdate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     admitted_at: int
 
 
+class PendingCompensation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What undoes a step of a saga. `phase`: "pending" while nothing is undone, "due" when it is, or will be
+    when those before it are undone, "failed" (for good)."""
+
+    number: int
+    name: str
+    step: str
+    phase: str
+    pushed_at: int
+    saga: str = ""
+    failure: str | None = None
+
+
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
@@ -95,6 +108,9 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first 20 of those that are open, in the order of their IDs."""
     updates_open: int = 0
     updates_completed: int = 0
+    compensations: tuple[PendingCompensation, ...] = ()
+    """What sagas have still to undo, or could not: the first 20, in the order in which they are undone."""
+    compensations_count: int = 0
     waiting_for: tuple[str, ...] = ()
     input: tuple[Payload, ...] | None = None
     """The start's arguments; None behind a sign, and where they are too large to be shown here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.broker.protocol.messages import Description, PendingActivity, PendingUpdate
+from dalsegno.broker.protocol.messages import Description, PendingActivity, PendingCompensation, PendingUpdate
 from dalsegno.cli.descriptions import show
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -100,3 +100,19 @@ def test_open_updates_are_named_with_how_far_they_have_come_and_the_others_count
     assert "updates completed 12" in shown
     show(described())
     assert "update" not in capsys.readouterr().out
+
+
+def test_what_is_to_be_undone_is_named_with_its_step_and_why_it_could_not_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stack = (
+        PendingCompensation(number=3, name="release", step="reserve", phase="due", pushed_at=1),
+        PendingCompensation(
+            number=2, name="refund", step="charge", phase="failed", pushed_at=1, failure="no card"
+        ),
+    )
+    show(described(compensations=stack, compensations_count=3))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "to be undone release (reserve), refund (charge) failed: no card, 1 more" in shown
+    show(described())
+    assert "undone" not in capsys.readouterr().out

@@ -35,6 +35,18 @@ def test_what_became_of_an_update_is_told_under_its_name() -> None:
     assert told(came, done) == [("add", "update", '"pen"'), ("add", "completed", "1")]
 
 
+def test_what_is_undone_is_told_with_the_step_that_it_undoes() -> None:
+    pushed = {"type": "CompensationPushed", "number": 1, "name": "refund", "step": "charge", "saga": ""}
+    begun = {"type": "CompensationBegun", "numbers": [1, 3]}
+    failed = {"type": "CompensationSettled", "number": 3, "failure": DECLINED}
+    wants = [pushed, begun, {"type": "CompensationSettled", "number": 1}, failed]
+    assert told({"type": "Ran", "wants": wants}) == [
+        ("Order", "undoing", "refund of charge, compensation 3"),
+        ("refund of charge", "undone", ""),
+        ("compensation 3", "failed", "card declined"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [

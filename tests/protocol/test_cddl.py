@@ -38,6 +38,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "failure": Failure,
     "reply-error": messages.ReplyError,
     "pending-activity": messages.PendingActivity,
+    "pending-compensation": messages.PendingCompensation,
     "pending-update": messages.PendingUpdate,
     "description": messages.Description,
     "host-info": messages.HostInfo,

@@ -23,7 +23,7 @@ MODULES = (dalsegno, workflow, activity)
 A_MODULE_OF_ITS_OWN = {"dalsegno.broker.port"}
 """Whoever writes a broker finds the words of that trade there; users have `Broker` and hand it on."""
 
-NOT_MADE_BY_USERS = {dalsegno.WorkflowHandle, dalsegno.WorkflowUpdateHandle}
+NOT_MADE_BY_USERS = {dalsegno.WorkflowHandle, dalsegno.WorkflowUpdateHandle, workflow.Saga}
 """So that their `__init__` is nobody's business."""
 
 

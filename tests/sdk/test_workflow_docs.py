@@ -72,14 +72,15 @@ def test_a_subscription_sets_a_sign_each_month(guide: Any) -> None:
 def test_a_journey_is_undone_backwards(guide: Any) -> None:
     play = Play(guide.Journey)
     play.begin(["train", "hotel"])
-    play.resolve(1)
+    play.resolve(1, "seat 7")
     play.fail(2, ApplicationError("full"))
     undone = []
     while not play.closed:
         [(number, activity)] = play.activities.items()
-        undone.append(activity.args[0].data)
+        undone.append([arg.data for arg in activity.args])
         play.resolve(number)
-    assert undone == [b'"hotel"', b'"train"']
+    assert undone == [[b'"hotel"', b"null"], [b'"train"', b'"seat 7"']]
+    play.replayed()
 
 
 def test_orders_are_shipped_side_by_side(guide: Any) -> None:

@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.errors import FailureError
-from dalsegno.policies import WorkflowStatus
+from dalsegno.policies import GOES_ON, WorkflowStatus
 from tests.default_converter import from_payload, to_failure, to_payload
 from tests.workflow_actor.rig import T0, Rig, canceled, completed, failed, start, started
 
@@ -34,6 +34,8 @@ class Town:
         self.done: list[tuple[str, tuple[Any, ...], int]] = []
         self.result: ResultEffect | None = None
         self._activities = activities
+        self.leaves = ""
+        """A task queue that has no workers."""
         self._tasks: list[TaskEffect] = []
         self._stuck: list[TaskEffect] = []
         self._stops: list[CancelTaskEffect] = []
@@ -74,7 +76,7 @@ class Town:
             self.rig.now = max(self.rig.now, next_at)
             self._send(self._appointments.pop(0)[1])
             return True
-        if wake_at is None or self.status is not WorkflowStatus.RUNNING:
+        if wake_at is None or self.status not in GOES_ON:
             return False
         self.rig.now = max(self.rig.now, wake_at)
         self._send(WakeUp(), held=False)
@@ -88,7 +90,7 @@ class Town:
     def _note(self, activation: Activation) -> None:
         for _, effect in activation.effects:
             match effect:
-                case TaskEffect():
+                case TaskEffect() if effect.task_queue != self.leaves:
                     self._tasks.append(effect)
                 case CancelTaskEffect():
                     self._stops.append(effect)

@@ -44,7 +44,7 @@ from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.broker import topology
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Fence, Loaded
-from dalsegno.policies import WorkflowStatus
+from dalsegno.policies import GOES_ON, WorkflowStatus
 
 log = get_logger()
 
@@ -264,7 +264,7 @@ class PartitionSupervisor(LightActor):
             actor.stored_run_id = instance.run_id
             actor.stored_sequence = instance.sequence
             actor.stored_wake_at = instance.wake_at
-        if actor.is_forgiven or (actor.struck.causes and actor.instance.status is WorkflowStatus.RUNNING):
+        if actor.is_forgiven or (actor.struck.causes and actor.instance.status in GOES_ON):
             actor.begin_with_a_clean_record()  # somebody, or other code, has resumed it
         if entry.seen:
             actor.seen.written(len(entry.seen))

@@ -16,7 +16,7 @@ def tell(observer: Observer, entry: Entry) -> None:
     if not entry.is_news or state is None or state.is_closed:
         return
     statuses = [*[row.status for row in entry.opened], *[row.status for row in entry.changed]]
-    if statuses[-1:] == [WorkflowStatus.RUNNING] and entry.changed:
+    if entry.changed and statuses[-1].goes_on:
         observer.workflow_resumed(workflow_type)
     is_suspended = entry.halt is not None or statuses[-1:] == [WorkflowStatus.SUSPENDED]
     if is_suspended and state.suspension is not None:

@@ -21,7 +21,7 @@ def say(entry: Entry) -> bool:
     state = entry.actor.instance.state
     if not statuses or state is None or state.is_closed:
         return False
-    if statuses[-1] is WorkflowStatus.RUNNING and entry.changed:
+    if statuses[-1].goes_on and entry.changed:
         log.info("workflow_goes_on", **_whose(state))
     if statuses[-1] is not WorkflowStatus.SUSPENDED or state.suspension is None:
         return False

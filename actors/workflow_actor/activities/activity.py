@@ -33,6 +33,13 @@ RESEND_AFTER_MIN = 30_000_000
 this, so that a full task queue does not make work for the engine."""
 
 
+NEVER_BEGAN = "NeverBegan"
+"""Type of the failure of an activity that was cancelled before any worker had it."""
+
+TASK_TOO_LARGE = "TaskTooLarge"
+"""Of one whose task the broker does not carry."""
+
+
 class ActivitySpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What user code asked for; it is the same for all attempts."""
 

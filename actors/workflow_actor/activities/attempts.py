@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Never, Protocol
 
 from dalsegno.actors.workflow_actor.activities.activity import (
+    TASK_TOO_LARGE,
     Activity,
     Phase,
     RunOfActivities,
@@ -234,7 +235,7 @@ def on_keep_heartbeats(
 
 
 def _on_task_refused(run: RunOfActivities, due: TaskDue, reason: str) -> Decision[ActivityEvent]:
-    failure = Failure(type="TaskTooLarge", message=reason, non_retryable=True)
+    failure = Failure(type=TASK_TOO_LARGE, message=reason, non_retryable=True)
     return Decision(events=(failed_for_good(run.activities[due.number], failure),))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
-from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error
+from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error, never_began
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_schedule
@@ -35,7 +35,7 @@ _DEFAULT_RETRY = RetrySchedule()
 class AwaitedActivity:
     """One activity that has been scheduled. `future` is what its result is set on, until it is cancelled."""
 
-    __slots__ = ("activity_id", "call", "cancel_asked", "future", "number", "position")
+    __slots__ = ("activity_id", "call", "cancel_asked", "future", "never_began", "number", "position")
 
     def __init__(
         self, number: int, activity_id: str, call: ActivityCall, position: int, future: asyncio.Future[Any]
@@ -46,6 +46,8 @@ class AwaitedActivity:
         self.position = position
         self.future = future
         self.cancel_asked = False
+        self.never_began = False
+        """It is known that no worker had it, and that none will."""
 
 
 class AwaitedActivities:
@@ -84,8 +86,13 @@ class AwaitedActivities:
         self._pending.clear()
         self._by_id.clear()
 
-    async def execute(self, call: ActivityCall) -> Any:
+    async def execute(
+        self, call: ActivityCall, scheduled: Callable[[AwaitedActivity], None] | None = None
+    ) -> Any:
+        """`scheduled` is told of it when it is."""
         pending = self._schedule(call, asyncio.Future(loop=self._loop))
+        if scheduled is not None:
+            scheduled(pending)
         cancelled = Cancelled(call.activity_type, pending.activity_id)
         while True:
             try:
@@ -165,6 +172,7 @@ class AwaitedActivities:
         if not pending.cancel_asked:
             pending.cancel_asked = True
             if self._ledger.take_back(pending.position):  # it never left, so nobody will answer
+                pending.never_began = True
                 del self._pending[pending.number]
                 return False
             line = call_site(sys._getframe(1), RUN_READY)
@@ -185,6 +193,8 @@ class AwaitedActivities:
         if future.done():
             return None
         failure = resolved.failure
+        if failure is not None and never_began(failure):
+            pending.never_began = True
         if failure is None:
             assert resolved.result is not None
             try:

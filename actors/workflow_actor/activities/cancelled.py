@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
+from dalsegno.actors.workflow_actor.activities.activity import NEVER_BEGAN, TASK_TOO_LARGE
 from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
 from dalsegno.errors import ActivityError, CanceledError
+from dalsegno.failure import Failure
 
 
 class ActivityCancelledError(ActivityError, asyncio.CancelledError):
@@ -68,6 +70,14 @@ class Cancelled:
         return ActivityCancelledError(
             request.args[0], activity_type=self._activity_type, activity_id=self._activity_id, attempt=0
         )
+
+
+def never_began(failure: Failure) -> bool:
+    """Whether it is known that no worker has ever had the activity that came to this end."""
+    if failure.kind == "canceled":
+        return failure.type == NEVER_BEGAN
+    cause = failure.cause
+    return failure.attempt == 1 and cause is not None and cause.type == TASK_TOO_LARGE
 
 
 def activity_error(activity_type: str, activity_id: str, cause: Exception) -> ActivityError:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase, first_attempt
+from dalsegno.actors.workflow_actor.activities.activity import NEVER_BEGAN, Activity, Phase, first_attempt
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -87,7 +87,9 @@ def _unwanted(draft: ActivityDraft, want: ActivityUnwanted) -> None:
     draft.take(number)
     draft.drop(activity.sends)
     if waits:
-        failure = Failure(kind="canceled", message="the activity was cancelled before it was started")
+        is_first = activity.attempt == 1 and activity.phase is Phase.SCHEDULED
+        message = "the activity was cancelled before it was started"
+        failure = Failure(kind="canceled", message=message, type=NEVER_BEGAN if is_first else "")
         draft.give(ActivityResolved(number=number, failure=failure))
     elif worker is not None:
         _ask_to_stop(draft, activity, worker, CANCELLED)

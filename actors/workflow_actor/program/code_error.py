@@ -36,6 +36,13 @@ def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     return WorkflowCodeError(f"{what} {reason}" if what else reason, whole_of(error, STACK_CHARACTERS_MAX))
 
 
+def never_asked(what: str) -> WorkflowCodeError:
+    """That arrived, and this code does not wait for it."""
+    return WorkflowCodeError(
+        f"{what} arrived, but the code has not asked for it: it is not the code that the history was made by."
+    )
+
+
 def place_of_bug(reason: str) -> tuple[str, str]:
     """Type and line of what `code_error` has told, without the text in between."""
     _, _, site = reason.rpartition("(")

@@ -84,6 +84,15 @@ class ProgramLife:
         else:
             self.close(intent)
 
+    def ends_run(self, error: BaseException) -> bool:
+        """Whether it fails or cancels the run, if nothing catches it. With a bug all ends."""
+        if verdict(error, self._definition.failure_exception_types, self._converter, cancel_delivered=True):
+            return True
+        self.break_off(
+            code_error(error, "A saga was left by an error that fails no workflow; nothing was undone.")
+        )
+        return False
+
     def spoiled(self, who: str) -> None:
         """Who may only read has woken a task, which will never know. Between two
         steps it is as good as dropped."""

@@ -19,8 +19,10 @@ from functools import partial
 from typing import Any, NoReturn
 
 from dalsegno._runtime import Handler, HandlerKind
+from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
+from dalsegno.actors.workflow_actor.compensation.awaited import Sagas
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason, CancelRequest
@@ -28,7 +30,7 @@ from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, TASKS_FOR_EACH, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
 from dalsegno.actors.workflow_actor.program import passivation, unfinished, waits
-from dalsegno.actors.workflow_actor.program.code_error import code_error
+from dalsegno.actors.workflow_actor.program.code_error import code_error, never_asked
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.entry import restored_args, start_args
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
@@ -115,6 +117,7 @@ class WorkflowProgram:
             self._converter,
         )
         self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
+        self._sagas = self._new_sagas(signed) if signed.compensations else None
         self._cancel_request.forget()
         self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
@@ -214,6 +217,8 @@ class WorkflowProgram:
         passivation.empty(self._instance)
         self._main = self._instance = self._asked_sign = None
         self._cancel_request.forget()
+        if self._sagas is not None:
+            self._sagas.drop()
         self._args.clear()
         self._handling.forget()
         self._conditions.forget()
@@ -225,8 +230,8 @@ class WorkflowProgram:
     def _take(self, input_: Input) -> None:
         taker = self._takers.get(type(input_))
         if taker is not None:
-            if (never_asked := taker.take(input_)) is not None:
-                raise _unknown(never_asked)
+            if (what := taker.take(input_)) is not None:
+                raise never_asked(what)
             return
         match input_:
             case CancelRequested(reason=text, kept=kept, as_failure=as_failure):
@@ -234,11 +239,11 @@ class WorkflowProgram:
                 self._loop.call_soon(self._cancel, reason, kept, context=self._context)
             case Begin(args=args):
                 if self._life.phase is not ProgramPhase.NEW:
-                    raise _unknown("A second beginning")
+                    raise never_asked("A second beginning")
                 self._begin(args)
             case Continue():
                 if self._life.phase is not ProgramPhase.PAUSED:
-                    raise _unknown("A Continue")
+                    raise never_asked("A Continue")
                 self._enter()
 
     def _begin(self, args: Sequence[Payload]) -> None:
@@ -294,7 +299,11 @@ class WorkflowProgram:
 
     def handler_failed(self, error: BaseException) -> None:
         """A signal's. Of its own cancellation it ends alone; after the run's end it is nothing to anybody."""
-        if not is_a(error, asyncio.CancelledError) and self._life.phase is not ProgramPhase.CLOSED:
+        if is_a(error, asyncio.CancelledError) or self._life.phase is ProgramPhase.CLOSED:
+            return
+        if self._sagas is not None and self._main is not None and self._sagas.will_undo(error):
+            self._main.cancel()
+        else:
             self._ended_by(error)
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
@@ -310,6 +319,15 @@ class WorkflowProgram:
     def all_handlers_finished(self) -> bool:
         return not self._handling.tasks
 
+    def open_saga(self, name: str) -> Saga:
+        if self._sagas is None:
+            self._sagas = self._new_sagas(self._signed)
+        return self._sagas.open(name)
+
+    def _new_sagas(self, signed: SignedState) -> Sagas:
+        kept = signed.compensations
+        return Sagas(kept, self._ledger, self._activities, self._life, self._converter)
+
     # Running
 
     async def _run(self) -> None:
@@ -322,9 +340,13 @@ class WorkflowProgram:
                 for _ in range(2):  # for the handlers, and for the first steps of those that are async
                     await asyncio.sleep(0)
             result = await self._cancel_request.watched(definition.run(self._instance, *args))
+            if self._sagas is not None:
+                self._sagas.close()
         except BaseException as error:  # user code may raise anything
             if self.dropped:
                 raise
+            if self._sagas is not None and self._asked_sign is None:
+                error = await self._sagas.undo_before_end(error)
             self._ended_by(error, main=True)
             return
         if self._asked_sign is not None:
@@ -404,6 +426,8 @@ class WorkflowProgram:
                 f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "
                 f"{'; '.join(outstanding)}. Await or cancel them first."
             )
+        if self._sagas is not None and (hindrance := self._sagas.hindrance()) is not None:
+            raise WorkflowCodeError(f"workflow.checkpoint was called ({asked.line}), but {hindrance}.")
         signed = signed_state(
             asked,
             self._definition,
@@ -411,6 +435,7 @@ class WorkflowProgram:
             self._ledger,
             self._handling.waiting,
             self._unseen_cancel,
+            () if self._sagas is None else self._sagas.kept(),
             self._converter,
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
@@ -421,9 +446,3 @@ class WorkflowProgram:
     def _unseen_cancel(self) -> CancelReason | None:
         """The reason of the request that the run method has not seen."""
         return self._cancel_request.owed if self._carried_cancel is None else self._carried_cancel
-
-
-def _unknown(what: str) -> WorkflowCodeError:
-    return WorkflowCodeError(
-        f"{what} arrived, but the code has not asked for it: it is not the code that the history was made by."
-    )

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind, StepBounds
+from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
@@ -36,6 +37,8 @@ class RunControl(Protocol):
     ) -> None: ...
 
     def all_handlers_finished(self) -> bool: ...
+
+    def open_saga(self, name: str) -> Saga: ...
 
 
 class Runtime:
@@ -68,6 +71,7 @@ class Runtime:
         self.handler = control.handler
         self.set_handler = control.set_handler
         self.all_handlers_finished = control.all_handlers_finished
+        self.open_saga = control.open_saga
 
     @cached_property
     def info(self) -> Info:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
+from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
@@ -57,6 +58,7 @@ def signed_state(
     ledger: IntentLedger,
     waiting: Sequence[Signaled | Updated],
     cancel: CancelReason | None,
+    compensations: Iterable[KeptCompensation],
     converter: DataConverter,
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
@@ -77,6 +79,7 @@ def signed_state(
         signals=tuple(waiting),
         cancel_reason=None if cancel is None else str(cancel),
         cancel_as_failure=cancel is not None and cancel.as_failure,
+        compensations=tuple(compensations),
     )
 
 

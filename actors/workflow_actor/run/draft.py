@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
@@ -23,6 +24,7 @@ class Draft:
 
     __slots__ = (
         "_activities",
+        "_compensations",
         "_made",
         "_outcomes",
         "_outstanding",
@@ -53,6 +55,7 @@ class Draft:
         self._outstanding: EntriesEdit[EffectID, Outstanding] | None = None
         self._updates: EntriesEdit[str, OpenUpdate] | None = None
         self._outcomes: EntriesEdit[str, UpdateOutcome] | None = None
+        self._compensations: EntriesEdit[int, Compensation] | None = None
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -139,6 +142,27 @@ class Draft:
             self._outcomes = self.state.update_outcomes.copy()
         del self._outcomes[update_id]
 
+    # --- compensations -----------------------------------------------------------------------------------
+
+    @property
+    def compensations(self) -> Mapping[int, Compensation]:
+        return self.state.compensations if self._compensations is None else self._compensations
+
+    def put_compensation(self, number: int, compensation: Compensation) -> None:
+        """A new one, or one that has changed."""
+        if self._compensations is None:
+            self._compensations = self.state.compensations.copy()
+        self._compensations[number] = compensation
+
+    def drop_compensation(self, number: int) -> None:
+        """Raises KeyError if there is none."""
+        if self._compensations is None:
+            self._compensations = self.state.compensations.copy()
+        del self._compensations[number]
+
+    def count_compensating(self, more: int) -> None:
+        self.change(compensating=self.state.compensating + more)
+
     # --- outstanding effects -----------------------------------------------------------------------------
 
     @property
@@ -187,6 +211,7 @@ class Draft:
             ("outstanding", self._outstanding),
             ("updates", self._updates),
             ("update_outcomes", self._outcomes),
+            ("compensations", self._compensations),
         ):
             if edit is not None:
                 is_small = type(edit) is dict and len(edit) <= DICT_MAX  # as nearly always

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.updates.events import Updated
@@ -22,6 +23,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     The counters go on across signs, so that IDs, random numbers and hashes never repeat within a run.
     `signals` are those, and updates, that no handler had taken when the sign was set, in the order they came;
     `cancel_reason` is set when cancellation had been requested, `cancel_as_failure` as in that request.
+    `compensations` are on the stacks of the sagas that were open.
     """
 
     state: Payload | None = None
@@ -34,6 +36,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     signals: tuple[Signaled | Updated, ...] = ()
     cancel_reason: str | None = None
     cancel_as_failure: bool = False
+    compensations: tuple[KeptCompensation, ...] = ()
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):

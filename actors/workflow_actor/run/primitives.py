@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, get_args
 
 from dalsegno.actors.workflow_actor.activities import attempts as activity_attempts
 from dalsegno.actors.workflow_actor.activities import changes as activity_changes
@@ -21,6 +21,9 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
+from dalsegno.actors.workflow_actor.compensation import changes as compensation_changes
+from dalsegno.actors.workflow_actor.compensation import wants as compensation_wants
+from dalsegno.actors.workflow_actor.compensation.events import CompensationWant
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
@@ -39,7 +42,7 @@ from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, 
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
 PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived | FirstSignalReceived | UpdateEvent
-PrimitiveWant = ActivityWant | TimerWant | UpdateWant
+PrimitiveWant = ActivityWant | TimerWant | UpdateWant | CompensationWant
 PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated
 PrimitiveEffectDue = ActivityDue | UpdateDue
 
@@ -49,10 +52,15 @@ row with such an event, so a snapshot follows it in the same commit, however lar
 thousand activities): until `dalsegno init` is run after an upgrade. Later formats have none: whoever reads
 them knows all."""
 
+LATER_IN_FORMAT_3: frozenset[type] = frozenset(get_args(CompensationWant))
+"""What code may want, that no older format has a place for: as long as one of those must be written, code that
+wants it is suspended."""
+
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **activity_wants.WANTS,
     **timer_wants.WANTS,
     **update_wants.WANTS,
+    **compensation_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
@@ -65,6 +73,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **timer_changes.APPLY,
     **signal_changes.APPLY,
     **update_changes.APPLY,
+    **compensation_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 

@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -89,7 +90,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     The first `processed` entries of `log` have been run. A running instance at rest has run them all, but
     where they were too many for one activation.
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
-    which the log began. `updates` are the open ones, by their IDs. Maps are in the order of their keys.
+    which the log began. `updates` are the open ones, by their IDs. `compensations` are by the numbers of
+    their steps, and `compensating` counts those that are being undone. Maps are in the order of their keys.
     """
 
     info: RunInfo
@@ -115,12 +117,16 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     updates: Entries[str, OpenUpdate] = {}
     update_outcomes: Entries[str, UpdateOutcome] = {}
     updates_admitted: int = 0
+    compensations: Entries[int, Compensation] = {}
+    compensating: int = 0
 
     @property
     def status(self) -> WorkflowStatus:
         if self.outcome is not None:
             return self.outcome.status
-        return WorkflowStatus.RUNNING if self.suspension is None else WorkflowStatus.SUSPENDED
+        if self.suspension is not None:
+            return WorkflowStatus.SUSPENDED
+        return WorkflowStatus.COMPENSATING if self.compensating else WorkflowStatus.RUNNING
 
     @property
     def is_closed(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dalsegno.actors.workflow_actor.activities import shown as activities
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.compensation import shown as compensations
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
@@ -82,6 +83,8 @@ def describe(
         "updates": updates.described(state.updates),
         "updates_open": len(state.updates),
         "updates_completed": len(state.update_outcomes),
+        "compensations": compensations.described(state.compensations),
+        "compensations_count": len(state.compensations),
         "waiting_for": () if state.is_closed else waiting,
         "input": args,
         "result": result,

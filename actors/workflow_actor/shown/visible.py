@@ -34,7 +34,11 @@ def run_changed(
     outcome = after.outcome
     if started and outcome is None:
         return None
-    if outcome is before.outcome and after.suspension is before.suspension:  # all that is shown comes from them
+    if (
+        outcome is before.outcome
+        and after.suspension is before.suspension
+        and after.compensating == before.compensating
+    ):  # all that is shown comes from them
         return None
     if (before.status, before.reason) == (after.status, after.reason):
         return None

@@ -1,6 +1,6 @@
-"""Format 3: updates, attempts that go on outside of their workers, and cancel requests that say how they are
-seen. What format 2 has is the same in both, so that nothing is lifted; what it has no place for is refused
-before it is written.
+"""Format 3: updates, compensations, attempts that go on outside of their workers, and cancel requests that say
+how they are seen. What format 2 has is the same in both, so that nothing is lifted; what it has no place for is
+refused before it is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ _EVENTS = {
     "sg1": "a signal with a start",
     "out": "an attempt outside of its worker",
 }
-_WANTS = frozenset(("ua", "uc"))
+_WANTS = {
+    "ua": "an update",
+    "uc": "an update",
+    "cp": "a compensation",
+    "cd": "a compensation",
+    "cb": "a compensation",
+    "cs": "a compensation",
+}
 _RUN, _RAN, _DUE = "run", "ran", "u"
 """Tags: of events, of what code wants, of the start of a run, of a step, and of what is due to who waits."""
 
@@ -30,20 +37,20 @@ _LENGTHS: Mapping[str, int] = {_CANCEL: 3, _CANCELLED: 3, "signed": 9}
 and of the state of a sign. What is behind them must be as it is by default."""
 
 _FIELDS = 20
-"""Of a state in format 2. Behind them are those of updates."""
+"""Of a state in format 2. Behind them are those of updates and compensations."""
 _SIGNED, _LOG = 4, 5
 """Where they stand in a state."""
 _ACTIVITIES, _ACTIVITY_FIELDS = 7, 24
 """Where a state has its activities, and how many fields each has in format 2."""
 
 
-def _refuse(what: str = "an update") -> None:
+def _refuse(what: str = "an update, or a compensation,") -> None:
     raise UnwritableError(
         f"{what} can be stored in format 3 only; replace all hosts of older versions, and run `dalsegno init`."
     )
 
 
-def _require_no_updates(value: Any) -> None:
+def _require_nothing(value: Any) -> None:
     if value:
         _refuse()
 
@@ -72,7 +79,7 @@ def _earlier(entries: Iterable[Any]) -> Iterable[Any]:
 def _cut(body: list[Any], kind: str) -> list[Any]:
     length = _LENGTHS[kind]
     if any(body[length:]):
-        _refuse("that a cancel request fails what is awaited")
+        _refuse("that a cancel request fails what is awaited, or what a sign keeps of a saga,")
     return body[:length]
 
 
@@ -106,14 +113,15 @@ def _record(body: list[Any]) -> list[Any]:
         tag = event[0]
         if tag in _EVENTS:
             _refuse(_EVENTS[tag])
-        if tag == _RAN and any(want[0] in _WANTS for want in event[2]):
-            _refuse()
+        for want in event[2] if tag == _RAN else ():
+            if want[0] in _WANTS:
+                _refuse(_WANTS[want[0]])
         if tag == _RUN and len(event) > 5:
             _earlier(event[5])
     return [*body[:4], [_event(event) for event in body[4]], *body[5:]]
 
 
-_LEFT_OUT = LeftOut(_require_no_updates)
+_LEFT_OUT = LeftOut(_require_nothing)
 _LOWERED_PARTS: Mapping[str, Change] = {
     "activities": _activities,
     "signed": _signed,
@@ -123,6 +131,8 @@ _LOWERED_PARTS: Mapping[str, Change] = {
     "updates": _LEFT_OUT,
     "update_outcomes": _LEFT_OUT,
     "updates_admitted": _LEFT_OUT,
+    "compensations": _LEFT_OUT,
+    "compensating": _LEFT_OUT,
 }
 
 
@@ -134,7 +144,7 @@ def _lifted_state(body: list[Any]) -> list[Any]:
 
 
 def _state(body: list[Any]) -> list[Any]:
-    _require_no_updates(any(body[_FIELDS:]))
+    _require_nothing(any(body[_FIELDS:]))
     _outstanding(body[12])
     _earlier(body[13])
     lowered = body[:_FIELDS]

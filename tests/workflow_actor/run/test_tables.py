@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.compensation import intents as compensation
 from dalsegno.actors.workflow_actor.instance import TAKE
 from dalsegno.actors.workflow_actor.interface.commands import (
     Cancel,
@@ -62,7 +63,7 @@ def every(base: type) -> set[type]:
 def intents() -> set[type]:
     return {
         kind
-        for room in (activities, timers, updates, run)
+        for room in (activities, timers, updates, compensation, run)
         for kind in vars(room).values()
         if isinstance(kind, type) and hasattr(kind, "digest")
     }

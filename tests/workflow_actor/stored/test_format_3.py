@@ -13,6 +13,13 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, first_attempt
 from dalsegno.actors.workflow_actor.activities.events import AttemptWentOutside
 from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
+from dalsegno.actors.workflow_actor.compensation.compensation import Compensation, KeptCompensation
+from dalsegno.actors.workflow_actor.compensation.events import (
+    CompensationBegun,
+    CompensationPushed,
+    CompensationsDropped,
+    CompensationSettled,
+)
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Record, RunStarted, SignSet
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
@@ -23,7 +30,7 @@ from dalsegno.actors.workflow_actor.stored.formats import UnreadableError, Unwri
 from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, UpdateAdmitted, UpdateCompleted
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
-from tests.workflow_actor.rig import T0
+from tests.workflow_actor.rig import T0, payload
 from tests.workflow_actor.stored.test_format_2 import INFO, a_state, record_of
 
 OLDER = [CODEC.writing(1), CODEC.writing(2)]
@@ -31,7 +38,16 @@ SPEC = ActivitySpec(1, "1", "charge", "default", (), None, None, None, None, Ret
 PENDING = first_attempt(SPEC, bytes(24), fence=1, now=T0, task=(1, 0))
 DUE = Outstanding(UpdateDue("u-1", Caller("replies", "call-1")), True, T0)
 EARLIER = (EarlierEffect("run-0", (3, 1), DUE, T0),)
+KEPT = KeptCompensation(
+    1, "", "unbook", (), None, None, None, None, None, None, "try_cancel", None, "trip.py:7", "book"
+)
+SIGNED = SignedState(state=payload(), signs=1, compensations=(KEPT,))
 RECORDS: list[Record] = [
+    record_of(Ran((), (CompensationPushed(1, "", "unbook", "book"),))),
+    record_of(Ran((), (CompensationsDropped((1,)),))),
+    record_of(Ran((), (CompensationBegun((1,)),))),
+    record_of(Ran((), (CompensationSettled(1),))),
+    record_of(Ran((), (SignSet(SIGNED, "3.11"),))),
     record_of(UpdateAdmitted("u-1", "add", (), True)),
     record_of(Ran((), (UpdateAccepted("u-1"),))),
     record_of(Ran((), (UpdateCompleted("u-1"),))),
@@ -39,6 +55,9 @@ RECORDS: list[Record] = [
     record_of(AttemptWentOutside(1)),
 ]
 STATES: list[dict[str, Any]] = [
+    {"compensations": {1: Compensation("", "unbook", "book", T0)}},
+    {"compensating": 1},
+    {"signed": SIGNED},
     {"updates": {"u-1": OpenUpdate(1, "add", T0)}, "updates_admitted": 1},
     {"update_outcomes": {"u-1": UpdateOutcome(1, "add", T0)}, "updates_admitted": 1},
     {"updates_admitted": 1},
