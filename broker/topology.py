@@ -5,7 +5,6 @@ Workflow ID -> slot (1024, for ever) -> partition (by bindings) -> host (by leas
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Sequence
 
@@ -50,11 +49,11 @@ def slot_key(slot: int) -> str:
 
 def is_slot_key(key: str) -> bool:
     """Whether some partition's queue is bound with it."""
-    return _SLOT_KEY.fullmatch(key) is not None and int(key.removeprefix("slot.")) < SLOTS
+    return key in _ALL_SLOT_KEYS
 
 
 _SLOT_KEYS = tuple(slot_key(slot) for slot in range(SLOTS))
-_SLOT_KEY = re.compile(r"slot\.(0|[1-9][0-9]{0,3})")
+_ALL_SLOT_KEYS = frozenset(_SLOT_KEYS)
 
 
 def routing_key_of(workflow_id: str) -> str:

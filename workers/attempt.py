@@ -32,6 +32,14 @@ from dalsegno.workers.outbox import Letter, OnSettled
 log = get_logger("dalsegno.worker")
 
 
+AttemptName = tuple[str, str, int]
+AttemptKey = tuple[AttemptName, bytes]
+
+
+def name_of(task: ActivityTask) -> AttemptName:
+    return task.run_id, task.activity_id, task.attempt
+
+
 class AttemptOwner(Protocol):
     @property
     def has_waiting_room(self) -> bool:
@@ -67,6 +75,9 @@ class Attempt:
         "_receipts",
         "_stop",
         "_timer",
+        "early",
+        "key",
+        "name",
         "running_since",
         "size",
         "state",
@@ -78,6 +89,10 @@ class Attempt:
     ) -> None:
         """`alone`: late work beside which nothing else begins until `end_alone`."""
         self.task = task
+        self.early = task.acknowledge == "early"
+        self.name = name_of(task)
+        self.key = self.name, task.token
+        """What directives name it by; those of older hosts have the name alone."""
         self.size = size
         """In bytes, of the task, and of its outcome once there is one."""
         self.state = State.NEW
@@ -96,15 +111,6 @@ class Attempt:
         self._alone = alone
         self._announced = alone
         self._notice_in_flight = False
-
-    @property
-    def early(self) -> bool:
-        return self.task.acknowledge == "early"
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What grants and cancel requests name it by."""
-        return (self.task.run_id, self.task.activity_id, self.task.attempt)
 
     # --- what happens to it ------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ from enum import Enum
 
 
 class State(Enum):
+    __hash__ = object.__hash__  # that of Enum is a call of Python's, some seven an attempt
+
     NEW = "delivered, and nothing has been done for it"
     ASKING = "the engine was asked whether this worker may begin"
     UNANSWERED = "as ASKING, in the waiting room: it has given its slot back"

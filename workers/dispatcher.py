@@ -20,7 +20,7 @@ from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, Act
 from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE, is_slot_key
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
-from dalsegno.workers.attempt import Attempt
+from dalsegno.workers.attempt import Attempt, AttemptKey, AttemptName, name_of
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.outbox import Letter, WorkerOutbox
@@ -37,9 +37,6 @@ UNANSWERED_HINT = (
 )
 
 FULL_HINT = "other early tasks keep their slots until their grants come, or these are answered"
-
-AttemptName = tuple[str, str, int]
-AttemptKey = tuple[AttemptName, bytes]
 
 
 class DispatcherListener(Protocol):
@@ -107,10 +104,12 @@ class TaskDispatcher:
         except InvalidMessageError as error:
             self._dead_letter(delivery, receipt, error.reason)
             return
-        if self._joins(task, receipt):
+        key = name_of(task), task.token
+        if key in self._attempts:
+            self._attempts[key].attach(receipt)
             return
         size = len(delivery.message.body) if task.acknowledge == "early" else 0
-        settled = (_name_of(task), task.token) in self._settled
+        settled = key in self._settled
         if settled and delivery.redelivered:
             receipt.acknowledge()
         elif is_suspect(task, delivery.delivery_count, settled=settled):
@@ -207,11 +206,11 @@ class TaskDispatcher:
         self._tell_room()
 
     def attempt_over(self, attempt: Attempt) -> None:
-        key = attempt.key, attempt.task.token
+        key = attempt.key
         del self._attempts[key]
         self.bytes -= attempt.size
-        if self._by_name.get(attempt.key) is attempt:
-            del self._by_name[attempt.key]
+        if self._by_name.get(attempt.name) is attempt:
+            del self._by_name[attempt.name]
         if attempt.state is State.SETTLED:
             self._settled[key] = None
             if len(self._settled) > self._attempts_max + self._unanswered_max:
@@ -327,13 +326,13 @@ class TaskDispatcher:
 
     def _joins(self, task: ActivityTask, receipt: Receipt) -> bool:
         """Whether the attempt is here, so that nothing is to be begun."""
-        attempt = self._attempts.get((_name_of(task), task.token))
+        attempt = self._attempts.get((name_of(task), task.token))
         if attempt is not None:
             attempt.attach(receipt)
         return attempt is not None
 
     def _begin(self, attempt: Attempt, receipt: Receipt) -> None:
-        self._attempts[attempt.key, attempt.task.token] = self._by_name[attempt.key] = attempt
+        self._attempts[attempt.key] = self._by_name[attempt.name] = attempt
         self._none_left.clear()
         self._occupied += 1
         self.bytes += attempt.size
@@ -358,10 +357,6 @@ class TaskDispatcher:
         # Without its own headers: with one more, there might be too many of them for any message.
         labelled = msgspec.structs.replace(message, headers={REASON_HEADER: reason})
         self._dead_letters.post(Letter(DEAD_EXCHANGE, INVALID_KEY, labelled, keep=True, on_settled=on_settled))
-
-
-def _name_of(task: ActivityTask) -> AttemptName:
-    return task.run_id, task.activity_id, task.attempt
 
 
 def _read_task(delivery: Delivery) -> ActivityTask:

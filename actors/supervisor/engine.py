@@ -5,7 +5,7 @@ It is the seam in the manner of raft's Ready. The shell (`host`, or a simulator)
 methods only start things and never call back at once. One round is in progress at a time:
 
     drain mailboxes -> commit (writer thread) -> publish effects -> acknowledge what is confirmed
-                          meanwhile the inboxes fill for the next round
+                          meanwhile the next round is gathered, of other instances
 
 Everything here runs on one thread, in plain callbacks: user code must not run inside a task of the host's loop.
 """

@@ -1,13 +1,15 @@
 """One round after the other: drain the mailboxes, commit what came out, let its effects out.
 
-There is one commit at a time; while it runs, mail gathers for the next. An activation is bounded by nobody but
-its own instance, a round by the number of activations, by time and by
-bytes.
+There is one commit at a time. While it runs, the next round is gathered, of instances that are not in it: what
+they lead to stands on nothing that may yet fail. An activation is bounded by nobody but its own instance, a
+round by the number of activations, by time and by bytes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from dalsegno._log import get_logger
 from dalsegno.actors.light import Dispatcher
@@ -23,6 +25,7 @@ from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import FailEffect, Park, Suspend
 from dalsegno.backoff import doubled
@@ -63,6 +66,9 @@ class Rounds:
         self._outbox = outbox
         self._shipping = shipping
         self._dispatcher = dispatcher
+        self._ready = cast("deque[WorkflowActor]", dispatcher.ready)
+        self._held: list[WorkflowActor] = []
+        """They have mail, and wait for what becomes of the round that is being written."""
         self._settings = settings
         self._observer = observer
         self._sent_at = 0.0
@@ -76,26 +82,32 @@ class Rounds:
         return self._world.monotonic() < self._paused_until
 
     def advance(self) -> None:
-        """Gather and commit a round, unless one is being committed."""
-        if self._open.writing is not None or self.is_paused:
+        """Gather a round, and commit it unless another is being committed."""
+        if self.is_paused:
             return
         weight = self._outbox.weight
         if weight.bytes >= weight.bytes_max:
             weight.when_room(self._upcalls.request_work)  # what waits here waits at the broker, in the end
             return
         self._drain()
+        if self._open.writing is not None:
+            return
         if self._open.current:
             self._commit()
-        if self._dispatcher.ready and self._open.writing is None:
+        if self._ready and self._open.writing is None:
             self._upcalls.request_work()
 
     def _drain(self) -> None:
         settings, dispatcher, gathered = self._settings, self._dispatcher, self._open.current
+        ready, written = self._ready, self._open.writing
         end = self._world.monotonic() + settings.round_seconds
         steps = 0
-        while dispatcher.ready and gathered.activations < settings.round_activations:
+        while ready and gathered.activations < settings.round_activations:
             if gathered.bytes >= settings.round_bytes:
                 return
+            if written is not None and ready[0].workflow_id in written.entries:
+                self._held.append(ready.popleft())
+                continue
             dispatcher.run_one()
             steps += 1
             if steps % STEPS_BETWEEN_LOOKS_AT_THE_CLOCK == 0 and self._world.monotonic() > end:
@@ -122,6 +134,8 @@ class Rounds:
     def committed(self, outcome: RoundOutcome) -> None:
         """The transaction is durable, but for what its outcome names."""
         builder = self._open.take_written()
+        if self._held:
+            self._let_go_on()
         self._failures = 0
         if self._observer is not None:
             self._observer.round_committed(builder.activations, self._world.monotonic() - self._sent_at)
@@ -149,6 +163,8 @@ class Rounds:
         """The outcome is unknown: every actor that was touched is discarded and loaded again, and what it had
         been told is told again. What was committed is then recognised."""
         builder = self._open.take_written()
+        if self._held:
+            self._let_go_on()
         self._failures += 1
         if self._observer is not None:
             self._observer.commit_failed(error)
@@ -162,6 +178,11 @@ class Rounds:
                 self._restart(entry)
         self._world.call_later(delay + 0.001, self._upcalls.request_work)
         log.warning("commit_failed", reason=str(error), host_id=self._open.host_id, retry_in_seconds=delay)
+
+    def _let_go_on(self) -> None:
+        """Those that waited for the round, before all others."""
+        self._ready.extendleft(reversed(self._held))
+        self._held.clear()
 
     def _tell_successor(self, entry: Entry) -> None:
         """The actor met a defect while its entry was being written, unless its partition was lost with it. What

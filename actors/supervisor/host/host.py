@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVarTuple
@@ -20,7 +19,7 @@ from typing import TypeVarTuple
 import pykka
 
 from dalsegno._log import get_logger
-from dalsegno.actors.supervisor.clock import DatabaseClock, HostClock
+from dalsegno.actors.supervisor.clock import MACHINE_CLOCK, DatabaseClock, HostClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
 from dalsegno.actors.supervisor.database.lookups import Lookups
@@ -87,7 +86,7 @@ class Host(Lookups):
         parent_pid: int | None = None,
         ready: Callable[[], None] = lambda: None,
         escaped: Escaped = end_process,
-        clock: HostClock = time,
+        clock: HostClock = MACHINE_CLOCK,
         observer: Observer | None = None,
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
