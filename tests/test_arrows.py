@@ -80,8 +80,8 @@ ARROWS = {
         "workflow_actor failing world upcalls deliveries round wakeups outbox halted"
     ),
     "actors.supervisor.rounds": (
-        "light sdk persistence interface settings protocol workflow_actor world upcalls deliveries round outbox "
-        "partition"
+        "light sdk persistence interface settings protocol workflow_actor world upcalls deliveries "
+        "round outbox partition"
     ),
     "actors.supervisor.engine": (
         "light entropy sdk broker persistence interface program settings protocol stored workflow_actor world "
