@@ -18,6 +18,14 @@ if TYPE_CHECKING:
         ActivityOptions,
         ActivityOptionsAndArgs,
     )
+    from dalsegno._ported import (
+        CancelledError,
+        TimeoutError,  # noqa: A004 - theirs
+        WorkflowExecutionStatus,
+        WorkflowFailureError,
+        WorkflowQueryFailedError,
+        is_cancelled_exception,
+    )
     from dalsegno._runtime import (
         ActivityHandle,
         NotInWorkflowError,
@@ -154,6 +162,7 @@ __all__ = [
     "Broker",
     "BrokerUnavailableError",
     "CanceledError",
+    "CancelledError",
     "Client",
     "ClientTimings",
     "CommandRejectedError",
@@ -212,6 +221,7 @@ __all__ = [
     "Target",
     "TerminatedError",
     "TimedOutError",
+    "TimeoutError",
     "TimeoutType",
     "TooSlowError",
     "TopologyError",
@@ -227,11 +237,14 @@ __all__ = [
     "WorkerTiming",
     "WorkflowAlreadyStartedError",
     "WorkflowClosedError",
+    "WorkflowExecutionStatus",
     "WorkflowFailedError",
+    "WorkflowFailureError",
     "WorkflowHandle",
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
     "WorkflowNotFoundError",
+    "WorkflowQueryFailedError",
     "WorkflowQueryRejectedError",
     "WorkflowStatus",
     "WorkflowSummary",
@@ -239,11 +252,16 @@ __all__ = [
     "WorkflowUpdateHandle",
     "WorkflowUpdateStage",
     "activity",
+    "is_cancelled_exception",
     "workflow",
 ]
 
 _HOMES = {
     "dalsegno._activities": "ActivityOptions ActivityOptionsAndArgs",
+    "dalsegno._ported": (
+        "CancelledError TimeoutError WorkflowExecutionStatus WorkflowFailureError WorkflowQueryFailedError "
+        "is_cancelled_exception"
+    ),
     "dalsegno._runtime": "ActivityHandle NotInWorkflowError ReadOnlyError",
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
