@@ -29,6 +29,10 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
     return [
         ("workflow ID", told.workflow_id),
         ("run ID", told.run_id),
+        ("first run", told.first_run_id),
+        ("run before", told.continued_run_id),
+        ("next run", told.next_run_id),
+        ("attempt", told.attempt if told.attempt > 1 else None),
         ("type", told.workflow_type),
         ("task queue", told.task_queue),
         ("status", told.status),
@@ -44,6 +48,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("updates completed", told.updates_completed),
         ("to be undone", _compensations(told)),
         ("started (UTC)", moment(told.started_at)),
+        ("begins (UTC)", moment(told.begins_at)),
         ("closed (UTC)", moment(told.closed_at)),
         ("next wake-up (UTC)", moment(told.next_wake_up_at)),
         ("partition", str(told.partition) if told.partition is not None else None),

@@ -28,6 +28,7 @@ COLOURS = {
     "canceled": "magenta",
     "terminated": "red",
     "timed_out": "red",
+    "goes on": "green",
     "unreadable": "red",
 }
 REASONED = frozenset({"failed", "retrying", "suspended", "cancel", "unreadable"})
@@ -115,7 +116,11 @@ class Narrator:
         match event.get("type"):
             case "RunStarted":
                 self._workflow = event.get("info", {}).get("workflow_type", self._workflow)
-                yield self._workflow, "started", " ".join(map(as_json, event.get("args", ())))
+                before = event.get("info", {}).get("continued_run_id")
+                shown = " ".join(map(as_json, event.get("args", ())))
+                yield self._workflow, "started", f"{shown} (goes on from run {before})" if before else shown
+            case "DelayOver":
+                yield self._workflow, "begins", ""
             case "Ran":
                 yield from self._wanted(event.get("wants", ()), now)
             case "ActivityCompleted":
@@ -148,7 +153,12 @@ class Narrator:
             case "RunClosed":
                 failure, result = event.get("failure"), event.get("result")
                 shown = _reason(failure) if failure is not None else "" if result is None else as_json(result)
-                yield self._workflow, str(event.get("status")), shown
+                status, goes_on = str(event.get("status")), event.get("next_run_id")
+                if status == "continued_as_new":
+                    status, shown = "goes on", f"as run {goes_on}"
+                elif goes_on:
+                    shown = f"{shown} (again as run {goes_on})"
+                yield self._workflow, status, shown
 
     def _wanted(self, wants: Any, now: int) -> Iterator[tuple[str, str, str]]:
         for want in wants:

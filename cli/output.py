@@ -23,6 +23,7 @@ STATUS_COLOURS = {
     "canceled": "magenta",
     "terminated": "red",
     "timed_out": "red",
+    "continued_as_new": "green",
 }
 LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 GAP_COLUMNS = 2

@@ -81,9 +81,11 @@ class StoredEngine:
     async def control(self, question: WireMessage) -> ControlReply:
         return await self._read(partial(stored_answers.control_answer, question=question))
 
-    async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+    async def end(
+        self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True
+    ) -> Reply:
         """Once the database has answered, its outages are waited for."""
-        look = partial(stored_answers.outcome, workflow_id=workflow_id, run_id=run_id)
+        look = partial(stored_answers.outcome, workflow_id=workflow_id, run_id=run_id, follow_runs=follow_runs)
         until = None if timeout is None else time.monotonic() + timeout
         has_answered = False
         while until is None or time.monotonic() < until:

@@ -57,9 +57,11 @@ class EnginePort(Protocol):
     async def update_outcome(self, question: AwaitUpdate, *, timeout: float | None) -> Reply:
         """The reply that says how it came out. Raises NoAnswerError after `timeout` seconds; None waits on."""
 
-    async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
-        """The reply that says how a run has ended. Raises NoAnswerError after `timeout` seconds; None waits
-        on."""
+    async def end(
+        self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True
+    ) -> Reply:
+        """The reply that says how a run has ended; with `follow_runs` the last of those that follow it by
+        themselves. Raises NoAnswerError after `timeout` seconds; None waits on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +131,15 @@ class BrokerEngine:
         with Conversation(self.links, self.converter) as conversation:
             return await conversation.ask(ControlReply, question, message_id=None, timeout=self.timeout)
 
-    async def end(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+    async def end(
+        self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True
+    ) -> Reply:
         with self.waiting() as conversation:
-            return await await_end(conversation, workflow_id, run_id, timeout=timeout)
+            return await await_end(conversation, workflow_id, run_id, timeout=timeout, follow_runs=follow_runs)
 
-    async def end_of_expected(self, workflow_id: str, run_id: str | None, *, timeout: float | None) -> Reply:
+    async def end_of_expected(
+        self, workflow_id: str, run_id: str | None, *, timeout: float | None, follow_runs: bool = True
+    ) -> Reply:
         """As `end`, of a run that may be on its way still. Raises WorkflowNotFoundError when hosts have not had
         it for BEGUN_SECONDS."""
         clock = self.links.clock
@@ -143,7 +149,7 @@ class BrokerEngine:
         while True:
             left = None if until is None else max(0.0, until - clock.time())
             try:
-                return await self.end(workflow_id, run_id, timeout=left)
+                return await self.end(workflow_id, run_id, timeout=left, follow_runs=follow_runs)
             except NoAnswerError:
                 raise not_ended(workflow_id, timeout) from None
             except WorkflowNotFoundError:

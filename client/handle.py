@@ -71,8 +71,11 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         self._result_type = result_type
         self._end = end or engine.end
 
-    async def result(self, *, timeout: float | None = None) -> R:
+    async def result(self, *, follow_runs: bool = True, timeout: float | None = None) -> R:
         """What the run returned, as its return annotation says if the workflow was given as a class or method.
+
+        Of a run that goes on as another, or is tried again, it is that of the last; with `follow_runs=False`
+        it is of this run alone: WorkflowContinuedAsNewError where it goes on.
 
         Waits for `timeout` seconds, or for ever, through restarts of hosts and broker. While the workflow is
         suspended, a warning says so with the reason (see `Client.connect`), and the waiting goes on. Raises
@@ -82,7 +85,7 @@ class WorkflowHandle(UpdatedWorkflow, Generic[R]):
         Of a run that was started in a transaction: raises WorkflowNotFoundError if hosts do not have it
         for a minute, as when the transaction was not committed.
         """
-        reply = await self._end(self.id, self.run_id, timeout=timeout)
+        reply = await self._end(self.id, self.run_id, timeout=timeout, follow_runs=follow_runs)
         result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
         return result
 

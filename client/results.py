@@ -15,21 +15,31 @@ from dalsegno.errors import (
     TerminatedError,
     TimedOutError,
     TimeoutType,
+    WorkflowContinuedAsNewError,
     WorkflowFailedError,
 )
 from dalsegno.policies import WorkflowStatus
 
 
 async def await_end(
-    conversation: Conversation, workflow_id: str, run_id: str | None, *, timeout: float | None
+    conversation: Conversation,
+    workflow_id: str,
+    run_id: str | None,
+    *,
+    timeout: float | None,
+    follow_runs: bool = True,
 ) -> Reply:
-    """The reply that says how the run ended. Raises NoAnswerError after `timeout` seconds; None waits on."""
+    """The reply that says how the run ended, or with `follow_runs` the last of those that follow it by
+    themselves. Raises NoAnswerError after `timeout` seconds; None waits on."""
     timeout = given.patience("timeout", timeout)
     try:
         return await conversation.ask(
             Reply,
             AwaitResult(
-                workflow_id=workflow_id, run_id=run_id, tell_suspended=conversation.suspensions is not None
+                workflow_id=workflow_id,
+                run_id=run_id,
+                tell_suspended=conversation.suspensions is not None,
+                follow_runs=follow_runs,
             ),
             message_id=None,
             timeout=timeout,
@@ -50,6 +60,13 @@ def outcome_of(
     """The result of a completed run. Raises WorkflowFailedError for any other end, with its cause."""
     if reply.status is WorkflowStatus.COMPLETED:
         return None if reply.result is None else converter.from_payload(reply.result, result_type)
+    if reply.status is WorkflowStatus.CONTINUED_AS_NEW:
+        raise WorkflowContinuedAsNewError(
+            f"Run {reply.run_id or run_id} of workflow {workflow_id!r} goes on as run {reply.next_run_id}.",
+            workflow_id=workflow_id,
+            run_id=reply.run_id or run_id or "",
+            new_execution_run_id=reply.next_run_id or "",
+        )
     status = reply.status or WorkflowStatus.FAILED
     raise WorkflowFailedError(
         f"Workflow {workflow_id!r} did not complete: it {_HOW.get(status, status.value)}.",

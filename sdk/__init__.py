@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ActivityOptions,
         ActivityOptionsAndArgs,
     )
+    from dalsegno._continue_as_new import ContinueAsNewError
     from dalsegno._ported import (
         CancelledError,
         TimeoutError,  # noqa: A004 - theirs
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
         WorkerLostError,
         WorkflowAlreadyStartedError,
         WorkflowClosedError,
+        WorkflowContinuedAsNewError,
         WorkflowFailedError,
         WorkflowNotFoundError,
         WorkflowQueryRejectedError,
@@ -169,6 +171,7 @@ __all__ = [
     "CompensationError",
     "ConfigurationError",
     "Connecting",
+    "ContinueAsNewError",
     "DalsegnoError",
     "DataConverter",
     "DefaultFailureConverter",
@@ -237,6 +240,7 @@ __all__ = [
     "WorkerTiming",
     "WorkflowAlreadyStartedError",
     "WorkflowClosedError",
+    "WorkflowContinuedAsNewError",
     "WorkflowExecutionStatus",
     "WorkflowFailedError",
     "WorkflowFailureError",
@@ -258,6 +262,7 @@ __all__ = [
 
 _HOMES = {
     "dalsegno._activities": "ActivityOptions ActivityOptionsAndArgs",
+    "dalsegno._continue_as_new": "ContinueAsNewError",
     "dalsegno._ported": (
         "CancelledError TimeoutError WorkflowExecutionStatus WorkflowFailureError WorkflowQueryFailedError "
         "is_cancelled_exception"
@@ -283,8 +288,8 @@ _HOMES = {
         "StoreUnavailableError "
         "TerminatedError TimedOutError TimeoutType TooSlowError TopologyError TransientError "
         "UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
-        "WorkflowClosedError WorkflowFailedError WorkflowNotFoundError WorkflowQueryRejectedError "
-        "WorkflowUpdateFailedError"
+        "WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError WorkflowNotFoundError "
+        "WorkflowQueryRejectedError WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",
     "dalsegno.handler_types": (

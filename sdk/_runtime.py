@@ -78,6 +78,19 @@ class ActivityCall(Struct, frozen=True):
     line: str
 
 
+class ContinueCall(Struct, frozen=True):
+    """Another run as user code asks for it. What is None is as in this one."""
+
+    args: tuple[Payload, ...]
+    workflow_type: str | None
+    task_queue: str | None
+    run_timeout: int | None
+    retry_policy: RetryPolicy | None
+    memo: dict[str, Payload] | None
+    delay: int | None
+    line: str
+
+
 class StepBounds(Protocol):
     """How much user code may do before it waits."""
 
@@ -129,6 +142,8 @@ class WorkflowRuntime(Protocol):
         """Whether it does now. For the task that runs."""
 
     def checkpoint(self, state: Any, line: str) -> NoReturn: ...
+
+    def continue_as_new(self, call: ContinueCall) -> NoReturn: ...
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None: ...
 

@@ -24,6 +24,7 @@ DalsegnoError
                                   ValueError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
+    WorkflowContinuedAsNewError   the run goes on as another, which was not to be waited for
   WorkflowUpdateFailedError     an update was refused, or its handler failed; `__cause__` says why
   AsyncActivityCancelledError   the work that sends a heartbeat from outside of a worker is to stop
   FailureError                  what workflow and activity code raises and catches on purpose
@@ -317,6 +318,15 @@ class WorkflowFailedError(DalsegnoError):
     @property
     def cause(self) -> BaseException | None:
         return self.__cause__
+
+
+class WorkflowContinuedAsNewError(WorkflowFailedError):
+    """The run has ended, and goes on as the run `new_execution_run_id`: told to who waits for this run alone
+    (`result(follow_runs=False)`)."""
+
+    def __init__(self, message: str, *, workflow_id: str, run_id: str, new_execution_run_id: str) -> None:
+        super().__init__(message, workflow_id=workflow_id, run_id=run_id)
+        self.new_execution_run_id = new_execution_run_id
 
 
 class WorkflowUpdateFailedError(DalsegnoError):

@@ -157,6 +157,8 @@ class WorkflowStatus(StrEnum):
     CANCELED = "canceled"
     TERMINATED = "terminated"
     TIMED_OUT = "timed_out"
+    CONTINUED_AS_NEW = "continued_as_new"
+    """It has ended, and goes on as another run of the same workflow ID."""
 
     @property
     def goes_on(self) -> bool:

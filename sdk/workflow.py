@@ -42,6 +42,7 @@ from dalsegno._activities import (
 )
 from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
+from dalsegno._continue_as_new import ContinueAsNewError, continue_as_new
 from dalsegno._handlers import (
     all_handlers_finished,
     current_update_info,
@@ -88,6 +89,7 @@ __all__ = [
     "ActivityCancellationType",
     "ActivityHandle",
     "ActivityOptions",
+    "ContinueAsNewError",
     "HandlerUnfinishedPolicy",
     "Info",
     "NotInWorkflowError",
@@ -98,6 +100,7 @@ __all__ = [
     "all_handlers_finished",
     "as_completed",
     "checkpoint",
+    "continue_as_new",
     "current_update_info",
     "defn",
     "execute_activity",

@@ -1,7 +1,8 @@
 """I8: a message changes a workflow at most once.
 
-A journal row names the type and message ID of its cause. Three things look like a message that was applied
-twice and are none: a start that takes the place of an open run (it ends one and begins another); a worker's
+A journal row names the type and message ID of its cause. Four things look like a message that was applied
+twice and are none: a start that takes the place of an open run (it ends one and begins another); the end of a
+run that goes on as another (that one begins with it); a worker's
 word that it has begun (a task may be handed out again, and the words of both workers come again); and a client
 that uses a message ID anew after the time for which answered commands are remembered.
 """
@@ -46,7 +47,10 @@ class Causes:
         from_client = type_ in FROM_CLIENTS
         if not message_id or not (from_client or type_ in FROM_WORKERS):
             return
-        begins = any(isinstance(event, RunStarted) for event in record.events)
+        started = next((event.info for event in record.events if isinstance(event, RunStarted)), None)
+        if started is not None and started.continued_run_id is not None:
+            return  # its cause is what ended the run before
+        begins = started is not None
         name = ("start" if begins else "message", self._workflow_id, message_id)
         use = Use(row.run_id, row.sequence, row.time)
         earlier = self._used.use(*name, at=use)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.activities.activity import number_in
 from dalsegno.actors.workflow_actor.run import events as ev
+from dalsegno.actors.workflow_actor.run.succession import next_run_id
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol import ids
 from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart
@@ -43,6 +44,11 @@ class Identity:
         if (info.run_id, info.workflow_id) != (row.run_id, self._workflow_id):
             text = f"the row starts run {info.run_id} of workflow {info.workflow_id}"
             yield Violation(Invariant.IDENTITY, row.sequence, text)
+        if info.continued_run_id is not None:
+            if next_run_id(info.continued_run_id) != row.run_id:
+                text = f"the run ID is not the one that run {info.continued_run_id} gives"
+                yield Violation(Invariant.IDENTITY, row.sequence, text)
+            return
         type_, _, message_id = row.cause.partition(" ")
         if type_ in STARTS and ids.run_id(self._workflow_id, message_id or None) != row.run_id:
             text = f"the run ID is not the one that {row.cause} gives"

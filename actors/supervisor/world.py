@@ -100,7 +100,7 @@ class World(Carrier, Clock, Scans, Protocol):
     def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         """Answered by `task_queue_found_empty`, if it is."""
 
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+    def answer_other_run(self, workflow_id: str, cause: Cause, go_on: Callable[[Cause], None]) -> None:
         """Answer a request about a run that is not the current one; then `cause.done()`."""
 
     def open_channel(self, partition: PartitionID) -> None:

@@ -67,7 +67,7 @@ class SeenCommands:
 
 def asked_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState | None) -> Recipient | None:
     """Whom a start that comes again names, if that is not on record: its client has a new queue."""
-    if not isinstance(command, Start) or state is None or state.info.run_id != command.run_id:
+    if not isinstance(command, Start) or state is None or not state.info.is_begun_by(command.run_id):
         return None
     recipient = recipient_of(command)
     return None if recipient is None or is_to_be_told(state, recipient) else recipient

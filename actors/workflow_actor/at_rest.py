@@ -165,7 +165,9 @@ class InstanceAtRest:
     def is_opened_by(self, start: Start) -> bool:
         """The start may begin a new run here, and run its code."""
         state = self.state
-        return state is None or (state.info.run_id != start.run_id and decide_start(state, start) is None)
+        return state is None or (
+            not state.info.is_begun_by(start.run_id) and decide_start(state, start) is None
+        )
 
     @property
     def is_of_other_code(self) -> bool:

@@ -198,7 +198,9 @@ def is_of_another_run(command: Command | AwaitOutcome, instance: Instance) -> bo
 
 
 def is_about_another_run(command: AwaitOutcome | ReadOnlyCommand | Update, instance: Instance) -> bool:
-    """It names a run, and there is one, and that is another."""
+    """It names a run, and there is one, and that is another, which did not go on as the current one."""
+    if isinstance(command, AwaitOutcome):
+        return instance.state is not None and not command.concerns(instance.state.info)
     current = instance.run_id
     return command.run_id is not None and current is not None and command.run_id != current
 

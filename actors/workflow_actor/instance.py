@@ -39,6 +39,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
@@ -52,12 +53,15 @@ from dalsegno.actors.workflow_actor.run.events import (
     Event,
     Ran,
     Resumed,
+    RunClosed,
     RunStarted,
     SignSet,
 )
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
+from dalsegno.actors.workflow_actor.run.succession import next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
@@ -66,13 +70,19 @@ from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
+LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
+"""What code may not want as long as an older format must be written."""
+
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
 NOT_YET = (
-    "What its code wants cannot be stored yet (a saga): replace all hosts of older versions, and run "
-    "`dalsegno init`. It is tried again."
+    "What its code wants cannot be stored yet (a saga, another run to go on as): replace all hosts of older "
+    "versions, and run `dalsegno init`. It is tried again."
 )
+
+LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
+"""What code may not want as long as an older format must be written."""
 
 WANTS_OF_A_STEP = 50
 """What user code wants on one input beyond this counts as if there had been another input for each so many."""
@@ -95,8 +105,8 @@ class Instance(InstanceAtRest):
         run with it now, for people: it is recorded, and the run suspended.
 
         There is none if the turn stays open: then it is `unsealed`, and `go_on` goes on with it. There is more
-        than one only for a start: one that takes the place of an open run, or one that comes again while
-        effects of several runs are outstanding. Raises nothing that a message or user code can bring about.
+        than one where a run ends and the next is opened with it, and for a start that comes again while effects
+        of several runs are outstanding. Raises nothing that a message or user code can bring about.
         """
         state, kind = self.state, type(command)
         moment = Moment(now if state is None else max(now, state.time), entropy, held, hindrance)
@@ -131,7 +141,7 @@ class Instance(InstanceAtRest):
             self.live.forget()
         if turn.works:
             return self._stay_open(turn, command, decision.effects)
-        return [self._seal(turn, command, decision.effects)]
+        return self._seal(turn, command, decision.effects)
 
     def _begin(self, state: WorkflowState, moment: Moment) -> Turn:
         turn = Turn(state, moment, self.confirmations.to_forget(state))
@@ -160,19 +170,30 @@ class Instance(InstanceAtRest):
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
                 return
             ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
-            if self.codec.writes < FORMAT_3 and not LATER_IN_FORMAT_3.isdisjoint(map(type, ran.wants)):
+            if self.codec.writes < FORMAT_3 and not LATER.isdisjoint(map(type, (*ran.wants, *intents[-1:]))):
                 live.forget()
                 turn.record(
                     code_stuck(turn.state, "bug", NOT_YET, now=moment.time, fingerprint=self.fingerprint)
                 )
                 return
-            turn.record(ran, *closed)
+            if closed and (turn.state.info.retry is not None or isinstance(intents[-1], ContinueAsNew)):
+                turn.record(ran)
+                closed = [self._succeeded(turn, closed[0], intents[-1])]
+                turn.record(*closed)
+            else:
+                turn.record(ran, *closed)
             turn.steps += len(ran.wants) // WANTS_OF_A_STEP
             if SignSet in map(type, ran.wants):
                 turn.signed = True
                 live.signed()
             if LOCAL and self.does_local_work:
                 turn.works += _local_works(ran, turn.state.info)
+
+    def _succeeded(self, turn: Turn, closed: RunClosed, intent: Intent) -> RunClosed:
+        """User code has ended the run. Another may follow by itself."""
+        if isinstance(intent, ContinueAsNew):
+            turn.wish = intent
+        return succeeded(turn.state, closed, turn.wish, now=turn.moment.time)
 
     # --- a turn that stays open ------------------------------------------------------------------------------
 
@@ -182,7 +203,7 @@ class Instance(InstanceAtRest):
         """Local work comes first. The program goes with the turn: who asks meanwhile has another built, of the
         state before."""
         if not _may_wait(turn):
-            return [self._seal(turn, command, transient)]
+            return self._seal(turn, command, transient)
         seen = frozenset(self.confirmations.seen)
         return self._leave_open(Unsealed(turn, command, transient, self.live, self.fingerprint, seen))
 
@@ -216,19 +237,20 @@ class Instance(InstanceAtRest):
                 return self._leave_open(unsealed)
             late = self.confirmations.seen - unsealed.seen
             self._knows_wake_at = False
-            activation = self._seal(turn, unsealed.command, transient)
+            activations = self._seal(turn, unsealed.command, transient)
         except BaseException:
             self.live.forget()
             self.agenda.reset(self.state)
             raise
         for run_id, effect in late:  # sealing has forgotten what was confirmed, as if all had been before
             self.confirm(run_id, effect)
-        return [activation]
+        return activations
 
     def _seal(
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
-    ) -> Activation:
-        """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it."""
+    ) -> list[Activation]:
+        """The turn becomes the state, and what is derived follows. `command` is answered if it asks for it.
+        Where the run has ended and another follows by itself, that one is opened with it."""
         if isinstance(command, Update) or (isinstance(command, Start) and command.then is not None):
             turn.record(*with_start.awaiting(turn.state, command))
         state, started = turn.state, turn.before.sequence == 0
@@ -249,7 +271,7 @@ class Instance(InstanceAtRest):
             effects[:0] = [(None, effect) for effect in transient]
         at_once = turn.signed or not codec.not_known_to_all.isdisjoint(map(type, turn.events))
         changed = run_changed(turn.before, state, codec, started=started)
-        return Activation(
+        activation = Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,
             recorded=True,
@@ -266,6 +288,7 @@ class Instance(InstanceAtRest):
             snapshot=self.snapshots.snapshot_if_due(state, codec, at_once=at_once),
             probes=tuple(turn.probes),
         )
+        return [activation] if state.next_run_id is None else [activation, *self._open_next(state, turn)]
 
     def _unrecorded(self, command: Command | None, decision: Decision[Event], moment: Moment) -> Activation:
         """Nothing is to be written."""
@@ -295,7 +318,7 @@ class Instance(InstanceAtRest):
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
         if state is None:
             return self._open(start, moment)
-        if start.run_id == state.info.run_id:
+        if state.info.is_begun_by(start.run_id):
             elsewhere = asked_from_elsewhere(start, state)
             if elsewhere is not None and not state.is_closed:
                 return self._carry_out(start, Decision(events=(CallerAdded(elsewhere),)), moment)
@@ -309,18 +332,12 @@ class Instance(InstanceAtRest):
             return self._open(start, moment)
         turn = self._begin(state, moment)
         turn.record(terminated(f"its place was taken by run {start.run_id}"))
-        return [self._seal(turn), *self._open(start, moment, may_wait=False)]
+        return [*self._seal(turn), *self._open(start, moment, may_wait=False)]
 
     def _open(self, start: Start, moment: Moment, *, may_wait: bool = True) -> list[Activation]:
         """A new run begins. Of the one before nothing goes over to it but what is outstanding. Where that one
         ends in the same turn it does not wait: half of it is sealed."""
-        before = self.state
-        earlier: tuple[EarlierEffect, ...] = ()
-        if before is not None:
-            earlier = handed_on(before, self.confirmations.done, now=moment.time)
-            self.live.forget()
-            self.heartbeats.forget_all()
-            self.snapshots = SnapshotSchedule(self.history_limit)
+        earlier = () if self.state is None else self._let_go(self.state, moment)
         info = RunInfo(
             workflow_id=self.workflow_id,
             run_id=start.run_id,
@@ -330,9 +347,9 @@ class Instance(InstanceAtRest):
             execution_timeout=start.execution_timeout,
             memo=start.memo,
         )
-        self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)
         recipient = recipient_of(start)
         recipients = () if recipient is None else (recipient,)
+        self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)
         turn = Turn(blank(info, python=self.python), moment, ())
         turn.record(RunStarted(info, start.args, recipients, self.python, earlier))
         if start.then is not None:
@@ -340,7 +357,25 @@ class Instance(InstanceAtRest):
         self._run(turn)
         if turn.works and may_wait:
             return self._stay_open(turn, start)
-        return [self._seal(turn, start)]
+        return self._seal(turn, start)
+
+    def _open_next(self, before: WorkflowState, ended: Turn) -> list[Activation]:
+        """The run that follows is opened. Its code begins with an activation of its own, by a wake-up: a chain
+        that goes on and on without waiting is a load like any other."""
+        moment = ended.moment
+        started = next_run(before, ended.wish, self._let_go(before, moment), python=self.python)
+        info = started.info
+        self.fingerprint = self.code.fingerprint(info.task_queue, info.workflow_type)
+        turn = Turn(blank(info, python=self.python), moment, ())
+        turn.record(started)
+        return self._seal(turn)
+
+    def _let_go(self, before: WorkflowState, moment: Moment) -> tuple[EarlierEffect, ...]:
+        """Of the run before, which has ended. What it leaves outstanding is handed on."""
+        self.live.forget()
+        self.heartbeats.forget_all()
+        self.snapshots = SnapshotSchedule(self.history_limit)
+        return handed_on(before, self.confirmations.done, now=moment.time)
 
     def _wake_up(self, _: WakeUp, moment: Moment) -> list[Activation]:
         state = self.state
@@ -357,7 +392,7 @@ class Instance(InstanceAtRest):
             done = []
         if turn.works:
             return self._stay_open(turn)
-        return [self._seal(turn) if done else self._unrecorded(None, NOTHING, moment)]
+        return self._seal(turn) if done else [self._unrecorded(None, NOTHING, moment)]
 
     def _update(self, update: Update, moment: Moment) -> list[Activation]:
         return self._carry_out(update, on_update(self, update, hindrance=moment.hindrance), moment)
@@ -369,7 +404,7 @@ class Instance(InstanceAtRest):
         state = self.state
         if state is None or not self.confirmations.seen:
             return [self._unrecorded(None, NOTHING, moment)]
-        return [self._seal(self._begin(state, moment))]
+        return self._seal(self._begin(state, moment))
 
     def _query(self, query: Query, moment: Moment) -> list[Activation]:
         if moment.hindrance is not None:

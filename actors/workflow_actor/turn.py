@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.apply import apply, opened
 from dalsegno.actors.workflow_actor.run.events import Event, Record
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
 
@@ -28,10 +29,10 @@ class Turn:
     """One activation before it is sealed: until then nothing of the instance has changed. `before` is the state
     that it began with. `forgets`: effects whose confirms were seen. `signed`: user code has set a sign.
     `steps`: inputs that were run, and what counts as such. `works`: local work that user code has wanted, and
-    nobody has begun.
+    nobody has begun. `wish`: user code has asked for another run, as which this one goes on.
     """
 
-    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps", "works")
+    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps", "wish", "works")
 
     def __init__(self, state: WorkflowState, moment: Moment, forgets: tuple[EffectID, ...]) -> None:
         self.before = state
@@ -43,6 +44,7 @@ class Turn:
         self.signed = False
         self.steps = 0
         self.works: list[LocalWork] = []
+        self.wish: ContinueAsNew | None = None
 
     def record(self, *events: Event) -> None:
         self.state = apply(self.state, *events)

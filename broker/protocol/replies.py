@@ -118,6 +118,15 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a completed run, unless it is too large to be shown here: ask by `workflow.result`."""
     failure: Failure | None = None
     left_out: tuple[str, ...] = ()  # in words, what there was no room for
+    first_run_id: str | None = None
+    """Of the chain of runs that follow each other by themselves; None where this is the first."""
+    continued_run_id: str | None = None
+    """The run before in the chain."""
+    next_run_id: str | None = None
+    attempt: int = 1
+    """Of a workflow that is tried again, which this is."""
+    begins_at: int | None = None
+    """When the code of a run may run that may not yet."""
 
 
 class Reply(WireMessage, frozen=True, kw_only=True):
@@ -125,7 +134,8 @@ class Reply(WireMessage, frozen=True, kw_only=True):
     message ID). `error` set means that it was refused.
 
     For "result": `result` when the run completed, `failure` when it did not, `status` says how it ended. With
-    the error `query_failed`, `failure` is what the handler raised.
+    `next_run_id` another run follows by itself. With the error `query_failed`, `failure` is what the handler
+    raised.
 
     Of an update, `update_id` and `update_stage` say how far it has come, in an `answer` and in what follows
     that, of the kind "update"; once it is completed, `result` or `failure` is its outcome. With the error
@@ -144,3 +154,4 @@ class Reply(WireMessage, frozen=True, kw_only=True):
     error: ReplyError | None = None
     update_id: str | None = None
     update_stage: UpdateStage | None = None
+    next_run_id: str | None = None

@@ -157,7 +157,9 @@ class DescribeWorkflow(ToWorkflow, frozen=True, kw_only=True):
 
 class AwaitResult(ToWorkflow, frozen=True, kw_only=True):
     """Answered when the run has ended. Waiters live in memory: ask again every 20 s, with a new message ID,
-    and at once on a reply with the error code `moved`. `tell_suspended` as in a start."""
+    and at once on a reply with the error code `moved`. `tell_suspended` as in a start. Of a run that goes on as
+    another the end of that one is told, and so on, unless `follow_runs` is false."""
 
     TYPE = "workflow.result"
     tell_suspended: bool = False
+    follow_runs: bool = True

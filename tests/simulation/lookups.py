@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -115,7 +115,7 @@ class Lookups:
             ),
         )
 
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+    def answer_other_run(self, workflow_id: str, cause: Cause, go_on: Callable[[Cause], None]) -> None:
         caller, run_id = getattr(cause.command, "caller", None), getattr(cause.command, "run_id", None)
         if caller is None or run_id is None:
             cause.done()
@@ -128,13 +128,15 @@ class Lookups:
             except UnreadableRowError:
                 return None
 
-        self.store_link.read(query, lambda row: self._other_run_read(row, cause, caller))
+        self.store_link.read(query, lambda row: self._other_run_read(row, cause, caller, go_on))
 
-    def _other_run_read(self, row: LoadedInstance | None, cause: Cause, caller: Caller) -> None:
+    def _other_run_read(
+        self, row: LoadedInstance | None, cause: Cause, caller: Caller, go_on: Callable[[Cause], None]
+    ) -> None:
         """Its sender asks again for what is not there, or cannot be read."""
         if row is None:
             cause.done()
         else:
             self._other_runs.begin(
-                self._other_runs.load(row, written=self._store.format_written), cause, caller
+                self._other_runs.load(row, written=self._store.format_written), cause, caller, go_on
             )

@@ -189,7 +189,7 @@ class ScriptedWorld:
     def probe_task_queue(self, partition: PartitionID, workflow_id: str, probe: Probe) -> None:
         self.probes.append((workflow_id, probe))
 
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
+    def answer_other_run(self, workflow_id: str, cause: Cause, go_on: Callable[[Cause], None]) -> None:
         self.other_runs.append((workflow_id, cause))
 
     def open_channel(self, partition: PartitionID) -> None:

@@ -389,8 +389,8 @@ class Host(Lookups):
     def heed_task_queue(self, name: str) -> None:
         self._task_queues.heed(name)
 
-    def answer_other_run(self, workflow_id: str, cause: Cause) -> None:
-        self._other_runs.answer(workflow_id, cause)
+    def answer_other_run(self, workflow_id: str, cause: Cause, go_on: Callable[[Cause], None]) -> None:
+        self._other_runs.answer(workflow_id, cause, go_on)
 
     def open_channel(self, partition: PartitionID) -> None:
         self._link.open_channel(partition)

@@ -249,7 +249,12 @@ class PartitionSupervisor(LightActor):
         self._around.rehydration.rebuild(actor)
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
-        self._world.answer_other_run(actor.workflow_id, cause)
+        self._world.answer_other_run(actor.workflow_id, cause, partial(self._go_on_about, actor.workflow_id))
+
+    def _go_on_about(self, workflow_id: str, cause: Cause) -> None:
+        """It is about the run as which that one went on. If the partition is ours no more, it comes again."""
+        if not self.is_stopped:
+            self.actors.tell(workflow_id, cause)
 
     def wait_for_outcome(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
         self._outcomes.ask(actor, cause, request)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.failing.strikes import Strikes, struck
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
@@ -58,6 +60,19 @@ class FoundRun(NamedTuple):
     may_be_newer: bool
 
 
+GoOn = Callable[[Cause], None]
+
+
+def _followed_to(instance: Instance, cause: Cause) -> str | None:
+    """The run that it is about as well: that run has gone on as it, and an update along with it."""
+    command, state = cause.command, instance.state
+    if state is None or state.next_run_id is None:
+        return None
+    if isinstance(command, Update) or (isinstance(command, AwaitOutcome) and command.update_id is not None):
+        return state.next_run_id if command.update_id in state.updates else None
+    return state.next_run_id if isinstance(command, AwaitOutcome) and command.follow_runs else None
+
+
 class OtherRuns:
     """Such runs are closed: nothing about them can change, so reading them needs no lease. They are read on the
     people's thread, and their code is brought back in slices, one run at a time. `call_later` is the loop's.
@@ -89,12 +104,13 @@ class OtherRuns:
         self._under_way: deque[Iterator[None]] = deque()
         """Questions to code, each a step at a time."""
 
-    def answer(self, workflow_id: str, cause: Cause) -> None:
-        task = asyncio.get_running_loop().create_task(self._answer(workflow_id, cause))
+    def answer(self, workflow_id: str, cause: Cause, go_on: GoOn) -> None:
+        """`go_on` is given what is about the run as which that one went on, and names it from now on."""
+        task = asyncio.get_running_loop().create_task(self._answer(workflow_id, cause, go_on))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, workflow_id: str, cause: Cause) -> None:
+    async def _answer(self, workflow_id: str, cause: Cause, go_on: GoOn) -> None:
         command = cause.command
         assert isinstance(command, AwaitOutcome | ReadOnlyCommand | Update)
         caller, run_id = command.caller, command.run_id
@@ -121,7 +137,7 @@ class OtherRuns:
             refusal = answers.refused(caller, workflow_id, None, ("rejected", found.struck.reason))
             self._send(refusal, caller, cause)
         else:
-            self.begin(found, cause, caller)
+            self.begin(found, cause, caller, go_on)
 
     def _read(self, run_id: str, reader: PeopleReader) -> FoundRun | None:
         strikes = [(name, count) for (_, name), count in reader.strikes([run_id]).items()]
@@ -140,7 +156,12 @@ class OtherRuns:
         strikes_of_run = struck(strikes, instance.fingerprint).of(row.run_id)
         return FoundRun(row, instance, strikes_of_run, may_be_newer=may_be_newer)
 
-    def begin(self, found: FoundRun, cause: Cause, caller: Caller) -> None:
+    def begin(self, found: FoundRun, cause: Cause, caller: Caller, go_on: GoOn) -> None:
+        next_run_id = None if isinstance(found.instance, Exception) else _followed_to(found.instance, cause)
+        if next_run_id is not None:
+            cause.command = replace(cause.command, run_id=next_run_id)
+            go_on(cause)
+            return
         self._under_way.append(self._answer_in_steps(found, cause, caller))
         if len(self._under_way) == 1:
             # User code must not run inside a task of this loop.

@@ -172,17 +172,23 @@ def description(reader: PeopleReader, workflow_id: str, run_id: str | None) -> w
     return replace(told, partition=partition, host_id=host)
 
 
-def outcome(reader: PeopleReader, workflow_id: str, run_id: str | None) -> wire.Reply | None:
-    """How the run ended; None while it is open. Raises WorkflowNotFoundError, CorruptStateError and
+def outcome(
+    reader: PeopleReader, workflow_id: str, run_id: str | None, *, follow_runs: bool = True
+) -> wire.Reply | None:
+    """How the run ended, or with `follow_runs` the last of those that follow it by themselves; None while it is
+    open. Raises WorkflowNotFoundError, CorruptStateError and
     NewerStateError."""
     run = _run(reader, workflow_id, run_id)
     if not run.status.closed:
         return None
     state = _instance(reader, run).state
     ended = None if state is None else state.outcome
-    if ended is None:
+    if state is None or ended is None:
         return None
-    return replies.ended(workflow_id, run.run_id, ended.status, ended.result, ended.failure, reason=run.reason)
+    if follow_runs and state.next_run_id is not None:
+        return outcome(reader, workflow_id, state.next_run_id)
+    told = replies.ended(workflow_id, run.run_id, ended.status, ended.result, ended.failure, reason=run.reason)
+    return replace(told, next_run_id=state.next_run_id)
 
 
 def _entry(row: JournalRow, events: tuple[dict[str, Any], ...]) -> wire.HistoryEntry:

@@ -134,11 +134,7 @@ class Outcomes:
         """Its run is: who waits for its result is told."""
         state = actor.instance.state
         assert state is not None
-        waiting = [
-            w.caller
-            for w in self.waiters.of(actor.workflow_id)
-            if w.request.run_id in (None, state.info.run_id)
-        ]
+        waiting = [w.caller for w in self.waiters.of(actor.workflow_id) if w.request.concerns(state.info)]
         started = [it.client for it in state.recipients if isinstance(it, QueueOf)]
         for caller in (*started, *waiting):
             if (interim := interim_answer(state, caller)) is not None:
@@ -147,9 +143,9 @@ class Outcomes:
     def _maybe_tell(self, actor: WorkflowActor) -> None:
         if actor.workflow_id not in self.waiters:
             return
-        run_id = actor.instance.run_id
+        state = actor.instance.state
         for waiter in self.waiters.take(actor.workflow_id):
-            if waiter.request.run_id not in (None, run_id):
+            if state is None or not waiter.request.concerns(state.info):
                 self._ask_again(actor.workflow_id, waiter)  # another took its place
             elif (effect := actor.answer_to(waiter.request, waiter.caller)) is not None:
                 self._answer(effect, waiter.message_id)

@@ -80,7 +80,8 @@ def of_effect(effect: AnswerEffect | ResultEffect | UpdateEffect) -> wire.Reply:
     if isinstance(effect, UpdateEffect):
         return _updated(effect)
     if isinstance(effect, ResultEffect):
-        return ended(effect.workflow_id, effect.run_id, effect.status, effect.result, effect.failure)
+        told = ended(effect.workflow_id, effect.run_id, effect.status, effect.result, effect.failure)
+        return replace(told, next_run_id=effect.next_run_id)
     error = None
     if effect.error is not None:
         code, text = effect.error

@@ -46,7 +46,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
 
 
 def _await_outcome(body: wire.AwaitResult, message: Message) -> AwaitOutcome:
-    return AwaitOutcome(run_id=body.run_id, caller=_waiting(body, message))
+    return AwaitOutcome(run_id=body.run_id, caller=_waiting(body, message), follow_runs=body.follow_runs)
 
 
 def _waiting(body: wire.StartWorkflow | wire.AwaitResult, message: Message) -> Caller | None:

@@ -9,16 +9,24 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, WakeUp
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 
 
 class AwaitOutcome(Struct, frozen=True, kw_only=True):
     """Answer when the run has ended, or the update named has come to its `stage`. The waiter lives in memory;
-    the caller asks again."""
+    the caller asks again. `follow_runs`: where a run goes on as another, that one's end is meant."""
 
     run_id: str | None = None
     caller: Caller | None = None
     update_id: str | None = None
     stage: Literal["admitted", "accepted", "completed"] = "completed"
+    follow_runs: bool = True
+
+    def concerns(self, current: RunInfo) -> bool:
+        """It is the current run of which it asks."""
+        if self.run_id in (None, current.run_id):
+            return True
+        return self.follow_runs and self.update_id is None and current.follows(self.run_id)
 
 
 class Origin(Protocol):

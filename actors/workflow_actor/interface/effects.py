@@ -32,13 +32,15 @@ class DurableEffect(Effect, frozen=True, kw_only=True):
 
 
 class ResultEffect(DurableEffect, frozen=True, kw_only=True):
-    """The run has ended: tell the caller who asked for the result when starting it."""
+    """The run has ended: tell the caller who asked for the result when starting it. `next_run_id`: it goes on
+    as that one."""
 
     caller: Caller
     workflow_id: str
     status: WorkflowStatus
     result: Payload | None
     failure: Failure | None
+    next_run_id: str | None = None
 
 
 class RunEndedEffect(DurableEffect, frozen=True, kw_only=True):

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 
+class RunRetry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A run that fails is followed by another with these arguments, as the schedule says."""
+
+    schedule: RetrySchedule
+    args: tuple[Payload, ...]
+
+
 class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """What `workflow.info()` shows and what never changes within a run."""
+    """What `workflow.info()` shows and what never changes within a run.
+
+    Runs that follow each other by themselves are a chain: one goes on as the next, or is tried again as that.
+    `first_run_id` and `continued_run_id` are the chain's first run and the one before; None in the first.
+    `begins_at`: code does not run before. `deadline`: that of the chain, where it is not `execution_timeout`
+    after the start of this run. `last_failure` is that of the run before, `last_result` what the run before
+    under the same schedule gave.
+    """
 
     workflow_id: str
     run_id: str
@@ -17,3 +33,25 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     started_at: int
     execution_timeout: int | None = None
     memo: dict[str, Payload] = {}
+    run_timeout: int | None = None
+    retry: RunRetry | None = None
+    attempt: int = 1
+    first_run_id: str | None = None
+    continued_run_id: str | None = None
+    begins_at: int | None = None
+    deadline: int | None = None
+    last_failure: Failure | None = None
+    last_result: Payload | None = None
+
+    @property
+    def chain_id(self) -> str:
+        """The chain's first run."""
+        return self.first_run_id or self.run_id
+
+    def is_begun_by(self, run_id: str) -> bool:
+        """The start that names `run_id` has begun this run, or its chain."""
+        return run_id in (self.run_id, self.first_run_id)
+
+    def follows(self, run_id: str | None) -> bool:
+        """It is of the chain that this run has begun, or goes on with what this run did."""
+        return run_id is not None and run_id in (self.first_run_id, self.continued_run_id)

@@ -18,7 +18,7 @@ import sys
 import weakref
 from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn, Protocol, TypeVarTuple
 
 from msgspec import Struct
@@ -198,6 +198,12 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def ready(self, handle: asyncio.Handle) -> None:
         """Let its callback run, after what is ready to run."""
         self._ready.append(handle)
+
+    def args_of(self, methods: Collection[Callable[..., Any]]) -> Iterator[Sequence[Any]]:
+        """What those of `methods` were to be called with that are ready to run."""
+        for handle in self._ready:
+            if handle._callback in methods:  # type: ignore[attr-defined]
+                yield handle._args
 
     def next_number(self) -> int:
         number = self._ledger.next_hash

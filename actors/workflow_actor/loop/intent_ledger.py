@@ -131,6 +131,11 @@ class IntentLedger:
         elif self._intents:
             self._intents.insert(len(self._intents) - 1, intent)
 
+    def replace_end(self, intent: Intent) -> None:
+        """The last intent of the run, with what is known only once all of the step is over."""
+        if self._closed and self._intents:
+            self._intents[-1] = intent
+
     def take(self) -> list[Intent]:
         """All intents of the step, which ends here."""
         intents = self._intents

@@ -7,11 +7,13 @@ import contextvars
 from collections.abc import Iterable
 from typing import Protocol
 
+from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.waits import Taker
+from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Carried
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals, SignaledCode
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, UpdatedCode
@@ -50,6 +52,8 @@ class Handling:
             self.waiting, self.tasks, handlers, ledger, loop, context, owner, life, converter
         )
         self.takers: dict[type, Taker] = {Signaled: signals, Updated: self.updates}
+        self._loop = loop
+        self._takers = (signals, self.updates)
 
     def keep_early(self) -> None:
         """All that waits is early."""
@@ -61,7 +65,19 @@ class Handling:
         for input_ in inputs:
             self.takers[type(input_)].take(input_)
 
+    def left_over(self, cancel: CancelReason | None) -> tuple[Carried, ...]:
+        """What no handler has begun with, in the order in which it came; and the request to cancel that the run
+        method has not seen."""
+        handed_out = [args[-1] for args in self._loop.args_of([taker.handle for taker in self._takers])]
+        asked = () if cancel is None else (_requested(cancel),)
+        unbegun = [input_ for taker in self._takers for input_ in taker.unbegun.values()]
+        return (*asked, *self.early, *unbegun, *self.waiting, *handed_out)
+
     def forget(self) -> None:
         self.tasks.clear()
         self.updates.open.clear()
         self.takers.clear()
+
+
+def _requested(cancel: CancelReason) -> CancelRequested:
+    return CancelRequested(reason=str(cancel), kept=True, as_failure=cancel.as_failure)

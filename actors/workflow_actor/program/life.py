@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from msgspec.structs import replace
+
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.code_error import code_error, is_failure
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
-from dalsegno.actors.workflow_actor.program.verdict import verdict
-from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
+from dalsegno.actors.workflow_actor.program.verdict import continued_by, verdict
+from dalsegno.actors.workflow_actor.run.inputs import Carried
+from dalsegno.actors.workflow_actor.run.intents import CompleteRun, ContinueAsNew, FailRun
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.errors import CanceledError, PayloadError
@@ -36,6 +39,8 @@ class ProgramLife:
         self._loop = loop
         self._converter = converter
         self.bug: WorkflowCodeError | None = None
+        self.goes_on: ContinueAsNew | None = None
+        """It has ended its run by asking for another."""
 
     def taken_bug(self) -> WorkflowCodeError:
         """The bug, which is kept no longer: an error that is raised knows the frames it passed."""
@@ -49,8 +54,15 @@ class ProgramLife:
         if self.phase is ProgramPhase.BROKEN:
             return
         self._ledger.close_with(intent)
+        if isinstance(intent, ContinueAsNew):
+            self.goes_on = intent
         self.phase = ProgramPhase.CLOSED
         self._loop.interrupted = True
+
+    def goes_along(self, carried: tuple[Carried, ...]) -> None:
+        """To the run that was asked for: what nothing has begun with."""
+        assert self.goes_on is not None
+        self._ledger.replace_end(replace(self.goes_on, carried=carried))
 
     def break_off(self, bug: WorkflowCodeError) -> None:
         """Nothing runs any more. The first bug is the one that is told."""
@@ -105,6 +117,9 @@ class ProgramLife:
         the run has not ended before."""
         own: tuple[type[BaseException], ...] = (asyncio.CancelledError, CanceledError)
         types = (*own, *self._definition.failure_exception_types)
+        if self.phase is not ProgramPhase.CLOSED and (asked := continued_by(error)) is not None:
+            self.close(asked)  # with which what the handler had not done ends
+            return None
         if self.phase is ProgramPhase.CLOSED or is_failure(error, types):
             return self._converter.to_failure(error)
         self.break_off(code_error(error))
@@ -112,5 +127,9 @@ class ProgramLife:
 
     def unseen(self, error: BaseException) -> None:
         """A task ended with it, and nobody looked: one that fails runs is taken to be meant."""
+        if (asked := continued_by(error)) is not None:
+            if self.phase is not ProgramPhase.CLOSED:
+                self.close(asked)
+            return
         if not is_failure(error, self._definition.failure_exception_types):
             self.break_off(code_error(error, "A task ended with an error that nobody looked at."))

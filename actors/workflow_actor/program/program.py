@@ -401,6 +401,8 @@ class WorkflowProgram:
         if self._life.phase is ProgramPhase.CLOSED and self._handling.tasks:
             unfinished.go_on(self._handling.updates.open, loop, self._conditions, self._runtime)
             unfinished.warn(self._handling.tasks)
+        if self._life.goes_on is not None:
+            self._life.goes_along(self._handling.left_over(self._unseen_cancel))
 
     # The sign
 

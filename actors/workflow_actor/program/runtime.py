@@ -11,7 +11,8 @@ from random import Random  # seeded from the run ID: the same numbers whenever t
 from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
-from dalsegno._runtime import ActivityCall, ActivityHandle, Handler, HandlerKind, StepBounds
+from dalsegno._continue_as_new import ContinueAsNewError
+from dalsegno._runtime import ActivityCall, ActivityHandle, ContinueCall, Handler, HandlerKind, StepBounds
 from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -89,6 +90,9 @@ class Runtime:
     @property
     def memo(self) -> Mapping[str, Payload]:
         return self.run_info.memo
+
+    def continue_as_new(self, call: ContinueCall) -> NoReturn:
+        raise ContinueAsNewError(call)
 
     @property
     def now(self) -> int:

@@ -8,5 +8,6 @@
   what user code wants, by another
 - `apply` is the only way in which a state comes to be: a table of what each event does to a `draft` of it,
   whose maps are `chunked_map`s when there is much in them
+- `succession` says what follows a run by itself
 - `agenda` knows what is due when
 """

@@ -62,7 +62,8 @@ class Agenda:
         """When the next thing is due."""
         first = self._first(state) if self._heap else None
         at = None if first is None else first[0]
-        for other in (state.continue_at, state.execution_deadline):
+        begins_at = state.info.begins_at if state.is_delayed else None
+        for other in (state.continue_at, state.deadline, begins_at):
             if other is not None and (at is None or other < at):
                 at = other
         return at
@@ -76,9 +77,10 @@ class Agenda:
             due.add(heapq.heappop(self._heap))
         if state.continue_at is not None and state.continue_at <= now:
             due.add((state.continue_at, DueKind.CONTINUE, 0))
-        deadline = state.execution_deadline
-        if deadline is not None and deadline <= now:
-            due.add((deadline, DueKind.EXECUTION, 0))
+        begins_at = state.info.begins_at if state.is_delayed else None
+        for kind, at in ((DueKind.BEGIN, begins_at), (DueKind.DEADLINE, state.deadline)):
+            if at is not None and at <= now:
+                due.add((at, kind, 0))
         in_order = sorted(due)
         self.put_back(in_order[limit:])
         return in_order[:limit]
@@ -93,7 +95,9 @@ class Agenda:
         at, kind, number = entry
         if kind is DueKind.CONTINUE:
             return state.continue_at == at
-        return kind is DueKind.EXECUTION or DUE[kind].at(state, number, self._heartbeats) == at
+        if kind is DueKind.BEGIN:
+            return state.is_delayed
+        return kind is DueKind.DEADLINE or DUE[kind].at(state, number, self._heartbeats) == at
 
     def _push(self, state: WorkflowState, kind: DueKind, number: int) -> None:
         at = DUE[kind].at(state, number, self._heartbeats)

@@ -22,6 +22,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     CancelReceived,
     Continued,
     ContinueWanted,
+    DelayOver,
     EffectsDropped,
     EffectsParked,
     Event,
@@ -33,7 +34,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     SignSet,
     Suspended,
 )
-from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue
+from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, update_among
 from dalsegno.actors.workflow_actor.run.state import (
     ResultDue,
     RunOutcome,
@@ -107,6 +108,16 @@ def _started(draft: Draft, event: RunStarted) -> None:
         raise IllegalEventError("a run starts only once")
     draft.change(recipients=event.recipients, earlier=event.earlier)
     draft.give(Begin(args=event.args))
+    for input_ in event.carried:
+        if isinstance(input_, CancelRequested):
+            draft.give(input_)
+            draft.change(cancel_requested=True)
+        elif (update_id := update_among(input_)) is None:
+            draft.give(input_)
+        else:
+            update = event.updates[update_id]
+            draft.put_update(update_id, replace(update, number=draft.count_update()))
+            draft.give_first(input_)
 
 
 def _caller_added(draft: Draft, event: CallerAdded) -> None:
@@ -122,14 +133,25 @@ def _resumed(draft: Draft, _: Resumed) -> None:
     draft.change(suspension=None)
 
 
+def _delay_over(draft: Draft, _: DelayOver) -> None:
+    draft.change(is_delayed=False)
+
+
 def _closed(draft: Draft, event: RunClosed) -> None:
+    along = [(update_id, draft.take_update(update_id)) for update_id in event.updates] if event.updates else ()
     for part, close in primitives.CLOSE:
         if part is None or getattr(draft, part):
             close(draft)
+    outcome = RunOutcome(event.status, event.result, event.failure, draft.time)
+    if event.next_run_id is not None:
+        for update_id, update in along:
+            draft.put_update(update_id, update)
+        draft.clear()
+        draft.change(next_run_id=event.next_run_id, continue_at=None, suspension=None, outcome=outcome)
+        return
     for recipient in draft.state.recipients:
         draft.send(ResultDue(recipient))
     draft.clear()
-    outcome = RunOutcome(event.status, event.result, event.failure, draft.time)
     draft.change(recipients=(), continue_at=None, suspension=None, outcome=outcome)
 
 
@@ -201,6 +223,7 @@ def _dropped(draft: Draft, event: EffectsDropped) -> None:
 APPLY: dict[type, Callable[[Draft, Any], None]] = {
     RunStarted: _started,
     CallerAdded: _caller_added,
+    DelayOver: _delay_over,
     Suspended: _suspended,
     Resumed: _resumed,
     RunClosed: _closed,

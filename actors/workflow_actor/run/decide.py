@@ -56,6 +56,7 @@ from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     CancelReceived,
     Continued,
+    DelayOver,
     EffectsDropped,
     EffectsParked,
     Event,
@@ -67,6 +68,7 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
+from dalsegno.actors.workflow_actor.run.succession import succeeded
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_signal
 from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
@@ -156,7 +158,11 @@ def _came_to_be(state: WorkflowState | None, command: ClientCommand) -> bool:
     return state.status is WorkflowStatus.CANCELED
 
 
-def _cancel(_: WorkflowState, command: Cancel, known: Known) -> Decision[Event]:
+def _cancel(state: WorkflowState, command: Cancel, known: Known) -> Decision[Event]:
+    """A run that has not begun has nothing to clean up."""
+    if state.is_delayed:
+        failure = Failure(kind="canceled", message=command.reason or "canceled before it began")
+        return Decision(events=(RunClosed(WorkflowStatus.CANCELED, failure=failure),))
     event = CancelReceived(command.reason, kept=True, as_failure=known.cancels_as_failure)
     return Decision(events=(event,))
 
@@ -259,25 +265,34 @@ def _go_on(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
     return Decision(events=(Continued(),))
 
 
-def _time_out(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
+def _begin(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
+    return Decision(events=(DelayOver(),))
+
+
+def _time_out(state: WorkflowState, _: int, known: Known) -> Decision[Event]:
+    """Of its run timeout it may be tried again."""
+    chain = state.chain_deadline
+    which = "run" if chain is None or chain > known.now else "execution"
     failure = Failure(
         kind="timed_out",
-        message="the workflow did not end within its execution timeout",
+        message=f"the workflow did not end within its {which} timeout",
         timeout_type=TimeoutType.EXECUTION.value,
     )
-    return Decision(events=(RunClosed(WorkflowStatus.TIMED_OUT, failure=failure),))
+    closed = RunClosed(WorkflowStatus.TIMED_OUT, failure=failure)
+    return Decision(events=(succeeded(state, closed, None, now=known.now),))
 
 
 WHEN_DUE: dict[DueKind, Callable[[Any, int, Known], Decision[Event]]] = {
+    DueKind.BEGIN: _begin,
     DueKind.CONTINUE: _go_on,
-    DueKind.EXECUTION: _time_out,
+    DueKind.DEADLINE: _time_out,
     **{kind: due.do for kind, due in DUE.items()},
 }
 """What is done when something is due, by its number."""
 
 RULES: dict[type, Rule] = {
     Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
-    Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived,)),
+    Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived, RunClosed)),
     Terminate: Rule(Addressee.OPEN_RUN, _terminate, (RunClosed,)),
     Suspend: Rule(Addressee.OPEN_RUN, _suspend, (Suspended,)),
     Resume: Rule(Addressee.OPEN_RUN, _resume, (Resumed,)),
@@ -304,7 +319,7 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
         UpdateAdmitted,
         UpdateAwaited,
     ),
-    WakeUp: (Continued, RunClosed, *(event for due in DUE.values() for event in due.events)),
+    WakeUp: (Continued, DelayOver, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
     Update: (UpdateAdmitted, UpdateAwaited),
     AttemptDetached: (AttemptWentOutside, RetryPlanned, ActivityFailed),
@@ -317,8 +332,9 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
 BEFORE: tuple[type, ...] = (EffectsDropped, Resumed)
 """May come before what any command leads to: earlier runs' effects that are confirmed, and another try."""
 
-AFTER: tuple[type, ...] = (Ran, RunClosed, Suspended)
-"""May come after it: user code has run, has ended the run, or is stuck."""
+AFTER: tuple[type, ...] = (Ran, RunClosed, Suspended, RunStarted)
+"""May come after it: user code has run, has ended the run, or is stuck; another run has followed by
+itself."""
 
 
 def may_lead_to(command: type[Command]) -> tuple[type, ...]:

@@ -12,9 +12,9 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.run.inputs import Carried, SignedState
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEvent, PrimitiveWant
-from dalsegno.actors.workflow_actor.run.state import EarlierEffect, SuspensionKind
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, SuspensionKind, UpdatesAlong
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -23,19 +23,28 @@ from dalsegno.policies import WorkflowStatus
 
 
 class RunStarted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="run"):
-    """`earlier` are the outstanding effects that this run takes over from the one before it."""
+    """`earlier` are the outstanding effects that this run takes over from the one before it. Where that one
+    goes on as this: `carried` is what its code had not begun with, in order, and `updates` what is known of the
+    updates among that, by their IDs."""
 
     info: RunInfo
     args: tuple[Payload, ...]
     recipients: tuple[Recipient, ...]
     python: str
     earlier: tuple[EarlierEffect, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    updates: UpdatesAlong = {}
 
 
 class RunClosed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="end"):
+    """`next_run_id`: of the run that follows by itself, and takes over who waits for the end. `updates` are the
+    IDs of those that go along."""
+
     status: WorkflowStatus
     result: Payload | None = None
     failure: Failure | None = None
+    next_run_id: str | None = None
+    updates: tuple[str, ...] = ()
 
 
 class Suspended(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sus"):
@@ -47,6 +56,10 @@ class Suspended(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
 class Resumed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="res"):
     """User code is to run again."""
+
+
+class DelayOver(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="dly"):
+    """Code may run from now on: the run was to begin later than it was started."""
 
 
 class CallerAdded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="cal"):
@@ -117,6 +130,7 @@ Event = (
     | Suspended
     | Resumed
     | CallerAdded
+    | DelayOver
     | CancelReceived
     | PrimitiveEvent
     | Continued

@@ -9,6 +9,7 @@ They are stored as arrays: a new field is a new format (see `stored.formats`).
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
@@ -76,3 +77,16 @@ class Continue(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknow
 
 
 Input = Begin | CancelRequested | Continue | PrimitiveInput
+
+Carried = Signaled | Updated | CancelRequested
+"""What goes along where a run goes on as another."""
+
+
+def update_among(input_: Input) -> str | None:
+    """The ID of an update; None for what is none."""
+    return input_.update_id if isinstance(input_, Updated) else None
+
+
+def for_other_code(input_: Carried) -> Carried:
+    """What its validator has let pass, others may not even know."""
+    return replace(input_, validated=False) if isinstance(input_, Updated) else input_

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.run.inputs import SignedState
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.actors.workflow_actor.run.inputs import Carried, SignedState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -50,6 +51,25 @@ class CancelRun(Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         return "canceled"
+
+
+class ContinueAsNew(Struct, frozen=True, kw_only=True):
+    """The run ends, and goes on as another. What is None is as in this one. `carried` is what nothing has begun
+    to handle, in the order in which it came."""
+
+    args: tuple[Payload, ...]
+    workflow_type: str | None = None
+    task_queue: str | None = None
+    run_timeout: int | None = None
+    retry: RetrySchedule | None = None
+    memo: dict[str, Payload] | None = None
+    delay: int | None = None
+    carried: tuple[Carried, ...] = ()
+    line: str = ""
+
+    @property
+    def digest(self) -> str:
+        return "continue as new"
 
 
 class AskContinue(Struct, frozen=True, kw_only=True):

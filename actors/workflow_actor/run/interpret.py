@@ -10,7 +10,14 @@ from typing import Any
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.events import ContinueWanted, Ran, RunClosed, SignSet, Want
-from dalsegno.actors.workflow_actor.run.intents import AskContinue, CancelRun, CompleteRun, FailRun, SetSign
+from dalsegno.actors.workflow_actor.run.intents import (
+    AskContinue,
+    CancelRun,
+    CompleteRun,
+    ContinueAsNew,
+    FailRun,
+    SetSign,
+)
 from dalsegno.policies import WorkflowStatus
 
 _DIGEST = attrgetter("digest")
@@ -60,9 +67,14 @@ def _canceled(intent: CancelRun) -> RunClosed:
     return RunClosed(WorkflowStatus.CANCELED, failure=intent.failure)
 
 
+def _continued(_: ContinueAsNew) -> RunClosed:
+    return RunClosed(WorkflowStatus.CONTINUED_AS_NEW)
+
+
 ENDS: dict[type, Callable[[Any], RunClosed]] = {
     CompleteRun: _completed,
     FailRun: _failed,
     CancelRun: _canceled,
+    ContinueAsNew: _continued,
 }
 """How it ends, by the type of the intent that ends the run."""

@@ -97,10 +97,11 @@ Others are dropped."""
 class DueKind(IntEnum):
     """What can be due. Of two at the same time the first here comes first: a timer beats the deadline."""
 
-    CONTINUE = 0
-    TIMER = 1
-    ACTIVITY = 2
-    EXECUTION = 3
+    BEGIN = 0
+    CONTINUE = 1
+    TIMER = 2
+    ACTIVITY = 3
+    DEADLINE = 4
 
 
 DUE: dict[DueKind, FallsDue] = {

@@ -32,6 +32,10 @@ unknown_type: this host does not have it. corrupt: it cannot read the state of t
 what inputs refer to. operator: on request. struck: it did not give the host's loop back."""
 
 
+UpdatesAlong = dict[str, OpenUpdate]
+"""What is known of updates that go along to the next run, by their IDs."""
+
+
 class RunOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """How and when a run ended."""
 
@@ -91,7 +95,10 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     where they were too many for one activation.
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
     which the log began. `updates` are the open ones, by their IDs. `compensations` are by the numbers of
-    their steps, and `compensating` counts those that are being undone. Maps are in the order of their keys.
+    their steps, and `compensating` counts those that are being undone.
+    `is_delayed`: code does not run before `info.begins_at`. `next_run_id`: of the run that this one, which has
+    ended, goes on as: `recipients`, `updates` and inputs that were not run are those that have gone along. Maps
+    are in the order of their keys.
     """
 
     info: RunInfo
@@ -119,6 +126,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     updates_admitted: int = 0
     compensations: Entries[int, Compensation] = {}
     compensating: int = 0
+    is_delayed: bool = False
+    next_run_id: str | None = None
 
     @property
     def status(self) -> WorkflowStatus:
@@ -137,7 +146,9 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
         """There is an input to run, and nothing that forbids it."""
         log = self.log
         length = len(log.full) * CHUNK + len(log.tail)  # as len(log), for it is looked at all the time
-        return self.processed < length and self.outcome is None and self.suspension is None
+        if self.suspension is not None or self.is_delayed:
+            return False
+        return self.processed < length and self.outcome is None
 
     @property
     def reason(self) -> str | None:
@@ -149,9 +160,24 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return None
 
     @property
-    def execution_deadline(self) -> int | None:
-        timeout = self.info.execution_timeout
-        return None if timeout is None else min(self.info.started_at + timeout, FAR_FUTURE)
+    def chain_deadline(self) -> int | None:
+        """When the chain's time is over."""
+        info = self.info
+        if info.deadline is not None or info.execution_timeout is None:
+            return info.deadline
+        return min((info.begins_at or info.started_at) + info.execution_timeout, FAR_FUTURE)
+
+    @property
+    def deadline(self) -> int | None:
+        """When the time of the run is over, or of its chain."""
+        info = self.info
+        if info.execution_timeout is None and info.run_timeout is None:
+            return None
+        chain = self.chain_deadline
+        if info.run_timeout is None:
+            return chain
+        at = min((info.begins_at or info.started_at) + info.run_timeout, FAR_FUTURE)
+        return at if chain is None else min(at, chain)
 
 
 def blank(info: RunInfo, *, python: str) -> WorkflowState:
@@ -172,4 +198,5 @@ def blank(info: RunInfo, *, python: str) -> WorkflowState:
         outstanding={},
         earlier=(),
         recipients=(),
+        is_delayed=info.begins_at is not None and info.begins_at > info.started_at,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
@@ -175,7 +177,8 @@ def result_of(caller: Caller, state: WorkflowState | None) -> ResultEffect | Non
     """As `result`, of the run that is there; None while it is open."""
     if state is None or state.outcome is None:
         return None
-    return result(caller, state.info.workflow_id, state.info.run_id, state.outcome)
+    told = result(caller, state.info.workflow_id, state.info.run_id, state.outcome)
+    return told if state.next_run_id is None else replace(told, next_run_id=state.next_run_id)
 
 
 def awaited(

@@ -59,6 +59,7 @@ def describe(
     if reason is not None and len(reason) > REASON_CHARACTERS_MAX:
         left_out.append(f"the end of the reason, which has {len(reason)} characters")
         reason = reason[:REASON_CHARACTERS_MAX]
+    open_updates = {} if state.is_closed else state.updates  # those of a run that goes on are the next one's
     backlog = [state.log[index].input for index in range(state.processed, len(state.log))]
     buffered = [input_ for input_ in (*state.signed.signals, *backlog) if isinstance(input_, Signaled)]
     return {
@@ -80,8 +81,8 @@ def describe(
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
-        "updates": updates.described(state.updates),
-        "updates_open": len(state.updates),
+        "updates": updates.described(open_updates),
+        "updates_open": len(open_updates),
         "updates_completed": len(state.update_outcomes),
         "compensations": compensations.described(state.compensations),
         "compensations_count": len(state.compensations),
@@ -90,6 +91,11 @@ def describe(
         "result": result,
         "failure": failure,
         "left_out": tuple(left_out),
+        "first_run_id": state.info.first_run_id,
+        "continued_run_id": state.info.continued_run_id,
+        "next_run_id": state.next_run_id,
+        "attempt": state.info.attempt,
+        "begins_at": state.info.begins_at if state.is_delayed else None,
     }
 
 

@@ -57,6 +57,8 @@ class AwaitedSignals:
         context: contextvars.Context,
         owner: SignaledCode,
     ) -> None:
+        self.unbegun: dict[int, Signaled] = {}
+        """What async handlers were made for that have not taken their first step; by their identities."""
         self._waiting = waiting
         self._tasks = tasks
         self._handlers = handlers
@@ -70,9 +72,9 @@ class AwaitedSignals:
         if handler is None or not self._owner.running:
             self._waiting.append(signal)
         else:
-            self._loop.call_soon(self._handle, handler, signal, context=self._context.copy())
+            self._loop.call_soon(self.handle, handler, signal, context=self._context.copy())
 
-    def _handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
+    def handle(self, handler: HandlerDefinition, signal: Signaled) -> None:
         if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
             self._waiting.append(signal)
             return
@@ -88,10 +90,12 @@ class AwaitedSignals:
             self._owner.handler_failed(error)
             return
         if asyncio.iscoroutine(outcome):
-            task = self._loop.engine_task(self._finish(outcome), f"signal {signal.name}")
+            self.unbegun[id(signal)] = signal
+            task = self._loop.engine_task(self._finish(signal, outcome), f"signal {signal.name}")
             self._tasks[task] = handler
 
-    async def _finish(self, handling: Coroutine[Any, Any, Any]) -> None:
+    async def _finish(self, signal: Signaled, handling: Coroutine[Any, Any, Any]) -> None:
+        self.unbegun.pop(id(signal), None)
         try:
             await handling
         except BaseException as error:  # user code may raise anything

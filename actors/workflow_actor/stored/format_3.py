@@ -1,14 +1,22 @@
-"""Format 3: updates, compensations, attempts that go on outside of their workers, and cancel requests that say
-how they are seen. What format 2 has is the same in both, so that nothing is lifted; what it has no place for is
-refused before it is written.
+"""Format 3: updates, compensations, attempts that go on outside of their workers, cancel requests that say how
+they are seen, and runs that follow each other. What format 2 has is the same in both, so that nothing is
+lifted. Fields that are new are at the end: one that says nothing is cut off, and what format 2 has no place for
+is refused before it is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from dalsegno.actors.workflow_actor.stored.formats import Change, Format, UnwritableError
+import msgspec
+
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.run.events import CancelReceived, RunClosed, RunStarted
+from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, SignedState
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.formats import Change, Format, UnwritableError, to_body
 from dalsegno.actors.workflow_actor.stored.message_pack import MessagePack
 from dalsegno.actors.workflow_actor.stored.pieces import LeftOut
 
@@ -19,6 +27,7 @@ _EVENTS = {
     "upw": "an update",
     "sg1": "a signal with a start",
     "out": "an attempt outside of its worker",
+    "dly": "a run that begins later",
 }
 _WANTS = {
     "ua": "an update",
@@ -28,31 +37,65 @@ _WANTS = {
     "cb": "a compensation",
     "cs": "a compensation",
 }
-_RUN, _RAN, _DUE = "run", "ran", "u"
-"""Tags: of events, of what code wants, of the start of a run, of a step, and of what is due to who waits."""
+_DUES = {"u": "an update"}
+"""By their tags, what format 2 has not: events, what code wants, and what is due to somebody."""
 
-_CANCEL, _CANCELLED, _SIGN = "can", "cancel", "s"
-_LENGTHS: Mapping[str, int] = {_CANCEL: 3, _CANCELLED: 3, "signed": 9}
-"""How many items there are in format 2 of what has more here: of events and inputs by their tags (which count),
-and of the state of a sign. What is behind them must be as it is by default."""
+_SAID = {
+    "as_failure": "that a cancel request fails what is awaited",
+    "cancel_as_failure": "that a cancel request fails what is awaited",
+    "updates": "an update",
+    "update_outcomes": "an update",
+    "updates_admitted": "an update",
+}
+"""By their names, what fields say. Of others the name is told."""
+
+_RUN, _RAN, _SIGN = "run", "ran", "s"
+"""Tags of the start of a run, of a step, and of a sign."""
 
 _FIELDS = 20
-"""Of a state in format 2. Behind them are those of updates and compensations."""
-_SIGNED, _LOG = 4, 5
+"""Of a state in format 2."""
+_INFO, _SIGNED, _LOG, _ACTIVITIES, _OUTSTANDING, _EARLIER = 0, 4, 5, 7, 12, 13
 """Where they stand in a state."""
-_ACTIVITIES, _ACTIVITY_FIELDS = 7, 24
-"""Where a state has its activities, and how many fields each has in format 2."""
+_ACTIVITY_FIELDS = 24
+"""How many fields each has in format 2."""
 
 
-def _refuse(what: str = "an update, or a compensation,") -> None:
+def _refuse(what: str) -> None:
     raise UnwritableError(
         f"{what} can be stored in format 3 only; replace all hosts of older versions, and run `dalsegno init`."
     )
 
 
-def _require_nothing(value: Any) -> None:
-    if value:
-        _refuse()
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    factory = field.default_factory
+    return to_body(field.default if factory is msgspec.NODEFAULT else factory())
+
+
+def _cutting(struct: type[msgspec.Struct], fields: int) -> Change:
+    """To the fields of format 2. What is cut off must say nothing."""
+    tagged = struct.__struct_config__.tag is not None
+    known = msgspec.structs.fields(struct)[fields:]
+    return partial(_cut, tagged + fields, [(field.name, _default(field)) for field in known])
+
+
+def _cut(length: int, known: list[tuple[str, Any]], value: Any) -> Any:
+    body = to_body(value)
+    for found, (name, default) in zip(body[length:], known, strict=False):
+        if found != default:
+            _refuse(_SAID.get(name, f"what is said by {name!r}"))
+    return body[:length]
+
+
+_info, _signed = _cutting(RunInfo, 7), _cutting(SignedState, 9)
+
+_CHANGED: Mapping[str, Change] = {
+    _RUN: _cutting(RunStarted, 5),
+    "end": _cutting(RunClosed, 3),
+    "can": _cutting(CancelReceived, 2),
+}
+"""By their tags, events that have more fields here."""
+
+_CHANGED_INPUTS: Mapping[str, Change] = {"cancel": _cutting(CancelRequested, 2)}
 
 
 def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
@@ -62,8 +105,9 @@ def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
 
 
 def _require_none_due(outstanding: Iterable[Any]) -> None:
-    if any(due[0] == _DUE for due, *_ in outstanding):
-        _refuse()
+    for due, *_ in outstanding:
+        if due[0] in _DUES:
+            _refuse(_DUES[due[0]])
 
 
 def _outstanding(entries: Mapping[Any, Any]) -> Mapping[Any, Any]:
@@ -76,63 +120,54 @@ def _earlier(entries: Iterable[Any]) -> Iterable[Any]:
     return entries
 
 
-def _cut(body: list[Any], kind: str) -> list[Any]:
-    length = _LENGTHS[kind]
-    if any(body[length:]):
-        _refuse("that a cancel request fails what is awaited, or what a sign keeps of a saga,")
-    return body[:length]
+def _log_entries(entries: Iterable[list[Any]]) -> list[Any]:
+    return [[time, _changed(_CHANGED_INPUTS, input_), *more] for time, input_, *more in entries]
+
+
+def _changed(changes: Mapping[str, Change], body: list[Any]) -> Any:
+    change = changes.get(body[0])
+    return body if change is None else change(body)
+
+
+def _want(want: list[Any]) -> list[Any]:
+    tag = want[0]
+    if tag in _WANTS:
+        _refuse(_WANTS[tag])
+    return [tag, _signed(want[1]), *want[2:]] if tag == _SIGN else want
 
 
 def _event(event: list[Any]) -> list[Any]:
-    match event:
-        case [tag, *_] if tag == _CANCEL:
-            return _cut(event, tag)
-        case [tag, digests, wants, *more] if tag == _RAN:
-            signs = (want[0] == _SIGN for want in wants)
-            return [tag, digests, [_sign(want) for want in wants], *more] if any(signs) else event
-    return event
-
-
-def _sign(want: list[Any]) -> list[Any]:
-    return [want[0], _signed(want[1]), *want[2:]] if want[0] == _SIGN else want
-
-
-def _signed(signed: list[Any]) -> list[Any]:
-    return _cut(signed, "signed")
-
-
-def _log_entries(entries: Iterable[list[Any]]) -> list[Any]:
-    return [
-        [time, _cut(input_, _CANCELLED) if input_[0] == _CANCELLED else input_, *more]
-        for time, input_, *more in entries
-    ]
+    tag, *others = _changed(_CHANGED, event)
+    if tag in _EVENTS:
+        _refuse(_EVENTS[tag])
+    if tag == _RAN:
+        others[1] = list(map(_want, others[1]))
+    if tag == _RUN:
+        _earlier(others[4] if len(others) > 4 else ())
+        others[0] = _info(others[0])
+    return [tag, *others]
 
 
 def _record(body: list[Any]) -> list[Any]:
-    for event in body[4]:
-        tag = event[0]
-        if tag in _EVENTS:
-            _refuse(_EVENTS[tag])
-        for want in event[2] if tag == _RAN else ():
-            if want[0] in _WANTS:
-                _refuse(_WANTS[want[0]])
-        if tag == _RUN and len(event) > 5:
-            _earlier(event[5])
-    return [*body[:4], [_event(event) for event in body[4]], *body[5:]]
+    return [*body[:4], list(map(_event, body[4])), *body[5:]]
 
 
-_LEFT_OUT = LeftOut(_require_nothing)
+def _require_default(default: Any, name: str, value: Any) -> None:
+    if value != default:
+        _refuse(_SAID.get(name, f"what is said by {name!r}"))
+
+
 _LOWERED_PARTS: Mapping[str, Change] = {
-    "activities": _activities,
+    "info": _info,
     "signed": _signed,
     "log": _log_entries,
+    "activities": _activities,
     "outstanding": _outstanding,
     "earlier": _earlier,
-    "updates": _LEFT_OUT,
-    "update_outcomes": _LEFT_OUT,
-    "updates_admitted": _LEFT_OUT,
-    "compensations": _LEFT_OUT,
-    "compensating": _LEFT_OUT,
+    **{
+        field.name: LeftOut(partial(_require_default, _default(field), field.name))
+        for field in msgspec.structs.fields(WorkflowState)[_FIELDS:]
+    },
 }
 
 
@@ -143,15 +178,17 @@ def _lifted_state(body: list[Any]) -> list[Any]:
     return body
 
 
+_state_fields = _cutting(WorkflowState, _FIELDS)
+
+
 def _state(body: list[Any]) -> list[Any]:
-    _require_nothing(any(body[_FIELDS:]))
-    _outstanding(body[12])
-    _earlier(body[13])
-    lowered = body[:_FIELDS]
-    lowered[_ACTIVITIES] = _activities(body[_ACTIVITIES])
-    chunks, *tail = body[_LOG]
+    lowered: list[Any] = _state_fields(body)
+    _outstanding(lowered[_OUTSTANDING])
+    _earlier(lowered[_EARLIER])
+    chunks, *tail = lowered[_LOG]
     lowered[_LOG] = [[_log_entries(chunk) for chunk in chunks], *map(_log_entries, tail)]
-    lowered[_SIGNED] = _signed(body[_SIGNED])
+    for place, change in ((_INFO, _info), (_SIGNED, _signed), (_ACTIVITIES, _activities)):
+        lowered[place] = change(lowered[place])
     return lowered
 
 

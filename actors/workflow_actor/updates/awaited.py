@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
+from msgspec.structs import replace
+
 from dalsegno._runtime import CURRENT_UPDATE, UpdateInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
@@ -68,6 +70,8 @@ class AwaitedUpdates:
     ) -> None:
         self.open: set[WorkflowTask] = set()
         """Those of `tasks` that handle updates."""
+        self.unbegun: dict[int, Updated] = {}
+        """What async handlers were made for that have not taken their first step; by their identities."""
         self._tasks = tasks
         self._waiting = waiting
         self._handlers = handlers
@@ -85,7 +89,7 @@ class AwaitedUpdates:
             return
         context = self._context.copy()
         context.run(CURRENT_UPDATE.set, UpdateInfo(update.update_id, update.name))
-        self._loop.call_soon(self._handle, update, context=context)
+        self._loop.call_soon(self.handle, update, context=context)
 
     def rejection(self, update: Updated) -> Failure | None:
         """Why it is refused; None if it may be handled. It is asked where code may only read."""
@@ -110,7 +114,7 @@ class AwaitedUpdates:
             f"The workflow has no handler for the update {name!r}; {there_are}.", type="UpdateHandlerNotFound"
         )
 
-    def _handle(self, update: Updated) -> None:
+    def handle(self, update: Updated) -> None:
         if not self._owner.running:  # a sign was asked for in the same step: it is for the next object
             self._waiting.append(update)
             return
@@ -127,6 +131,7 @@ class AwaitedUpdates:
                 raise RuntimeError(f"The update {update.name!r} was accepted, and has no handler any more.")
             outcome = handler.function(*self._handlers.args(handler, update.name, update.args))
             if asyncio.iscoroutine(outcome):
+                self.unbegun[id(update)] = update if update.validated else replace(update, validated=True)
                 task = self._loop.engine_task(self._finish(update, handler, outcome), f"update {update.name}")
                 self._tasks[task] = handler
                 self.open.add(task)
@@ -138,6 +143,7 @@ class AwaitedUpdates:
     async def _finish(
         self, update: Updated, handler: HandlerDefinition, handling: Coroutine[Any, Any, Any]
     ) -> None:
+        self.unbegun.pop(id(update), None)
         CURRENT_UPDATE.set(UpdateInfo(update.update_id, update.name))
         try:
             self._complete(update, handler, await handling)

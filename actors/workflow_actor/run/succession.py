@@ -1,0 +1,111 @@
+"""What follows a run by itself: the next of its chain, as which it goes on, or is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid5
+
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.interface.retries import retry_at
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo, RunRetry
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.run.events import RunClosed, RunStarted
+from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, update_among
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
+from dalsegno.policies import WorkflowStatus
+
+NEXT_RUNS = UUID("5d5b7c4e-3f0a-5a7e-8a55-0f6d1c1b9e03")
+
+
+def next_run_id(run_id: str) -> str:
+    """A run is followed by one at most, so that its ID names that one, too."""
+    return str(uuid5(NEXT_RUNS, run_id))
+
+
+def succeeded(state: WorkflowState, closed: RunClosed, wish: ContinueAsNew | None, *, now: int) -> RunClosed:
+    """The end of the run, with the run that follows it, if one does. `state` is that right before."""
+    if wish is None and _retry_at(state, closed.failure, closed.status, now=now) is None:
+        return closed
+    along = [update_id for input_ in _carried(state, wish) if (update_id := update_among(input_)) is not None]
+    return replace(closed, next_run_id=next_run_id(state.info.run_id), updates=tuple(along))
+
+
+def next_run(
+    state: WorkflowState, wish: ContinueAsNew | None, earlier: tuple[EarlierEffect, ...], *, python: str
+) -> RunStarted:
+    """How the run begins that follows `state`, which has just ended."""
+    assert state.outcome is not None and state.next_run_id is not None, "nothing follows"
+    if wish is None:
+        info, args = _again(state)
+    else:
+        info, args = _continued(state, wish), wish.args
+    changes = info.workflow_type != state.info.workflow_type
+    carried = [for_other_code(input_) if changes else input_ for input_ in _carried(state, wish)]
+    along = filter(None, map(update_among, carried))
+    updates = {update_id: state.updates[update_id] for update_id in along}
+    return RunStarted(info, args, state.recipients, python, earlier, tuple(carried), updates)
+
+
+def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:
+    info = state.info
+    schedule = wish.retry or (None if info.retry is None else info.retry.schedule)
+    return replace(
+        _following(state),
+        workflow_type=wish.workflow_type or info.workflow_type,
+        task_queue=wish.task_queue or info.task_queue,
+        memo=info.memo if wish.memo is None else wish.memo,
+        run_timeout=wish.run_timeout or info.run_timeout,
+        retry=None if schedule is None else RunRetry(schedule, wish.args),
+        attempt=1,
+        begins_at=None if not wish.delay else min(state.time + wish.delay, FAR_FUTURE),
+        last_failure=None,
+    )
+
+
+def _again(state: WorkflowState) -> tuple[RunInfo, tuple[Payload, ...]]:
+    outcome, info = state.outcome, state.info
+    assert outcome is not None and info.retry is not None
+    begins_at = _retry_at(state, outcome.failure, outcome.status, now=outcome.closed_at)
+    again = replace(
+        _following(state), attempt=info.attempt + 1, begins_at=begins_at, last_failure=outcome.failure
+    )
+    return again, info.retry.args
+
+
+def _following(state: WorkflowState) -> RunInfo:
+    info = state.info
+    assert state.next_run_id is not None
+    return replace(
+        info,
+        run_id=state.next_run_id,
+        started_at=state.time,
+        first_run_id=info.chain_id,
+        continued_run_id=info.run_id,
+        deadline=state.chain_deadline,
+    )
+
+
+def _retry_at(state: WorkflowState, failure: Failure | None, status: WorkflowStatus, *, now: int) -> int | None:
+    """When a run that has ended so is tried again; None if it is not. The chain's time is not begun anew."""
+    retry, is_failed = state.info.retry, status in (WorkflowStatus.FAILED, WorkflowStatus.TIMED_OUT)
+    if retry is None or failure is None or not is_failed:
+        return None
+    delay = failure.next_retry_delay
+    at = retry_at(retry.schedule, failure, attempt=state.info.attempt, now=now, delay=delay)
+    deadline = state.chain_deadline
+    return None if at is None or (deadline is not None and at >= deadline) else at
+
+
+def _carried(state: WorkflowState, wish: ContinueAsNew | None) -> Iterator[Carried]:
+    """What the run's code had not begun with: what it had been given, and what it had not. Of updates those
+    that are open."""
+    log = state.log
+    backlog = (log[index].input for index in range(state.processed, len(log)))
+    for input_ in (*(() if wish is None else wish.carried), *backlog):
+        update_id = update_among(input_)
+        if isinstance(input_, Carried) and (update_id is None or update_id in state.updates):
+            yield input_

@@ -1,0 +1,85 @@
+"""`workflow.continue_as_new`: the run ends here, and goes on as another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from dalsegno import given
+from dalsegno._call_site import call_site
+from dalsegno._runtime import ContinueCall, current_runtime
+from dalsegno.converter import encode_args
+from dalsegno.data_converter import DataConverter
+from dalsegno.payload import Payload
+from dalsegno.policies import Duration, RetryPolicy
+from dalsegno.targets import Target, encode_arguments, name_of
+
+
+class ContinueAsNewError(BaseException):
+    """Ends the run, which goes on as another: what `workflow.continue_as_new` raises. Let it pass."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__("The workflow goes on as another run.")
+        self.call: ContinueCall = call
+
+
+def continue_as_new(
+    *arguments: Any,
+    args: Sequence[Any] = (),
+    workflow: Target | None = None,
+    task_queue: str | None = None,
+    run_timeout: Duration | None = None,
+    retry_policy: RetryPolicy | None = None,
+    memo: Mapping[str, Any] | None = None,
+    backoff_start_interval: Duration | None = None,
+    task_timeout: Duration | None = None,
+    versioning_intent: Any = None,
+    initial_versioning_behavior: Any = None,
+) -> NoReturn:
+    """End this run, and go on as another with these arguments. Never returns: it raises ContinueAsNewError,
+    which ends the run wherever it is raised, also in a handler.
+
+    The next run has the same workflow ID, and begins with nothing but what it is given: a new object, a new
+    history, activities and timers of its own. Who waits for the result is told that of the last run. Signals
+    and updates that no handler has begun with go along, in order; handlers that run are abandoned, as at any
+    end. What is not given is as it is in this run (`workflow`, `task_queue`, `run_timeout`, `retry_policy`,
+    `memo`); the execution timeout is that of all runs together. `backoff_start_interval`: the next run begins
+    so much later. What Temporal has beside that is taken, and means nothing here.
+    """
+    runtime = current_runtime("continue_as_new")
+    if arguments and given.arguments("args", args):
+        raise TypeError("Give the next run's arguments one by one or as args=[...], not both.")
+    if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
+        raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy")
+    converter = runtime.converter
+    values = arguments or given.arguments("args", args)
+    call = ContinueCall(
+        args=_encoded(workflow, values, converter),
+        workflow_type=None if workflow is None else name_of(workflow),
+        task_queue=None if task_queue is None else given.name("task_queue", task_queue),
+        run_timeout=_span("run_timeout", run_timeout),
+        retry_policy=retry_policy,
+        memo=None if memo is None else encoded_memo(memo, converter),
+        delay=_span("backoff_start_interval", backoff_start_interval),
+        line=call_site(sys._getframe(1)),
+    )
+    runtime.continue_as_new(call)
+
+
+def encoded_memo(notes: Mapping[str, Any], converter: DataConverter) -> dict[str, Payload]:
+    """Raises TypeError for what is no mapping of texts, PayloadError for values."""
+    return {
+        given.text("A key of memo", key): converter.to_payload(value)
+        for key, value in given.mapping("memo", notes).items()
+    }
+
+
+def _encoded(workflow: Target | None, values: Sequence[Any], converter: DataConverter) -> tuple[Payload, ...]:
+    if workflow is None:
+        return encode_args("continue_as_new", values, converter, None)
+    return encode_arguments(workflow, values, converter)
+
+
+def _span(name: str, duration: Duration | None) -> int | None:
+    return None if duration is None else given.microseconds(name, duration, positive=True)
