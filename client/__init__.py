@@ -7,6 +7,7 @@ from dalsegno.client.client import Client, Connecting
 from dalsegno.client.errors import NamespaceMissingError, NoAnswerError, UnsendableError
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.looking import Looking, Pong, WorkflowCount, WorkflowGroup
+from dalsegno.client.standalone import StandaloneActivityHandle, StandaloneActivityOptions
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs
 from dalsegno.client.suspensions import OnSuspended
 from dalsegno.client.timings import ClientTimings
@@ -26,6 +27,8 @@ __all__ = [
     "NoAnswerError",
     "OnSuspended",
     "Pong",
+    "StandaloneActivityHandle",
+    "StandaloneActivityOptions",
     "StartOptions",
     "StartOptionsAndArgs",
     "Target",

@@ -27,6 +27,7 @@ from dalsegno.client.in_transaction import write_in_transaction
 from dalsegno.client.links import Links
 from dalsegno.client.looking import Looking
 from dalsegno.client.results import await_end, outcome_of
+from dalsegno.client.standalone import StartingActivities
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
@@ -49,7 +50,7 @@ TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
 
-class Client(Looking, UpdatingWithStart):
+class Client(Looking, UpdatingWithStart, StartingActivities):
     """One connection to a namespace, for any number of tasks of one event loop.
 
     It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.

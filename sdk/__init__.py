@@ -57,6 +57,8 @@ if TYPE_CHECKING:
         NoAnswerError,
         OnSuspended,
         Pong,
+        StandaloneActivityHandle,
+        StandaloneActivityOptions,
         StartOptions,
         StartOptionsAndArgs,
         Target,
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     )
     from dalsegno.errors import (
         ActivityError,
+        ActivityFailureError,
         ActivityNotFoundError,
         ApplicationError,
         AsyncActivityCancelledError,
@@ -154,6 +157,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivityCancellationType",
     "ActivityError",
+    "ActivityFailureError",
     "ActivityHandle",
     "ActivityNotFoundError",
     "ActivityOptions",
@@ -218,6 +222,8 @@ __all__ = [
     "SignalDecorator",
     "SignalMethod",
     "SignalOf",
+    "StandaloneActivityHandle",
+    "StandaloneActivityOptions",
     "StartOptions",
     "StartOptionsAndArgs",
     "StoreUnavailableError",
@@ -276,19 +282,19 @@ _HOMES = {
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
-        "OnSuspended Pong StartOptions StartOptionsAndArgs Target UnsendableError WorkflowHandle "
-        "WorkflowUpdateHandle"
+        "OnSuspended Pong StandaloneActivityHandle StandaloneActivityOptions StartOptions "
+        "StartOptionsAndArgs Target UnsendableError WorkflowHandle WorkflowUpdateHandle"
     ),
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
-        "ActivityError ActivityNotFoundError ApplicationError AsyncActivityCancelledError "
-        "BrokerUnavailableError CanceledError CommandRejectedError CompensationError "
-        "ConfigurationError DalsegnoError DefinitionError FailureError FencedError InvalidMessageError "
-        "MissingExtraError NewerFormatError NondeterminismError PayloadError QueryFailedError SchemaError "
-        "StoreUnavailableError "
-        "TerminatedError TimedOutError TimeoutType TooSlowError TopologyError TransientError "
-        "UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
-        "WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError WorkflowNotFoundError "
+        "ActivityError ActivityFailureError ActivityNotFoundError ApplicationError "
+        "AsyncActivityCancelledError BrokerUnavailableError CanceledError CommandRejectedError "
+        "CompensationError ConfigurationError DalsegnoError DefinitionError FailureError FencedError "
+        "InvalidMessageError MissingExtraError NewerFormatError NondeterminismError PayloadError "
+        "QueryFailedError SchemaError StoreUnavailableError TerminatedError TimedOutError TimeoutType "
+        "TooSlowError TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
+        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError "
+        "WorkflowNotFoundError "
         "WorkflowQueryRejectedError WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",

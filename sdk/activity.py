@@ -31,6 +31,7 @@ from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, require_dynamic
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
+from dalsegno.standalone_activity import STANDALONE_ACTIVITY
 from dalsegno.user_logger import UserLogger
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,6 +149,11 @@ class Info:
     fence: int
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
     that was given up and still writes."""
+
+    @property
+    def in_workflow(self) -> bool:
+        """Not so for an activity that a client started by itself; the workflow is then dalsegno's own."""
+        return self.workflow_type != STANDALONE_ACTIVITY
 
     @property
     def workflow_run_id(self) -> str:

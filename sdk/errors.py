@@ -25,6 +25,7 @@ DalsegnoError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
   WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
     WorkflowContinuedAsNewError   the run goes on as another, which was not to be waited for
+  ActivityFailureError          the standalone activity that was waited for did not complete; likewise
   WorkflowUpdateFailedError     an update was refused, or its handler failed; `__cause__` says why
   AsyncActivityCancelledError   the work that sends a heartbeat from outside of a worker is to stop
   FailureError                  what workflow and activity code raises and catches on purpose
@@ -327,6 +328,19 @@ class WorkflowContinuedAsNewError(WorkflowFailedError):
     def __init__(self, message: str, *, workflow_id: str, run_id: str, new_execution_run_id: str) -> None:
         super().__init__(message, workflow_id=workflow_id, run_id=run_id)
         self.new_execution_run_id = new_execution_run_id
+
+
+class ActivityFailureError(DalsegnoError):
+    """The standalone activity that was waited for did not complete; `cause` (that is `__cause__`) is a
+    FailureError that says why."""
+
+    def __init__(self, message: str, *, activity_id: str) -> None:
+        super().__init__(message)
+        self.activity_id = activity_id
+
+    @property
+    def cause(self) -> BaseException | None:
+        return self.__cause__
 
 
 class WorkflowUpdateFailedError(DalsegnoError):

@@ -10,6 +10,8 @@ from dalsegno.broker.port import Delivery, Message, Queue
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.broker.protocol.ids import run_id
+from dalsegno.failure import Failure
+from dalsegno.payload import Payload
 from tests.default_converter import from_payload, to_payload
 from tests.partition_ids import nth
 from tests.simulation.connection import Connection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ASK_AGAIN = 20 * SECOND
 LOOK_AGAIN = 3 * SECOND
 MUCH_LATER = 60 * SECOND
+OUTSIDE_MAX = 2 * SECOND
 NOBODY_CAN_READ = b"\xff\xff nobody can read this"
 
 OnReply = Callable[[wire.Reply], None]
@@ -271,6 +274,20 @@ class Client(Process):
 
         exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
         self._postbox.send(Letter(exchange, key, message, confirmed))
+
+    def resolve(self, task: wire.ActivityTask, outcome: Payload | Failure) -> None:
+        """An activity that its worker has handed over, a while later. What is lost on the way times out."""
+        body = wire.ResolveActivity(
+            workflow_id=task.workflow_id,
+            run_id=task.run_id,
+            activity_id=task.activity_id,
+            token=task.token,
+            result=None if isinstance(outcome, Failure) else outcome,
+            failure=outcome if isinstance(outcome, Failure) else None,
+        )
+        # Not drawn from the simulation's own stream, where other things come from.
+        delay = int.from_bytes(task.token[-4:]) % OUTSIDE_MAX
+        self.after(delay, lambda: self.command(body, self.new_message_id(f"{task.workflow_id}/outside")))
 
     def release(self, workflow_id: str) -> None:
         """What it holds may end."""

@@ -50,6 +50,7 @@ PER_EVENT: dict[str, float] = {
     "result with a forged token": 0.03,
     "result of an old attempt": 0.05,
     "task done twice": 0.02,
+    "work goes on outside": 0.1,
     "command sent twice": 0.08,
     "command to a foreign partition": 0.02,
     "command nobody can read": 0.02,

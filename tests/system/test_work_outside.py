@@ -52,7 +52,7 @@ async def asking(
 
 async def by_token(client: Client, folder: Path, attempt: int = 1) -> AsyncActivityHandle:
     file = folder / str(attempt)
-    token = await until(lambda: file.exists() and file.read_bytes(), f"attempt {attempt} has begun")
+    token = await until(lambda: file.read_bytes() if file.exists() else b"", f"attempt {attempt} has begun")
     return client.get_async_activity_handle(task_token=token)
 
 

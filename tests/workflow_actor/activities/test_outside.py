@@ -15,9 +15,10 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved, RetryPlanned
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, RetrySchedule
+from dalsegno.actors.workflow_actor.activities.intents import CancelActivity
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, TaskEffect
 from dalsegno.actors.workflow_actor.interface.commands import Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
@@ -28,6 +29,7 @@ from tests.workflow_actor.rig import (
     T0,
     Rig,
     ScriptedCode,
+    Step,
     activity,
     answer,
     completed,
@@ -181,7 +183,7 @@ def test_heartbeats_from_outside_keep_it_alive_and_are_kept_for_the_next_attempt
 
 
 def cancelled(cancellation_type: str, *, detach: bool = True) -> tuple[Rig, TaskEffect]:
-    steps = [[activity(1, cancellation_type=cancellation_type)], [CancelActivity(number=1)], []]
+    steps: list[Step] = [[activity(1, cancellation_type=cancellation_type)], [CancelActivity(number=1)], []]
     rig = Rig(ScriptedCode(steps))
     sent = task(rig.start())
     if detach:

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, first_attempt
 from dalsegno.actors.workflow_actor.activities.events import AttemptWentOutside
-from dalsegno.actors.workflow_actor.activities.intents import RetrySchedule
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation, KeptCompensation
 from dalsegno.actors.workflow_actor.compensation.events import (
     CompensationBegun,
@@ -21,6 +20,7 @@ from dalsegno.actors.workflow_actor.compensation.events import (
     CompensationSettled,
 )
 from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Record, RunStarted, SignSet
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
 from dalsegno.actors.workflow_actor.run.log import Log
