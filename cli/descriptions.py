@@ -10,6 +10,8 @@ from dalsegno.cli.output import as_json, moment, say, table
 VALUE_CHARACTERS_MAX = 300
 """Of input and result; --json has them in full."""
 
+CHILDREN_SHOWN = 20
+
 
 def show(told: Description) -> None:
     """Facts, and a table of the activities that are under way; what is not known or nought is left out."""
@@ -44,6 +46,8 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
         ("buffered signals", _buffered(told)),
+        ("parent", told.parent_workflow_id),
+        ("open children", _children(told)),
         ("open updates", _updates(told)),
         ("updates completed", told.updates_completed),
         ("to be undone", _compensations(told)),
@@ -97,6 +101,13 @@ def _buffered(told: Description) -> str:
         names.append(f"others {others}")
     named = f" ({', '.join(names)})" if names else ""
     return f"{told.buffered_signals}{named}" if told.buffered_signals else ""
+
+
+def _children(told: Description) -> str:
+    """Those that have not ended, as far as their parent knows: shipment-7 (Shipment), 3 more."""
+    named = [f"{child.workflow_id} ({child.workflow_type})" for child in told.children[:CHILDREN_SHOWN]]
+    others = told.children_open - len(named)
+    return ", ".join([*named, f"{others} more"] if others > 0 else named)
 
 
 def _updates(told: Description) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Description,
         HistoryEntry,
         HostInfo,
+        OpenChild,
         PartitionInfo,
         PendingActivity,
         PendingCompensation,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         AsyncActivityCancelledError,
         BrokerUnavailableError,
         CanceledError,
+        ChildWorkflowError,
         CommandRejectedError,
         CompensationError,
         ConfigurationError,
@@ -169,6 +171,7 @@ __all__ = [
     "BrokerUnavailableError",
     "CanceledError",
     "CancelledError",
+    "ChildWorkflowError",
     "Client",
     "ClientTimings",
     "CommandRejectedError",
@@ -201,6 +204,7 @@ __all__ = [
     "NotInWorkflowError",
     "Observer",
     "OnSuspended",
+    "OpenChild",
     "PartitionInfo",
     "Payload",
     "PayloadConverter",
@@ -277,8 +281,8 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo PartitionInfo PendingActivity PendingCompensation PendingUpdate "
-        "WorkflowSummary"
+        "Description HistoryEntry HostInfo OpenChild PartitionInfo PendingActivity PendingCompensation "
+        "PendingUpdate WorkflowSummary"
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
@@ -288,7 +292,8 @@ _HOMES = {
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
         "ActivityError ActivityFailureError ActivityNotFoundError ApplicationError "
-        "AsyncActivityCancelledError BrokerUnavailableError CanceledError CommandRejectedError "
+        "AsyncActivityCancelledError BrokerUnavailableError CanceledError ChildWorkflowError "
+        "CommandRejectedError "
         "CompensationError ConfigurationError DalsegnoError DefinitionError FailureError FencedError "
         "InvalidMessageError MissingExtraError NewerFormatError NondeterminismError PayloadError "
         "QueryFailedError SchemaError StoreUnavailableError TerminatedError TimedOutError TimeoutType "

@@ -8,8 +8,9 @@ instead, so that the functions of `dalsegno.workflow` need no checks of their ow
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from random import Random
 from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar
@@ -17,9 +18,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from dalsegno._call_site import call_site
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
-from dalsegno.policies import RetryPolicy
+from dalsegno.policies import RetryPolicy, WorkflowIDReusePolicy
+from dalsegno.targets import signal_call
 
 T = TypeVar("T")
 Handler = Callable[..., Any]
@@ -91,6 +94,62 @@ class ContinueCall(Struct, frozen=True):
     line: str
 
 
+class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
+    """A child workflow that has begun: await it for its result, `cancel()` it as its cancellation type says.
+
+    It is a future, so `asyncio.gather`, `wait` and the like take it. Awaiting it raises ChildWorkflowError when
+    the child did not complete, or (with CanceledError as its cause) when it was cancelled through the handle;
+    asyncio.CancelledError only where the awaiting task is itself cancelled, which cancels the child too.
+    """
+
+    id: str
+    first_execution_run_id: str | None
+
+    async def signal(self, signal: Any, /, *arguments: Any, args: Sequence[Any] = ()) -> None:
+        """Returns when the child has it. Raises ApplicationError of the type
+        "ExternalWorkflowExecutionNotFound" if it has ended; TypeError and PayloadError for arguments."""
+        runtime = current_runtime("ChildWorkflowHandle.signal")
+        name, payloads = signal_call(runtime.converter, signal, arguments, args)
+        await self.send(name, payloads, call_site(sys._getframe(1)))
+
+    def send(self, name: str, args: tuple[Payload, ...], line: str) -> Coroutine[Any, Any, None]:
+        """A signal that is encoded."""
+        raise NotImplementedError
+
+
+class ChildWorkflowCall(Struct, frozen=True):
+    """A child workflow as user code asks for it. Durations are whole microseconds."""
+
+    workflow_type: str
+    workflow_id: str
+    args: tuple[Payload, ...]
+    result_hint: Any
+    task_queue: str | None
+    memo: dict[str, Payload]
+    execution_timeout: int | None
+    reuse_policy: WorkflowIDReusePolicy
+    close_policy: Literal["terminate", "abandon", "request_cancel"]
+    cancellation_type: Literal[
+        "wait_cancellation_completed", "try_cancel", "abandon", "wait_cancellation_requested"
+    ]
+    line: str
+
+
+class ExternalCall(Struct, frozen=True, kw_only=True):
+    """What user code asks of another workflow: `signal`, to `cancel`, or to be told its `end`.
+    `child_number`: that is the child of this number."""
+
+    asked: Literal["signal", "cancel", "end"]
+    workflow_id: str
+    run_id: str | None = None
+    name: str = ""
+    args: tuple[Payload, ...] = ()
+    reason: str = ""
+    child_number: int | None = None
+    result_hint: Any = Any
+    line: str = ""
+
+
 class StepBounds(Protocol):
     """How much user code may do before it waits."""
 
@@ -135,6 +194,12 @@ class WorkflowRuntime(Protocol):
     def execute_activity(self, call: ActivityCall) -> Coroutine[Any, Any, Any]: ...
 
     def start_activity(self, call: ActivityCall) -> ActivityHandle[Any]: ...
+
+    def execute_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, Any]: ...
+
+    def start_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]: ...
+
+    def ask(self, call: ExternalCall) -> Coroutine[Any, Any, Any]: ...
 
     def condition(self, holds: Callable[[], bool], line: str) -> asyncio.Future[None]: ...
 

@@ -3,7 +3,8 @@
 DalsegnoError
   CommandRejectedError          the sender is wrong and nothing changed; tell it, do not retry
     WorkflowNotFoundError         no such workflow, or no such run of it
-    WorkflowAlreadyStartedError   the workflow ID is taken (conflict or reuse policy)
+    WorkflowAlreadyStartedError   the workflow ID is taken (conflict or reuse policy); also a FailureError, as
+                                  workflow code catches it from the start of a child
     WorkflowClosedError           the run has ended and takes no more commands
     ActivityNotFoundError         no such activity is pending, or that attempt of it is over
     QueryFailedError              the query handler raised, or there is none of that name
@@ -23,8 +24,6 @@ DalsegnoError
     DefinitionError               a workflow or activity is declared as none can be; also a TypeError and a
                                   ValueError
   NondeterminismError           workflow code and its history disagree; suspend that one instance
-  WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
-    WorkflowContinuedAsNewError   the run goes on as another, which was not to be waited for
   ActivityFailureError          the standalone activity that was waited for did not complete; likewise
   WorkflowUpdateFailedError     an update was refused, or its handler failed; `__cause__` says why
   AsyncActivityCancelledError   the work that sends a heartbeat from outside of a worker is to stop
@@ -32,6 +31,9 @@ DalsegnoError
     ApplicationError              raised by user code to fail an activity or a workflow
       CompensationError             some of what a saga was to undo could not be undone
     ActivityError                 an activity failed for good; `__cause__` says how
+    ChildWorkflowError            a child workflow did not complete; `__cause__` says how
+    WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
+      WorkflowContinuedAsNewError   the run goes on as another, which was not to be waited for
     CanceledError                 what was waited for was cancelled (as a cause; user code that is
                                   itself cancelled sees asyncio.CancelledError)
     TimedOutError                 a timeout of an activity or workflow passed
@@ -62,13 +64,26 @@ class CommandRejectedError(DalsegnoError):
     code = "rejected"
 
 
+class FailureError(DalsegnoError):
+    """Base of what workflow and activity code raises, receives and catches on purpose."""
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    @property
+    def cause(self) -> BaseException | None:
+        """`__cause__`, as the Temporal SDK calls it."""
+        return self.__cause__
+
+
 class WorkflowNotFoundError(CommandRejectedError):
     """No workflow has this ID, or the run ID named is not one of its runs."""
 
     code = "not_found"
 
 
-class WorkflowAlreadyStartedError(CommandRejectedError):
+class WorkflowAlreadyStartedError(CommandRejectedError, FailureError):
     """The workflow ID is taken, and the start's policies do not allow another run.
 
     `workflow_id` and `run_id` name the run that stands in the way.
@@ -203,19 +218,6 @@ class AsyncActivityCancelledError(DalsegnoError):
         super().__init__(message)
 
 
-class FailureError(DalsegnoError):
-    """Base of what workflow and activity code raises, receives and catches on purpose."""
-
-    @property
-    def message(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
-    @property
-    def cause(self) -> BaseException | None:
-        """`__cause__`, as the Temporal SDK calls it."""
-        return self.__cause__
-
-
 class ApplicationError(FailureError):
     """Raised by user code to fail an activity, or a workflow.
 
@@ -277,6 +279,17 @@ class ActivityError(FailureError):
         self.attempt = attempt
 
 
+class ChildWorkflowError(FailureError):
+    """A child workflow did not complete, or could not be started. `cause` (that is `__cause__`) is a
+    FailureError that says why: an ApplicationError, or that it was cancelled, terminated, or timed out."""
+
+    def __init__(self, message: str, *, workflow_id: str, run_id: str, workflow_type: str) -> None:
+        super().__init__(message)
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.workflow_type = workflow_type
+
+
 class CanceledError(FailureError):
     """What was waited for was cancelled. User code that is itself cancelled sees asyncio.CancelledError."""
 
@@ -308,7 +321,7 @@ class WorkerLostError(FailureError):
     """The worker died with the activity, more often than the broker hands a task out again."""
 
 
-class WorkflowFailedError(DalsegnoError):
+class WorkflowFailedError(FailureError):
     """The workflow that was waited for did not complete; `__cause__` is a FailureError that says why."""
 
     def __init__(self, message: str, *, workflow_id: str, run_id: str) -> None:

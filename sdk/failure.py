@@ -18,6 +18,7 @@ from dalsegno.errors import (
     ActivityError,
     ApplicationError,
     CanceledError,
+    ChildWorkflowError,
     FailureError,
     PayloadError,
     TerminatedError,
@@ -31,15 +32,17 @@ from dalsegno.policies import MICROSECONDS_PER_SECOND
 
 NAME_CHARACTERS_MAX = 255
 
-FailureKind = Literal["application", "activity", "canceled", "timed_out", "terminated", "worker_lost"]
+FailureKind = Literal[
+    "application", "activity", "canceled", "timed_out", "terminated", "worker_lost", "child_workflow"
+]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`type` is what retry policies match; `stack` is for people; which fields matter depends on `kind`.
 
     `details` are those of an ApplicationError, or the last heartbeat of a TimedOutError. `next_retry_delay`
-    (microseconds) is what an ApplicationError asked for; `parts` are those of a group.
-    """
+    (microseconds) is what an ApplicationError asked for; `parts` are those of a group. The last three are
+    those of a child workflow."""
 
     kind: FailureKind = "application"
     message: str = ""
@@ -54,6 +57,9 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 0
     next_retry_delay: Annotated[int, Meta(ge=0, le=MICROSECONDS_MAX)] | None = None
     parts: tuple[Failure, ...] = ()
+    workflow_type: str = ""
+    workflow_id: str = ""
+    run_id: str = ""
 
 
 REMOTE_STACK = "__dalsegno_stack__"
@@ -114,6 +120,13 @@ def _rebuild(failure: Failure, converter: PayloadConverter) -> FailureError:
             return CanceledError(failure.message)
         case "terminated":
             return TerminatedError(failure.message)
+        case "child_workflow":
+            return ChildWorkflowError(
+                failure.message,
+                workflow_id=failure.workflow_id,
+                run_id=failure.run_id,
+                workflow_type=failure.workflow_type,
+            )
         case "worker_lost":
             return WorkerLostError(failure.message)
 

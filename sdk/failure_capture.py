@@ -26,6 +26,7 @@ from dalsegno.errors import (
     ActivityError,
     ApplicationError,
     CanceledError,
+    ChildWorkflowError,
     TerminatedError,
     TimedOutError,
     TimeoutType,
@@ -159,6 +160,16 @@ class _Capture:
                 activity_type=_text(field_of(error, "activity_type", "")),
                 activity_id=_text(field_of(error, "activity_id", "")),
                 attempt=attempt if type(attempt) is int and 0 <= attempt <= MICROSECONDS_MAX else 0,
+                stack=stack,
+                cause=cause,
+            )
+        if is_a(error, ChildWorkflowError) and not is_a(error, asyncio.CancelledError):
+            return Failure(
+                kind="child_workflow",
+                message=message,
+                workflow_type=_text(field_of(error, "workflow_type", "")),
+                workflow_id=_text(field_of(error, "workflow_id", "")),
+                run_id=_text(field_of(error, "run_id", "")),
                 stack=stack,
                 cause=cause,
             )

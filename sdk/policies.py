@@ -17,8 +17,10 @@ from dalsegno.given import Duration
 __all__ = [
     "MICROSECONDS_PER_SECOND",
     "ActivityCancellationType",
+    "ChildWorkflowCancellationType",
     "Duration",
     "HandlerUnfinishedPolicy",
+    "ParentClosePolicy",
     "RetryPolicy",
     "WorkflowIDConflictPolicy",
     "WorkflowIDReusePolicy",
@@ -106,6 +108,28 @@ class ActivityCancellationType(StrEnum):
     """Ask the worker to stop, and wait for what it says; it may still complete."""
     ABANDON = "abandon"
     """Let it run, and wait for it no longer."""
+
+
+class ParentClosePolicy(StrEnum):
+    """What becomes of a child workflow that is open when the run of its parent ends, however that ends."""
+
+    TERMINATE = "terminate"
+    ABANDON = "abandon"
+    """It goes on."""
+    REQUEST_CANCEL = "request_cancel"
+
+
+class ChildWorkflowCancellationType(StrEnum):
+    """What cancelling a child workflow does."""
+
+    WAIT_CANCELLATION_COMPLETED = "wait_cancellation_completed"
+    """Ask it to stop, and wait for its end; it may still complete."""
+    TRY_CANCEL = "try_cancel"
+    """Ask it to stop, and count it as cancelled at once."""
+    ABANDON = "abandon"
+    """Let it run, and wait for it no longer."""
+    WAIT_CANCELLATION_REQUESTED = "wait_cancellation_requested"
+    """Ask it to stop, and count it as cancelled when it was asked."""
 
 
 class WorkflowIDConflictPolicy(StrEnum):

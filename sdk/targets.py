@@ -55,6 +55,21 @@ def encode_arguments(target: Target, args: Sequence[Any], converter: DataConvert
     return encode_args(name_of(target), args, converter, signature)
 
 
+def signal_call(
+    converter: DataConverter, signal: Target, arguments: Sequence[Any], args: Sequence[Any]
+) -> tuple[str, tuple[Payload, ...]]:
+    """A signal's name, and its arguments, given one by one or as `args`. Raises as encode_arguments."""
+    return name_of(signal), encode_arguments(signal, one_by_one_or_args("A signal", arguments, args), converter)
+
+
+def one_by_one_or_args(what: str, arguments: Sequence[Any], args: Any) -> Sequence[Any]:
+    """`what` is given them, for people. Raises TypeError for both."""
+    values = given.arguments("args", args)
+    if arguments and values:
+        raise TypeError(f"{what} is given its arguments one by one or as args=[...], not both.")
+    return arguments or values
+
+
 def _signature(target: type[Any] | Callable[..., Any]) -> Signature:
     return signature_of(_run_method(target) if isinstance(target, type) else target, method=True)
 

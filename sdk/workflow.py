@@ -42,7 +42,20 @@ from dalsegno._activities import (
 )
 from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
+from dalsegno._children import (
+    ChildWorkflowOptions,
+    ChildWorkflowOptionsAndArgs,
+    ParentInfo,
+    RootInfo,
+    execute_child_workflow,
+    start_child_workflow,
+)
 from dalsegno._continue_as_new import ContinueAsNewError, continue_as_new
+from dalsegno._externals import (
+    ExternalWorkflowHandle,
+    get_external_workflow_handle,
+    get_external_workflow_handle_for,
+)
 from dalsegno._handlers import (
     all_handlers_finished,
     current_update_info,
@@ -64,6 +77,7 @@ from dalsegno._handlers import (
 )
 from dalsegno._runtime import (
     ActivityHandle,
+    ChildWorkflowHandle,
     NotInWorkflowError,
     ReadOnlyError,
     UpdateInfo,
@@ -80,8 +94,10 @@ from dalsegno.payload import PayloadConverter
 from dalsegno.policies import (
     MICROSECONDS_PER_SECOND,
     ActivityCancellationType,
+    ChildWorkflowCancellationType,
     Duration,
     HandlerUnfinishedPolicy,
+    ParentClosePolicy,
 )
 from dalsegno.workflow_logger import logger
 
@@ -89,11 +105,19 @@ __all__ = [
     "ActivityCancellationType",
     "ActivityHandle",
     "ActivityOptions",
+    "ChildWorkflowCancellationType",
+    "ChildWorkflowHandle",
+    "ChildWorkflowOptions",
+    "ChildWorkflowOptionsAndArgs",
     "ContinueAsNewError",
+    "ExternalWorkflowHandle",
     "HandlerUnfinishedPolicy",
     "Info",
     "NotInWorkflowError",
+    "ParentClosePolicy",
+    "ParentInfo",
     "ReadOnlyError",
+    "RootInfo",
     "Saga",
     "Undo",
     "UpdateInfo",
@@ -106,9 +130,12 @@ __all__ = [
     "execute_activity",
     "execute_activity_class",
     "execute_activity_method",
+    "execute_child_workflow",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",
     "get_dynamic_update_handler",
+    "get_external_workflow_handle",
+    "get_external_workflow_handle_for",
     "get_query_handler",
     "get_signal_handler",
     "get_update_handler",
@@ -135,6 +162,7 @@ __all__ = [
     "start_activity",
     "start_activity_class",
     "start_activity_method",
+    "start_child_workflow",
     "time",
     "time_ns",
     "unsafe",
@@ -360,6 +388,9 @@ class Info:
     task_queue: str
     start_time: datetime
     execution_timeout: timedelta | None
+    parent: ParentInfo | None = None
+    root: RootInfo | None = None
+    """None for a run without a parent."""
 
 
 def in_workflow() -> bool:

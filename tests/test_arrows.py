@@ -42,14 +42,20 @@ ARROWS = {
     "actors.workflow_actor.queries": "sdk interface",
     "actors.workflow_actor.updates": "sdk interface loop",
     "actors.workflow_actor.compensation": "sdk loop",
-    "actors.workflow_actor.run": "sdk interface activities timers signals queries updates compensation",
+    "actors.workflow_actor.children": "sdk interface loop",
+    "actors.workflow_actor.externals": "sdk interface loop",
+    "actors.workflow_actor.run": (
+        "sdk interface activities timers signals queries updates compensation children externals"
+    ),
     "actors.workflow_actor.built_in": "sdk",
     "actors.workflow_actor.program": (
-        "sdk interface loop activities timers signals queries updates compensation run built_in"
+        "sdk interface loop activities timers signals queries updates compensation children externals run "
+        "built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
-        "sdk persistence interface activities timers signals updates compensation run program stored"
+        "sdk persistence interface activities timers signals updates compensation children externals run "
+        "program stored"
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
@@ -60,7 +66,9 @@ ARROWS = {
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk broker",
-    "actors.supervisor.wire": "sdk broker interface activities signals queries updates protocol",
+    "actors.supervisor.wire": (
+        "sdk broker interface activities signals queries updates children externals protocol"
+    ),
     "actors.supervisor.failing": "sdk queries workflow_actor",
     "actors.supervisor.world": "sdk broker persistence interface",
     "actors.supervisor.upcalls": "sdk interface workflow_actor",

@@ -18,6 +18,8 @@ OTHER_NAMES = {
     "queries": {"failures", "strikes"},
     "updates": {"update"},
     "compensation": {"compensation"},
+    "children": {"cancelled", "child"},
+    "externals": {"external"},
 }
 """What one room has beside the names that all may have."""
 
@@ -40,7 +42,7 @@ def test_the_page_names_files_that_there_are() -> None:
     assert [name for name in NAMED if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.parametrize("room", ["timers", "signals", "updates", "compensation"])
+@pytest.mark.parametrize("room", ["timers", "signals", "updates", "compensation", "children", "externals"])
 def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: str) -> None:
     found = known_to(room)
     assert found
@@ -52,15 +54,22 @@ def test_a_room_is_known_outside_of_the_core_to_its_module_of_the_wire_alone(roo
     assert known_to(room, outside=True) <= {f"actors/supervisor/wire/{room}.py"}
 
 
+@pytest.mark.parametrize("room", ["children", "externals"])
+def test_what_workflows_say_to_each_other_has_one_module_of_the_wire(room: str) -> None:
+    assert known_to(room, outside=True) == {"actors/supervisor/wire/others.py"}
+
+
 def test_a_room_s_messages_are_known_in_the_engine_to_its_module_of_the_wire_alone() -> None:
     tree = ROOT / "actors"
     files = {
         path.relative_to(tree).as_posix() for path in tree.rglob("*.py") if "SignalWorkflow" in path.read_text()
     }
-    assert files == {"supervisor/wire/signals.py"}
+    assert files == {"supervisor/wire/signals.py", "supervisor/wire/others.py"}
 
 
-@pytest.mark.parametrize("room", ["activities", "timers", "signals", "queries", "updates", "compensation"])
+@pytest.mark.parametrize(
+    "room", ["activities", "timers", "signals", "queries", "updates", "compensation", "children", "externals"]
+)
 def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:
     folder = ROOT / "actors/workflow_actor" / room
     names = {path.stem for path in folder.glob("*.py")} - {"__init__"}

@@ -16,6 +16,7 @@ start. `stand_in` stands in for the state of an instance that cannot be run.
 - `signals`      what it is sent; `queries` what it is asked; the same
 - `updates`      what it is sent, and answers; the same
 - `compensation`  what is to be undone of it when it fails; the same
+- `children`     what it starts beside it; `externals` what it asks of other workflows; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `built_in`     workflows of dalsegno's own

@@ -77,8 +77,8 @@ STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
 NOT_YET = (
-    "What its code wants cannot be stored yet (a saga, another run to go on as): replace all hosts of older "
-    "versions, and run `dalsegno init`. It is tried again."
+    "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a request to another "
+    "workflow): replace all hosts of older versions, and run `dalsegno init`. It is tried again."
 )
 
 LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
@@ -316,6 +316,8 @@ class Instance(InstanceAtRest):
         state = self.state
         if start.then is not None and (refusal := with_start.not_yet(start, self)) is not None:
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
+        if start.parent is not None and self.codec.writes < FORMAT_3:
+            return [self._unrecorded(start, Decision(refusal=("rejected", NOT_YET)), moment)]
         if state is None:
             return self._open(start, moment)
         if state.info.is_begun_by(start.run_id):
@@ -346,6 +348,8 @@ class Instance(InstanceAtRest):
             started_at=moment.time,
             execution_timeout=start.execution_timeout,
             memo=start.memo,
+            parent=start.parent,
+            root=start.root,
         )
         recipient = recipient_of(start)
         recipients = () if recipient is None else (recipient,)

@@ -14,6 +14,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
 UpdateStage = Literal["admitted", "accepted", "completed"]
+Asked = Literal["start", "signal", "cancel", "end"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]
 
 
@@ -21,6 +22,21 @@ class WireMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base: a message body."""
 
     TYPE: ClassVar[str]
+
+
+class RequestOf(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run of a workflow, and the number that it knows by what it has asked another for."""
+
+    workflow_id: Name
+    run_id: Name
+    number: Counter
+
+
+class RootRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run without a parent that a child comes from, by way of whatever parents."""
+
+    workflow_id: Name
+    run_id: Name
 
 
 class ToResults(WireMessage, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from dalsegno.broker.protocol.between_hosts import (
     TaskQueueLost,
 )
 from dalsegno.broker.protocol.between_workflows import (
+    WorkflowAnswered,
     WorkflowEnded,
 )
 from dalsegno.broker.protocol.control import (
@@ -51,6 +52,8 @@ from dalsegno.broker.protocol.fields import (
     Counter,
     Microseconds,
     Name,
+    RequestOf,
+    RootRun,
     TaskQueue,
     Text,
     Token,
@@ -61,6 +64,7 @@ from dalsegno.broker.protocol.fields import (
 from dalsegno.broker.protocol.replies import (
     Description,
     ErrorCode,
+    OpenChild,
     PendingActivity,
     PendingCompensation,
     PendingUpdate,
@@ -68,8 +72,10 @@ from dalsegno.broker.protocol.replies import (
     ReplyError,
 )
 from dalsegno.broker.protocol.to_workflow import (
+    AwaitEndOfWorkflow,
     AwaitResult,
     AwaitUpdate,
+    ByWorkflow,
     CancelWorkflow,
     DescribeWorkflow,
     HeartbeatActivity,
@@ -97,8 +103,10 @@ __all__ = [
     "ActivityHeartbeat",
     "ActivityStarted",
     "ActivityTask",
+    "AwaitEndOfWorkflow",
     "AwaitResult",
     "AwaitUpdate",
+    "ByWorkflow",
     "CancelWorkflow",
     "ControlReply",
     "CountWorkflows",
@@ -120,6 +128,7 @@ __all__ = [
     "Microseconds",
     "Name",
     "NamespaceDeclared",
+    "OpenChild",
     "PartitionInfo",
     "PartitionsReleased",
     "PendingActivity",
@@ -129,8 +138,10 @@ __all__ = [
     "QueryWorkflow",
     "Reply",
     "ReplyError",
+    "RequestOf",
     "ResolveActivity",
     "ResumeWorkflow",
+    "RootRun",
     "RunGroup",
     "SignalWithStart",
     "SignalWorkflow",
@@ -148,6 +159,7 @@ __all__ = [
     "UpdateWithStart",
     "UpdateWorkflow",
     "WireMessage",
+    "WorkflowAnswered",
     "WorkflowEnded",
     "WorkflowSummary",
 ]

@@ -80,6 +80,16 @@ class PendingCompensation(Struct, frozen=True, kw_only=True, omit_defaults=True)
     failure: str | None = None
 
 
+class OpenChild(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A child workflow that is open as far as its parent knows, for `describe`. `run_id` when it has begun."""
+
+    workflow_id: str
+    workflow_type: str
+    parent_close_policy: Literal["terminate", "abandon", "request_cancel"]
+    started_at: int
+    run_id: str | None = None
+
+
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
@@ -111,6 +121,12 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     compensations: tuple[PendingCompensation, ...] = ()
     """What sagas have still to undo, or could not: the first 20, in the order in which they are undone."""
     compensations_count: int = 0
+    parent_workflow_id: str | None = None
+    """Of a child: who has started it."""
+    parent_run_id: str | None = None
+    children: tuple[OpenChild, ...] = ()
+    """The first hundred of those that are open, in the order in which they were started."""
+    children_open: int = 0
     waiting_for: tuple[str, ...] = ()
     input: tuple[Payload, ...] | None = None
     """The start's arguments; None behind a sign, and where they are too large to be shown here."""

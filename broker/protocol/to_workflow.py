@@ -9,6 +9,8 @@ from msgspec import field
 from dalsegno.broker.protocol.fields import (
     Microseconds,
     Name,
+    RequestOf,
+    RootRun,
     TaskQueue,
     Text,
     Token,
@@ -31,6 +33,14 @@ class ToChangeWorkflow(ToWorkflow, frozen=True, kw_only=True):
     """Base of what changes something; it needs a message ID, to be known when it comes twice."""
 
 
+class ByWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+    """Base of what a workflow may send, too. `answer_to` is then told whether it was done, by
+    `workflow.answered`; `child_of`: it is refused by whatever is not the child that this has started."""
+
+    answer_to: RequestOf | None = None
+    child_of: RequestOf | None = None
+
+
 class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     """Start a run. Its run ID is derived from (workflow ID, message ID): see `ids`.
 
@@ -50,6 +60,10 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     memo: dict[str, Payload] = field(default_factory=dict)
     tell_suspended: bool = False
     """Who waits for the result is told by an `answer` with the status "suspended" whenever that is so."""
+    parent: RequestOf | None = None
+    """It is a child of this, which is told whether it has begun, by `workflow.answered`, and how it has
+    ended, by `workflow.ended`."""
+    root: RootRun | None = None
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):
@@ -73,7 +87,7 @@ class UpdateWithStart(StartWorkflow, frozen=True, kw_only=True):
     wait_for: UpdateStage = "accepted"
 
 
-class SignalWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+class SignalWorkflow(ByWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.signal"
     name: Name
     args: tuple[Payload, ...] = ()
@@ -132,12 +146,12 @@ class HeartbeatActivity(ToWorkflow, frozen=True, kw_only=True):
     details: Payload | None = None
 
 
-class CancelWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+class CancelWorkflow(ByWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.cancel"
     reason: Text = ""
 
 
-class TerminateWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
+class TerminateWorkflow(ByWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.terminate"
     reason: Text = ""
 
@@ -153,6 +167,14 @@ class ResumeWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
 
 class DescribeWorkflow(ToWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.describe"
+
+
+class AwaitEndOfWorkflow(ToWorkflow, frozen=True, kw_only=True):
+    """A run of another workflow wants to be told how this one ends: by `workflow.ended`, when it has, or by
+    `workflow.answered`, if there is no such run."""
+
+    TYPE = "workflow.await_end"
+    answer_to: RequestOf
 
 
 class AwaitResult(ToWorkflow, frozen=True, kw_only=True):

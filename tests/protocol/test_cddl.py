@@ -13,6 +13,7 @@ import pytest
 
 from dalsegno.broker.protocol import messages
 from dalsegno.broker.protocol.codec import MESSAGE_TYPES
+from dalsegno.broker.protocol.fields import Asked
 from dalsegno.failure import Failure, FailureKind
 from dalsegno.payload import Payload
 from dalsegno.policies import (
@@ -37,9 +38,12 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "payload": Payload,
     "failure": Failure,
     "reply-error": messages.ReplyError,
+    "request-of": messages.RequestOf,
+    "root-run": messages.RootRun,
     "pending-activity": messages.PendingActivity,
     "pending-compensation": messages.PendingCompensation,
     "pending-update": messages.PendingUpdate,
+    "open-child": messages.OpenChild,
     "description": messages.Description,
     "host-info": messages.HostInfo,
     "partition-info": messages.PartitionInfo,
@@ -60,6 +64,7 @@ LITERALS: dict[str, Any] = {
     "error-code": messages.ErrorCode,
     "failure-kind": FailureKind,
     "update-stage": messages.UpdateStage,
+    "asked": Asked,
 }
 NAMED: dict[Any, str] = {
     messages.Name: "name",

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from dalsegno.actors.supervisor.deliveries.intake import Forward, Intake, Rejected
+from dalsegno.actors.supervisor.deliveries.intake import Forward, ForWorkflow, Intake
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
-from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
+from dalsegno.actors.workflow_actor.interface.commands import OtherEnded
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.run.events import RunStarted
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker import topology
@@ -168,12 +169,12 @@ def message_to_parent() -> Message:
 
 
 @pytest.mark.parametrize("is_own", [True, False])
-def test_until_workflows_wait_for_each_other_it_is_a_dead_letter_where_it_belongs(is_own: bool) -> None:
+def test_it_is_told_where_it_belongs_and_forwarded_elsewhere(is_own: bool) -> None:
     slot = topology.slot_of("parent")
     partition = slot % 4 if is_own else (slot + 1) % 4
     taken = Intake(nth(partition), 4).take(Delivery(message_to_parent(), 1, False, "", ""))
     if is_own:
-        assert isinstance(taken, Rejected)
-        assert taken.reason == "a message of the type 'workflow.ended' is not a command to a workflow"
+        assert isinstance(taken, ForWorkflow)
+        assert isinstance(taken.cause.command, OtherEnded)
     else:
         assert taken == Forward(topology.RESULTS_EXCHANGE, topology.routing_key_of("parent"), "parent")

@@ -9,7 +9,13 @@ from msgspec import Struct, field
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, EffectID, ResultEffect
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    Effect,
+    EffectID,
+    ResultEffect,
+    ToAskerEffect,
+)
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.partition_id import PartitionID
@@ -156,6 +162,8 @@ class RoundBuilder:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect):
                     self.bytes += 0 if effect.result is None else len(effect.result.data)
+                    answer = answer if effect.error is None else effect.error[0]
+                elif isinstance(effect, ToAskerEffect):
                     answer = answer if effect.error is None else effect.error[0]
         if cause.recognisable and actor.seen.remember(cause, answer):
             message_type, message_id = cause.key

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import reply_address
-from dalsegno.broker.protocol.messages import WireMessage
+from dalsegno.broker.protocol.messages import RequestOf, WireMessage
 
 Lane = tuple[str, Hashable]
 """(run ID of the sender, or "" where it is no run; recipient): see `outbox.lanes`."""
@@ -51,6 +52,16 @@ Commands = dict[type[WireMessage], Callable[[Any, Message], Command | AwaitOutco
 
 Forms = dict[type, WireForm]
 """By effect."""
+
+
+def workflow_of(request: RequestOf) -> WorkflowOf:
+    """The run of another workflow that a message speaks of."""
+    return WorkflowOf(request.workflow_id, request.run_id, request.number)
+
+
+def request_of(run: WorkflowOf) -> RequestOf:
+    """As `workflow_of`, the other way."""
+    return RequestOf(workflow_id=run.workflow_id, run_id=run.run_id, number=run.number)
 
 
 def caller_of(message: Message) -> Caller | None:

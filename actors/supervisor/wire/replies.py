@@ -8,7 +8,12 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    ResultEffect,
+    RunEndedEffect,
+    ToAskerEffect,
+)
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
@@ -163,6 +168,29 @@ def to_workflow(effect: RunEndedEffect, message_id: str) -> Message:
     except InvalidMessageError as error:
         refusal = wire.ReplyError(code="rejected", message=error.reason[:TEXT_LIMIT])
     return encode(replace(told, result=None, failure=None, error=refusal), message_id=message_id)
+
+
+def to_asker(effect: ToAskerEffect, message_id: str) -> Message:
+    """Whether that was done which another workflow has asked for."""
+    recipient = effect.recipient
+    error = None
+    if effect.error is not None:
+        code, text = effect.error
+        error = wire.ReplyError(
+            code=code,  # type: ignore[arg-type]  # as in of_effect
+            message=text[:TEXT_LIMIT],
+            workflow_id=effect.workflow_id,
+            run_id=effect.run_id,
+        )
+    told = wire.WorkflowAnswered(
+        workflow_id=recipient.workflow_id,
+        run_id=recipient.run_id,
+        number=recipient.number,
+        asked=effect.asked,
+        by_run_id=effect.run_id,
+        error=error,
+    )
+    return encode(told, message_id=message_id)
 
 
 def described(told: wire.Description) -> wire.Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.wire import replies
-from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, Lane, WireForm, caller_of
+from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, WireForm, caller_of, workflow_of
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
@@ -17,8 +17,8 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
-from dalsegno.broker import topology
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
@@ -42,6 +42,8 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         wants_accepted="accepted" in body.replies,
         wants_result="result" in body.replies,
         then=then,
+        parent=None if body.parent is None else workflow_of(body.parent),
+        root=None if body.root is None else RootOf(body.root.workflow_id, body.root.run_id),
     )
 
 
@@ -56,11 +58,23 @@ def _waiting(body: wire.StartWorkflow | wire.AwaitResult, message: Message) -> C
 
 
 def _cancel(body: wire.CancelWorkflow, message: Message) -> Cancel:
-    return Cancel(reason=body.reason, run_id=body.run_id, caller=caller_of(message))
+    return Cancel(
+        reason=body.reason,
+        run_id=body.run_id,
+        caller=caller_of(message),
+        asker=None if body.answer_to is None else workflow_of(body.answer_to),
+        child_of=None if body.child_of is None else workflow_of(body.child_of),
+    )
 
 
 def _terminate(body: wire.TerminateWorkflow, message: Message) -> Terminate:
-    return Terminate(reason=body.reason, run_id=body.run_id, caller=caller_of(message))
+    return Terminate(
+        reason=body.reason,
+        run_id=body.run_id,
+        caller=caller_of(message),
+        asker=None if body.answer_to is None else workflow_of(body.answer_to),
+        child_of=None if body.child_of is None else workflow_of(body.child_of),
+    )
 
 
 def _suspend(body: wire.SuspendWorkflow, message: Message) -> Suspend:
@@ -92,21 +106,9 @@ def _to_caller(effect: AnswerEffect | ResultEffect) -> Address:
     return Address("", effect.caller.reply_to)
 
 
-def _to_workflow(effect: RunEndedEffect) -> Address:
-    return Address(topology.RESULTS_EXCHANGE, topology.routing_key_of(effect.recipient.workflow_id))
-
-
-def _of_workflow(effect: RunEndedEffect) -> Lane:
-    return effect.run_id, effect.recipient.workflow_id
-
-
 def _reply(effect: AnswerEffect | ResultEffect, message_id: str, _: str | None) -> Message:
     """One that says so, where no message can carry it."""
     return replies.sendable(replies.of_effect(effect), effect.caller, message_id)
-
-
-def _ended(effect: RunEndedEffect, message_id: str, _: str | None) -> Message:
-    return replies.to_workflow(effect, message_id)
 
 
 def _answer_id(effect: AnswerEffect, cause: Cause) -> str:
@@ -120,5 +122,4 @@ def _result_id(effect: ResultEffect, cause: Cause) -> str:
 FORMS: Forms = {
     AnswerEffect: WireForm(_to_caller, _reply, is_to_reader=True, transient_id=_answer_id),
     ResultEffect: WireForm(_to_caller, _reply, is_to_reader=True, transient_id=_result_id),
-    RunEndedEffect: WireForm(_to_workflow, _ended, lane=_of_workflow),
 }

@@ -5,7 +5,7 @@ Each room has a module here; these are their tables, put together.
 
 from __future__ import annotations
 
-from dalsegno.actors.supervisor.wire import activities, queries, runs, signals, updates
+from dalsegno.actors.supervisor.wire import activities, others, queries, runs, signals, updates
 from dalsegno.actors.supervisor.wire.form import Commands, Forms
 
 COMMANDS: Commands = {
@@ -14,8 +14,9 @@ COMMANDS: Commands = {
     **queries.COMMANDS,
     **updates.COMMANDS,
     **activities.COMMANDS,
+    **others.COMMANDS,
 }
 """What a message to a workflow asks for. Others are no command to a workflow."""
 
-FORMS: Forms = {**runs.FORMS, **updates.FORMS, **activities.FORMS}
+FORMS: Forms = {**runs.FORMS, **updates.FORMS, **activities.FORMS, **others.FORMS}
 """How each effect leaves."""

@@ -1,17 +1,12 @@
-"""What a task sees that is cancelled while it waits for an activity.
-
-By a timeout, a task group or `task.cancel()` of user code: asyncio.CancelledError, as asyncio says. By a
-request to cancel the run: an error that is an ActivityError as well, so that cleanup runs that was written for
-activities that fail; unless the request is of a time when all hosts did not know of this (`as_failure`).
-"""
+"""What a task sees that is cancelled while it waits for an activity: see `loop.cancelled_wait`."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.activity import NEVER_BEGAN, TASK_TOO_LARGE
-from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
+from dalsegno.actors.workflow_actor.loop.cancelled_wait import CancelledWait
 from dalsegno.errors import ActivityError, CanceledError
 from dalsegno.failure import Failure
 
@@ -33,40 +28,21 @@ def _again(
     return error
 
 
-class Cancelled:
-    """How a task was cancelled while it waited for an activity: the first error, and the first that was a
-    request to cancel the run."""
+class Cancelled(CancelledWait):
+    """How a task was cancelled while it waited for an activity."""
 
-    __slots__ = ("_activity_id", "_activity_type", "first", "request")
+    __slots__ = ("_activity_id", "_activity_type")
 
     def __init__(self, activity_type: str, activity_id: str) -> None:
+        self.first = self.request = None
         self._activity_type = activity_type
         self._activity_id = activity_id
-        self.first: asyncio.CancelledError | None = None
-        self.request: asyncio.CancelledError | None = None
 
-    def add(self, error: asyncio.CancelledError) -> None:
-        self.first = self.first or error
-        if is_requested(error):
-            self.request = self.request or error
+    @property
+    def what(self) -> str:
+        return f"activity {self._activity_type}"
 
-    def raise_it(self) -> NoReturn:
-        """It is not known, or of no interest, what has become of the activity."""
-        assert self.first is not None
-        if self.first is self.request and self.request.args[0].as_failure:
-            cause = CanceledError(f"activity {self._activity_type} was cancelled")
-            raise self._seen(self.request) from cause
-        raise self.first from None
-
-    def raise_for(self, failure: ActivityError) -> None:
-        """The request is seen now, and what became of the activity is its cause."""
-        if self.request is not None:
-            if not self.request.args[0].as_failure:
-                raise self.request from failure
-            cause = failure.__cause__
-            raise self._seen(self.request) from cause if isinstance(cause, CanceledError) else failure
-
-    def _seen(self, request: asyncio.CancelledError) -> ActivityCancelledError:
+    def seen(self, request: asyncio.CancelledError) -> ActivityCancelledError:
         return ActivityCancelledError(
             request.args[0], activity_type=self._activity_type, activity_id=self._activity_id, attempt=0
         )

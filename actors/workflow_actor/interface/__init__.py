@@ -5,6 +5,7 @@
 - `run_info`      what a run is, once and for all; `times` how times are written
 - `due`           what falls due
 - `effects`       messages that leave after the commit; `recipients` are told how a run has ended
+- `workflow_of`   runs of other workflows
 - `decision`      what is decided about a command: events to record, and what needs no record
 - `waiting`       what a turn may wait for while the host's loop goes on
 - `steps`         what may be much is done bit by bit

@@ -6,10 +6,17 @@ answer goes, if one is wanted. Here are those to the run itself; each room of a 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, WorkflowOf
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
+
+Asked = Literal["start", "signal", "cancel", "end"]
+"""What one workflow asks another for."""
 
 
 class Caller(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -29,10 +36,15 @@ class Command(Struct, frozen=True):
 
 class ClientCommand(Command, frozen=True, kw_only=True):
     """Base: a client asks something of the current run, of `run_id` alone if that is given. It is refused where
-    there is no such run, or none that is open."""
+    there is no such run, or none that is open.
+
+    Another workflow may ask it, too: then `asker` is told whether it was done. `child_of`: only of a child that
+    this has started, whichever of its runs it is."""
 
     run_id: str | None = None
     caller: Caller | None = None
+    asker: WorkflowOf | None = None
+    child_of: WorkflowOf | None = None
 
 
 class ReadOnlyCommand(Command, frozen=True, kw_only=True):
@@ -44,7 +56,8 @@ class ReadOnlyCommand(Command, frozen=True, kw_only=True):
 
 
 class Start(Command, frozen=True, kw_only=True):
-    """Begin a run. `run_id` is derived by the shell from the workflow ID and message ID."""
+    """Begin a run. `run_id` is derived by the shell from the workflow ID and message ID. `parent`: whose
+    child it is, who is told of its beginning and its end."""
 
     workflow_id: str
     run_id: str
@@ -61,6 +74,41 @@ class Start(Command, frozen=True, kw_only=True):
     then: ClientCommand | None = None
     """What comes with it, in one message and one activation: for the run that it begins, or for the open one
     that the policies leave in place. Where one of the two is refused, nothing is recorded of either."""
+    parent: WorkflowOf | None = None
+    root: RootOf | None = None
+
+
+class AwaitEnd(Command, frozen=True, kw_only=True):
+    """Another workflow wants to be told how the run ends, the current one or `run_id`; that is recorded. Of
+    what there is not it is told so at once, and so it is of what has ended."""
+
+    workflow_id: str
+    run_id: str | None
+    asker: WorkflowOf
+
+
+class OtherAnswered(Command, frozen=True, kw_only=True):
+    """Another workflow says whether it has done what this run has asked it for under `number`. `by_run` is the
+    run that says so, or stands in the way; `error` is a code and a sentence."""
+
+    run_id: str
+    number: int
+    asked: Asked
+    by_run: str = ""
+    error: tuple[str, str] | None = None
+
+
+class OtherEnded(Command, frozen=True, kw_only=True):
+    """How a run of another workflow has ended that this run waits for under `number`. `error`: it cannot be
+    told how."""
+
+    run_id: str
+    number: int
+    by_run: str
+    status: WorkflowStatus
+    result: Payload | None = None
+    failure: Failure | None = None
+    error: tuple[str, str] | None = None
 
 
 class Cancel(ClientCommand, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller
-from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
+from dalsegno.actors.workflow_actor.interface.commands import Asked, Caller
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -51,6 +51,17 @@ class RunEndedEffect(DurableEffect, frozen=True, kw_only=True):
     status: WorkflowStatus
     result: Payload | None
     failure: Failure | None
+
+
+class ToAskerEffect(Effect, frozen=True, kw_only=True):
+    """Transient: the answer to another workflow, whether that was done which it has asked for. `error` as in
+    AnswerEffect; `run_id` is the run that was asked, or that stands in the way, if there is one."""
+
+    recipient: WorkflowOf
+    asked: Asked
+    workflow_id: str
+    run_id: str | None
+    error: tuple[str, str] | None = None
 
 
 class AnswerEffect(Effect, frozen=True, kw_only=True):

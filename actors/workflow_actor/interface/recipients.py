@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Start
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 
 
 class QueueOf(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="q"):
@@ -16,18 +17,11 @@ class QueueOf(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     client: Caller
 
 
-class WorkflowOf(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="w"):
-    """A run of another workflow; `number` is what that run knows the answer by. It is told through its
-    partition, which is always there, and can be stored since format 2."""
-
-    workflow_id: str
-    run_id: str
-    number: int
-
-
 Recipient = QueueOf | WorkflowOf
 
 
 def recipient_of(start: Start) -> Recipient | None:
     """Who is to be told how the run ends that it begins, or finds; None if nobody wants to be."""
+    if start.parent is not None:
+        return start.parent
     return QueueOf(start.caller) if start.wants_result and start.caller is not None else None

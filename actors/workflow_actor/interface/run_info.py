@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, WorkflowOf
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -42,6 +43,9 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     deadline: int | None = None
     last_failure: Failure | None = None
     last_result: Payload | None = None
+    parent: WorkflowOf | None = None
+    """Who has started it as its child; `root` is there if this is."""
+    root: RootOf | None = None
 
     @property
     def chain_id(self) -> str:

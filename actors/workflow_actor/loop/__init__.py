@@ -5,5 +5,6 @@
 - `intent_ledger`       collects what code wants
 - `refusals`            what answers code that may do nothing, or may only read
 - `world_calls`         refuses what would give something else when code runs again
-- `cancel_request`      a request to cancel the run, until its code has seen it
+- `cancel_request`      a request to cancel the run, until its code has seen it; `cancelled_wait` is what a task
+                        sees that is cancelled while it waits for something outside
 """

@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 
-Counters = tuple[int, int, int, int]
+Counters = tuple[int, int, int, int, int]
 
 STEP_LIMIT = 10_000
 """Things that one step may want, unless the host says otherwise. Activities take some 0.5 s of an ordinary core
@@ -37,6 +37,8 @@ class CountersAtSign(Protocol):
     def next_uuid(self) -> int: ...
     @property
     def next_hash(self) -> int: ...
+    @property
+    def next_request(self) -> int: ...
 
 
 class TooMuchAtOnceError(RuntimeError):
@@ -57,6 +59,7 @@ class IntentLedger:
         "limit",
         "next_activity",
         "next_hash",
+        "next_request",
         "next_timer",
         "next_uuid",
         "too_much",
@@ -67,6 +70,7 @@ class IntentLedger:
         self.next_timer = signed.next_timer
         self.next_uuid = signed.next_uuid
         self.next_hash = signed.next_hash
+        self.next_request = signed.next_request
         self._intents: list[Intent | None] = []
         self._base = 0
         self._closed = False
@@ -146,7 +150,7 @@ class IntentLedger:
         return list(filter(None, intents))  # what was struck out is None
 
     def counters(self) -> Counters:
-        return self.next_activity, self.next_timer, self.next_uuid, self.next_hash
+        return self.next_activity, self.next_timer, self.next_uuid, self.next_hash, self.next_request
 
     def restore(self, counters: Counters) -> None:
-        self.next_activity, self.next_timer, self.next_uuid, self.next_hash = counters
+        self.next_activity, self.next_timer, self.next_uuid, self.next_hash, self.next_request = counters

@@ -36,6 +36,7 @@ from dalsegno.actors.workflow_actor.program.entry import restored_args, start_ar
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.handling import Handling
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
+from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import Reading
@@ -89,6 +90,7 @@ class WorkflowProgram:
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
         self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
+        self._others: OtherWorkflows | None = None
         self._awaited: dict[type, waits.Awaited] = {
             ActivityResolved: self._activities,
             TimerFired: self._timers,
@@ -106,15 +108,9 @@ class WorkflowProgram:
         self._instance: Any = None
         self._main: WorkflowTask | None = None
         self._handlers = Handlers(self._definition, self, self._converter)
+        ledger, loop = self._ledger, self._loop
         self._handling = Handling(
-            signed.signals,
-            self._handlers,
-            self._ledger,
-            self._loop,
-            self._context,
-            self,
-            self._life,
-            self._converter,
+            signed.signals, self._handlers, ledger, loop, self._context, self, self._life, self._converter
         )
         self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
         self._sagas = self._new_sagas(signed) if signed.compensations else None
@@ -122,17 +118,10 @@ class WorkflowProgram:
         self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
-            self._info,
-            self._ledger,
-            self._loop,
-            self._activities,
-            self._conditions,
-            self,
-            signed.signs,
-            self._converter,
+            self._info, ledger, loop, self._activities, self._conditions, self, signed.signs, self._converter
         )
         self._runtime.replaying = self._replaying
-        self._loop.allow(self._runtime)
+        loop.allow(self._runtime)
 
     # The port
 
@@ -199,10 +188,9 @@ class WorkflowProgram:
     def waiting_for(self) -> tuple[str, ...]:
         if self._life.phase is ProgramPhase.CLOSED:
             return ()
-        awaited, run_method = self._awaited.values(), self._cancel_request.run_method
-        return waits.describe(
-            awaited, self._conditions, self._handling.tasks, self._handling.waiting, run_method
-        )
+        awaited, handling = self._awaited.values(), self._handling
+        run_method = self._cancel_request.run_method
+        return waits.describe(awaited, self._conditions, handling.tasks, handling.waiting, run_method)
 
     def drop(self) -> None:
         if self._life.phase is ProgramPhase.DROPPED:
@@ -245,6 +233,9 @@ class WorkflowProgram:
                 if self._life.phase is not ProgramPhase.PAUSED:
                     raise never_asked("A Continue")
                 self._enter()
+            case _:  # of another workflow, that was asked before a sign
+                self.others()
+                self._take(input_)
 
     def _begin(self, args: Sequence[Payload]) -> None:
         if self._signed.state is None:
@@ -316,6 +307,14 @@ class WorkflowProgram:
         if self.running:
             self._handling.hand_out(self._handling.waiting)
 
+    def others(self) -> OtherWorkflows:
+        if self._others is None:
+            outlived = self._cancel_request.outlived
+            self._others = OtherWorkflows(self._ledger, self._loop, self._info, outlived, self._converter)
+            self._awaited.update(self._others.awaited)
+            self._takers.update(self._others.awaited)
+        return self._others
+
     def all_handlers_finished(self) -> bool:
         return not self._handling.tasks
 
@@ -325,8 +324,7 @@ class WorkflowProgram:
         return self._sagas.open(name)
 
     def _new_sagas(self, signed: SignedState) -> Sagas:
-        kept = signed.compensations
-        return Sagas(kept, self._ledger, self._activities, self._life, self._converter)
+        return Sagas(signed.compensations, self._ledger, self._activities, self._life, self._converter)
 
     # Running
 
@@ -422,7 +420,7 @@ class WorkflowProgram:
             self._life.break_off(WorkflowCodeError(asked.not_left("it waits for something")))
 
     def _set_sign(self, asked: AskedSign) -> None:
-        outstanding = waits.outstanding(self._awaited.values(), self._loop)
+        outstanding = waits.outstanding((self._activities, self._timers), self._loop)
         if outstanding:
             raise WorkflowCodeError(
                 f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "
@@ -441,6 +439,8 @@ class WorkflowProgram:
             self._converter,
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
+        if self._others is not None:
+            self._others.children.forget()  # they go on, without who has started them
         self._stand_at(signed)
         self._enter_or_pause()
 

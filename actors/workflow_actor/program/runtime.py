@@ -12,16 +12,27 @@ from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from dalsegno._continue_as_new import ContinueAsNewError
-from dalsegno._runtime import ActivityCall, ActivityHandle, ContinueCall, Handler, HandlerKind, StepBounds
+from dalsegno._runtime import (
+    ActivityCall,
+    ActivityHandle,
+    ChildWorkflowCall,
+    ChildWorkflowHandle,
+    ContinueCall,
+    ExternalCall,
+    Handler,
+    HandlerKind,
+    StepBounds,
+)
 from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
-from dalsegno.workflow import Info
+from dalsegno.workflow import Info, ParentInfo, RootInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,6 +51,8 @@ class RunControl(Protocol):
     def all_handlers_finished(self) -> bool: ...
 
     def open_saga(self, name: str) -> Saga: ...
+
+    def others(self) -> OtherWorkflows: ...
 
 
 class Runtime:
@@ -68,6 +81,7 @@ class Runtime:
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
         self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
         self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
+        self._others = control.others
         self.checkpoint = control.checkpoint
         self.handler = control.handler
         self.set_handler = control.set_handler
@@ -85,6 +99,12 @@ class Runtime:
             task_queue=known.task_queue,
             start_time=_EPOCH + timedelta(microseconds=known.started_at),
             execution_timeout=None if timeout is None else timedelta(microseconds=timeout),
+            parent=None
+            if known.parent is None
+            else ParentInfo(workflow_id=known.parent.workflow_id, run_id=known.parent.run_id),
+            root=None
+            if known.root is None
+            else RootInfo(workflow_id=known.root.workflow_id, run_id=known.root.run_id),
         )
 
     @property
@@ -104,6 +124,15 @@ class Runtime:
 
     def holds(self, condition: Callable[[], bool]) -> bool:
         return self._conditions.hold(condition, self)
+
+    def execute_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, Any]:
+        return self._others().children.execute(call)
+
+    def start_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
+        return self._others().children.start(call)
+
+    def ask(self, call: ExternalCall) -> Coroutine[Any, Any, Any]:
+        return self._others().externals.ask(call)
 
     def random(self) -> Random:
         if self._random is None:

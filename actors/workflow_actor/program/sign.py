@@ -80,6 +80,7 @@ def signed_state(
         cancel_reason=None if cancel is None else str(cancel),
         cancel_as_failure=cancel is not None and cancel.as_failure,
         compensations=tuple(compensations),
+        next_request=ledger.next_request,
     )
 
 

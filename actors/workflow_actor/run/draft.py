@@ -9,7 +9,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
+from dalsegno.actors.workflow_actor.externals.external import External
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
@@ -24,12 +26,16 @@ class Draft:
 
     __slots__ = (
         "_activities",
+        "_children",
         "_compensations",
+        "_externals",
         "_made",
         "_outcomes",
         "_outstanding",
         "_timers",
         "_updates",
+        "children",
+        "externals",
         "fence",
         "log",
         "processed",
@@ -49,6 +55,8 @@ class Draft:
         self.processed = state.processed
         self.fence = state.fence
         self.updates: Mapping[str, OpenUpdate] = state.updates
+        self.children: Mapping[int, ChildWorkflow] = state.children
+        self.externals: Mapping[int, External] = state.externals
         self._made = state.effects_made
         self._activities: EntriesEdit[int, Activity] | None = None
         self._timers: EntriesEdit[int, int] | None = None
@@ -56,6 +64,8 @@ class Draft:
         self._updates: EntriesEdit[str, OpenUpdate] | None = None
         self._outcomes: EntriesEdit[str, UpdateOutcome] | None = None
         self._compensations: EntriesEdit[int, Compensation] | None = None
+        self._children: EntriesEdit[int, ChildWorkflow] | None = None
+        self._externals: EntriesEdit[int, External] | None = None
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -163,6 +173,31 @@ class Draft:
     def count_compensating(self, more: int) -> None:
         self.change(compensating=self.state.compensating + more)
 
+    # --- other workflows ---------------------------------------------------------------------------------
+
+    def put_child(self, number: int, child: ChildWorkflow) -> None:
+        """A new one, or one that has changed."""
+        if self._children is None:
+            self.children = self._children = self.state.children.copy()
+        self._children[number] = child
+
+    def take_child(self, number: int) -> ChildWorkflow:
+        """It is open no more. Raises KeyError if it was not."""
+        if self._children is None:
+            self.children = self._children = self.state.children.copy()
+        return self._children.pop(number)
+
+    def put_external(self, number: int, external: External) -> None:
+        if self._externals is None:
+            self.externals = self._externals = self.state.externals.copy()
+        self._externals[number] = external
+
+    def take_external(self, number: int) -> External:
+        """It has its answer. Raises KeyError if it had."""
+        if self._externals is None:
+            self.externals = self._externals = self.state.externals.copy()
+        return self._externals.pop(number)
+
     # --- outstanding effects -----------------------------------------------------------------------------
 
     @property
@@ -201,6 +236,10 @@ class Draft:
         """The run has ended: nothing is pending any more."""
         self._activities = {}
         self._timers = {}
+        if self.children:
+            self._children = {}
+        if self.externals:
+            self._externals = {}
 
     def done(self) -> WorkflowState:
         """The state that came of it."""
@@ -212,6 +251,8 @@ class Draft:
             ("updates", self._updates),
             ("update_outcomes", self._outcomes),
             ("compensations", self._compensations),
+            ("children", self._children),
+            ("externals", self._externals),
         ):
             if edit is not None:
                 is_small = type(edit) is dict and len(edit) <= DICT_MAX  # as nearly always

@@ -38,6 +38,8 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     cancel_reason: str | None = None
     cancel_as_failure: bool = False
     compensations: tuple[KeptCompensation, ...] = ()
+    next_request: int = 1
+    """To other workflows."""
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):

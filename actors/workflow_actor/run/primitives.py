@@ -21,9 +21,26 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
+from dalsegno.actors.workflow_actor.children import changes as child_changes
+from dalsegno.actors.workflow_actor.children import decisions as child_decisions
+from dalsegno.actors.workflow_actor.children import sends as child_sends
+from dalsegno.actors.workflow_actor.children import wants as child_wants
+from dalsegno.actors.workflow_actor.children.events import ChildEvent, ChildTold, ChildWant, ChildWanted
+from dalsegno.actors.workflow_actor.children.sends import ChildDue
 from dalsegno.actors.workflow_actor.compensation import changes as compensation_changes
 from dalsegno.actors.workflow_actor.compensation import wants as compensation_wants
 from dalsegno.actors.workflow_actor.compensation.events import CompensationWant
+from dalsegno.actors.workflow_actor.externals import changes as external_changes
+from dalsegno.actors.workflow_actor.externals import decisions as external_decisions
+from dalsegno.actors.workflow_actor.externals import sends as external_sends
+from dalsegno.actors.workflow_actor.externals import wants as external_wants
+from dalsegno.actors.workflow_actor.externals.events import (
+    ExternalEvent,
+    ExternalTold,
+    ExternalWant,
+    ExternalWanted,
+)
+from dalsegno.actors.workflow_actor.externals.sends import ExternalDue
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
@@ -41,10 +58,18 @@ from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
-PrimitiveEvent = ActivityEvent | TimerElapsed | SignalReceived | FirstSignalReceived | UpdateEvent
-PrimitiveWant = ActivityWant | TimerWant | UpdateWant | CompensationWant
-PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated
-PrimitiveEffectDue = ActivityDue | UpdateDue
+PrimitiveEvent = (
+    ActivityEvent
+    | TimerElapsed
+    | SignalReceived
+    | FirstSignalReceived
+    | UpdateEvent
+    | ChildEvent
+    | ExternalEvent
+)
+PrimitiveWant = ActivityWant | TimerWant | UpdateWant | CompensationWant | ChildWant | ExternalWant
+PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated | ChildTold | ExternalTold
+PrimitiveEffectDue = ActivityDue | UpdateDue | ChildDue | ExternalDue
 
 LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
 """Events that were added to the first stored format when a release of it was in use. That release cannot read a
@@ -52,7 +77,7 @@ row with such an event, so a snapshot follows it in the same commit, however lar
 thousand activities): until `dalsegno init` is run after an upgrade. Later formats have none: whoever reads
 them knows all."""
 
-LATER_IN_FORMAT_3: frozenset[type] = frozenset(get_args(CompensationWant))
+LATER_IN_FORMAT_3: frozenset[type] = frozenset((*get_args(CompensationWant), ChildWanted, ExternalWanted))
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
 wants it is suspended."""
 
@@ -61,6 +86,8 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **timer_wants.WANTS,
     **update_wants.WANTS,
     **compensation_wants.WANTS,
+    **child_wants.WANTS,
+    **external_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
@@ -74,22 +101,31 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **signal_changes.APPLY,
     **update_changes.APPLY,
     **compensation_changes.APPLY,
+    **child_changes.APPLY,
+    **external_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 
 CLOSE: tuple[tuple[str | None, Callable[[Any], None]], ...] = (
     (None, activity_changes.close),
     ("updates", update_changes.close),
+    ("children", child_changes.close),
 )
 """What the end of the run does to the draft of its state; with a part named, if there is anything in that."""
 
 EFFECTS: dict[type, Callable[[Any, Any, str], DurableEffect]] = {
     **activity_sends.EFFECTS,
     **update_sends.EFFECTS,
+    **child_sends.EFFECTS,
+    **external_sends.EFFECTS,
 }
 """By state, what is due, and run: the message that leaves."""
 
-REFUSED: dict[type, Callable[[Any, Any, str], Decision[PrimitiveEvent]]] = {**activity_attempts.REFUSED}
+REFUSED: dict[type, Callable[[Any, Any, str], Decision[PrimitiveEvent]]] = {
+    **activity_attempts.REFUSED,
+    **child_decisions.REFUSED,
+    **external_decisions.REFUSED,
+}
 """By state, what is due, and reason: what comes of a message that the broker does not take, whoever sends it.
 Others are dropped."""
 

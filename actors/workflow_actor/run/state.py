@@ -12,7 +12,9 @@ from typing import Literal
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity
+from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
+from dalsegno.actors.workflow_actor.externals.external import External
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -96,6 +98,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
     which the log began. `updates` are the open ones, by their IDs. `compensations` are by the numbers of
     their steps, and `compensating` counts those that are being undone.
+    `children` are those that are open, `externals` requests to other workflows without an answer.
     `is_delayed`: code does not run before `info.begins_at`. `next_run_id`: of the run that this one, which has
     ended, goes on as: `recipients`, `updates` and inputs that were not run are those that have gone along. Maps
     are in the order of their keys.
@@ -128,6 +131,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     compensating: int = 0
     is_delayed: bool = False
     next_run_id: str | None = None
+    children: Entries[int, ChildWorkflow] = {}
+    externals: Entries[int, External] = {}
 
     @property
     def status(self) -> WorkflowStatus:

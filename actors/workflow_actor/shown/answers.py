@@ -8,15 +8,24 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import (
+    Asked,
+    AwaitEnd,
     Caller,
+    Cancel,
     ClientCommand,
     Command,
     ReadOnlyCommand,
     Start,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
-from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect, RunEndedEffect
-from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
+from dalsegno.actors.workflow_actor.interface.effects import (
+    AnswerEffect,
+    Effect,
+    ResultEffect,
+    RunEndedEffect,
+    ToAskerEffect,
+)
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
@@ -71,10 +80,17 @@ def refused(
 
 def to_command(
     command: Command | None, workflow_id: str, state: WorkflowState | None, decision: Decision[Any] = NOTHING
-) -> tuple[AnswerEffect, ...]:
-    """The answer to a client's command, once that is done: what was decided on it. Who named no reply address
-    gets none; who starts a workflow gets one if asked for, but a refusal always."""
+) -> tuple[Effect, ...]:
+    """The answer to a client's command, or another workflow's, once that is done: what was decided on it. Who
+    named no reply address gets none; who starts a workflow gets one if asked for, but a refusal always."""
     match command:
+        case Start(parent=WorkflowOf() as parent):
+            return (_to_asker(parent, "start", workflow_id, state, decision.refusal),)
+        case ClientCommand(asker=WorkflowOf() as asker):
+            asked: Asked = "cancel" if isinstance(command, Cancel) else "signal"
+            return (_to_asker(asker, asked, workflow_id, state, decision.refusal),)
+        case AwaitEnd():
+            return _of_end(command, workflow_id, state, decision.refusal)
         case Update(caller=Caller() as caller) if decision.refusal is None and state is not None:
             return (_standing(command, caller, state),)
         case Start(then=Update(caller=Caller() as caller) as update) if (
@@ -104,6 +120,24 @@ def to_command(
     return (effect,)
 
 
+def _to_asker(
+    asker: WorkflowOf, asked: Asked, workflow_id: str, state: WorkflowState | None, error: Refusal | None
+) -> ToAskerEffect:
+    run_id = None if state is None else state.info.run_id
+    return ToAskerEffect(recipient=asker, asked=asked, workflow_id=workflow_id, run_id=run_id, error=error)
+
+
+def _of_end(
+    command: AwaitEnd, workflow_id: str, state: WorkflowState | None, refusal: Refusal | None
+) -> tuple[Effect, ...]:
+    """To who waits for the end of a run: that it has come, or that there is no such run."""
+    if refusal is not None or state is None:
+        return (_to_asker(command.asker, "end", workflow_id, state, refusal),)
+    if state.outcome is None:
+        return ()
+    return (ended(command.asker, workflow_id, state.info.run_id, state.outcome),)
+
+
 def _standing(update: Update, caller: Caller, state: WorkflowState) -> AnswerEffect:
     """How far it has come. The run may be another one than that which was sent it."""
     workflow_id, known = state.info.workflow_id, standing(state, update.update_id)
@@ -127,9 +161,17 @@ def _no_update(state: WorkflowState, update_id: str) -> Refusal:
 
 def to_command_again(
     command: Command | AwaitOutcome, before: str, workflow_id: str, state: WorkflowState | None
-) -> AnswerEffect | None:
+) -> Effect | None:
     """To one that was answered before. `before` is the code that it was refused with, or nothing. None if no
     answer is wanted."""
+    refusal = (before, "this command came before and was refused then") if before else None
+    match command:
+        case Start(parent=WorkflowOf() as parent):
+            told = _to_asker(parent, "start", workflow_id, state, refusal)
+            return told if before else replace(told, run_id=command.run_id)
+        case ClientCommand(asker=WorkflowOf() as asker):
+            asked: Asked = "cancel" if isinstance(command, Cancel) else "signal"
+            return _to_asker(asker, asked, workflow_id, state, refusal)
     if isinstance(command, Start) and isinstance(command.then, Update) and not before:
         command = command.then
     caller = command.caller if hasattr(command, "caller") else None
@@ -145,7 +187,7 @@ def to_command_again(
         workflow_id=workflow_id,
         run_id=run_id,
         status=state.status if state is not None and run_id == current else None,
-        error=(before, "this command came before and was refused then") if before else None,
+        error=refusal,
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from dalsegno.actors.workflow_actor.activities import shown as activities
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.children import shown as children
 from dalsegno.actors.workflow_actor.compensation import shown as compensations
+from dalsegno.actors.workflow_actor.externals import shown as externals
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
@@ -86,6 +88,9 @@ def describe(
         "updates_completed": len(state.update_outcomes),
         "compensations": compensations.described(state.compensations),
         "compensations_count": len(state.compensations),
+        **children.parent_of(state.info.parent),
+        "children": children.described(state.children),
+        "children_open": len(state.children),
         "waiting_for": () if state.is_closed else waiting,
         "input": args,
         "result": result,
@@ -107,6 +112,11 @@ def _args(state: WorkflowState) -> tuple[Payload, ...] | None:
 
 
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
-    waiting = chain(activities.waited_for(state.activities), timers.waited_for(state.timers))
-    count = len(state.activities) + len(state.timers)
+    waiting = chain(
+        activities.waited_for(state.activities),
+        timers.waited_for(state.timers),
+        children.waited_for(state.children),
+        externals.waited_for(state.externals),
+    )
+    count = len(state.activities) + len(state.timers) + len(state.children) + len(state.externals)
     return tuple(first_of(waiting, count))

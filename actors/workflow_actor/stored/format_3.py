@@ -1,7 +1,7 @@
-"""Format 3: updates, compensations, attempts that go on outside of their workers, cancel requests that say how
-they are seen, and runs that follow each other. What format 2 has is the same in both, so that nothing is
-lifted. Fields that are new are at the end: one that says nothing is cut off, and what format 2 has no place for
-is refused before it is written.
+"""Format 3: updates, compensations, child workflows and requests to other workflows, attempts that go on
+outside of their workers, cancel requests that say how they are seen, and runs that follow each other. What
+format 2 has is the same in both, so that nothing is lifted. Fields that are new are at the end: one that says
+nothing is cut off, and what format 2 has no place for is refused before it is written.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _EVENTS = {
     "sg1": "a signal with a start",
     "out": "an attempt outside of its worker",
     "dly": "a run that begins later",
+    **dict.fromkeys(("kbeg", "kref", "kask", "kend", "xans", "xend"), "the word of another workflow"),
 }
 _WANTS = {
     "ua": "an update",
@@ -36,8 +37,9 @@ _WANTS = {
     "cd": "a compensation",
     "cb": "a compensation",
     "cs": "a compensation",
+    **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
 }
-_DUES = {"u": "an update"}
+_DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is asked of another workflow")}
 """By their tags, what format 2 has not: events, what code wants, and what is due to somebody."""
 
 _SAID = {

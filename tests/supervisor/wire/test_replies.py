@@ -9,7 +9,7 @@ import pytest
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import RunEndedEffect
-from dalsegno.actors.workflow_actor.interface.recipients import WorkflowOf
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.broker.protocol.between_workflows import WorkflowEnded
 from dalsegno.broker.protocol.codec import CBOR, JSON, MessageTooLargeError, decode
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES

@@ -7,7 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from dalsegno.actors.supervisor.deliveries.intake import CHANGES_STATE
-from dalsegno.actors.supervisor.wire import activities, queries, runs, signals, updates
+from dalsegno.actors.supervisor.wire import activities, others, queries, runs, signals, updates
 from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import Command
@@ -15,9 +15,9 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, Effe
 from dalsegno.broker.protocol import messages as wire
 from tests.workflow_actor.run.test_tables import every
 
-ROOMS = (runs, signals, queries, updates, activities)
+ROOMS = (runs, signals, queries, updates, activities, others)
 FOR_WORKFLOWS = frozenset(
-    (wire.StartWorkflow, *every(wire.StartWorkflow), *every(wire.ToWorkflow), *every(wire.FromActivity))
+    (wire.StartWorkflow, *every(wire.StartWorkflow), *every(wire.ToWorkflow), *every(wire.ToResults))
 )
 
 
@@ -33,7 +33,7 @@ def test_whatever_a_workflow_sends_has_a_form_and_what_need_not_be_outstanding_a
 
 def test_no_two_rooms_speak_of_the_same_message() -> None:
     commands = [message for room in ROOMS for message in room.COMMANDS]
-    effects = [effect for room in (runs, updates, activities) for effect in room.FORMS]
+    effects = [effect for room in (runs, updates, activities, others) for effect in room.FORMS]
     assert len(commands) == len(COMMANDS)
     assert len(effects) == len(FORMS)
 

@@ -18,17 +18,23 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.children import intents as children
 from dalsegno.actors.workflow_actor.compensation import intents as compensation
+from dalsegno.actors.workflow_actor.externals import intents as externals
 from dalsegno.actors.workflow_actor.instance import TAKE
 from dalsegno.actors.workflow_actor.interface.commands import (
+    AwaitEnd,
     Cancel,
     Command,
     FailEffect,
+    OtherAnswered,
+    OtherEnded,
     Park,
     Resume,
     Suspend,
     Terminate,
 )
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.outstanding.outstanding import EFFECTS
 from dalsegno.actors.workflow_actor.run import intents as run
 from dalsegno.actors.workflow_actor.run.decide import (
@@ -51,6 +57,7 @@ from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.timers import intents as timers
 from dalsegno.actors.workflow_actor.updates import intents as updates
 from dalsegno.failure import Failure
+from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import DONE, T0, Rig, ScriptedCode, payload
 
 
@@ -63,7 +70,7 @@ def every(base: type) -> set[type]:
 def intents() -> set[type]:
     return {
         kind
-        for room in (activities, timers, updates, compensation, run)
+        for room in (activities, timers, updates, compensation, children, externals, run)
         for kind in vars(room).values()
         if isinstance(kind, type) and hasattr(kind, "digest")
     }
@@ -120,6 +127,9 @@ ONE_OF_EACH: list[Command] = [
     Resolve(activity_id="1", result=payload()),
     KeepHeartbeats(),
     ResendTask("1", 1),
+    OtherAnswered(run_id="run-1", number=1, asked="signal"),
+    OtherEnded(run_id="run-1", number=1, by_run="run-2", status=WorkflowStatus.COMPLETED),
+    AwaitEnd(workflow_id="w", run_id=None, asker=WorkflowOf("asker", "run-2", 1)),
     Park(((1, 0),), T0),
     FailEffect((1, 0), "too large"),
 ]
@@ -143,8 +153,9 @@ def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_
     known = Known(T0, "code-1", Heartbeats(), bytes(32), cancels_as_failure=True)
     decision = decide(state, "w", command, known)
     assert decision.events == ()
-    is_clients = RULES[type(command)].addressee is Addressee.OPEN_RUN
-    assert (decision.refusal and decision.refusal[0]) == (code if is_clients else None)
+    addressee = RULES[type(command)].addressee
+    is_refused = addressee is Addressee.OPEN_RUN or (addressee is Addressee.TO_BE_TOLD and state is None)
+    assert (decision.refusal and decision.refusal[0]) == (code if is_refused else None)
 
 
 @pytest.mark.parametrize("word", ONE_OF_EACH[5:10], ids=lambda command: type(command).__name__)

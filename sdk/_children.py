@@ -1,0 +1,191 @@
+"""Child workflows as workflow code asks for them: the options, and the call that becomes an intent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
+
+from dalsegno import given
+from dalsegno._call_site import call_site
+from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, WorkflowRuntime, current_runtime
+from dalsegno.converter import result_hint
+from dalsegno.policies import (
+    ChildWorkflowCancellationType,
+    Duration,
+    ParentClosePolicy,
+    WorkflowIDReusePolicy,
+)
+from dalsegno.targets import Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+_UNSET = cast(Any, object())
+_WAIT = ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentInfo:
+    """The run that has started this one as its child."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInfo:
+    """The run that has no parent, and that this one comes from, by way of whatever parents."""
+
+    workflow_id: str
+    run_id: str
+
+
+class ChildWorkflowOptions(TypedDict, total=False):
+    """How a child workflow is to be started. Durations are seconds, or timedeltas."""
+
+    id: str
+    """Its workflow ID; default: a new one, of the parent's run."""
+    task_queue: str | None
+    """Default: the parent's."""
+    parent_close_policy: ParentClosePolicy
+    """What becomes of it when the run of its parent ends (TERMINATE)."""
+    cancellation_type: ChildWorkflowCancellationType
+    """What cancelling it does (WAIT_CANCELLATION_COMPLETED)."""
+    id_reuse_policy: WorkflowIDReusePolicy
+    """What happens when a run with its ID has ended (ALLOW_DUPLICATE)."""
+    execution_timeout: Duration | None
+    """It is ended as timed out after this time."""
+    memo: Mapping[str, Any]
+    """Values to be shown with it."""
+    result_type: Any
+    """What the result is to be restored as; default: the annotation of its run method."""
+
+
+class ChildWorkflowOptionsAndArgs(ChildWorkflowOptions, total=False):
+    """The options, with the arguments among them."""
+
+    args: Sequence[Any]
+    """The arguments, in place of giving them one by one."""
+
+
+@overload
+def execute_child_workflow(
+    workflow: Callable[[Any], Awaitable[R]], /, **options: Unpack[ChildWorkflowOptions]
+) -> Coroutine[Any, Any, R]: ...
+
+
+@overload
+def execute_child_workflow(
+    workflow: Callable[[Any, A], Awaitable[R]], a: A, /, **options: Unpack[ChildWorkflowOptions]
+) -> Coroutine[Any, Any, R]: ...
+
+
+@overload
+def execute_child_workflow(
+    workflow: Callable[..., Awaitable[R]],
+    /,
+    *arguments: Any,
+    args: Sequence[Any] = ...,
+    **options: Unpack[ChildWorkflowOptions],
+) -> Coroutine[Any, Any, R]: ...
+
+
+@overload
+def execute_child_workflow(
+    workflow: str | type[Any], /, *arguments: Any, **options: Unpack[ChildWorkflowOptionsAndArgs]
+) -> Coroutine[Any, Any, Any]: ...
+
+
+def execute_child_workflow(
+    workflow: Target, /, *arguments: Any, **options: Unpack[ChildWorkflowOptionsAndArgs]
+) -> Coroutine[Any, Any, Any]:
+    """Start a child workflow, given by its run method, its class or its name, and return its result. It is
+    started when this is awaited (or made a task).
+
+    Raises ChildWorkflowError when it did not complete, WorkflowAlreadyStartedError when its ID is taken,
+    PayloadError when its result does not fit the annotation; and at once TypeError or ValueError for an option
+    that cannot be, PayloadError for an argument.
+    """
+    runtime = current_runtime("execute_child_workflow")
+    return runtime.execute_child(_call(runtime, call_site(sys._getframe(1)), workflow, arguments, **options))
+
+
+@overload
+def start_child_workflow(
+    workflow: Callable[[Any], Awaitable[R]], /, **options: Unpack[ChildWorkflowOptions]
+) -> Coroutine[Any, Any, ChildWorkflowHandle[R]]: ...
+
+
+@overload
+def start_child_workflow(
+    workflow: Callable[[Any, A], Awaitable[R]], a: A, /, **options: Unpack[ChildWorkflowOptions]
+) -> Coroutine[Any, Any, ChildWorkflowHandle[R]]: ...
+
+
+@overload
+def start_child_workflow(
+    workflow: Callable[..., Awaitable[R]],
+    /,
+    *arguments: Any,
+    args: Sequence[Any] = ...,
+    **options: Unpack[ChildWorkflowOptions],
+) -> Coroutine[Any, Any, ChildWorkflowHandle[R]]: ...
+
+
+@overload
+def start_child_workflow(
+    workflow: str | type[Any], /, *arguments: Any, **options: Unpack[ChildWorkflowOptionsAndArgs]
+) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]: ...
+
+
+def start_child_workflow(
+    workflow: Target, /, *arguments: Any, **options: Unpack[ChildWorkflowOptionsAndArgs]
+) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
+    """Start a child workflow, and return when it has begun, with a handle to await, signal or cancel.
+    Arguments as for execute_child_workflow."""
+    runtime = current_runtime("start_child_workflow")
+    return runtime.start_child(_call(runtime, call_site(sys._getframe(1)), workflow, arguments, **options))
+
+
+def _call(
+    runtime: WorkflowRuntime,
+    line: str,
+    workflow: Target,
+    arguments: Sequence[Any],
+    *,
+    args: Sequence[Any] = (),
+    id: str | None = None,  # noqa: A002 - the option's name
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = _WAIT,
+    id_reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+    execution_timeout: Duration | None = None,
+    memo: Mapping[str, Any] | None = None,
+    result_type: Any = _UNSET,
+    **unknown: Any,
+) -> ChildWorkflowCall:
+    """Raises TypeError and ValueError, which name the option, and PayloadError for arguments and notes."""
+    if unknown:
+        raise TypeError(f"A child workflow has no option {next(iter(unknown))!r}.")
+    converter = runtime.converter
+    values = one_by_one_or_args("A child workflow", arguments, args)
+    notes = given.mapping("memo", memo or {})
+    return ChildWorkflowCall(
+        workflow_type=given.name("The name of a workflow", name_of(workflow)),
+        workflow_id=str(runtime.uuid4()) if id is None else given.name("id", id),
+        args=encode_arguments(workflow, values, converter),
+        result_hint=result_type_of(workflow) if result_type is _UNSET else result_hint(result_type, converter),
+        task_queue=None if task_queue is None else given.task_queue("task_queue", task_queue),
+        memo={given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
+        execution_timeout=None
+        if execution_timeout is None
+        else given.microseconds("execution_timeout", execution_timeout, positive=True),
+        reuse_policy=given.choice("id_reuse_policy", id_reuse_policy, WorkflowIDReusePolicy),
+        close_policy=given.choice("parent_close_policy", parent_close_policy, ParentClosePolicy)._value_,
+        cancellation_type=given.choice(
+            "cancellation_type", cancellation_type, ChildWorkflowCancellationType
+        )._value_,
+        line=line,
+    )

@@ -1,0 +1,187 @@
+"""How user code waits for child workflows, and what it sees of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dalsegno import (
+    ApplicationError,
+    CanceledError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    WorkflowStatus,
+    workflow,
+)
+from dalsegno.actors.workflow_actor.children.events import ChildTold
+from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.failure import Failure
+from dalsegno.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from tests.default_converter import from_failure, to_failure, to_payload
+from tests.workflow_actor.program.play import Play
+
+
+def begun(number: int) -> ChildTold:
+    return ChildTold(number=number, run_id=f"run-of-{number}")
+
+
+def completed(number: int, result: Any) -> ChildTold:
+    status = WorkflowStatus.COMPLETED
+    return ChildTold(number=number, run_id=f"run-of-{number}", status=status, result=to_payload(result))
+
+
+def ended(number: int, status: WorkflowStatus, failure: Failure) -> ChildTold:
+    return ChildTold(number=number, run_id=f"run-of-{number}", status=status, failure=failure)
+
+
+OUT_OF_STOCK = Failure(message="no stock", type="OutOfStock")
+
+
+@workflow.defn
+class Starter:
+    """Says what it sees."""
+
+    @workflow.run
+    async def run(self, cancellation: str) -> Any:
+        try:
+            child = await workflow.start_child_workflow(
+                "Shipment",
+                "book",
+                id="shipment-7",
+                cancellation_type=ChildWorkflowCancellationType(cancellation),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+            )
+            return [child.id, child.first_execution_run_id, await child]
+        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
+            cause = error.__cause__
+            return [type(error).__name__, isinstance(error, asyncio.CancelledError), type(cause).__name__]
+
+
+def started(cancellation: str = "wait_cancellation_completed") -> Play:
+    play = Play(Starter)
+    play.begin(cancellation)
+    assert play.digests == ["child 1 Shipment shipment-7"]
+    return play
+
+
+def test_it_has_begun_before_it_ends_and_gives_its_result() -> None:
+    play = started()
+    assert play.give(begun(1)) == []
+    play.give(completed(1, "shipped"))
+    assert play.result == ["shipment-7", "run-of-1", "shipped"]
+
+
+def test_its_end_says_that_it_has_begun_where_that_was_not_heard() -> None:
+    play = started()
+    play.give(completed(1, "shipped"))
+    assert play.result == ["shipment-7", "run-of-1", "shipped"]
+
+
+def test_one_that_fails_raises_an_error_with_its_reason() -> None:
+    play = started()
+    play.give(begun(1))
+    play.give(ended(1, WorkflowStatus.FAILED, OUT_OF_STOCK))
+    assert play.result == ["ChildWorkflowError", False, "ApplicationError"]
+
+
+def test_one_whose_id_is_taken_is_known_by_its_error() -> None:
+    play = started()
+    play.give(ChildTold(number=1, run_id="other", refusal=("already_started", "it is there")))
+    assert play.result == ["WorkflowAlreadyStartedError", False, "NoneType"]
+
+
+@pytest.mark.parametrize("cancellation", ["try_cancel", "abandon"])
+def test_a_cancel_request_that_does_not_wait_is_seen_at_once(cancellation: str) -> None:
+    play = started(cancellation)
+    play.give(begun(1))
+    play.cancel()
+    assert play.result == ["ChildWorkflowCancelledError", True, "CanceledError"]
+    assert ("cancel child 1" in play.digests) == (cancellation == "try_cancel")
+    assert play.give(completed(1, "late")) == []
+
+
+def test_a_cancel_request_that_waits_sees_the_end_of_the_child() -> None:
+    play = started()
+    play.give(begun(1))
+    assert [intent.digest for intent in play.cancel()] == ["cancel child 1"]
+    play.give(ended(1, WorkflowStatus.CANCELED, Failure(kind="canceled", message="stop")))
+    assert play.result == ["ChildWorkflowCancelledError", True, "CanceledError"]
+
+
+def test_a_cancel_request_that_waits_for_its_delivery_goes_on_when_the_child_has_it() -> None:
+    play = started("wait_cancellation_requested")
+    play.give(begun(1))
+    assert [intent.digest for intent in play.cancel()] == ["cancel child 1"]
+    play.give(ChildTold(number=1, is_asked=True))
+    assert play.result == ["ChildWorkflowCancelledError", True, "CanceledError"]
+
+
+@workflow.defn
+class Hasty:
+    """Cancels what it has just wanted, or its own ID."""
+
+    @workflow.run
+    async def run(self, what: str) -> Any:
+        if what == "itself":
+            try:
+                await workflow.execute_child_workflow("Shipment", id=workflow.info().workflow_id)
+            except WorkflowAlreadyStartedError as error:
+                return str(error)
+        starting = asyncio.create_task(workflow.execute_child_workflow("Shipment", id="s"))
+        await asyncio.sleep(0)
+        starting.cancel()
+        try:
+            await starting
+        except asyncio.CancelledError:
+            return "never left"
+
+
+def test_one_that_is_cancelled_in_the_step_that_wanted_it_never_leaves() -> None:
+    play = Play(Hasty)
+    play.begin("at once")
+    assert play.result == "never left"
+    assert play.digests == ["complete"]
+
+
+def test_a_child_cannot_have_the_id_of_its_parent() -> None:
+    play = Play(Hasty)
+    play.begin("itself")
+    assert "which is that of its parent" in play.result
+
+
+@workflow.defn
+class Careless:
+    """Lets its child go, and goes on over a sign."""
+
+    @workflow.run
+    async def run(self, signs: int) -> int:
+        if signs:
+            await workflow.wait_condition(lambda: False)
+        await workflow.start_child_workflow("Shipment", id="s", parent_close_policy=ParentClosePolicy.ABANDON)
+        workflow.checkpoint(signs + 1)
+
+
+def test_who_lets_a_child_go_is_not_told_how_it_ends_also_behind_a_sign() -> None:
+    play = Play(Careless)
+    play.begin(0)
+    play.give(begun(1))
+    play.give(ended(1, WorkflowStatus.FAILED, OUT_OF_STOCK))
+    (signed,) = play.signs
+    assert signed.next_request == 2
+    rebuilt = Play(Careless, signed=signed)
+    rebuilt.begin()
+    assert rebuilt.give(ended(1, WorkflowStatus.FAILED, OUT_OF_STOCK)) == []
+    with pytest.raises(WorkflowCodeError, match="word of child 2 arrived, but"):
+        rebuilt.give(begun(2))
+
+
+def test_errors_of_children_keep_what_they_know_on_their_way() -> None:
+    error = ChildWorkflowError("failed", workflow_id="s", run_id="r", workflow_type="Shipment")
+    error.__cause__ = ApplicationError("no", type="No")
+    back = from_failure(to_failure(error))
+    assert isinstance(back, ChildWorkflowError)
+    assert (back.workflow_id, back.run_id, back.workflow_type) == ("s", "r", "Shipment")
+    assert isinstance(back.cause, ApplicationError)
+    assert not isinstance(back.cause, CanceledError)
