@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from dalsegno.cli import options
-from dalsegno.search_attributes import SearchAttributeIndexedValueType
 
-TYPES = ", ".join(SearchAttributeIndexedValueType)
+TYPES = "text, keyword, int, double, bool, datetime, keyword_list"
+"""Written here, so that help loads nothing that works."""
 
 app = typer.Typer(name="namespace", help="What a namespace has for all of its workflows.", no_args_is_help=True)
 attributes = typer.Typer(

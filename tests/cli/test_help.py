@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from dalsegno.cli.failures import DONE, USAGE
+from dalsegno.cli.namespace_commands import TYPES
+from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from tests.cli.shell import Shell
 
 HEAVY = ["sqlalchemy", "alembic", "psycopg", "aio_pika", "aiormq", "uvloop", "pykka"]
@@ -129,6 +131,10 @@ def test_starting_up_loads_neither_database_nor_broker(module: str) -> None:
 )
 def test_what_a_command_says_of_itself_loads_nothing_that_works(arguments: list[str]) -> None:
     assert loaded_by(arguments) & set(FOR_WORK) == set()
+
+
+def test_the_types_of_search_attributes_that_help_names_are_those_that_there_are() -> None:
+    assert ", ".join(SearchAttributeIndexedValueType) == TYPES
 
 
 def test_a_shell_that_completes_waits_for_nothing_that_works_nor_for_what_draws() -> None:
