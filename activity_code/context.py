@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dalsegno.activity import Info
+from dalsegno.activity import ActivityCancellationDetails, Info
+from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.broker.protocol.task_token import TaskToken, pack
 from dalsegno.data_converter import DataConverter
@@ -29,13 +30,24 @@ class AttemptContext:
         "_raise_reason",
         "_task",
         "_thread_event",
+        "cancellation_details",
         "cancelled",
+        "client",
         "converter",
+        "worker_shutdown",
     )
 
     def __init__(
-        self, task: ActivityTask, on_heartbeat: OnHeartbeat, converter: DataConverter, *, threaded: bool
+        self,
+        task: ActivityTask,
+        on_heartbeat: OnHeartbeat,
+        converter: DataConverter,
+        *,
+        threaded: bool,
+        worker_shutdown: WorkerShutdown | None = None,
+        client: Callable[[], Any] | None = None,
     ) -> None:
+        """`client` gives the worker's, for async activities; there may be none."""
         self._task = task
         self.converter = converter
         self._on_heartbeat = on_heartbeat
@@ -44,6 +56,9 @@ class AttemptContext:
         self._info: Info | None = None
         self._raise_reason: str | None = None
         self.cancelled = False
+        self.cancellation_details: ActivityCancellationDetails | None = None
+        self.worker_shutdown = worker_shutdown
+        self.client = None if threaded else client
 
     @property
     def info(self) -> Info:
@@ -72,10 +87,15 @@ class AttemptContext:
             )
         self._thread_event.wait(timeout_seconds)
 
+    def explain(self, details: ActivityCancellationDetails) -> None:
+        """Why it is about to be cancelled: the first word counts, and without one the workflow has asked."""
+        self.cancellation_details = self.cancellation_details or details
+
     def cancel(self, reason: str) -> None:
         """Ask the activity to stop. On the loop; asking twice is ordinary."""
         if self.cancelled:
             return
+        self.explain(ActivityCancellationDetails(cancel_requested=True))
         self.cancelled = True
         if self._thread_event is not None:
             self._raise_reason = reason

@@ -144,7 +144,7 @@ class Info:
     """What the last heartbeat of an earlier attempt carried."""
     idempotency_key: str
     """The same for all attempts of this activity: hand it to services that recognise repeated requests."""
-    task_token: bytes
+    task_token: bytes = b""
     """Names this attempt to `Client.get_async_activity_handle`, see `raise_complete_async`."""
     fence: int
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
@@ -166,6 +166,29 @@ class Info:
         return self.scheduled_at
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCancellationDetails:
+    """Why an attempt was asked to stop: one of these is true."""
+
+    cancel_requested: bool = False
+    """The engine asked: its workflow has cancelled it, or has ended, or the attempt is over otherwise."""
+    timed_out: bool = False
+    """The worker has let go of it."""
+    worker_shutdown: bool = False
+    """The worker ends, and did not want to wait any longer."""
+
+
+class WorkerEnding(Protocol):
+    """Whether the worker begins nothing any more."""
+
+    @property
+    def is_asked_for(self) -> bool: ...
+
+    async def wait(self) -> None: ...
+
+    def wait_sync(self, timeout_seconds: float | None) -> None: ...
+
+
 class Context(Protocol):
     """The running attempt, as a worker (or a test) provides it. Any thread may use it, but to await."""
 
@@ -177,6 +200,15 @@ class Context(Protocol):
 
     @property
     def cancelled(self) -> bool: ...
+
+    @property
+    def cancellation_details(self) -> ActivityCancellationDetails | None: ...
+
+    @property
+    def worker_shutdown(self) -> WorkerEnding | None: ...
+
+    @property
+    def client(self) -> Callable[[], Any] | None: ...
 
     def heartbeat(self, *details: Any) -> None: ...
 
@@ -245,6 +277,12 @@ def is_cancelled() -> bool:
     return _context("is_cancelled").cancelled
 
 
+def cancellation_details() -> ActivityCancellationDetails | None:
+    """Why this attempt was asked to stop; None as long as it was not."""
+    context = _context("cancellation_details")
+    return context.cancellation_details if context.cancelled else None
+
+
 async def wait_for_cancelled() -> None:
     """Return when this attempt is asked to stop. For async activities; their task is cancelled then as well."""
     await _context("wait_for_cancelled").wait_for_cancelled()
@@ -254,6 +292,44 @@ def wait_for_cancelled_sync(timeout: Duration | None = None) -> None:
     """Block until this attempt is asked to stop, or `timeout` has passed. For sync activities."""
     seconds = None if timeout is None else given.seconds("timeout", timeout)
     _context("wait_for_cancelled_sync").wait_for_cancelled_sync(seconds)
+
+
+def is_worker_shutdown() -> bool:
+    """Whether the worker begins nothing any more. What runs is cancelled when the worker's `drain_timeout` is
+    over."""
+    ending = _context("is_worker_shutdown").worker_shutdown
+    return ending is not None and ending.is_asked_for
+
+
+async def wait_for_worker_shutdown() -> None:
+    """Return when the worker is to end. For async activities."""
+    ending = _context("wait_for_worker_shutdown").worker_shutdown
+    if ending is None:
+        raise RuntimeError(_NO_WORKER)
+    await ending.wait()
+
+
+def wait_for_worker_shutdown_sync(timeout: Duration | None = None) -> None:
+    """Block until the worker is to end, or `timeout` has passed. For sync activities."""
+    seconds = None if timeout is None else given.seconds("timeout", timeout)
+    ending = _context("wait_for_worker_shutdown_sync").worker_shutdown
+    if ending is None:
+        raise RuntimeError(_NO_WORKER)
+    ending.wait_sync(seconds)
+
+
+_NO_WORKER = "This activity runs in no worker, so that there is no worker's end to wait for."
+
+
+def client() -> Any:
+    """A `dalsegno.Client` of the worker's, on its broker and with its data converter; the worker closes it. For
+    async activities: raises RuntimeError in others."""
+    made_by = _context("client").client
+    if made_by is None:
+        raise RuntimeError(
+            "activity.client() is for async activities of a worker: connect a Client of your own."
+        )
+    return made_by()
 
 
 def _running() -> Logger:

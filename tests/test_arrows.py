@@ -108,7 +108,7 @@ ARROWS = {
     ),
     # who uses it
     "client": "sdk broker protocol url",
-    "workers": "sdk broker protocol url activity_code",
+    "workers": "client sdk broker protocol url activity_code",
     "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
         "sdk broker persistence settings protocol embedded url wire client workers program stored verification "

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from dalsegno._log import get_logger
-from dalsegno.activity import CompleteAsyncError
+from dalsegno.activity import ActivityCancellationDetails, CompleteAsyncError
 from dalsegno.activity_code.context import AttemptContext
 from dalsegno.activity_code.execution import CoroutineExecution, Execution, ThreadExecution
 from dalsegno.backoff import Backoff
@@ -67,6 +67,7 @@ class Attempt:
         "_announced",
         "_ask_again",
         "_bench",
+        "_context",
         "_execution",
         "_granted",
         "_heartbeat",
@@ -102,6 +103,7 @@ class Attempt:
         self._owner = owner
         self._receipts: list[Receipt] = []
         self._execution: Execution | None = None
+        self._context: AttemptContext | None = None
         self._heartbeat: HeartbeatSender | None = None
         self._timer: SetTimer | None = None
         """The next thing that time alone brings about in this state."""
@@ -190,6 +192,7 @@ class Attempt:
         """The worker does not want to wait any longer: ask the code to stop."""
         if self.state is State.RUNNING and self._execution is not None and self._stop is None:
             self._stop = Stop.SHUTDOWN
+            self._explain(ActivityCancellationDetails(worker_shutdown=True))
             self._execution.cancel(Stop.SHUTDOWN.value)
         elif self.state is State.GRANTED:
             self._shut_down_ended()
@@ -197,6 +200,7 @@ class Attempt:
     def give_up(self) -> None:
         """The worker ends now, whatever the code does."""
         if self.state is State.RUNNING and self._execution is not None:
+            self._explain(ActivityCancellationDetails(worker_shutdown=True))
             self._execution.abandon(Stop.SHUTDOWN.value)
             self._shut_down_ended()
         elif self.state is State.GRANTED:
@@ -204,6 +208,10 @@ class Attempt:
         elif self.state in IS_ASKING:
             self._stop_timer()
             self._release()
+
+    def _explain(self, details: ActivityCancellationDetails) -> None:
+        if self._context is not None:
+            self._context.explain(details)
 
     # --- asking ------------------------------------------------------------------------------------------
 
@@ -258,8 +266,13 @@ class Attempt:
         assert definition is not None
         if self._heartbeat is None:
             self._heartbeat = self._new_heartbeat()
-        context = AttemptContext(
-            self.task, self._heartbeat.record, bench.converter, threaded=not definition.is_async
+        context = self._context = AttemptContext(
+            self.task,
+            self._heartbeat.record,
+            bench.converter,
+            threaded=not definition.is_async,
+            worker_shutdown=bench.shutdown,
+            client=bench.client,
         )
         if definition.is_async:
             self._execution = CoroutineExecution(
@@ -305,6 +318,7 @@ class Attempt:
         assert self._execution is not None and self.task.start_to_close is not None
         seconds = self.task.start_to_close / MICROSECONDS_PER_SECOND
         reason = f"its start-to-close timeout of {seconds:g} s passed"
+        self._explain(ActivityCancellationDetails(timed_out=True))
         self._execution.abandon(reason)
         self._fail(
             TimedOutError(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dalsegno.activity_code.abandoned import Abandoned
 from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
+from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.data_converter import DataConverter
 from dalsegno.loop_clock import LoopClock
 from dalsegno.observer import Observer
@@ -30,6 +32,9 @@ class Bench:
     outcomes: WorkerOutbox
     threads: Threads[Payload]
     abandoned: Abandoned
+    shutdown: WorkerShutdown
+    client: Callable[[], Any]
+    """The worker's own, for activities; made when it is first asked for."""
     timing: WorkerTiming
     worker_queue: str
     """Where grants and cancel requests come in; it may get another name with a new session."""

@@ -9,8 +9,10 @@ from dalsegno._log import get_logger
 from dalsegno.activity_code.abandoned import Abandoned
 from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
+from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
 from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
+from dalsegno.client import Client
 from dalsegno.errors import BrokerUnavailableError
 from dalsegno.loop_clock import LoopClock, timeout
 from dalsegno.observer import contained
@@ -54,6 +56,9 @@ class WorkerRun:
         self._dead_letters = WorkerOutbox("dead_letters", loop, clock, timing)
         self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
         self.abandoned = Abandoned()
+        self._shutdown = WorkerShutdown()
+        self._client: Client | None = None
+        self._broker = broker
         self._bench = Bench(
             loop=loop,
             clock=clock,
@@ -63,6 +68,8 @@ class WorkerRun:
             outcomes=self._outcomes,
             threads=self._threads,
             abandoned=self.abandoned,
+            shutdown=self._shutdown,
+            client=self._client_of_activities,
             timing=timing,
             worker_queue=worker_queue(identity),
             loop_ends=self._loop_ends,
@@ -92,6 +99,7 @@ class WorkerRun:
 
     def stop(self) -> None:
         """Begin nothing from now on, and let `run` drain. Twice is ordinary."""
+        self._shutdown.ask()
         self._dispatcher.stop_beginning()
         self._intake.stop()
         self._stopped.set()
@@ -115,6 +123,15 @@ class WorkerRun:
             self._dispatcher.give_up()
             await asyncio.wait({keeper})
             self._threads.close()
+            if self._client is not None:
+                await self._client.close()
+
+    def _client_of_activities(self) -> Client:
+        """It connects when it is first used."""
+        if self._client is None:
+            settings = self._settings
+            self._client = Client(self._broker, data_converter=settings.data_converter, clock=settings.clock)
+        return self._client
 
     def _loop_ends(self) -> bool:
         """Nobody but `run` has this task, and `run` cancels it when no attempt is left."""

@@ -35,6 +35,9 @@ class Attempt:
 
     info = INFO
     cancelled = True
+    cancellation_details = activity.ActivityCancellationDetails(cancel_requested=True)
+    worker_shutdown = None
+    client = None
 
     def __init__(self) -> None:
         self.beats: list[tuple[Any, ...]] = []
