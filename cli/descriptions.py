@@ -48,6 +48,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("buffered signals", _buffered(told)),
         ("parent", told.parent_workflow_id),
         ("open children", _children(told)),
+        ("in quarantine", _quarantine(told)),
         ("open updates", _updates(told)),
         ("updates completed", told.updates_completed),
         ("to be undone", _compensations(told)),
@@ -125,3 +126,8 @@ def _compensations(told: Description) -> str:
     ]
     others = told.compensations_count - len(named)
     return ", ".join([*named, f"{others} more"] if others > 0 else named)
+
+
+def _quarantine(told: Description) -> str:
+    """Signals that do not fit their handlers: approve (1), note (2)."""
+    return ", ".join(f"{signal.name} ({signal.number})" for signal in told.quarantine)

@@ -135,8 +135,10 @@ class Narrator:
                 yield activity, "retrying", f"{_reason(event.get('failure'))} {again}"
             case "TimerElapsed":
                 yield f"timer {event.get('number')}", "elapsed", ""
-            case "SignalReceived":
+            case "SignalReceived" | "FirstSignalReceived":
                 yield str(event.get("name")), "signal", " ".join(map(as_json, event.get("args", ())))
+            case "QuarantineSettled":
+                yield f"quarantined signal {event.get('number')}", str(event.get("action")), ""
             case "UpdateAdmitted":
                 name = self._updates[str(event.get("update_id"))] = str(event.get("name"))
                 yield name, "update", " ".join(map(as_json, event.get("args", ())))
@@ -169,6 +171,8 @@ class Narrator:
                 yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
             elif "signed" in want:
                 yield self._workflow, "sign", "goes on from here"
+            elif want.get("type") == "SignalQuarantined":
+                yield str(want.get("name")), "quarantine", str(want.get("reason", ""))
             elif want.get("type") == "UpdateCompleted":
                 yield self._come_out(want)
             elif want.get("type") == "CompensationPushed":

@@ -36,6 +36,9 @@ BUILT_IN_PREFIX = "dalsegno."
 
 Role = Literal["run", "signal", "query", "update"]
 
+UnfitSignals = Literal["quarantine", "suspend"]
+"""What becomes of a signal whose arguments do not fit its handler."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marked:
@@ -90,6 +93,7 @@ class WorkflowDefinition:
     updates: Mapping[str | None, HandlerDefinition]
     failure_exception_types: tuple[type[BaseException], ...]
     dynamic: bool = False
+    unfit_signals: UnfitSignals = "quarantine"
 
     @cached_property
     def run_signature(self) -> Signature:
@@ -178,6 +182,7 @@ def define(
     failure_exception_types: tuple[type[BaseException], ...],
     *,
     dynamic: bool = False,
+    unfit_signals: UnfitSignals = "quarantine",
 ) -> WorkflowDefinition:
     """Read the marks of a class and note what was found on it. Raises TypeError and ValueError."""
     where = described(cls)
@@ -202,6 +207,7 @@ def define(
         updates=_handlers(cls, marked, "update"),
         failure_exception_types=failure_exception_types,
         dynamic=dynamic,
+        unfit_signals=unfit_signals,
     )
     setattr(cls, NAME_ATTRIBUTE, workflow_type)
     setattr(cls, DEFINITION_ATTRIBUTE, definition)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from random import Random
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast, get_args, overload
 from uuid import UUID
 
 from dalsegno import given
@@ -89,7 +89,7 @@ from dalsegno._unsafe import unsafe
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.declaring import declaring
-from dalsegno.definition import INIT_ATTRIBUTE, define, described, mark
+from dalsegno.definition import INIT_ATTRIBUTE, UnfitSignals, define, described, mark
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import (
     MICROSECONDS_PER_SECOND,
@@ -197,6 +197,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     failure_exception_types: Sequence[type[BaseException]] = (),
+    unfit_signals: UnfitSignals = "quarantine",
 ) -> Callable[[C], C]: ...
 
 
@@ -207,6 +208,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     failure_exception_types: Sequence[type[BaseException]] = (),
+    unfit_signals: UnfitSignals = "quarantine",
 ) -> C | Callable[[C], C]:
     """Make a class a workflow; `name` is its type (default: the name of the class).
 
@@ -214,14 +216,21 @@ def defn(
     `run(self, args: Sequence[RawValue])`, and finds the type in `info().workflow_type`.
 
     Exceptions of `failure_exception_types` fail the workflow, as ApplicationError does, instead of suspending
-    it as a bug. Raises DefinitionError (a TypeError and a ValueError) for a class that cannot be a workflow.
+    it as a bug. A signal whose arguments do not fit its handler goes into the workflow's quarantine;
+    `unfit_signals="suspend"` suspends the workflow instead. Raises DefinitionError (a TypeError and a
+    ValueError) for a class that cannot be a workflow.
     """
 
     names = local_names(sys._getframe(1))
 
     @declaring
     def decorate(target: C) -> C:
-        definition = define(target, name, _exception_types(failure_exception_types), dynamic=dynamic)
+        if unfit_signals not in get_args(UnfitSignals):
+            raise ValueError(
+                f"unfit_signals must be 'quarantine' or 'suspend', not {given.shown(unfit_signals)}."
+            )
+        types = _exception_types(failure_exception_types)
+        definition = define(target, name, types, dynamic=dynamic, unfit_signals=unfit_signals)
         for method in (definition.run, *definition.handling):
             require_restorable(method, names, method=True)
         return target

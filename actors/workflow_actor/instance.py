@@ -64,6 +64,7 @@ from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowStat
 from dalsegno.actors.workflow_actor.run.succession import next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
+from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
@@ -165,6 +166,8 @@ class Instance(InstanceAtRest):
                 if moment.hindrance is not None:
                     raise CodeStuckError("corrupt", moment.hindrance)
                 intents = live.step(turn.state)
+                if SetSignalAside in map(type, intents):
+                    live.require_room_aside(turn.state, intents, may_be_stored=self.codec.writes >= FORMAT_3)
             except CodeStuckError as stuck:
                 now, fingerprint = moment.time, self.fingerprint
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))

@@ -13,6 +13,8 @@ TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
+QuarantineAction = Literal["retry", "edit", "drop"]
+
 UpdateStage = Literal["admitted", "accepted", "completed"]
 Asked = Literal["start", "signal", "cancel", "end"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]

@@ -90,6 +90,17 @@ class OpenChild(Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str | None = None
 
 
+class UnfitSignal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A signal that does not fit its handler, for `describe`. `args` are left out where all those of the run
+    are too large."""
+
+    number: int
+    name: str
+    reason: str
+    set_aside_at: int
+    args: tuple[Payload, ...] | None = None
+
+
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
@@ -114,6 +125,7 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     buffered_signals: int = 0
     buffered_signal_names: dict[str, int] = {}
     """How many there are of each name: of the first 20 names, as they came."""
+    quarantine: tuple[UnfitSignal, ...] = ()
     updates: tuple[PendingUpdate, ...] = ()
     """The first 20 of those that are open, in the order of their IDs."""
     updates_open: int = 0

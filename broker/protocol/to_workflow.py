@@ -7,8 +7,10 @@ from typing import Literal
 from msgspec import field
 
 from dalsegno.broker.protocol.fields import (
+    Counter,
     Microseconds,
     Name,
+    QuarantineAction,
     RequestOf,
     RootRun,
     TaskQueue,
@@ -90,6 +92,16 @@ class UpdateWithStart(StartWorkflow, frozen=True, kw_only=True):
 class SignalWorkflow(ByWorkflow, frozen=True, kw_only=True):
     TYPE = "workflow.signal"
     name: Name
+    args: tuple[Payload, ...] = ()
+
+
+class ChangeQuarantine(ToChangeWorkflow, frozen=True, kw_only=True):
+    """See to a signal in the quarantine of the workflow, by its number: give it to its handler again, give it
+    other arguments, or drop it."""
+
+    TYPE = "workflow.quarantine"
+    number: Counter
+    action: QuarantineAction
     args: tuple[Payload, ...] = ()
 
 

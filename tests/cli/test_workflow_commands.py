@@ -218,18 +218,35 @@ def test_an_operator_suspends_resumes_and_terminates(dev: Program) -> None:
     assert result.sentence == "Workflow 'p-6' did not complete: it was terminated. never mind"
 
 
-def test_a_signal_that_does_not_fit_is_named_with_all_that_wait_behind_it_and_what_to_do(dev: Program) -> None:
+def test_a_signal_that_does_not_fit_is_in_quarantine_until_somebody_sees_to_it(dev: Program) -> None:
+    def quarantine(what: str, *words: str) -> Done:
+        return dev.shell.run("workflow", "quarantine", what, "p-8", *words)
+
     dev.shell.run("workflow", "start", "Patient", "--id", "p-8")
-    for word in ("17", '"hello"'):
+    for word in ("17", "18"):
         assert dev.shell.run("workflow", "signal", "p-8", "say", "-i", word).exit_code == DONE
 
     described = dev.shell.run("workflow", "describe", "p-8")
+    listed, shown = quarantine("list", "--json"), quarantine("show", "2")
+    dropped, edited = quarantine("drop", "2"), quarantine("edit", "1", "-i", '"17"')
+    missing = [quarantine("show", "2"), quarantine("retry", "2")]
+    retried = quarantine("retry", "1")
+    result = dev.shell.run("workflow", "result", "p-8")
+    told = dev.shell.run("workflow", "history", "p-8")
 
     facts = {name: fact.strip() for name, fact in (x.split("  ", 1) for x in described.out.splitlines())}
-    assert facts["status"] == "suspended"
-    assert facts["buffered signals"] == "2 (say 2)"
-    assert "The signal 'say' does not fit its handler" in facts["reason"]
-    assert "deploy a handler that takes it" in facts["reason"]
+    assert facts["status"] == "running"
+    assert facts["in quarantine"] == "say (1), say (2)"
+    assert [signal["number"] for signal in listed.document] == [1, 2]
+    assert "The signal 'say' does not fit its handler" in shown.document["reason"]
+    assert shown.document["args"] == [18]
+    assert [edited.exit_code, retried.exit_code, dropped.exit_code] == [DONE, DONE, DONE]
+    assert [missed.exit_code for missed in missing] == [USAGE, FAILED]
+    assert all("in the quarantine" in missed.sentence for missed in missing)
+    assert result.document == ["17"]
+    assert quarantine("list").out == "Nothing is in the quarantine of p-8.\n"
+    for what in ("quarantine  The signal 'say'", "quarantined signal 1", "retry"):
+        assert what in told.out
 
 
 def test_a_cancelled_workflow_did_not_complete(dev: Program) -> None:

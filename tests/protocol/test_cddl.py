@@ -44,6 +44,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "pending-compensation": messages.PendingCompensation,
     "pending-update": messages.PendingUpdate,
     "open-child": messages.OpenChild,
+    "unfit-signal": messages.UnfitSignal,
     "description": messages.Description,
     "host-info": messages.HostInfo,
     "partition-info": messages.PartitionInfo,
@@ -65,6 +66,7 @@ LITERALS: dict[str, Any] = {
     "failure-kind": FailureKind,
     "update-stage": messages.UpdateStage,
     "asked": Asked,
+    "quarantine-action": messages.QuarantineAction,
 }
 NAMED: dict[Any, str] = {
     messages.Name: "name",

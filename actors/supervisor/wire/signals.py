@@ -5,12 +5,12 @@ from __future__ import annotations
 from dalsegno.actors.supervisor.wire.form import Commands, caller_of, workflow_of
 from dalsegno.actors.supervisor.wire.runs import start
 from dalsegno.actors.workflow_actor.interface.commands import Start
-from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
 from dalsegno.broker.port import Message
-from dalsegno.broker.protocol.messages import SignalWithStart, SignalWorkflow
+from dalsegno.broker.protocol import messages as wire
 
 
-def _signal(body: SignalWorkflow, message: Message) -> Signal:
+def _signal(body: wire.SignalWorkflow, message: Message) -> Signal:
     return Signal(
         name=body.name,
         args=body.args,
@@ -21,9 +21,19 @@ def _signal(body: SignalWorkflow, message: Message) -> Signal:
     )
 
 
-def _with_start(body: SignalWithStart, message: Message) -> Start:
+def _with_start(body: wire.SignalWithStart, message: Message) -> Start:
     """One message with two commands."""
     return start(body, message, Signal(name=body.signal_name, args=body.signal_args))
 
 
-COMMANDS: Commands = {SignalWorkflow: _signal, SignalWithStart: _with_start}
+def _settle(body: wire.ChangeQuarantine, message: Message) -> SettleQuarantined:
+    return SettleQuarantined(
+        number=body.number, action=body.action, args=body.args, run_id=body.run_id, caller=caller_of(message)
+    )
+
+
+COMMANDS: Commands = {
+    wire.SignalWorkflow: _signal,
+    wire.SignalWithStart: _with_start,
+    wire.ChangeQuarantine: _settle,
+}

@@ -4,7 +4,7 @@ order in which it came."""
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.waits import Taker
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Carried
 from dalsegno.actors.workflow_actor.signals.awaited import AwaitedSignals, SignaledCode
-from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
 from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, UpdatedCode
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.data_converter import DataConverter
@@ -34,7 +34,7 @@ class Handling:
 
     def __init__(
         self,
-        waiting: Iterable[Sent],
+        waiting: Iterable[Sent | SetAside],
         handlers: Handlers,
         ledger: IntentLedger,
         loop: DeterministicLoop,
@@ -43,15 +43,18 @@ class Handling:
         life: ProgramLife,
         converter: DataConverter,
     ) -> None:
-        self.waiting: list[Sent] = list(waiting)
+        carried = list(waiting)
+        self.waiting: list[Sent] = list(_still_to_be_handled(carried) if carried else ())
         self.tasks: dict[WorkflowTask, HandlerDefinition] = {}
         self.early: list[Sent] = []
         """What came before the run method was entered first: it is handled before its first step."""
-        signals = AwaitedSignals(self.waiting, self.tasks, handlers, loop, context, owner)
+        signals = AwaitedSignals(
+            self.waiting, self.tasks, handlers, ledger, loop, context, owner, life, carried
+        )
         self.updates = AwaitedUpdates(
             self.waiting, self.tasks, handlers, ledger, loop, context, owner, life, converter
         )
-        self.takers: dict[type, Taker] = {Signaled: signals, Updated: self.updates}
+        self.takers: dict[type, Taker] = {Signaled: signals, SetAside: signals, Updated: self.updates}
         self._loop = loop
         self._takers = (signals, self.updates)
 
@@ -81,3 +84,7 @@ class Handling:
 
 def _requested(cancel: CancelReason) -> CancelRequested:
     return CancelRequested(reason=str(cancel), kept=True, as_failure=cancel.as_failure)
+
+
+def _still_to_be_handled(carried: Iterable[Sent | SetAside]) -> Iterator[Sent]:
+    return (sent for sent in carried if not isinstance(sent, SetAside))

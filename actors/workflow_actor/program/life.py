@@ -34,6 +34,7 @@ class ProgramLife:
         converter: DataConverter,
     ) -> None:
         self.phase = ProgramPhase.NEW
+        self.replaying = False
         self._definition = definition
         self._ledger = ledger
         self._loop = loop
@@ -79,6 +80,15 @@ class ProgramLife:
         except PayloadError as error:
             what = f"The result of {self._definition.name} cannot be stored."
             self.not_fitting(PayloadError(f"{what} {error}"))
+
+    @property
+    def sets_unfit_aside(self) -> bool:
+        """A signal that does not fit goes into the quarantine. Not so where the workflow says otherwise, or
+        that it fails for such; nor when code runs again, which has had all such signals taken from it."""
+        definition = self._definition
+        is_strict = definition.unfit_signals == "suspend"
+        fails = is_failure(PayloadError(""), definition.failure_exception_types)
+        return not self.replaying and not is_strict and not fails
 
     def not_fitting(self, error: PayloadError) -> None:
         """What came, or is to leave, does not fit: a bug, unless the workflow says that it fails for such."""

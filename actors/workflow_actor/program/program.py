@@ -132,7 +132,7 @@ class WorkflowProgram:
             return []
         loop = self._loop
         loop.now = max(loop.now, now)
-        self._replaying = self._runtime.replaying = replaying
+        self._replaying = self._life.replaying = self._runtime.replaying = replaying
         ledger = self._ledger
         ledger.limit = limit = NO_LIMIT if replaying else self._step_limit  # what was done once is done again
         ledger.calls_left = limit * TASKS_FOR_EACH

@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
+from dalsegno.actors.workflow_actor.signals.decisions import not_set_aside
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -74,6 +75,16 @@ class LiveProgram:
         finally:
             if program.is_spoiled:
                 self.drop()
+
+    def require_room_aside(
+        self, state: WorkflowState, intents: Sequence[Intent], *, may_be_stored: bool
+    ) -> None:
+        """Signals are to be set aside with the step. Raises CodeStuckError, and forgets the program, where that
+        cannot be."""
+        reason = not_set_aside(state, intents, may_be_stored=may_be_stored)
+        if reason is not None:
+            self.forget()
+            raise CodeStuckError("bug", reason)
 
     def signed(self) -> None:
         """The step has set a sign: its log begins anew, with one entry that has been run."""

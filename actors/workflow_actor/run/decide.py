@@ -75,9 +75,9 @@ from dalsegno.actors.workflow_actor.run.events import (
 from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.run.succession import succeeded
-from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.signals.decisions import on_signal
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
+from dalsegno.actors.workflow_actor.signals.decisions import on_settle, on_signal
+from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, QuarantineSettled, SignalReceived
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited
 from dalsegno.backoff import doubled
@@ -308,6 +308,7 @@ WHEN_DUE: dict[DueKind, Callable[[Any, int, Known], Decision[Event]]] = {
 
 RULES: dict[type, Rule] = {
     Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
+    SettleQuarantined: Rule(Addressee.OPEN_RUN, on_settle, (QuarantineSettled,)),
     Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived, RunClosed)),
     Terminate: Rule(Addressee.OPEN_RUN, _terminate, (RunClosed,)),
     Suspend: Rule(Addressee.OPEN_RUN, _suspend, (Suspended,)),

@@ -15,8 +15,10 @@ from dalsegno.actors.workflow_actor.externals.external import External
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
+from dalsegno.actors.workflow_actor.run.log import put_in_place
 from dalsegno.actors.workflow_actor.run.state import EffectDue, Outstanding, WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 
@@ -81,6 +83,16 @@ class Draft:
         is_early = self.processed == 0 and not self.state.signed.signs
         self.log = self.log.before_begin(input_) if is_early else self.log.append(self.time, input_)
 
+    def set_aside(self, place: int, name: str) -> None:
+        """The signal that was given to the code behind so many others since the last sign. Raises LookupError
+        where there is none of that name."""
+        signed = self.state.signed
+        signals, place = put_in_place(signed.signals, place, name)
+        if place < 0:
+            self.change(signed=replace(signed, signals=signals))
+        else:
+            self.log = self.log.set_aside(place, name)
+
     def begin_anew(self) -> None:
         """The log begins with an entry that stands for the beginning after a sign; inputs that have not been
         run yet stay behind it."""
@@ -117,6 +129,22 @@ class Draft:
         if self._timers is None:
             self._timers = self.state.timers.copy()
         return self._timers.pop(number, None) is not None
+
+    # --- signals -----------------------------------------------------------------------------------------
+
+    def put_quarantined(self, signal: QuarantinedSignal, number: int | None = None) -> None:
+        """With the next number, or with one that it had."""
+        if number is None:
+            number = self.state.quarantined + 1
+            self.change(quarantined=number)
+        self.change(quarantine=dict(sorted({**self.state.quarantine, number: signal}.items())))
+
+    def take_quarantined(self, number: int) -> QuarantinedSignal:
+        """Raises KeyError if there is none."""
+        left = dict(self.state.quarantine)
+        signal = left.pop(number)
+        self.change(quarantine=left)
+        return signal
 
     # --- updates -----------------------------------------------------------------------------------------
 

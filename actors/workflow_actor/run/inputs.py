@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
-from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.payload import Payload
 
@@ -34,7 +34,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     next_timer: int = 1
     next_uuid: int = 1
     next_hash: int = 1
-    signals: tuple[Signaled | Updated, ...] = ()
+    signals: tuple[Signaled | Updated | SetAside, ...] = ()
     cancel_reason: str | None = None
     cancel_as_failure: bool = False
     compensations: tuple[KeptCompensation, ...] = ()

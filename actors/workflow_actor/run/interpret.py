@@ -25,10 +25,12 @@ _DIGEST = attrgetter("digest")
 
 def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tuple[Ran] | tuple[Ran, RunClosed]:
     """The events of one step; what follows an intent that ends the run is not done."""
-    last_sign = -1
+    last_sign, has_unsaid = -1, False
     for index, intent in enumerate(intents):
         if type(intent) is SetSign:
             last_sign = index
+        elif type(intent) in primitives.UNSAID:
+            has_unsaid = True
     wants: list[Want] = []
     closed: RunClosed | None = None
     for index, intent in enumerate(intents):
@@ -40,7 +42,10 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
         else:
             closed = ENDS[type(intent)](intent)
             break
-    ran = Ran(tuple(map(_DIGEST, intents[last_sign + 1 :])), tuple(wants))
+    said = intents[last_sign + 1 :]
+    if has_unsaid:
+        said = [intent for intent in said if type(intent) not in primitives.UNSAID]
+    ran = Ran(tuple(map(_DIGEST, said)), tuple(wants))
     return (ran,) if closed is None else (ran, closed)
 
 

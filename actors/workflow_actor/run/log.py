@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
 
 CHUNK = 256
 
@@ -50,6 +52,15 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         entry = LogEntry(entries[place].time, input_)
         return _log_of((*entries[:place], entry, *entries[place:]))
 
+    def set_aside(self, place: int, name: str) -> Log:
+        """See `put_in_place`. Raises LookupError."""
+        entries = tuple(self)
+        inputs, place = put_in_place([entry.input for entry in entries], place, name)
+        if place >= 0:
+            raise LookupError(f"no signal {name!r} was given that could be set aside")
+        changed = zip(entries, inputs, strict=True)
+        return _log_of(tuple(LogEntry(entry.time, input_, entry.wanted) for entry, input_ in changed))
+
     def ran(self, index: int, wanted: tuple[str, ...]) -> Log:
         """The entry at `index` has been run."""
         chunk, place = divmod(index, CHUNK)
@@ -75,3 +86,22 @@ class Log(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 def _log_of(entries: tuple[LogEntry, ...]) -> Log:
     cut = len(entries) // CHUNK * CHUNK
     return Log(tuple(entries[i : i + CHUNK] for i in range(0, cut, CHUNK)), entries[cut:])
+
+
+Given = TypeVar("Given")
+
+
+def put_in_place(inputs: Sequence[Given], place: int, name: str) -> tuple[tuple[Given | SetAside, ...], int]:
+    """The `place`-th signal among them gives its place to a note that it was set aside. Returns what comes of
+    them, and the place less the signals that there were: -1 if it was found. Raises LookupError for another."""
+    changed: list[Given | SetAside] = []
+    for input_ in inputs:
+        is_signal = place >= 0 and isinstance(input_, Signaled | SetAside)
+        if is_signal and place == 0:
+            if not isinstance(input_, Signaled) or input_.name != name:
+                raise LookupError(f"what is to be set aside is no signal {name!r}")
+            changed.append(SetAside(name=name))
+        else:
+            changed.append(input_)
+        place -= is_signal
+    return tuple(changed), place

@@ -47,7 +47,9 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, Signaled, SignalReceived
+from dalsegno.actors.workflow_actor.signals import wants as signal_wants
+from dalsegno.actors.workflow_actor.signals.events import SignalEvent, SignalInput, SignalQuarantined
+from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 from dalsegno.actors.workflow_actor.timers import changes as timer_changes
 from dalsegno.actors.workflow_actor.timers import due as timer_due
 from dalsegno.actors.workflow_actor.timers import wants as timer_wants
@@ -58,17 +60,11 @@ from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
-PrimitiveEvent = (
-    ActivityEvent
-    | TimerElapsed
-    | SignalReceived
-    | FirstSignalReceived
-    | UpdateEvent
-    | ChildEvent
-    | ExternalEvent
+PrimitiveEvent = ActivityEvent | TimerElapsed | SignalEvent | UpdateEvent | ChildEvent | ExternalEvent
+PrimitiveWant = (
+    ActivityWant | TimerWant | SignalQuarantined | UpdateWant | CompensationWant | ChildWant | ExternalWant
 )
-PrimitiveWant = ActivityWant | TimerWant | UpdateWant | CompensationWant | ChildWant | ExternalWant
-PrimitiveInput = ActivityResolved | TimerFired | Signaled | Updated | ChildTold | ExternalTold
+PrimitiveInput = ActivityResolved | TimerFired | SignalInput | Updated | ChildTold | ExternalTold
 PrimitiveEffectDue = ActivityDue | UpdateDue | ChildDue | ExternalDue
 
 LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
@@ -84,12 +80,16 @@ wants it is suspended."""
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **activity_wants.WANTS,
     **timer_wants.WANTS,
+    **signal_wants.WANTS,
     **update_wants.WANTS,
     **compensation_wants.WANTS,
     **child_wants.WANTS,
     **external_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
+
+UNSAID: frozenset[type] = frozenset({SetSignalAside})
+"""Intents that are not remembered with their input, to be compared when code runs again."""
 
 LOCAL: dict[type, Callable[[Any, RunInfo], LocalWork | None]] = {}
 """By its type, and its run, what of a want is done within the turn (see `open_turn`); None where that one is

@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveEffectDue
+from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -98,7 +99,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     `tries` counts the suspensions in a row since user code last ran well. `python` is the minor version under
     which the log began. `updates` are the open ones, by their IDs. `compensations` are by the numbers of
     their steps, and `compensating` counts those that are being undone.
-    `children` are those that are open, `externals` requests to other workflows without an answer.
+    `children` are those that are open, `externals` requests to other workflows without an answer. Signals in
+    `quarantine` are numbered from 1; `quarantined` counts all that ever were.
     `is_delayed`: code does not run before `info.begins_at`. `next_run_id`: of the run that this one, which has
     ended, goes on as: `recipients`, `updates` and inputs that were not run are those that have gone along. Maps
     are in the order of their keys.
@@ -133,6 +135,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     next_run_id: str | None = None
     children: Entries[int, ChildWorkflow] = {}
     externals: Entries[int, External] = {}
+    quarantine: Entries[int, QuarantinedSignal] = {}
+    quarantined: int = 0
 
     @property
     def status(self) -> WorkflowStatus:

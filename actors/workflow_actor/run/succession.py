@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.run.events import RunClosed, RunStarted
 from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, update_among
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState
+from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -102,7 +103,9 @@ def _retry_at(state: WorkflowState, failure: Failure | None, status: WorkflowSta
 
 def _carried(state: WorkflowState, wish: ContinueAsNew | None) -> Iterator[Carried]:
     """What the run's code had not begun with: what it had been given, and what it had not. Of updates those
-    that are open."""
+    that are open. What did not fit may fit what comes now."""
+    for signal in state.quarantine.values():
+        yield Signaled(name=signal.name, args=signal.args)
     log = state.log
     backlog = (log[index].input for index in range(state.processed, len(log)))
     for input_ in (*(() if wish is None else wish.carried), *backlog):

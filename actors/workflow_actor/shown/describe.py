@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
-from dalsegno.actors.workflow_actor.signals.shown import counted
+from dalsegno.actors.workflow_actor.signals.shown import counted, in_quarantine
 from dalsegno.actors.workflow_actor.timers import shown as timers
 from dalsegno.actors.workflow_actor.updates import shown as updates
 from dalsegno.payload import Payload
@@ -83,6 +83,7 @@ def describe(
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
+        "quarantine": in_quarantine(state.quarantine),
         "updates": updates.described(open_updates),
         "updates_open": len(open_updates),
         "updates_completed": len(state.update_outcomes),

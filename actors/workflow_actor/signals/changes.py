@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, Signaled, SignalReceived
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.signals.events import (
+    FirstSignalReceived,
+    QuarantineSettled,
+    Signaled,
+    SignalQuarantined,
+    SignalReceived,
+)
+from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal
 
 
 class SignalDraft(Protocol):
@@ -13,6 +22,11 @@ class SignalDraft(Protocol):
 
     def give(self, input_: Signaled) -> None: ...
     def give_first(self, input_: Signaled) -> None: ...
+    def set_aside(self, place: int, name: str) -> None: ...
+    def put_quarantined(self, signal: QuarantinedSignal, number: int | None = None) -> None: ...
+    def take_quarantined(self, number: int) -> QuarantinedSignal: ...
+    @property
+    def time(self) -> int: ...
 
 
 def _received(draft: SignalDraft, event: SignalReceived) -> None:
@@ -23,7 +37,22 @@ def _first_received(draft: SignalDraft, event: FirstSignalReceived) -> None:
     draft.give_first(Signaled(name=event.name, args=event.args))
 
 
+def _quarantined(draft: SignalDraft, want: SignalQuarantined) -> None:
+    draft.set_aside(want.place, want.name)
+    draft.put_quarantined(QuarantinedSignal(want.name, want.args, want.reason, draft.time))
+
+
+def _settled(draft: SignalDraft, event: QuarantineSettled) -> None:
+    signal = draft.take_quarantined(event.number)
+    if event.action == "edit":
+        draft.put_quarantined(replace(signal, args=event.args), event.number)
+    elif event.action == "retry":
+        draft.give(Signaled(name=signal.name, args=signal.args))
+
+
 APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalReceived: _received,
     FirstSignalReceived: _first_received,
+    SignalQuarantined: _quarantined,
+    QuarantineSettled: _settled,
 }

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dalsegno.actors.workflow_actor.interface.commands import ClientCommand
+from dalsegno.actors.workflow_actor.signals.set_aside import QuarantineAction
 from dalsegno.payload import Payload
 
 
 class Signal(ClientCommand, frozen=True, kw_only=True):
     name: str
+    args: tuple[Payload, ...] = ()
+
+
+class SettleQuarantined(ClientCommand, frozen=True, kw_only=True):
+    """See to the signal in the quarantine that has this number: give it to its handler again, drop it, or give
+    it other `args`."""
+
+    number: int
+    action: QuarantineAction
     args: tuple[Payload, ...] = ()

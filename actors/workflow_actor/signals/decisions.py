@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dalsegno.actors.workflow_actor.interface.decision import Decision
-from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
+from dalsegno.actors.workflow_actor.signals.events import (
+    FirstSignalReceived,
+    QuarantineSettled,
+    SignalReceived,
+)
+from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
+from dalsegno.actors.workflow_actor.signals.set_aside import (
+    QUARANTINE_BYTES_MAX,
+    RunOfSignals,
+    has_room,
+)
+
+NOT_FITTING = (
+    "It is kept, and comes first when the code runs again: deploy a handler that takes it, too, and the "
+    "workflow goes on by itself; or terminate it and start another."
+)
 
 
 def on_signal(_: object, command: Signal, __: object) -> Decision[SignalReceived]:
@@ -19,3 +36,29 @@ def received(signal: Signal) -> SignalReceived:
 def first_of_all(signal: Signal) -> FirstSignalReceived:
     """With the start of its run."""
     return FirstSignalReceived(signal.name, signal.args)
+
+
+def on_settle(state: RunOfSignals, command: SettleQuarantined, _: object) -> Decision[QuarantineSettled]:
+    known = state.quarantine.get(command.number)
+    if known is None:
+        return Decision(
+            refusal=("rejected", f"nothing is in the quarantine of this run under the number {command.number}")
+        )
+    others = {number: signal for number, signal in state.quarantine.items() if number != command.number}
+    if command.action == "edit" and not has_room(others, command.args):
+        text = (
+            f"the quarantine of a run has room for {QUARANTINE_BYTES_MAX:,} bytes of arguments: drop some first"
+        )
+        return Decision(refusal=("rejected", text))
+    return Decision(events=(QuarantineSettled(command.number, command.action, command.args),))
+
+
+def not_set_aside(state: RunOfSignals, intents: Iterable[object], *, may_be_stored: bool) -> str | None:
+    """Why a step that wants that cannot be recorded, for people, so that its code is suspended; None if it can
+    be."""
+    for intent in intents:
+        if not isinstance(intent, SetSignalAside):
+            continue
+        if not may_be_stored or not has_room(state.quarantine, intent.args):
+            return f"{intent.reason} {NOT_FITTING}"
+    return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.signals.set_aside import QuarantineAction
 from dalsegno.payload import Payload
 
 
@@ -30,3 +31,35 @@ class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknow
     def words(self) -> str:
         """For people."""
         return f"signal {self.name!r}"
+
+
+class SignalQuarantined(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sq"):
+    """What user code has wanted: see SetSignalAside."""
+
+    place: int
+    name: str
+    args: tuple[Payload, ...]
+    reason: str
+
+
+class QuarantineSettled(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="qs"):
+    """Somebody has seen to a signal in the quarantine; `args` are its new ones, if it was edited."""
+
+    number: int
+    action: QuarantineAction
+    args: tuple[Payload, ...] = ()
+
+
+class SetAside(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="aside"):
+    """In the place of a signal that went into the quarantine: the code is given nothing."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"signal {self.name!r}, which is in quarantine,"
+
+
+SignalEvent = SignalReceived | FirstSignalReceived | QuarantineSettled
+SignalInput = Signaled | SetAside

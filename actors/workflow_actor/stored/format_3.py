@@ -26,6 +26,7 @@ _EVENTS = {
     "upd": "an update",
     "upw": "an update",
     "sg1": "a signal with a start",
+    "qs": "a signal in quarantine",
     "out": "an attempt outside of its worker",
     "dly": "a run that begins later",
     **dict.fromkeys(("kbeg", "kref", "kask", "kend", "xans", "xend"), "the word of another workflow"),
@@ -33,6 +34,7 @@ _EVENTS = {
 _WANTS = {
     "ua": "an update",
     "uc": "an update",
+    "sq": "a signal in quarantine",
     "cp": "a compensation",
     "cd": "a compensation",
     "cb": "a compensation",

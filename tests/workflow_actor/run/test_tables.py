@@ -53,7 +53,8 @@ from dalsegno.actors.workflow_actor.run.intents import SetSign
 from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
 from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import EffectDue, WorkflowState
-from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals import intents as signals
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
 from dalsegno.actors.workflow_actor.timers import intents as timers
 from dalsegno.actors.workflow_actor.updates import intents as updates
 from dalsegno.failure import Failure
@@ -70,7 +71,7 @@ def every(base: type) -> set[type]:
 def intents() -> set[type]:
     return {
         kind
-        for room in (activities, timers, updates, compensation, children, externals, run)
+        for room in (activities, timers, signals, updates, compensation, children, externals, run)
         for kind in vars(room).values()
         if isinstance(kind, type) and hasattr(kind, "digest")
     }
@@ -115,6 +116,7 @@ def test_each_is_decided_and_interpreted_by_what_is_written_for_it() -> None:
 OF_AN_ATTEMPT: dict[str, Any] = {"run_id": "run-1", "activity_id": "1", "attempt": 1, "token": bytes(24)}
 ONE_OF_EACH: list[Command] = [
     Signal(name="go"),
+    SettleQuarantined(number=1, action="drop"),
     Cancel(),
     Terminate(),
     Suspend(),
@@ -158,7 +160,7 @@ def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_
     assert (decision.refusal and decision.refusal[0]) == (code if is_refused else None)
 
 
-@pytest.mark.parametrize("word", ONE_OF_EACH[5:10], ids=lambda command: type(command).__name__)
+@pytest.mark.parametrize("word", ONE_OF_EACH[6:11], ids=lambda command: type(command).__name__)
 def test_a_worker_that_speaks_of_what_is_over_waits_for_nothing_more(word: Command) -> None:
     known = Known(T0, "code-1", Heartbeats(), bytes(32), cancels_as_failure=True)
     decision = decide(None, "w", word, known)

@@ -11,6 +11,7 @@ import pytest
 
 from dalsegno import ApplicationError, workflow
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import echo
 
@@ -60,16 +61,14 @@ def test_a_signal_right_behind_the_start_finds_what_the_run_method_has_set() -> 
     assert play.result == ["ann"]
 
 
-def test_a_signal_that_does_not_fit_its_handler_suspends_so_that_it_is_not_lost() -> None:
-    play = Play(Approvals)
-    play.begin(1)
-    with pytest.raises(WorkflowCodeError, match="The signal 'approve' does not fit its handler") as caught:
-        play.signal("approve", 17)
-    assert "deploy a handler that takes it" in caught.value.reason
-    play = Play(Approvals)
-    play.begin(1)
-    with pytest.raises(WorkflowCodeError, match="takes 1 to 2 arguments, but was sent 0"):
-        play.signal("approve")
+def test_a_signal_that_does_not_fit_its_handler_is_set_aside_with_why() -> None:
+    for args, why in (([17], "does not fit its handler. Argument 1"), ([], "takes 1 to 2 arguments")):
+        play = Play(Approvals)
+        play.begin(1)
+        (aside,) = play.signal("approve", *args)
+        assert isinstance(aside, SetSignalAside)
+        assert (aside.place, aside.name) == (0, "approve")
+        assert why in aside.reason
 
 
 @workflow.defn
