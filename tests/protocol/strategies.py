@@ -47,6 +47,7 @@ _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=20),
     int: small_integers,
     bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     object: st.none() | small_integers | st.text(max_size=20),
 }
 

@@ -120,6 +120,9 @@ class Order:
         await other.cancel(reason="not needed")
         return await other.result()
 
+    async def result_of(self, other_id: str) -> Any:
+        return await workflow.get_external_workflow_handle_for(Shipment.run, other_id).result()
+
     async def speak_to_itself(self, _: str) -> Any:
         await workflow.get_external_workflow_handle(workflow.info().workflow_id).signal(Order.end)
         await workflow.wait_condition(lambda: self.may_end)
