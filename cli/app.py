@@ -17,6 +17,7 @@ from dalsegno.cli.activity_commands import app as activity_app
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.namespace_commands import app as namespace_app
 from dalsegno.cli.quarantine import app as quarantine_app
+from dalsegno.cli.schedule_commands import app as schedule_app
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
@@ -51,6 +52,7 @@ workflow_app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(workflow_app, name="workflow")
 app.add_typer(activity_app, name="activity")
 app.add_typer(namespace_app, name="namespace")
+app.add_typer(schedule_app, name="schedule")
 
 
 def _print_version(wanted: bool) -> None:

@@ -25,8 +25,8 @@ from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.in_transaction import write_in_transaction
 from dalsegno.client.links import Links
-from dalsegno.client.looking import Looking
 from dalsegno.client.results import await_end, outcome_of
+from dalsegno.client.scheduling import Scheduling
 from dalsegno.client.standalone import StartingActivities
 from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
@@ -50,7 +50,7 @@ TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
 
-class Client(Looking, UpdatingWithStart, StartingActivities):
+class Client(Scheduling, UpdatingWithStart, StartingActivities):
     """One connection to a namespace, for any number of tasks of one event loop.
 
     It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.
@@ -72,8 +72,7 @@ class Client(Looking, UpdatingWithStart, StartingActivities):
         patience = given.patience("timeout", timeout)
         links = Links(broker, timings or ClientTimings(), contained(observer), checked_clock(clock))
         converter = required_converter("data_converter", data_converter)
-        self._engine = BrokerEngine(links, converter, patience, on_suspended)
-        super().__init__(self._engine)
+        super().__init__(BrokerEngine(links, converter, patience, on_suspended))
 
     @classmethod
     def connect(

@@ -3,6 +3,10 @@
 TransientError
   NoAnswerError                 the request reached the broker, but no host answered in time
 CommandRejectedError
+  WorkflowAlreadyStartedError
+    ScheduleAlreadyRunningError the ID is that of another schedule
+  WorkflowNotFoundError
+    ScheduleNotFoundError       no schedule has this ID, or it was deleted
   UnsendableError               what was given is none that a receiver would take; a ValueError
 ConfigurationError
   NamespaceMissingError         the broker has none of dalsegno's exchanges and queues
@@ -38,6 +42,14 @@ class UnsendableError(CommandRejectedError, ValueError):
     """A name, ID or text that no receiver would take; nothing was sent."""
 
     code = "invalid"
+
+
+class ScheduleAlreadyRunningError(WorkflowAlreadyStartedError):
+    """There is a schedule with this ID; it is as it was."""
+
+
+class ScheduleNotFoundError(WorkflowNotFoundError):
+    """No schedule has this ID, or it was deleted."""
 
 
 class NamespaceMissingError(ConfigurationError):

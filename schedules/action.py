@@ -56,10 +56,11 @@ class ScheduleActionStartWorkflow:
         memo: Mapping[str, Any] | None = None,
     ) -> None:
         """Raises TypeError for arguments that are given both ways."""
-        if arguments and given.arguments("args", args):
+        in_one = given.arguments("args", args)
+        if arguments and in_one:
             raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")
         self.workflow = workflow
-        self.args: Sequence[Any] = list(arguments or args)
+        self.args: Sequence[Any] = list(arguments or in_one)
         self.id = id
         self.task_queue = task_queue
         self.execution_timeout = execution_timeout

@@ -11,11 +11,11 @@ from dalsegno.definition import BUILT_IN_PREFIX
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
 from dalsegno.schedules.action import StoredAction, require_startable
+from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionResult,
     ScheduleBackfill,
-    ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleState,
 )
@@ -26,6 +26,9 @@ SCHEDULE = f"{BUILT_IN_PREFIX}schedule"
 """The type of the workflows that schedules are."""
 ID_BYTES_MAX = NAME_BYTES_MAX - len(SCHEDULE) - 1
 BACKFILLS_MAX = 100
+INVALID = "ScheduleInvalid"
+CHANGED = "ScheduleChanged"
+"""Types of the errors with which its updates fail."""
 ACTIONS_MAX = 2**53
 
 

@@ -58,7 +58,7 @@ def read_cron(what: str, line: str, time_zone_name: str | None) -> Calendar | Ev
         raise ValueError(f"{shown} has a time zone, and time_zone_name another: leave one of them out.")
     tz = zone(f"The time zone of {what}", named[1] if named else time_zone_name or "")
     if rest.startswith("@every"):
-        return _every(shown, rest.removeprefix("@every").strip())
+        return read_spans(shown, rest.removeprefix("@every").strip())
     if rest.startswith("@"):
         if rest.lower() not in _NICKNAMES:
             raise ValueError(f"{shown} is none of {', '.join(_NICKNAMES)}, and not '@every' with a duration.")
@@ -124,12 +124,14 @@ def _years(shown: str, text: str) -> frozenset[int] | None:
     return frozenset(years)
 
 
-def _every(shown: str, text: str) -> Every:
+def read_spans(shown: str, text: str) -> Every:
+    """An interval, as in "1h/5m". Raises ValueError, which says what is `shown`."""
     every, slash, offset = text.partition("/")
-    return _span(shown, every.strip()), _span(shown, offset.strip()) if slash else timedelta()
+    return read_span(shown, every.strip()), read_span(shown, offset.strip()) if slash else timedelta()
 
 
-def _span(shown: str, text: str) -> timedelta:
+def read_span(shown: str, text: str) -> timedelta:
+    """A duration, as in "1h30m"."""
     parts = _PART_OF_SPAN.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{shown} cannot be read: write its duration like 90s, 15m, 1h30m or 2d.")

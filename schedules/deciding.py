@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from dalsegno import given
+from dalsegno.payload import Payload
 from dalsegno.schedules.book import ScheduleBook, UpcomingTime, WaitingStart, WrittenSchedule
+from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionResult,
     ScheduleBackfill,
-    ScheduleOverlapPolicy,
     ScheduleState,
 )
 from dalsegno.schedules.times import ScheduledTime, compiled
@@ -80,7 +81,7 @@ def may_start(state: ScheduleState) -> bool:
     return not state.paused and not (state.limited_actions and state.remaining_actions <= 0)
 
 
-def needs_refill(book: ScheduleBook, now: datetime) -> bool:
+def needs_refill(book: ScheduleBook) -> bool:
     """Whether times are to be computed: none is known, or backfills wait that there is room for."""
     if book.backfills and len(book.waiting) < WAITING_MAX:
         return True
@@ -208,6 +209,10 @@ def has_ended(book: ScheduleBook, now: datetime) -> None:
     settle(book)
     book.waiting = [*beside, *book.waiting]
     book.running = book.stopping = None
+
+
+def has_completed(book: ScheduleBook, result: Payload) -> None:
+    book.last_result, book.last_failure = result, None
 
 
 def has_failed(book: ScheduleBook, why: str) -> None:

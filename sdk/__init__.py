@@ -58,6 +58,13 @@ if TYPE_CHECKING:
         NoAnswerError,
         OnSuspended,
         Pong,
+        ScheduleAlreadyRunningError,
+        ScheduleDescription,
+        ScheduleHandle,
+        ScheduleListDescription,
+        ScheduleNotFoundError,
+        ScheduleUpdate,
+        ScheduleUpdateInput,
         StandaloneActivityHandle,
         StandaloneActivityOptions,
         StartOptions,
@@ -151,6 +158,27 @@ if TYPE_CHECKING:
         WorkflowStatus,
         WorkflowUpdateStage,
     )
+    from dalsegno.schedules.action import (
+        ScheduleActionStartWorkflow,
+    )
+    from dalsegno.schedules.policies import (
+        ScheduleOverlapPolicy,
+    )
+    from dalsegno.schedules.schedule import (
+        Schedule,
+        ScheduleActionExecutionStartWorkflow,
+        ScheduleActionResult,
+        ScheduleBackfill,
+        ScheduleInfo,
+        SchedulePolicy,
+        ScheduleState,
+    )
+    from dalsegno.schedules.spec import (
+        ScheduleCalendarSpec,
+        ScheduleIntervalSpec,
+        ScheduleRange,
+        ScheduleSpec,
+    )
     from dalsegno.workers import (
         Worker,
         WorkerTiming,
@@ -221,6 +249,26 @@ __all__ = [
     "RawValue",
     "ReadOnlyError",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleActionExecutionStartWorkflow",
+    "ScheduleActionResult",
+    "ScheduleActionStartWorkflow",
+    "ScheduleAlreadyRunningError",
+    "ScheduleBackfill",
+    "ScheduleCalendarSpec",
+    "ScheduleDescription",
+    "ScheduleHandle",
+    "ScheduleInfo",
+    "ScheduleIntervalSpec",
+    "ScheduleListDescription",
+    "ScheduleNotFoundError",
+    "ScheduleOverlapPolicy",
+    "SchedulePolicy",
+    "ScheduleRange",
+    "ScheduleSpec",
+    "ScheduleState",
+    "ScheduleUpdate",
+    "ScheduleUpdateInput",
     "SchemaError",
     "SetTimer",
     "SignalDecorator",
@@ -286,7 +334,9 @@ _HOMES = {
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
-        "OnSuspended Pong StandaloneActivityHandle StandaloneActivityOptions StartOptions "
+        "OnSuspended Pong ScheduleAlreadyRunningError ScheduleDescription ScheduleHandle "
+        "ScheduleListDescription ScheduleNotFoundError ScheduleUpdate ScheduleUpdateInput "
+        "StandaloneActivityHandle StandaloneActivityOptions StartOptions "
         "StartOptionsAndArgs Target UnsendableError WorkflowHandle WorkflowUpdateHandle"
     ),
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
@@ -314,6 +364,13 @@ _HOMES = {
         "ActivityCancellationType Duration QueryRejectCondition RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"
     ),
+    "dalsegno.schedules.action": "ScheduleActionStartWorkflow",
+    "dalsegno.schedules.policies": "ScheduleOverlapPolicy",
+    "dalsegno.schedules.schedule": (
+        "Schedule ScheduleActionExecutionStartWorkflow ScheduleActionResult ScheduleBackfill ScheduleInfo "
+        "SchedulePolicy ScheduleState"
+    ),
+    "dalsegno.schedules.spec": "ScheduleCalendarSpec ScheduleIntervalSpec ScheduleRange ScheduleSpec",
     "dalsegno.workers": "Worker WorkerTiming",
 }
 """Where a name comes from, as above: it is loaded when it is first asked for."""

@@ -50,6 +50,12 @@ class ExternalWorkflowHandle(Generic[R]):
         hint = result_hint(result_type, runtime.converter) if is_given else self._result_type
         return runtime.ask(self._call("end", result_hint=hint, line=call_site(sys._getframe(1))))
 
+    def terminate(self, *, reason: str = "") -> Coroutine[Any, Any, None]:
+        """Returns when the workflow has been ended; its code has no say. Raises as `signal` does."""
+        runtime = current_runtime("ExternalWorkflowHandle.terminate")
+        why = given.text("reason", reason, characters=10_000)
+        return runtime.ask(self._call("terminate", reason=why, line=call_site(sys._getframe(1))))
+
     def _call(self, asked: Any, **more: Any) -> ExternalCall:
         return ExternalCall(asked=asked, workflow_id=self.id, run_id=self.run_id, **more)
 

@@ -139,7 +139,7 @@ class ExternalCall(Struct, frozen=True, kw_only=True):
     """What user code asks of another workflow: `signal`, to `cancel`, or to be told its `end`.
     `child_number`: that is the child of this number."""
 
-    asked: Literal["signal", "cancel", "end"]
+    asked: Literal["signal", "cancel", "end", "terminate"]
     workflow_id: str
     run_id: str | None = None
     name: str = ""

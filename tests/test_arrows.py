@@ -47,7 +47,7 @@ ARROWS = {
     "actors.workflow_actor.run": (
         "sdk interface activities timers signals queries updates compensation children externals"
     ),
-    "actors.workflow_actor.built_in": "sdk",
+    "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
         "sdk interface loop activities timers signals queries updates compensation children externals run "
         "built_in"
@@ -107,12 +107,12 @@ ARROWS = {
         "failing membership parent world deliveries connection outbox engine database inbox people"
     ),
     # who uses it
-    "client": "sdk broker protocol url",
+    "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code",
     "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
-        "sdk broker persistence settings protocol embedded url wire client workers program stored verification "
-        "failing parent database people host"
+        "sdk schedules broker persistence settings protocol embedded url wire client workers program stored "
+        "verification failing parent database people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

@@ -16,7 +16,7 @@ Counter = Annotated[int, Meta(ge=0, le=2**53)]
 QuarantineAction = Literal["retry", "edit", "drop"]
 
 UpdateStage = Literal["admitted", "accepted", "completed"]
-Asked = Literal["start", "signal", "cancel", "end"]
+Asked = Literal["start", "signal", "cancel", "end", "terminate"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]
 
 

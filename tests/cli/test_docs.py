@@ -25,7 +25,7 @@ def program(page: str) -> str:
     return "\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 
 
-@pytest.mark.parametrize("page", ["client.md", "workers.md", "writing-workflows.md"])
+@pytest.mark.parametrize("page", ["client.md", "schedules.md", "workers.md", "writing-workflows.md"])
 def test_no_name_in_a_pages_code_is_left_to_the_reader(page: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F704,F706", "-"],
@@ -74,6 +74,18 @@ def test_the_client_of_the_page_approves_an_order(folder: Path) -> None:
         client = shell.python("approval.py")
 
     assert (client.out, client.err) == ("approved: False\norder 7 approved by ann\n", "")
+
+
+def test_the_schedule_of_the_page_writes_its_reports(folder: Path) -> None:
+    (folder / "reports.py").write_text(program("schedules.md"))
+    shell = Shell(folder, DALSEGNO_TIMEOUT="60")
+    with shell.start("dev", "reports") as dev:
+        dev.wait_ready("host")
+        client = shell.python("reports.py")
+
+    (first, *written) = client.out.splitlines()
+    assert first in ("next: 00:00", "next: 01:00"), "of Berlin's two"
+    assert (set(written), client.err) == ({"sales is written"}, "")
 
 
 def test_every_error_that_the_page_of_the_client_names_is_one_of_ours() -> None:

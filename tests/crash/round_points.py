@@ -7,7 +7,9 @@ from typing import Any
 from dalsegno.actors.supervisor.deliveries.intake import ForWorkflow
 from dalsegno.actors.supervisor.outbox.shipment_state import ShipmentState
 from dalsegno.actors.workflow_actor.interface.commands import Settle
+from dalsegno.broker.protocol.messages import StartWorkflow
 from dalsegno.broker.topology import DEAD_EXCHANGE
+from dalsegno.schedules.book import SCHEDULE
 from tests.crash.point import PERSISTENCE, SQLITE, SUPERVISOR, Need, Point
 from tests.crash.wrapping import (
     ACKNOWLEDGE,
@@ -28,6 +30,11 @@ def _is_for_workflow(taken: Any, *_: Any) -> bool:
 
 def _has_others(_result: Any, outbox: Any, _shipment: Any, end: Any) -> bool:
     return end is ShipmentState.CONFIRMED and len(outbox) > 0
+
+
+def _is_start_by_schedule(_outbox: Any, shipment: Any, *_: Any) -> bool:
+    starts = shipment.message.type == StartWorkflow.TYPE and shipment.workflow is not None
+    return starts and shipment.workflow[1].startswith(SCHEDULE)
 
 
 def _is_not_none(result: Any, *_: Any) -> bool:
@@ -132,6 +139,14 @@ ROUND_POINTS = (
         "published, and the broker's confirm not noted",
         "published again with the same ID; the receiver knows it",
         (before(f"{SUPERVISOR}.outbox.outbox:Outbox._on_outcome"),),
+    ),
+    Point(
+        "13s",
+        "schedule-fired",
+        "the start of a schedule's workflow is published, and nothing of that noted",
+        "published again with the same ID; it is one run",
+        (before(f"{SUPERVISOR}.outbox.outbox:Outbox._on_outcome", _is_start_by_schedule),),
+        most=3,
     ),
     Point(
         "14",

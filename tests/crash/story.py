@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,14 @@ from dalsegno.broker.topology import (
     routing_key_of,
     slot_key,
     slot_of,
+)
+from dalsegno.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleBackfill,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
 )
 from dalsegno.client.start_options import StartOptions, start_message
 from dalsegno.data_converter import DataConverter
@@ -90,6 +99,7 @@ class Story:
             self._loop(),
             self._ladder(),
             self._nobody_waits(),
+            self._schedule(),
             *(self._foreign_partition(offset) for offset in (1, 6, 11)),
             self._booked("fan-out", FanOut.run, 6, [f"part {n}" for n in range(6)]),
             self._booked("flaky", Flaky.run, [1, 2, 0], ["flaky"] * 3),
@@ -194,6 +204,29 @@ class Story:
             await handle.query(Loop.has_signs)
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
+    async def _schedule(self) -> None:
+        """It starts a workflow for each of three times that are over, one after the other."""
+        day = datetime(2020, 1, 1, tzinfo=UTC)
+        hours = [day + timedelta(hours=hour) for hour in (1, 2, 3)]
+        prefix = f"{self.prefix}-scheduled"
+        ids = [f"{prefix}-{hour:%Y-%m-%dT%H:%M:%SZ}" for hour in hours]
+        self.expected_runs |= dict.fromkeys(ids, 1)
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow(Chain.run, 1, id=prefix),
+            spec=ScheduleSpec(cron_expressions=["@hourly"], end_at=day + timedelta(days=1)),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ALL),
+        )
+        backfill = [ScheduleBackfill(day, hours[-1])]
+        handle = await self._client.create_schedule(prefix, schedule, backfill=backfill)
+        for workflow_id in ids:
+            await self._begun(workflow_id)
+            values = await self._result(self._client.get_workflow_handle(workflow_id), workflow_id)
+            self._check(workflow_id, same_values(self._ledger, workflow_id, values, ["step 0"]))
+        info = (await handle.describe()).info
+        if (started := [one.action.workflow_id for one in info.recent_actions]) != ids:
+            self._check(prefix, [f"it has started {started}"])
+        await handle.delete()
+
     async def _rest(self) -> None:
         if self._need is Need.IDLE:
             await asyncio.sleep(IDLE_SECONDS)  # nothing happening is what is needed here
@@ -221,13 +254,15 @@ class Story:
 
     async def _raw_ended(self, workflow_id: str) -> None:
         self._recorder.note("post", "ok", workflow_id=workflow_id)
+        await self._begun(workflow_id)
         handle = self._client.get_workflow_handle(workflow_id)
+        self._check_ladder(workflow_id, await self._result(handle, workflow_id))
 
+    async def _begun(self, workflow_id: str) -> None:
         async def is_known() -> bool:
             return bool([row async for row in self._client.list_workflows(workflow_id=workflow_id)])
 
         await until(is_known, f"{workflow_id} has begun", seconds=FINISH_SECONDS)
-        self._check_ladder(workflow_id, await self._result(handle, workflow_id))
 
     async def _letters(self) -> None:
         """What nobody can read, for every partition."""

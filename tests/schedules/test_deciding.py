@@ -27,9 +27,9 @@ from dalsegno.schedules.deciding import (
     was_started,
     write_anew,
 )
+from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
     ScheduleBackfill,
-    ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleState,
 )
@@ -91,7 +91,7 @@ class Life:
             self.book.stopping = acts.stop or self.book.stopping
             for start in [*acts.beside, *([acts.alone] if acts.alone else [])]:
                 self._start(start)
-            if not needs_refill(self.book, self.now):
+            if not needs_refill(self.book):
                 return
             refill(self.book, "hourly", self.now)
         raise AssertionError("it does not come to rest")
@@ -231,7 +231,7 @@ def test_more_than_can_be_taken_at_once_is_taken_in_portions() -> None:
     life.now += timedelta(seconds=2 * TAKEN_MAX)
     take_due(life.book, life.now)
     refill(life.book, "s", life.now)
-    assert needs_refill(life.book, life.now), "it is left to the next time"
+    assert needs_refill(life.book), "it is left to the next time"
     life.asleep_until(life.now)
     assert life.book.skipped + len(life.started) == 2 * TAKEN_MAX
 
@@ -266,12 +266,6 @@ def test_while_it_is_paused_times_pass_and_are_not_made_up_for() -> None:
     assert life.at(NOON + 100.5 * HOUR).started == []
     assert life.at(NOON + 101 * HOUR).started == ["05T17:00:00Z"]
     assert (life.book.missed, life.book.skipped, life.book.revision) == (0, 0, 2)
-
-
-def test_a_time_that_is_due_when_it_is_paused_is_started_before() -> None:
-    life = Life()
-    set_paused(life.book, NOON + HOUR, True, "")
-    assert [start.nominal for start in life.book.waiting] == [NOON + HOUR]
 
 
 def test_what_waits_when_it_is_paused_is_not_started_but_what_was_asked_for() -> None:

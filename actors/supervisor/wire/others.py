@@ -147,6 +147,8 @@ def _request(effect: ExternalEffect, message_id: str, _: str | None) -> Message:
             body = wire.SignalWorkflow(**whose, name=spec.name, args=spec.args, child_of=child_of)
         case "cancel":
             body = wire.CancelWorkflow(**whose, reason=spec.reason, child_of=child_of)
+        case "terminate":
+            body = wire.TerminateWorkflow(**whose, reason=spec.reason)
         case _:
             body = wire.AwaitEndOfWorkflow(**whose)
     return encode(body, message_id=message_id)

@@ -4,4 +4,5 @@ JSON as the default converter writes it, whatever converter the hosts have.
 
 - `types`: which there are
 - `standalone_activity`: one activity, started by a client
+- `schedule`: workflows that are started at times that are said beforehand
 """

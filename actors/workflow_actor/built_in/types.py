@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from dalsegno.actors.workflow_actor.built_in.schedule import ScheduleWorkflow
 from dalsegno.actors.workflow_actor.built_in.standalone_activity import StandaloneActivityWorkflow
 from dalsegno.definition import BUILT_IN_PREFIX
 
-BUILT_IN: tuple[type[Any], ...] = (StandaloneActivityWorkflow,)
+BUILT_IN: tuple[type[Any], ...] = (StandaloneActivityWorkflow, ScheduleWorkflow)
 
 
 def is_built_in(workflow_type: str) -> bool:

@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Asked
 WORDS: dict[Asked, str] = {
     "signal": "the answer to a signal to workflow",
     "cancel": "the answer to a cancel request to workflow",
+    "terminate": "the answer to a termination of workflow",
     "end": "the end of workflow",
     "start": "the start of workflow",
 }

@@ -15,7 +15,7 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 
-Asked = Literal["start", "signal", "cancel", "end"]
+Asked = Literal["start", "signal", "cancel", "end", "terminate"]
 """What one workflow asks another for."""
 
 

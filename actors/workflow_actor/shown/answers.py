@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Command,
     ReadOnlyCommand,
     Start,
+    Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import (
@@ -87,8 +88,7 @@ def to_command(
         case Start(parent=WorkflowOf() as parent):
             return (_to_asker(parent, "start", workflow_id, state, decision.refusal),)
         case ClientCommand(asker=WorkflowOf() as asker):
-            asked: Asked = "cancel" if isinstance(command, Cancel) else "signal"
-            return (_to_asker(asker, asked, workflow_id, state, decision.refusal),)
+            return (_to_asker(asker, _asked_by(command), workflow_id, state, decision.refusal),)
         case AwaitEnd():
             return _of_end(command, workflow_id, state, decision.refusal)
         case Update(caller=Caller() as caller) if decision.refusal is None and state is not None:
@@ -159,6 +159,17 @@ def _no_update(state: WorkflowState, update_id: str) -> Refusal:
     return "not_found", f"run {info.run_id} of workflow {info.workflow_id!r} has no update {update_id!r}"
 
 
+def _asked_by(command: ClientCommand) -> Asked:
+    """One that another workflow may send, too."""
+    match command:
+        case Cancel():
+            return "cancel"
+        case Terminate():
+            return "terminate"
+        case _:
+            return "signal"
+
+
 def to_command_again(
     command: Command | AwaitOutcome, before: str, workflow_id: str, state: WorkflowState | None
 ) -> Effect | None:
@@ -170,8 +181,7 @@ def to_command_again(
             told = _to_asker(parent, "start", workflow_id, state, refusal)
             return told if before else replace(told, run_id=command.run_id)
         case ClientCommand(asker=WorkflowOf() as asker):
-            asked: Asked = "cancel" if isinstance(command, Cancel) else "signal"
-            return _to_asker(asker, asked, workflow_id, state, refusal)
+            return _to_asker(asker, _asked_by(command), workflow_id, state, refusal)
     if isinstance(command, Start) and isinstance(command.then, Update) and not before:
         command = command.then
     caller = command.caller if hasattr(command, "caller") else None

@@ -1,0 +1,100 @@
+"""The part of a client that makes schedules and finds them again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from dalsegno import given
+from dalsegno.broker.protocol.messages import Reply
+from dalsegno.client.conversation import Conversation
+from dalsegno.client.engine import BrokerEngine
+from dalsegno.client.errors import ScheduleAlreadyRunningError, ScheduleNotFoundError
+from dalsegno.client.looking import Looking
+from dalsegno.client.schedules import PLAIN, ScheduleHandle, ScheduleListDescription, written_of
+from dalsegno.client.start_options import start_message
+from dalsegno.errors import CommandRejectedError, WorkflowAlreadyStartedError
+from dalsegno.schedules.book import SCHEDULE, ScheduleBook, require_backfills, schedule_workflow_id
+from dalsegno.schedules.schedule import Schedule, ScheduleBackfill
+
+
+class Scheduling(Looking):
+    """Each schedule is a workflow; what is not said here is done by its handle."""
+
+    def __init__(self, engine: BrokerEngine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    async def create_schedule(
+        self,
+        id: str,  # noqa: A002 - as in the Temporal SDK
+        schedule: Schedule,
+        *,
+        trigger_immediately: bool = False,
+        backfill: Sequence[ScheduleBackfill] = (),
+        memo: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> ScheduleHandle:
+        """Have workflows started at times (docs/schedules.md); returns when that is durable.
+
+        `trigger_immediately`: one of them now; `backfill`: those of times that are over. Raises
+        ScheduleAlreadyRunningError where there is a schedule with this ID; TypeError or ValueError, which say
+        what and where, for one that cannot be.
+        """
+        engine = self._engine
+        handle = self.get_schedule_handle(id)
+        book = ScheduleBook(
+            written=written_of(schedule, engine.converter),
+            trigger=given.flag("trigger_immediately", trigger_immediately),
+            backfills=require_backfills(backfill),
+        )
+        message = start_message(
+            SCHEDULE,
+            [PLAIN.to_payload(book)],
+            {"id": schedule_workflow_id(id), "memo": memo or {}},
+            ("accepted",),
+            engine.converter,
+        )
+        try:
+            with Conversation(engine.links, engine.converter) as conversation:
+                await conversation.ask(
+                    Reply,
+                    message,
+                    message_id=str(uuid4()),
+                    timeout=engine.timeout if timeout is None else timeout,
+                    kind="accepted",
+                )
+        except WorkflowAlreadyStartedError as error:
+            raise ScheduleAlreadyRunningError(
+                f"There is a schedule {handle.id!r} already.",
+                workflow_id=error.workflow_id,
+                run_id=error.run_id,
+            ) from error
+        return handle
+
+    def get_schedule_handle(self, id: str) -> ScheduleHandle:  # noqa: A002 - as in the Temporal SDK
+        """A handle to a schedule that may or may not exist: nothing is asked yet."""
+        workflow_id = schedule_workflow_id(id)
+        schedule_id = workflow_id.removeprefix(f"{SCHEDULE}.")
+        return ScheduleHandle(self.get_workflow_handle(workflow_id), schedule_id, self._engine.converter)
+
+    async def list_schedules(
+        self, query: str | None = None, *, page_size: int = 100
+    ) -> AsyncIterator[ScheduleListDescription]:
+        """Schedules, newest first: `async for one in await client.list_schedules()`. Each is asked as it is
+        looked at. `query` is a filter (docs/filters.md) on the workflows that schedules are."""
+        where = f'Type = "{SCHEDULE}" and Status in (running, suspended)'
+        return self._listed(where if query is None else f"{where} and ({query})", page_size)
+
+    async def _listed(self, query: str, page_size: int) -> AsyncIterator[ScheduleListDescription]:
+        async for run in self.list_workflows(query, page_size=page_size):
+            schedule_id = run.workflow_id.removeprefix(f"{SCHEDULE}.")
+            try:
+                found = await self.get_schedule_handle(schedule_id).describe()
+            except ScheduleNotFoundError:
+                continue  # it was deleted meanwhile
+            except CommandRejectedError:
+                yield ScheduleListDescription(schedule_id, None, None)
+            else:
+                yield ScheduleListDescription(schedule_id, found.schedule, found.info)
