@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from dalsegno import given
-from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart
+from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart, WorkflowRetries
 from dalsegno.data_converter import DataConverter
 from dalsegno.policies import (
+    MAXIMUM_INTERVAL_FACTOR,
     Duration,
+    RetryPolicy,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
     WorkflowUpdateStage,
+    to_microseconds,
 )
 from dalsegno.targets import Target, encode_arguments, name_of
 
@@ -27,9 +30,16 @@ class StartOptions(TypedDict, total=False):
     id_conflict_policy: WorkflowIDConflictPolicy
     """What happens when a run with this ID is open (FAIL)."""
     id_reuse_policy: WorkflowIDReusePolicy
-    """What happens when a run with this ID has ended (ALLOW_DUPLICATE)."""
+    """What happens when a run with this ID has ended (ALLOW_DUPLICATE); or TERMINATE_IF_RUNNING."""
     execution_timeout: Duration | None
-    """The run is ended as timed out after this time (seconds or timedelta; no limit)."""
+    """The workflow is ended as timed out after this time (seconds or timedelta; no limit), whatever runs follow
+    each other in it."""
+    run_timeout: Duration | None
+    """One run is ended as timed out after this time (no limit). With a `retry_policy` it is tried again."""
+    retry_policy: RetryPolicy | None
+    """A run that fails is followed by another with the same arguments (none does), after the policy's delay."""
+    start_delay: Duration | None
+    """The workflow's code begins so much later; a signal or update with the start has it begin at once."""
     memo: Mapping[str, Any]
     """Values to be shown with the workflow; the engine does not look at them."""
     message_id: str
@@ -108,9 +118,7 @@ def _said(
 ) -> dict[str, Any]:
     """The fields of a start."""
     name = name_of(workflow)
-    timeout = options.get("execution_timeout")
-    conflict = options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL)
-    reuse = options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+    conflict, reuse = _policies(options)
     values = arguments or given.arguments("args", options.get("args", ()))
     notes = given.mapping("memo", options.get("memo", {}))
     return {
@@ -120,11 +128,10 @@ def _said(
         "args": encode_arguments(workflow, values, converter),
         "replies": replies,
         "tell_suspended": "result" in replies,
-        "conflict_policy": given.choice("id_conflict_policy", conflict, WorkflowIDConflictPolicy),
-        "reuse_policy": given.choice("id_reuse_policy", reuse, WorkflowIDReusePolicy),
-        "execution_timeout": None
-        if timeout is None
-        else given.microseconds("execution_timeout", timeout, positive=True),
+        "conflict_policy": conflict,
+        "reuse_policy": reuse,
+        **{name: _span(name, options) for name in ("execution_timeout", "run_timeout", "start_delay")},
+        "retry_policy": _retries(options.get("retry_policy")),
         "memo": {given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
     }
 
@@ -141,3 +148,44 @@ def check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> Non
         raise TypeError("start_signal_args are the arguments of a start_signal: name it, too.")
     if arguments and given.arguments("args", options.get("args", ())):
         raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")
+
+
+def _span(
+    name: Literal["execution_timeout", "run_timeout", "start_delay"], options: StartOptions
+) -> int | None:
+    duration = options.get(name)
+    return None if duration is None else given.microseconds(name, duration, positive=True)
+
+
+def _retries(policy: Any) -> WorkflowRetries | None:
+    if policy is None:
+        return None
+    if not isinstance(policy, RetryPolicy):
+        raise given.wrong_type("retry_policy", policy, "a RetryPolicy")
+    initial, maximum = to_microseconds(policy.initial_interval), policy.maximum_interval
+    most = initial * MAXIMUM_INTERVAL_FACTOR if maximum is None else to_microseconds(maximum)
+    return WorkflowRetries(
+        initial_interval=initial,
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=min(most, given.MICROSECONDS_MAX),
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=policy.error_types,
+    )
+
+
+def _policies(options: StartOptions) -> tuple[WorkflowIDConflictPolicy, WorkflowIDReusePolicy]:
+    conflict = given.choice(
+        "id_conflict_policy",
+        options.get("id_conflict_policy", WorkflowIDConflictPolicy.FAIL),
+        WorkflowIDConflictPolicy,
+    )
+    reuse = given.choice(
+        "id_reuse_policy",
+        options.get("id_reuse_policy", WorkflowIDReusePolicy.ALLOW_DUPLICATE),
+        WorkflowIDReusePolicy,
+    )
+    if reuse is not WorkflowIDReusePolicy.TERMINATE_IF_RUNNING:
+        return conflict, reuse
+    if "id_conflict_policy" in options:
+        raise ValueError("id_reuse_policy TERMINATE_IF_RUNNING says it all: give no id_conflict_policy.")
+    return WorkflowIDConflictPolicy.TERMINATE_EXISTING, WorkflowIDReusePolicy.ALLOW_DUPLICATE

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from dalsegno._call_site import call_site
 from dalsegno.data_converter import DataConverter
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, WorkflowIDReusePolicy
 from dalsegno.targets import signal_call
@@ -150,6 +151,17 @@ class ExternalCall(Struct, frozen=True, kw_only=True):
     line: str = ""
 
 
+class HistoryMeasure(Protocol):
+    """What has happened to a run since its beginning or last sign, up to what its code is stepped with."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the values in it."""
+
+
 class StepBounds(Protocol):
     """How much user code may do before it waits."""
 
@@ -171,6 +183,15 @@ class WorkflowRuntime(Protocol):
 
     @property
     def converter(self) -> DataConverter: ...
+
+    @property
+    def history(self) -> HistoryMeasure: ...
+
+    @property
+    def last_failure(self) -> Failure | None: ...
+
+    @property
+    def last_result(self) -> Payload | None: ...
 
     @property
     def memo(self) -> Mapping[str, Payload]: ...

@@ -31,6 +31,9 @@ __all__ = [
 
 MICROSECONDS_PER_SECOND = 1_000_000
 
+MAXIMUM_INTERVAL_FACTOR = 100
+"""RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
+
 ATTEMPTS_MAX = 2**31 - 1
 ERROR_TYPES_MAX = 1_000
 
@@ -43,7 +46,7 @@ def to_microseconds(duration: Duration) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how far apart an activity is tried again.
+    """How often and how far apart an activity, or a workflow, is tried again.
 
     The delay before attempt n+1 is `initial_interval * backoff_coefficient ** (n - 1)`, at most
     `maximum_interval` (default: 100 times the initial interval). `maximum_attempts=0` means no limit.
@@ -150,6 +153,8 @@ class WorkflowIDReusePolicy(StrEnum):
     ALLOW_DUPLICATE_FAILED_ONLY = "allow_duplicate_failed_only"
     """Start again unless the last run completed."""
     REJECT_DUPLICATE = "reject_duplicate"
+    TERMINATE_IF_RUNNING = "terminate_if_running"
+    """Terminate a run that is open, then start again: the conflict policy TERMINATE_EXISTING in other words."""
 
 
 class QueryRejectCondition(StrEnum):

@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from random import Random
@@ -75,6 +74,7 @@ from dalsegno._handlers import (
     signal,
     update,
 )
+from dalsegno._info import Info, get_last_completion_result, get_last_failure, has_last_completion_result
 from dalsegno._runtime import (
     ActivityHandle,
     ChildWorkflowHandle,
@@ -136,9 +136,12 @@ __all__ = [
     "get_dynamic_update_handler",
     "get_external_workflow_handle",
     "get_external_workflow_handle_for",
+    "get_last_completion_result",
+    "get_last_failure",
     "get_query_handler",
     "get_signal_handler",
     "get_update_handler",
+    "has_last_completion_result",
     "in_workflow",
     "info",
     "init",
@@ -385,21 +388,6 @@ def saga(name: str = "") -> Saga:
 
 
 # What the workflow may know
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
-    """The run that this code belongs to."""
-
-    workflow_id: str
-    run_id: str
-    workflow_type: str
-    task_queue: str
-    start_time: datetime
-    execution_timeout: timedelta | None
-    parent: ParentInfo | None = None
-    root: RootInfo | None = None
-    """None for a run without a parent."""
 
 
 def in_workflow() -> bool:

@@ -41,7 +41,7 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
-from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo, RunRetry
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
@@ -70,9 +70,6 @@ from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
-
-LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
-"""What code may not want as long as an older format must be written."""
 
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
@@ -317,10 +314,9 @@ class Instance(InstanceAtRest):
 
     def _start(self, start: Start, moment: Moment) -> list[Activation]:
         state = self.state
-        if start.then is not None and (refusal := with_start.not_yet(start, self)) is not None:
+        is_more = (start.then or start.parent or start.retry or start.run_timeout or start.delay) is not None
+        if is_more and (refusal := with_start.not_yet(start, self)) is not None:
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
-        if start.parent is not None and self.codec.writes < FORMAT_3:
-            return [self._unrecorded(start, Decision(refusal=("rejected", NOT_YET)), moment)]
         if state is None:
             return self._open(start, moment)
         if state.info.is_begun_by(start.run_id):
@@ -353,6 +349,9 @@ class Instance(InstanceAtRest):
             memo=start.memo,
             parent=start.parent,
             root=start.root,
+            run_timeout=start.run_timeout,
+            retry=None if start.retry is None else RunRetry(start.retry, start.args),
+            begins_at=moment.time + start.delay if start.delay and start.then is None else None,
         )
         recipient = recipient_of(start)
         recipients = () if recipient is None else (recipient,)

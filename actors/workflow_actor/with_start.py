@@ -17,6 +17,14 @@ from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, awaited
 from dalsegno.actors.workflow_actor.updates.events import UpdateAwaited
 
+NO_CHILDREN_YET = (
+    "a child workflow cannot be stored yet: replace all hosts of older versions, and run `dalsegno init`"
+)
+NO_CHAINS_YET = (
+    "a workflow's retry policy, run timeout and start delay cannot be stored yet: replace all hosts of older "
+    "versions, and run `dalsegno init`"
+)
+
 
 def update_of(command: Command | AwaitOutcome | None) -> Update | None:
     """The update that the command is, or that comes with it."""
@@ -31,9 +39,14 @@ def awaiting(state: WorkflowState, command: Start | Update) -> tuple[UpdateAwait
 
 
 def not_yet(start: Start, instance: InstanceAtRest) -> tuple[str, str] | None:
-    """Why what comes with it cannot be stored, so that the start is refused, too; None if it can."""
-    is_new = isinstance(start.then, Update) and instance.codec.writes < FORMAT_OF_UPDATES
-    return NOT_YET if is_new else None
+    """Why what it says, or what comes with it, cannot be stored, so that it is refused; None if it can."""
+    if instance.codec.writes >= FORMAT_OF_UPDATES:
+        return None
+    if start.parent is not None:
+        return "rejected", NO_CHILDREN_YET
+    if start.retry or start.run_timeout or start.delay:
+        return "rejected", NO_CHAINS_YET
+    return NOT_YET if isinstance(start.then, Update) else None
 
 
 def for_new_run(start: Start, instance: InstanceAtRest) -> tuple[Event, ...]:

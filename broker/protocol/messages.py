@@ -94,6 +94,7 @@ from dalsegno.broker.protocol.to_workflow import (
     ToWorkflow,
     UpdateWithStart,
     UpdateWorkflow,
+    WorkflowRetries,
 )
 
 __all__ = [
@@ -167,5 +168,6 @@ __all__ = [
     "WireMessage",
     "WorkflowAnswered",
     "WorkflowEnded",
+    "WorkflowRetries",
     "WorkflowSummary",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import field
+from msgspec import Meta, Struct, field
 
 from dalsegno.broker.protocol.fields import (
     Counter,
@@ -21,7 +21,12 @@ from dalsegno.broker.protocol.fields import (
 )
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-from dalsegno.policies import QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from dalsegno.policies import (
+    ATTEMPTS_MAX,
+    QueryRejectCondition,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 
 
 class ToWorkflow(WireMessage, frozen=True, kw_only=True):
@@ -41,6 +46,16 @@ class ByWorkflow(ToChangeWorkflow, frozen=True, kw_only=True):
 
     answer_to: RequestOf | None = None
     child_of: RequestOf | None = None
+
+
+class WorkflowRetries(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a run that has failed is tried again: see RetryPolicy. `maximum_attempts` 0 means no limit."""
+
+    initial_interval: Annotated[int, Meta(ge=1, le=2**53)] = 1_000_000
+    backoff_coefficient: Annotated[float, Meta(ge=1, le=1_000_000)] = 2.0
+    maximum_interval: Microseconds = 100_000_000
+    maximum_attempts: Annotated[int, Meta(ge=0, le=ATTEMPTS_MAX)] = 0
+    non_retryable_error_types: tuple[Name, ...] = ()
 
 
 class StartWorkflow(WireMessage, frozen=True, kw_only=True):
@@ -66,6 +81,11 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     """It is a child of this, which is told whether it has begun, by `workflow.answered`, and how it has
     ended, by `workflow.ended`."""
     root: RootRun | None = None
+    run_timeout: Microseconds | None = None
+    """Of one run, which may be tried again; `execution_timeout` is of all runs that follow each other."""
+    retry_policy: WorkflowRetries | None = None
+    start_delay: Microseconds | None = None
+    """The run's code begins so much later, unless a signal or an update comes with the start."""
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):

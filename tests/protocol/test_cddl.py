@@ -52,6 +52,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "history-entry": messages.HistoryEntry,
     "run-group": messages.RunGroup,
     "attribute-value": AttributeValue,
+    "workflow-retries": messages.WorkflowRetries,
     **MESSAGE_TYPES,
 }
 ENUMS: dict[str, type[StrEnum]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalsegno import activity, workflow
+from dalsegno import ApplicationError, activity, workflow
 
 
 @workflow.defn
@@ -37,6 +37,20 @@ class Relay:
     @workflow.query
     def so_far(self) -> list[str]:
         return self.heard
+
+
+@workflow.defn
+class Stubborn:
+    """Fails until its third attempt, or waits for ever in its first."""
+
+    @workflow.run
+    async def run(self, waits: bool) -> list[str]:
+        info = workflow.info()
+        if waits and info.attempt == 1:
+            await workflow.wait_condition(lambda: False)
+        if info.attempt < 3:
+            raise ApplicationError(f"attempt {info.attempt}")
+        return [info.first_execution_run_id, str(workflow.get_last_failure())]
 
 
 @activity.defn

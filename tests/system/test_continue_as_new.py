@@ -8,10 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from dalsegno import Client, WorkflowContinuedAsNewError, WorkflowStatus
+from dalsegno import (
+    Client,
+    RetryPolicy,
+    WorkflowContinuedAsNewError,
+    WorkflowFailedError,
+    WorkflowStatus,
+)
 from dalsegno.client import WorkflowHandle
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
-from tests.system.relays import Countdown, Relay
+from tests.system.relays import Countdown, Relay, Stubborn
 from tests.system.stack import Stack, until
 
 
@@ -87,6 +93,32 @@ async def test_who_asks_for_one_run_is_told_that_it_goes_on(
 async def test_execute_waits_for_the_last_run_of_many(client: Client) -> None:
     last = await client.execute(Countdown.run, 20, id=f"countdown-{uuid4()}")
     assert isinstance(last, str)
+
+
+async def test_a_workflow_is_tried_again_by_its_policy_and_who_waits_is_told_the_last(client: Client) -> None:
+    retry = RetryPolicy(initial_interval=0.05, maximum_attempts=5)
+    handle = await client.start(Stubborn.run, False, id=f"stubborn-{uuid4()}", retry_policy=retry)
+    assert await handle.result() == [handle.run_id, "attempt 2"]
+    with pytest.raises(WorkflowFailedError) as failed:
+        await handle.result(follow_runs=False)
+    assert str(failed.value.__cause__) == "attempt 1"
+    told = await client.get_workflow_handle(handle.id).describe()
+    assert (told.attempt, told.first_run_id) == (3, handle.run_id)
+
+
+async def test_a_run_that_outlasts_its_timeout_is_tried_again(client: Client) -> None:
+    workflow_id = f"stubborn-{uuid4()}"
+    await client.execute(
+        Stubborn.run,
+        True,
+        id=workflow_id,
+        retry_policy=RetryPolicy(initial_interval=0.05),
+        run_timeout=2,
+        start_delay=0.2,
+    )
+    runs = [run async for run in client.list_workflows(workflow_id=workflow_id)]
+    # Others may have outlasted it, too, where the machine is slow.
+    assert (runs[-1].status, runs[0].status) == (WorkflowStatus.TIMED_OUT, WorkflowStatus.COMPLETED)
 
 
 async def test_what_is_sent_meanwhile_is_lost_nowhere_also_if_the_host_dies(

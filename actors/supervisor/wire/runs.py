@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.form import Address, Commands, Forms, WireForm, caller_of, workflow_of
@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
@@ -37,6 +38,9 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         conflict_policy=body.conflict_policy,
         reuse_policy=body.reuse_policy,
         execution_timeout=body.execution_timeout,
+        run_timeout=body.run_timeout or None,
+        retry=None if body.retry_policy is None else RetrySchedule(**asdict(body.retry_policy)),
+        delay=body.start_delay or None,
         memo=body.memo,
         caller=_waiting(body, message),
         wants_accepted="accepted" in body.replies,

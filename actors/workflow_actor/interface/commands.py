@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, WorkflowOf
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -57,7 +58,8 @@ class ReadOnlyCommand(Command, frozen=True, kw_only=True):
 
 class Start(Command, frozen=True, kw_only=True):
     """Begin a run. `run_id` is derived by the shell from the workflow ID and message ID. `parent`: whose
-    child it is, who is told of its beginning and its end."""
+    child it is, who is told of its beginning and its end. After a `delay` its code begins, unless something
+    comes with the start."""
 
     workflow_id: str
     run_id: str
@@ -67,6 +69,9 @@ class Start(Command, frozen=True, kw_only=True):
     conflict_policy: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.FAIL
     reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
     execution_timeout: int | None = None
+    run_timeout: int | None = None
+    retry: RetrySchedule | None = None
+    delay: int | None = None
     memo: dict[str, Payload] = {}
     caller: Caller | None = None
     wants_accepted: bool = False

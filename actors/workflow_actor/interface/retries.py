@@ -9,10 +9,7 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.failure import Failure
 from dalsegno.given import MICROSECONDS_MAX
-from dalsegno.policies import RetryPolicy, to_microseconds
-
-MAXIMUM_INTERVAL_FACTOR = 100
-"""RetryPolicy.maximum_interval, where it is not given, is so many initial intervals."""
+from dalsegno.policies import MAXIMUM_INTERVAL_FACTOR, MICROSECONDS_PER_SECOND, RetryPolicy, to_microseconds
 
 _SCHEDULES_KEPT = 1_024
 
@@ -40,6 +37,17 @@ def retry_schedule(policy: RetryPolicy) -> RetrySchedule:
         else min(initial * MAXIMUM_INTERVAL_FACTOR, MICROSECONDS_MAX),
         maximum_attempts=policy.maximum_attempts,
         non_retryable_error_types=policy.error_types,
+    )
+
+
+def policy_of(schedule: RetrySchedule) -> RetryPolicy:
+    """The way back."""
+    return RetryPolicy(
+        initial_interval=schedule.initial_interval / MICROSECONDS_PER_SECOND,
+        backoff_coefficient=schedule.backoff_coefficient,
+        maximum_interval=schedule.maximum_interval / MICROSECONDS_PER_SECOND,
+        maximum_attempts=schedule.maximum_attempts,
+        non_retryable_error_types=schedule.non_retryable_error_types,
     )
 
 

@@ -66,6 +66,7 @@ class SignRefusal(Refusal):
 _READABLE = frozenset(
     {
         *("info", "converter", "memo", "now", "replaying", "handler", "all_handlers_finished"),
+        *("history", "last_failure", "last_result"),
         *("random", "uuid4", "uuid7"),
     }
 )

@@ -9,6 +9,7 @@
   beside what the rooms of the primitives have (`awaited`); `waits` tells people of all of it
 - `reading` runs code that may only read; `storable` looks whether what code wants can be kept; `sign` sets a
   sign
+- `history` is what code may know of its length
 - `replay` brings a program back and compares; `passivation` lets one go; `registry` knows which code there is
 - `verdict`, `code_error`, `quarantine`: code that ends, errs, or is not run
 """

@@ -91,10 +91,8 @@ class WorkflowProgram:
         outlived = self._cancel_request.outlived
         self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
         self._others: OtherWorkflows | None = None
-        self._awaited: dict[type, waits.Awaited] = {
-            ActivityResolved: self._activities,
-            TimerFired: self._timers,
-        }
+        self._awaited: dict[type, waits.Awaited] = {ActivityResolved: self._activities}
+        self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
         self._step_limit = step_limit
@@ -216,6 +214,7 @@ class WorkflowProgram:
     # Inputs
 
     def _take(self, input_: Input) -> None:
+        self._runtime.inputs.append(input_)
         taker = self._takers.get(type(input_))
         if taker is not None:
             if (what := taker.take(input_)) is not None:

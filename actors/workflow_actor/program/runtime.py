@@ -25,12 +25,16 @@ from dalsegno._runtime import (
 )
 from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.interface.retries import policy_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
+from dalsegno.actors.workflow_actor.program.history import InputHistory
 from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
+from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.data_converter import DataConverter
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.workflow import Info, ParentInfo, RootInfo
 
@@ -72,6 +76,8 @@ class Runtime:
         self.run_info = run_info
         self.converter = converter
         self.replaying = False
+        self.inputs: list[Input] = []
+        """What code was stepped with since it stands here."""
         self.bounds: StepBounds = ledger
         self._ledger = ledger
         self._loop = loop
@@ -97,7 +103,7 @@ class Runtime:
             run_id=known.run_id,
             workflow_type=known.workflow_type,
             task_queue=known.task_queue,
-            start_time=_EPOCH + timedelta(microseconds=known.started_at),
+            start_time=_EPOCH + timedelta(microseconds=known.begins_at or known.started_at),
             execution_timeout=None if timeout is None else timedelta(microseconds=timeout),
             parent=None
             if known.parent is None
@@ -105,7 +111,25 @@ class Runtime:
             root=None
             if known.root is None
             else RootInfo(workflow_id=known.root.workflow_id, run_id=known.root.run_id),
+            run_timeout=None if known.run_timeout is None else timedelta(microseconds=known.run_timeout),
+            retry_policy=None if known.retry is None else policy_of(known.retry.schedule),
+            attempt=known.attempt,
+            first_execution_run_id=known.chain_id,
+            continued_run_id=known.continued_run_id,
+            workflow_start_time=_EPOCH + timedelta(microseconds=known.started_at),
         )
+
+    @cached_property
+    def history(self) -> InputHistory:
+        return InputHistory(self.inputs)
+
+    @property
+    def last_failure(self) -> Failure | None:
+        return self.run_info.last_failure
+
+    @property
+    def last_result(self) -> Payload | None:
+        return self.run_info.last_result
 
     @property
     def memo(self) -> Mapping[str, Payload]:

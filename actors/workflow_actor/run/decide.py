@@ -259,7 +259,9 @@ def _fail(state: WorkflowState, command: FailEffect, _: Known) -> Decision[Event
 def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None:
     """What a start does to the run that is there; None when a new run begins (after `terminated` has been
     recorded, if this one is still open)."""
-    policy = command.conflict_policy
+    reuse, policy = command.reuse_policy, command.conflict_policy
+    if reuse == reuse.TERMINATE_IF_RUNNING:
+        policy = policy.TERMINATE_EXISTING
     run = f"workflow {command.workflow_id!r} has the run {state.info.run_id}"
     if not state.is_closed:
         if policy == policy.TERMINATE_EXISTING:
@@ -270,7 +272,6 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
         if recipient is not None and recipient not in state.recipients:
             return Decision(events=(CallerAdded(recipient),))
         return NOTHING
-    reuse = command.reuse_policy
     completed = state.status is WorkflowStatus.COMPLETED
     if reuse == reuse.REJECT_DUPLICATE or (reuse == reuse.ALLOW_DUPLICATE_FAILED_ONLY and completed):
         return Decision(refusal=("already_started", f"{run}, which has ended: {state.status}"))
