@@ -3,6 +3,7 @@
 registry   the activities that there are, by name
 context    the running attempt as activity code sees it
 execution  how the code of one runs: as a task of a loop, or in a thread
+interruption  a request to stop, raised in a thread
 threads    for sync activities
 worker_shutdown  that the worker is to end, as activities see it
 abandoned  whose code still runs although nobody waits for it any more

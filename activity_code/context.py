@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dalsegno.activity import ActivityCancellationDetails, Info
+from dalsegno.activity_code.interruption import Interruption
 from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.broker.protocol.task_token import TaskToken, pack
@@ -34,6 +36,7 @@ class AttemptContext:
         "cancelled",
         "client",
         "converter",
+        "interruption",
         "worker_shutdown",
     )
 
@@ -58,6 +61,8 @@ class AttemptContext:
         self.cancelled = False
         self.cancellation_details: ActivityCancellationDetails | None = None
         self.worker_shutdown = worker_shutdown
+        self.interruption: Interruption | None = None
+        """Of a sync activity that is interrupted: its heartbeats raise nothing then."""
         self.client = None if threaded else client
 
     @property
@@ -65,6 +70,10 @@ class AttemptContext:
         if self._info is None:
             self._info = info_of(self._task, self.converter)
         return self._info
+
+    @property
+    def shielded(self) -> Callable[[], AbstractContextManager[None]] | None:
+        return None if self.interruption is None else self.interruption.shielded
 
     def heartbeat(self, *details: Any) -> None:
         reason, self._raise_reason = self._raise_reason, None
@@ -98,8 +107,11 @@ class AttemptContext:
         self.explain(ActivityCancellationDetails(cancel_requested=True))
         self.cancelled = True
         if self._thread_event is not None:
-            self._raise_reason = reason
             self._thread_event.set()
+            if self.interruption is None:
+                self._raise_reason = reason
+            else:
+                self.interruption.ask()
         if self._async_event is not None:
             self._async_event.set()
 

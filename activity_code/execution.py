@@ -13,12 +13,14 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 from dalsegno._log import get_logger
 from dalsegno.activity import current_context
 from dalsegno.activity_code.abandoned import Abandoned
 from dalsegno.activity_code.context import AttemptContext
+from dalsegno.activity_code.interruption import Interruption
 from dalsegno.activity_code.registry import Definition
 from dalsegno.activity_code.threads import Job, Threads
 from dalsegno.broker.protocol.messages import ActivityTask
@@ -132,8 +134,11 @@ class ThreadExecution:
         def call() -> Payload:
             current_context.set(context)
             args = definition.arguments(work.args, context.converter)
-            return _encoded_result(definition, self._awaited(definition.function(*args)), context.converter)
+            with nullcontext() if interruption is None else interruption.reaches():
+                result = self._awaited(definition.function(*args))
+            return _encoded_result(definition, result, context.converter)
 
+        interruption = context.interruption = Interruption() if definition.is_interrupted else None
         scope = contextvars.copy_context()
         self._job: Job[Payload] = Job(lambda: scope.run(call), on_begun, self._on_done)
 

@@ -10,7 +10,7 @@ from typing import Any
 from dalsegno.converter import Signature, decode_args, dynamic_args, signature_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import place_of
-from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, described
+from dalsegno.definition import DYNAMIC_NAME, INTERRUPTED_ATTRIBUTE, NAME_ATTRIBUTE, described
 from dalsegno.errors import ApplicationError, ConfigurationError, DefinitionError, PayloadError
 from dalsegno.given import shown
 from dalsegno.payload import Payload
@@ -26,6 +26,8 @@ class Definition:
     function: Callable[..., Any]
     signature: Signature
     is_async: bool
+    is_interrupted: bool = False
+    """A request to stop is raised in its thread."""
 
     def arguments(self, payloads: Sequence[Payload], converter: DataConverter) -> list[Any]:
         """Raises PayloadError for what does not fit."""
@@ -89,4 +91,5 @@ def _define(function: Callable[..., Any]) -> Definition:
         signature = signature_of(called)
     except (PayloadError, ValueError) as error:
         raise DefinitionError(str(error), place_of(function)) from error
-    return Definition(name, called, signature, inspect.iscoroutinefunction(called))
+    interrupted = getattr(function, INTERRUPTED_ATTRIBUTE, False) is True
+    return Definition(name, called, signature, inspect.iscoroutinefunction(called), interrupted)

@@ -16,6 +16,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import declaring
-from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, require_dynamic
+from dalsegno.definition import DYNAMIC_NAME, INTERRUPTED_ATTRIBUTE, NAME_ATTRIBUTE, require_dynamic
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
@@ -42,15 +43,27 @@ def defn(fn: F, /) -> F: ...
 
 
 @overload
-def defn(*, name: str | None = None, dynamic: bool = False) -> Callable[[F], F]: ...
+def defn(
+    *, name: str | None = None, dynamic: bool = False, no_thread_cancel_exception: bool = True
+) -> Callable[[F], F]: ...
 
 
-def defn(fn: F | None = None, /, *, name: str | None = None, dynamic: bool = False) -> F | Callable[[F], F]:
+def defn(
+    fn: F | None = None,
+    /,
+    *,
+    name: str | None = None,
+    dynamic: bool = False,
+    no_thread_cancel_exception: bool = True,
+) -> F | Callable[[F], F]:
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
 
     So may be a class with `__call__`, whose objects are then given to the worker. A `dynamic` activity is run
     for all types that the worker has no other for: it takes `args: Sequence[RawValue]`, and finds the type in
     `info().activity_type`.
+
+    With `no_thread_cancel_exception=False` the code of a sync activity that is asked to stop gets CanceledError
+    wherever it stands (but see `shield_thread_cancel_exception`), and not from its next heartbeat alone.
 
     A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
     travel by position. Raises DefinitionError (a TypeError and a ValueError) for what cannot be an activity.
@@ -59,12 +72,15 @@ def defn(fn: F | None = None, /, *, name: str | None = None, dynamic: bool = Fal
     if name is not None:
         name = declaring(given.name)("The name of an activity", name)
 
+    interrupted = not declaring(given.flag)("no_thread_cancel_exception", no_thread_cancel_exception)
+
     @declaring
     def mark(target: F) -> F:
         if inspect.isclass(target) and "__call__" in vars(target):
             _require_activity(target.__call__)
             require_restorable(target.__call__, names, method=True)
             setattr(target, NAME_ATTRIBUTE, given.name("The name of an activity", name or target.__name__))
+            setattr(target, INTERRUPTED_ATTRIBUTE, interrupted)
             return cast(F, target)
         function = target if inspect.isroutine(target) else _as_function(target, name)
         # Of a static or class method, what `Class.method` gives is the function inside.
@@ -80,6 +96,7 @@ def defn(fn: F | None = None, /, *, name: str | None = None, dynamic: bool = Fal
             raise ValueError(f"{_described(target)} has no name of its own: use @activity.defn(name=...).")
         for marked in (function,) if function is inner else (function, inner):
             setattr(marked, NAME_ATTRIBUTE, activity_type)
+            setattr(marked, INTERRUPTED_ATTRIBUTE, interrupted)
         return function
 
     return mark if fn is None else mark(fn)
@@ -210,6 +227,9 @@ class Context(Protocol):
     @property
     def client(self) -> Callable[[], Any] | None: ...
 
+    @property
+    def shielded(self) -> Callable[[], AbstractContextManager[None]] | None: ...
+
     def heartbeat(self, *details: Any) -> None: ...
 
     async def wait_for_cancelled(self) -> None: ...
@@ -281,6 +301,13 @@ def cancellation_details() -> ActivityCancellationDetails | None:
     """Why this attempt was asked to stop; None as long as it was not."""
     context = _context("cancellation_details")
     return context.cancellation_details if context.cancelled else None
+
+
+def shield_thread_cancel_exception() -> AbstractContextManager[None]:
+    """`with activity.shield_thread_cancel_exception():` no CanceledError is raised inside of it in a sync
+    activity that is interrupted (see `defn`), but at its end. For others it does nothing."""
+    shielded = _context("shield_thread_cancel_exception").shielded
+    return nullcontext() if shielded is None else shielded()
 
 
 async def wait_for_cancelled() -> None:

@@ -26,6 +26,7 @@ RUN_ATTRIBUTE = "__dalsegno_run__"
 INIT_ATTRIBUTE = "__dalsegno_init__"
 DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
 ROLE_ATTRIBUTE = "__dalsegno_role__"
+INTERRUPTED_ATTRIBUTE = "__dalsegno_interrupted__"
 VALIDATOR_ATTRIBUTE = "__dalsegno_validator__"
 
 DYNAMIC_NAME = ""

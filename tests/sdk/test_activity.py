@@ -38,6 +38,7 @@ class Attempt:
     cancellation_details = activity.ActivityCancellationDetails(cancel_requested=True)
     worker_shutdown = None
     client = None
+    shielded = None
 
     def __init__(self) -> None:
         self.beats: list[tuple[Any, ...]] = []

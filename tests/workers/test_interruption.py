@@ -1,0 +1,115 @@
+"""Sync activities whose thread is interrupted when they are asked to stop, and those that shield themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dalsegno import activity
+from dalsegno.activity_code.interruption import Interruption
+from dalsegno.broker.port import Broker
+from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityHeartbeat, ActivityStarted
+from dalsegno.errors import CanceledError, DefinitionError
+from tests.broker.witness import eventually
+from tests.workers.conftest import running
+from tests.workers.engine import Engine
+
+interrupted = activity.defn(no_thread_cancel_exception=False)
+
+
+def busy(until: Callable[[], bool] = lambda: False) -> None:
+    """Python code that does not look whether it is to stop."""
+    while not until():
+        time.sleep(0.001)
+
+
+@interrupted
+def never_looks() -> None:
+    activity.heartbeat("at work")
+    busy()
+
+
+@interrupted
+def cleans_up() -> str:
+    try:
+        activity.heartbeat("at work")
+        busy()
+    except CanceledError:
+        activity.heartbeat("cleaning up")
+        return "cleaned up"
+    return "nothing came"
+
+
+@interrupted
+def shields_itself() -> list[str]:
+    seen = []
+    try:
+        with activity.shield_thread_cancel_exception():
+            activity.heartbeat("at work")
+            busy(activity.is_cancelled)
+            seen.append("whole")
+        seen.append("never here")
+    except CanceledError:
+        seen.append("then stopped")
+    return seen
+
+
+@activity.defn
+def is_left_alone() -> str:
+    activity.heartbeat("at work")
+    with activity.shield_thread_cancel_exception():
+        busy(activity.is_cancelled)
+    return "no exception"
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (cleans_up, "cleaned up"),
+        (shields_itself, ["whole", "then stopped"]),
+        (is_left_alone, "no exception"),
+    ],
+)
+async def test_a_request_to_stop_is_raised_where_the_activity_stands_if_it_wants_it_so(
+    broker: Broker, engine: Engine, function: Any, result: Any
+) -> None:
+    async with running(broker, function):
+        task = await engine.schedule(function.__name__, acknowledge="early")
+        await engine.expect(task, ActivityHeartbeat)
+        await engine.cancel(await engine.expect(task, ActivityStarted))
+        assert await engine.result(task) == result
+
+
+async def test_one_that_lets_it_pass_was_cancelled(broker: Broker, engine: Engine) -> None:
+    async with running(broker, never_looks):
+        task = await engine.schedule("never_looks", acknowledge="early")
+        await engine.expect(task, ActivityHeartbeat)
+        await engine.cancel(await engine.expect(task, ActivityStarted))
+        assert isinstance(await engine.ended(task), ActivityCanceled)
+
+
+async def test_one_that_overruns_its_time_gives_its_thread_back(broker: Broker, engine: Engine) -> None:
+    async with running(broker, never_looks) as worker:
+        task = await engine.schedule("never_looks", start_to_close=50_000)
+        assert (await engine.failure(task)).failure.timeout_type == "start_to_close"
+        await eventually(lambda: worker.abandoned == [], "its code has ended")
+
+
+def test_what_was_asked_for_before_or_after_the_code_runs_is_raised_in_it_or_nowhere() -> None:
+    early, late = Interruption(), Interruption()
+    early.ask()
+    with pytest.raises(CanceledError), early.reaches():
+        busy()
+    with late.reaches():
+        pass
+    late.ask()
+    for _ in range(1_000):  # no step of it is reached
+        time.monotonic()
+
+
+def test_what_is_no_flag_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="no_thread_cancel_exception"):
+        activity.defn(no_thread_cancel_exception="no")  # type: ignore[call-overload]
