@@ -59,8 +59,11 @@ class SagaStack(Protocol):
 
     pending: dict[int, PendingUndo]
 
-    async def step(self, call: ActivityCall, compensation: PendingUndo) -> Any:
-        """Record the compensation, then run the step. Of one that has never begun nothing is left."""
+    async def step(
+        self, call: ActivityCall, compensation: PendingUndo, note: Callable[[PendingUndo, Any], None]
+    ) -> Any:
+        """Record the compensation, run the step, and `note` what it returned. Of one that has never begun
+        nothing is left."""
 
     def close(self) -> None:
         """Nothing of it is to be undone any more."""
@@ -164,9 +167,7 @@ class Saga:
         ended = asyncio.get_running_loop().create_future()
         self._steps[ended] = cast("asyncio.Task[Any]", asyncio.current_task())
         try:
-            result = await self._stack.step(call, compensation)
-            self._note(compensation, result)
-            return result
+            return await self._stack.step(call, compensation, self._note)
         finally:
             del self._steps[ended]
             if not ended.done():

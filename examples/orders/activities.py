@@ -10,6 +10,7 @@ from examples.orders.services import (
     ProviderDown,
     Undeliverable,
     book,
+    booked,
     calls,
 )
 
@@ -37,8 +38,10 @@ def charge(order: Order) -> str:
 
 
 @activity.defn
-def refund(order: Order, payment: str) -> str:
-    return book(_key(), f"refund {order.order_id} {payment}")
+def refund(order: Order, payment: str | None) -> str | None:
+    """Nothing comes of it where nothing was paid."""
+    paid = payment or booked(f"payment {order.order_id} ")
+    return book(_key(), f"refund {order.order_id} {paid}") if paid else None
 
 
 @activity.defn
@@ -49,8 +52,10 @@ def reserve(order: Order) -> str:
 
 
 @activity.defn
-def release(order: Order, reservation: str) -> str:
-    return book(_key(), f"release {order.order_id} {reservation}")
+def release(order: Order, reservation: str | None) -> str | None:
+    """As refund."""
+    reserved = reservation or booked(f"reservation {order.order_id}")
+    return book(_key(), f"release {order.order_id} {reserved}") if reserved else None
 
 
 @activity.defn

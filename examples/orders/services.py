@@ -64,6 +64,14 @@ def book(key: str, what: str) -> str:
     return f"{what.split()[0]}-{row[0]}"
 
 
+def booked(beginning: str) -> str | None:
+    """The number of the last booking that begins so, if there is one: for who does not know how it ended."""
+    with ledger() as connection:
+        query = "select rowid, what from bookings where substr(what, 1, ?) = ? order by rowid desc"
+        row = connection.execute(query, (len(beginning), beginning)).fetchone()
+    return None if row is None else f"{row[1].split()[0]}-{row[0]}"
+
+
 def calls(key: str) -> int:
     """Count one more call, and say how many there have been."""
     with ledger() as connection:

@@ -40,7 +40,7 @@ class OrderWorkflow:
         self.approval: Approval | None = None
         self.cancel_reason: str | None = None
         self.steps: asyncio.Task[OrderResult] | None = None
-        self.undo: list[tuple[str, Callable[[], Awaitable[object]]]] = []
+        self.undone: list[str] = []
 
     @workflow.run
     async def run(self, order: Order) -> OrderResult:
@@ -50,14 +50,14 @@ class OrderWorkflow:
         try:
             result = await self.steps
         except asyncio.CancelledError:
-            result = await self.compensate(OrderStatus.CANCELLED, self.cancel_reason or "cancelled")
+            result = self.undone_order(OrderStatus.CANCELLED, self.cancel_reason or "cancelled")
             if self.cancel_reason is None:
                 raise  # the workflow itself was asked to stop: it ends as cancelled, cleaned up
         except Rejected as rejected:
-            result = await self.compensate(OrderStatus.REJECTED, str(rejected))
+            result = self.undone_order(OrderStatus.REJECTED, str(rejected))
         except ActivityError as error:
             cause = error.__cause__ or error
-            result = await self.compensate(OrderStatus.FAILED, str(cause))
+            result = self.undone_order(OrderStatus.FAILED, str(cause))
             if isinstance(cause, ApplicationError) and cause.type == "InvalidOrder":
                 raise
         self.status = result.status
@@ -68,24 +68,29 @@ class OrderWorkflow:
         if order.total > APPROVAL_ABOVE:
             await self.approved(order)
 
-        self.status = OrderStatus.CHARGING
-        payment = await workflow.execute_activity(
-            charge, order, start_to_close_timeout=30, retry_policy=PAYMENTS
-        )
-        self.undo.append(("refund", lambda: self.undoing(refund, order, payment)))
+        async with workflow.saga() as saga:
+            self.status = OrderStatus.CHARGING
+            payment = await saga.do(
+                charge,
+                order,
+                undo=self.undoing(refund, order),
+                start_to_close_timeout=30,
+                retry_policy=PAYMENTS,
+            )
+            self.status = OrderStatus.RESERVING
+            await saga.do(
+                reserve,
+                order,
+                undo=self.undoing(release, order),
+                start_to_close_timeout=30,
+                retry_policy=STOCK,
+            )
+            self.status = OrderStatus.SHIPPING
+            tracking = await workflow.execute_activity(
+                ship, order, start_to_close_timeout=60, retry_policy=CARRIERS
+            )
 
-        self.status = OrderStatus.RESERVING
-        reservation = await workflow.execute_activity(
-            reserve, order, start_to_close_timeout=30, retry_policy=STOCK
-        )
-        self.undo.append(("release", lambda: self.undoing(release, order, reservation)))
-
-        self.status = OrderStatus.SHIPPING
-        tracking = await workflow.execute_activity(
-            ship, order, start_to_close_timeout=60, retry_policy=CARRIERS
-        )
-        self.undo.clear()  # it is on its way: from here on there is nothing to undo
-
+        # It is on its way: from here on there is nothing to undo.
         self.status = OrderStatus.CONFIRMING
         await workflow.execute_activity(
             confirm, args=[order, tracking], start_to_close_timeout=30, retry_policy=UNTIL_DONE
@@ -109,20 +114,22 @@ class OrderWorkflow:
         if not self.approval.approved:
             raise Rejected(f"{self.approval.by} said no: {self.approval.note}")
 
-    async def compensate(self, status: OrderStatus, reason: str) -> OrderResult:
-        self.status = OrderStatus.COMPENSATING
-        undone: list[str] = []
-        while self.undo:
-            name, undo = self.undo.pop()
-            await undo()
-            undone.append(name)
-        return OrderResult(status, reason=reason, compensated=undone)
+    def undoing(self, step: Callable[..., object], order: Order) -> Callable[[str | None], Awaitable[None]]:
+        """What undoes a booking, by its number; without one it finds out whether there is anything to undo."""
 
-    async def undoing(self, step: Callable[..., object], *args: object) -> object:
-        result: object = await workflow.execute_activity(
-            step, args=list(args), start_to_close_timeout=60, retry_policy=UNTIL_DONE
-        )
-        return result
+        async def undo(booked: str | None) -> None:
+            self.status = OrderStatus.COMPENSATING
+            undone = await workflow.execute_activity(
+                step, args=[order, booked], start_to_close_timeout=60, retry_policy=UNTIL_DONE
+            )
+            if undone is not None:
+                self.undone.append(step.__name__)
+
+        undo.__name__ = step.__name__  # as `describe` and the history show it
+        return undo
+
+    def undone_order(self, status: OrderStatus, reason: str) -> OrderResult:
+        return OrderResult(status, reason=reason, compensated=self.undone)
 
     @workflow.signal
     def approve(self, approval: Approval) -> None:

@@ -155,13 +155,22 @@ class Saga:
     @workflow.run
     async def run(self, steps: list[str]) -> list[str]:
         values: list[str] = []
-        try:
-            for step in steps:
-                values.append(await booking(f"do {step}"))
-            await workflow.execute_activity(decline, args=[], start_to_close_timeout=ATTEMPT)
-        except ActivityError:
-            for step in reversed(steps):
-                values.append(await booking(f"undo {step}"))
+
+        async def undo(step: str) -> None:
+            values.append(await booking(f"undo {step}"))
+
+        with suppress(ActivityError):
+            async with workflow.saga() as saga:
+                for step in steps:
+                    done = await saga.do(
+                        book,
+                        f"do {step}",
+                        undo=lambda step=step: undo(step),
+                        start_to_close_timeout=ATTEMPT,
+                        retry_policy=PATIENT,
+                    )
+                    values.append(done)
+                await workflow.execute_activity(decline, args=[], start_to_close_timeout=ATTEMPT)
         return values
 
 

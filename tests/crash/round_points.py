@@ -45,6 +45,11 @@ def _opens_a_run(_rounds: Any, entries: Any) -> bool:
     return any(entry.opened for entry in entries)
 
 
+def _undoes(_rounds: Any, entries: Any) -> bool:
+    states = (entry.actor.instance.state for entry in entries)
+    return any(state is not None and state.compensating for state in states)
+
+
 ROUND_POINTS = (
     Point(
         "1",
@@ -185,6 +190,14 @@ ROUND_POINTS = (
         "nothing",
         (tick_after_acknowledgement,),
         most=3,
+    ),
+    Point(
+        "",
+        "compensation-half-way",
+        "a saga is being undone, half of it is durable",
+        "the rest is undone, and nothing twice",
+        (before(f"{SUPERVISOR}.rounds:Rounds._let_out", _undoes),),
+        most=6,
     ),
     Point(
         "30",

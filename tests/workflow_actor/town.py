@@ -36,6 +36,8 @@ class Town:
         self._activities = activities
         self.leaves = ""
         """A task queue that has no workers."""
+        self.completes_when_stopped = False
+        """Whether what is asked to stop has a result all the same."""
         self._tasks: list[TaskEffect] = []
         self._stuck: list[TaskEffect] = []
         self._stops: list[CancelTaskEffect] = []
@@ -117,4 +119,5 @@ class Town:
     def _stop(self, stop: CancelTaskEffect) -> None:
         for task in self._stuck:
             if (task.activity_id, task.attempt) == (stop.activity_id, stop.attempt):
-                self._send(canceled(task))
+                is_done = self.completes_when_stopped
+                self._send(completed(task, to_payload("after all")) if is_done else canceled(task))

@@ -35,7 +35,16 @@ _DEFAULT_RETRY = RetrySchedule()
 class AwaitedActivity:
     """One activity that has been scheduled. `future` is what its result is set on, until it is cancelled."""
 
-    __slots__ = ("activity_id", "call", "cancel_asked", "future", "never_began", "number", "position")
+    __slots__ = (
+        "activity_id",
+        "call",
+        "cancel_asked",
+        "future",
+        "interrupted",
+        "never_began",
+        "number",
+        "position",
+    )
 
     def __init__(
         self, number: int, activity_id: str, call: ActivityCall, position: int, future: asyncio.Future[Any]
@@ -46,6 +55,8 @@ class AwaitedActivity:
         self.position = position
         self.future = future
         self.cancel_asked = False
+        self.interrupted: asyncio.CancelledError | None = None
+        """What the waiting task was cancelled by, if it has a result all the same, and nobody else sees it."""
         self.never_began = False
         """It is known that no worker had it, and that none will."""
 
@@ -60,7 +71,7 @@ class AwaitedActivities:
         ledger: IntentLedger,
         loop: DeterministicLoop,
         task_queue: str,
-        outlived: Callable[[asyncio.CancelledError], None],
+        outlived: Callable[[asyncio.CancelledError], bool],
         converter: DataConverter,
     ) -> None:
         self.outlived = outlived
@@ -110,8 +121,8 @@ class AwaitedActivities:
                 cancelled.raise_for(failure)
                 raise
             else:
-                if cancelled.request is not None:
-                    self.outlived(cancelled.request)
+                if cancelled.request is None or not self.outlived(cancelled.request):
+                    pending.interrupted = cancelled.first
                 return result
 
     def start(self, call: ActivityCall) -> StartedActivity:

@@ -45,7 +45,7 @@ class AwaitedChildren:
         ledger: IntentLedger,
         loop: DeterministicLoop,
         info: RunInfo,
-        outlived: Callable[[asyncio.CancelledError], None],
+        outlived: Callable[[asyncio.CancelledError], object],
         ask: Ask,
         converter: DataConverter,
     ) -> None:

@@ -26,6 +26,8 @@ class Scheduled(Protocol):
 
     never_began: bool
     """No worker had it, and none will."""
+    interrupted: asyncio.CancelledError | None
+    """What the waiting task was cancelled by, if it has a result all the same, and nobody else sees it."""
 
 
 class Steps(Protocol):
@@ -51,7 +53,9 @@ class Stack:
         self.pending: dict[int, PendingUndo] = {}
         self._sagas = sagas
 
-    async def step(self, call: ActivityCall, compensation: PendingUndo) -> Any:
+    async def step(
+        self, call: ActivityCall, compensation: PendingUndo, note: Callable[[PendingUndo, Any], None]
+    ) -> Any:
         ledger, steps = self._sagas.ledger, self._sagas.steps
         number = compensation.number = ledger.next_activity
         position = ledger.want(
@@ -66,10 +70,15 @@ class Stack:
         self.pending[number] = compensation
         scheduled: list[Scheduled] = []
         try:
-            return await steps.execute(call, scheduled.append)
+            result = await steps.execute(call, scheduled.append)
         except (Exception, asyncio.CancelledError):  # of code that is only let go of nothing is noted
             self._failed(compensation, position, scheduled)
             raise
+        note(compensation, result)
+        for one in scheduled:
+            if one.interrupted is not None:  # what comes behind the step is not to be done
+                raise one.interrupted
+        return result
 
     def _failed(self, compensation: PendingUndo, position: int, scheduled: list[Scheduled]) -> None:
         if any(not one.never_began for one in scheduled):

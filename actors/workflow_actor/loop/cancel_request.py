@@ -80,10 +80,13 @@ class CancelRequest:
             if not is_handling(self._method, asyncio.CancelledError):
                 self._raise(self._task, reason)
 
-    def outlived(self, error: asyncio.CancelledError) -> None:
-        """An activity has an outcome of its own for the task that had this request: it has not seen it."""
-        if self._task is not None and asyncio.current_task(self._task.get_loop()) is self._task:
-            self.owed = error.args[0]
+    def outlived(self, error: asyncio.CancelledError) -> bool:
+        """An activity has an outcome of its own for the task that had this request: it has not seen it. Whether
+        the run method will see it: what others have not seen, nobody does."""
+        if self._task is None or asyncio.current_task(self._task.get_loop()) is not self._task:
+            return False
+        self.owed = error.args[0]
+        return True
 
     def waits(self) -> None:
         """The run method is about to wait."""

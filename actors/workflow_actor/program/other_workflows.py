@@ -24,7 +24,7 @@ class OtherWorkflows:
         ledger: IntentLedger,
         loop: DeterministicLoop,
         info: RunInfo,
-        outlived: Callable[[asyncio.CancelledError], None],
+        outlived: Callable[[asyncio.CancelledError], object],
         converter: DataConverter,
     ) -> None:
         self.externals = AwaitedExternals(ledger, loop, converter)

@@ -280,3 +280,35 @@ def test_a_handler_that_fails_the_run_has_it_undone_before(passivating: bool) ->
     assert town.result is not None
     assert town.result.failure is not None
     assert town.result.failure.message == "stopped by hand"
+
+
+@workflow.defn
+class Interrupted:
+    """A task of its own is cancelled while a step is under way, which comes to a result all the same."""
+
+    @workflow.run
+    async def run(self, by_itself: bool) -> None:
+        steps = asyncio.create_task(self.steps())
+        if by_itself:
+            await asyncio.sleep(5)
+            steps.cancel()
+        await steps
+
+    async def steps(self) -> None:
+        async with workflow.saga() as saga:
+            await saga.do(book, "slow", undo=unbook)
+            await saga.do(book, "never", undo=unbook)
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_behind_a_step_whose_task_was_cancelled_nothing_is_done_and_what_it_returned_is_known(
+    by_itself: bool,
+) -> None:
+    desk = Desk(slow="slow")
+    town = Town(Interrupted, desk.activities)
+    town.completes_when_stopped = True
+    if not by_itself:
+        town.at(5.0, Cancel())
+    town.run(by_itself)
+    assert town.status is WorkflowStatus.CANCELED
+    assert desk.tried == [("book", "slow"), ("unbook", "slow", "after all")]
