@@ -68,6 +68,8 @@ class Narrator:
         self._activities: dict[int, str] = {}
         self._updates: dict[str, str] = {}
         self._compensations: dict[int, str] = {}
+        self._others: dict[int, str] = {}
+        """Other workflows, by what they were asked under."""
         self._workflow = "workflow"
         self._suspended: str | None = None
         """The reason that was told, while code is suspended."""
@@ -139,6 +141,17 @@ class Narrator:
                 yield str(event.get("name")), "signal", " ".join(map(as_json, event.get("args", ())))
             case "QuarantineSettled":
                 yield f"quarantined signal {event.get('number')}", str(event.get("action")), ""
+            case "ChildBegun":
+                yield self._other(event), "running", f"run {event.get('run_id')}"
+            case "ChildRefused":
+                yield self._other(event), "refused", str(event.get("reason", ""))
+            case "ChildClosed" | "ExternalEnded":
+                failure, result = event.get("failure"), event.get("result")
+                shown = _reason(failure) if failure is not None else "" if result is None else as_json(result)
+                yield self._other(event), str(event.get("status")), shown
+            case "ExternalAnswered":
+                refusal = event.get("refusal") or ()
+                yield self._other(event), "refused" if refusal else "answered", " ".join(refusal[1:])
             case "UpdateAdmitted":
                 name = self._updates[str(event.get("update_id"))] = str(event.get("name"))
                 yield name, "update", " ".join(map(as_json, event.get("args", ())))
@@ -165,7 +178,21 @@ class Narrator:
     def _wanted(self, wants: Any, now: int) -> Iterator[tuple[str, str, str]]:
         for want in wants:
             number = want.get("number", 0)
-            if "spec" in want:
+            if want.get("type") == "ChildWanted":
+                spec = want.get("spec", {})
+                self._others[want.get("number", 0)] = f"{spec.get('workflow_type')} {spec.get('workflow_id')}"
+                yield self._other(want), "child", " ".join(map(as_json, spec.get("args", ())))
+            elif want.get("type") == "ExternalWanted":
+                spec = want.get("spec", {})
+                self._others[spec.get("number", 0)] = str(spec.get("workflow_id"))
+                yield (
+                    str(spec.get("workflow_id")),
+                    "asked",
+                    f"{spec.get('asked')} {spec.get('name', '')}".rstrip(),
+                )
+            elif want.get("type") == "ChildUnwanted":
+                yield self._other(want), "cancel", "asked for by the workflow"
+            elif "spec" in want:
                 yield self._named(want["spec"]), "scheduled", _errand(want["spec"])
             elif "fire_at" in want:
                 yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
@@ -196,6 +223,10 @@ class Narrator:
             return name, "failed", _reason(want["failure"])
         result = want.get("result")
         return name, "completed", "" if result is None else as_json(result)
+
+    def _other(self, told: dict[str, Any]) -> str:
+        number = told.get("number", 0)
+        return self._others.get(number, f"workflow #{number}")
 
     def _compensation(self, number: int) -> str:
         return self._compensations.get(number, f"compensation {number}")

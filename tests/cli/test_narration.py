@@ -35,6 +35,32 @@ def test_what_became_of_an_update_is_told_under_its_name() -> None:
     assert told(came, done) == [("add", "update", '"pen"'), ("add", "completed", "1")]
 
 
+def test_children_and_other_workflows_are_told_of_by_their_names() -> None:
+    spec = {"workflow_type": "Shipment", "workflow_id": "s-7", "args": ["book"]}
+    other = {"number": 2, "asked": "signal", "workflow_id": "o-1", "name": "go"}
+    wants = [
+        {"type": "ChildWanted", "number": 1, "spec": spec},
+        {"type": "ExternalWanted", "spec": other},
+        {"type": "ChildUnwanted", "number": 1},
+    ]
+    events = [
+        {"type": "Ran", "wants": wants},
+        {"type": "ChildBegun", "number": 1, "run_id": "r"},
+        {"type": "ExternalAnswered", "number": 2, "refusal": ["not_found", "there is none"]},
+        {"type": "ChildClosed", "number": 1, "status": "completed", "result": 3},
+        {"type": "ChildRefused", "number": 4, "reason": "it is there"},
+    ]
+    assert told(*events) == [
+        ("Shipment s-7", "child", '"book"'),
+        ("o-1", "asked", "signal go"),
+        ("Shipment s-7", "cancel", "asked for by the workflow"),
+        ("Shipment s-7", "running", "run r"),
+        ("o-1", "refused", "there is none"),
+        ("Shipment s-7", "completed", "3"),
+        ("workflow #4", "refused", "it is there"),
+    ]
+
+
 def test_what_is_undone_is_told_with_the_step_that_it_undoes() -> None:
     pushed = {"type": "CompensationPushed", "number": 1, "name": "refund", "step": "charge", "saga": ""}
     begun = {"type": "CompensationBegun", "numbers": [1, 3]}

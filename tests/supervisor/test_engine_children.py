@@ -204,6 +204,29 @@ def test_what_is_for_a_child_is_not_done_to_a_stranger(kind: Any) -> None:
     assert world.database.rows["w"].sequence == before
 
 
+@pytest.mark.usefixtures("quiet")
+def test_what_the_parent_of_a_child_says_to_one_that_cannot_be_read_waits_until_it_is_known_whose_it_is() -> (
+    None
+):
+    world = host([])
+    world.deliver(start())
+    world.go_on()
+    world.live_through(15)
+    world.database.unreadable.add("w")
+    parent = wire.RequestOf(workflow_id="parent", run_id="r", number=1)
+    stop = wire.TerminateWorkflow(workflow_id="w", child_of=parent)
+    tag = world.deliver(encode(stop, message_id="of the parent"))
+    world.go_on()
+    assert world.acknowledged() == tag
+    assert world.status() is WorkflowStatus.SUSPENDED
+
+    world.database.unreadable.clear()
+    world.live_through(30)
+
+    assert world.status() is WorkflowStatus.RUNNING
+    assert world.database.mail == {}
+
+
 # --- who is no parent ------------------------------------------------------------------------------------
 
 

@@ -167,7 +167,7 @@ def earliest(world: World, state: WorkflowState) -> int | None:
     times: list[int | None] = [entry.resend_at for entry in state.outstanding.values() if not entry.held]
     times += [entry.outstanding.resend_at for entry in state.earlier if not entry.outstanding.held]
     if not state.is_closed:
-        times += [state.continue_at, state.execution_deadline, *state.timers.values()]
+        times += [state.continue_at, state.deadline, *state.timers.values()]
         for activity in state.activities.values():
             times.append(next_obligation(activity, alive_at=heartbeats.alive_at(activity))[0])
     if (suspension := state.suspension) is not None:

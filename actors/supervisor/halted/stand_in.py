@@ -122,7 +122,9 @@ class StandIn(WorkflowActor):
                 self._refuse(cause, command)
             case Start():
                 self._start(cause, command)
-            case Terminate() if refused_unless_open(self._state, self.workflow_id, command.run_id) is None:
+            case Terminate(child_of=None) if (
+                refused_unless_open(self._state, self.workflow_id, command.run_id) is None
+            ):  # of whom it is the child is not known here: what a parent says is kept
                 self._end(cause, command)
             case WakeUp() if not cause.held:
                 self.keeper.try_again(self, at_once=False)
