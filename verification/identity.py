@@ -32,6 +32,9 @@ class Identity:
             match event:
                 case ev.RunStarted():
                     yield from self._started(row, event)
+                case ev.RunClosed(next_run_id=str() as named) if named != next_run_id(row.run_id):
+                    text = f"the run that follows it is said to be {named}"
+                    yield Violation(Invariant.IDENTITY, row.sequence, text)
                 case ev.Ran():
                     yield from self._wanted(row, event)
                 case act.AttemptScheduled():

@@ -9,15 +9,18 @@ import pytest
 
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.interface.activation import Activation
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, WakeUp
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Cancel, Command, Resume, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import RunClosed
 from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.policies import WorkflowStatus
 from tests.default_converter import from_payload, to_payload
-from tests.workflow_actor.rig import CALLER, Rig, effects
+from tests.workflow_actor.rig import CALLER, T0, Rig, answer, effects, start
 
 ELSEWHERE = Caller("other-replies", "call-2")
 
@@ -132,7 +135,7 @@ def test_a_chain_knows_its_first_run_and_the_one_before() -> None:
 
 def test_one_that_goes_on_at_once_again_and_again_does_so_one_run_at_a_time() -> None:
     made = rig()
-    began, opened = made.send_all(start_of(-3))
+    began, opened = made.send_all(start(args=(to_payload(-3),)))
     assert (began.run_id, opened.sequence) == ("run-1", 1)
     for _ in range(2):
         ended, opened = made.send_all(WakeUp(), held=False)
@@ -141,7 +144,106 @@ def test_one_that_goes_on_at_once_again_and_again_does_so_one_run_at_a_time() ->
     assert made.status() is WorkflowStatus.RUNNING
 
 
-def start_of(left: int) -> Command:
-    from tests.workflow_actor.rig import start
+def test_a_start_that_has_begun_a_chain_begins_it_only_once() -> None:
+    made = open_rig(1)
+    goes_on(made, signal("go_on", 1))
+    made.send(WakeUp(), held=False)
+    again = made.send(start(args=(to_payload(1),)))
+    assert (again.recorded, made.state.info.continued_run_id) == (False, "run-1")
 
-    return start(args=(to_payload(left),))
+
+@pytest.mark.parametrize("passivating", [False, True])
+def test_what_nothing_has_begun_with_goes_along_in_order(passivating: bool) -> None:
+    made = open_rig(1, passivating=passivating)
+    made.send(Suspend(reason="for a while", caller=CALLER))
+    made.send(signal("go_on", 0))
+    for word in ("one", "two"):
+        made.send(signal("hear", word))
+    made.send(update("say", "end"))
+
+    ended, opened = made.send_all(Resume(caller=CALLER))
+
+    assert effects(ended, UpdateEffect) == effects(opened, UpdateEffect) == []
+    assert list(made.state.updates) == ["u-1"]
+    made.send(WakeUp(), held=False)
+    last = made.send(signal("hear", "end"))
+    (told,) = effects(last, UpdateEffect)
+    assert (told.run_id, from_payload(told.standing.outcome.result)) == (opened.run_id, "heard end")
+    (result,) = effects(last, ResultEffect)
+    assert from_payload(result.result) == ["one", "two", "end"]
+
+
+def test_what_no_handler_has_taken_goes_along() -> None:
+    made = open_rig(1)
+    made.send(signal("not known", 7))
+    goes_on(made, signal("go_on", 0))
+    assert made.instance.describe()["buffered_signal_names"] == {"not known": 1}
+    made.send(WakeUp(), held=False)
+    assert "a handler for the signal 'not known' (1 sent)" in made.instance.describe()["waiting_for"]
+
+
+def test_handlers_that_are_handed_to_but_have_not_begun_go_along() -> None:
+    made = open_rig(0)
+    made.send(Suspend(reason="for a while", caller=CALLER))
+    made.send(signal("leave", 0))
+    made.send(signal("hear", "behind"))
+    ended, _ = made.send_all(Resume(caller=CALLER))
+    assert ended.changed is not None
+    assert ended.changed.status is WorkflowStatus.CONTINUED_AS_NEW
+    made.send(WakeUp(), held=False)
+    last = made.send(signal("hear", "end"))
+    (result,) = made.events(RunClosed, made.state.info.run_id)
+    assert (from_payload(result.result), len(last.effects) > 0) == (["left", "behind", "end"], True)
+
+
+def test_a_handler_of_an_update_may_end_the_run_so_and_its_update_has_failed() -> None:
+    made = open_rig(0)
+    ended, _ = made.send_all(update("leave_now"))
+    assert ended.changed is not None
+    assert ended.changed.status is WorkflowStatus.CONTINUED_AS_NEW
+    assert answer(ended).failure is not None
+    made.send(WakeUp(), held=False)
+    last = made.send(signal("hear", "end"))
+    (result,) = effects(last, ResultEffect)
+    assert from_payload(result.result) == ["by update", "end"]
+
+
+def test_a_request_to_cancel_that_the_code_has_not_seen_is_for_the_next_run() -> None:
+    made = open_rig(1)
+    made.send(Suspend(reason="for a while", caller=CALLER))
+    made.send(signal("go_on", 0))
+    made.send(Cancel(reason="enough", caller=CALLER))
+    made.send_all(Resume(caller=CALLER))
+    assert made.state.cancel_requested
+    (result,) = effects(made.send(WakeUp(), held=False), ResultEffect)
+    assert result.status is WorkflowStatus.CANCELED
+
+
+def test_what_may_not_be_stored_yet_suspends_the_run_until_it_may() -> None:
+    made = open_rig(1)
+    made.instance.codec = CODEC.writing(2)
+    made.instance.activate(signal("go_on", 0), now=T0, entropy=bytes(32), held=True)
+    assert made.instance.state is not None
+    assert made.instance.state.reason is not None
+    assert "dalsegno init" in made.instance.state.reason
+    made.instance.codec = CODEC
+    retry_at = made.instance.retry_at
+    assert retry_at is not None
+    ended, _ = made.instance.activate(WakeUp(), now=retry_at, entropy=bytes(32), held=False)
+    assert ended.changed is not None
+    assert ended.changed.status is WorkflowStatus.CONTINUED_AS_NEW
+
+
+def test_who_asks_for_the_end_of_a_run_means_what_it_goes_on_as_unless_it_says_otherwise() -> None:
+    made = open_rig(1)
+    goes_on(made, signal("go_on", 1))
+    made.send(WakeUp(), held=False)
+    second = made.state.info.run_id
+    goes_on(made, signal("go_on", 1))
+    info = made.state.info
+    for run_id in (None, "run-1", second, info.run_id):
+        assert AwaitOutcome(run_id=run_id).concerns(info)
+    for run_id in ("run-1", second, "run-0"):
+        assert not AwaitOutcome(run_id=run_id, follow_runs=False).concerns(info)
+    assert not AwaitOutcome(run_id="run-0").concerns(info)
+    assert not AwaitOutcome(run_id="run-1", update_id="u-1").concerns(info)
