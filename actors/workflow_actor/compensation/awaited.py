@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Protocol
 
+from dalsegno._continue_as_new import ContinueAsNewError
 from dalsegno._runtime import ActivityCall
 from dalsegno._saga import PendingUndo, Saga, with_result
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation, KeptRetries
@@ -162,6 +163,9 @@ class Sagas:
         Returns what the run ends with."""
         if self._failed_by is not None:
             error, self._failed_by = self._failed_by, None
+        if isinstance(error, ContinueAsNewError):  # it has not failed, and its stacks end with it
+            self.close()
+            return error
         if self._is_empty or not self.life.ends_run(error):
             return error
         self._open_all()

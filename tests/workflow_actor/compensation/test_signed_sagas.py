@@ -141,3 +141,25 @@ def test_as_long_as_an_older_format_must_be_written_code_that_opens_a_saga_is_su
     assert town.status is WorkflowStatus.SUSPENDED
     assert "dalsegno init" in (town.rig.state.suspension or pytest.fail()).reason
     assert desk.tried == []
+
+
+@workflow.defn
+class GoesOn:
+    @workflow.run
+    async def run(self, kind: str) -> str:
+        if kind == "behind":
+            return kind
+        if kind == "within":
+            async with workflow.saga() as saga:
+                await saga.do(book, "a", undo=unbook)
+                workflow.continue_as_new("behind")
+        await workflow.saga().do(book, "a", undo=unbook)
+        return workflow.continue_as_new("behind")
+
+
+@pytest.mark.parametrize("kind", ["within", "without a block"])
+def test_of_a_run_that_goes_on_as_another_nothing_is_undone(kind: str, passivating: bool) -> None:
+    desk = Desk()
+    town = Town(GoesOn, desk.activities, passivating=passivating)
+    assert town.run(kind) == "behind"
+    assert desk.tried == [("book", "a")]
