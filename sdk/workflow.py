@@ -120,6 +120,7 @@ __all__ = [
     "RootInfo",
     "Saga",
     "Undo",
+    "UnfitSignals",
     "UpdateInfo",
     "all_handlers_finished",
     "as_completed",
