@@ -42,6 +42,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("input", " ".join(map(_cut, told.input)) if told.input else None),
         ("result", None if told.result is None else _cut(told.result)),
         ("failure", _failure(told.failure)),
+        ("search attributes", _attributes(told)),
         ("cancel requested", "yes" if told.cancel_requested else None),
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
@@ -87,6 +88,10 @@ def _failure(failure: Any) -> str:
     while not failure.type and failure.cause is not None:
         failure = failure.cause
     return f"{failure.type}: {failure.message}" if failure.type else failure.message
+
+
+def _attributes(told: Description) -> str:
+    return ", ".join(f"{name} = {_cut(value)}" for name, value in told.search_attributes.items())
 
 
 def _cut(value: Any) -> str:

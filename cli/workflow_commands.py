@@ -37,6 +37,12 @@ def start(
     ],
     workflow_id: Annotated[str, typer.Option("--id", metavar="ID", help="The workflow ID, yours to choose.")],
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
+    search_attributes: Annotated[
+        list[str],
+        typer.Option(
+            "--search-attribute", metavar="NAME=VALUE", help="By which it can be found; repeat it for several."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and print it.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Show its history as it happens, then the result.")
@@ -84,6 +90,7 @@ def start(
     Examples:
       dalsegno workflow start Order --id o-1 --input '{"item": "book"}'
       dalsegno workflow start Order --id o-2 --input @order.json --follow
+      dalsegno workflow start Order --id o-3 --search-attribute Customer=c-7
       dalsegno workflow start Cart --id cart-7 --signal add --signal-input '"book"'
     """
     from dalsegno.cli import code, workflows
@@ -94,6 +101,7 @@ def start(
         workflow_type,
         workflow_id,
         inputs,
+        search_attributes=search_attributes,
         wait=wait,
         follow=follow,
         wait_seconds=options.seconds_to_wait(context),

@@ -13,6 +13,7 @@ from dalsegno.cli.failures import NewerRowsError
 from dalsegno.cli.narration import Narrator, Printer
 from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, moment_after, print_json, say, table
+from dalsegno.cli.search_attributes import typed
 from dalsegno.cli.waiting import Deadline, waiting
 from dalsegno.client import Client, Looking, WorkflowHandle
 from dalsegno.data_converter import DataConverter
@@ -31,6 +32,7 @@ def start(
     workflow_id: str,
     inputs: Sequence[str],
     *,
+    search_attributes: Sequence[str],
     wait: bool,
     follow: bool,
     wait_seconds: float | None,
@@ -47,6 +49,8 @@ def start(
     deadline = Deadline(wait_seconds)
 
     async def question(client: Client) -> None:
+        if search_attributes:
+            given["search_attributes"] = typed(search_attributes, await client.search_attributes())
         left = deadline.left()
         if left is not None:
             given["timeout"] = left

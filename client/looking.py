@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from dalsegno.broker.protocol.messages import (
     HostInfo,
     ListHosts,
     ListPartitions,
+    ListSearchAttributes,
     ListWorkflows,
     PartitionInfo,
     Ping,
@@ -25,6 +26,7 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
 
 PAGE_SIZE_MAX = 1000
@@ -169,6 +171,10 @@ class Looking:
     async def hosts(self) -> tuple[HostInfo, ...]:
         """The hosts whose leases are valid."""
         return (await self._answers.control(ListHosts())).hosts
+
+    async def search_attributes(self) -> Mapping[str, SearchAttributeIndexedValueType]:
+        """Those that the namespace has declared, by their names."""
+        return (await self._answers.control(ListSearchAttributes())).search_attributes
 
     async def partitions(self) -> tuple[PartitionInfo, ...]:
         """Who owns which partition."""

@@ -17,6 +17,7 @@ from dalsegno.policies import (
     WorkflowUpdateStage,
     to_microseconds,
 )
+from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import Target, encode_arguments, name_of
 
 
@@ -42,6 +43,8 @@ class StartOptions(TypedDict, total=False):
     """The workflow's code begins so much later; a signal or update with the start has it begin at once."""
     memo: Mapping[str, Any]
     """Values to be shown with the workflow; the engine does not look at them."""
+    search_attributes: TypedSearchAttributes
+    """By which the run can be found; its namespace must have declared them (docs/search-attributes.md)."""
     message_id: str
     """Makes the start idempotent: another with the same workflow ID and message ID is the same start."""
     timeout: float
@@ -132,6 +135,7 @@ def _said(
         "reuse_policy": reuse,
         **{name: _span(name, options) for name in ("execution_timeout", "run_timeout", "start_delay")},
         "retry_policy": _retries(options.get("retry_policy")),
+        "search_attributes": stored_attributes("search_attributes", options.get("search_attributes")),
         "memo": {given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
     }
 

@@ -60,6 +60,9 @@ class MailReader(Protocol):
 class ClockReader(Protocol):
     """What is looked for from time to time."""
 
+    def declared(self) -> Declared:
+        """The search attributes of the namespace."""
+
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:
         """Instances of these slots whose wake_at is at most `before`, earliest first. Closed ones too: what a
         run that ended still has to send has a wake-up."""

@@ -179,6 +179,14 @@ if TYPE_CHECKING:
         ScheduleRange,
         ScheduleSpec,
     )
+    from dalsegno.search_attributes import (
+        AttributeValue,
+        SearchAttributeIndexedValueType,
+        SearchAttributeKey,
+        SearchAttributePair,
+        SearchAttributeUpdate,
+        TypedSearchAttributes,
+    )
     from dalsegno.workers import (
         Worker,
         WorkerTiming,
@@ -195,6 +203,7 @@ __all__ = [
     "ApplicationError",
     "AsyncActivityCancelledError",
     "AsyncActivityHandle",
+    "AttributeValue",
     "Broker",
     "BrokerUnavailableError",
     "CanceledError",
@@ -270,6 +279,10 @@ __all__ = [
     "ScheduleUpdate",
     "ScheduleUpdateInput",
     "SchemaError",
+    "SearchAttributeIndexedValueType",
+    "SearchAttributeKey",
+    "SearchAttributePair",
+    "SearchAttributeUpdate",
     "SetTimer",
     "SignalDecorator",
     "SignalMethod",
@@ -287,6 +300,7 @@ __all__ = [
     "TooSlowError",
     "TopologyError",
     "TransientError",
+    "TypedSearchAttributes",
     "UnreadableRowError",
     "UnsendableError",
     "UnsupportedError",
@@ -371,6 +385,10 @@ _HOMES = {
         "SchedulePolicy ScheduleState"
     ),
     "dalsegno.schedules.spec": "ScheduleCalendarSpec ScheduleIntervalSpec ScheduleRange ScheduleSpec",
+    "dalsegno.search_attributes": (
+        "AttributeValue SearchAttributeIndexedValueType SearchAttributeKey SearchAttributePair "
+        "SearchAttributeUpdate TypedSearchAttributes"
+    ),
     "dalsegno.workers": "Worker WorkerTiming",
 }
 """Where a name comes from, as above: it is loaded when it is first asked for."""

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dalsegno._children import ParentInfo, RootInfo
+from dalsegno._own_attributes import search_attributes_now
 from dalsegno._runtime import HistoryMeasure, current_runtime
 from dalsegno.policies import RetryPolicy
+from dalsegno.search_attributes import TypedSearchAttributes
 
 HISTORY_LENGTH = 4_096
 HISTORY_BYTES = 4 * 1024 * 1024
@@ -44,6 +46,11 @@ class Info:
     cron_schedule: str | None = None
     task_timeout: timedelta = timedelta(seconds=10)
     """What Temporal has, and means nothing here."""
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """Those that the running workflow has now: as it was started with them, and has set them since."""
+        return search_attributes_now()
 
     def get_current_history_length(self) -> int:
         """What has happened to the run since its beginning, or its last sign: all that its code would be given

@@ -23,6 +23,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, WorkflowIDReusePolicy
+from dalsegno.search_attributes import AttributeValue
 from dalsegno.targets import signal_call
 
 T = TypeVar("T")
@@ -195,6 +196,11 @@ class WorkflowRuntime(Protocol):
 
     @property
     def memo(self) -> Mapping[str, Payload]: ...
+
+    @property
+    def search_attributes(self) -> Mapping[str, AttributeValue]: ...
+
+    def upsert_search_attributes(self, changes: Mapping[str, AttributeValue | None], line: str) -> None: ...
 
     @property
     def now(self) -> int: ...

@@ -66,7 +66,7 @@ class AttributeValue(Struct, frozen=True):
     TypeError and ValueError for one that its type cannot have."""
 
     type: SearchAttributeIndexedValueType
-    value: AttributePlain
+    value: bool | int | float | str | tuple[str, ...]
 
     def __post_init__(self) -> None:
         force_setattr(self, "value", _CHECKED[self.type](f"A {self.type.value}", self.value))

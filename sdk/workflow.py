@@ -75,6 +75,7 @@ from dalsegno._handlers import (
     update,
 )
 from dalsegno._info import Info, get_last_completion_result, get_last_failure, has_last_completion_result
+from dalsegno._own_attributes import upsert_search_attributes
 from dalsegno._runtime import (
     ActivityHandle,
     ChildWorkflowHandle,
@@ -171,6 +172,7 @@ __all__ = [
     "time_ns",
     "unsafe",
     "update",
+    "upsert_search_attributes",
     "uuid4",
     "uuid7",
     "wait",

@@ -44,13 +44,14 @@ ARROWS = {
     "actors.workflow_actor.compensation": "sdk loop",
     "actors.workflow_actor.children": "sdk interface loop",
     "actors.workflow_actor.externals": "sdk interface loop",
+    "actors.workflow_actor.attributes": "sdk persistence interface",
     "actors.workflow_actor.run": (
-        "sdk interface activities timers signals queries updates compensation children externals"
+        "sdk interface attributes activities timers signals queries updates compensation children externals"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
-        "sdk interface loop activities timers signals queries updates compensation children externals run "
-        "built_in"
+        "sdk interface loop attributes activities timers signals queries updates compensation children "
+        "externals run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
@@ -59,8 +60,8 @@ ARROWS = {
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface activities signals queries updates run outstanding program stored "
-        "shown"
+        "light sdk persistence interface attributes activities signals queries updates run outstanding program "
+        "stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",
@@ -84,16 +85,16 @@ ARROWS = {
         "upcalls deliveries round wakeups outbox"
     ),
     "actors.supervisor.partition": (
-        "light entropy sdk broker persistence interface activities program settings outstanding stored "
-        "workflow_actor failing world upcalls deliveries round wakeups outbox halted"
+        "light entropy sdk broker persistence interface attributes activities program settings outstanding "
+        "stored workflow_actor failing world upcalls deliveries round wakeups outbox halted"
     ),
     "actors.supervisor.rounds": (
         "light sdk persistence interface settings protocol workflow_actor world upcalls deliveries "
         "round outbox partition"
     ),
     "actors.supervisor.engine": (
-        "light entropy sdk broker persistence interface program settings protocol stored workflow_actor world "
-        "deliveries round wakeups outbox partition rounds"
+        "light entropy sdk broker persistence interface attributes program settings protocol stored "
+        "workflow_actor world deliveries round wakeups outbox partition rounds"
     ),
     "actors.supervisor.database": "sdk broker persistence failing deliveries engine",
     "actors.supervisor.inbox": "sdk broker persistence interface protocol wire outbox database",

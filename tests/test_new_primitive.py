@@ -21,6 +21,7 @@ OTHER_NAMES = {
     "compensation": {"compensation"},
     "children": {"cancelled", "child"},
     "externals": {"external"},
+    "attributes": {"declared"},
 }
 """What one room has beside the names that all may have."""
 

@@ -32,6 +32,7 @@ from dalsegno.actors.supervisor.rounds import Rounds
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.attributes.declared import DeclaredAttributes
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
@@ -44,6 +45,7 @@ from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.observer import Observer
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Due, Loaded, Mail, Remains, RoundOutcome
+from dalsegno.search_attributes import Declared
 
 Ts = TypeVarTuple("Ts")
 
@@ -111,6 +113,7 @@ class Engine:
             off_loop=off_loop,
             entropy=entropy or Entropy(),
             partitions=partitions,
+            declared=DeclaredAttributes(),
         )
         self.rounds = Rounds(
             world,
@@ -147,6 +150,10 @@ class Engine:
             for actor in supervisor.actors.in_memory.values():
                 if actor.is_loaded:
                     actor.instance.codec = codec
+
+    def attributes_declared(self, declared: Declared) -> None:
+        """The search attributes of the namespace: none until something else is said."""
+        self._around.declared.now = declared
 
     def lease_gained(self, partition: PartitionID, epoch: int) -> None:
         if partition in self.partitions:
@@ -309,6 +316,12 @@ class Engine:
         supervisor = self.partitions.get(partition)
         if supervisor is not None:
             supervisor.strikes_found(workflow_id, strikes)
+
+    def attributes_found(self, partition: PartitionID, workflow_id: str, declared: Declared) -> None:
+        self.attributes_declared(declared)
+        supervisor = self.partitions.get(partition)
+        if supervisor is not None:
+            supervisor.attributes_found(workflow_id)
 
     def due_found(self, partition: PartitionID, due: Sequence[Due], *, complete: bool) -> None:
         supervisor = self.partitions.get(partition)

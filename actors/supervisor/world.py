@@ -81,6 +81,9 @@ class World(Carrier, Clock, Scans, Protocol):
     def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""
 
+    def look_up_attributes(self, partition: PartitionID, workflow_id: str) -> None:
+        """Which search attributes are declared, read anew. Answered by `attributes_found`."""
+
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         """The newest stored format that may be written, read anew. Answered by `format_found`."""
 

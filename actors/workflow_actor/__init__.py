@@ -5,9 +5,9 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 `instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
-and `turn_keeping` is the actor's part in that. `questions` answers what only reads, and
-`admission` is what an update has to pass, `with_start` what becomes of a signal or update that comes with a
-start. `stand_in` stands in for the state of an instance that cannot be run.
+and `turn_keeping` is the actor's part in that. `questions` answers what only reads, and `admission` is what an
+update has to pass, `found_by` what search attributes have to, `with_start` what becomes of a signal or update
+that comes with a start. `stand_in` stands in for the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `loop`         what workflow code runs on
@@ -17,6 +17,7 @@ start. `stand_in` stands in for the state of an instance that cannot be run.
 - `updates`      what it is sent, and answers; the same
 - `compensation`  what is to be undone of it when it fails; the same
 - `children`     what it starts beside it; `externals` what it asks of other workflows; the same
+- `attributes`   search attributes, by which it is found; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `built_in`     workflows of dalsegno's own

@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.gates import (
     AskedFromElsewhere,
     BeginRun,
     ClearStrikes,
+    LookUpAttributes,
     LookUpStrikes,
     Pass,
     Question,
@@ -164,7 +165,7 @@ class WorkflowActor(LightActor):
                 self._act(cause, start, begins=start)
             case ClearStrikes(resume):
                 self._act(cause, resume, forgives=True)
-            case ReadMail() | LookUpStrikes() as question:
+            case ReadMail() | LookUpStrikes() | LookUpAttributes() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
                 self._rebuild_in_slices(cause, mark)
@@ -204,6 +205,8 @@ class WorkflowActor(LightActor):
                 return
             case LookUpStrikes(run_id):
                 self._parent.look_up_strikes(self, run_id)
+            case LookUpAttributes():
+                self._parent.look_up_attributes(self)
         self._put_back(cause)
 
     def _act(
@@ -300,6 +303,12 @@ class WorkflowActor(LightActor):
             self._put_back(Cause(suspend, name="watchdog"))
         self._put_back(start)
         self._answered(LookUpStrikes)
+
+    def attributes_found(self) -> None:
+        """What is declared is known now as it was after the start came."""
+        if isinstance(self._asked, LookUpAttributes):
+            self.instance.looked_up_for = self.actor_inbox[0].command
+            self._answered(LookUpAttributes)
 
     def _forgive(self) -> None:
         """Not before what is to do so is given to the round: other rounds may come, and it may never be."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.attributes.declared import DeclaredAttributes
 from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
@@ -35,6 +36,7 @@ from dalsegno.actors.workflow_actor.stored.loading import (
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Unsealed
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import why_unfit
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -57,6 +59,7 @@ class InstanceAtRest:
         history_limit: int = 10_000,
         python: str = PYTHON,
         codec: StoredCodec = CODEC,
+        declared: DeclaredAttributes | None = None,
     ) -> None:
         self.workflow_id = workflow_id
         self.stands_in = False
@@ -67,6 +70,10 @@ class InstanceAtRest:
         self.python = python
         self.history_limit = history_limit
         self.codec = codec
+        self.declared = declared or DeclaredAttributes()
+        """The search attributes of the namespace; the host gives its own."""
+        self.looked_up_for: object = None
+        """The start for which they were looked up last."""
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)
         self.heartbeats = Heartbeats()
@@ -316,3 +323,9 @@ class InstanceAtRest:
         self.live.forget()
         self.code = QuarantinedCode(self.code, reason)
         self.live = LiveProgram(self.code, python=self.python)
+
+    def should_look_up(self, start: Start) -> bool:
+        """It would begin a run with search attributes that do not fit what this host has heard of."""
+        if self.looked_up_for is start or not self.is_opened_by(start):
+            return False
+        return why_unfit(start.search_attributes, self.declared.now) is not None

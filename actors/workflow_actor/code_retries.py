@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dalsegno.actors.workflow_actor.interface.commands import Resume, Suspend, Terminate
 from dalsegno.actors.workflow_actor.run.decide import may_retry, next_try_at
 from dalsegno.actors.workflow_actor.run.events import Event, Resumed, Suspended
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike
+
+ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
+"""Commands that say themselves whether code is to run: suspended code is not tried again before them."""
 
 LONG_AGO = -1
 """At that time only other code is worth a try: no time for one has come."""

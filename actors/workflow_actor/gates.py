@@ -75,6 +75,11 @@ class LookUpStrikes(Struct, frozen=True):
     run_id: str
 
 
+class LookUpAttributes(Struct, frozen=True):
+    """It names search attributes that this host has not heard of: they may have been declared since it
+    looked."""
+
+
 class Refuse(Struct, frozen=True):
     """This very request has killed hosts, and would kill this one, too. `error`: a code and a text."""
 
@@ -112,7 +117,7 @@ class Pass(Struct, frozen=True):
     command: Command
 
 
-Question = ReadMail | LookUpStrikes
+Question = ReadMail | LookUpStrikes | LookUpAttributes
 """The gates that others have to answer first."""
 
 Gate = (
@@ -155,6 +160,8 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
         # that is there: those of a run that is to begin are not among them.
         case Start() if _may_have_struck(cause, command, instance, struck):
             return LookUpStrikes(command.run_id)
+        case Start() if command.search_attributes and instance.should_look_up(command):
+            return LookUpAttributes()
         case Query() | Resume() if (error := _refusal(cause, command, instance, struck)) is not None:
             return Refuse(command.caller, error)
     # Before anything has the program rebuilt at once, as the instance itself does when it needs it.

@@ -19,22 +19,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dalsegno.actors.workflow_actor import with_start
+from dalsegno.actors.workflow_actor import found_by, with_start
 from dalsegno.actors.workflow_actor.activities.commands import AttemptDetached, OutsideHeartbeat
 from dalsegno.actors.workflow_actor.admission import on_detached, on_update
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
-from dalsegno.actors.workflow_actor.code_retries import is_in_vain
+from dalsegno.actors.workflow_actor.code_retries import ABOUT_CODE, is_in_vain
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
     Command,
     Describe,
     ReadOnlyCommand,
-    Resume,
     Settle,
     Start,
     Suspend,
-    Terminate,
     WakeUp,
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
@@ -59,7 +57,7 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.interpret import interpret
-from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL
+from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL, NOT_YET
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.run.succession import next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
@@ -74,19 +72,11 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
-NOT_YET = (
-    "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a request to another "
-    "workflow): replace all hosts of older versions, and run `dalsegno init`. It is tried again."
-)
-
 LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
 """What code may not want as long as an older format must be written."""
 
 WANTS_OF_A_STEP = 50
 """What user code wants on one input beyond this counts as if there had been another input for each so many."""
-
-_ABOUT_CODE = frozenset((Suspend, Terminate, Resume))
-"""Commands that say themselves whether code is to run: suspended code is not tried again before them."""
 
 
 class Instance(InstanceAtRest):
@@ -131,7 +121,7 @@ class Instance(InstanceAtRest):
         if state is None or not decision.events:
             return [self._unrecorded(command, decision, moment)]
         turn = self._begin(state, moment)
-        if type(command) not in _ABOUT_CODE:
+        if type(command) not in ABOUT_CODE:
             self._try_again(turn)
         turn.record(*decision.events)
         self._run(turn)
@@ -165,6 +155,8 @@ class Instance(InstanceAtRest):
                 intents = live.step(turn.state)
                 if SetSignalAside in map(type, intents):
                     live.require_room_aside(turn.state, intents, may_be_stored=self.codec.writes >= FORMAT_3)
+                if found_by.SETTING in map(type, intents):
+                    found_by.require_declared(intents, self)
             except CodeStuckError as stuck:
                 now, fingerprint = moment.time, self.fingerprint
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
@@ -271,6 +263,7 @@ class Instance(InstanceAtRest):
             effects[:0] = [(None, effect) for effect in transient]
         at_once = turn.signed or not codec.not_known_to_all.isdisjoint(map(type, turn.events))
         changed = run_changed(turn.before, state, codec, started=started)
+        has_set = state.attributes is not turn.before.attributes or (started and state.attributes)
         activation = Activation(
             run_id=state.info.run_id,
             sequence=state.sequence,
@@ -280,6 +273,7 @@ class Instance(InstanceAtRest):
             effects=tuple(effects),
             opened=run_opened(state, codec) if started else None,
             changed=changed,
+            attributes=found_by.rows(turn.before, state, started=started) if has_set else (),
             is_news=(
                 state.suspension is not None
                 or (changed is not None and (state.outcome is not None or turn.before.suspension is not None))
@@ -314,6 +308,8 @@ class Instance(InstanceAtRest):
 
     def _start(self, start: Start, moment: Moment) -> list[Activation]:
         state = self.state
+        if start.search_attributes and (refused := found_by.refusal(start, self)) is not None:
+            return [self._unrecorded(start, refused, moment)]
         is_more = (start.then or start.parent or start.retry or start.run_timeout or start.delay) is not None
         if is_more and (refusal := with_start.not_yet(start, self)) is not None:
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
@@ -352,6 +348,7 @@ class Instance(InstanceAtRest):
             run_timeout=start.run_timeout,
             retry=None if start.retry is None else RunRetry(start.retry, start.args),
             begins_at=moment.time + start.delay if start.delay and start.then is None else None,
+            search_attributes=start.search_attributes,
         )
         recipient = recipient_of(start)
         recipients = () if recipient is None else (recipient,)

@@ -35,6 +35,9 @@ class Supervisor(Protocol):
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         """Whether this start has killed hosts; answered by `actor.strikes_found`."""
 
+    def look_up_attributes(self, actor: WorkflowActor) -> None:
+        """Which search attributes are declared; answered by `actor.attributes_found`."""
+
     def clear_strikes(self, run_id: str) -> None: ...
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:

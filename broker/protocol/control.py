@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from dalsegno.broker.protocol.fields import Counter, Name, Text, WireMessage
 from dalsegno.broker.protocol.replies import ReplyError
 from dalsegno.policies import WorkflowStatus
-from dalsegno.search_attributes import AttributeValue, TypedSearchAttributes, shown_attributes
+from dalsegno.search_attributes import (
+    AttributeValue,
+    SearchAttributeIndexedValueType,
+    TypedSearchAttributes,
+    shown_attributes,
+)
 
 
 class Ping(WireMessage, frozen=True, kw_only=True):
@@ -52,6 +57,12 @@ class CountWorkflows(WireMessage, frozen=True, kw_only=True):
 
     TYPE = "control.count"
     filter: Text = ""
+
+
+class ListSearchAttributes(WireMessage, frozen=True, kw_only=True):
+    """The search attributes that are declared."""
+
+    TYPE = "control.search_attributes"
 
 
 class GetHistory(WireMessage, frozen=True, kw_only=True):
@@ -129,4 +140,5 @@ class ControlReply(WireMessage, frozen=True, kw_only=True):
     cursor: str | None = None
     count: int | None = None
     groups: tuple[RunGroup, ...] = ()
+    search_attributes: dict[str, SearchAttributeIndexedValueType] = field(default_factory=dict)
     error: ReplyError | None = None

@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from dalsegno.search_attributes import AttributeValue
+
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 """IDs, types, names: 1 to 255 characters; the decoder also limits them to 255 bytes of printable UTF-8."""
 TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
@@ -15,6 +17,8 @@ Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
 QuarantineAction = Literal["retry", "edit", "drop"]
 
+Attributes = dict[Name, AttributeValue]
+"""By their names; a run's may not be too many together: see `search_attributes.why_too_much`."""
 UpdateStage = Literal["admitted", "accepted", "completed"]
 Asked = Literal["start", "signal", "cancel", "end", "terminate"]
 Token = Annotated[bytes, Meta(min_length=16, max_length=64)]

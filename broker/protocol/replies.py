@@ -10,6 +10,7 @@ from dalsegno.broker.protocol.fields import Text, UpdateStage, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue, TypedSearchAttributes, shown_attributes
 
 ErrorCode = Literal[
     "rejected",
@@ -119,6 +120,7 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     history_length: int = 0
     next_wake_up_at: int | None = None
     memo: dict[str, Payload] = {}
+    search_attributes: dict[str, AttributeValue] = {}
     pending_activities: tuple[PendingActivity, ...] = ()
     pending_activities_count: int = 0
     pending_timers: int = 0
@@ -155,6 +157,10 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a workflow that is tried again, which this is."""
     begins_at: int | None = None
     """When the code of a run may run that may not yet."""
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        return shown_attributes(self.search_attributes)
 
 
 class Reply(WireMessage, frozen=True, kw_only=True):

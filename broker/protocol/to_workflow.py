@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from dalsegno.broker.protocol.fields import (
+    Attributes,
     Counter,
     Microseconds,
     Name,
@@ -86,6 +87,7 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     retry_policy: WorkflowRetries | None = None
     start_delay: Microseconds | None = None
     """The run's code begins so much later, unless a signal or an update comes with the start."""
+    search_attributes: Attributes = field(default_factory=dict)
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):

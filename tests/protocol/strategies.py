@@ -14,6 +14,8 @@ from dalsegno.broker.protocol.limits import MAX_JSON_INTEGER
 from dalsegno.broker.protocol.messages import Name, TaskQueue, Text, Token, WireMessage
 from dalsegno.failure import Failure
 from dalsegno.payload import JSON_PLAIN, Payload
+from dalsegno.search_attributes import AttributeValue
+from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
 
 names = st.text(
     st.characters(codec="utf-8", categories=("L", "N", "P", "S", "M")) | st.just(" "), min_size=1, max_size=60
@@ -36,6 +38,15 @@ payloads = st.builds(Payload, st.just(JSON_PLAIN), json_values.map(msgspec.json.
     Payload, st.text(max_size=20), st.binary(max_size=50)
 )
 
+attributes = st.one_of(
+    st.builds(AttributeValue, st.just(Type.KEYWORD) | st.just(Type.TEXT), texts),
+    st.builds(AttributeValue, st.just(Type.INT), small_integers),
+    st.builds(AttributeValue, st.just(Type.DOUBLE), st.floats(allow_nan=False, allow_infinity=False)),
+    st.builds(AttributeValue, st.just(Type.BOOL), st.booleans()),
+    st.builds(AttributeValue, st.just(Type.DATETIME), st.integers(0, 2**50)),
+    st.builds(AttributeValue, st.just(Type.KEYWORD_LIST), st.lists(texts, min_size=1, max_size=3).map(tuple)),
+)
+
 _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     Name: names,
     TaskQueue: st.from_regex(r"[A-Za-z0-9_.:@#,/+ -]{1,60}", fullmatch=True).filter(
@@ -44,6 +55,7 @@ _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     Text: texts,
     Token: st.binary(min_size=16, max_size=64),
     Payload: payloads,
+    AttributeValue: attributes,
     str: st.text(max_size=20),
     int: small_integers,
     bool: st.booleans(),

@@ -36,6 +36,7 @@ from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.errors import DalsegnoError, NewerFormatError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome
+from dalsegno.search_attributes import Declared
 from tests.partition_ids import GENERATION, nth
 from tests.simulation.connection import Connection
 from tests.simulation.consumers import ModelConsumer
@@ -264,6 +265,9 @@ class Host(Lookups, Process):
         self._peers = ()
         self.engine.rejoined(host_id)
         self.link.serve(self._own_queue(), self._on_host_message)
+
+    def attributes_declared(self, declared: Declared) -> None:
+        self.engine.attributes_declared(declared)
 
     def format_written(self, format_: int) -> None:
         self.trace(f"may write format {format_}")

@@ -66,6 +66,10 @@ class Lookups:
         reached = sum(size < self._simulation.bounds.cold for size in sizes)
         return workflow_ids[: reached + 1]
 
+    def look_up_attributes(self, partition: PartitionID, workflow_id: str) -> None:
+        found = partial(self.engine.attributes_found, partition, workflow_id)
+        self.store_link.read(lambda: self._store.declared, self.engine.while_owned(partition, found))
+
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         found = partial(self.engine.format_found, partition, workflow_id)
         self.store_link.read(lambda: self._store.format_written, self.engine.while_owned(partition, found))

@@ -88,6 +88,7 @@ class MembershipModel:
                 leases=tuple(store.leases),
                 format_written=store.format_written,
                 format_asked=store.format_asked,
+                attributes=store.declared,
             )
 
         return self._call(statement)

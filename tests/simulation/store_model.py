@@ -37,6 +37,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import Declared
 from tests.partition_ids import nths
 from tests.simulation.damage import Damage
 from tests.simulation.scheduler import Scheduler
@@ -89,6 +90,8 @@ class StoreModel:
         self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
         self.mail: dict[str, dict[int, bytes]] = defaultdict(dict)
         self._format_written = 1
+        self.declared: Declared = {}
+        """Search attributes."""
         self.format_asked = 1
         self.was_forced = False
         """Somebody has let a format be written that not all hosts read."""

@@ -32,6 +32,7 @@ from dalsegno.persistence.port import (
     RoundOutcome,
 )
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import Declared
 from tests.partition_ids import FIRST
 from tests.supervisor.scripted_database import Database
 from tests.workflow_actor.rig import T0, ScriptedCode
@@ -81,6 +82,8 @@ class ScriptedWorld:
         self.loads: list[tuple[PartitionID, str]] = []
         self.strikes_asked: list[tuple[PartitionID, str, str]] = []
         self.formats_asked: list[tuple[PartitionID, str]] = []
+        self.attributes_asked: list[tuple[PartitionID, str]] = []
+        self.search_attributes: Declared = {}
         self.remains_asked: list[tuple[PartitionID, str]] = []
         self.mail_asked: list[tuple[PartitionID, str, int]] = []
         self.due_asked: list[tuple[PartitionID, int]] = []
@@ -161,6 +164,9 @@ class ScriptedWorld:
 
     def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))
+
+    def look_up_attributes(self, partition: PartitionID, workflow_id: str) -> None:
+        self.attributes_asked.append((partition, workflow_id))
 
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         self.formats_asked.append((partition, workflow_id))
@@ -375,6 +381,9 @@ class ScriptedWorld:
                 partition, workflow_id, run_id = self.strikes_asked.pop()
                 strikes = self.database.strikes.get(run_id, ())
                 self.engine.strikes_found(partition, workflow_id, strikes)
+            elif self.attributes_asked:
+                partition, workflow_id = self.attributes_asked.pop(0)
+                self.engine.attributes_found(partition, workflow_id, self.search_attributes)
             elif self.formats_asked:
                 self.formats_found()
             elif self.remains_asked:

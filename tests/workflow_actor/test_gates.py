@@ -19,6 +19,7 @@ from dalsegno.actors.workflow_actor.gates import (
     BeginRun,
     ClearStrikes,
     Gate,
+    LookUpAttributes,
     LookUpStrikes,
     Pass,
     ReadMail,
@@ -46,6 +47,8 @@ from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.policies import WorkflowIDConflictPolicy
+from dalsegno.search_attributes import AttributeValue
+from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
 from tests.workflow_actor.rig import CALLER, Rig, ScriptedCode, ScriptedProgram, start
 
 KEY = ("workflow.something", "m-1")
@@ -185,6 +188,18 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         BeginRun,
+    ),
+    "a start with attributes that this host has not heard of": (
+        start(
+            "run-2",
+            conflict_policy=START.conflict_policy,
+            search_attributes={"Unheard": AttributeValue(Type.INT, 1)},
+        ),
+        {
+            will_come_again: Void,
+            comes_again: LookUpStrikes,
+        },
+        LookUpAttributes,
     ),
     "a start after many": (
         START,

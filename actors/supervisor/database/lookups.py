@@ -72,6 +72,14 @@ class Lookups:
             lambda _: self._membership.clear_strikes(run_id), lambda _: None, what="clear strikes"
         )
 
+    def look_up_attributes(self, partition: PartitionID, workflow_id: str) -> None:
+        # Not on the thread that mail waits for: names come from outside.
+        self._threads.clock.read(
+            lambda reader: reader.declared(),
+            self._while_owned(partition, self.engine.attributes_found, workflow_id),
+            what="attributes",
+        )
+
     def find_due(self, partition: PartitionID, before: int, limit: int) -> None:
         slots = self._slots(partition)
         self._threads.clock.read(

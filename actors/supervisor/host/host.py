@@ -61,6 +61,7 @@ from dalsegno.observer import Observer
 from dalsegno.observer import contained as contained_observer
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow, Round, RoundOutcome, Store
+from dalsegno.search_attributes import Declared
 
 log = get_logger()
 
@@ -313,6 +314,9 @@ class Host(Lookups):
     def format_written(self, format_: int) -> None:
         self.engine.format_written(format_)
         log.info("format_written", host_id=self._host_id, format=format_)
+
+    def attributes_declared(self, declared: Declared) -> None:
+        self.engine.attributes_declared(declared)
 
     def store_time(self, now: int) -> None:
         self._clock.heard(now)

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVarTuple
 
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import LeaseRow
+from dalsegno.search_attributes import Declared
 
 Ts = TypeVarTuple("Ts")
 
@@ -36,6 +37,10 @@ class Listener(Protocol):
     def format_written(self, format_: int) -> None:
         """The newest stored format that may be written, if it is not the first: before the first leases of a
         life, and when it has grown."""
+
+    def attributes_declared(self, declared: Declared) -> None:
+        """The search attributes of the namespace, if there are any: before the first leases of a life, and when
+        they have changed."""
 
     def store_time(self, now: int) -> None:
         """The database's clock, in microseconds since 1970."""

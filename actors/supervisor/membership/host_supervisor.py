@@ -299,6 +299,9 @@ class HostSupervisor(pykka.ThreadingActor):
         self._check_validity(tenure)
         self._next_expiry = self._expiry_of_others(tenure, cluster)
         self._tell_format(tenure, cluster.format_written)
+        if cluster.attributes != tenure.attributes:
+            tenure.attributes = cluster.attributes
+            self._notify(self._listener.attributes_declared, cluster.attributes)
         self._tell_peers(tenure, cluster)
         self._gain(tenure, tenure.compare(cluster))
         released = tenure.heirs(cluster, leaving=self._leaving)

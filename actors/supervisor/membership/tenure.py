@@ -14,6 +14,7 @@ from dalsegno.actors.supervisor.membership import shares
 from dalsegno.errors import FencedError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Cluster, Fence, LeaseRow
+from dalsegno.search_attributes import Declared
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Tenure:
     peers: tuple[str, ...] = ()
     format_written: int = 1
     """As the loop was told last; this much it knows without a word."""
+    attributes: Declared = field(default_factory=dict)
+    """Likewise."""
 
     def note_offer(self, giver: str, partitions: Iterable[PartitionID], *, until: float) -> None:
         self.offered.update(partitions)

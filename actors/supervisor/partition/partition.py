@@ -159,6 +159,7 @@ class PartitionSupervisor(LightActor):
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
         instance.codec = self._around.codec  # another may be to be written since the reading began
+        instance.declared = self._around.declared
         self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen)
         self.alarm_clock.note(actor)
@@ -241,6 +242,15 @@ class PartitionSupervisor(LightActor):
 
     def look_up_strikes(self, actor: WorkflowActor, run_id: str) -> None:
         self._world.look_up_strikes(self.partition, actor.workflow_id, run_id)
+
+    def look_up_attributes(self, actor: WorkflowActor) -> None:
+        self._world.look_up_attributes(self.partition, actor.workflow_id)
+
+    def attributes_found(self, workflow_id: str) -> None:
+        actor = self.actors.peek(workflow_id)
+        if actor is not None:
+            actor.attributes_found()
+            self._upcalls.request_work()
 
     def clear_strikes(self, run_id: str) -> None:
         self._world.clear_strikes(run_id)

@@ -16,6 +16,7 @@ from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.supervisor.upcalls import Upcalls
 from dalsegno.actors.supervisor.wakeups.wake_timer import WakeTimer
 from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor.attributes.declared import DeclaredAttributes
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.program.port import Code
@@ -46,10 +47,17 @@ class Surroundings:
     off_loop: OffLoop | None
     entropy: Entropy
     partitions: int
+    declared: DeclaredAttributes
 
     def unheard_of(self, workflow_id: str) -> Instance:
         """The instance of a workflow ID of which nothing is stored."""
-        return Instance(workflow_id, self.code, history_limit=self.settings.history_limit, codec=self.codec)
+        return Instance(
+            workflow_id,
+            self.code,
+            history_limit=self.settings.history_limit,
+            codec=self.codec,
+            declared=self.declared,
+        )
 
     def stored(self, row: LoadedInstance) -> Steps[Instance]:
         """Raises CorruptStateError or NewerStateError."""

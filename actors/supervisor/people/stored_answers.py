@@ -139,6 +139,10 @@ def _partitions(reader: PeopleReader, _: wire.ListPartitions) -> wire.ControlRep
     return partitions_of(reader.cluster())
 
 
+def _attributes(reader: PeopleReader, _: wire.ListSearchAttributes) -> wire.ControlReply:
+    return wire.ControlReply(search_attributes=dict(reader.declared()))
+
+
 ANSWERS: dict[type[wire.WireMessage], Callable[[PeopleReader, Any], wire.ControlReply]] = {
     wire.ListWorkflows: runs_page,
     FindWorkflows: found_page,
@@ -146,6 +150,7 @@ ANSWERS: dict[type[wire.WireMessage], Callable[[PeopleReader, Any], wire.Control
     wire.GetHistory: history_page,
     wire.ListHosts: _hosts,
     wire.ListPartitions: _partitions,
+    wire.ListSearchAttributes: _attributes,
 }
 """By its type, what answers a question of the control queue from rows alone."""
 

@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import (
     Aside,
+    AttributeSet,
     Fence,
     Halt,
     InstanceWrite,
@@ -59,6 +60,7 @@ class Entry(Struct, eq=False):
     snapshot: SnapshotRow | None = None
     opened: list[RunOpened] = field(default_factory=list)
     changed: list[RunChanged] = field(default_factory=list)
+    attributes: tuple[AttributeSet, ...] = ()
     seen: list[SeenRow] = field(default_factory=list)
     unless: list[MessageKey] = field(default_factory=list)
     """Commands that lead to it though they are not answered by it."""
@@ -154,6 +156,8 @@ class RoundBuilder:
                 entry.opened.append(activation.opened)
             if activation.changed is not None:
                 entry.changed.append(activation.changed)
+            if activation.attributes:
+                entry.attributes += activation.attributes
             entry.is_news |= activation.is_news
             if activation.snapshot is not None:
                 self.bytes += len(activation.snapshot.body)
@@ -273,6 +277,7 @@ def _instance_write(entry: Entry) -> InstanceWrite:
         snapshot=entry.snapshot,
         opened=tuple(entry.opened),
         changed=tuple(entry.changed),
+        attributes=entry.attributes,
         seen=tuple(entry.seen),
         forced=entry.forced,
         unless=tuple(entry.unless),

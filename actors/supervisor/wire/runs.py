@@ -42,6 +42,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         retry=None if body.retry_policy is None else RetrySchedule(**asdict(body.retry_policy)),
         delay=body.start_delay or None,
         memo=body.memo,
+        search_attributes=body.search_attributes,
         caller=_waiting(body, message),
         wants_accepted="accepted" in body.replies,
         wants_result="result" in body.replies,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.persistence.port import RunChanged, RunOpened, SnapshotRow
+from dalsegno.persistence.port import AttributeSet, RunChanged, RunOpened, SnapshotRow
 
 
 class Probe(Struct, frozen=True, kw_only=True):
@@ -26,9 +26,9 @@ class Activation(Struct, frozen=True, kw_only=True):
     `stale`: the cause was applied before, or is about something that is over: it comes again, and what is
     outstanding is to be sent again with it.
 
-    `opened`, `changed` and `snapshot` are rows to be written in the same commit, as they are. `is_news`: they
-    show more than that the run has begun, or that a try at suspended code has failed as the one before.
-    """
+    `opened`, `changed`, `attributes` and `snapshot` are rows to be written in the same commit, as they are.
+    `is_news`: they show more than that the run has begun, or that a try at suspended code has failed as the one
+    before."""
 
     run_id: str | None
     sequence: int
@@ -42,3 +42,4 @@ class Activation(Struct, frozen=True, kw_only=True):
     snapshot: SnapshotRow | None = None
     probes: tuple[Probe, ...] = ()
     stale: bool = False
+    attributes: tuple[AttributeSet, ...] = ()

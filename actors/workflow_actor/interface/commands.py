@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, Workflo
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
+from dalsegno.search_attributes import AttributeValue
 
 Asked = Literal["start", "signal", "cancel", "end", "terminate"]
 """What one workflow asks another for."""
@@ -73,6 +74,7 @@ class Start(Command, frozen=True, kw_only=True):
     retry: RetrySchedule | None = None
     delay: int | None = None
     memo: dict[str, Payload] = {}
+    search_attributes: dict[str, AttributeValue] = {}
     caller: Caller | None = None
     wants_accepted: bool = False
     wants_result: bool = False

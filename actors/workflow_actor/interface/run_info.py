@@ -8,6 +8,7 @@ from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, WorkflowOf
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.search_attributes import AttributeValue
 
 
 class RunRetry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -46,6 +47,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     parent: WorkflowOf | None = None
     """Who has started it as its child; `root` is there if this is."""
     root: RootOf | None = None
+    search_attributes: dict[str, AttributeValue] = {}
+    """As it was started with; its code may set them anew."""
 
     @property
     def chain_id(self) -> str:

@@ -65,7 +65,8 @@ class SignRefusal(Refusal):
 
 _READABLE = frozenset(
     {
-        *("info", "converter", "memo", "now", "replaying", "handler", "all_handlers_finished"),
+        *("info", "converter", "memo", "search_attributes", "now", "replaying"),
+        *("handler", "all_handlers_finished"),
         *("history", "last_failure", "last_result"),
         *("random", "uuid4", "uuid7"),
     }

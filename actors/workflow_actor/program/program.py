@@ -116,7 +116,7 @@ class WorkflowProgram:
         self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
-            self._info, ledger, loop, self._activities, self._conditions, self, signed.signs, self._converter
+            self._info, ledger, loop, self._activities, self._conditions, self, signed, self._converter
         )
         self._runtime.replaying = self._replaying
         loop.allow(self._runtime)
@@ -435,7 +435,7 @@ class WorkflowProgram:
             self._handling.waiting,
             self._unseen_cancel,
             () if self._sagas is None else self._sagas.kept(),
-            self._converter,
+            self._runtime,
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
         if self._others is not None:

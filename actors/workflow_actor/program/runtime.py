@@ -25,6 +25,7 @@ from dalsegno._runtime import (
 )
 from dalsegno._saga import Saga
 from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.attributes.awaited import OwnAttributes
 from dalsegno.actors.workflow_actor.interface.retries import policy_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
@@ -32,10 +33,11 @@ from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.history import InputHistory
 from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
-from dalsegno.actors.workflow_actor.run.inputs import Input
+from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.search_attributes import AttributeValue
 from dalsegno.workflow import Info, ParentInfo, RootInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +62,7 @@ class RunControl(Protocol):
 
 
 class Runtime:
-    """Implements dalsegno._runtime.WorkflowRuntime. `signs` counts the signs before this part of the run."""
+    """Implements dalsegno._runtime.WorkflowRuntime. `signed` is what lies before this part of the run."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Runtime:
         activities: AwaitedActivities,
         conditions: Conditions,
         control: RunControl,
-        signs: int,
+        signed: SignedState,
         converter: DataConverter,
     ) -> None:
         self.run_info = run_info
@@ -81,9 +83,12 @@ class Runtime:
         self.bounds: StepBounds = ledger
         self._ledger = ledger
         self._loop = loop
-        self._signs = signs
+        self._signs = signed.signs
         self._random: Random | None = None
         self._conditions = conditions
+        known = signed.attributes if signed.signs else run_info.search_attributes
+        self._attributes = OwnAttributes(known, ledger)
+        self.upsert_search_attributes = self._attributes.upsert
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
         self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
         self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
@@ -137,6 +142,10 @@ class Runtime:
 
     def continue_as_new(self, call: ContinueCall) -> NoReturn:
         raise ContinueAsNewError(call)
+
+    @property
+    def search_attributes(self) -> Mapping[str, AttributeValue]:
+        return self._attributes.now
 
     @property
     def now(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
@@ -18,7 +18,17 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
+from dalsegno.search_attributes import AttributeValue
 from dalsegno.signed_state import version_of
+
+
+class RuntimeAtSign(Protocol):
+    """(It is `program.runtime.Runtime`.)"""
+
+    converter: DataConverter
+
+    @property
+    def search_attributes(self) -> Mapping[str, AttributeValue]: ...
 
 
 class AskedSign(NamedTuple):
@@ -59,11 +69,11 @@ def signed_state(
     waiting: Sequence[Signaled | Updated],
     cancel: CancelReason | None,
     compensations: Iterable[KeptCompensation],
-    converter: DataConverter,
+    runtime: RuntimeAtSign,
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
     try:
-        payload = converter.to_payload(asked.state, definition.state_hint or Any)
+        payload = runtime.converter.to_payload(asked.state, definition.state_hint or Any)
         version = version_of(definition.state_hint)
     except PayloadError as error:
         reason = f"The state given to workflow.checkpoint ({asked.line}) cannot be stored. {error}"
@@ -81,6 +91,7 @@ def signed_state(
         cancel_as_failure=cancel is not None and cancel.as_failure,
         compensations=tuple(compensations),
         next_request=ledger.next_request,
+        attributes=dict(runtime.search_attributes),
     )
 
 

@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
 from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.payload import Payload
+from dalsegno.search_attributes import AttributeValue
 
 
 class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -25,6 +26,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     `signals` are those, and updates, that no handler had taken when the sign was set, in the order they came;
     `cancel_reason` is set when cancellation had been requested, `cancel_as_failure` as in that request.
     `compensations` are on the stacks of the sagas that were open.
+    `attributes` are the run's search attributes.
     """
 
     state: Payload | None = None
@@ -40,6 +42,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     compensations: tuple[KeptCompensation, ...] = ()
     next_request: int = 1
     """To other workflows."""
+    attributes: dict[str, AttributeValue] = {}
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):

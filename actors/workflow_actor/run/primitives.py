@@ -21,6 +21,9 @@ from dalsegno.actors.workflow_actor.activities.events import (
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
+from dalsegno.actors.workflow_actor.attributes import changes as attribute_changes
+from dalsegno.actors.workflow_actor.attributes import wants as attribute_wants
+from dalsegno.actors.workflow_actor.attributes.events import SearchAttributesUpserted
 from dalsegno.actors.workflow_actor.children import changes as child_changes
 from dalsegno.actors.workflow_actor.children import decisions as child_decisions
 from dalsegno.actors.workflow_actor.children import sends as child_sends
@@ -62,7 +65,14 @@ from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
 PrimitiveEvent = ActivityEvent | TimerElapsed | SignalEvent | UpdateEvent | ChildEvent | ExternalEvent
 PrimitiveWant = (
-    ActivityWant | TimerWant | SignalQuarantined | UpdateWant | CompensationWant | ChildWant | ExternalWant
+    ActivityWant
+    | TimerWant
+    | SignalQuarantined
+    | UpdateWant
+    | CompensationWant
+    | ChildWant
+    | ExternalWant
+    | SearchAttributesUpserted
 )
 PrimitiveInput = ActivityResolved | TimerFired | SignalInput | Updated | ChildTold | ExternalTold
 PrimitiveEffectDue = ActivityDue | UpdateDue | ChildDue | ExternalDue
@@ -77,6 +87,11 @@ LATER_IN_FORMAT_3: frozenset[type] = frozenset((*get_args(CompensationWant), Chi
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
 wants it is suspended."""
 
+NOT_YET = (
+    "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a request to another "
+    "workflow): replace all hosts of older versions, and run `dalsegno init`. It is tried again."
+)
+
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **activity_wants.WANTS,
     **timer_wants.WANTS,
@@ -85,6 +100,7 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **compensation_wants.WANTS,
     **child_wants.WANTS,
     **external_wants.WANTS,
+    **attribute_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
@@ -103,6 +119,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **compensation_changes.APPLY,
     **child_changes.APPLY,
     **external_changes.APPLY,
+    **attribute_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 

@@ -28,6 +28,7 @@ from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutc
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue
 
 SuspensionKind = Literal["bug", "nondeterminism", "unknown_type", "operator", "struck", "corrupt"]
 """bug: user code raised what it did not mean. nondeterminism: it wants something else than its log shows.
@@ -137,6 +138,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     externals: Entries[int, External] = {}
     quarantine: Entries[int, QuarantinedSignal] = {}
     quarantined: int = 0
+    attributes: dict[str, AttributeValue] = {}
 
     @property
     def status(self) -> WorkflowStatus:
@@ -208,4 +210,5 @@ def blank(info: RunInfo, *, python: str) -> WorkflowState:
         earlier=(),
         recipients=(),
         is_delayed=info.begins_at is not None and info.begins_at > info.started_at,
+        attributes=info.search_attributes,
     )

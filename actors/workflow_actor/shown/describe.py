@@ -78,6 +78,7 @@ def describe(
         "history_length": len(state.log),
         "next_wake_up_at": wake_at,
         "memo": memo,
+        "search_attributes": state.attributes,
         "pending_activities": tuple(pending),
         "pending_activities_count": len(state.activities),
         "pending_timers": len(state.timers),

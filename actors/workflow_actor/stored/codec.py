@@ -5,8 +5,8 @@ knows, all bodies lifted to the newest on the way in, so that everything behind 
 it writes the one that may be written at the time (see `writing`). A blob of a format that it does not know is
 refused: who wrote it is newer.
 
-What is stored refuses fields that it does not know (but for payloads and failures, which travel on the wire as
-well): read and written again, they would be lost. So a new field is a new format.
+What is stored refuses fields that it does not know (but for payloads, failures and search attributes, which
+travel on the wire as well): read and written again, they would be lost. So a new field is a new format.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Format 3: updates, compensations, child workflows and requests to other workflows, attempts that go on
-outside of their workers, cancel requests that say how they are seen, and runs that follow each other. What
-format 2 has is the same in both, so that nothing is lifted. Fields that are new are at the end: one that says
-nothing is cut off, and what format 2 has no place for is refused before it is written.
+"""Format 3: updates, compensations, child workflows and requests to other workflows, search attributes,
+attempts that go on outside of their workers, cancel requests that say how they are seen, runs that follow each
+other. What format 2 has is the same in both, so that nothing is lifted. Fields that are new are at the end: one
+that says nothing is cut off, and what format 2 has no place for is refused before it is written.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _WANTS = {
     "cb": "a compensation",
     "cs": "a compensation",
     **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
+    "sa": "a search attribute",
 }
 _DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is asked of another workflow")}
 """By their tags, what format 2 has not: events, what code wants, and what is due to somebody."""
@@ -47,6 +48,8 @@ _DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is aske
 _SAID = {
     "as_failure": "that a cancel request fails what is awaited",
     "cancel_as_failure": "that a cancel request fails what is awaited",
+    "search_attributes": "a search attribute",
+    "attributes": "a search attribute",
     "updates": "an update",
     "update_outcomes": "an update",
     "updates_admitted": "an update",

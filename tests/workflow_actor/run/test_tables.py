@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     Resolve,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.attributes import intents as attributes
 from dalsegno.actors.workflow_actor.children import intents as children
 from dalsegno.actors.workflow_actor.compensation import intents as compensation
 from dalsegno.actors.workflow_actor.externals import intents as externals
@@ -71,7 +72,10 @@ def every(base: type) -> set[type]:
 def intents() -> set[type]:
     return {
         kind
-        for room in (activities, timers, signals, updates, compensation, children, externals, run)
+        for room in (
+            *(activities, attributes, timers, signals, updates, compensation, children, externals),
+            run,
+        )
         for kind in vars(room).values()
         if isinstance(kind, type) and hasattr(kind, "digest")
     }

@@ -1,0 +1,50 @@
+"""What search attributes ask of an instance: whether they fit its namespace, and the rows by which it is
+found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
+from dalsegno.actors.workflow_actor.attributes.decisions import refused, stuck_at
+from dalsegno.actors.workflow_actor.attributes.intents import UpsertAttributes
+from dalsegno.actors.workflow_actor.attributes.shown import attributes_set
+from dalsegno.actors.workflow_actor.interface.commands import Start
+from dalsegno.actors.workflow_actor.interface.decision import Decision
+from dalsegno.actors.workflow_actor.interface.intent import Intent
+from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
+from dalsegno.actors.workflow_actor.run.events import Event
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_ATTRIBUTES
+from dalsegno.persistence.port import AttributeSet
+
+SETTING: type[Intent] = UpsertAttributes
+"""What code wants that sets some."""
+
+
+def refusal(start: Start, instance: InstanceAtRest) -> Decision[Event] | None:
+    """What comes of a start whose attributes cannot be; None if they can, or it has begun a run before."""
+    state = instance.state
+    if state is not None and state.info.is_begun_by(start.run_id):
+        return None
+    why = refused(start, instance.declared.now, storable=_is_storable(instance))
+    return None if why is None else Decision(refusal=why)
+
+
+def require_declared(intents: Sequence[Intent], instance: InstanceAtRest) -> None:
+    """Raises CodeStuckError where code sets what the namespace does not have: it goes on once that is
+    declared."""
+    why = stuck_at(intents, instance.declared.now, storable=_is_storable(instance))
+    if why is not None:
+        instance.live.forget()
+        raise CodeStuckError("bug", why)
+
+
+def rows(before: WorkflowState, after: WorkflowState, *, started: bool) -> tuple[AttributeSet, ...]:
+    """Of what has changed."""
+    info = after.info
+    return attributes_set(info.run_id, info.started_at, {} if started else before.attributes, after.attributes)
+
+
+def _is_storable(instance: InstanceAtRest) -> bool:
+    return instance.codec.writes >= FORMAT_OF_ATTRIBUTES
