@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         PendingActivity,
         PendingCompensation,
         PendingUpdate,
+        UnfitSignal,
         WorkflowSummary,
     )
     from dalsegno.client import (
@@ -301,6 +302,7 @@ __all__ = [
     "TopologyError",
     "TransientError",
     "TypedSearchAttributes",
+    "UnfitSignal",
     "UnreadableRowError",
     "UnsendableError",
     "UnsupportedError",
@@ -344,7 +346,7 @@ _HOMES = {
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
         "Description HistoryEntry HostInfo OpenChild PartitionInfo PendingActivity PendingCompensation "
-        "PendingUpdate WorkflowSummary"
+        "PendingUpdate UnfitSignal WorkflowSummary"
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
