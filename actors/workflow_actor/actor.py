@@ -178,7 +178,8 @@ class WorkflowActor(LightActor):
                 cause.name = name
                 self.on_receive(cause)
             case AnswerAgain(before):
-                again = answers.to_command_again(cause.command, before, self.workflow_id, self.instance.state)
+                state, why = self.instance.state, self.seen.why(cause.key)
+                again = answers.to_command_again(cause.command, before, self.workflow_id, state, why)
                 self._parent.came_again(self, cause, [] if again is None else [again])
             case TakenByAnotherRun():
                 self._parent.came_again(self, cause, [])

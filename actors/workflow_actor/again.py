@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -14,6 +15,7 @@ from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmatio
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, is_to_be_told
 from dalsegno.actors.workflow_actor.run.state import ResultDue, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.failure import Failure
 
 MessageKey = tuple[str, str]
 """The type and the message ID of a command."""
@@ -21,16 +23,27 @@ MessageKey = tuple[str, str]
 SEEN_LIMIT = 1000
 """Message IDs that an actor remembers itself. When another comes again, its commit finds that out."""
 
+REASONS_LIMIT = 50
+"""Refusals of which an actor remembers more than the code."""
+
+
+class Refused(NamedTuple):
+    """A sentence, and what a validator has raised."""
+
+    text: str
+    failure: Failure
+
 
 class SeenCommands:
     """How commands to one workflow ID were answered: some of those that the database knows, and all that the
     rounds in progress will write. `told` are older ones that came again, as a commit has found: it did not
     write what they led to."""
 
-    __slots__ = ("_answers", "_unwritten", "told")
+    __slots__ = ("_answers", "_reasons", "_unwritten", "told")
 
     def __init__(self) -> None:
         self._answers: OrderedDict[MessageKey, str] = OrderedDict()
+        self._reasons: dict[MessageKey, Refused] = {}
         self._unwritten = 0
         """How many of them no commit has written yet: the newest."""
         self.told: Mapping[MessageKey, str] = {}
@@ -39,13 +52,17 @@ class SeenCommands:
         """Some that the database knows."""
         self._answers = OrderedDict({**answers, **self._answers})
 
-    def remember(self, cause: Cause, answer: str) -> bool:
-        """`answer` is the code that it is refused with, or nothing. False if it was answered before: then that
-        stands."""
+    def remember(self, cause: Cause, answer: str, why: Refused | None = None) -> bool:
+        """`answer` is the code that it is refused with, or nothing; `why` the refusal in full. False if it was
+        answered before: then that stands."""
         key = cause.key
         if self.answer_to(key) is not None:
             return False
         self._answers[key] = answer
+        if why is not None:
+            self._reasons[key] = why
+            if len(self._reasons) > REASONS_LIMIT:
+                del self._reasons[next(iter(self._reasons))]
         self._unwritten += 1
         return True
 
@@ -54,6 +71,10 @@ class SeenCommands:
         self._unwritten -= count
         while len(self._answers) > SEEN_LIMIT + self._unwritten:
             self._answers.popitem(last=False)
+
+    def why(self, key: MessageKey) -> Refused | None:
+        """Why it was refused, in full, as long as that is remembered: the database has the code alone."""
+        return self._reasons.get(key)
 
     def answer_to(self, key: MessageKey) -> str | None:
         """As for `remember`; None if it is not known here. What was stored without its type may be of any."""

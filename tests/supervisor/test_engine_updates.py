@@ -70,6 +70,21 @@ def test_one_that_comes_again_is_answered_by_the_run_that_took_it_and_not_by_the
     assert world.acknowledged() == tag
 
 
+def test_one_that_was_refused_and_comes_again_is_told_why_again() -> None:
+    """Its first answer may have been lost."""
+    world = begun()
+    for _ in range(2):
+        world.deliver(update("m", "add", ""))
+        world.go_on()
+    first, again = world.replies()[-2:]
+    for told in (first, again):
+        assert told.error is not None
+        assert told.error.code == "update_rejected"
+        assert "an item has a name" in told.error.message
+        assert told.failure is not None
+        assert told.failure.type == "Nameless"
+
+
 def test_one_that_was_taken_before_its_run_could_not_be_run_any_more_is_on_record() -> None:
     world = begun()
     world.deliver(update("m", "wait"))

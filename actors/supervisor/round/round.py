@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.again import Refused
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import (
@@ -131,7 +132,7 @@ class RoundBuilder:
     ) -> None:
         entry = self.entry(actor, fence.partition)
         entry.causes.append(cause)
-        answer = ""
+        answer, why = "", None
         time = 0
         for activation in activations:
             self.activations += 1
@@ -166,10 +167,13 @@ class RoundBuilder:
                 entry.leaving.append(Leaving(cause, run_id, effect_id, effect))
                 if isinstance(effect, AnswerEffect):
                     self.bytes += 0 if effect.result is None else len(effect.result.data)
-                    answer = answer if effect.error is None else effect.error[0]
+                    if effect.error is not None:
+                        answer = effect.error[0]
+                        if effect.failure is not None:
+                            why = Refused(effect.error[1], effect.failure)
                 elif isinstance(effect, ToAskerEffect):
                     answer = answer if effect.error is None else effect.error[0]
-        if cause.recognisable and actor.seen.remember(cause, answer):
+        if cause.recognisable and actor.seen.remember(cause, answer, why):
             message_type, message_id = cause.key
             entry.seen.append(
                 SeenRow(

@@ -171,11 +171,16 @@ def _asked_by(command: ClientCommand) -> Asked:
 
 
 def to_command_again(
-    command: Command | AwaitOutcome, before: str, workflow_id: str, state: WorkflowState | None
+    command: Command | AwaitOutcome,
+    before: str,
+    workflow_id: str,
+    state: WorkflowState | None,
+    why: tuple[str, Failure] | None = None,
 ) -> Effect | None:
-    """To one that was answered before. `before` is the code that it was refused with, or nothing. None if no
-    answer is wanted."""
-    refusal = (before, "this command came before and was refused then") if before else None
+    """To one that was answered before. `before` is the code that it was refused with, or nothing; `why` the
+    sentence and the failure, where they are known still. None if no answer is wanted."""
+    text = "this command came before and was refused then" if why is None else why[0]
+    refusal = (before, text) if before else None
     match command:
         case Start(parent=WorkflowOf() as parent):
             told = _to_asker(parent, "start", workflow_id, state, refusal)
@@ -198,6 +203,7 @@ def to_command_again(
         run_id=run_id,
         status=state.status if state is not None and run_id == current else None,
         error=refusal,
+        failure=None if why is None else why[1],
     )
 
 
