@@ -67,8 +67,8 @@ def leases_read_without_a_lock() -> Iterator[None]:
     frozen often."""
     with (
         patch.object(StoreModel, "is_locked", lambda self, partition: False),
-        patch.dict(PER_EVENT, {"commit slow": 0.5}),
-        patch.dict(AT_RANDOM, {"host frozen": 2.0}),
+        patch.dict(PER_EVENT, {"commit slow": 0.8}),
+        patch.dict(AT_RANDOM, {"host frozen": 6.0}),
     ):
         yield
 
