@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dalsegno.cli.logs import configure
-from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.output import print_json, say, table
 from dalsegno.errors import ConfigurationError
 from dalsegno.search_attributes import (
@@ -26,6 +25,8 @@ _TYPES = {type_.value: type_ for type_ in SearchAttributeIndexedValueType}
 
 def add(database: str, name: str, type_: str) -> None:
     wanted = attribute_type(type_)
+    from dalsegno.cli.namespace import checked_store
+
     configure("error")
     with closing(checked_store(database)) as store:
         is_new = store.search_attributes().add(name, wanted)
@@ -33,6 +34,8 @@ def add(database: str, name: str, type_: str) -> None:
 
 
 def list_(database: str, *, as_json: bool) -> None:
+    from dalsegno.cli.namespace import checked_store
+
     configure("error")
     with closing(checked_store(database)) as store:
         declared = store.search_attributes().declared()
@@ -46,6 +49,8 @@ def list_(database: str, *, as_json: bool) -> None:
 
 
 def remove(database: str, name: str, *, force: bool) -> None:
+    from dalsegno.cli.namespace import checked_store
+
     configure("error")
     with closing(checked_store(database)) as store:
         values = store.search_attributes().remove(name, force=force)
