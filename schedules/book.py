@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dalsegno import given
 from dalsegno.definition import BUILT_IN_PREFIX
+from dalsegno.failure import Failure
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
 from dalsegno.schedules.action import StoredAction, require_startable
@@ -101,7 +102,7 @@ class ScheduleBook:
     skipped: int = 0
     last_result: Payload | None = None
     """Of the last workflow that completed, of those whose ends it waits for."""
-    last_failure: str | None = None
+    last_failure: Failure | None = None
     """Why the last one failed, if it did."""
 
 

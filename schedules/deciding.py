@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from dalsegno import given
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.schedules.book import ScheduleBook, UpcomingTime, WaitingStart, WrittenSchedule
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
@@ -215,9 +216,9 @@ def has_completed(book: ScheduleBook, result: Payload) -> None:
     book.last_result, book.last_failure = result, None
 
 
-def has_failed(book: ScheduleBook, why: str) -> None:
+def has_failed(book: ScheduleBook, why: str, failure: Failure) -> None:
     """`why`: "failure: orders-...: no such account". The last one has failed, or timed out."""
-    book.last_failure = why
+    book.last_failure = failure
     state = book.written.state
     if book.written.policy.pause_on_failure and not state.paused:
         state.paused = True

@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
 
+from msgspec.structs import replace
+
 from dalsegno import given
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, WorkflowRuntime, current_runtime
 from dalsegno.converter import result_hint
+from dalsegno.payload import Payload
 from dalsegno.policies import (
     ChildWorkflowCancellationType,
     Duration,
@@ -147,6 +150,17 @@ def start_child_workflow(
     Arguments as for execute_child_workflow."""
     runtime = current_runtime("start_child_workflow")
     return runtime.start_child(_call(runtime, call_site(sys._getframe(1)), workflow, arguments, **options))
+
+
+def start_after(
+    workflow: str,
+    last_result: Payload | None,
+    **options: Unpack[ChildWorkflowOptionsAndArgs],
+) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
+    """As start_child_workflow, of one that is told what the one before it has given. For schedules."""
+    runtime = current_runtime("start_child_workflow")
+    call = _call(runtime, call_site(sys._getframe(1)), workflow, (), **options)
+    return runtime.start_child(replace(call, last_result=last_result))
 
 
 def _call(

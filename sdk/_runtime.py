@@ -135,6 +135,7 @@ class ChildWorkflowCall(Struct, frozen=True):
         "wait_cancellation_completed", "try_cancel", "abandon", "wait_cancellation_requested"
     ]
     line: str
+    last_result: Payload | None = None
 
 
 class ExternalCall(Struct, frozen=True, kw_only=True):

@@ -349,9 +349,9 @@ class Instance(InstanceAtRest):
             retry=None if start.retry is None else RunRetry(start.retry, start.args),
             begins_at=moment.time + start.delay if start.delay and start.then is None else None,
             search_attributes=start.search_attributes,
+            last_result=start.last_result,
         )
-        recipient = recipient_of(start)
-        recipients = () if recipient is None else (recipient,)
+        recipients = () if (recipient := recipient_of(start)) is None else (recipient,)
         self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)
         turn = Turn(blank(info, python=self.python), moment, ())
         turn.record(RunStarted(info, start.args, recipients, self.python, earlier))

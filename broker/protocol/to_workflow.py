@@ -88,6 +88,9 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     start_delay: Microseconds | None = None
     """The run's code begins so much later, unless a signal or an update comes with the start."""
     search_attributes: Attributes = field(default_factory=dict)
+    last_result: Payload | None = None
+    """Of a child: what the one before it has given, where they are started one after the other, as by a
+    schedule."""
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):

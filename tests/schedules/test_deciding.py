@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dalsegno.failure import Failure
 from dalsegno.schedules.action import StoredAction
 from dalsegno.schedules.book import ScheduleBook, WaitingStart, WrittenSchedule
 from dalsegno.schedules.deciding import (
@@ -278,10 +279,11 @@ def test_what_waits_when_it_is_paused_is_not_started_but_what_was_asked_for() ->
 
 def test_a_failure_pauses_it_where_it_is_told_so() -> None:
     life = Life()
-    has_failed(life.book, "failure: report-1: no paper")
+    failure = Failure(message="no paper", type="Jam")
+    has_failed(life.book, "failure: report-1: no paper", failure)
     assert not life.book.written.state.paused
     life.book.written.policy.pause_on_failure = True
-    has_failed(life.book, "failure: report-2: no paper")
+    has_failed(life.book, "failure: report-2: no paper", failure)
     state = life.book.written.state
     assert (state.paused, state.note) == (True, "paused due to workflow failure: report-2: no paper")
 

@@ -18,6 +18,8 @@ class Report:
             await workflow.wait_condition(lambda: self.word is not None)
         if what == "fail" or self.word == "fail":
             raise ApplicationError("no paper")
+        if what == "last" and workflow.has_last_completion_result():
+            return f"after {workflow.get_last_completion_result(str)}"
         return f"{what} of {workflow.info().workflow_id}"
 
     @workflow.signal

@@ -182,6 +182,15 @@ async def test_the_other_is_stopped_where_the_policy_says_so(
     await handle.delete()
 
 
+async def test_each_knows_what_the_one_before_has_given(client: Client, name: str) -> None:
+    handle = await client.create_schedule(name, schedule(name, "last", overlap=Overlap.BUFFER_ALL))
+    for _ in range(2):
+        await handle.trigger()
+    first, second = await started(handle, 2)
+    assert await client.get_workflow_handle(second).result() == f"after last of {first}"
+    await handle.delete()
+
+
 async def test_it_is_changed_by_a_function_of_what_it_is(client: Client, name: str) -> None:
     handle = await client.create_schedule(name, schedule(name))
 

@@ -116,6 +116,7 @@ def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
         reuse_policy=spec.reuse_policy,
         parent=request_of(effect.parent),
         root=wire.RootRun(workflow_id=root.workflow_id, run_id=root.run_id),
+        last_result=spec.last_result,
     )
     return encode(start, message_id=message_id)
 

@@ -49,6 +49,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         then=then,
         parent=None if body.parent is None else workflow_of(body.parent),
         root=None if body.root is None else RootOf(body.root.workflow_id, body.root.run_id),
+        last_result=None if body.parent is None else body.last_result,
     )
 
 

@@ -14,6 +14,8 @@ from itertools import count
 from typing import cast
 
 from dalsegno import workflow
+from dalsegno._children import start_after
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     ApplicationError,
     CanceledError,
@@ -62,6 +64,7 @@ TURNS = 50
 TURNS_MAX = 500
 """Likewise, while something runs, whose end is to be waited for anew."""
 STARTS_AT_ONCE = 20
+ALLOW_ALL = ScheduleOverlapPolicy.ALLOW_ALL
 STOPPED = "It is time for the next one of its schedule."
 _STOPPED_ERRORS = (CanceledError, TerminatedError)
 
@@ -135,11 +138,13 @@ class ScheduleWorkflow:
             self._watch = asyncio.create_task(self._hear(child))
 
     async def _start(self, start: WaitingStart) -> workflow.ChildWorkflowHandle[RawValue] | None:
-        action = self._book.written.action
+        book = self._book
+        action = book.written.action
         workflow_id = action.workflow_id(start.nominal)
         try:
-            child = await workflow.start_child_workflow(
+            child = await start_after(
                 action.workflow,
+                None if start.overlap is ALLOW_ALL else book.last_result,
                 args=action.args,
                 id=workflow_id,
                 task_queue=action.task_queue,
@@ -193,7 +198,8 @@ class ScheduleWorkflow:
                 and not isinstance(cause, _STOPPED_ERRORS)
             ):
                 what = "timeout" if isinstance(cause, TimedOutError) else "failure"
-                has_failed(book, f"{what}: {running.workflow_id}: {cause.message}")
+                why = f"{what}: {running.workflow_id}: {cause.message}"
+                has_failed(book, why, DataConverter.default.to_failure(cause))
         except ApplicationError:  # nobody knows any more
             has_ended(book, workflow.now())
         else:

@@ -110,6 +110,7 @@ class AwaitedChildren:
             call.memo,
             call.execution_timeout,
             call.reuse_policy,
+            call.last_result,
         )
         intent = StartChild(number=number, spec=spec, close_policy=call.close_policy, line=call.line)
         child = StartedChild(self, self._loop, call, number, ledger.want_another(intent))

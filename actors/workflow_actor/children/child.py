@@ -28,6 +28,7 @@ class ChildWorkflowSpec(Struct, frozen=True, array_like=True, forbid_unknown_fie
     memo: dict[str, Payload] = {}
     execution_timeout: int | None = None
     reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    last_result: Payload | None = None
 
 
 class ChildWorkflow(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

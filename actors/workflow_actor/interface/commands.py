@@ -83,6 +83,7 @@ class Start(Command, frozen=True, kw_only=True):
     that the policies leave in place. Where one of the two is refused, nothing is recorded of either."""
     parent: WorkflowOf | None = None
     root: RootOf | None = None
+    last_result: Payload | None = None
 
 
 class AwaitEnd(Command, frozen=True, kw_only=True):

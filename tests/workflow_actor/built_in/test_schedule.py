@@ -156,6 +156,21 @@ def test_the_other_is_stopped_and_the_next_is_started_when_it_has_ended(
     assert not book(rig).written.state.paused, "it was stopped on purpose"
 
 
+def test_each_is_told_what_the_last_one_that_completed_has_given() -> None:
+    rig = begun(ScheduleBook(written=written()))
+    first = started(woken(rig, 1))
+    assert first.spec.last_result is None
+    says_begun(rig, first)
+    says_ended(rig, first.parent.number, WorkflowStatus.COMPLETED, result=SECRET)
+    second = started(woken(rig, 2))
+    assert second.spec.last_result == SECRET
+    says_begun(rig, second)
+    failure = Failure(message="no paper", type="Jam")
+    says_ended(rig, second.parent.number, WorkflowStatus.FAILED, failure=failure)
+    assert book(rig).last_failure is not None
+    assert started(woken(rig, 3)).spec.last_result == SECRET
+
+
 def test_those_that_may_run_side_by_side_are_let_go() -> None:
     rig = begun(ScheduleBook(written=written(Overlap.ALLOW_ALL)))
     for hour in (1, 2, 3):
