@@ -60,6 +60,7 @@ _BY_ANNOTATION: dict[Any, st.SearchStrategy[Any]] = {
     int: small_integers,
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
+    type(None): st.none(),
     object: st.none() | small_integers | st.text(max_size=20),
 }
 
@@ -70,7 +71,7 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
         return _BY_ANNOTATION[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return st.one_of(st.none(), *(values_of(part) for part in arguments if part is not type(None)))
+        return st.one_of(*map(values_of, sorted(arguments, key=lambda part: part is not type(None))))
     if origin is tuple:
         return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
     if origin is dict:

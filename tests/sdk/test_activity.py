@@ -27,6 +27,7 @@ INFO = activity.Info(
     heartbeat_details=(),
     idempotency_key="run-1/2",
     fence=5,
+    task_token=b"token",
 )
 
 
