@@ -78,6 +78,12 @@ class Looking:
             result_type=Any if workflow is None else result_type_of(workflow),
         )
 
+    def get_workflow_handle_for(
+        self, workflow: Target, workflow_id: str, *, run_id: str | None = None
+    ) -> WorkflowHandle[Any]:
+        """As `get_workflow_handle`, of a workflow that is known by its class or run method."""
+        return self.get_workflow_handle(workflow_id, run_id, workflow=workflow)
+
     async def list_workflows(
         self,
         query: str | None = None,

@@ -309,6 +309,17 @@ class UpdatedWorkflow:
             result_type=result_hint(result_type, self._engine.converter),
         )
 
+    def get_update_handle_for(
+        self,
+        update: Target,
+        id: str,  # noqa: A002 - as in the Temporal SDK
+        *,
+        workflow_run_id: str | None = None,
+    ) -> WorkflowUpdateHandle[Any]:
+        """As `get_update_handle`, with the result that the update's method returns."""
+        hint = result_type_of(update)
+        return self.get_update_handle(id, workflow_run_id=workflow_run_id, result_type=hint)
+
     async def _send_update(
         self,
         update: Target,

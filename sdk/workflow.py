@@ -104,6 +104,7 @@ from dalsegno.workflow_logger import logger
 
 __all__ = [
     "ActivityCancellationType",
+    "ActivityConfig",
     "ActivityHandle",
     "ActivityOptions",
     "ChildWorkflowCancellationType",
@@ -117,6 +118,7 @@ __all__ = [
     "NotInWorkflowError",
     "ParentClosePolicy",
     "ParentInfo",
+    "ReadOnlyContextError",
     "ReadOnlyError",
     "RootInfo",
     "Saga",
@@ -188,6 +190,10 @@ W = TypeVar("W")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSET = cast(Any, object())
+
+# As Temporal's SDK calls them; see `_ported`.
+ActivityConfig = ActivityOptions
+ReadOnlyContextError = ReadOnlyError
 
 
 # Declaring a workflow

@@ -12,7 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.broker.port import Broker
-from dalsegno.broker.protocol.messages import AwaitResult, QueryWorkflow, Reply, SignalWorkflow, StartWorkflow
+from dalsegno.broker.protocol.messages import (
+    AwaitResult,
+    AwaitUpdate,
+    QueryWorkflow,
+    Reply,
+    SignalWorkflow,
+    StartWorkflow,
+)
 from dalsegno.client import Client, NoAnswerError
 from dalsegno.errors import (
     ApplicationError,
@@ -71,6 +78,22 @@ RECEIPT = Receipt(Decimal("1.10"))
 
 def suspended(reason: str) -> Reply:
     return Reply(kind="answer", workflow_id="w-1", status=WorkflowStatus.SUSPENDED, reason=reason)
+
+
+async def test_a_handle_for_a_workflow_or_an_update_knows_what_comes_back(
+    client: Client, host: FakeHost
+) -> None:
+    result = to_payload(Receipt(Decimal("9.90")))
+    ended = Reply(kind="result", workflow_id="w", run_id="r", status=WorkflowStatus.COMPLETED, result=result)
+    host.scripts[AwaitResult] = lambda _: [ended]
+    told = Reply(
+        kind="update", workflow_id="w", run_id="r", update_id="u", update_stage="completed", result=result
+    )
+    host.scripts[AwaitUpdate] = lambda _: [told]
+    handle = client.get_workflow_handle_for(OrderWorkflow, "w", run_id="r")
+    assert (handle.id, handle.run_id) == ("w", "r")
+    assert await handle.result() == Receipt(Decimal("9.90"))
+    assert await handle.get_update_handle_for(OrderWorkflow.run, "u").result() == Receipt(Decimal("9.90"))
 
 
 async def test_who_waits_is_told_once_of_each_suspension_and_goes_on_waiting(
