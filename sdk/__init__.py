@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         StartOptionsAndArgs,
         Target,
         UnsendableError,
+        WithStartWorkflowOperation,
         WorkflowHandle,
         WorkflowUpdateHandle,
     )
@@ -309,6 +310,7 @@ __all__ = [
     "UpdateDecorator",
     "UpdateMethod",
     "UpdateOf",
+    "WithStartWorkflowOperation",
     "Worker",
     "WorkerLostError",
     "WorkerTiming",
@@ -353,7 +355,8 @@ _HOMES = {
         "OnSuspended Pong ScheduleAlreadyRunningError ScheduleDescription ScheduleHandle "
         "ScheduleListDescription ScheduleNotFoundError ScheduleUpdate ScheduleUpdateInput "
         "StandaloneActivityHandle StandaloneActivityOptions StartOptions "
-        "StartOptionsAndArgs Target UnsendableError WorkflowHandle WorkflowUpdateHandle"
+        "StartOptionsAndArgs Target UnsendableError WithStartWorkflowOperation WorkflowHandle "
+        "WorkflowUpdateHandle"
     ),
     "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
     "dalsegno.errors": (
