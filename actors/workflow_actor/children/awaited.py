@@ -26,7 +26,7 @@ from dalsegno.error_text import message_of
 from dalsegno.errors import (
     ApplicationError,
     CanceledError,
-    ChildWorkflowError,
+    FailureError,
     PayloadError,
     WorkflowAlreadyStartedError,
 )
@@ -87,6 +87,9 @@ class AwaitedChildren:
                     cancelled.raise_it()
                 if begun.cancelled():  # it is waited for, so the task goes on waiting, on another future
                     child.begun = begun = asyncio.Future[None](loop=self._loop)
+            except FailureError as failure:
+                cancelled.raise_for(failure)
+                raise
         if cancelled.first is not None:
             cancelled.raise_it()
         return child
@@ -281,7 +284,7 @@ class StartedChild(ChildWorkflowHandle[Any]):
             raise child_error(self.call, run_id, CanceledError("cancelled through its handle"))
         try:
             result = self.result()
-        except ChildWorkflowError as failure:
+        except FailureError as failure:
             cancelled.raise_for(failure)
             raise
         if cancelled.request is not None:

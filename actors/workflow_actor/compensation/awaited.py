@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Protocol
 
-from dalsegno._continue_as_new import ContinueAsNewError
 from dalsegno._runtime import ActivityCall
 from dalsegno._saga import PendingUndo, Saga, with_result
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation, KeptRetries
@@ -43,7 +42,9 @@ class EndOfCode(Protocol):
     """Its end, as sagas need it. (It is `program.life.ProgramLife`.)"""
 
     def ends_run(self, error: BaseException) -> bool:
-        """Whether it is the end of the run, if nothing catches it. A bug is taken, and nothing goes on."""
+        """Whether it fails or cancels the run, if nothing catches it. A bug is taken, and nothing goes on."""
+
+    def asks_for_another_run(self, error: BaseException) -> bool: ...
 
 
 class Stack:
@@ -150,10 +151,13 @@ class Sagas:
         self._open.pop(stack, None)
 
     def will_undo(self, error: BaseException) -> bool:
-        """A handler has failed the run with that. Whether there is something to undo before: then the run
-        method is to be left. (A bug has been taken.)"""
+        """A handler has ended the run with that. Whether there is something to undo before: then the run
+        method is to be left. (A bug has been taken.) As another run it goes on at once."""
         if self._failed_by is not None or self._is_empty:
             return self._failed_by is not None
+        if self.life.asks_for_another_run(error):
+            self.close()
+            return False
         if self.life.ends_run(error):
             self._failed_by = error
         return True
@@ -163,7 +167,7 @@ class Sagas:
         Returns what the run ends with."""
         if self._failed_by is not None:
             error, self._failed_by = self._failed_by, None
-        if isinstance(error, ContinueAsNewError):  # it has not failed, and its stacks end with it
+        if self.life.asks_for_another_run(error):  # it has not failed, and its stacks end with it
             self.close()
             return error
         if self._is_empty or not self.life.ends_run(error):

@@ -51,8 +51,9 @@ class ProgramLife:
         return bug
 
     def close(self, intent: Intent) -> None:
-        """With it the run ends, unless its code is broken already."""
-        if self.phase is ProgramPhase.BROKEN:
+        """With it the run ends, unless its code is broken already, or it has ended: what code that goes on
+        for the sake of open updates says then changes nothing."""
+        if self.phase in (ProgramPhase.BROKEN, ProgramPhase.CLOSED):
             return
         self._ledger.close_with(intent)
         if isinstance(intent, ContinueAsNew):
@@ -107,13 +108,20 @@ class ProgramLife:
             self.close(intent)
 
     def ends_run(self, error: BaseException) -> bool:
-        """Whether it fails or cancels the run, if nothing catches it. With a bug all ends."""
+        """Whether it fails or cancels the run, if nothing catches it. With a bug all ends. A run that goes on
+        as another has not failed."""
+        if self.asks_for_another_run(error):
+            return False
         if verdict(error, self._definition.failure_exception_types, self._converter, cancel_delivered=True):
             return True
         self.break_off(
             code_error(error, "A saga was left by an error that fails no workflow; nothing was undone.")
         )
         return False
+
+    def asks_for_another_run(self, error: BaseException) -> bool:
+        """Alone, or in a group."""
+        return continued_by(error) is not None
 
     def spoiled(self, who: str) -> None:
         """Who may only read has woken a task, which will never know. Between two

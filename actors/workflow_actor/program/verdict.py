@@ -13,7 +13,7 @@ from dalsegno.actors.workflow_actor.program.code_error import GROUPS_MAX, is_fai
 from dalsegno.actors.workflow_actor.run.intents import CancelRun, ContinueAsNew, FailRun
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import cause_of, is_a, parts_of_group
-from dalsegno.errors import ActivityError, CanceledError
+from dalsegno.errors import ActivityError, CanceledError, ChildWorkflowError
 
 
 def verdict(
@@ -29,7 +29,7 @@ def verdict(
         return asked
     line = raise_site(error).partition(" in ")[0]
     cancelled = is_a(error, (asyncio.CancelledError, CanceledError))
-    if cancelled or (cancel_delivered and _is_cancelled_activity(error)):
+    if cancelled or (cancel_delivered and _is_of_what_was_cancelled(error)):
         return CancelRun(failure=converter.to_failure(error), line=line)
     if is_failure(error, failure_types):
         return FailRun(failure=converter.to_failure(error), line=line)
@@ -58,6 +58,7 @@ def _as_intent(call: ContinueCall) -> ContinueAsNew:
     )
 
 
-def _is_cancelled_activity(error: BaseException) -> bool:
-    cause = cause_of(error) if is_a(error, ActivityError) else None
+def _is_of_what_was_cancelled(error: BaseException) -> bool:
+    """An activity, or a child."""
+    cause = cause_of(error) if is_a(error, (ActivityError, ChildWorkflowError)) else None
     return cause is not None and is_a(cause, CanceledError)

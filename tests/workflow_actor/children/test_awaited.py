@@ -119,6 +119,59 @@ def test_a_cancel_request_that_waits_for_its_delivery_goes_on_when_the_child_has
 
 
 @workflow.defn
+class Insistent:
+    """Passes over what keeps its child from beginning."""
+
+    @workflow.run
+    async def run(self, how: str) -> str:
+        starter = workflow.execute_child_workflow if how == "execute" else workflow.start_child_workflow
+        try:
+            await starter("Shipment", id="s")
+        except WorkflowAlreadyStartedError:
+            await asyncio.sleep(1_000)
+        return "went on"
+
+
+@pytest.mark.parametrize("how", ["execute", "start"])
+def test_a_cancel_request_is_not_lost_where_the_id_of_the_child_is_taken(how: str) -> None:
+    play = Play(Insistent)
+    play.begin(how)
+    play.cancel("stop")
+    play.give(ChildTold(number=1, run_id="other", refusal=("already_started", "it is there")))
+    assert play.digests[-1] == "canceled"
+    assert "it is there" in play.failure.cause.message
+    play.replayed()
+
+
+@workflow.defn
+class Orderly:
+    """Cancels its child itself, when it is cancelled, or just so."""
+
+    @workflow.run
+    async def run(self) -> None:
+        child = await workflow.start_child_workflow("Shipment", id="s")
+        try:
+            await asyncio.sleep(1)
+        finally:
+            child.cancel()
+            await child
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_the_error_of_a_child_that_was_cancelled_cancels_a_run_that_is_asked_to_stop(is_asked: bool) -> None:
+    play = Play(Orderly)
+    play.begin()
+    play.give(begun(1))
+    if is_asked:
+        play.cancel("stop")
+    else:
+        play.fire(1)
+    play.give(ended(1, WorkflowStatus.CANCELED, Failure(kind="canceled", message="stop")))
+    assert play.digests[-1] == ("canceled" if is_asked else "fail")
+    play.replayed()
+
+
+@workflow.defn
 class Hasty:
     """Cancels what it has just wanted, or its own ID."""
 

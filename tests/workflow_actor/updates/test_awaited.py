@@ -190,3 +190,36 @@ def test_handlers_of_updates_that_wait_for_nothing_more_give_their_results_thoug
     play.signal("end")
     assert play.digests[-3:] == ["complete update 1", "fail update 2", "complete"]
     play.replayed()
+
+
+@workflow.defn
+class Divided:
+    """Fails by a signal, which is what its run method waits for to go on as another."""
+
+    def __init__(self) -> None:
+        self.is_told = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self.is_told)
+        workflow.continue_as_new()
+
+    @workflow.update
+    async def wait(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.signal
+    def fail(self) -> None:
+        self.is_told = True
+        raise ApplicationError("no")
+
+
+@pytest.mark.parametrize("updates", [0, 1])
+def test_what_has_ended_a_run_is_not_replaced_by_what_code_says_after_it(updates: int) -> None:
+    play = Play(Divided)
+    play.begin()
+    for _ in range(updates):
+        play.update("wait")
+    play.signal("fail")
+    assert play.digests[-1] == "fail"
+    play.replayed()
