@@ -71,6 +71,9 @@ class SagaStack(Protocol):
     def begin(self) -> list[PendingUndo]:
         """What is to be undone, in this order. It is recorded that this begins."""
 
+    def end(self) -> None:
+        """All that was begun with is settled."""
+
     def settle(self, compensation: PendingUndo, error: Exception | None) -> None:
         """It is undone, or failed for good."""
 
@@ -89,6 +92,8 @@ class Saga:
         self._steps: dict[asyncio.Future[None], asyncio.Task[Any]] = {}
         """Steps that are under way, by what is done when they have ended, and the tasks that wait for them."""
         self._phase: Literal["open", "undoing", "over"] = "open"
+        self._undoing: asyncio.Task[list[tuple[str, Exception]]] | None = None
+        """What has failed for good, when all is undone."""
         self.undone: list[str] = []
         """The names of what has undone its step, in that order."""
 
@@ -249,8 +254,15 @@ class Saga:
         elif isinstance(error, Exception | asyncio.CancelledError) and self._stack.ends_run(error):
             await self._compensate(error)
 
+    @property
+    def is_being_undone(self) -> bool:
+        return self._phase == "undoing"
+
     async def undo_before_end(self, error: BaseException) -> BaseException:
         """The run is about to end with that. Returns what it ends with."""
+        if self._undoing is not None:  # another task has begun with it, and is told how it went
+            await _finished(self._undoing)
+            return error
         try:
             await self._compensate(error)
         except CompensationError as failed:
@@ -266,15 +278,11 @@ class Saga:
         self._phase = "undoing"
         for task in self._steps.values():
             task.cancel()
-        undoing = asyncio.get_running_loop().create_task(self._undo_all(list(self._steps)))
-        interrupted: asyncio.CancelledError | None = None
-        while not undoing.done():
-            try:
-                await asyncio.wait((undoing,))
-            except asyncio.CancelledError as error:
-                interrupted = interrupted or error
+        self._undoing = asyncio.get_running_loop().create_task(self._undo_all(list(self._steps)))
+        interrupted = await _finished(self._undoing)
         self._phase = "over"
-        failed = undoing.result()
+        self._stack.end()
+        failed = self._undoing.result()
         if failed:
             texts = "; ".join(f"{name}: {error}" for name, error in failed)
             of = len(failed) + len(self.undone)
@@ -310,6 +318,17 @@ class Saga:
         outcome = compensation.code(*((compensation.result,) if compensation.takes_result else ()))
         if isawaitable(outcome):
             await outcome
+
+
+async def _finished(undoing: asyncio.Task[Any]) -> asyncio.CancelledError | None:
+    """It has ended, whatever cancels who waits for it. Returns the first that would have."""
+    interrupted: asyncio.CancelledError | None = None
+    while not undoing.done():
+        try:
+            await asyncio.wait((undoing,))
+        except asyncio.CancelledError as error:
+            interrupted = interrupted or error
+    return interrupted
 
 
 def with_result(call: ActivityCall, payload: Payload) -> ActivityCall:

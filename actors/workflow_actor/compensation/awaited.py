@@ -99,10 +99,12 @@ class Stack:
     def begin(self) -> list[PendingUndo]:
         due = list(reversed(self.pending.values()))
         self.pending.clear()
-        self._sagas.forget(self)
         if due:
             self._sagas.ledger.want(BeginCompensation(numbers=tuple(one.number for one in due)))
         return due
+
+    def end(self) -> None:
+        self._sagas.forget(self)
 
     def settle(self, compensation: PendingUndo, error: Exception | None) -> None:
         failure = None if error is None else self._sagas.converter.to_failure(error)
@@ -192,7 +194,9 @@ class Sagas:
 
     @property
     def _is_empty(self) -> bool:
-        return not self._kept and not any(stack.pending for stack in self._open)
+        return not self._kept and not any(
+            stack.pending or saga.is_being_undone for stack, saga in self._open.items()
+        )
 
     def _open_all(self) -> None:
         for name in list(self._kept):
@@ -202,6 +206,8 @@ class Sagas:
 
     def hindrance(self) -> str | None:
         """Why a sign cannot keep what there is to undo, as a clause; None if it can."""
+        if any(saga.is_being_undone for saga in self._open.values()):
+            return "a saga is being undone: wait for its end"
         names = [stack.saga for stack in self._open if stack.pending] + list(self._kept)
         for stack in self._open:
             for one in stack.pending.values():

@@ -98,6 +98,10 @@ class SlowUndo:
     async def rest(self) -> None:
         await asyncio.sleep(10)
 
+    @workflow.signal
+    def stop(self) -> None:
+        raise ApplicationError("stopped by hand")
+
 
 def test_a_cancel_while_it_compensates_breaks_nothing_off_and_the_failure_stands(passivating: bool) -> None:
     desk = Desk()
@@ -312,3 +316,51 @@ def test_behind_a_step_whose_task_was_cancelled_nothing_is_done_and_what_it_retu
     town.run(by_itself)
     assert town.status is WorkflowStatus.CANCELED
     assert desk.tried == [("book", "slow"), ("unbook", "slow", "after all")]
+
+
+@workflow.defn
+class Branches:
+    """One fails and undoes what it did, which takes longer than the other goes on."""
+
+    @workflow.run
+    async def run(self, slow_step: bool) -> None:
+        await asyncio.gather(self.one(slow_step), self.other())
+
+    async def one(self, slow_step: bool) -> None:
+        async with workflow.saga() as saga:
+            await saga.do(book, "a", undo=unbook)
+            await saga.do(book, "b", undo=self.rest)
+            if slow_step:
+                asyncio.create_task(saga.do(book, "slow", undo=unbook))  # noqa: RUF006 - the saga knows it
+            raise ApplicationError("one failed")
+
+    async def other(self) -> None:
+        async with workflow.saga() as saga:
+            await saga.do(book, "c", undo=unbook)
+            await asyncio.sleep(5)
+            raise ApplicationError("the other failed")
+
+    async def rest(self) -> None:
+        await asyncio.sleep(10)
+
+
+@pytest.mark.parametrize("slow_step", [False, True])
+def test_a_saga_that_a_branch_undoes_is_undone_before_another_branch_fails_the_run(
+    passivating: bool, slow_step: bool
+) -> None:
+    desk = Desk(slow="slow")
+    town = Town(Branches, desk.activities, passivating=passivating)
+    town.run(slow_step)
+    assert town.status is WorkflowStatus.FAILED
+    assert [stop for stop, _ in desk.undone if stop != "slow"] == ["c", "a"]
+    assert town.rig.state.compensations == {}
+
+
+def test_a_handler_that_fails_the_run_while_it_is_undone_breaks_nothing_off(passivating: bool) -> None:
+    desk = Desk()
+    town = Town(SlowUndo, desk.activities, passivating=passivating)
+    town.at(5.0, Signal(name="stop"))
+    town.run()
+    assert town.status is WorkflowStatus.FAILED
+    assert desk.undone == [("a", "A")]
+    assert town.rig.state.compensations == {}
