@@ -12,6 +12,7 @@ from dalsegno.failure import Failure
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
 from dalsegno.schedules.action import StoredAction, require_startable
+from dalsegno.schedules.cron import YEARS
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import (
     ScheduleActionExecutionStartWorkflow,
@@ -83,7 +84,7 @@ class ScheduleBook:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     revision: int = 0
-    """How often somebody has changed it: an update names the one that it has seen."""
+    """How often what is written of it was changed, also by itself: an update names the one that it has seen."""
     passed: datetime | None = None
     """All times up to here have been seen to."""
     upcoming: list[UpcomingTime] = field(default_factory=list)
@@ -141,6 +142,11 @@ def _possible(number: int, backfill: ScheduleBackfill) -> ScheduleBackfill:
     end_at = moment(f"backfill[{number}].end_at", backfill.end_at)
     if start_at is None or end_at is None:
         raise given.wrong_type(f"A time of backfill[{number}]", None, "a datetime")
+    for name, at in (("start_at", start_at), ("end_at", end_at)):
+        if at.year not in YEARS:
+            raise ValueError(
+                f"backfill[{number}].{name} must be in the years {YEARS[0]} to {YEARS[-1]}, and is {at}."
+            )
     if end_at < start_at:
         raise ValueError(f"backfill[{number}].end_at is earlier than its start_at: no time is between them.")
     overlap = backfill.overlap

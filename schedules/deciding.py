@@ -60,7 +60,7 @@ def take_due(book: ScheduleBook, now: datetime) -> None:
         if not may_start(book.written.state):
             continue
         # Whether that comes late is not asked of one that would have been skipped in time, either.
-        if _is_full(book) or len(book.waiting) >= WAITING_MAX:
+        if _is_full(book) or _has_no_room(book):
             book.skipped += 1
         elif now - due.actual > catchup_window(policy.catchup_window):
             book.missed += 1
@@ -123,6 +123,11 @@ def next_wake(book: ScheduleBook) -> datetime | None:
     if not book.upcoming or not may_start(book.written.state):
         return None
     return book.upcoming[-1 if _is_full(book) else 0].actual
+
+
+def _has_no_room(book: ScheduleBook) -> bool:
+    """What somebody has asked for takes none from the times: a long backfill would."""
+    return len(book.waiting) >= WAITING_MAX <= sum(not start.manual for start in book.waiting)
 
 
 def _is_full(book: ScheduleBook) -> bool:
@@ -191,6 +196,7 @@ def _count(book: ScheduleBook, start: WaitingStart, change: int) -> None:
     state = book.written.state
     if not start.manual and state.limited_actions:
         state.remaining_actions += change
+        book.revision += 1
 
 
 def was_started(book: ScheduleBook, start: WaitingStart, workflow_id: str, run_id: str, now: datetime) -> None:
@@ -223,6 +229,7 @@ def has_failed(book: ScheduleBook, why: str, failure: Failure) -> None:
     if book.written.policy.pause_on_failure and not state.paused:
         state.paused = True
         state.note = f"paused due to workflow {why}"
+        book.revision += 1
 
 
 # What is asked of it
@@ -250,11 +257,12 @@ def set_paused(book: ScheduleBook, now: datetime, paused: bool, note: str) -> No
 
 
 def write_anew(book: ScheduleBook, now: datetime, written: WrittenSchedule) -> None:
-    """What waits and what runs stays."""
+    """What waits and what runs stays; so do the times, if they are said as before."""
     take_due(book, now)
+    if written.spec != book.written.spec:
+        book.passed, book.is_all = now, False
+        book.upcoming.clear()
     book.written = written
-    book.passed, book.is_all = now, False
-    book.upcoming.clear()
     _was_changed(book, now)
 
 

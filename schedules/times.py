@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeVar
 
 from dalsegno import given
@@ -45,6 +46,10 @@ class ScheduledTime(NamedTuple):
     """With its jitter."""
 
 
+Heads = list[tuple[datetime, datetime, int]]
+"""A heap of the next times, with what clocks show then and the number of their source."""
+
+
 class TimesSource(Protocol):
     """A calendar, or an interval."""
 
@@ -77,9 +82,13 @@ class Times:
         """The times whose nominal one is later than `instant`. The jitter is drawn from `seed` and the time."""
         if self.start_at is not None and instant < self.start_at:
             instant = self.start_at - timedelta(microseconds=1)
-        nominal = self._next(instant)
+        heads: Heads = []
+        for number in range(len(self.sources)):
+            self._put_next(heads, number, instant)
+        nominal = self._next(heads)
         while nominal is not None:
-            following = self._next(nominal)
+            self._pass(heads, nominal)
+            following = self._next(heads)
             yield ScheduledTime(nominal, nominal + self._jitter_of(nominal, following, seed))
             nominal = following
 
@@ -92,19 +101,28 @@ class Times:
             microseconds=int.from_bytes(drawn[:8], "big") * (most // timedelta(microseconds=1)) >> 64
         )
 
-    def _next(self, instant: datetime) -> datetime | None:
+    def _next(self, heads: Heads) -> datetime | None:
         for _ in range(SKIPPED_MAX):
-            found = [one for source in self.sources if (one := source.after(instant)) is not None]
-            if not found:
+            if not heads:
                 return None
-            first, wall = min(found)
+            first, wall, _ = heads[0]
             if self.end_at is not None and first > self.end_at:
                 return None
             skipping = next((skip for skip in self.skip if skip.calendar.fits(wall)), None)
             if skipping is None:
                 return first
-            instant = skipping.until(first)
+            self._pass(heads, skipping.until(first))
         return None
+
+    def _pass(self, heads: Heads, instant: datetime) -> None:
+        """Only who has a time up to there is asked for a later one."""
+        while heads and heads[0][0] <= instant:
+            _, _, number = heappop(heads)
+            self._put_next(heads, number, instant)
+
+    def _put_next(self, heads: Heads, number: int, instant: datetime) -> None:
+        if (following := self.sources[number].after(instant)) is not None:
+            heappush(heads, (*following, number))
 
 
 @dataclass(frozen=True, slots=True)

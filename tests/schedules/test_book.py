@@ -81,6 +81,8 @@ def test_what_cannot_be_is_refused_with_its_place(parts: dict[str, Any], sentenc
         (ScheduleBackfill(DAY, DAY), "backfill must be a list of ScheduleBackfill"),
         ([DAY], r"backfill\[0\] must be a ScheduleBackfill"),
         ([ScheduleBackfill(DAY, DAY - timedelta(days=1))], r"backfill\[0\]\.end_at is earlier"),
+        ([ScheduleBackfill(datetime.min, DAY)], r"backfill\[0\]\.start_at must be in the years 1970 to 2199"),
+        ([ScheduleBackfill(DAY, datetime.max)], r"backfill\[0\]\.end_at must be in the years 1970 to 2199"),
         ([ScheduleBackfill(DAY, None)], r"backfill\[0\] must be a datetime"),  # type: ignore[arg-type]
         ([ScheduleBackfill("now", DAY)], r"backfill\[0\]\.start_at must be a datetime"),  # type: ignore[arg-type]
         ([ScheduleBackfill(DAY, DAY, "both")], r"backfill\[0\]\.overlap must be one of"),  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -369,3 +370,35 @@ def test_nothing_is_started_twice_or_too_early_or_beside_another(
     assert len(set(life.started)) == len(life.started)
     assert all(f"2027-01-{one}" <= life.now.replace(tzinfo=None).isoformat() + "Z" for one in life.started)
     assert len(life.book.waiting) <= WAITING_MAX
+
+
+def test_an_update_of_something_else_leaves_out_no_time_that_is_due() -> None:
+    life = Life(Overlap.ALLOW_ALL, line="* * * * *")
+    anew = replace(life.book.written, spec=ScheduleSpec(cron_expressions=["* * * * *"]))
+    write_anew(life.book, NOON + 3 * HOUR, anew)
+    assert len(life.asleep_until(NOON + 3 * HOUR).started) == 180
+
+
+def test_an_update_of_something_else_leaves_out_no_time_that_waits_for_its_jitter() -> None:
+    life = Life(Overlap.ALLOW_ALL)
+    life.book.upcoming[0].actual += 30 * MINUTE
+    write_anew(life.book, NOON + HOUR + MINUTE, replace(life.book.written, state=ScheduleState("as before")))
+    assert life.at(NOON + 1.5 * HOUR).started == ["01T13:00:00Z"]
+
+
+def test_what_changes_of_it_by_itself_is_a_revision_so_that_no_update_takes_it_back() -> None:
+    life = Life(state=ScheduleState(limited_actions=True, remaining_actions=3))
+    life.book.written.policy.pause_on_failure = True
+    seen = life.book.revision
+    assert life.at(NOON + HOUR).book.written.state.remaining_actions == 2
+    assert life.book.revision > seen
+    seen = life.book.revision
+    has_failed(life.book, "failure: report-1: no paper", Failure(message="no paper"))
+    assert life.book.revision > seen
+
+
+def test_a_long_backfill_takes_no_room_from_the_times() -> None:
+    backfill = ScheduleBackfill(NOON - 100 * DAY, NOON, Overlap.BUFFER_ALL)
+    life = Life(Overlap.ALLOW_ALL, backfills=[backfill])
+    assert len(life.book.waiting) == WAITING_MAX
+    assert life.at(NOON + 2 * HOUR).started[-2:] == ["01T13:00:00Z", "01T14:00:00Z"]

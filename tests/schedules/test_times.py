@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dalsegno.schedules.calendar import Calendar
 from dalsegno.schedules.spec import (
     ScheduleCalendarSpec,
     ScheduleIntervalSpec,
@@ -357,3 +359,17 @@ def test_an_end_at_the_end_of_time_is_no_end() -> None:
     spec = cron("0 0 1 1 *")
     spec.end_at = datetime.max
     assert first(spec, NEW_YEAR) == ["2028-01-01 00:00:00"]
+
+
+def test_of_many_lines_only_those_are_asked_for_a_later_time_that_have_had_one() -> None:
+    times = compiled(cron(*(f"{minute} 0 * * *" for minute in range(60))))
+    asked: list[datetime] = []
+    after = Calendar.after
+
+    def counted(calendar: Calendar, instant: datetime) -> tuple[datetime, datetime] | None:
+        asked.append(instant)
+        return after(calendar, instant)
+
+    with patch.object(Calendar, "after", counted):
+        assert len(list(islice(times.after(NEW_YEAR, "seed"), 600))) == 600
+    assert len(asked) <= 60 + 601
