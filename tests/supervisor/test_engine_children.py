@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.children.child import ChildWorkflowSpec
 from dalsegno.actors.workflow_actor.children.events import ChildClosed
 from dalsegno.actors.workflow_actor.children.intents import StartChild
 from dalsegno.actors.workflow_actor.run.events import RunStarted
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker import topology
 from dalsegno.broker.port import Message, Outcome
@@ -123,6 +124,22 @@ def test_a_child_whose_start_has_not_left_yet_is_stopped_behind_it() -> None:
     world.answer(again)
     (stop,) = bodies(world, wire.TerminateWorkflow)
     assert (stop.workflow_id, stop.child_of.number, stop.answer_to) == ("child-1", 1, None)
+
+
+def test_the_child_of_the_next_run_is_started_behind_the_stop_of_the_one_before() -> None:
+    world = parent([child()], [ContinueAsNew(args=())])
+    world.deliver(signal("s"))
+    world.go_on(confirm=False)
+    (stop,) = world.published_of(wire.TerminateWorkflow)
+    world.answer(stop, Outcome.REFUSED)
+    world.live_through(3, confirm=False)
+    assert bodies(world, wire.StartWorkflow) == []
+    (again,) = world.published_of(wire.TerminateWorkflow)
+    assert again.message == stop.message
+    world.answer(again)
+    (start_of_next,) = bodies(world, wire.StartWorkflow)
+    assert (start_of_next.workflow_id, start_of_next.parent.number) == ("child-1", 1)
+    assert start_of_next.parent.run_id == world.database.rows["w"].run_id
 
 
 @pytest.mark.parametrize(

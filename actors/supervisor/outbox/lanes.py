@@ -1,5 +1,5 @@
-"""Lanes: a later effect of a run to the same recipient waits while an earlier one is unconfirmed. So does what
-is forwarded to a workflow.
+"""Lanes: a later effect of a run to the same recipient waits while an earlier one is unconfirmed; what it asks
+other workflows for also where a run before it has sent that. So does what is forwarded to a workflow.
 
 A broker keeps the order of what it takes, but it may refuse one message and take the next; so what must not be
 overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause

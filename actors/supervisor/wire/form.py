@@ -15,7 +15,7 @@ from dalsegno.broker.protocol.codec import reply_address
 from dalsegno.broker.protocol.messages import RequestOf, WireMessage
 
 Lane = tuple[str, Hashable]
-"""(run ID of the sender, or "" where it is no run; recipient): see `outbox.lanes`."""
+"""(ID of the run that sends, or of its workflow; "" where it is none; recipient): see `outbox.lanes`."""
 
 
 class Address(Struct, frozen=True):

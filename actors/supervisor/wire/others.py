@@ -89,15 +89,16 @@ def _to_results(effect: ToAskerEffect | RunEndedEffect) -> Address:
 
 
 def _lane_of_start(effect: StartChildEffect) -> Lane:
-    return effect.run_id, effect.spec.workflow_id
+    """Of all runs of its sender: what one has left undone comes before what the next wants."""
+    return effect.parent.workflow_id, effect.spec.workflow_id
 
 
 def _lane_of_stop(effect: StopChildEffect) -> Lane:
-    return effect.run_id, effect.workflow_id
+    return effect.parent.workflow_id, effect.workflow_id
 
 
 def _lane_of_external(effect: ExternalEffect) -> Lane:
-    return effect.run_id, effect.spec.workflow_id
+    return effect.workflow_id, effect.spec.workflow_id
 
 
 def _lane_of_word(effect: ToAskerEffect | RunEndedEffect) -> Lane:

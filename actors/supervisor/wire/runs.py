@@ -28,7 +28,8 @@ from dalsegno.broker.protocol.ids import run_id
 
 
 def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None = None) -> Start:
-    """`then`: what comes with it."""
+    """`then`: what comes with it. What is said of a child is said of one that has a parent."""
+    root = body.root
     return Start(
         workflow_id=body.workflow_id,
         run_id=run_id(body.workflow_id, message.message_id),
@@ -48,7 +49,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         wants_result="result" in body.replies,
         then=then,
         parent=None if body.parent is None else workflow_of(body.parent),
-        root=None if body.root is None else RootOf(body.root.workflow_id, body.root.run_id),
+        root=None if body.parent is None or root is None else RootOf(root.workflow_id, root.run_id),
         last_result=None if body.parent is None else body.last_result,
     )
 

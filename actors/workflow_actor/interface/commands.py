@@ -87,8 +87,8 @@ class Start(Command, frozen=True, kw_only=True):
 
 
 class AwaitEnd(Command, frozen=True, kw_only=True):
-    """Another workflow wants to be told how the run ends, the current one or `run_id`; that is recorded. Of
-    what there is not it is told so at once, and so it is of what has ended."""
+    """Another workflow wants to be told how the run ends, the current one or `run_id`, which may have gone on
+    as that. It is recorded. Of what there is not it is told so at once, and so it is of what has ended."""
 
     workflow_id: str
     run_id: str | None

@@ -162,7 +162,8 @@ def decide(state: WorkflowState | None, workflow_id: str, command: Command, know
         return NOTHING
     elif addressee is _TO_BE_TOLD:
         assert isinstance(command, AwaitEnd)
-        if (refusal := refused(state, workflow_id, command.run_id)) is not None:
+        goes_on = state is not None and state.info.follows(command.run_id)
+        if not goes_on and (refusal := refused(state, workflow_id, command.run_id)) is not None:
             return Decision(refusal=refusal)
     return decide_it(state, command, known)
 

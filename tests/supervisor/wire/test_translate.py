@@ -10,7 +10,7 @@ import pytest
 from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, AttemptStarted
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
-from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Start
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import (
@@ -19,8 +19,12 @@ from dalsegno.broker.protocol.messages import (
     ActivityHeartbeat,
     ActivityStarted,
     Reply,
+    RequestOf,
+    RootRun,
+    StartWorkflow,
     WireMessage,
 )
+from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
 ATTEMPT = {"workflow_id": "w", "run_id": "run-1", "activity_id": "1", "attempt": 1, "token": b"t" * 16}
@@ -91,3 +95,19 @@ def test_a_description_leaves_out_what_there_is_nothing_to_say_for(content_type:
     assert isinstance(reply, Reply)
     assert reply.description is not None
     assert reply.description.pending_activities[0].last_heartbeat_at is None
+
+
+@pytest.mark.parametrize("is_child", [True, False])
+def test_what_is_said_of_children_is_said_of_nothing_else(is_child: bool) -> None:
+    parent = RequestOf(workflow_id="p", run_id="run-of-p", number=1) if is_child else None
+    root = RootRun(workflow_id="r", run_id="run-of-r")
+    body = StartWorkflow(
+        workflow_id="w",
+        workflow_type="order",
+        parent=parent,
+        root=root,
+        last_result=Payload("json/plain", b"1"),
+    )
+    start = COMMANDS[StartWorkflow](body, encode(body, message_id="m"))
+    assert isinstance(start, Start)
+    assert [said is not None for said in (start.parent, start.root, start.last_result)] == [is_child] * 3

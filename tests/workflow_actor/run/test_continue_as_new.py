@@ -10,8 +10,17 @@ import pytest
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Cancel, Command, Resume, Suspend, WakeUp
-from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
+from dalsegno.actors.workflow_actor.interface.commands import (
+    AwaitEnd,
+    Caller,
+    Cancel,
+    Command,
+    Resume,
+    Suspend,
+    WakeUp,
+)
+from dalsegno.actors.workflow_actor.interface.effects import ResultEffect, RunEndedEffect, ToAskerEffect
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import RunClosed
 from dalsegno.actors.workflow_actor.signals.commands import Signal
@@ -247,3 +256,16 @@ def test_who_asks_for_the_end_of_a_run_means_what_it_goes_on_as_unless_it_says_o
         assert not AwaitOutcome(run_id=run_id, follow_runs=False).concerns(info)
     assert not AwaitOutcome(run_id="run-0").concerns(info)
     assert not AwaitOutcome(run_id="run-1", update_id="u-1").concerns(info)
+
+
+def test_another_workflow_that_asks_for_the_end_of_a_run_is_told_that_of_what_it_has_gone_on_as() -> None:
+    made = open_rig(1)
+    goes_on(made, signal("go_on", 0))
+    made.send(WakeUp(), held=False)
+    asker = WorkflowOf("asker", "run-of-asker", 1)
+    (refused,) = effects(made.send(AwaitEnd(workflow_id="w", run_id="run-0", asker=asker)), ToAskerEffect)
+    assert refused.error is not None
+    asked = made.send(AwaitEnd(workflow_id="w", run_id="run-1", asker=asker))
+    assert (asked.recorded, effects(asked, ToAskerEffect)) == (True, [])
+    (told,) = effects(made.send(signal("hear", "end")), RunEndedEffect)
+    assert (told.recipient, told.status) == (asker, WorkflowStatus.COMPLETED)

@@ -10,6 +10,7 @@ from dalsegno import ApplicationError, workflow
 from dalsegno.actors.workflow_actor.interface.commands import Cancel, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
@@ -169,3 +170,9 @@ def test_a_start_may_terminate_what_runs_by_its_reuse_policy() -> None:
     )
     assert ended.changed is not None
     assert (ended.changed.status, opened.run_id) == (WorkflowStatus.TERMINATED, "run-2")
+
+
+def test_no_delay_is_so_long_that_the_wire_could_not_tell_its_end() -> None:
+    made = rig(0, delay=FAR_FUTURE)
+    assert made.instance.wake_at == FAR_FUTURE
+    assert made.send(Cancel(caller=CALLER)).changed is not None
