@@ -38,7 +38,10 @@ def interpret(intents: Sequence[Intent], *, entropy: bytes, python: str) -> tupl
             if index == last_sign:
                 wants.append(SignSet(intent.signed, python))
         elif (wanted := WANTS.get(type(intent))) is not None:
-            wants.append(wanted(intent, entropy))
+            want = wanted(intent, entropy)
+            if has_unsaid and index < last_sign and (over := primitives.OVER_SIGN.get(type(want))) is not None:
+                want = over(want)
+            wants.append(want)
         else:
             closed = ENDS[type(intent)](intent)
             break

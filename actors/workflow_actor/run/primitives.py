@@ -107,6 +107,9 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
 UNSAID: frozenset[type] = frozenset({SetSignalAside})
 """Intents that are not remembered with their input, to be compared when code runs again."""
 
+OVER_SIGN: dict[type, Callable[[Any], Any]] = signal_wants.OVER_SIGN
+"""By its type, what a want becomes that the last sign of its step comes after."""
+
 LOCAL: dict[type, Callable[[Any, RunInfo], LocalWork | None]] = {}
 """By its type, and its run, what of a want is done within the turn (see `open_turn`); None where that one is
 not. There is none yet."""

@@ -38,7 +38,8 @@ def _first_received(draft: SignalDraft, event: FirstSignalReceived) -> None:
 
 
 def _quarantined(draft: SignalDraft, want: SignalQuarantined) -> None:
-    draft.set_aside(want.place, want.name)
+    if want.place >= 0:
+        draft.set_aside(want.place, want.name)
     draft.put_quarantined(QuarantinedSignal(want.name, want.args, want.reason, draft.time))
 
 

@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.signals.events import (
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 from dalsegno.actors.workflow_actor.signals.set_aside import (
     QUARANTINE_BYTES_MAX,
+    QuarantinedSignal,
     RunOfSignals,
     has_room,
 )
@@ -56,9 +57,12 @@ def on_settle(state: RunOfSignals, command: SettleQuarantined, _: object) -> Dec
 def not_set_aside(state: RunOfSignals, intents: Iterable[object], *, may_be_stored: bool) -> str | None:
     """Why a step that wants that cannot be recorded, for people, so that its code is suspended; None if it can
     be."""
+    aside = dict(state.quarantine)
     for intent in intents:
         if not isinstance(intent, SetSignalAside):
             continue
-        if not may_be_stored or not has_room(state.quarantine, intent.args):
+        if not may_be_stored or not has_room(aside, intent.args):
             return f"{intent.reason} {NOT_FITTING}"
+        number = state.quarantined + len(aside) + 1  # any that is free will do
+        aside[number] = QuarantinedSignal(intent.name, intent.args, intent.reason, set_aside_at=0)
     return None

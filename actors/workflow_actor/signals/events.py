@@ -34,7 +34,7 @@ class Signaled(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknow
 
 
 class SignalQuarantined(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sq"):
-    """What user code has wanted: see SetSignalAside."""
+    """What user code has wanted: see SetSignalAside. `place`: -1 if it was given before the last sign."""
 
     place: int
     name: str

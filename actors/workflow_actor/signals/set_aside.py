@@ -37,6 +37,8 @@ class RunOfSignals(Protocol):
 
     @property
     def quarantine(self) -> Mapping[int, QuarantinedSignal]: ...
+    @property
+    def quarantined(self) -> int: ...
 
 
 def has_room(quarantine: Mapping[int, QuarantinedSignal], args: tuple[Payload, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from dalsegno import workflow
@@ -11,10 +13,11 @@ from dalsegno.actors.workflow_actor.signals import set_aside
 from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
 from dalsegno.actors.workflow_actor.signals.set_aside import QuarantineAction
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.errors import DefinitionError, PayloadError
 from dalsegno.policies import WorkflowStatus
 from tests.default_converter import from_payload, to_payload
-from tests.workflow_actor.rig import CALLER, Rig, answer, start
+from tests.workflow_actor.rig import CALLER, SECOND, Rig, answer, start
 
 DONE = "close"
 
@@ -190,6 +193,50 @@ def test_signals_that_go_over_a_sign_are_set_aside_behind_it() -> None:
     assert from_payload(rig.state.outcome.result) == [1, 3, 0]
 
 
+@workflow.defn(name="order")
+class SignsBehindAnUpdate:
+    """A sign for each number, which waits for the update under way: what comes meanwhile waits for it, too."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    @workflow.run
+    async def run(self, seen: list[int]) -> list[int]:
+        await workflow.wait_condition(lambda: bool(self.seen))
+        if 0 not in self.seen:
+            workflow.checkpoint([*seen, self.seen[0]])
+        return [*seen, *self.seen]
+
+    @workflow.signal
+    def add(self, number: int) -> None:
+        self.seen.append(number)
+
+    @workflow.signal
+    def more(self, number: int) -> None:
+        self.seen.append(number)
+
+    @workflow.update
+    async def wait(self) -> None:
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("passivating", [False, True])
+def test_one_between_two_signs_of_a_step_is_set_aside_though_nothing_of_that_is_told_again(
+    passivating: bool,
+) -> None:
+    rig = rig_of(SignsBehindAnUpdate, passivating=passivating)
+    rig.start(args=(to_payload([]),))
+    rig.send(Update(update_id="u-1", name="wait", wait_for="completed", caller=CALLER))
+    for name, value in (("add", 1), ("more", 2), ("add", "three")):
+        rig.send(Signal(name=name, args=(to_payload(value),), caller=CALLER))
+    rig.send(WakeUp(), held=False, after=SECOND)
+    assert [from_payload(signal.args[0]) for signal in rig.state.quarantine.values()] == ["three"]
+    rig.reload()
+    rig.send(settle(1, "edit", 3))
+    rig.send(settle(1, "retry"))
+    assert result_of(rig) == [1, 2, 3, 0]
+
+
 def test_several_that_waited_for_the_code_are_set_aside_each_in_its_place() -> None:
     rig = rig_of(Counter, passivating=True)
     code = rig.code
@@ -278,6 +325,39 @@ def test_where_there_is_no_room_it_is_suspended_and_loses_nothing(
     rig.code = WorkflowRegistry([(Wider, None)])
     rig.reload()
     assert result_of(rig) == ["two", 0]
+
+
+@workflow.defn(name="order")
+class HandlesLate:
+    """It has the handler once it is told to."""
+
+    def __init__(self) -> None:
+        self.may_add = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self.may_add)
+        workflow.set_signal_handler("add", self.add)
+        await workflow.wait_condition(lambda: False)
+
+    def add(self, number: int) -> None:
+        raise AssertionError("nothing fits")
+
+    @workflow.signal
+    def go(self) -> None:
+        self.may_add = True
+
+
+@pytest.mark.parametrize("bound", ["QUARANTINE_MAX", "QUARANTINE_BYTES_MAX"])
+def test_the_bounds_are_of_all_that_one_step_sets_aside(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_aside, bound, 2 if bound == "QUARANTINE_MAX" else 12)
+    rig = rig_of(HandlesLate)
+    rig.start()
+    for value in ("one", "two", "six"):
+        rig.send(add(value))
+    rig.send(Signal(name="go", caller=CALLER))
+    assert rig.status() is WorkflowStatus.SUSPENDED
+    assert rig.state.quarantine == {}
 
 
 def test_edited_arguments_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
