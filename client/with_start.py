@@ -62,7 +62,7 @@ class WithStartWorkflowOperation(Generic[R]):
             raise self._error
         return self._handle
 
-    def begin(self) -> tuple[Target, Sequence[Any], StartOptionsAndArgs]:
+    def _begin(self) -> tuple[Target, Sequence[Any], StartOptionsAndArgs]:
         """For the client. Raises RuntimeError the second time."""
         if self._is_used:
             raise RuntimeError(
@@ -71,14 +71,14 @@ class WithStartWorkflowOperation(Generic[R]):
         self._is_used = True
         return self._start
 
-    def succeeded(self, engine: EnginePort, workflow_id: str, run_id: str | None) -> None:
+    def _succeeded(self, engine: EnginePort, workflow_id: str, run_id: str | None) -> None:
         """For the client."""
         self._handle = WorkflowHandle(
             engine, workflow_id, run_id=run_id, pinned=False, result_type=result_type_of(self._start[0])
         )
         self._is_over.set()
 
-    def failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         """For the client."""
         self._error = error
         self._is_over.set()
@@ -146,7 +146,7 @@ class UpdatingWithStart:
     ) -> WorkflowUpdateHandle[Any]:
         if not isinstance(operation, WithStartWorkflowOperation):
             raise given.wrong_type("start_workflow_operation", operation, "a WithStartWorkflowOperation")
-        engine, start = self._engine, operation.begin()
+        engine, start = self._engine, operation._begin()
         try:
             type_hint = result_hint(
                 result_type_of(update) if result_type is None else result_type, engine.converter
@@ -160,12 +160,12 @@ class UpdatingWithStart:
             limit = start[2].get("timeout") if timeout is None else timeout
             reply = await engine.update(command, message_id=message_id, timeout=limit)
         except WorkflowUpdateFailedError:  # by the open run
-            operation.succeeded(engine, start[2]["id"], None)
+            operation._succeeded(engine, start[2]["id"], None)
             raise
         except Exception as error:
-            operation.failed(error)
+            operation._failed(error)
             raise
-        operation.succeeded(engine, command.workflow_id, reply.run_id)
+        operation._succeeded(engine, command.workflow_id, reply.run_id)
         return WorkflowUpdateHandle(
             engine,
             known_by,

@@ -225,11 +225,17 @@ class _KnownType:
         # A start without one is "one run ever"; questions change nothing; a worker's messages have tokens.
         self.needs_message_id = issubclass(cls, (ToChangeWorkflow, SignalWithStart, UpdateWithStart))
         fields = msgspec.structs.fields(cls)
-        self._names = tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
+        self._names = _names_of(cls)
+        self._parts = tuple(
+            (field.name, names)
+            for field in fields
+            for part in (field.type, *get_args(field.type))
+            if isinstance(part, type) and issubclass(part, msgspec.Struct) and (names := _names_of(part))
+        )
         self._names_of = _values_of(self._names)
         self._queues = tuple(field.name for field in fields if field.name == "worker")
         self._task_queues = tuple(field.name for field in fields if field.type == TaskQueue)
-        self._texts = tuple(field.name for field in fields if field.type == Text)
+        self._texts = tuple(field.name for field in fields if Text in (field.type, *get_args(field.type)))
         self._failures = tuple(field.name for field in fields if Failure in (field.type, *get_args(field.type)))
 
     def check_names(self, message: WireMessage) -> None:
@@ -253,12 +259,30 @@ class _KnownType:
             queue = getattr(message, field)
             if queue is not None and (why := _why_not_reply_to(queue)):
                 raise _invalid(message, f"{field} {why}")
+        for field, names in self._parts:
+            if (part := getattr(message, field)) is not None and (why := _why_not_names(part, names)):
+                raise _invalid(message, f"{field}: {why}")
         for field in self._texts:
-            if "\0" in getattr(message, field):  # databases have no place for it
+            if "\0" in (getattr(message, field) or ""):  # databases have no place for it
                 raise _invalid(message, f"{field} has a NUL character")
         for field in self._failures:
             if why := _why_not_failure(getattr(message, field)):
                 raise _invalid(message, f"{field} has {why}")
+
+
+def _names_of(cls: type[Any]) -> tuple[str, ...]:
+    """The fields that have a name, or several."""
+    fields = msgspec.structs.fields(cls)
+    return tuple(field.name for field in fields if Name in (field.type, *get_args(field.type)))
+
+
+def _why_not_names(part: Any, fields: Sequence[str]) -> str | None:
+    for field in fields:
+        value = getattr(part, field)
+        for name in value if isinstance(value, tuple) else (value,):
+            if name is not None and (why := why_not_name(name)):
+                return f"{field} {why}"
+    return None
 
 
 def _values_of(fields: Sequence[str]) -> Callable[[WireMessage], tuple[Any, ...]]:

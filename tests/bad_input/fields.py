@@ -67,6 +67,8 @@ _NO_BOOLEAN = {"0": 0, "1": 1, "a text": "true", "a list": [True], "a map": {}, 
 _NO_CHOICE = {**_NO_TEXT, "nothing in it": "", "one that does not exist": CANARY}
 _NO_LIST = {"a boolean": True, "a number": 7, "a text": CANARY, "bytes": CANARY.encode(), "a map": {CANARY: 1}}
 _NO_MAP = {"a boolean": True, "a number": 7, "a text": CANARY, "bytes": CANARY.encode(), "a list": [CANARY]}
+_NO_PLAIN_VALUE = {"null": None, "a map": {CANARY: 1}, "a list of numbers": [7], "a list of lists": [[CANARY]]}
+"""Nor any of the types that the value of a search attribute may have."""
 _NO_PAYLOAD = {
     **_NO_MAP,
     "without data": {"encoding": "json/plain"},
@@ -112,8 +114,11 @@ def faults_of(annotation: Any, *, json: bool, depth: int = TOP) -> Faults:
         return
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        (present,) = (part for part in arguments if part is not type(None))
-        faults = faults_of(present, json=json, depth=depth)
+        present = [part for part in arguments if part is not type(None)]
+        if len(present) > 1:
+            yield from _NO_PLAIN_VALUE.items()
+            return
+        faults = faults_of(present[0], json=json, depth=depth)
         yield from ((what, value) for what, value in faults if what != "null")
         return
     yield from _NOTHING.items()
@@ -124,7 +129,8 @@ def faults_of(annotation: Any, *, json: bool, depth: int = TOP) -> Faults:
         yield from _NO_CHOICE.items()
     elif origin is Annotated:  # a number within bounds
         bounds = arguments[1]
-        yield from {**_NO_NUMBER, "too small": bounds.ge - 1, "too large": bounds.le + 1}.items()
+        numbers = {**_NO_NUMBER, "too small": bounds.ge - 1, "too large": bounds.le + 1}.items()
+        yield from ((what, value) for what, value in numbers if arguments[0] is int or what != "a float")
     elif origin is tuple:
         yield from _NO_LIST.items()
         items = faults_of(arguments[0], json=json, depth=depth)
