@@ -74,14 +74,13 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
-from dalsegno.actors.workflow_actor.run.succession import succeeded
+from dalsegno.actors.workflow_actor.run.succession import succeeded, timed_out
 from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_settle, on_signal
 from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, QuarantineSettled, SignalReceived
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited
 from dalsegno.backoff import doubled
-from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
 
@@ -290,13 +289,7 @@ def _begin(_: WorkflowState, __: int, ___: Known) -> Decision[Event]:
 def _time_out(state: WorkflowState, _: int, known: Known) -> Decision[Event]:
     """Of its run timeout it may be tried again."""
     chain = state.chain_deadline
-    which = "run" if chain is None or chain > known.now else "execution"
-    failure = Failure(
-        kind="timed_out",
-        message=f"the workflow did not end within its {which} timeout",
-        timeout_type=TimeoutType.EXECUTION.value,
-    )
-    closed = RunClosed(WorkflowStatus.TIMED_OUT, failure=failure)
+    closed = timed_out("run" if chain is None or chain > known.now else "execution")
     return Decision(events=(succeeded(state, closed, None, now=known.now),))
 
 

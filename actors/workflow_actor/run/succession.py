@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, u
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -28,11 +30,24 @@ def next_run_id(run_id: str) -> str:
 
 
 def succeeded(state: WorkflowState, closed: RunClosed, wish: ContinueAsNew | None, *, now: int) -> RunClosed:
-    """The end of the run, with the run that follows it, if one does. `state` is that right before."""
+    """The end of the run, with the run that follows it, if one does. `state` is that right before. Where the
+    chain's time is over none does: code that goes on and on without waiting comes before all that is due."""
+    deadline = state.chain_deadline
+    if wish is not None and deadline is not None and now >= deadline:
+        return timed_out("execution")
     if wish is None and _retry_at(state, closed.failure, closed.status, now=now) is None:
         return closed
     along = [update_id for input_ in _carried(state, wish) if (update_id := update_among(input_)) is not None]
     return replace(closed, next_run_id=next_run_id(state.info.run_id), updates=tuple(along))
+
+
+def timed_out(which: Literal["run", "execution"]) -> RunClosed:
+    failure = Failure(
+        kind="timed_out",
+        message=f"the workflow did not end within its {which} timeout",
+        timeout_type=TimeoutType.EXECUTION.value,
+    )
+    return RunClosed(WorkflowStatus.TIMED_OUT, failure=failure)
 
 
 def next_run(

@@ -29,7 +29,7 @@ from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.policies import WorkflowStatus
 from tests.default_converter import from_payload, to_payload
-from tests.workflow_actor.rig import CALLER, T0, Rig, answer, effects, start
+from tests.workflow_actor.rig import CALLER, SECOND, T0, Rig, answer, effects, start
 
 ELSEWHERE = Caller("other-replies", "call-2")
 
@@ -269,3 +269,13 @@ def test_another_workflow_that_asks_for_the_end_of_a_run_is_told_that_of_what_it
     assert (asked.recorded, effects(asked, ToAskerEffect)) == (True, [])
     (told,) = effects(made.send(signal("hear", "end")), RunEndedEffect)
     assert (told.recipient, told.status) == (asker, WorkflowStatus.COMPLETED)
+
+
+def test_the_time_of_a_chain_is_over_also_where_its_runs_never_wait() -> None:
+    made = rig()
+    made.send_all(start(args=(to_payload(-100),), execution_timeout=3 * SECOND, wants_result=True))
+    for _ in range(2):
+        made.send_all(WakeUp(), held=False, after=SECOND)
+        assert made.status() is WorkflowStatus.RUNNING
+    (result,) = effects(made.send(WakeUp(), held=False, after=SECOND), ResultEffect)
+    assert (result.status, result.failure.kind) == (WorkflowStatus.TIMED_OUT, "timed_out")
