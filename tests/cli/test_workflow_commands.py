@@ -297,6 +297,7 @@ def test_runs_are_listed_newest_first(dev: Program, greeted: Done) -> None:
     assert [run["workflow_id"] for run in listed] == ["g-2", "g-1"]
     assert set(listed[0]) == {
         "workflow_id", "run_id", "workflow_type", "task_queue", "status", "started_at", "closed_at", "reason",
+            "search_attributes",
     }  # fmt: skip
     header, row = newest.out.splitlines()
     assert header.split()[:4] == ["workflow", "ID", "type", "status"]
