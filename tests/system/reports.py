@@ -14,6 +14,8 @@ class Report:
 
     @workflow.run
     async def run(self, what: str) -> str:
+        if what == "go on":
+            workflow.continue_as_new("wait")
         if what == "wait":
             await workflow.wait_condition(lambda: self.word is not None)
         if what == "fail" or self.word == "fail":

@@ -169,15 +169,23 @@ async def test_one_at_a_time_is_waited_for_and_its_failure_pauses(client: Client
     ("overlap", "status"),
     [(Overlap.CANCEL_OTHER, WorkflowStatus.CANCELED), (Overlap.TERMINATE_OTHER, WorkflowStatus.TERMINATED)],
 )
-async def test_the_other_is_stopped_where_the_policy_says_so(
-    client: Client, name: str, overlap: Overlap, status: WorkflowStatus
+@pytest.mark.parametrize("what", ["wait", "go on"])
+async def test_the_other_is_stopped_where_the_policy_says_so_whichever_run_it_has_gone_on_as(
+    client: Client, name: str, overlap: Overlap, status: WorkflowStatus, what: str
 ) -> None:
-    handle = await client.create_schedule(name, schedule(name, "wait", overlap=overlap))
+    handle = await client.create_schedule(name, schedule(name, what, overlap=overlap))
     await handle.trigger()
     (first,) = await started(handle, 1)
+    other = client.get_workflow_handle(first)
+
+    async def waits() -> bool:
+        runs = [run async for run in client.list_workflows(f'WorkflowId = "{first}"')]
+        return len(runs) == (1 if what == "wait" else 2)
+
+    await until(waits, f"{first} has gone on")
     await handle.trigger()
     _, second = await started(handle, 2)
-    assert (await client.get_workflow_handle(first).describe()).status is status
+    assert (await other.describe()).status is status
     assert (await client.get_workflow_handle(second).describe()).status is WorkflowStatus.RUNNING
     await handle.delete()
 

@@ -165,9 +165,8 @@ class ScheduleWorkflow:
         return child
 
     async def _stop(self, running: ScheduleActionExecutionStartWorkflow, how: ScheduleOverlapPolicy) -> None:
-        other = workflow.get_external_workflow_handle(
-            running.workflow_id, run_id=running.first_execution_run_id
-        )
+        # Whichever run it is at: it may have gone on as another, or be tried again.
+        other = workflow.get_external_workflow_handle(running.workflow_id)
         with suppress(ApplicationError):  # it has ended already
             if how is ScheduleOverlapPolicy.TERMINATE_OTHER:
                 await other.terminate(reason=STOPPED)

@@ -149,7 +149,7 @@ def test_the_other_is_stopped_and_the_next_is_started_when_it_has_ended(
     says_begun(rig, first)
     (stop,) = effects(woken(rig, 2), ExternalEffect)
     assert (stop.spec.asked, stop.spec.workflow_id) == (asked, first.spec.workflow_id)
-    assert stop.spec.run_id == "child-run"
+    assert stop.spec.run_id is None, "it may have gone on as another run"
     rig.send(OtherAnswered(run_id="run-1", number=stop.spec.number, asked=asked, error=error))  # type: ignore[arg-type]
     after = says_ended(rig, first.parent.number, WorkflowStatus.CANCELED)
     assert started(after).spec.workflow_id == "report-2023-11-15T00:00:00Z"
