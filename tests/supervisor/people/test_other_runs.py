@@ -85,6 +85,8 @@ class Asked:
         outbox.publisher_opened()
         self.origin = Origin()
         self.cause = Cause(command, name="query m", origin=self.origin, message_id="m")
+        self.followed: list[Cause] = []
+        """What was about a run that has gone on as another."""
         store = Store(row, strikes or {})
         self.reader = store.reader
         self.other_runs = OtherRuns(
@@ -98,9 +100,10 @@ class Asked:
         )
 
     async def answer(self) -> Reply | None:
-        self.other_runs.answer("w", self.cause)
+        self.other_runs.answer("w", self.cause, self.followed.append)
         for _ in range(10):
             await asyncio.sleep(0)
+        assert self.followed == []
         published = self.shell.take()
         for outgoing in published:
             outgoing.on_outcome(Outcome.CONFIRMED)
