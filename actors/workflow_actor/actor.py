@@ -181,9 +181,9 @@ class WorkflowActor(LightActor):
                 state, why = self.instance.state, self.seen.why(cause.key)
                 again = answers.to_command_again(cause.command, before, self.workflow_id, state, why)
                 self._parent.came_again(self, cause, [] if again is None else [again])
-            case TakenByAnotherRun():
+            case TakenByAnotherRun(run_id):
                 self._parent.came_again(self, cause, [])
-                self._parent.about_another_run(self, cause.as_question())
+                self._parent.about_another_run(self, cause.as_question(run_id))
             case Refuse(caller, error):
                 state = self.instance.state
                 refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]

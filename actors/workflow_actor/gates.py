@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.questions import waits_for_much
 from dalsegno.actors.workflow_actor.run.decide import refused_unless_open
 from dalsegno.actors.workflow_actor.updates.commands import Update
+from dalsegno.actors.workflow_actor.updates.update import stage_of
 
 LONG_LOG = 500
 """Inputs beyond which a program is rebuilt in slices, so that its neighbours go on meanwhile."""
@@ -49,8 +50,10 @@ class AnswerAgain(Struct, frozen=True):
 
 
 class TakenByAnotherRun(Struct, frozen=True):
-    """It was taken before, by the run that it names, which is not the current one any more: what came of it is
-    told from the database."""
+    """It was taken before, by that run, which is not the current one any more: what came of it is told from the
+    database."""
+
+    run_id: str
 
 
 class AskedFromElsewhere(Struct, frozen=True):
@@ -193,9 +196,20 @@ def came_before(
     if not before and asked_from_elsewhere(cause.command, instance.state) is not None:
         name = f"workflow.start.again {cause.message_id}"
         return None if cause.name == name else AskedFromElsewhere(name)
-    if not before and is_of_another_run(cause.command, instance):
-        return TakenByAnotherRun()
+    if not before and (run_id := taken_by(cause.command, instance)) is not None:
+        return TakenByAnotherRun(run_id)
     return AnswerAgain(before)
+
+
+def taken_by(command: Command | AwaitOutcome, instance: Instance) -> str | None:
+    """The run that has taken an update which came before, if that is not the current one: it is named, or the
+    current one, which has gone on from that, knows nothing of it."""
+    if not isinstance(command, Update) or instance.state is None:
+        return None
+    if command.run_id is not None:
+        return command.run_id if is_of_another_run(command, instance) else None
+    is_known = stage_of(instance.state, command.update_id) is not None
+    return None if is_known else instance.state.info.continued_run_id
 
 
 def is_of_another_run(command: Command | AwaitOutcome, instance: Instance) -> bool:

@@ -13,6 +13,7 @@ from tests.default_converter import to_payload
 from tests.supervisor.mail import command, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_engine_halted import unreadable
+from tests.workflow_actor.run.test_continue_as_new import Rounds
 from tests.workflow_actor.updates.test_updates import Basket
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -32,11 +33,16 @@ def update(
     return command(body, message_id)
 
 
-def begun() -> ScriptedWorld:
-    world = ScriptedWorld(WorkflowRegistry([(Basket, None)]))
+def world_of(workflow: type) -> ScriptedWorld:
+    world = ScriptedWorld(WorkflowRegistry([(workflow, None)]))
     world.database.format_written = CODEC.newest
     world.engine.format_written(CODEC.newest)
     world.own()
+    return world
+
+
+def begun() -> ScriptedWorld:
+    world = world_of(Basket)
     world.deliver(start())
     world.go_on()
     return world
@@ -63,6 +69,30 @@ def test_one_that_comes_again_is_answered_by_the_run_that_took_it_and_not_by_the
     before = len(world.replies())
 
     tag = world.deliver(update("m", "add", "pen", run_id=first))
+    world.go_on()
+
+    assert [cause.command.run_id for _, cause in world.other_runs] == [first]  # type: ignore[union-attr]
+    assert len(world.replies()) == before
+    assert world.acknowledged() == tag
+
+
+def test_one_that_comes_again_when_its_run_has_gone_on_as_another_is_answered_by_that_run() -> None:
+    """Its sender has named none, and its first answer may have been lost."""
+    world = world_of(Rounds)
+    begin = wire.StartWorkflow(workflow_id="w", workflow_type="order", args=(to_payload(1),))
+    world.deliver(command(begin, "start"))
+    world.go_on()
+    first = run_id_in(world)
+    for message_id, name, argument in (("s-1", "hear", "pen"), ("s-2", "go_on", 1)):
+        if name == "go_on":
+            world.deliver(update("m", "say", "pen"))
+        said = wire.SignalWorkflow(workflow_id="w", name=name, args=(to_payload(argument),))
+        world.deliver(command(said, message_id))
+        world.go_on()
+    assert run_id_in(world) != first
+    before = len(world.replies())
+
+    tag = world.deliver(update("m", "say", "pen"))
     world.go_on()
 
     assert [cause.command.run_id for _, cause in world.other_runs] == [first]  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Command, WakeUp
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -98,9 +99,10 @@ class Cause:
         if self.pending == 0 and self.origin is not None:
             self.origin.remove()
 
-    def as_question(self) -> Cause:
-        """The same, as what only asks: nothing waits for its answer, and nobody removes it."""
-        return Cause(self.command, name=self.name, message_id=self.message_id, message_type=self.message_type)
+    def as_question(self, run_id: str) -> Cause:
+        """The same, as what only asks, about that run: nothing waits for its answer, and nobody removes it."""
+        command = replace(self.command, run_id=run_id)
+        return Cause(command, name=self.name, message_id=self.message_id, message_type=self.message_type)
 
     def retry(self) -> None:
         """It is handled anew from the start, after its actor was thrown away."""
