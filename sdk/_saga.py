@@ -258,10 +258,15 @@ class Saga:
     def is_being_undone(self) -> bool:
         return self._phase == "undoing"
 
+    async def wait_undone(self) -> None:
+        """Returns when all is undone, if that has begun. A cancellation does not break it off."""
+        if self._undoing is not None:
+            await _finished(self._undoing)
+
     async def undo_before_end(self, error: BaseException) -> BaseException:
         """The run is about to end with that. Returns what it ends with."""
         if self._undoing is not None:  # another task has begun with it, and is told how it went
-            await _finished(self._undoing)
+            await self.wait_undone()
             return error
         try:
             await self._compensate(error)

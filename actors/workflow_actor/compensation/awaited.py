@@ -170,6 +170,7 @@ class Sagas:
         if self._failed_by is not None:
             error, self._failed_by = self._failed_by, None
         if self.life.asks_for_another_run(error):  # it has not failed, and its stacks end with it
+            await self.wait_undone()
             self.close()
             return error
         if self._is_empty or not self.life.ends_run(error):
@@ -178,6 +179,11 @@ class Sagas:
         for saga in reversed(list(self._open.values())):
             error = await saga.undo_before_end(error)
         return error
+
+    async def wait_undone(self) -> None:
+        """Returns when nothing is being undone: a task may be at it that the run method has not waited for."""
+        for saga in list(self._open.values()):
+            await saga.wait_undone()
 
     def close(self) -> None:
         """The run is about to complete: nothing is undone. Raises what a handler has failed it with."""

@@ -338,6 +338,7 @@ class WorkflowProgram:
                     await asyncio.sleep(0)
             result = await self._cancel_request.watched(definition.run(self._instance, *args))
             if self._sagas is not None:
+                await self._sagas.wait_undone()
                 self._sagas.close()
         except BaseException as error:  # user code may raise anything
             if self.dropped:

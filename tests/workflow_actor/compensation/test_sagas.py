@@ -364,3 +364,36 @@ def test_a_handler_that_fails_the_run_while_it_is_undone_breaks_nothing_off(pass
     assert town.status is WorkflowStatus.FAILED
     assert desk.undone == [("a", "A")]
     assert town.rig.state.compensations == {}
+
+
+@workflow.defn
+class Leaves:
+    """It does not wait for a task that undoes something."""
+
+    @workflow.run
+    async def run(self, go_on: bool) -> str:
+        undoing = asyncio.create_task(self.undo())
+        await asyncio.sleep(5)
+        if go_on:
+            workflow.continue_as_new(False)
+        return f"done {undoing.done()}"
+
+    async def undo(self) -> None:
+        async with workflow.saga() as saga:
+            await saga.do(book, "a", undo=unbook)
+            await saga.do(book, "b", undo=self.rest)
+            raise ApplicationError("enough")
+
+    async def rest(self) -> None:
+        await asyncio.sleep(10)
+
+
+@pytest.mark.parametrize("go_on", [False, True])
+def test_what_is_being_undone_is_undone_before_the_run_completes_or_goes_on(
+    passivating: bool, go_on: bool
+) -> None:
+    desk = Desk()
+    town = Town(Leaves, desk.activities, passivating=passivating)
+    assert town.run(go_on) == "done False"
+    assert desk.undone == [("a", "A")] * (2 if go_on else 1)
+    assert town.rig.state.compensations == {}
