@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,7 +80,10 @@ class AttemptContext:
         if reason is not None:
             raise CanceledError(reason)
         # Encoded here: the activity may change the values while the message waits, and an error belongs to it.
-        self._on_heartbeat(self.converter.to_payload(details) if details else None)
+        payload = self.converter.to_payload(details) if details else None
+        # Broken off halfway, it might never wake the loop again.
+        with nullcontext() if self.interruption is None else self.interruption.shielded():
+            self._on_heartbeat(payload)
 
     async def wait_for_cancelled(self) -> None:
         if self._async_event is None:

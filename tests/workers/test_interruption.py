@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from dalsegno import activity
+from dalsegno.activity_code.context import AttemptContext
 from dalsegno.activity_code.interruption import Interruption
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityHeartbeat, ActivityStarted
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, DefinitionError
 from tests.broker.witness import eventually
 from tests.workers.conftest import running
-from tests.workers.engine import Engine
+from tests.workers.engine import Engine, new_task
 
 interrupted = activity.defn(no_thread_cancel_exception=False)
 
@@ -108,6 +110,23 @@ def test_what_was_asked_for_before_or_after_the_code_runs_is_raised_in_it_or_now
     late.ask()
     for _ in range(1_000):  # no step of it is reached
         time.monotonic()
+
+
+def test_a_heartbeat_is_whole_before_the_activity_is_interrupted() -> None:
+    """Broken off between two of its steps, it would have noted that it wakes the loop, and never do so."""
+    recorded: list[str] = []
+
+    def record(_: object) -> None:
+        context.cancel("asked to stop meanwhile")
+        for step in ("noted", "woken"):
+            time.monotonic()
+            recorded.append(step)
+
+    context = AttemptContext(new_task("works"), record, DataConverter.default, threaded=True)
+    context.interruption = Interruption()
+    with pytest.raises(CanceledError), context.interruption.reaches():
+        context.heartbeat("at work")
+    assert recorded == ["noted", "woken"]
 
 
 def test_what_is_no_flag_is_refused() -> None:
