@@ -128,6 +128,8 @@ class SqlSearchAttributes:
                 f"The database {self._database.url.shown} has no search attributes yet: run `dalsegno init`, "
                 "once all hosts are of this version."
             )
+        if connection.dialect.name == "postgresql":  # who declares at the same time waits; readers do not
+            connection.execute(sa.text(f"LOCK TABLE {search_attributes.name} IN SHARE ROW EXCLUSIVE MODE"))
         return read_declared(connection)
 
     def close(self) -> None:

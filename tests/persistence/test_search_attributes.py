@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -99,6 +100,22 @@ def test_a_declared_attribute_keeps_its_type(attributes: SearchAttributes) -> No
     with pytest.raises(CommandRejectedError, match=r"of the type int.*removing the attribute first"):
         attributes.add("Total", Type.DOUBLE)
     assert attributes.declared() == {"Total": Type.INT}
+
+
+def test_many_may_declare_the_same_at_the_same_time(store_url: str, namespace: Store) -> None:
+    names = [f"Name{number}" for number in range(20)]
+
+    def declare() -> list[bool]:
+        store = open_store(store_url)
+        try:
+            return [store.search_attributes().add(name, Type.INT) for name in names]
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        declared = [future.result() for future in [threads.submit(declare) for _ in range(4)]]
+    assert [sum(one) for one in zip(*declared, strict=True)] == [1] * len(names), "by one of them"
+    assert list(namespace.search_attributes().declared()) == sorted(names)
 
 
 def test_a_run_has_the_values_that_were_written_with_it_and_lists_show_them(
