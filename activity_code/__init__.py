@@ -6,5 +6,6 @@ execution  how the code of one runs: as a task of a loop, or in a thread
 interruption  a request to stop, raised in a thread
 threads    for sync activities
 worker_shutdown  that the worker is to end, as activities see it
+outcomes   what comes of it, as far as it can be sent and stored
 abandoned  whose code still runs although nobody waits for it any more
 """

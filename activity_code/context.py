@@ -23,11 +23,12 @@ OnHeartbeat = Callable[[Payload | None], None]
 
 class AttemptContext:
     """`on_heartbeat` is called in the thread of the activity. A `threaded` activity learns of its cancellation
-    by `heartbeat()` raising; an async one has its task cancelled instead."""
+    by `heartbeat()` raising; an async one has its task cancelled instead. `is_local`: the host runs it."""
 
     __slots__ = (
         "_async_event",
         "_info",
+        "_is_local",
         "_on_heartbeat",
         "_raise_reason",
         "_task",
@@ -49,6 +50,7 @@ class AttemptContext:
         threaded: bool,
         worker_shutdown: WorkerShutdown | None = None,
         client: Callable[[], Any] | None = None,
+        is_local: bool = False,
     ) -> None:
         """`client` gives the worker's, for async activities; there may be none."""
         self._task = task
@@ -57,6 +59,7 @@ class AttemptContext:
         self._thread_event = threading.Event() if threaded else None
         self._async_event: asyncio.Event | None = None
         self._info: Info | None = None
+        self._is_local = is_local
         self._raise_reason: str | None = None
         self.cancelled = False
         self.cancellation_details: ActivityCancellationDetails | None = None
@@ -68,7 +71,7 @@ class AttemptContext:
     @property
     def info(self) -> Info:
         if self._info is None:
-            self._info = info_of(self._task, self.converter)
+            self._info = info_of(self._task, self.converter, is_local=self._is_local)
         return self._info
 
     @property
@@ -119,7 +122,7 @@ class AttemptContext:
             self._async_event.set()
 
 
-def info_of(task: ActivityTask, converter: DataConverter) -> Info:
+def info_of(task: ActivityTask, converter: DataConverter, *, is_local: bool = False) -> Info:
     return Info(
         workflow_id=task.workflow_id,
         run_id=task.run_id,
@@ -136,6 +139,7 @@ def info_of(task: ActivityTask, converter: DataConverter) -> Info:
         idempotency_key=task.idempotency_key,
         task_token=pack(TaskToken(task.workflow_id, task.run_id, task.activity_id, task.token)),
         fence=task.fence,
+        is_local=is_local,
     )
 
 

@@ -125,16 +125,18 @@ class Narrator:
                 yield self._workflow, "begins", ""
             case "Ran":
                 yield from self._wanted(event.get("wants", ()), now)
-            case "ActivityCompleted":
+            case "ActivityCompleted" | "LocalActivityCompleted":
                 result = event.get("result")
                 yield activity, "completed", "" if result is None else as_json(result)
-            case "ActivityFailed":
+            case "ActivityFailed" | "LocalActivityFailed":
                 yield activity, "failed", _reason(event.get("failure"))
             case "AttemptBegun":
                 yield activity, "running", f"on {event.get('worker')}"
-            case "RetryPlanned":
+            case "RetryPlanned" | "LocalRetryPlanned":
                 again = f"(again at {clock(event.get('retry_at', 0), now)})"
                 yield activity, "retrying", f"{_reason(event.get('failure'))} {again}"
+            case "LocalActivityBegun":
+                yield activity, "running", "on the host, again"
             case "TimerElapsed":
                 yield f"timer {event.get('number')}", "elapsed", ""
             case "SignalReceived" | "FirstSignalReceived":
@@ -193,7 +195,8 @@ class Narrator:
             elif want.get("type") == "ChildUnwanted":
                 yield self._other(want), "cancel", "asked for by the workflow"
             elif "spec" in want:
-                yield self._named(want["spec"]), "scheduled", _errand(want["spec"])
+                is_local = want.get("type") == "LocalActivityWanted"
+                yield self._named(want["spec"]), "scheduled", _errand(want["spec"], is_local=is_local)
             elif "fire_at" in want:
                 yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
             elif "signed" in want:
@@ -210,7 +213,7 @@ class Narrator:
             elif want.get("type") == "CompensationSettled":
                 failure = want.get("failure")
                 yield self._compensation(number), "undone" if failure is None else "failed", _reason(failure)
-            elif want.get("type") == "ActivityUnwanted":
+            elif want.get("type") in ("ActivityUnwanted", "LocalActivityUnwanted"):
                 yield self._activities.get(number, f"activity #{number}"), "cancel", "asked for by the workflow"
             elif want.get("type") == "TimerUnwanted":
                 yield f"timer {number}", "canceled", ""
@@ -239,11 +242,12 @@ class Narrator:
         return name
 
 
-def _errand(spec: dict[str, Any]) -> str:
-    """What is special about an activity: its task queue, and its arguments if they are short."""
+def _errand(spec: dict[str, Any], *, is_local: bool) -> str:
+    """What is special about an activity: that it is local, or its task queue; its summary, and its arguments if
+    they are short."""
     queue = spec.get("task_queue", "default")
     arguments = " ".join(map(as_json, spec.get("args", ())))
-    told = ["" if queue == "default" else f"on {queue}"]
+    told = ["local" if is_local else "" if queue == "default" else f"on {queue}", spec.get("summary", "")]
     told.append(arguments if len(arguments) <= ARGUMENTS_CHARACTERS_MAX else "")
     return ": ".join(filter(None, told))
 

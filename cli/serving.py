@@ -27,9 +27,12 @@ from dalsegno.cli import code
 from dalsegno.cli.failures import DONE
 from dalsegno.cli.options import embedded_file, is_embedded
 from dalsegno.cli.output import say
-from dalsegno.errors import ConfigurationError, DalsegnoError, StoreUnavailableError
+from dalsegno.errors import ConfigurationError, DalsegnoError, DefinitionError, StoreUnavailableError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from dalsegno.activity_code.registry import Registry
     from dalsegno.actors.supervisor.settings import HostSettings
     from dalsegno.persistence.port import Store
 
@@ -93,11 +96,15 @@ def serve_host(
     from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 
     parent_watch.watch(launch.parent_pid)
-    workflows = code.workflows_in(code.load(modules))
+    loaded = code.load(modules)
+    workflows = code.workflows_in(loaded)
+    converter = code.data_converter(data_converter)
+    activities = _local_activities(loaded)
     registry = WorkflowRegistry(
         [(cls, None) for cls in workflows],
-        data_converter=code.data_converter(data_converter),
+        data_converter=converter,
         step_limit=settings.step_limit,
+        local_activities=activities,
     )
     names = ", ".join(code.name_of(cls) for cls in workflows)
     pulse = PulseWriter.open(launch.pulse_path)
@@ -127,14 +134,32 @@ def serve_host(
                 host_id=launch.host_id,
                 parent_pid=launch.parent_pid,
                 ready=ready,
+                activities=activities,
+                data_converter=converter,
             )
             _on_stop_signals(host.drain)
             await host.run()
+        if host.has_hanging_threads:
+            store.close()
+            exit_now(DONE)
 
     try:
         run_loop(main)
     finally:
         store.close()
+
+
+def _local_activities(modules: Sequence[ModuleType]) -> Registry | None:
+    """Those that a host can run itself. Where they contradict each other it has none, and says why: workers of
+    different task queues may well be given both."""
+    from dalsegno.activity_code.registry import Registry
+
+    activities = code.activities_in(modules, may_be_none=True)
+    try:
+        return Registry(activities) if activities else None
+    except DefinitionError as error:
+        log.warning("no_local_activities", reason=str(error))
+        return None
 
 
 def _on_stop_signals(callback: Callable[[], None]) -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
         ActivityOptionsAndArgs,
     )
     from dalsegno._continue_as_new import ContinueAsNewError
+    from dalsegno._local_activities import (
+        LocalActivityOptions,
+        LocalActivityOptionsAndArgs,
+    )
     from dalsegno._ported import (
         CancelledError,
         TimeoutError,  # noqa: A004 - theirs
@@ -233,6 +237,8 @@ __all__ = [
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
+    "LocalActivityOptions",
+    "LocalActivityOptionsAndArgs",
     "LoopClock",
     "MessageTooLargeError",
     "MissingExtraError",
@@ -339,6 +345,7 @@ __all__ = [
 _HOMES = {
     "dalsegno._activities": "ActivityOptions ActivityOptionsAndArgs",
     "dalsegno._continue_as_new": "ContinueAsNewError",
+    "dalsegno._local_activities": "LocalActivityOptions LocalActivityOptionsAndArgs",
     "dalsegno._ported": (
         "CancelledError TimeoutError WorkflowExecutionStatus WorkflowFailureError WorkflowQueryFailedError "
         "is_cancelled_exception"

@@ -66,6 +66,13 @@ class ActivityHandle(asyncio.Future[T], Generic[T]):
     activity_id: str
 
 
+class LocalCall(Struct, frozen=True):
+    """What is said of a local activity alone. A pause of up to `retry_threshold` is kept in memory."""
+
+    retry_threshold: int
+    summary: str
+
+
 class ActivityCall(Struct, frozen=True):
     """An activity as user code asks for it. Durations are whole microseconds."""
 
@@ -81,6 +88,7 @@ class ActivityCall(Struct, frozen=True):
     cancellation_type: Literal["try_cancel", "wait_cancellation_completed", "abandon"]
     activity_id: str | None
     line: str
+    local: LocalCall | None = None
 
 
 class ContinueCall(Struct, frozen=True):

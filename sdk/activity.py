@@ -167,6 +167,9 @@ class Info:
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
     that was given up and still writes."""
 
+    is_local: bool = False
+    """The host itself runs it: its attempts share one fence as long as that host lives."""
+
     @property
     def in_workflow(self) -> bool:
         """Not so for an activity that a client started by itself; the workflow is then dalsegno's own."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from random import Random
@@ -74,7 +74,23 @@ from dalsegno._handlers import (
     signal,
     update,
 )
-from dalsegno._info import Info, get_last_completion_result, get_last_failure, has_last_completion_result
+from dalsegno._info import (
+    Info,
+    get_last_completion_result,
+    get_last_failure,
+    has_last_completion_result,
+    memo,
+    memo_value,
+    payload_converter,
+)
+from dalsegno._local_activities import (
+    LocalActivityOptions,
+    execute_local_activity,
+    execute_local_activity_method,
+    start_local_activity,
+    start_local_activity_method,
+)
+from dalsegno._local_activity_classes import execute_local_activity_class, start_local_activity_class
 from dalsegno._own_attributes import upsert_search_attributes
 from dalsegno._runtime import (
     ActivityHandle,
@@ -91,7 +107,6 @@ from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.declaring import declaring
 from dalsegno.definition import INIT_ATTRIBUTE, UnfitSignals, define, described, mark
-from dalsegno.payload import PayloadConverter
 from dalsegno.policies import (
     MICROSECONDS_PER_SECOND,
     ActivityCancellationType,
@@ -115,6 +130,8 @@ __all__ = [
     "ExternalWorkflowHandle",
     "HandlerUnfinishedPolicy",
     "Info",
+    "LocalActivityConfig",
+    "LocalActivityOptions",
     "NotInWorkflowError",
     "ParentClosePolicy",
     "ParentInfo",
@@ -135,6 +152,9 @@ __all__ = [
     "execute_activity_class",
     "execute_activity_method",
     "execute_child_workflow",
+    "execute_local_activity",
+    "execute_local_activity_class",
+    "execute_local_activity_method",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",
     "get_dynamic_update_handler",
@@ -170,6 +190,9 @@ __all__ = [
     "start_activity_class",
     "start_activity_method",
     "start_child_workflow",
+    "start_local_activity",
+    "start_local_activity_class",
+    "start_local_activity_method",
     "time",
     "time_ns",
     "unsafe",
@@ -189,10 +212,10 @@ R = TypeVar("R")
 W = TypeVar("W")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNSET = cast(Any, object())
 
 # As Temporal's SDK calls them; see `_ported`.
 ActivityConfig = ActivityOptions
+LocalActivityConfig = LocalActivityOptions
 ReadOnlyContextError = ReadOnlyError
 
 
@@ -407,28 +430,6 @@ def in_workflow() -> bool:
 def info() -> Info:
     """The running workflow."""
     return cast(Info, current_runtime("info").info)
-
-
-def memo() -> Mapping[str, Any]:
-    """The notes that the start gave the run, as plain values."""
-    runtime = current_runtime("memo")
-    return {key: runtime.converter.from_payload(payload) for key, payload in runtime.memo.items()}
-
-
-def memo_value(key: str, default: Any = _UNSET, *, type_hint: Any = Any) -> Any:
-    """One note, restored as `type_hint`. Raises KeyError if there is none and no `default`."""
-    runtime = current_runtime("memo_value")
-    payload = runtime.memo.get(key)
-    if payload is not None:
-        return runtime.converter.from_payload(payload, type_hint)
-    if default is _UNSET:
-        raise KeyError(f"The memo of this workflow has no key {key!r}.")
-    return default
-
-
-def payload_converter() -> PayloadConverter:
-    """The host's, for code that is given a Payload as it is."""
-    return current_runtime("payload_converter").converter.payload_converter
 
 
 def random() -> Random:

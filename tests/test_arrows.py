@@ -37,6 +37,7 @@ ARROWS = {
     "actors.workflow_actor.interface": "sdk persistence",
     "actors.workflow_actor.loop": "sdk interface",
     "actors.workflow_actor.activities": "sdk interface loop",
+    "actors.workflow_actor.local_activities": "sdk interface activities",
     "actors.workflow_actor.timers": "sdk interface loop",
     "actors.workflow_actor.signals": "sdk interface loop",
     "actors.workflow_actor.queries": "sdk interface",
@@ -46,7 +47,8 @@ ARROWS = {
     "actors.workflow_actor.externals": "sdk interface loop",
     "actors.workflow_actor.attributes": "sdk persistence interface",
     "actors.workflow_actor.run": (
-        "sdk interface attributes activities timers signals queries updates compensation children externals"
+        "sdk interface attributes activities local_activities timers signals queries updates compensation "
+        "children externals"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
@@ -55,13 +57,13 @@ ARROWS = {
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
-        "sdk persistence interface activities timers signals updates compensation children externals run "
-        "program stored"
+        "sdk persistence interface activities local_activities timers signals updates compensation children "
+        "externals run program stored"
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface attributes activities signals queries updates run outstanding program "
-        "stored shown"
+        "light sdk persistence interface attributes activities local_activities signals queries updates run "
+        "outstanding program stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",
@@ -71,6 +73,7 @@ ARROWS = {
         "sdk broker interface activities signals queries updates children externals protocol"
     ),
     "actors.supervisor.failing": "sdk queries workflow_actor",
+    "actors.supervisor.off_loop": "sdk protocol interface local_activities failing activity_code",
     "actors.supervisor.world": "sdk broker persistence interface",
     "actors.supervisor.upcalls": "sdk interface workflow_actor",
     "actors.supervisor.membership": "host_id sdk persistence failing",
@@ -104,16 +107,16 @@ ARROWS = {
         "deliveries connection outbox partition database"
     ),
     "actors.supervisor.host": (
-        "clock host_id sdk broker persistence interface program settings protocol stored "
-        "failing membership parent world deliveries connection outbox engine database inbox people"
+        "clock host_id sdk activity_code off_loop broker persistence interface program settings protocol "
+        "stored failing membership parent world deliveries connection outbox engine database inbox people"
     ),
     # who uses it
     "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code",
     "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
-        "sdk schedules broker persistence settings protocol embedded url wire client workers program stored "
-        "verification failing parent database people host"
+        "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "
+        "program stored verification failing parent database people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

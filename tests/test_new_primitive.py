@@ -16,6 +16,7 @@ NAMES = {"commands", "decisions", "intents", "wants", "events", "changes", "due"
 OTHER_NAMES = {
     "signals": {"set_aside"},
     "activities": {"activity", "attempts", "cancelled", "heartbeats", "worker_deaths", "outside"},
+    "local_activities": {"local_activity", "work"},
     "queries": {"failures", "strikes"},
     "updates": {"update"},
     "compensation": {"compensation"},

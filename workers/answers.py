@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dalsegno.activity_code import outcomes
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.codec import MessageTooLargeError
@@ -10,7 +11,6 @@ from dalsegno.broker.protocol.messages import (
     ActivityCanceled,
     ActivityCompleted,
     ActivityDetached,
-    ActivityFailed,
     ActivityHeartbeat,
     ActivityStarted,
     ActivityTask,
@@ -46,21 +46,13 @@ def completed(task: ActivityTask, result: Payload) -> Message:
 
 def failed(task: ActivityTask, failure: Failure) -> Message:
     """The failure, without its details, stacks and causes where these do not fit into a message."""
-    body = _failed(task, failure)
+    body = outcomes.failed(task, failure)
     try:
         codec.check(body)
         return _encode(body)
     except (InvalidMessageError, MessageTooLargeError, TypeError):
         # Too large, or made by user code of what is no text: the outcome must travel all the same.
-        short = Failure(
-            kind=failure.kind,
-            message=f"{failure.message} (Details and causes are left out: no message can carry them.)",
-            type=failure.type,
-            non_retryable=failure.non_retryable,
-            timeout_type=failure.timeout_type,
-            next_retry_delay=failure.next_retry_delay,
-        )
-        return _encode(_failed(task, short))
+        return _encode(outcomes.failed(task, outcomes.without_details(failure)))
 
 
 def never_taken(task: ActivityTask, size: int) -> Message:
@@ -73,18 +65,6 @@ def never_taken(task: ActivityTask, size: int) -> Message:
             type=PayloadError.__name__,
             non_retryable=True,
         ),
-    )
-
-
-def _failed(task: ActivityTask, failure: Failure) -> ActivityFailed:
-    return ActivityFailed(
-        workflow_id=task.workflow_id,
-        run_id=task.run_id,
-        activity_id=task.activity_id,
-        attempt=task.attempt,
-        token=task.token,
-        failure=failure,
-        next_retry_delay=failure.next_retry_delay,
     )
 
 

@@ -8,6 +8,7 @@ are given what they need when they are made; whom they call back is in `upcalls`
 - `partition`   the supervisor of one partition; `wakeups` is its alarm clock
 - `halted`      instances that cannot be run for a defect, and who takes their mail
 - `round`       what is committed together, and who is told of it
+- `off_loop`    what turns wait for meanwhile: local activities, on a thread of their own
 - `outbox`      effects on their way, from the commit to the confirm
 - `wire`        between messages and the core's commands and effects
 - `people`      what is asked beside the path: the control queue, runs that are over

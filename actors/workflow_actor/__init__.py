@@ -5,13 +5,15 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 `instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
-and `turn_keeping` is the actor's part in that. `questions` answers what only reads, and `admission` is what an
-update has to pass, `found_by` what search attributes have to, `with_start` what becomes of a signal or update
-that comes with a start. `stand_in` stands in for the state of an instance that cannot be run.
+`turn_keeping` is the actor's part in that, and `local_works` what the host is to do for one. `questions`
+answers what only reads, and `admission` is what is refused at the door, `found_by` what search attributes have
+to pass, `with_start` what becomes of a signal or update that comes with a start. `stand_in` stands in for the
+state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `loop`         what workflow code runs on
 - `activities`   what user code asks of workers: one room for all that is theirs
+- `local_activities`  those that the host itself runs
 - `timers`       what it does at a later time; the same
 - `signals`      what it is sent; `queries` what it is asked; the same
 - `updates`      what it is sent, and answers; the same

@@ -217,7 +217,7 @@ class WorkflowActor(LightActor):
         it `begins`; if the host dies of that, it is to blame. `forgives`: strikes are cleared with it."""
         instance, held = self.instance, cause.held
         hindrance = None
-        if self.turns is not None:
+        if self.turns is not None and self.turns.prepares:
             preparation = self.turns.preparation_for(cause, command)
             if preparation is None:
                 return
@@ -251,6 +251,10 @@ class WorkflowActor(LightActor):
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
             self._parent.activated(self, cause, activations)
+            if self.turns is not None:
+                for activation in activations:
+                    if activation.works:
+                        self.turns.begin_later(cause, activation.works)
 
     def go_on(self, turn: OpenTurn) -> bool:
         """With a turn that has waited for local work; True when it is sealed."""
@@ -267,6 +271,8 @@ class WorkflowActor(LightActor):
         if turn.forgives:
             self._forgive()
         self._parent.activated(self, turn.cause, activations)
+        if self.turns is not None and activations[0].works:
+            self.turns.begin_later(turn.cause, activations[0].works)
         return True
 
     @contextmanager

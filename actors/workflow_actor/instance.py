@@ -16,7 +16,7 @@ activation changes is durable only once the shell has committed it; if that fail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor import found_by, with_start
@@ -41,7 +41,7 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo, RunRetry
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
+from dalsegno.actors.workflow_actor.local_works import at_the_end, works_of
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.queries.commands import Query
@@ -50,7 +50,6 @@ from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide,
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     Event,
-    Ran,
     Resumed,
     RunClosed,
     RunStarted,
@@ -179,8 +178,9 @@ class Instance(InstanceAtRest):
             if SignSet in map(type, ran.wants):
                 turn.signed = True
                 live.signed()
-            if LOCAL and self.does_local_work:
-                turn.works += _local_works(ran, turn.state.info)
+            if self.does_local_work and not LOCAL.keys().isdisjoint(map(type, ran.wants)):
+                turn.works += works_of(ran.wants, turn.state, LOCAL)
+                turn.has_worked = True
 
     def _succeeded(self, turn: Turn, closed: RunClosed, intent: Intent) -> RunClosed:
         """User code has ended the run. Another may follow by itself."""
@@ -282,6 +282,7 @@ class Instance(InstanceAtRest):
             and not is_stuck_alike(turn.before.suspension, state.suspension),
             snapshot=self.snapshots.snapshot_if_due(state, codec, at_once=at_once),
             probes=tuple(turn.probes),
+            works=at_the_end(turn) if turn.has_worked or turn.later or turn.before.local_activities else (),
         )
         return [activation] if state.next_run_id is None else [activation, *self._open_next(state, turn)]
 
@@ -425,13 +426,6 @@ class Instance(InstanceAtRest):
 def _may_wait(turn: Turn) -> bool:
     """Of a run that has ended or is stuck, nothing waits; nor does what has a bound otherwise."""
     return not turn.state.is_closed and turn.state.suspension is None and turn.steps < STEPS_MAX
-
-
-def _local_works(ran: Ran, info: RunInfo) -> Iterator[LocalWork]:
-    for want in ran.wants:
-        work = None if (local := LOCAL.get(type(want))) is None else local(want, info)
-        if work is not None:
-            yield work
 
 
 TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {

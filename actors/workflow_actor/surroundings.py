@@ -56,6 +56,10 @@ class OffLoop(Protocol):
     answered at once, and everything once, on the thread of the loop; who has given up waiting is not there to
     hear it."""
 
+    @property
+    def prepares(self) -> bool:
+        """There may be commands that have to be prepared; it does not change."""
+
     def is_ready_for(self, command: Command, instance: Instance) -> bool:
         """All is at hand that is needed to put the command to the instance. It only looks."""
 
@@ -63,11 +67,19 @@ class OffLoop(Protocol):
         """Have it at hand."""
 
     def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
-        """`done` is told what the instance is to be told of it."""
+        """`done` is told what the instance is to be told of it, if it is to be told anything. What is under way
+        already goes on, and only the new `done` is told."""
+
+    def give_up(self, work: LocalWork) -> None:
+        """Nobody waits for it any more: it may be stopped. What has ended is passed over."""
 
 
 class Turns(Protocol):
     """What a workflow actor asks about a turn that stays open."""
+
+    @property
+    def prepares(self) -> bool:
+        """As `OffLoop`."""
 
     def is_ready_for(self, command: Command, instance: Instance) -> bool:
         """As `OffLoop`."""

@@ -29,10 +29,24 @@ class Turn:
     """One activation before it is sealed: until then nothing of the instance has changed. `before` is the state
     that it began with. `forgets`: effects whose confirms were seen. `signed`: user code has set a sign.
     `steps`: inputs that were run, and what counts as such. `works`: local work that user code has wanted, and
-    nobody has begun. `wish`: user code has asked for another run, as which this one goes on.
+    nobody has begun; `later`: what is to be begun when the turn is over. `has_worked`: there was some. `wish`:
+    user code has asked for another run, as which this one goes on.
     """
 
-    __slots__ = ("before", "events", "forgets", "moment", "probes", "signed", "state", "steps", "wish", "works")
+    __slots__ = (
+        "before",
+        "events",
+        "forgets",
+        "has_worked",
+        "later",
+        "moment",
+        "probes",
+        "signed",
+        "state",
+        "steps",
+        "wish",
+        "works",
+    )
 
     def __init__(self, state: WorkflowState, moment: Moment, forgets: tuple[EffectID, ...]) -> None:
         self.before = state
@@ -45,6 +59,8 @@ class Turn:
         self.steps = 0
         self.works: list[LocalWork] = []
         self.wish: ContinueAsNew | None = None
+        self.later: list[LocalWork] = []
+        self.has_worked = False
 
     def record(self, *events: Event) -> None:
         self.state = apply(self.state, *events)

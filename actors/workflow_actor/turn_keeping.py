@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command
-from dalsegno.actors.workflow_actor.interface.waiting import Preparation, Ready, Unready
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready, Unready
 from dalsegno.actors.workflow_actor.open_turn import BOUNDS, TAKES_NOTHING, OpenTurn, TurnState
 from dalsegno.actors.workflow_actor.surroundings import Turns
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 class TurnKeeping:
     """That of one actor. For as long as its `turn` is open, the cause of that is the front of its mailbox."""
 
-    __slots__ = ("_actor", "_prepared", "_turns")
+    __slots__ = ("_actor", "_prepared", "_turns", "prepares")
 
     def __init__(self, actor: WorkflowActor, turns: Turns) -> None:
         self._actor = actor
         self._turns = turns
+        self.prepares = turns.prepares
         self._prepared: OpenTurn | None = None
         """The last that was, until it begins."""
 
@@ -87,9 +89,15 @@ class TurnKeeping:
         unsealed = self._actor.instance.unsealed
         assert unsealed is not None
         works = unsealed.take_works()
-        turn.under_way += len(works)
+        turn.under_way += sum(work.is_answered for work in works)
         self._turns.work(self._actor, turn, works)
         self._actor.actor_inbox.put_back(turn.cause)
+
+    def begin_later(self, cause: Cause, works: Sequence[LocalWork]) -> None:
+        """Its turn is over, and was given to the round: what comes of them is a cause of its own."""
+        turn = OpenTurn(cause, TurnState.STEPPING)
+        turn.to(TurnState.SEALED)
+        self._turns.work(self._actor, turn, works)
 
     def worked(self, turn: OpenTurn, outcome: Command) -> None:
         """A piece of its local work has come to this."""

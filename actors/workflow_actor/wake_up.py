@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from dalsegno.actors.workflow_actor.local_works import works_of
 from dalsegno.actors.workflow_actor.run.agenda import Agenda
 from dalsegno.actors.workflow_actor.run.decide import WHEN_DUE, Known
+from dalsegno.actors.workflow_actor.run.primitives import LATER
 from dalsegno.actors.workflow_actor.turn import Turn
 
 DUE_MAX = 200
@@ -25,6 +27,7 @@ def do_what_is_due(turn: Turn, agenda: Agenda, known: Known, run: Callable[[Turn
             _, kind, number = entry
             decision = WHEN_DUE[kind](turn.state, number, known)
             turn.record(*decision.events)
+            turn.later.extend(works_of(decision.events, turn.state, LATER))
             turn.probes.extend(decision.probes)
             run(turn)
     # As long as a turn is not sealed, all of it is still due.

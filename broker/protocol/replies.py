@@ -57,6 +57,8 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """It goes on outside of its worker."""
     last_heartbeat_at: int | None = None
     """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
+    is_local: bool = False
+    """The host itself runs it."""
 
 
 class PendingUpdate(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -81,6 +81,8 @@ def test_what_is_undone_is_told_with_the_step_that_it_undoes() -> None:
             ("charge #1", "completed", '{"a": 1}'),
         ),
         ({"type": "ActivityCompleted", "number": 1, "result": None}, ("charge #1", "completed", "")),
+        ({"type": "LocalActivityCompleted", "number": 1, "result": 1}, ("charge #1", "completed", "1")),
+        ({"type": "LocalActivityBegun", "number": 1}, ("charge #1", "running", "on the host, again")),
         ({"type": "ActivityCompleted", "number": 9, "result": 1}, ("activity #9", "completed", "1")),
         (
             {"type": "ActivityFailed", "number": 1, "failure": DECLINED},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, workflow
+from dalsegno.activity_code.registry import Registry
 from tests.workflow_actor.program.play import Play
 
 GUIDE = Path(__file__).parents[2] / "docs" / "writing-workflows.md"
@@ -42,6 +43,15 @@ def test_an_order_that_cannot_be_shipped_is_refunded(guide: Any) -> None:
         "activity 2 ship",
         "activity 3 refund",
     ]
+    play.replayed()
+
+
+def test_an_offer_asks_for_the_price_nearby(guide: Any) -> None:
+    play = Play(guide.Offer, local_activities=Registry([guide.price_of]))
+    play.begin("pen")
+    play.resolve(1, 3)
+    assert play.result == "pen: 3"
+    assert play.digests[0] == "local activity 1 price_of"
     play.replayed()
 
 

@@ -16,12 +16,13 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready, Unready
+from dalsegno.actors.workflow_actor.local_activities.work import StopAll
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.failure import Failure
 from tests.simulation.activities import Work
 from tests.simulation.broker_model import CULPRIT
 from tests.simulation.scheduler import SECOND
-from tests.workflow_actor.local_work import LocalActivity
+from tests.workflow_actor.local_work import ScriptedLocalActivity
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -52,6 +53,8 @@ class SimulatedOffLoop:
         self._host = host
         self._random = Random(seed)
 
+    prepares = True
+
     def is_ready_for(self, command: Command, instance: Instance) -> bool:
         return self._random.random() >= SHARE
 
@@ -62,8 +65,13 @@ class SimulatedOffLoop:
         preparation = Unready("what it needs is not there") if fails else Ready()
         self._host.after(self._random.choice(DELAYS), lambda: done(preparation))
 
+    def give_up(self, work: LocalWork) -> None:
+        """Whoever works on goes on, in vain."""
+
     def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
-        assert isinstance(work, LocalActivity)
+        if isinstance(work, StopAll):
+            return  # whoever works on goes on, in vain
+        assert isinstance(work, ScriptedLocalActivity)
         if self._faults.happens("local work never ends"):
             return
         task = Work(_as_task(work), self._random)
@@ -76,7 +84,7 @@ class SimulatedOffLoop:
         self._host.after(task.microseconds, finish)
 
 
-def _as_task(work: LocalActivity) -> ActivityTask:
+def _as_task(work: ScriptedLocalActivity) -> ActivityTask:
     """As a worker would be given it."""
     spec, info = work.spec, work.info
     return ActivityTask(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready
-from tests.workflow_actor.local_work import LocalActivity
+from tests.workflow_actor.local_work import ScriptedLocalActivity
 from tests.workflow_actor.rig import payload
 
 
@@ -17,7 +17,9 @@ class ScriptedOffLoop:
     def __init__(self, *slow: type[Command]) -> None:
         self.slow = slow
         self.preparing: list[tuple[Command, Callable[[Preparation], None]]] = []
-        self.working: list[tuple[LocalActivity, Callable[[Command], None]]] = []
+        self.working: list[tuple[ScriptedLocalActivity, Callable[[Command], None]]] = []
+
+    prepares = True
 
     def is_ready_for(self, command: Command, instance: Instance) -> bool:
         return not isinstance(command, self.slow)
@@ -25,8 +27,11 @@ class ScriptedOffLoop:
     def prepare(self, command: Command, instance: Instance, done: Callable[[Preparation], None]) -> None:
         self.preparing.append((command, done))
 
+    def give_up(self, work: LocalWork) -> None:
+        """Whoever works on goes on, in vain."""
+
     def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
-        assert isinstance(work, LocalActivity)
+        assert isinstance(work, ScriptedLocalActivity)
         self.working.append((work, done))
 
     def prepared(self, preparation: Preparation | None = None) -> None:

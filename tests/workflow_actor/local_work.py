@@ -13,13 +13,14 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityWanted
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.run.primitives import LOCAL
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
 LOCAL_QUEUE = "here"
 
 
-class LocalActivity(LocalWork, frozen=True):
+class ScriptedLocalActivity(LocalWork, frozen=True):
     """The first attempt of an activity."""
 
     info: RunInfo
@@ -53,8 +54,8 @@ def in_the_local_queue(want: ActivityWanted, _: RunInfo) -> bool:
 def local_activities(
     is_local: Callable[[ActivityWanted, RunInfo], bool] = in_the_local_queue,
 ) -> Iterator[None]:
-    def local(want: ActivityWanted, info: RunInfo) -> LocalWork | None:
-        return LocalActivity(info, want.spec, want.token) if is_local(want, info) else None
+    def local(want: ActivityWanted, run: WorkflowState) -> LocalWork | None:
+        return ScriptedLocalActivity(run.info, want.spec, want.token) if is_local(want, run.info) else None
 
     with patch.dict(LOCAL, {ActivityWanted: local}):
         yield

@@ -27,7 +27,7 @@ from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
-from tests.workflow_actor.local_work import LOCAL_QUEUE, LocalActivity, local_activities
+from tests.workflow_actor.local_work import LOCAL_QUEUE, ScriptedLocalActivity, local_activities
 from tests.workflow_actor.rig import (
     CALLER,
     DONE,
@@ -55,17 +55,17 @@ def rig_with(*steps: Step) -> Rig:
     return rig
 
 
-def opened(rig: Rig, command: Command, *, held: bool = True, after: int = 0) -> list[LocalActivity]:
+def opened(rig: Rig, command: Command, *, held: bool = True, after: int = 0) -> list[ScriptedLocalActivity]:
     """The turn stays open, for this local work."""
     assert rig.send_all(command, held=held, after=after) == []
     return works_of(rig)
 
 
-def works_of(rig: Rig) -> list[LocalActivity]:
+def works_of(rig: Rig) -> list[ScriptedLocalActivity]:
     assert rig.instance.unsealed is not None
     works = rig.instance.unsealed.take_works()
-    assert all(isinstance(work, LocalActivity) for work in works)
-    return [work for work in works if isinstance(work, LocalActivity)]
+    assert all(isinstance(work, ScriptedLocalActivity) for work in works)
+    return [work for work in works if isinstance(work, ScriptedLocalActivity)]
 
 
 def go_on(rig: Rig, *outcomes: Command, left: int = 0, is_overdue: bool = False) -> list[Activation]:

@@ -19,6 +19,7 @@ from typing import TypeVarTuple
 import pykka
 
 from dalsegno._log import get_logger
+from dalsegno.activity_code.registry import Registry
 from dalsegno.actors.supervisor.clock import MACHINE_CLOCK, DatabaseClock, HostClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
@@ -46,6 +47,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 )
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
+from dalsegno.actors.supervisor.off_loop.local_worker import LocalWorker
 from dalsegno.actors.supervisor.parent.pulse import PulseWriter
 from dalsegno.actors.supervisor.people.control import VERSION, Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
@@ -56,6 +58,7 @@ from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.broker.port import Broker, Outgoing
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ConfigurationError, DalsegnoError, NewerFormatError
 from dalsegno.observer import Observer
 from dalsegno.observer import contained as contained_observer
@@ -89,9 +92,12 @@ class Host(Lookups):
         escaped: Escaped = end_process,
         clock: HostClock = MACHINE_CLOCK,
         observer: Observer | None = None,
+        activities: Registry | None = None,
+        data_converter: DataConverter = DataConverter.default,
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
-        `escaped` is told of what nobody contains (see `fail_stop`)."""
+        `escaped` is told of what nobody contains (see `fail_stop`). `activities`: those that this host can run
+        as local ones; the data converter is theirs."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._escaped = escaped
@@ -113,6 +119,13 @@ class Host(Lookups):
         self._namespace = namespace = store.namespace()
         self._threads = StoreThreads(store, escaped)
         self._membership = store.membership()
+        self._local_worker = None
+        if activities is not None:
+            self._local_worker = LocalWorker(
+                activities, converter=data_converter, deliver=self._deliver, now=self.now, escaped=escaped
+            )
+        self.has_hanging_threads = False
+        """Of local activities that did not stop; Python would wait for them."""
         self.engine = Engine(
             self,
             host_id=self._host_id,
@@ -122,6 +135,7 @@ class Host(Lookups):
             partitions=namespace.partitions,
             codec=codec,
             observer=contained_observer(observer),
+            off_loop=self._local_worker,
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
@@ -246,6 +260,9 @@ class Host(Lookups):
         self._repeating.stop()
         if self._supervisor is not None:
             await self._loop.run_in_executor(None, stop, self._supervisor)
+        if self._local_worker is not None:
+            ended = await self._loop.run_in_executor(None, self._local_worker.close)
+            self.has_hanging_threads = not ended
         self._task_queues.close()
         self._watermark.close()
         await self._link.close()

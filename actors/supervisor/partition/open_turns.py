@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from weakref import ref
 
@@ -26,15 +26,21 @@ class OpenTurns:
         self._upcalls = upcalls
         self._children = children
         self._open: dict[OpenTurn, WorkflowActor] = {}
+        self._under_way: dict[Hashable, tuple[LocalWork, OpenTurn]] = {}
         self._stopped = False
 
     @property
     def any(self) -> bool:
         return bool(self._open)
 
+    @property
+    def prepares(self) -> bool:
+        return self._off_loop.prepares
+
     def stop(self) -> None:
         """The partition is not ours any more."""
         self._stopped = True
+        self._give_up([work for work, _ in self._under_way.values()])
 
     def is_ready_for(self, command: Command, instance: Instance) -> bool:
         return self._off_loop.is_ready_for(command, instance)
@@ -54,9 +60,12 @@ class OpenTurns:
 
     def work(self, actor: WorkflowActor, turn: OpenTurn, works: Sequence[LocalWork]) -> None:
         for work in works:
-            self._off_loop.work(work, partial(self._worked, actor.workflow_id, turn))
+            if work.is_answered:
+                self._under_way[work.key] = work, turn
+            self._off_loop.work(work, partial(self._worked, actor.workflow_id, turn, work))
 
-    def _worked(self, workflow_id: str, turn: OpenTurn, outcome: Command) -> None:
+    def _worked(self, workflow_id: str, turn: OpenTurn, work: LocalWork, outcome: Command) -> None:
+        self._under_way.pop(work.key, None)
         actor = self._open.get(turn)
         if actor is not None and actor.turns is not None:
             actor.turns.worked(turn, outcome)
@@ -79,3 +88,10 @@ class OpenTurns:
 
     def over(self, turn: OpenTurn) -> None:
         self._open.pop(turn, None)
+        if turn.state is TurnState.DROPPED and turn.under_way:
+            self._give_up([work for work, begun_by in self._under_way.values() if begun_by is turn])
+
+    def _give_up(self, works: Sequence[LocalWork]) -> None:
+        for work in works:
+            del self._under_way[work.key]
+            self._off_loop.give_up(work)

@@ -20,7 +20,12 @@ from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityCall, ActivityHandle
 from dalsegno.actors.workflow_actor.activities.cancelled import Cancelled, activity_error, never_began
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import (
+    CancelActivity,
+    CancelLocalActivity,
+    ScheduleActivity,
+    ScheduleLocalActivity,
+)
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_schedule
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
@@ -91,7 +96,8 @@ class AwaitedActivities:
         """For people: "activity 3 charge_card (orders.py:30)"."""
         for number, pending in self._pending.items():
             line = f" ({pending.call.line})" if pending.call.line else ""
-            yield f"activity {number} {pending.call.activity_type}{line}"
+            kind = "activity" if pending.call.local is None else "local activity"
+            yield f"{kind} {number} {pending.call.activity_type}{line}"
 
     def forget(self) -> None:
         self._pending.clear()
@@ -139,8 +145,10 @@ class AwaitedActivities:
         self._require_free(activity_id)
         ledger.next_activity = number + 1
         policy = call.retry_policy
-        position = ledger.want_another(
-            ScheduleActivity(
+        retry = _DEFAULT_RETRY if policy is None else retry_schedule(policy)
+        intent: ScheduleActivity | ScheduleLocalActivity
+        if call.local is None:
+            intent = ScheduleActivity(
                 number=number,
                 activity_id=activity_id,
                 activity_type=call.activity_type,
@@ -150,11 +158,26 @@ class AwaitedActivities:
                 schedule_to_close=call.schedule_to_close,
                 schedule_to_start=call.schedule_to_start,
                 heartbeat_timeout=call.heartbeat_timeout,
-                retry=_DEFAULT_RETRY if policy is None else retry_schedule(policy),
+                retry=retry,
                 cancellation_type=call.cancellation_type,
                 line=call.line,
             )
-        )
+        else:
+            intent = ScheduleLocalActivity(
+                number=number,
+                activity_id=activity_id,
+                activity_type=call.activity_type,
+                args=call.args,
+                start_to_close=call.start_to_close,
+                schedule_to_close=call.schedule_to_close,
+                schedule_to_start=call.schedule_to_start,
+                retry=retry,
+                retry_threshold=call.local.retry_threshold,
+                cancellation_type=call.cancellation_type,
+                summary=call.local.summary,
+                line=call.line,
+            )
+        position = ledger.want_another(intent)
         pending = AwaitedActivity(number, activity_id, call, position, future)
         self._pending[number] = self._by_id[activity_id] = pending
         return pending
@@ -187,7 +210,8 @@ class AwaitedActivities:
                 del self._pending[pending.number]
                 return False
             line = call_site(sys._getframe(1), RUN_READY)
-            self._ledger.want(CancelActivity(number=pending.number, line=line))
+            unwant = CancelActivity if pending.call.local is None else CancelLocalActivity
+            self._ledger.want(unwant(number=pending.number, line=line))
         if kind == "wait_cancellation_completed":
             return True
         del self._pending[pending.number]

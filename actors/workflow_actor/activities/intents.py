@@ -41,3 +41,33 @@ class CancelActivity(Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         return f"cancel activity {self.number}"
+
+
+class ScheduleLocalActivity(Struct, frozen=True, kw_only=True):
+    """One that the host itself runs. Numbers and IDs are those of all activities."""
+
+    number: int
+    activity_id: str
+    activity_type: str
+    args: tuple[Payload, ...]
+    start_to_close: int | None
+    schedule_to_close: int | None
+    schedule_to_start: int | None
+    retry: RetrySchedule
+    retry_threshold: int
+    cancellation_type: CancellationType = "try_cancel"
+    summary: str = ""
+    line: str = ""
+
+    @property
+    def digest(self) -> str:
+        return f"local activity {self.number} {self.activity_type}"
+
+
+class CancelLocalActivity(Struct, frozen=True, kw_only=True):
+    number: int
+    line: str = ""
+
+    @property
+    def digest(self) -> str:
+        return f"cancel local activity {self.number}"

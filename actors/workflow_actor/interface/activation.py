@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.persistence.port import AttributeSet, RunChanged, RunOpened, SnapshotRow
 
 
@@ -26,6 +27,8 @@ class Activation(Struct, frozen=True, kw_only=True):
     `stale`: the cause was applied before, or is about something that is over: it comes again, and what is
     outstanding is to be sent again with it.
 
+    `works` is to be begun now; what comes of it is a cause of its own.
+
     `opened`, `changed`, `attributes` and `snapshot` are rows to be written in the same commit, as they are.
     `is_news`: they show more than that the run has begun, or that a try at suspended code has failed as the one
     before."""
@@ -43,3 +46,4 @@ class Activation(Struct, frozen=True, kw_only=True):
     probes: tuple[Probe, ...] = ()
     stale: bool = False
     attributes: tuple[AttributeSet, ...] = ()
+    works: tuple[LocalWork, ...] = ()

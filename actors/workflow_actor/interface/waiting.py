@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import ClassVar
+
 from msgspec import Struct
 
 
@@ -28,5 +31,12 @@ Preparation = Ready | Unready | Unfit
 
 class LocalWork(Struct, frozen=True):
     """Base: what user code has wanted, and what is done within its turn. It is answered by a command, as from
-    without. What is not done when the turn ends, or the process, is for its room to see to: the want is in the
-    state."""
+    without, unless `is_answered` says that it is not. What is not done when the turn ends, or the process, is
+    for its room to see to: the want is in the state."""
+
+    is_answered: ClassVar[bool] = True
+
+    @property
+    def key(self) -> Hashable:
+        """Of two with the same the second takes the place of the first."""
+        return id(self)

@@ -65,6 +65,16 @@ class Program(Protocol):
         BaseException and loggers are mute."""
 
 
+class KnownActivities(Protocol):
+    """The activities that this host itself can run. (It is `activity_code.registry.Registry`.)"""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    def find(self, name: str) -> object | None:
+        """None for one that it does not have."""
+
+
 ABSENT = "absent"
 """The fingerprint of the definition that a host does not have: to have one is other code."""
 

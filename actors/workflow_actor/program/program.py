@@ -38,7 +38,7 @@ from dalsegno.actors.workflow_actor.program.handling import Handling
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
-from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.program.port import KnownActivities, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.sign import (
@@ -78,6 +78,7 @@ class WorkflowProgram:
         converter: DataConverter,
         *,
         step_limit: int = STEP_LIMIT,
+        local_activities: KnownActivities | None = None,
     ) -> None:
         self._definition = definition
         self._converter = converter
@@ -95,7 +96,7 @@ class WorkflowProgram:
         self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
         self._info = info
-        self._step_limit = step_limit
+        self._step_limit, self._local_activities = step_limit, local_activities
         self._replaying = False
         self._stand_at(signed)
 
@@ -142,7 +143,7 @@ class WorkflowProgram:
                 self._settle()
                 intents = self._ledger.take()
                 if not replaying:
-                    require_storable(intents)
+                    require_storable(intents, self._local_activities)
         except WorkflowCodeError as error:
             self._life.break_off(error)
         except BaseException as error:  # noqa: BLE001 - a callback of user code may raise anything
@@ -422,10 +423,7 @@ class WorkflowProgram:
     def _set_sign(self, asked: AskedSign) -> None:
         outstanding = waits.outstanding((self._activities, self._timers), self._loop)
         if outstanding:
-            raise WorkflowCodeError(
-                f"workflow.checkpoint was called ({asked.line}) while these were outstanding: "
-                f"{'; '.join(outstanding)}. Await or cancel them first."
-            )
+            raise WorkflowCodeError(asked.too_early(outstanding))
         if self._sagas is not None and (hindrance := self._sagas.hindrance()) is not None:
             raise WorkflowCodeError(f"workflow.checkpoint was called ({asked.line}), but {hindrance}.")
         signed = signed_state(

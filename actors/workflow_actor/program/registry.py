@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from dalsegno.actors.workflow_actor.built_in.types import BUILT_IN, is_built_in
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
-from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED
+from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, KnownActivities
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
@@ -34,7 +34,8 @@ class Registered(NamedTuple):
 class WorkflowRegistry:
     """Implements program.port.Code. A class is registered for one task queue, or for all (None); the former
     comes first where both are known. `data_converter` is that of all code here but the built-in, which is in
-    every registry; `step_limit`: things that one step of a workflow may want. It is changed by one thread, that
+    every registry; `step_limit`: things that one step of a workflow may want; `local_activities`: those that
+    this host can run. It is changed by one thread, that
     of the host's loop once this runs."""
 
     def __init__(
@@ -43,8 +44,10 @@ class WorkflowRegistry:
         *,
         data_converter: DataConverter = DataConverter.default,
         step_limit: int = STEP_LIMIT,
+        local_activities: KnownActivities | None = None,
     ) -> None:
         """Raises as `add`."""
+        self._local_activities = local_activities
         self._converter = data_converter
         self._step_limit = step_limit
         self._registered: dict[Key, Registered] = {}
@@ -124,7 +127,14 @@ class WorkflowRegistry:
         definition = found.definition
         if definition.dynamic:
             definition = replace(definition, name=info.workflow_type)
-        return WorkflowProgram(definition, info, signed, found.converter, step_limit=self._step_limit)
+        return WorkflowProgram(
+            definition,
+            info,
+            signed,
+            found.converter,
+            step_limit=self._step_limit,
+            local_activities=self._local_activities,
+        )
 
 
 def _shown(task_queue: str | None) -> str:

@@ -37,6 +37,13 @@ class AskedSign(NamedTuple):
     state: Any
     line: str
 
+    def too_early(self, outstanding: Iterable[str]) -> str:
+        """What is said where the run still waits for something."""
+        return (
+            f"workflow.checkpoint was called ({self.line}) while these were outstanding: "
+            f"{'; '.join(outstanding)}. Await or cancel them first."
+        )
+
     def not_left(self, what: str) -> str:
         """The reason of a run method that did not end there. `what` it did instead."""
         return (

@@ -55,7 +55,9 @@ class Agenda:
                     self._push(state, due, number_of(fact))
                 elif isinstance(fact, ENDS_ACTIVITY) and fact.number not in state.activities:
                     self._heartbeats.forget(fact.number)
-        if len(self._heap) > SLACK + 2 * (len(state.timers) + len(state.activities)):
+        if len(self._heap) > SLACK + 2 * (
+            len(state.timers) + len(state.activities) + len(state.local_activities)
+        ):
             self.reset(state)
 
     def next_at(self, state: WorkflowState) -> int | None:

@@ -56,6 +56,17 @@ from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.local_activities import decisions as local_activities
+from dalsegno.actors.workflow_actor.local_activities.commands import (
+    LocalWorkCanceled,
+    LocalWorkCompleted,
+    LocalWorkFailed,
+)
+from dalsegno.actors.workflow_actor.local_activities.events import (
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    LocalRetryPlanned,
+)
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run import others
 from dalsegno.actors.workflow_actor.run.events import (
@@ -314,6 +325,11 @@ RULES: dict[type, Rule] = {
     AttemptFailed: Rule(Addressee.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
     AttemptCanceled: Rule(Addressee.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
     Resolve: Rule(Addressee.OPEN_RUN, outside.on_resolve, (ActivityCompleted, RetryPlanned, ActivityFailed)),
+    LocalWorkCompleted: Rule(Addressee.ANY_RUN, local_activities.on_completed, (LocalActivityCompleted,)),
+    LocalWorkFailed: Rule(
+        Addressee.ANY_RUN, local_activities.on_failed, (LocalRetryPlanned, LocalActivityFailed)
+    ),
+    LocalWorkCanceled: Rule(Addressee.ANY_RUN, local_activities.on_canceled, (LocalActivityFailed,)),
     KeepHeartbeats: Rule(Addressee.ANY_RUN, attempts.on_keep_heartbeats, (HeartbeatKept,)),
     ResendTask: Rule(Addressee.ANY_RUN, attempts.on_task_lost, (TaskResent,)),
     OtherAnswered: Rule(

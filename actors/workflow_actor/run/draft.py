@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
 from dalsegno.actors.workflow_actor.externals.external import External
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.run.log import put_in_place
@@ -31,6 +32,7 @@ class Draft:
         "_children",
         "_compensations",
         "_externals",
+        "_locals",
         "_made",
         "_outcomes",
         "_outstanding",
@@ -61,6 +63,7 @@ class Draft:
         self.externals: Mapping[int, External] = state.externals
         self._made = state.effects_made
         self._activities: EntriesEdit[int, Activity] | None = None
+        self._locals: EntriesEdit[int, LocalActivity] | None = None
         self._timers: EntriesEdit[int, int] | None = None
         self._outstanding: EntriesEdit[EffectID, Outstanding] | None = None
         self._updates: EntriesEdit[str, OpenUpdate] | None = None
@@ -116,6 +119,22 @@ class Draft:
         if self._activities is None:
             self._activities = self.state.activities.copy()
         return self._activities.pop(number)
+
+    @property
+    def local_activities(self) -> Mapping[int, LocalActivity]:
+        return self.state.local_activities if self._locals is None else self._locals
+
+    def put_local(self, pending: LocalActivity) -> None:
+        """A new one, or one that has changed."""
+        if self._locals is None:
+            self._locals = self.state.local_activities.copy()
+        self._locals[pending.spec.number] = pending
+
+    def take_local(self, number: int) -> LocalActivity:
+        """It is pending no more. Raises KeyError if it was not."""
+        if self._locals is None:
+            self._locals = self.state.local_activities.copy()
+        return self._locals.pop(number)
 
     # --- timers ------------------------------------------------------------------------------------------
 
@@ -268,12 +287,15 @@ class Draft:
             self._children = {}
         if self.externals:
             self._externals = {}
+        if self._locals or self.state.local_activities:
+            self._locals = {}
 
     def done(self) -> WorkflowState:
         """The state that came of it."""
         changed: dict[str, Any] = {}
         for name, edit in (
             ("activities", self._activities),
+            ("local_activities", self._locals),
             ("timers", self._timers),
             ("outstanding", self._outstanding),
             ("updates", self._updates),

@@ -47,8 +47,16 @@ from dalsegno.actors.workflow_actor.externals.sends import ExternalDue
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
-from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
+from dalsegno.actors.workflow_actor.local_activities import changes as local_changes
+from dalsegno.actors.workflow_actor.local_activities import due as local_due
+from dalsegno.actors.workflow_actor.local_activities import wants as local_wants
+from dalsegno.actors.workflow_actor.local_activities import work as local_work
+from dalsegno.actors.workflow_actor.local_activities.events import (
+    LocalActivityEvent,
+    LocalActivityWant,
+    LocalActivityWanted,
+)
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
 from dalsegno.actors.workflow_actor.signals import wants as signal_wants
 from dalsegno.actors.workflow_actor.signals.events import SignalEvent, SignalInput, SignalQuarantined
@@ -63,9 +71,12 @@ from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
-PrimitiveEvent = ActivityEvent | TimerElapsed | SignalEvent | UpdateEvent | ChildEvent | ExternalEvent
+PrimitiveEvent = (
+    ActivityEvent | LocalActivityEvent | TimerElapsed | SignalEvent | UpdateEvent | ChildEvent | ExternalEvent
+)
 PrimitiveWant = (
     ActivityWant
+    | LocalActivityWant
     | TimerWant
     | SignalQuarantined
     | UpdateWant
@@ -83,17 +94,21 @@ row with such an event, so a snapshot follows it in the same commit, however lar
 thousand activities): until `dalsegno init` is run after an upgrade. Later formats have none: whoever reads
 them knows all."""
 
-LATER_IN_FORMAT_3: frozenset[type] = frozenset((*get_args(CompensationWant), ChildWanted, ExternalWanted))
+LATER_IN_FORMAT_3: frozenset[type] = frozenset(
+    (*get_args(CompensationWant), ChildWanted, ExternalWanted, LocalActivityWanted)
+)
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
 wants it is suspended."""
 
 NOT_YET = (
-    "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a request to another "
-    "workflow): replace all hosts of older versions, and run `dalsegno init`. It is tried again."
+    "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
+    "request to another workflow): replace all hosts of older versions, and run `dalsegno init`. "
+    "It is tried again."
 )
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **activity_wants.WANTS,
+    **local_wants.WANTS,
     **timer_wants.WANTS,
     **signal_wants.WANTS,
     **update_wants.WANTS,
@@ -110,12 +125,16 @@ UNSAID: frozenset[type] = frozenset({SetSignalAside})
 OVER_SIGN: dict[type, Callable[[Any], Any]] = signal_wants.OVER_SIGN
 """By its type, what a want becomes that the last sign of its step comes after."""
 
-LOCAL: dict[type, Callable[[Any, RunInfo], LocalWork | None]] = {}
-"""By its type, and its run, what of a want is done within the turn (see `open_turn`); None where that one is
-not. There is none yet."""
+LOCAL: dict[type, Callable[[Any, Any], LocalWork | None]] = {**local_work.LOCAL}
+"""By its type, and the state that it led to, what of a want is done within the turn (see `open_turn`); None
+where that one is not."""
+
+LATER: dict[type, Callable[[Any, Any], LocalWork | None]] = {**local_work.LATER}
+"""The same of an event, of which nobody waits for the end: it is begun when the turn is over."""
 
 APPLY: dict[type, Callable[[Any, Any], None]] = {
     **activity_changes.APPLY,
+    **local_changes.APPLY,
     **timer_changes.APPLY,
     **signal_changes.APPLY,
     **update_changes.APPLY,
@@ -158,10 +177,12 @@ class DueKind(IntEnum):
     TIMER = 2
     ACTIVITY = 3
     DEADLINE = 4
+    LOCAL_ACTIVITY = 5
 
 
 DUE: dict[DueKind, FallsDue] = {
     DueKind.TIMER: timer_due.DUE,
     DueKind.ACTIVITY: activity_due.DUE,
+    DueKind.LOCAL_ACTIVITY: local_due.DUE,
 }
 """The other kinds are the run's own."""

@@ -19,6 +19,7 @@ from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity
 from dalsegno.actors.workflow_actor.run.chunked_map import Entries
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.run.log import CHUNK, Log
@@ -139,6 +140,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     quarantine: Entries[int, QuarantinedSignal] = {}
     quarantined: int = 0
     attributes: dict[str, AttributeValue] = {}
+    local_activities: Entries[int, LocalActivity] = {}
 
     @property
     def status(self) -> WorkflowStatus:

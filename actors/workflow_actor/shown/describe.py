@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.children import shown as children
 from dalsegno.actors.workflow_actor.compensation import shown as compensations
 from dalsegno.actors.workflow_actor.externals import shown as externals
+from dalsegno.actors.workflow_actor.local_activities import shown as local_activities
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin
@@ -40,9 +41,12 @@ def describe(
     failure = None if outcome is None else room.fit(outcome.failure)
     first = islice(state.activities.values(), SHOWN_MAX)
     pending = [activities.described(activity, heartbeats, room) for activity in first]
+    for local in islice(state.local_activities.values(), SHOWN_MAX - len(pending)):
+        pending.append(local_activities.described(local, state.info.task_queue, room.fit))
+    pending_count = len(state.activities) + len(state.local_activities)
     memo, memo_bytes = state.info.memo, sum(len(value.data) for value in state.info.memo.values())
     left_out = []
-    if more := len(state.activities) - len(pending):
+    if more := pending_count - len(pending):
         left_out.append(f"{more} more pending activities")
     if memo_bytes > MEMO_BYTES_MAX:
         memo = {}
@@ -80,7 +84,7 @@ def describe(
         "memo": memo,
         "search_attributes": state.attributes,
         "pending_activities": tuple(pending),
-        "pending_activities_count": len(state.activities),
+        "pending_activities_count": pending_count,
         "pending_timers": len(state.timers),
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
@@ -116,9 +120,11 @@ def _args(state: WorkflowState) -> tuple[Payload, ...] | None:
 def _waiting_for(state: WorkflowState) -> tuple[str, ...]:
     waiting = chain(
         activities.waited_for(state.activities),
+        local_activities.waited_for(state.local_activities),
         timers.waited_for(state.timers),
         children.waited_for(state.children),
         externals.waited_for(state.externals),
     )
-    count = len(state.activities) + len(state.timers) + len(state.children) + len(state.externals)
+    count = len(state.activities) + len(state.local_activities) + len(state.timers)
+    count += len(state.children) + len(state.externals)
     return tuple(first_of(waiting, count))

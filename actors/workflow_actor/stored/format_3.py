@@ -1,7 +1,7 @@
-"""Format 3: updates, compensations, child workflows and requests to other workflows, search attributes,
-attempts that go on outside of their workers, cancel requests that say how they are seen, runs that follow each
-other. What format 2 has is the same in both, so that nothing is lifted. Fields that are new are at the end: one
-that says nothing is cut off, and what format 2 has no place for is refused before it is written.
+"""Format 3: updates, compensations, child workflows and requests to other workflows, search attributes, local
+activities, attempts that go on outside of their workers, cancel requests that say how they are seen, runs that
+follow each other. What format 2 has is the same in both, so that nothing is lifted. Fields that are new are at
+the end: one that says nothing is cut off, and what format 2 has no place for is refused before it is written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _EVENTS = {
     "out": "an attempt outside of its worker",
     "dly": "a run that begins later",
     **dict.fromkeys(("kbeg", "kref", "kask", "kend", "xans", "xend"), "the word of another workflow"),
+    **dict.fromkeys(("lbg", "lre", "lok", "ler"), "a local activity"),
 }
 _WANTS = {
     "ua": "an update",
@@ -41,6 +42,7 @@ _WANTS = {
     "cs": "a compensation",
     **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
     "sa": "a search attribute",
+    **dict.fromkeys(("la", "lx"), "a local activity"),
 }
 _DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is asked of another workflow")}
 """By their tags, what format 2 has not: events, what code wants, and what is due to somebody."""

@@ -87,7 +87,7 @@ class _Begun:
 def _is_large(state: WorkflowState) -> bool:
     """So that it takes long to be made bytes of."""
     size = len(state.activities) + len(state.timers) + len(state.outstanding) + len(state.earlier)
-    return size + len(state.log) > LARGE
+    return size + len(state.local_activities) + len(state.log) > LARGE
 
 
 def snapshot_of(state: WorkflowState, codec: StoredCodec, *, trim_to: int) -> SnapshotRow:

@@ -10,10 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.intents import (
+    CancelActivity,
+    CancelLocalActivity,
+    ScheduleActivity,
+    ScheduleLocalActivity,
+)
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
+from dalsegno.actors.workflow_actor.program.port import KnownActivities
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
@@ -48,8 +54,14 @@ class Play:
         memo: dict[str, Any] | None = None,
         step_limit: int = STEP_LIMIT,
         data_converter: DataConverter = DataConverter.default,
+        local_activities: KnownActivities | None = None,
     ) -> None:
-        self.registry = WorkflowRegistry([(cls, None)], data_converter=data_converter, step_limit=step_limit)
+        self.registry = WorkflowRegistry(
+            [(cls, None)],
+            data_converter=data_converter,
+            step_limit=step_limit,
+            local_activities=local_activities,
+        )
         self.info = RunInfo(
             workflow_id="order-7",
             run_id=run_id,
@@ -63,7 +75,7 @@ class Play:
         self.program = self._build()
         self.log: list[tuple[Input, int, list[Intent]]] = []
         self.intents: list[Intent] = []
-        self.activities: dict[int, ScheduleActivity] = {}
+        self.activities: dict[int, ScheduleActivity | ScheduleLocalActivity] = {}
         self.timers: dict[int, StartTimer] = {}
         self.updates = 0
 
@@ -178,9 +190,11 @@ class Play:
     def _note(self, input_: Input, intents: list[Intent]) -> None:
         for intent in intents:
             match intent:
-                case ScheduleActivity(number=number):
+                case ScheduleActivity(number=number) | ScheduleLocalActivity(number=number):
                     self.activities[number] = intent
-                case CancelActivity(number=number) if self.activities[number].cancellation_type == "try_cancel":
+                case CancelActivity(number=number) | CancelLocalActivity(number=number) if (
+                    self.activities[number].cancellation_type == "try_cancel"
+                ):
                     del self.activities[number]
                 case StartTimer(number=number):
                     self.timers[number] = intent

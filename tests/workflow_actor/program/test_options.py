@@ -201,7 +201,7 @@ def test_two_activities_that_run_cannot_have_one_id() -> None:
 )
 def test_what_slips_through_suspends_with_its_line_and_is_not_stored(spoil: Callable[[], Intent]) -> None:
     with pytest.raises(WorkflowCodeError, match=r"What the code asked for.* cannot be stored"):
-        require_storable([spoil()])
+        require_storable([spoil()], None)
 
 
 def schedule(**fields: Any) -> ScheduleActivity:

@@ -36,6 +36,11 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Terminate,
 )
 from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
+from dalsegno.actors.workflow_actor.local_activities.commands import (
+    LocalWorkCanceled,
+    LocalWorkCompleted,
+    LocalWorkFailed,
+)
 from dalsegno.actors.workflow_actor.outstanding.outstanding import EFFECTS
 from dalsegno.actors.workflow_actor.run import intents as run
 from dalsegno.actors.workflow_actor.run.decide import (
@@ -118,6 +123,7 @@ def test_each_is_decided_and_interpreted_by_what_is_written_for_it() -> None:
 
 
 OF_AN_ATTEMPT: dict[str, Any] = {"run_id": "run-1", "activity_id": "1", "attempt": 1, "token": bytes(24)}
+OF_LOCAL_WORK: dict[str, Any] = {"run_id": "run-1", "number": 1, "token": b"token"}
 ONE_OF_EACH: list[Command] = [
     Signal(name="go"),
     SettleQuarantined(number=1, action="drop"),
@@ -131,6 +137,9 @@ ONE_OF_EACH: list[Command] = [
     AttemptFailed(**OF_AN_ATTEMPT, failure=Failure(message="no")),
     AttemptCanceled(**OF_AN_ATTEMPT),
     Resolve(activity_id="1", result=payload()),
+    LocalWorkCompleted(**OF_LOCAL_WORK, result=payload()),
+    LocalWorkFailed(**OF_LOCAL_WORK, failure=Failure(message="no"), attempt=1),
+    LocalWorkCanceled(**OF_LOCAL_WORK),
     KeepHeartbeats(),
     ResendTask("1", 1),
     OtherAnswered(run_id="run-1", number=1, asked="signal"),

@@ -21,6 +21,15 @@ from dalsegno.actors.workflow_actor.compensation.events import (
 )
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.actors.workflow_actor.local_activities.events import (
+    LocalActivityBegun,
+    LocalActivityCompleted,
+    LocalActivityFailed,
+    LocalActivityUnwanted,
+    LocalActivityWanted,
+    LocalRetryPlanned,
+)
+from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity, LocalActivitySpec
 from dalsegno.actors.workflow_actor.run.events import CancelReceived, Ran, Record, RunStarted, SignSet
 from dalsegno.actors.workflow_actor.run.inputs import CancelRequested, Continue, SignedState
 from dalsegno.actors.workflow_actor.run.log import Log
@@ -30,6 +39,7 @@ from dalsegno.actors.workflow_actor.stored.formats import UnreadableError, Unwri
 from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, UpdateAdmitted, UpdateCompleted
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
+from dalsegno.failure import Failure
 from tests.workflow_actor.rig import T0, payload
 from tests.workflow_actor.stored.test_format_2 import INFO, a_state, record_of
 
@@ -42,6 +52,7 @@ KEPT = KeptCompensation(
     1, "", "unbook", (), None, None, None, None, None, None, "try_cancel", None, "trip.py:7", "book"
 )
 SIGNED = SignedState(state=payload(), signs=1, compensations=(KEPT,))
+LOCAL = LocalActivitySpec(1, "1", "charge", (), None, None, None, RetrySchedule(), 0, "try_cancel")
 RECORDS: list[Record] = [
     record_of(Ran((), (CompensationPushed(1, "", "unbook", "book"),))),
     record_of(Ran((), (CompensationsDropped((1,)),))),
@@ -53,6 +64,12 @@ RECORDS: list[Record] = [
     record_of(Ran((), (UpdateCompleted("u-1"),))),
     record_of(RunStarted(INFO, (), (), "3.11", EARLIER)),
     record_of(AttemptWentOutside(1)),
+    record_of(Ran((), (LocalActivityWanted(LOCAL, b"token"),))),
+    record_of(Ran((), (LocalActivityUnwanted(1),))),
+    record_of(LocalActivityBegun(1)),
+    record_of(LocalRetryPlanned(1, 2, Failure(message="no"), T0)),
+    record_of(LocalActivityCompleted(1, payload())),
+    record_of(LocalActivityFailed(1, Failure(message="no"))),
 ]
 STATES: list[dict[str, Any]] = [
     {"compensations": {1: Compensation("", "unbook", "book", T0)}},
@@ -63,6 +80,7 @@ STATES: list[dict[str, Any]] = [
     {"updates_admitted": 1},
     {"outstanding": {(1, 0): DUE}},
     {"earlier": EARLIER},
+    {"local_activities": {1: LocalActivity(LOCAL, b"token", 1, 1, T0, T0, 10)}},
     {"activities": {1: replace(PENDING, outside=True)}},
 ]
 
