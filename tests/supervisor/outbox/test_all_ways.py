@@ -62,11 +62,13 @@ def late(number: int, to: str, lane: str | None, *, tries: list[Exception]) -> S
 
 
 def in_order(number: int, to: str, *, lane: str, durable: bool, unsendable: str | None = None) -> Shipment:
-    """To another workflow, or to a worker, by a run that says more to the same."""
+    """To another workflow, or to a worker, by a run that says more to the same. What cannot be sent once never
+    can."""
     is_worker = to == "worker"
-    of: Workflow = (FIRST, "order", f"run {lane} to {to}", (number, 0))
+    of: Workflow = (FIRST, "order", f"run {lane} to {to}", (number, 0 if unsendable is None else 1))
+    kind = ("" if durable else ", an answer") + ("" if unsendable is None else f", {unsendable}")
     return Shipment(
-        Message(body=b"", message_id=f"{number} in {lane} to {to}" + ("" if durable else ", an answer")),
+        Message(body=b"", message_id=f"{number} in {lane} to {to}{kind}"),
         Address("", to) if is_worker else Address("dalsegno.results", to),
         workflow=of if durable else None,
         mandatory=not is_worker,
@@ -178,12 +180,15 @@ class AllWays(RuleBasedStateMachine):
     @rule(pick=PICKS, outcome=st.sampled_from(Outcome))
     def answer_late(self, pick: int, outcome: Outcome) -> None:
         late = self.stale.pop(pick % len(self.stale))
+        of_one, published = late.message.message_id or "", self.world.published
+        sent_before, before = set(map(id, published)), self.outbox._in_flight.get(of_one)
         late.on_outcome(outcome)
-        if not self.outbox.is_in_flight(late.message.message_id or ""):
-            # It is over, and what the next publisher has sent of it meanwhile is nobody's any more.
-            of_one, published = late.message.message_id, self.world.published
-            self.stale += [outgoing for outgoing in published if outgoing.message.message_id == of_one]
-            published[:] = [outgoing for outgoing in published if outgoing.message.message_id != of_one]
+        if self.outbox._in_flight.get(of_one) is not before or before is None:
+            # It is over, and what the next publisher has sent of it meanwhile is nobody's any more. One of
+            # the same ID that was behind it may leave at once.
+            gone = [out for out in published if out.message.message_id == of_one and id(out) in sent_before]
+            self.stale += gone
+            published[:] = [out for out in published if all(out is not one for one in gone)]
 
     @precondition(lambda self: not self.is_open)
     @rule()
