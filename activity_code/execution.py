@@ -94,7 +94,7 @@ class CoroutineExecution:
             converter = self._context.converter
             args = definition.arguments(self._work.args, converter)
             result = _encoded_result(definition, await definition.function(*args), converter)
-        except BaseException as error:
+        except BaseException as error:  # the border of the activity: it is its outcome
             self._end(None, error)
             if _of_a_person(error):
                 raise

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from dalsegno import given
 from dalsegno.client.engine import BrokerEngine, EnginePort
+from dalsegno.client.errors import NoAnswerError
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.start_options import StartOptionsAndArgs, check_options, update_with_start_message
 from dalsegno.client.updates import WorkflowUpdateHandle
@@ -161,6 +162,9 @@ class UpdatingWithStart:
             reply = await engine.update(command, message_id=message_id, timeout=limit)
         except WorkflowUpdateFailedError:  # by the open run
             operation._succeeded(engine, start[2]["id"], None)
+            raise
+        except asyncio.CancelledError:  # whoever waits for the workflow would wait for ever
+            operation._failed(NoAnswerError("The update with this start was cancelled before it was answered."))
             raise
         except Exception as error:
             operation._failed(error)

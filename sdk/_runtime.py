@@ -114,17 +114,23 @@ class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
 
     id: str
     first_execution_run_id: str | None
+    number: int
+    """What the run knows it by."""
 
     async def signal(self, signal: Any, /, *arguments: Any, args: Sequence[Any] = ()) -> None:
         """Returns when the child has it. Raises ApplicationError of the type
         "ExternalWorkflowExecutionNotFound" if it has ended; TypeError and PayloadError for arguments."""
         runtime = current_runtime("ChildWorkflowHandle.signal")
         name, payloads = signal_call(runtime.converter, signal, arguments, args)
-        await self.send(name, payloads, call_site(sys._getframe(1)))
-
-    def send(self, name: str, args: tuple[Payload, ...], line: str) -> Coroutine[Any, Any, None]:
-        """A signal that is encoded."""
-        raise NotImplementedError
+        call = ExternalCall(
+            asked="signal",
+            workflow_id=self.id,
+            name=name,
+            args=payloads,
+            child_number=self.number,
+            line=call_site(sys._getframe(1)),
+        )
+        await runtime.ask(call)
 
 
 class ChildWorkflowCall(Struct, frozen=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from dalsegno import workflow
-from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow
-from dalsegno.client import Client, WithStartWorkflowOperation
+from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart
+from dalsegno.client import Client, NoAnswerError, WithStartWorkflowOperation
 from dalsegno.policies import WorkflowIDConflictPolicy
+from tests.broker.witness import eventually
 from tests.client.fake_host import FakeHost
 
 USE_EXISTING = WorkflowIDConflictPolicy.USE_EXISTING
@@ -76,3 +79,19 @@ async def test_a_policy_that_is_none_is_told_to_who_awaits_the_handle_too(client
 async def test_what_is_no_operation_is_refused(client: Client) -> None:
     with pytest.raises(TypeError, match="start_workflow_operation"):
         await client.execute_update_with_start_workflow("put", start_workflow_operation="w")  # type: ignore[arg-type]
+
+
+async def test_who_waits_for_the_workflow_of_an_update_that_is_cancelled_is_told_so(
+    client: Client, host: FakeHost
+) -> None:
+    host.scripts[UpdateWithStart] = lambda _: []
+    operation = WithStartWorkflowOperation(Cart.run, id="w", id_conflict_policy=USE_EXISTING)
+    updating = asyncio.create_task(
+        client.execute_update_with_start_workflow("count", start_workflow_operation=operation)
+    )
+    await eventually(lambda: bool(host.of(UpdateWithStart)), "it is sent")
+    updating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await updating
+    with pytest.raises(NoAnswerError, match="was cancelled"):
+        await operation.workflow_handle()

@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.activities.intents import (
     ScheduleLocalActivity,
 )
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_schedule
+from dalsegno.actors.workflow_actor.loop.cancelled_wait import Wake
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
@@ -282,7 +283,7 @@ class StartedActivity(ActivityHandle[Any]):
         cancelled = Cancelled(self.activity_type, self.activity_id)
         while not self.done():
             waiter = asyncio.Future[None](loop=self.get_loop())
-            wake = _Wake(waiter)
+            wake = Wake(waiter)
             self.add_done_callback(wake)
             try:
                 yield from waiter
@@ -306,16 +307,3 @@ class StartedActivity(ActivityHandle[Any]):
         return result
 
     __iter__ = __await__
-
-
-class _Wake:
-    """Ends a waiter. A class, because bound arguments keep no frame alive."""
-
-    __slots__ = ("_waiter",)
-
-    def __init__(self, waiter: asyncio.Future[None]) -> None:
-        self._waiter = waiter
-
-    def __call__(self, _: asyncio.Future[Any]) -> None:
-        if not self._waiter.done():
-            self._waiter.set_result(None)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from dalsegno._call_site import call_site
-from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, ExternalCall
+from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle
 from dalsegno.actors.workflow_actor.children.cancelled import CancelledChild, child_error
 from dalsegno.actors.workflow_actor.children.child import ChildWorkflowSpec
 from dalsegno.actors.workflow_actor.children.events import ChildTold
 from dalsegno.actors.workflow_actor.children.intents import CancelChild, StartChild
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.cancelled_wait import Wake
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
@@ -32,13 +33,11 @@ from dalsegno.errors import (
 )
 from dalsegno.policies import WorkflowStatus
 
-Ask = Callable[[ExternalCall], Coroutine[Any, Any, Any]]
-
 
 class AwaitedChildren:
     """All child workflows that user code waits for. `ask`: how something is sent to one."""
 
-    __slots__ = ("_ask", "_converter", "_info", "_ledger", "_loop", "_pending", "outlived")
+    __slots__ = ("_converter", "_info", "_ledger", "_loop", "_pending", "outlived")
 
     def __init__(
         self,
@@ -46,11 +45,9 @@ class AwaitedChildren:
         loop: DeterministicLoop,
         info: RunInfo,
         outlived: Callable[[asyncio.CancelledError], object],
-        ask: Ask,
         converter: DataConverter,
     ) -> None:
         self.outlived = outlived
-        self._ask = ask
         self._converter = converter
         self._info = info
         self._ledger = ledger
@@ -119,12 +116,6 @@ class AwaitedChildren:
         child = StartedChild(self, self._loop, call, number, ledger.want_another(intent))
         self._pending[number] = child
         return child
-
-    def signal(self, child: StartedChild, name: str, args: Any, line: str) -> Coroutine[Any, Any, None]:
-        call = ExternalCall(
-            asked="signal", workflow_id=child.id, name=name, args=args, child_number=child.number, line=line
-        )
-        return self._ask(call)
 
     def cancel(self, number: int) -> bool:
         """Stop a child as its cancellation type says. True when its word is still to be waited for."""
@@ -254,9 +245,6 @@ class StartedChild(ChildWorkflowHandle[Any]):
     def was_cancelled(self) -> None:
         asyncio.Future.cancel(self)
 
-    def send(self, name: str, args: Any, line: str) -> Coroutine[Any, Any, None]:
-        return self._children.signal(self, name, args, line)
-
     def cancel(self, msg: Any = None) -> bool:
         if self.done():
             return False
@@ -268,7 +256,7 @@ class StartedChild(ChildWorkflowHandle[Any]):
         cancelled = CancelledChild(self.call)
         while not self.done():
             waiter = asyncio.Future[None](loop=self.get_loop())
-            wake = _WakeWaiter(waiter)
+            wake = Wake(waiter)
             self.add_done_callback(wake)
             try:
                 yield from waiter
@@ -292,16 +280,3 @@ class StartedChild(ChildWorkflowHandle[Any]):
         return result
 
     __iter__ = __await__
-
-
-class _WakeWaiter:
-    """Ends a waiter. A class, because bound arguments keep no frame alive."""
-
-    __slots__ = ("_waiter",)
-
-    def __init__(self, waiter: asyncio.Future[None]) -> None:
-        self._waiter = waiter
-
-    def __call__(self, _: asyncio.Future[Any]) -> None:
-        if not self._waiter.done():
-            self._waiter.set_result(None)

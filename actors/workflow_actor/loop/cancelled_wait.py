@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dalsegno.actors.workflow_actor.loop.cancel_request import is_requested
 from dalsegno.errors import CanceledError, FailureError
@@ -53,3 +53,16 @@ class CancelledWait(ABC):
                 raise self.request from failure
             cause = failure.__cause__
             raise self.seen(self.request) from cause if isinstance(cause, CanceledError) else failure
+
+
+class Wake:
+    """Ends a waiter. A class, because bound arguments keep no frame alive."""
+
+    __slots__ = ("_waiter",)
+
+    def __init__(self, waiter: asyncio.Future[None]) -> None:
+        self._waiter = waiter
+
+    def __call__(self, _: asyncio.Future[Any]) -> None:
+        if not self._waiter.done():
+            self._waiter.set_result(None)

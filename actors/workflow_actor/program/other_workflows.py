@@ -28,5 +28,5 @@ class OtherWorkflows:
         converter: DataConverter,
     ) -> None:
         self.externals = AwaitedExternals(ledger, loop, converter)
-        self.children = AwaitedChildren(ledger, loop, info, outlived, self.externals.ask, converter)
+        self.children = AwaitedChildren(ledger, loop, info, outlived, converter)
         self.awaited: dict[type, Awaited] = {ChildTold: self.children, ExternalTold: self.externals}
