@@ -45,9 +45,6 @@ CBOR = "application/cbor"
 """Also what a message without a content type is taken for."""
 JSON = "application/json"
 
-RESERVED_TYPES = frozenset({"child.started", "child.closed"})
-"""Named by the protocol for later versions."""
-
 _OWN_QUEUES = "dalsegno."
 _QUEUES_FOR_ANSWERS = ("dalsegno.reply.", "dalsegno.worker.")
 """An answer to any other queue of ours would come back as a message that nobody sent."""
@@ -56,7 +53,7 @@ _DIRECT_REPLIES = "amq.rabbitmq."
 
 
 class UnsupportedMessageError(InvalidMessageError):
-    """The message's type is reserved, or of a newer version. Its sender is told `unsupported`."""
+    """The message's type is unknown, or of a newer version. Its sender is told `unsupported`."""
 
 
 class MessageTooLargeError(CommandRejectedError):
@@ -199,8 +196,6 @@ def _media_type(content_type: str | None) -> str:
 def _unknown_type(name: str | None) -> InvalidMessageError:
     if not name:
         return InvalidMessageError("the type property is missing; it says which message this is")
-    if name in RESERVED_TYPES:
-        return UnsupportedMessageError(f"messages of the type {name} are reserved for a later version")
     if why_not_name(name):
         return InvalidMessageError("the type property is not a name")
     return UnsupportedMessageError(f"messages of the type {name} are not known to this version")

@@ -181,13 +181,13 @@ WRONG_CONTENT_TYPES = (
 UNKNOWN_TYPES = (
     "workflow.dance",
     "Workflow.Start",
+    "child.started",
     "os.system",
     "__main__.x",
     "../../passwd",
     "workflow.*",
     "'",
 )
-RESERVED_TYPES = ("child.started", "child.closed")
 NOT_FOR_ANSWERS = (
     "dalsegno.control",
     "dalsegno.partition.1.0",
@@ -232,7 +232,7 @@ def _properties(kind: str, sound: Sound) -> Iterator[Case]:
     yield case("no type", type=None)
     for what, name in NO_NAMES.items():
         yield case(f"type: {what}", type=name)
-    for name in UNKNOWN_TYPES + RESERVED_TYPES:
+    for name in UNKNOWN_TYPES:
         yield case(f"type: {name}", Refusal.UNSUPPORTED, type=name)
 
 
