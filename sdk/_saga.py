@@ -325,6 +325,28 @@ class Saga:
             await outcome
 
 
+def saga(name: str = "") -> Saga:
+    """Steps that are undone together, when one that comes after them fails.
+
+        async with workflow.saga() as saga:
+            payment = await saga.do(charge, order, undo=refund)
+            await saga.do(reserve, order, undo=release)
+            await workflow.execute_activity(ship, order)
+
+    What undoes a step is recorded before the step is tried, and shown by `describe`. If the run fails or is
+    cancelled (the error leaves `async with`, or the run), what was done is undone, newest first; what cannot be
+    undone for good is passed over, and CompensationError raised at the end. Meanwhile the run's status is
+    `compensating`, and to cancel it breaks nothing off. A bug that leaves a saga undoes nothing: the workflow
+    is suspended. If the block ends without an error, nothing is undone any more; `await saga.compensate()`
+    undoes when you say so.
+
+    What is on its stack goes over a sign: a saga that is opened behind it, under the same `name`, has it. A run
+    that is terminated, or out of time, undoes nothing: `describe` shows what is left.
+    """
+    runtime = current_runtime("saga")
+    return cast(Saga, runtime.open_saga(given.name("The name of a saga", name) if name else ""))
+
+
 async def _finished(undoing: asyncio.Task[Any]) -> asyncio.CancelledError | None:
     """It has ended, whatever cancels who waits for it. Returns the first that would have."""
     interrupted: asyncio.CancelledError | None = None

@@ -101,7 +101,7 @@ from dalsegno._runtime import (
     current_runtime,
     runtime_or_none,
 )
-from dalsegno._saga import Saga, Undo
+from dalsegno._saga import Saga, Undo, saga
 from dalsegno._unsafe import unsafe
 from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
@@ -392,31 +392,6 @@ def checkpoint(state: Any) -> NoReturn:
     (a dataclass, best) says how the state is stored; see `dalsegno.signed_state` for its versions.
     """
     current_runtime("checkpoint").checkpoint(state, call_site(sys._getframe(1)))
-
-
-# Sagas
-
-
-def saga(name: str = "") -> Saga:
-    """Steps that are undone together, when one that comes after them fails.
-
-        async with workflow.saga() as saga:
-            payment = await saga.do(charge, order, undo=refund)
-            await saga.do(reserve, order, undo=release)
-            await workflow.execute_activity(ship, order)
-
-    What undoes a step is recorded before the step is tried, and shown by `describe`. If the run fails or is
-    cancelled (the error leaves `async with`, or the run), what was done is undone, newest first; what cannot be
-    undone for good is passed over, and CompensationError raised at the end. Meanwhile the run's status is
-    `compensating`, and to cancel it breaks nothing off. A bug that leaves a saga undoes nothing: the workflow
-    is suspended. If the block ends without an error, nothing is undone any more; `await saga.compensate()`
-    undoes when you say so.
-
-    What is on its stack goes over a sign: a saga that is opened behind it, under the same `name`, has it. A run
-    that is terminated, or out of time, undoes nothing: `describe` shows what is left.
-    """
-    runtime = current_runtime("saga")
-    return cast(Saga, runtime.open_saga(given.name("The name of a saga", name) if name else ""))
 
 
 # What the workflow may know
