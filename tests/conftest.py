@@ -11,12 +11,13 @@ tests share the one virtual host (take an empty one), and databases are created 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import shutil
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +42,42 @@ DATABASE_URL = os.environ.get("DALSEGNO_TEST_DATABASE_URL", "")
 
 
 Server = TypeVar("Server", RabbitMQServer, PostgresServer)
+
+STUCK_SECONDS = 60.0
+"""How much longer than its limit a test may take, or its fixtures after it, before its process is ended."""
+
+_stderr = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_stderr] = os.dup(2)  # before it is captured: whoever ends the process says why
+
+
+def _watch(item: pytest.Item) -> Generator[None, object, object]:
+    """A test over its limit is failed by an exception. Where nothing can raise it, or a fixture waits for ever after it,
+    all threads are shown and the process ends: a failed test, and the others go on, instead of a suite without end."""
+    mark = item.get_closest_marker("timeout")
+    limit = float(mark.args[0] if mark is not None else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(limit + STUCK_SECONDS, exit=True, file=item.config.stash[_stderr])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _watch(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _watch(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _watch(item))
 
 
 def _run(kind: type[Server]) -> Iterator[Server]:
