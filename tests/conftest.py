@@ -54,8 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _watch(item: pytest.Item) -> Generator[None, object, object]:
-    """A test over its limit is failed by an exception. Where nothing can raise it, or a fixture waits for ever after it,
-    all threads are shown and the process ends: a failed test, and the others go on, instead of a suite without end."""
+    """A test over its limit is failed by an exception. Where nothing can raise it, or a fixture waits for ever
+    after it, all threads are shown and the process ends: one failed test instead of a suite without end."""
     mark = item.get_closest_marker("timeout")
     limit = float(mark.args[0] if mark is not None else item.config.getini("timeout"))
     faulthandler.dump_traceback_later(limit + STUCK_SECONDS, exit=True, file=item.config.stash[_stderr])
