@@ -1,7 +1,7 @@
 """Processes are killed with -9 at named points, one after the other, and everything must end as it should.
 
 points     the table: where a process dies, and what must follow; in parts: `round_points`, `tenure_points`,
-           `outside_points`
+           `between_points`, `outside_points`
 wrapping   how a point is put around production code, from outside
 crossing   what happens when a point is passed
 launch     the command line with all points around it; the production code knows of none of this

@@ -37,9 +37,11 @@ QUEUES = [
 ]
 
 
-def same_values(ledger: Ledger, workflow_id: str, values: Sequence[str], expected: Sequence[str]) -> list[str]:
+def same_values(
+    ledger: Ledger, workflow_id: str, values: Sequence[str], expected: Sequence[str], *, of_runs: int = 1
+) -> list[str]:
     """Each value came from an attempt of its own activity, whose effect is the expected one; and no activity
-    did anything whose result does not count."""
+    did anything whose result does not count. They are of so many runs."""
     entries = {entry.value: entry for entry in ledger.of(workflow_id)}
     counted = [entries.get(value) for value in values]
     found = [None if entry is None else entry.what for entry in counted]
@@ -49,7 +51,7 @@ def same_values(ledger: Ledger, workflow_id: str, values: Sequence[str], expecte
     if len(set(used)) != len(used):
         return [f"the result of one activity counts twice: {used}"]
     runs = {run_id for run_id, _ in used}
-    if len(runs) != 1:
+    if len(runs) != of_runs:
         return [f"its results are of {len(runs)} runs"]
     done = {(entry.run_id, entry.activity_id) for entry in entries.values() if entry.run_id in runs}
     return [f"activities {done - set(used)} took effect without a result"] if done - set(used) else []
@@ -64,7 +66,8 @@ def effects_in_order(ledger: Ledger, workflow_id: str, expected: Sequence[str]) 
 
 
 def ended_once(database: str, expected_runs: Mapping[str, int]) -> list[str]:
-    """Each workflow has so many runs, all completed, and nothing is to be done for it any more."""
+    """Each workflow has so many runs, all completed or gone on as another, and nothing is to be done for it any
+    more."""
     engine = open_database(database).engine(Role.READER)
     runs, instances = tables.runs, tables.instances
     try:
@@ -80,7 +83,8 @@ def ended_once(database: str, expected_runs: Mapping[str, int]) -> list[str]:
             ).all()
     finally:
         engine.dispose()
-    wrong = [f"{name}: its run is {status}" for name, status in found if status != WorkflowStatus.COMPLETED]
+    ended = (WorkflowStatus.COMPLETED, WorkflowStatus.CONTINUED_AS_NEW)
+    wrong = [f"{name}: its run is {status}" for name, status in found if status not in ended]
     for workflow_id, number in expected_runs.items():
         runs_found = sum(name == workflow_id for name, _ in found)
         if runs_found != number:

@@ -30,6 +30,7 @@ class Need(Enum):
     STOP = "it is asked to stop"
     IDLE = "workflows are idle"
     LETTER = "somebody sends what nobody can read"
+    RUNS = "runs start others, go on as others, are updated, and work locally; nothing else is under way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,4 @@ class Point:
     @property
     def may_be_supervised(self) -> bool:
         """Whether it is passed in a host that has a parent of its own."""
-        return self.role is Role.HOST and self.need in (Need.LOAD, Need.IDLE)
+        return self.role is Role.HOST and self.need in (Need.LOAD, Need.IDLE, Need.RUNS)

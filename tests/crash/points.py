@@ -5,13 +5,14 @@ Some moments that one might look for do not exist here; docs/testing.md says whi
 
 from __future__ import annotations
 
+from tests.crash.between_points import BETWEEN_POINTS
 from tests.crash.crossing import Crossing, Page
 from tests.crash.outside_points import CLIENT_POINTS, WORKER_POINTS
 from tests.crash.point import Point
 from tests.crash.round_points import ROUND_POINTS
 from tests.crash.tenure_points import TENURE_POINTS
 
-POINTS = (*ROUND_POINTS, *TENURE_POINTS, *WORKER_POINTS, *CLIENT_POINTS)
+POINTS = (*ROUND_POINTS, *TENURE_POINTS, *BETWEEN_POINTS, *WORKER_POINTS, *CLIENT_POINTS)
 BY_NAME = {point.name: point for point in POINTS}
 
 

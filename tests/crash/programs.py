@@ -209,6 +209,73 @@ class Loop:
 
 
 @workflow.defn
+class Parent:
+    """Children, all at once."""
+
+    @workflow.run
+    async def run(self, width: int) -> list[list[str]]:
+        own = workflow.info().workflow_id
+        return list(
+            await asyncio.gather(
+                *(
+                    workflow.execute_child_workflow(Chain.run, 1, id=f"{own}-child-{number}")
+                    for number in range(width)
+                )
+            )
+        )
+
+
+@workflow.defn
+class Relay:
+    """From run to run: each books one value."""
+
+    @workflow.run
+    async def run(self, tally: Tally) -> list[str]:
+        values = [*tally.values, await booking(f"leg {tally.left}")]
+        if tally.left > 1:
+            workflow.continue_as_new(Tally(tally.left - 1, values))
+        return values
+
+
+@workflow.defn
+class Account:
+    """Updates, each answered with the value that it has booked."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self.length = -1
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        await workflow.wait_condition(lambda: len(self.values) == self.length)
+        return self.values
+
+    @workflow.update
+    async def deposit(self, what: str) -> str:
+        value = await booking(what)
+        self.values.append(value)
+        return value
+
+    @workflow.signal
+    def end(self, length: int) -> None:
+        self.length = length
+
+
+@workflow.defn
+class Local:
+    """Local activities, one after the other."""
+
+    @workflow.run
+    async def run(self, length: int) -> list[str]:
+        return [
+            await workflow.execute_local_activity(
+                book, f"local {number}", start_to_close_timeout=ATTEMPT, retry_policy=PATIENT
+            )
+            for number in range(length)
+        ]
+
+
+@workflow.defn
 class Held:
     """An activity that a worker is granted, and sends heartbeats for."""
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from dalsegno import Client
+from dalsegno import Client, WorkflowUpdateStage
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.topology import (
@@ -34,7 +34,22 @@ from tests.crash.checks import effects_in_order, same_values
 from tests.crash.ledger import Ledger
 from tests.crash.point import Need
 from tests.crash.post import Post
-from tests.crash.programs import ROUNDS, Appends, Chain, FanOut, Flaky, Held, Ladder, Loop, Saga, Tally
+from tests.crash.programs import (
+    ROUNDS,
+    Account,
+    Appends,
+    Chain,
+    FanOut,
+    Flaky,
+    Held,
+    Ladder,
+    Local,
+    Loop,
+    Parent,
+    Relay,
+    Saga,
+    Tally,
+)
 from tests.crash.recorder import Recorder
 from tests.partition_ids import nth
 from tests.system.stack import until
@@ -46,6 +61,10 @@ FINISH_SECONDS = 60.0
 ASK_AGAIN_SECONDS = 0.1
 
 DELAYS = [0.05, 0.12]
+CHILDREN = 2
+LEGS = 3
+"""Runs of a chain."""
+UPDATES = 4
 STEPS = ["a", "b", "c"]
 
 
@@ -91,6 +110,13 @@ class Story:
             raise TimeoutError(f"these did not end within {FINISH_SECONDS:g} s: {open_}") from None
 
     def _parts(self) -> list[Coroutine[Any, Any, None]]:
+        if self._need is Need.RUNS:
+            return [
+                self._parent(),
+                self._relay(),
+                self._account(),
+                self._booked("local", Local.run, 4, [f"local {n}" for n in range(4)]),
+            ]
         letters = [self._letters()] if self._need is Need.LETTER else []
         return [
             self._chains(),
@@ -226,6 +252,41 @@ class Story:
         if (started := [one.action.workflow_id for one in info.recent_actions]) != ids:
             self._check(prefix, [f"it has started {started}"])
         await handle.delete()
+
+    async def _parent(self) -> None:
+        """Each child runs once, and its result is told once."""
+        workflow_id = self._id("parent")
+        children = [self._id(f"parent-child-{number}") for number in range(CHILDREN)]
+        results = await self._ended(Parent.run, CHILDREN, workflow_id)
+        self._ended_ids |= set(children)
+        for child, values in zip(children, results, strict=True):
+            self._check(child, same_values(self._ledger, child, values, ["step 0"]))
+
+    async def _relay(self) -> None:
+        workflow_id = self._id("relay", runs=LEGS)
+        values = await self._ended(Relay.run, Tally(LEGS), workflow_id)
+        expected = [f"leg {number}" for number in range(LEGS, 0, -1)]
+        self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected, of_runs=LEGS))
+
+    async def _account(self) -> None:
+        """Every second update is first heard of when it is accepted, and its outcome awaited then."""
+        workflow_id = self._id("account")
+        handle = await self._started(Account.run, None, workflow_id)
+        told = []
+        for number in range(UPDATES):
+            if number % 2:
+                told.append(await handle.execute_update(Account.deposit, f"deposit {number}"))
+            else:
+                update = await handle.start_update(
+                    Account.deposit, f"deposit {number}", wait_for_stage=WorkflowUpdateStage.ACCEPTED
+                )
+                told.append(await update.result())
+        await handle.signal(Account.end, UPDATES)
+        values = await self._result(handle, workflow_id)
+        if values != told:
+            self._check(workflow_id, [f"it has deposited {values}, and said {told}"])
+        expected = [f"deposit {number}" for number in range(UPDATES)]
+        self._check(workflow_id, same_values(self._ledger, workflow_id, values, expected))
 
     async def _rest(self) -> None:
         if self._need is Need.IDLE:
