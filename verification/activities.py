@@ -19,6 +19,7 @@ from dalsegno.verification.finding import Invariant, Violation
 class _Pending(Struct):
     cancellation_type: str = ""
     backing_off: bool = False
+    outside: bool = False
 
 
 class Resolutions:
@@ -42,6 +43,8 @@ class Resolutions:
                     yield from self._attempt(row, event)
                 case act.TaskOverdue() | act.TaskResent() | act.TaskReturned() | act.HeartbeatKept():
                     yield from self._attempt(row, event)
+                case act.AttemptWentOutside():
+                    yield from self._attempt(row, event)
                 case ev.RunClosed():
                     self._pending.clear()
                 case _:
@@ -55,8 +58,8 @@ class Resolutions:
                 self._first_known = number if self._first_known is None else self._first_known
             elif isinstance(want, act.ActivityUnwanted):
                 pending = self._pending.get(want.number)
-                # Others may still end by themselves, and then say so.
-                if pending is not None and pending.cancellation_type == "try_cancel":
+                # Others may still end by themselves, and then say so; so may one that goes on outside.
+                if pending is not None and pending.cancellation_type == "try_cancel" and not pending.outside:
                     del self._pending[want.number]
 
     def _find(self, number: int) -> _Pending | None:
@@ -95,14 +98,19 @@ class Resolutions:
         | act.TaskOverdue
         | act.TaskResent
         | act.TaskReturned
-        | act.HeartbeatKept,
+        | act.HeartbeatKept
+        | act.AttemptWentOutside,
     ) -> Iterator[Violation]:
         pending = self._find(event.number)
         if pending is None:
             kind = type(event).__name__
             text = f"{kind} happens to activity {event.number}, which was not pending (any more)"
             yield Violation(Invariant.ACTIVITIES, row.sequence, text)
+        elif isinstance(event, act.AttemptWentOutside):
+            pending.outside = True
+        elif isinstance(event, act.AttemptBegun):
+            pending.outside = False
         elif isinstance(event, act.RetryPlanned):
-            pending.backing_off = True
+            pending.backing_off, pending.outside = True, False
         elif isinstance(event, act.AttemptScheduled):
             pending.backing_off = False

@@ -19,6 +19,7 @@ from tests.simulation.consumers import ModelConsumer
 from tests.simulation.postbox import Letter, Postbox
 from tests.simulation.scheduler import SECOND, Process
 from tests.simulation.stories import Ended, Plan, Step
+from tests.simulation.updating import AskedUpdate
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -42,6 +43,7 @@ class Story:
         self.runs: list[str] = []
         self.sent: list[object] = []
         self.refused: list[str] = []
+        self.updates: list[AskedUpdate] = []
         self.is_over = False
         self._client = client
         self._left = list(plan.steps)
@@ -97,7 +99,8 @@ class Story:
             self._maybe_over()
 
     def _maybe_over(self) -> None:
-        self.is_over = not self._left and not self._restarting and self.runs[-1] in self.ended
+        is_known = self.runs[-1] in self.ended and all(update.is_settled for update in self.updates)
+        self.is_over = not self._left and not self._restarting and is_known
 
     def _take(self, step: Step) -> None:
         match step.kind:
@@ -110,6 +113,12 @@ class Story:
             case "release":
                 self._client.release(self.workflow_id)
                 self._go_on()
+                return
+            case "update":
+                update_id = f"update-{len(self.updates) + 1}"
+                update = AskedUpdate(self._client, self.workflow_id, update_id, step, self._maybe_over)
+                self.updates.append(update)
+                update.send(confirmed=self._go_on)
                 return
         body, replied = self._message(step)
         number = message_id = self._client.new_message_id(self.workflow_id)
@@ -292,6 +301,10 @@ class Client(Process):
     def release(self, workflow_id: str) -> None:
         """What it holds may end."""
         self._simulation.ledger.released.add(workflow_id)
+
+    def run_of_update(self, workflow_id: str, update_id: str) -> str | None:
+        """Which run was given it first, if one was."""
+        return self._simulation.history.updates.run_of(workflow_id, update_id)
 
     def quiet_at(self, run_id: str, *, signals: int) -> int | None:
         """After how many rows nothing goes on in it by itself; None while something does."""

@@ -8,7 +8,7 @@ from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, Program
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
-from tests.simulation.world import CODE, STORM, Simulation
+from tests.simulation.world import STORM, Simulation
 
 CHANGES = 40
 
@@ -48,7 +48,7 @@ class DeployingSimulation(Simulation):
 
     def __init__(self, seed: int, *, keep_trace: bool = False) -> None:
         super().__init__(seed, keep_trace=keep_trace)
-        self._changing = ChangingCode(CODE)
+        self._changing = ChangingCode(self.language.code)
         self.code = self._changing  # type: ignore[assignment]  # for each host that is started
         self._chance = Random(f"{seed} definitions")
 

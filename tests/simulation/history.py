@@ -13,19 +13,13 @@ from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
 from tests.simulation.scheduler import SECOND
+from tests.simulation.update_history import UpdateHistory
+from tests.simulation.violation import Violation
 from tests.simulation.workflows import LONG_SECONDS
 from tests.workflow_actor.stored.two_releases import NEWER
 
 LONG = LONG_SECONDS * SECOND // 2
 """A timer that is due so much later is not waited for."""
-
-
-class Violation(AssertionError):  # noqa: N818 - the field says violation
-    """An invariant does not hold. `name` is its number, or its own name."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(f"{name}: {text}")
-        self.name = name
 
 
 @dataclass(slots=True)
@@ -42,6 +36,7 @@ class Tried:
     began: bool = False
     resent_at: int = 0
     waits_for_cancellation: bool = False
+    is_outside: bool = False
 
 
 @dataclass(slots=True)
@@ -59,6 +54,7 @@ class History:
         self.runs: defaultdict[str, Run] = defaultdict(Run)
         self.tokens: set[bytes] = set()
         self.rows_of_cause: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.updates = UpdateHistory()
         self.let_go: set[str] = set()
         """Message IDs of effects that hold nothing up any more: parked, or never to be sent."""
 
@@ -74,6 +70,7 @@ class History:
         self.rows_of_cause[row.cause].append((row.run_id, row.sequence))
         for event in record.events:
             self._note(run, row, event)
+            self.updates.note(row.run_id, event)
         return record
 
     def _note(self, run: Run, row: JournalRow, event: e.Event) -> None:
@@ -89,10 +86,14 @@ class History:
                 self.tokens.add(token)
             case act.AttemptBegun(number):
                 run.activities[number].began = True
+                run.activities[number].is_outside = False
+            case act.AttemptWentOutside(number):
+                run.activities[number].is_outside = True
             case act.TaskResent(number) | act.TaskReturned(number):
                 run.activities[number].resent_at = row.sequence
             case act.RetryPlanned(number):
                 run.activities[number].is_resting = True
+                run.activities[number].is_outside = False
             case act.ActivityCompleted(number) | act.ActivityFailed(number):
                 self._settle(run, row, number)
             case tim.TimerElapsed(number):
@@ -121,7 +122,7 @@ class History:
                 self.tokens.add(token)
             case act.ActivityUnwanted(number):
                 tried = run.activities[number]
-                tried.is_over = tried.is_over or not tried.waits_for_cancellation
+                tried.is_over = tried.is_over or not (tried.waits_for_cancellation or tried.is_outside)
             case tim.TimerWanted(number, fire_at):
                 run.timers[number] = fire_at
             case tim.TimerUnwanted(number):

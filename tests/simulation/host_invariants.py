@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dalsegno.actors.supervisor.outbox.slow_shipments import PARK_AFTER_SECONDS
 from dalsegno.actors.supervisor.round.round import Entry
-from tests.simulation.history import Violation
 from tests.simulation.scheduler import SECOND
+from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host

@@ -26,14 +26,17 @@ from dalsegno.persistence.port import Aside, InstanceWrite, JournalRow, LeaseRow
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import nth
 from tests.simulation import oracle
-from tests.simulation.history import History, Violation
+from tests.simulation.at_the_end import difference
+from tests.simulation.history import History
 from tests.simulation.queues import Stored
 from tests.simulation.stories import Ended
+from tests.simulation.violation import Violation
 from tests.simulation.worker import FORGED
 from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
+    from tests.simulation.updating import AskedUpdate
     from tests.simulation.world import Simulation
 
 CLIENT_COMMANDS = (
@@ -181,7 +184,7 @@ class Invariants:
             live = entry.actor.instance.state
             stored = self.stored_state(workflow_id)
             if live is not None and stored != live:
-                raise Violation("I16", f"{workflow_id}: live and stored differ in {_difference(live, stored)}")
+                raise Violation("I16", f"{workflow_id}: live and stored differ in {difference(live, stored)}")
 
     def _must_wake_up(self, workflow_id: str, cause: str) -> None:
         """No message holds what this cause made: the instance itself must send it again (I11)."""
@@ -193,6 +196,13 @@ class Invariants:
     def _note_effect(self, run_id: str, effect_id: EffectID, effect: Effect) -> None:
         message_id = effect_message_id(run_id, *effect_id)
         self._effects.setdefault((run_id, effect_id[0]), []).append((message_id, effect))
+
+    def is_from_an_unread_one(self, run_id: str) -> bool:
+        return run_id in self._ended_unread
+
+    def is_dead(self, message_id: str) -> bool:
+        """A dead letter."""
+        return message_id in self._dead
 
     def stored_state(self, workflow_id: str, *, from_the_first: bool = False) -> WorkflowState | None:
         """From the newest snapshot and the journal behind it; or from every row there ever was."""
@@ -254,6 +264,11 @@ class Invariants:
                 tried = None if run is None else run.by_id.get(body.activity_id)
                 if tried is None or not (tried.began or tried.attempt > body.attempt):
                     raise Violation("I7", f"the grant for {body.activity_id} leaves too early")
+            case wire.Reply(update_id=str() as update_id, update_stage=str() as stage, error=None):
+                workflow_id = body.workflow_id or ""
+                come = history.updates.has_come_to(workflow_id, update_id, stage)
+                if not come and not (stage == "admitted" and self._update_is_kept(workflow_id, update_id)):
+                    raise Violation("I7", f"{update_id} of {body.workflow_id} is told as {stage} too early")
             case wire.Reply(kind="result", error=None) if not history.runs[body.run_id or ""].closed:
                 raise Violation("I7", f"the result of {body.workflow_id} leaves too early")
             case wire.Reply(kind="accepted", error=None) if body.run_id not in self._simulation.store.runs:
@@ -322,6 +337,12 @@ class Invariants:
         mail = map(decode_message, self._simulation.store.mail.get(workflow_id, {}).values())
         return any((kept.type, kept.message_id) == (message.type, message.message_id) for kept in mail)
 
+    def _update_is_kept(self, workflow_id: str, update_id: str) -> bool:
+        """In the mail of a workflow that cannot be run: so it is as good as recorded."""
+        mail = self._simulation.store.mail.get(workflow_id, {}).values()
+        kept = [decode(message) for message in map(decode_message, mail) if message.type == "workflow.update"]
+        return any(getattr(body, "update_id", None) == update_id for body in kept)
+
     def worked_off(self, message: Message) -> None:
         """Mail of a workflow that could not be run is deleted. A message that was kept twice is done when the
         last of them is."""
@@ -369,6 +390,14 @@ class Invariants:
         if not story.plan.must(now):
             raise Violation("outcome", f"{workflow_id} {story.plan.args} came to {now}")
 
+    def update_told(self, update: AskedUpdate, first: object, now: object) -> None:
+        """What was refused at the door may be refused otherwise when it is sent again."""
+        is_taken = self.history.updates.run_of(update.workflow_id, update.update_id) is not None
+        if is_taken and first != now:
+            raise Violation("update", f"{update.update_id} of {update.workflow_id} came to {first}, then {now}")
+        if not update.step.allows(now):
+            raise Violation("update", f"{update.step} of {update.workflow_id} came to {now}")
+
     def described(self, workflow_id: str, description: wire.Description, *, pokes: int) -> bool:
         """Of a program in which nothing goes on: what its interpreter waits for. False while it cannot run."""
         if description.status is WorkflowStatus.SUSPENDED:
@@ -394,53 +423,6 @@ class Invariants:
             raise Violation("I12", f"{workflow_id} reads {items}, after {at_least} signals were confirmed")
         if len(items) > run.signals:
             raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
-
-    # --- the end ---------------------------------------------------------------------------------------------
-
-    def at_the_end(self) -> None:
-        """Everything was to be finished."""
-        simulation = self._simulation
-        store = simulation.store
-        if store.format_asked > store.format_written and all(
-            store.formats_read[host] >= store.format_asked for host in store.live_hosts()
-        ):
-            raise Violation("format", f"format {store.format_asked} is asked for, read by all, and not written")
-        for story in simulation.client.stories.values():
-            self._story_is_whole(story.workflow_id, story.runs, story.refused)
-        for workflow_id in simulation.store.instances:
-            stored, whole = self.stored_state(workflow_id), self.stored_state(workflow_id, from_the_first=True)
-            assert stored is not None
-            if stored != whole and stored.info.run_id not in self._ended_unread:
-                raise Violation(
-                    "I16", f"{workflow_id}: its journal says otherwise: {_difference(stored, whole)}"
-                )
-            if simulation.store.runs[stored.info.run_id].status is not stored.status:
-                raise Violation("I33", f"{workflow_id} is {stored.status}, but shown otherwise")
-        if sum(simulation.ledger.balances.values()):
-            raise Violation("I14", f"money is made or lost: {simulation.ledger.balances}")
-        for message_id in self.unreadable:
-            if message_id not in self._dead:
-                raise Violation("I21", f"{message_id} is not among the dead letters")
-
-    def _story_is_whole(self, workflow_id: str, runs: list[str], refused: list[str]) -> None:
-        for run_id in runs:
-            closed = self.history.runs[run_id].closed
-            shown = self._simulation.store.runs.get(run_id)
-            if closed != 1 or shown is None or not shown.status.closed:
-                raise Violation(
-                    "I1", f"run {run_id} of {workflow_id} has ended {closed} times, and shows {shown}"
-                )
-        for message_id in refused:
-            seen = self._simulation.store.seen[workflow_id].get(("workflow.signal", message_id))
-            if message_id not in self._dead and (seen is None or not seen.answer):
-                raise Violation(
-                    "I23", f"{message_id} cannot be stored, and is neither refused nor a dead letter"
-                )
-
-
-def _difference(one: WorkflowState, other: WorkflowState | None) -> str:
-    fields = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name, None)]
-    return "; ".join(f"{name}: {getattr(one, name)} and {getattr(other, name, None)}" for name in fields)
 
 
 def _fields(snapshot: SnapshotRow) -> int:

@@ -28,18 +28,24 @@ REPLACED_WITHIN = 10 * SECOND
 
 
 class Releases:
-    """In half of the simulations there are two, in the others the older one alone."""
+    """In half of the simulations there are two, in the others the older one alone; or the `newest_alone`, of a
+    namespace that was never written otherwise."""
 
-    def __init__(self, seed: int, store: StoreModel) -> None:
+    def __init__(self, seed: int, store: StoreModel, *, newest_alone: bool) -> None:
         self._random = Random(f"{seed} releases")
         self._store = store
         self._newer: set[str] = set()
         """Host names."""
         self._known: set[str] = set()
-        self.are_two = self._random.random() < 0.5
+        self._newest_alone = newest_alone
+        self.are_two = not newest_alone and self._random.random() < 0.5
         store.refuses_older = not self.are_two or self._random.random() < 0.5
+        if newest_alone:
+            store.format_asked = store.format_written = two_releases.NEWER.newest
 
     def of(self, name: str) -> StoredCodec:
+        if self._newest_alone:
+            return two_releases.NEWER
         if self.are_two and name not in self._known and self._random.random() < 0.5:
             self._newer.add(name)
         self._known.add(name)

@@ -16,12 +16,14 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.simulation.faults import KINDS, FaultID
-from tests.simulation.history import Violation
+from tests.simulation.language import WHOLE_FROM
 from tests.simulation.scheduler import SECOND
+from tests.simulation.violation import Violation
 from tests.simulation.world import Simulation
 
 TRACE_SHOWN = 60
 SHRINKING_SECONDS = 120.0
+FIRST = f"the first (default: 0); from {WHOLE_FROM:,} on the whole language is spoken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def shrink(failure: Failure, *, seconds: float = SHRINKING_SECONDS) -> Failure:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="script/simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, help="the first (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help=FIRST)
     parser.add_argument("--stop-at", type=int, default=3, help="so many failures (default: 3)")
     parser.add_argument("--no-shrinking", action="store_true", help="show failures as they are found")
     parser.add_argument("--trace", action="store_true", help="show all that happens with one seed")

@@ -26,14 +26,16 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` is signal, refused (a signal that the database refuses), query, cancel, terminate, describe (until
-    nothing goes on by itself), release (what is held), or again: start once more when the run has ended. It is
-    taken `delay` microseconds after the one before was confirmed."""
+    """`kind` is signal, refused (a signal that the database refuses), query, update, cancel, terminate,
+    describe (until nothing goes on by itself), release (what is held), or again: start once more when the run
+    has ended. It is taken `delay` microseconds after the one before was confirmed. `allows`: what an update
+    comes to."""
 
     delay: int
     kind: str
     name: str = ""
     args: tuple[Any, ...] = ()
+    allows: Callable[[object], bool] = bool
 
 
 Check = Callable[[Ended], bool]

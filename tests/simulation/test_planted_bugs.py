@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.language import WHOLE_FROM
 from tests.simulation.planted import BUGS, dedupe_dropped
 from tests.simulation.planted_releases import Plant
+from tests.simulation.planted_words import WORD_BUGS
 from tests.simulation.runner import run_seed, run_seeds, shrink
 
 WITHIN_FAULTS = 10_000
@@ -19,6 +21,15 @@ def test_a_planted_bug_is_found_within_ten_thousand_faults(plant: Plant) -> None
     assert summary.failures, f"{summary.fault_count} faults have not shown it"
     assert summary.failures[0].name in BUGS[plant], summary.failures[0].text
     print(f"found by {summary.failures[0].name} after {summary.fault_count} faults")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", WORD_BUGS, ids=lambda plant: plant.__name__)
+def test_one_of_the_whole_language_is_found_within_ten_thousand_faults(plant: Plant) -> None:
+    with plant():
+        summary = run_seeds(range(WHOLE_FROM, 2 * WHOLE_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
+    assert summary.failures, f"{summary.fault_count} faults have not shown it"
+    assert summary.failures[0].name in WORD_BUGS[plant], summary.failures[0].text
 
 
 @pytest.mark.timeout(300)

@@ -20,31 +20,31 @@ from dalsegno.actors.workflow_actor import again, gates
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import Command
-from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored import snapshots
 from dalsegno.broker import topology
 from tests.partition_ids import nths
 from tests.simulation import stories
 from tests.simulation.activities import Ledger
+from tests.simulation.at_the_end import AtTheEnd
 from tests.simulation.bounds import Bounds
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.client import Client
 from tests.simulation.faults import FaultID, Faults
-from tests.simulation.history import History, Violation
+from tests.simulation.history import History
 from tests.simulation.host import Host
 from tests.simulation.host_invariants import HostInvariants
 from tests.simulation.invariants import Invariants
+from tests.simulation.language import Language
 from tests.simulation.off_loop import is_local
 from tests.simulation.releases import Releases
 from tests.simulation.scheduler import SECOND, ProcessKilled, Scheduler
 from tests.simulation.stand_ins import PlantedDefectError
 from tests.simulation.store_model import StoreModel
 from tests.simulation.storm import Storm
+from tests.simulation.violation import Violation
 from tests.simulation.worker import Worker
-from tests.simulation.workflows import WORKFLOWS
 from tests.workflow_actor.local_work import local_activities
 
-CODE = WorkflowRegistry([(cls, None) for cls in WORKFLOWS])
 STORM = 40 * SECOND
 CALM = 1_800 * SECOND
 """Within this, everything must be finished: liveness is an invariant, too. So long because tasks that were lost
@@ -70,7 +70,8 @@ class Simulation:
         self.random = random = Random(f"{seed} world")
         self.scheduler = Scheduler(keep_all=keep_trace)
         self.faults = Faults(seed, only=only)
-        self.code = CODE
+        self.language = Language.of(seed)
+        self.code = self.language.code
         self.partitions = random.choice((1, 2, 4, 6))
         self.bounds = Bounds.of(seed)
         self.settings = _settings(random, self.bounds)
@@ -90,7 +91,7 @@ class Simulation:
         self.broker = BrokerModel(
             self.scheduler, Random(f"{seed} net"), self.faults, self.invariants, namespace
         )
-        self.releases = Releases(seed, self.store)
+        self.releases = Releases(seed, self.store, newest_alone=self.language.is_whole)
         self.hosts = {f"host{n}": Host(self, f"host{n}") for n in range(1, random.choice((2, 3, 3, 4)) + 1)}
         self.workers = [Worker(self, f"worker{n}") for n in range(1, 3)]
         self.client = Client(self, "client")
@@ -111,13 +112,13 @@ class Simulation:
             if not self.scheduler.run(until=STORM + calm, done=self._is_done):
                 raise Violation("I29", f"after {calm // SECOND} s of calm, not done: {self._unfinished()}")
             self.scheduler.run(until=self.scheduler.now + 2 * SECOND)
-            self.invariants.at_the_end()
+            AtTheEnd(self).look()
 
     def _begin(self) -> None:
         for process in (*self.hosts.values(), *self.workers, self.client):
             self.scheduler.after(self.random.randrange(SECOND), process.start)
         for number in range(self._workflows):
-            plan = self.random.choice(stories.KINDS)(self.random)
+            plan = self.random.choice(self.language.kinds)(self.random)
             delay = self.random.randrange(STORM * 3 // 4)
             self.scheduler.after(SECOND, partial(self._play, number, plan, delay))
         Storm(self).begin()

@@ -1,0 +1,37 @@
+"""What the programs of a simulation may say: in most of them what every stored format has a place for, in the
+others the whole language. There all hosts are of the newest release, and write its format from the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from tests.simulation import stories, whole_stories
+from tests.simulation.stories import Plan
+from tests.simulation.whole_workflows import WHOLE_WORKFLOWS
+from tests.simulation.workflows import WORKFLOWS
+
+WHOLE_FROM = 1_000_000
+"""The seeds from here on are of the whole language, so that those below give the runs that they always gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    code: WorkflowRegistry
+    kinds: Sequence[Callable[[Random], Plan]]
+    is_whole: bool
+
+    @staticmethod
+    def of(seed: int) -> Language:
+        return WHOLE if seed >= WHOLE_FROM else OF_EVERY_FORMAT
+
+
+OF_EVERY_FORMAT = Language(WorkflowRegistry([(cls, None) for cls in WORKFLOWS]), stories.KINDS, is_whole=False)
+WHOLE = Language(
+    WorkflowRegistry([(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS)]),
+    (*stories.KINDS, *whole_stories.KINDS),
+    is_whole=True,
+)

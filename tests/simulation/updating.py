@@ -1,0 +1,97 @@
+"""A simulated client's updates: each is asked for until its outcome is known, as answers may get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.failure import Failure
+from tests.default_converter import from_payload, to_payload
+from tests.simulation.scheduler import SECOND
+from tests.simulation.stories import Step
+
+if TYPE_CHECKING:
+    from tests.simulation.client import Client
+
+ASK_AGAIN = 15 * SECOND
+OnReply = Callable[[wire.Reply], None]
+
+
+class AskedUpdate:
+    """`outcome`, once it is known: the result, or the type of the failure. `settled` is called then."""
+
+    def __init__(
+        self, client: Client, workflow_id: str, update_id: str, step: Step, settled: Callable[[], None]
+    ) -> None:
+        self.workflow_id = workflow_id
+        self.update_id = update_id
+        self.step = step
+        self.outcome: object = None
+        self.is_settled = False
+        self._client = client
+        self._settled = settled
+        self._asked = 0
+        self._message_id = client.new_message_id(workflow_id)
+
+    def send(self, confirmed: Callable[[], None] = lambda: None) -> None:
+        """Also once more: where it has come to a run, that knows it by its ID."""
+        wait_for = ("admitted", "accepted", "completed")[len(self.update_id) % 3]
+        run_id = self._client.run_of_update(self.workflow_id, self.update_id)
+        body = wire.UpdateWorkflow(
+            workflow_id=self.workflow_id,
+            name=self.step.name,
+            args=tuple(map(to_payload, self.step.args)),
+            update_id=self.update_id,
+            wait_for=wait_for,  # type: ignore[arg-type]  # mypy sees any text
+            run_id=run_id,
+        )
+        self._command(body, confirmed, message_id=self._message_id if run_id is None else None)
+        self._client.after(ASK_AGAIN, self._ask)
+
+    def _ask(self) -> None:
+        if self.is_settled:
+            return
+        self._asked += 1
+        run_id = self._client.run_of_update(self.workflow_id, self.update_id)
+        if run_id is None or self._asked % 2 == 0:
+            self.send()
+            return
+        self._command(wire.AwaitUpdate(workflow_id=self.workflow_id, update_id=self.update_id, run_id=run_id))
+        self._client.after(ASK_AGAIN, self._ask)
+
+    def _command(
+        self,
+        body: wire.WireMessage,
+        confirmed: Callable[[], None] = lambda: None,
+        *,
+        message_id: str | None = None,
+    ) -> None:
+        message_id = message_id or self._client.new_message_id(self.workflow_id)
+        self._client.command(body, message_id, confirmed=confirmed, replied=self._told)
+
+    def _told(self, reply: wire.Reply) -> None:
+        if reply.error is not None:
+            if reply.error.code == "update_rejected":
+                self._rejected(reply.failure)
+            elif reply.error.code == "closed":
+                self._settle(reply.error.code)
+        elif reply.update_stage == "completed":
+            if reply.failure is not None:
+                self._settle(reply.failure.type)
+            else:
+                assert reply.result is not None, "a completed update has an outcome"
+                self._settle(from_payload(reply.result))
+
+    def _rejected(self, failure: Failure | None) -> None:
+        """Of what was refused long ago the reason is not known any more: then it is sent as a new message."""
+        if failure is not None:
+            self._settle(failure.type)
+        else:
+            self._message_id = self._client.new_message_id(self.workflow_id)
+
+    def _settle(self, outcome: object) -> None:
+        first = self.outcome if self.is_settled else outcome
+        self._client.invariants.update_told(self, first, outcome)
+        self.outcome, self.is_settled = outcome, True
+        self._settled()

@@ -1,0 +1,46 @@
+"""What clients want where the whole language may be spoken, and what must come of it: see `stories`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from tests.simulation.scheduler import SECOND
+from tests.simulation.stories import COMPLETED, Ended, Plan, Step
+
+FAILS_WITH = {"fail": "OnPurpose", "refused": "ValueError", "unknown": "UpdateHandlerNotFound"}
+"""By the name of an update, or by what is wrong with it: the type of its failure."""
+
+
+def _delay(random: Random) -> int:
+    return random.choice((0, 0, 1_000, 50_000, SECOND))
+
+
+def desk(random: Random) -> Plan:
+    """Each of its updates has the outcome that it must have, and each item is filed once."""
+    steps: list[Step] = []
+    items = list(range(1, random.randrange(3, 12)))
+    for item in items:
+        steps.append(_one_item(random, item))
+        if random.random() < 0.2:
+            steps.append(_refused(random))
+    steps.append(Step(_delay(random), "signal", "finish"))
+    return Plan("Desk", (), lambda ended: ended == Ended(COMPLETED, items), steps)
+
+
+def _one_item(random: Random, item: int) -> Step:
+    kind = random.choice(("note", "put", "work", "work", "fail"))
+    if kind == "note":
+        return Step(_delay(random), "signal", "note", (item,))
+    outcome: object = FAILS_WITH.get(kind, item)
+    return Step(_delay(random), "update", kind, (item,), allows=lambda told: told == outcome)
+
+
+def _refused(random: Random) -> Step:
+    """Or, when the answer was lost and it is sent again, the run may have ended."""
+    name, args, what = random.choice((("put", (-1,), "refused"), ("no_such", (), "unknown")))
+    allowed = FAILS_WITH[what], "closed"
+    return Step(_delay(random), "update", name, args, allows=lambda told: told in allowed)
+
+
+KINDS: Sequence[Callable[[Random], Plan]] = (desk,)
