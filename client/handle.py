@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import uuid4
 
 from dalsegno import given
@@ -50,6 +50,13 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
     again and it will not be done twice. All methods raise the subclasses of CommandRejectedError when the
     engine refuses, and NoAnswerError or BrokerUnavailableError when `timeout` seconds are over.
     """
+
+    if not TYPE_CHECKING:
+
+        @classmethod
+        def __class_getitem__(cls, of: Any) -> Any:
+            """Temporal's has the workflow's class first: the annotation `WorkflowHandle[Order, str]` stays."""
+            return super().__class_getitem__(of[-1] if isinstance(of, tuple) else of)
 
     def __init__(
         self,

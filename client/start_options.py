@@ -54,6 +54,12 @@ class StartOptions(TypedDict, total=False):
     left in place and sent the signal, unless `id_conflict_policy` says otherwise."""
     start_signal_args: Sequence[Any]
     """The signal's arguments."""
+    task_timeout: Duration | None
+    static_summary: str | None
+    static_details: str | None
+    request_eager_start: bool
+    versioning_override: Any
+    """What Temporal has, and means nothing here."""
     connection: Any
     """Of your own database transaction, on the database of dalsegno's tables: the start is written there, and
     happens if you commit. One of psycopg, or a connection or session of SQLAlchemy; async ones, too."""

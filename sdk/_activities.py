@@ -34,6 +34,9 @@ class ActivityOptions(TypedDict, total=False):
     """Unique within the run, of 1 to 200 bytes; default: its number."""
     result_type: Any
     """What the result is to be restored as; default: the activity's annotation."""
+    summary: str | None
+    versioning_intent: Any
+    """What Temporal has, and means nothing here."""
 
 
 class ActivityOptionsAndArgs(ActivityOptions, total=False):

@@ -49,6 +49,8 @@ def activity_call(
     cancellation_type: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
     activity_id: str | None = None,
     result_type: Any = UNSET,
+    summary: Any = None,
+    versioning_intent: Any = None,
     **unknown: Any,
 ) -> ActivityCall:
     """Raises TypeError and ValueError, which name the option, and PayloadError for arguments."""

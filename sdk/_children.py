@@ -18,8 +18,10 @@ from dalsegno.policies import (
     ChildWorkflowCancellationType,
     Duration,
     ParentClosePolicy,
+    RetryPolicy,
     WorkflowIDReusePolicy,
 )
+from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
 A = TypeVar("A")
@@ -60,10 +62,23 @@ class ChildWorkflowOptions(TypedDict, total=False):
     """What happens when a run with its ID has ended (ALLOW_DUPLICATE)."""
     execution_timeout: Duration | None
     """It is ended as timed out after this time."""
-    memo: Mapping[str, Any]
+    run_timeout: Duration | None
+    """One run of it is ended as timed out after this time. With a `retry_policy` it is tried again."""
+    retry_policy: RetryPolicy | None
+    """A run of it that fails is followed by another with the same arguments, after the policy's delay."""
+    start_delay: Duration | None
+    """Its code begins so much later; the handle is there at once."""
+    memo: Mapping[str, Any] | None
     """Values to be shown with it."""
+    search_attributes: TypedSearchAttributes | None
+    """By which it can be found; what its namespace has not declared is refused, as a ChildWorkflowError."""
     result_type: Any
     """What the result is to be restored as; default: the annotation of its run method."""
+    task_timeout: Duration | None
+    static_summary: str | None
+    static_details: str | None
+    versioning_intent: Any
+    """What Temporal has, and means nothing here."""
 
 
 class ChildWorkflowOptionsAndArgs(ChildWorkflowOptions, total=False):
@@ -176,13 +191,23 @@ def _call(
     cancellation_type: ChildWorkflowCancellationType = _WAIT,
     id_reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE,
     execution_timeout: Duration | None = None,
+    run_timeout: Duration | None = None,
+    retry_policy: RetryPolicy | None = None,
+    start_delay: Duration | None = None,
     memo: Mapping[str, Any] | None = None,
+    search_attributes: TypedSearchAttributes | None = None,
     result_type: Any = _UNSET,
+    task_timeout: Any = None,
+    static_summary: Any = None,
+    static_details: Any = None,
+    versioning_intent: Any = None,
     **unknown: Any,
 ) -> ChildWorkflowCall:
     """Raises TypeError and ValueError, which name the option, and PayloadError for arguments and notes."""
     if unknown:
         raise TypeError(f"A child workflow has no option {next(iter(unknown))!r}.")
+    if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
+        raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
     converter = runtime.converter
     values = one_by_one_or_args("A child workflow", arguments, args)
     notes = given.mapping("memo", memo or {})
@@ -193,9 +218,11 @@ def _call(
         result_hint=result_type_of(workflow) if result_type is _UNSET else result_hint(result_type, converter),
         task_queue=None if task_queue is None else given.task_queue("task_queue", task_queue),
         memo={given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
-        execution_timeout=None
-        if execution_timeout is None
-        else given.microseconds("execution_timeout", execution_timeout, positive=True),
+        execution_timeout=_span("execution_timeout", execution_timeout),
+        run_timeout=_span("run_timeout", run_timeout),
+        retry_policy=retry_policy,
+        delay=_span("start_delay", start_delay),
+        search_attributes=stored_attributes("search_attributes", search_attributes),
         reuse_policy=given.choice("id_reuse_policy", id_reuse_policy, WorkflowIDReusePolicy),
         close_policy=given.choice("parent_close_policy", parent_close_policy, ParentClosePolicy)._value_,
         cancellation_type=given.choice(
@@ -203,3 +230,7 @@ def _call(
         )._value_,
         line=line,
     )
+
+
+def _span(name: str, duration: Duration | None) -> int | None:
+    return None if duration is None else given.microseconds(name, duration, positive=True)

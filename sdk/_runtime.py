@@ -150,6 +150,10 @@ class ChildWorkflowCall(Struct, frozen=True):
     ]
     line: str
     last_result: Payload | None = None
+    run_timeout: int | None = None
+    retry_policy: RetryPolicy | None = None
+    delay: int | None = None
+    search_attributes: dict[str, AttributeValue] = {}
 
 
 class ExternalCall(Struct, frozen=True, kw_only=True):

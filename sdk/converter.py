@@ -169,7 +169,7 @@ def encode_args(
 def dynamic_args(hint: Any, payloads: Sequence[Payload], converter: DataConverter) -> list[Any]:
     """What comes to code that takes all names, in one list: for a `Sequence[RawValue]` as it came, otherwise as
     plain JSON values."""
-    item = RawValue if RawValue in get_args(hint) else Any
+    item = RawValue if RawValue in (hint, *get_args(hint)) else Any
     return [converter.from_payload(payload, item) for payload in payloads]
 
 

@@ -79,6 +79,11 @@ class HandlerDefinition:
         parameter = self.signature.parameter(1)
         return Any if parameter is None else parameter.type_hint
 
+    @property
+    def takes_rest(self) -> bool:
+        """A dynamic handler has `*args` behind the name: it takes them one by one."""
+        return self.signature.rest is not None and len(self.signature.parameters) < 2
+
 
 @dataclass(frozen=True)
 class WorkflowDefinition:

@@ -123,6 +123,7 @@ __all__ = [
     "ActivityHandle",
     "ActivityOptions",
     "ChildWorkflowCancellationType",
+    "ChildWorkflowConfig",
     "ChildWorkflowHandle",
     "ChildWorkflowOptions",
     "ChildWorkflowOptionsAndArgs",
@@ -215,6 +216,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # As Temporal's SDK calls them; see `_ported`.
 ActivityConfig = ActivityOptions
+ChildWorkflowConfig = ChildWorkflowOptions
 LocalActivityConfig = LocalActivityOptions
 ReadOnlyContextError = ReadOnlyError
 
@@ -316,17 +318,19 @@ def time_ns() -> int:
     return current_runtime("time_ns").now * 1_000
 
 
-async def sleep(duration: Duration) -> None:
-    """A durable timer; the same as asyncio.sleep, but for timedeltas."""
+async def sleep(duration: Duration, *, summary: str | None = None) -> None:
+    """A durable timer; the same as asyncio.sleep, but for timedeltas. `summary` means nothing here."""
     await asyncio.sleep(given.span("duration", duration))
 
 
-def wait_condition(fn: Callable[[], bool], *, timeout: Duration | None = None) -> Coroutine[Any, Any, None]:
+def wait_condition(
+    fn: Callable[[], bool], *, timeout: Duration | None = None, timeout_summary: str | None = None
+) -> Coroutine[Any, Any, None]:
     """Wait until `fn()` is true. It is asked again after each thing that happens to the workflow, and must only
     look. Of several waiters one is woken at a time, so that each finds its own condition true.
 
-    Raises asyncio.TimeoutError when `timeout` passes first. What is true already needs no time: it returns even
-    with a timeout of 0.
+    Raises asyncio.TimeoutError when `timeout` passes first; `timeout_summary` means nothing here. What is true
+    already needs no time: it returns even with a timeout of 0.
     """
     current_runtime("wait_condition")
     if not callable(fn) or iscoroutinefunction(fn):

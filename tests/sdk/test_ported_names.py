@@ -33,3 +33,10 @@ def test_a_cancellation_is_known_whoever_tells_of_it() -> None:
     assert is_cancelled_exception(CanceledError("the customer"))
     assert not is_cancelled_exception(TimedOutError("late", timeout_type=dalsegno.TimeoutType.START_TO_CLOSE))
     assert not is_cancelled_exception(ApplicationError("no"))
+
+
+def test_the_annotation_of_a_handle_may_name_the_workflow_first() -> None:
+    handle = dalsegno.WorkflowHandle
+    theirs = handle[object, str]  # type: ignore[misc]
+    assert theirs == handle[str]
+    assert dalsegno.workflow.ChildWorkflowHandle[object, str]  # type: ignore[misc]

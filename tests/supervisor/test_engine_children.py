@@ -9,6 +9,7 @@ import pytest
 from dalsegno.actors.workflow_actor.children.child import ChildWorkflowSpec
 from dalsegno.actors.workflow_actor.children.events import ChildClosed
 from dalsegno.actors.workflow_actor.children.intents import StartChild
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.run.events import RunStarted
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
@@ -18,6 +19,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.between_workflows import WorkflowAnswered, WorkflowEnded
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.supervisor.mail import signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, ScriptedCode, Step, payload
@@ -69,6 +71,29 @@ def to_parent(world: ScriptedWorld, **more: Any) -> Message:
     else:
         told = WorkflowAnswered(workflow_id="w", run_id=run_id, by_run_id="run-of-child", asked="start", **more)
     return encode(told, message_id="told")
+
+
+def test_the_start_of_a_child_says_all_that_was_said_of_it() -> None:
+    found = AttributeValue(SearchAttributeIndexedValueType.KEYWORD, "north")
+    spec = ChildWorkflowSpec(
+        "child-1",
+        "Shipment",
+        "default",
+        run_timeout=5,
+        retry=RetrySchedule(maximum_attempts=3),
+        delay=6,
+        search_attributes={"Warehouse": found},
+    )
+    world = parent([StartChild(number=1, spec=spec, close_policy="terminate")], confirm=False)
+    (body,) = bodies(world, wire.StartWorkflow)
+    assert (body.run_timeout, body.start_delay, body.search_attributes) == (5, 6, {"Warehouse": found})
+    assert body.retry_policy == wire.WorkflowRetries(
+        initial_interval=1_000_000,
+        backoff_coefficient=2.0,
+        maximum_interval=100_000_000,
+        maximum_attempts=3,
+        non_retryable_error_types=(),
+    )
 
 
 def test_a_child_is_started_at_its_own_slot_and_knows_its_parent() -> None:

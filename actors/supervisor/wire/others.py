@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.form import (
     Address,
@@ -118,6 +120,10 @@ def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
         parent=request_of(effect.parent),
         root=wire.RootRun(workflow_id=root.workflow_id, run_id=root.run_id),
         last_result=spec.last_result,
+        run_timeout=spec.run_timeout,
+        retry_policy=None if spec.retry is None else wire.WorkflowRetries(**asdict(spec.retry)),
+        start_delay=spec.delay,
+        search_attributes=spec.search_attributes,
     )
     return encode(start, message_id=message_id)
 

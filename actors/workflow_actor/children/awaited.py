@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.children.cancelled import CancelledChild, ch
 from dalsegno.actors.workflow_actor.children.child import ChildWorkflowSpec
 from dalsegno.actors.workflow_actor.children.events import ChildTold
 from dalsegno.actors.workflow_actor.children.intents import CancelChild, StartChild
+from dalsegno.actors.workflow_actor.interface.retries import retry_schedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancelled_wait import Wake
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
@@ -111,6 +112,10 @@ class AwaitedChildren:
             call.execution_timeout,
             call.reuse_policy,
             call.last_result,
+            call.run_timeout,
+            None if call.retry_policy is None else retry_schedule(call.retry_policy),
+            call.delay,
+            call.search_attributes,
         )
         intent = StartChild(number=number, spec=spec, close_policy=call.close_policy, line=call.line)
         child = StartedChild(self, self._loop, call, number, ledger.want_another(intent))

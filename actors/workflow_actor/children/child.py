@@ -8,9 +8,11 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDReusePolicy
+from dalsegno.search_attributes import AttributeValue
 
 ClosePolicy = Literal["terminate", "abandon", "request_cancel"]
 ChildCancellation = Literal[
@@ -29,6 +31,10 @@ class ChildWorkflowSpec(Struct, frozen=True, array_like=True, forbid_unknown_fie
     execution_timeout: int | None = None
     reuse_policy: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
     last_result: Payload | None = None
+    run_timeout: int | None = None
+    retry: RetrySchedule | None = None
+    delay: int | None = None
+    search_attributes: dict[str, AttributeValue] = {}
 
 
 class ChildWorkflow(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -107,11 +107,16 @@ class Handlers:
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
         """What to call a handler with. Raises PayloadError."""
         args = (
-            [name, dynamic_args(handler.rest_hint, payloads, self._converter)]
+            [name, *self._all_in_one(handler, payloads)]
             if handler.name is None
             else decode_args(handler.signature, payloads, self._converter)
         )
         return args if handler.bound else [self._owner.instance, *args]
+
+    def _all_in_one(self, handler: HandlerDefinition, payloads: Sequence[Payload]) -> list[Any]:
+        """One list for a dynamic handler, or one by one for `*args`, as the Temporal SDK once had it."""
+        args = dynamic_args(handler.rest_hint, payloads, self._converter)
+        return args if handler.takes_rest else [args]
 
 
 def _at_once(handling: Coroutine[Any, Any, Any], name: str) -> Any:

@@ -149,5 +149,10 @@ class ProgramLife:
             if self.phase is not ProgramPhase.CLOSED:
                 self.close(asked)
             return
-        if not is_failure(error, self._definition.failure_exception_types):
+        # asyncio.gather that was cancelled, and is not awaited, is such a one: somebody has wanted it so.
+        types: tuple[type[BaseException], ...] = (
+            asyncio.CancelledError,
+            *self._definition.failure_exception_types,
+        )
+        if not is_failure(error, types):
             self.break_off(code_error(error, "A task ended with an error that nobody looked at."))

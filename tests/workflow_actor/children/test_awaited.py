@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +12,17 @@ from dalsegno import (
     ApplicationError,
     CanceledError,
     ChildWorkflowError,
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
     WorkflowAlreadyStartedError,
     WorkflowStatus,
     workflow,
 )
 from dalsegno.actors.workflow_actor.children.events import ChildTold
+from dalsegno.actors.workflow_actor.children.intents import StartChild
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.failure import Failure
 from dalsegno.workflow import ChildWorkflowCancellationType, ParentClosePolicy
@@ -238,3 +245,63 @@ def test_errors_of_children_keep_what_they_know_on_their_way() -> None:
     assert (back.workflow_id, back.run_id, back.workflow_type) == ("s", "r", "Shipment")
     assert isinstance(back.cause, ApplicationError)
     assert not isinstance(back.cause, CanceledError)
+
+
+PICKED = SearchAttributeKey.for_keyword("Warehouse")
+
+
+@workflow.defn
+class Demanding:
+    """Says all that can be said of a child, or one thing that cannot."""
+
+    @workflow.run
+    async def run(self, wrong: dict[str, Any]) -> Any:
+        options: dict[str, Any] = {
+            "run_timeout": 60,
+            "execution_timeout": timedelta(minutes=5),
+            "retry_policy": RetryPolicy(initial_interval=2, maximum_attempts=3),
+            "start_delay": 1.5,
+            "search_attributes": TypedSearchAttributes([SearchAttributePair(PICKED, "north")]),
+            "memo": {"note": "x"},
+            "task_timeout": 10,
+            "static_summary": "books it",
+            "static_details": None,
+            "versioning_intent": None,
+        }
+        try:
+            return await workflow.execute_child_workflow("Shipment", id="s", **{**options, **wrong})
+        except (TypeError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def test_a_child_is_started_with_all_that_a_start_can_say() -> None:
+    play = Play(Demanding)
+    play.begin({})
+    (wanted,) = play.intents
+    assert isinstance(wanted, StartChild)
+    spec = wanted.spec
+    assert (spec.run_timeout, spec.execution_timeout, spec.delay) == (60_000_000, 300_000_000, 1_500_000)
+    assert spec.retry == RetrySchedule(
+        initial_interval=2_000_000, maximum_interval=200_000_000, maximum_attempts=3
+    )
+    assert spec.search_attributes == {"Warehouse": PICKED.value_set("north").stored}
+    play.replayed()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"run_timeout": 0}, "ValueError: run_timeout"),
+        ({"start_delay": -1}, "ValueError: start_delay"),
+        ({"retry_policy": 3}, "TypeError: retry_policy must be a RetryPolicy or None"),
+        (
+            {"search_attributes": {"Warehouse": "x"}},
+            "TypeError: search_attributes must be Typed",
+        ),
+        ({"cron_schedule": "* * * * *"}, "TypeError: A child workflow has no option 'cron_schedule'"),
+    ],
+)
+def test_what_a_start_cannot_say_is_refused_by_name(wrong: dict[str, Any], why: str) -> None:
+    play = Play(Demanding)
+    play.begin(wrong)
+    assert play.result.startswith(why)

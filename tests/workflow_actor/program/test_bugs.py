@@ -202,6 +202,24 @@ def test_a_task_may_be_looked_at_later() -> None:
     assert played(ForgetsTasks, "looked at later").result == "KeyError"
 
 
+@workflow.defn
+class ForgetsGathering:
+    @workflow.run
+    async def run(self) -> str:
+        gathering = asyncio.gather(asyncio.sleep(60), asyncio.sleep(60), return_exceptions=True)
+        await asyncio.sleep(0)
+        gathering.cancel()
+        await asyncio.sleep(1)
+        return "done"
+
+
+def test_what_was_cancelled_and_is_not_awaited_is_no_bug() -> None:
+    play = Play(ForgetsGathering)
+    play.begin()
+    play.fire(3)
+    assert play.result == "done"
+
+
 def test_a_bug_in_a_task_that_nobody_looked_at_shows_when_the_run_ends() -> None:
     play = Play(ForgetsTasks)
     play.begin("bug")

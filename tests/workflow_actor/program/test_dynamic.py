@@ -87,6 +87,36 @@ def test_a_dynamic_workflow_has_the_fingerprint_of_whatever_type_is_asked_for() 
     assert registry.types == ("(dynamic)",)
 
 
+@workflow.defn
+class OneByOne:
+    """Takes arguments one by one, as once was the form of dynamic handlers."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.signal(dynamic=True)
+    async def told(self, name: str, *args: Any) -> None:
+        self.heard.append([name, *args])
+
+    @workflow.query(dynamic=True)
+    def asked(self, name: str, *args: RawValue) -> list[Any]:
+        convert = workflow.payload_converter().from_payload
+        return [*self.heard, name, *(convert(raw.payload, int) for raw in args)]
+
+
+def test_a_dynamic_handler_with_star_args_is_given_them_one_by_one() -> None:
+    play = Play(OneByOne)
+    play.begin()
+    play.signal("go", {"a": 1}, 5)
+    play.signal("gone")
+    assert play.query("how", 7, 8) == [["go", {"a": 1}, 5], ["gone"], "how", 7, 8]
+    play.replayed()
+
+
 def named_and_dynamic() -> None:
     @workflow.defn(name="x", dynamic=True)  # type: ignore[call-overload]
     class Both:
