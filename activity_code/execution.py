@@ -1,4 +1,4 @@
-"""How the code of one activity runs: as a task of the loop, or in a thread.
+"""How the code of one activity runs: as a task of the loop, or in a thread (in a process: `processes`).
 
 Decoding the arguments and encoding the result belong to it, since both can run code of the user's classes. All
 callbacks come on the loop: `on_begun` when the code begins, `on_ended` once with the result or the error; after
@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 from dalsegno._log import get_logger
@@ -107,6 +108,18 @@ class CoroutineExecution:
             on_ended(result, error)
 
 
+def call_sync(
+    definition: Definition, work: ActivityTask, context: AttemptContext, awaited: Callable[[Any], Any]
+) -> Payload:
+    """Run the code of a sync activity, in the thread, and with the context, that are to be its own. `awaited`
+    makes a value of what it gives back."""
+    current_context.set(context)
+    args = definition.arguments(work.args, context.converter)
+    with nullcontext() if context.interruption is None else context.interruption.reaches():
+        result = awaited(definition.function(*args))
+    return _encoded_result(definition, result, context.converter)
+
+
 class ThreadExecution:
     """A sync activity, in a thread with a copy of the context."""
 
@@ -131,16 +144,10 @@ class ThreadExecution:
         self._on_ended = on_ended
         self._inner: asyncio.Task[Any] | None = None
 
-        def call() -> Payload:
-            current_context.set(context)
-            args = definition.arguments(work.args, context.converter)
-            with nullcontext() if interruption is None else interruption.reaches():
-                result = self._awaited(definition.function(*args))
-            return _encoded_result(definition, result, context.converter)
-
-        interruption = context.interruption = Interruption() if definition.is_interrupted else None
+        context.interruption = Interruption() if definition.is_interrupted else None
+        call = partial(call_sync, definition, work, context, self._awaited)
         scope = contextvars.copy_context()
-        self._job: Job[Payload] = Job(lambda: scope.run(call), on_begun, self._on_done)
+        self._job: Job[Payload] = Job(partial(scope.run, call), on_begun, self._on_done)
 
     def start(self) -> None:
         self._threads.run(self._job)

@@ -1,14 +1,44 @@
-"""What comes of an attempt, as far as it can be sent and stored."""
+"""What comes of an attempt, and what it says meanwhile, as far as it can be sent and stored."""
 
 from __future__ import annotations
+
+from typing import cast
 
 from dalsegno.broker.protocol import codec
 from dalsegno.broker.protocol.codec import MessageTooLargeError
 from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
 from dalsegno.broker.protocol.messages import ActivityFailed, ActivityTask
+from dalsegno.data_converter import DataConverter
+from dalsegno.error_text import is_a
 from dalsegno.errors import InvalidMessageError, PayloadError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+
+DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
+"""The rest of a heartbeat's body is for the IDs beside them."""
+
+
+def fitting_details(details: Payload) -> Payload:
+    """Raises PayloadError for details of a heartbeat that fit into no message."""
+    if len(details.data) > DETAILS_BYTES_MAX:
+        raise PayloadError(
+            f"The heartbeat details have {len(details.data)} bytes; the limit is {DETAILS_BYTES_MAX}. "
+            "Store the progress elsewhere and send a reference to it."
+        )
+    return details
+
+
+class ToldError(Exception):
+    """What the code of an activity has raised in another process, as the failure that was made of it there."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def failure_of(error: BaseException, converter: DataConverter) -> Failure:
+    told = cast("ToldError", error) if is_a(error, ToldError) else None
+    return converter.to_failure(error) if told is None else told.failure
 
 
 def too_large(activity_type: str, result: Payload) -> Failure | None:

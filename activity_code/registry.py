@@ -10,7 +10,13 @@ from typing import Any
 from dalsegno.converter import Signature, decode_args, dynamic_args, signature_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import place_of
-from dalsegno.definition import DYNAMIC_NAME, INTERRUPTED_ATTRIBUTE, NAME_ATTRIBUTE, described
+from dalsegno.definition import (
+    DYNAMIC_NAME,
+    EXECUTOR_ATTRIBUTE,
+    INTERRUPTED_ATTRIBUTE,
+    NAME_ATTRIBUTE,
+    described,
+)
 from dalsegno.errors import ApplicationError, ConfigurationError, DefinitionError, PayloadError
 from dalsegno.given import shown
 from dalsegno.payload import Payload
@@ -28,6 +34,8 @@ class Definition:
     is_async: bool
     is_interrupted: bool = False
     """A request to stop is raised in its thread."""
+    is_in_process: bool = False
+    """It asks for a process of its own while it runs."""
 
     def arguments(self, payloads: Sequence[Payload], converter: DataConverter) -> list[Any]:
         """Raises PayloadError for what does not fit."""
@@ -59,6 +67,10 @@ class Registry:
     @property
     def names(self) -> list[str]:
         return sorted(name or "(dynamic)" for name in self._definitions)
+
+    @property
+    def in_processes(self) -> list[Definition]:
+        return [definition for definition in self._definitions.values() if definition.is_in_process]
 
     def find(self, name: str) -> Definition | None:
         return self._definitions.get(name) or self._definitions.get(DYNAMIC_NAME)
@@ -92,4 +104,5 @@ def _define(function: Callable[..., Any]) -> Definition:
     except (PayloadError, ValueError) as error:
         raise DefinitionError(str(error), place_of(function)) from error
     interrupted = getattr(function, INTERRUPTED_ATTRIBUTE, False) is True
-    return Definition(name, called, signature, inspect.iscoroutinefunction(called), interrupted)
+    in_process = getattr(function, EXECUTOR_ATTRIBUTE, "thread") == "process"
+    return Definition(name, called, signature, inspect.iscoroutinefunction(called), interrupted, in_process)

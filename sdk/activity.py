@@ -15,12 +15,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, Protocol, TypeVar, cast, overload
+from typing import Any, Literal, NoReturn, Protocol, TypeVar, cast, overload
 
 from dalsegno import given
 from dalsegno._log import Logger, get_logger
@@ -28,7 +28,13 @@ from dalsegno.codecs.annotations import local_names
 from dalsegno.converter import require_restorable
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import declaring
-from dalsegno.definition import DYNAMIC_NAME, INTERRUPTED_ATTRIBUTE, NAME_ATTRIBUTE, require_dynamic
+from dalsegno.definition import (
+    DYNAMIC_NAME,
+    EXECUTOR_ATTRIBUTE,
+    INTERRUPTED_ATTRIBUTE,
+    NAME_ATTRIBUTE,
+    require_dynamic,
+)
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
@@ -37,6 +43,9 @@ from dalsegno.user_logger import UserLogger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+Executor = Literal["thread", "process"]
+"""What the code of a sync activity runs in."""
+
 
 @overload
 def defn(fn: F, /) -> F: ...
@@ -44,7 +53,11 @@ def defn(fn: F, /) -> F: ...
 
 @overload
 def defn(
-    *, name: str | None = None, dynamic: bool = False, no_thread_cancel_exception: bool = True
+    *,
+    name: str | None = None,
+    dynamic: bool = False,
+    no_thread_cancel_exception: bool = True,
+    executor: Executor = "thread",
 ) -> Callable[[F], F]: ...
 
 
@@ -55,6 +68,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     no_thread_cancel_exception: bool = True,
+    executor: Executor = "thread",
 ) -> F | Callable[[F], F]:
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
 
@@ -65,6 +79,9 @@ def defn(
     With `no_thread_cancel_exception=False` the code of a sync activity that is asked to stop gets CanceledError
     wherever it stands (but see `shield_thread_cancel_exception`), and not from its next heartbeat alone.
 
+    A sync activity with `executor="process"` runs in a process of its worker's (`Worker(max_processes=...)`):
+    for code that keeps a processor busy. Pickle must take it, and the object that a method belongs to.
+
     A `functools.partial` or an object with `__call__` becomes a function; an object needs a name. Arguments
     travel by position. Raises DefinitionError (a TypeError and a ValueError) for what cannot be an activity.
     """
@@ -73,6 +90,10 @@ def defn(
         name = declaring(given.name)("The name of an activity", name)
 
     interrupted = not declaring(given.flag)("no_thread_cancel_exception", no_thread_cancel_exception)
+    marks = {
+        INTERRUPTED_ATTRIBUTE: interrupted,
+        EXECUTOR_ATTRIBUTE: declaring(_executor)(executor),
+    }
 
     @declaring
     def mark(target: F) -> F:
@@ -80,12 +101,14 @@ def defn(
             _require_activity(target.__call__)
             require_restorable(target.__call__, names, method=True)
             setattr(target, NAME_ATTRIBUTE, given.name("The name of an activity", name or target.__name__))
-            setattr(target, INTERRUPTED_ATTRIBUTE, interrupted)
+            _require_executor(target.__call__, executor)
+            _set(target, marks)
             return cast(F, target)
         function = target if inspect.isroutine(target) else _as_function(target, name)
         # Of a static or class method, what `Class.method` gives is the function inside.
         inner: Callable[..., Any] = getattr(function, "__func__", function)
         _require_activity(inner)
+        _require_executor(inner, executor)
         require_restorable(inner, names)
         activity_type = inner.__name__ if name is None else name
         if given.flag("dynamic", dynamic):
@@ -95,8 +118,7 @@ def defn(
         elif name is None and ("<" in activity_type or why_not_name(activity_type)):
             raise ValueError(f"{_described(target)} has no name of its own: use @activity.defn(name=...).")
         for marked in (function,) if function is inner else (function, inner):
-            setattr(marked, NAME_ATTRIBUTE, activity_type)
-            setattr(marked, INTERRUPTED_ATTRIBUTE, interrupted)
+            _set(marked, {NAME_ATTRIBUTE: activity_type, **marks})
         return function
 
     return mark if fn is None else mark(fn)
@@ -134,6 +156,25 @@ def _require_activity(target: Callable[..., Any]) -> None:
                 f"Parameter {parameter.name!r} of {_described(target)} can only be given by keyword, but "
                 "arguments travel by position: give it a default, or take the * out of the signature."
             )
+
+
+def _executor(executor: object) -> object:
+    if executor not in ("thread", "process"):
+        raise given.wrong_value("executor", executor, "'thread' or 'process'")
+    return executor
+
+
+def _require_executor(target: Callable[..., Any], executor: Executor) -> None:
+    if executor == "process" and inspect.iscoroutinefunction(target):
+        raise TypeError(
+            f"{_described(target)} is async, so that it runs on its worker's event loop: leave out "
+            'executor="process", or make it a plain function.'
+        )
+
+
+def _set(target: object, marks: Mapping[str, object]) -> None:
+    for name, value in marks.items():
+        setattr(target, name, value)
 
 
 def _described(target: object) -> str:

@@ -27,6 +27,7 @@ INIT_ATTRIBUTE = "__dalsegno_init__"
 DEFINITION_ATTRIBUTE = "__dalsegno_definition__"
 ROLE_ATTRIBUTE = "__dalsegno_role__"
 INTERRUPTED_ATTRIBUTE = "__dalsegno_interrupted__"
+EXECUTOR_ATTRIBUTE = "__dalsegno_executor__"
 VALIDATOR_ATTRIBUTE = "__dalsegno_validator__"
 
 DYNAMIC_NAME = ""

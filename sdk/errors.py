@@ -318,7 +318,8 @@ class TerminatedError(FailureError):
 
 
 class WorkerLostError(FailureError):
-    """The worker died with the activity, more often than the broker hands a task out again."""
+    """The worker died with the activity, more often than the broker hands a task out again; or the process did
+    that it had to itself."""
 
 
 class WorkflowFailedError(FailureError):

@@ -30,6 +30,7 @@ ARROWS = {
     "broker.rabbitmq": "sdk broker",
     "persistence.migrations": "persistence",
     "activity_code": "sdk protocol",
+    "activity_code.processes": "sdk protocol activity_code",
     "broker.url": "sdk broker embedded rabbitmq",
     # one workflow instance
     "actors.light": "",
@@ -112,7 +113,7 @@ ARROWS = {
     ),
     # who uses it
     "client": "sdk schedules broker protocol url",
-    "workers": "client sdk broker protocol url activity_code",
+    "workers": "client sdk broker protocol url activity_code processes",
     "verification": "sdk broker persistence settings protocol activities timers run stored shown",
     "cli": (
         "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "

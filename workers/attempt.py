@@ -13,7 +13,8 @@ from typing import Protocol
 from dalsegno._log import get_logger
 from dalsegno.activity import ActivityCancellationDetails, CompleteAsyncError
 from dalsegno.activity_code.context import AttemptContext
-from dalsegno.activity_code.execution import CoroutineExecution, Execution, ThreadExecution
+from dalsegno.activity_code.execution import Execution
+from dalsegno.activity_code.outcomes import failure_of
 from dalsegno.backoff import Backoff
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.messages import ActivityTask
@@ -26,6 +27,7 @@ from dalsegno.workers import answers
 from dalsegno.workers.acknowledgements import Receipt
 from dalsegno.workers.attempt_state import IS_ASKING, NEXT, State, Stop
 from dalsegno.workers.bench import Bench
+from dalsegno.workers.executions import context_of, execution_of
 from dalsegno.workers.heartbeat import HeartbeatSender
 from dalsegno.workers.outbox import Letter, OnSettled
 
@@ -266,29 +268,11 @@ class Attempt:
         assert definition is not None
         if self._heartbeat is None:
             self._heartbeat = self._new_heartbeat()
-        context = self._context = AttemptContext(
-            self.task,
-            self._heartbeat.record,
-            bench.converter,
-            threaded=not definition.is_async,
-            worker_shutdown=bench.shutdown,
-            client=bench.client,
+        record = self._heartbeat.record
+        context = self._context = context_of(self.task, definition, bench, record)
+        self._execution = execution_of(
+            self.task, definition, context, bench, record, self._on_begun, self._on_ended
         )
-        if definition.is_async:
-            self._execution = CoroutineExecution(
-                self.task, definition, context, bench.loop, bench.abandoned, self._on_begun, self._on_ended
-            )
-        else:
-            self._execution = ThreadExecution(
-                self.task,
-                definition,
-                context,
-                bench.loop,
-                bench.threads,
-                bench.abandoned,
-                self._on_begun,
-                self._on_ended,
-            )
         self._execution.start()
 
     def _on_begun(self) -> None:
@@ -376,8 +360,13 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         self._flush_heartbeat()
-        failure = self._bench.converter.to_failure(error)
-        log.warning("activity_failed", error=class_name(error), reason=failure.message[:500], **self.described)
+        failure = failure_of(error, self._bench.converter)
+        log.warning(
+            "activity_failed",
+            error=failure.type or class_name(error),
+            reason=failure.message[:500],
+            **self.described,
+        )
         self._report(answers.failed(self.task, failure))
 
     def _report(self, outcome: Message) -> None:

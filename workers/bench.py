@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dalsegno.activity_code.abandoned import Abandoned
+from dalsegno.activity_code.processes.pool import ProcessPool
 from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
 from dalsegno.activity_code.worker_shutdown import WorkerShutdown
@@ -31,6 +32,8 @@ class Bench:
     observer: Observer | None
     outcomes: WorkerOutbox
     threads: Threads[Payload]
+    processes: ProcessPool | None
+    """None where no activity asks for one."""
     abandoned: Abandoned
     shutdown: WorkerShutdown
     client: Callable[[], Any]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from dalsegno.broker.protocol.limits import MAX_BODY_BYTES
+from dalsegno.activity_code.outcomes import fitting_details
 from dalsegno.broker.protocol.messages import ActivityTask
-from dalsegno.errors import PayloadError
 from dalsegno.loop_clock import LoopClock, SetTimer
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
@@ -17,9 +16,6 @@ TIMEOUT_FRACTION = 1 / 3
 INTERVAL_SECONDS_MAX = 60.0
 INTERVAL_SECONDS_DEFAULT = 30.0
 """Without a timeout a heartbeat only carries details, for the next attempt."""
-
-DETAILS_BYTES_MAX = MAX_BODY_BYTES - 8 * 1024
-"""The rest of a message's body is for the IDs beside them."""
 
 SendHeartbeat = Callable[[Payload | None, int, Callable[[bool], None]], None]
 """Called on the loop with the newest details and the number of the heartbeat, from 1, and whom to tell when the
@@ -75,12 +71,7 @@ class HeartbeatSender:
         Raises PayloadError for details that fit into no message.
         """
         if details is not None:
-            if len(details.data) > DETAILS_BYTES_MAX:
-                raise PayloadError(
-                    f"The heartbeat details have {len(details.data)} bytes; the limit is {DETAILS_BYTES_MAX}. "
-                    "Store the progress elsewhere and send a reference to it."
-                )
-            self._newest = details
+            self._newest = fitting_details(details)
         # In this order (and the reverse in `_beat`), so that whatever a thread records is either part of the
         # heartbeat that leaves now or wakes the loop for another.
         self._unsent = True

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 from dalsegno._log import get_logger
 from dalsegno.activity_code.abandoned import Abandoned
+from dalsegno.activity_code.processes.pool import ProcessPool
 from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
 from dalsegno.activity_code.worker_shutdown import WorkerShutdown
@@ -33,7 +34,8 @@ SAME_PROCESS = "~"
 
 
 class WorkerRun:
-    """`ready` is set when the worker consumes its task queue for the first time."""
+    """`ready` is set when the worker consumes its task queue for the first time. `beginning` is what its
+    processes are told, if there is an activity for them."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class WorkerRun:
         *,
         identity: str,
         ready: asyncio.Event,
+        beginning: bytes | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         timing, clock = settings.timing, settings.clock or loop
@@ -55,6 +58,11 @@ class WorkerRun:
         self._outcomes = WorkerOutbox("outcomes", loop, clock, timing)
         self._dead_letters = WorkerOutbox("dead_letters", loop, clock, timing)
         self._threads: Threads[Payload] = Threads(settings.sync_threads, loop)
+        self._processes = (
+            None
+            if beginning is None
+            else ProcessPool(beginning, settings.processes, grace_seconds=timing.cancel_grace)
+        )
         self.abandoned = Abandoned()
         self._shutdown = WorkerShutdown()
         self._client: Client | None = None
@@ -67,6 +75,7 @@ class WorkerRun:
             observer=contained(settings.observer),
             outcomes=self._outcomes,
             threads=self._threads,
+            processes=self._processes,
             abandoned=self.abandoned,
             shutdown=self._shutdown,
             client=self._client_of_activities,
@@ -100,6 +109,8 @@ class WorkerRun:
     def stop(self) -> None:
         """Begin nothing from now on, and let `run` drain. Twice is ordinary."""
         self._shutdown.ask()
+        if self._processes is not None:
+            self._processes.worker_ends()
         self._dispatcher.stop_beginning()
         self._intake.stop()
         self._stopped.set()
@@ -123,6 +134,8 @@ class WorkerRun:
             self._dispatcher.give_up()
             await asyncio.wait({keeper})
             self._threads.close()
+            if self._processes is not None:
+                await self._processes.close()
             if self._client is not None:
                 await self._client.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -68,6 +69,8 @@ class WorkerSettings:
     max_concurrent_activities: int = 100
     max_sync_threads: int | None = None
     """How many of them may be sync; None is all."""
+    max_processes: int | None = None
+    """For activities with executor="process"; None is one for each processor."""
     drain_timeout: Duration = 20.0
     held_bytes: int = HELD_BYTES
     """Bytes of tasks and outcomes that are here: beyond it none begins. As many may wait for grants."""
@@ -89,6 +92,9 @@ class WorkerSettings:
                 "max_sync_threads": None
                 if self.max_sync_threads is None
                 else _at_once("max_sync_threads", self.max_sync_threads),
+                "max_processes": None
+                if self.max_processes is None
+                else _at_once("max_processes", self.max_processes),
                 "data_converter": required_converter("data_converter", self.data_converter),
                 "held_bytes": given.whole("held_bytes", self.held_bytes, least=HELD_BYTES_MIN, most=BYTES_MAX),
                 "drain_timeout": given.seconds("drain_timeout", self.drain_timeout),
@@ -105,6 +111,10 @@ class WorkerSettings:
     @property
     def sync_threads(self) -> int:
         return self.max_sync_threads or self.max_concurrent_activities
+
+    @property
+    def processes(self) -> int:
+        return self.max_processes or os.cpu_count() or 1
 
     @property
     def spare(self) -> int:

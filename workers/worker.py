@@ -9,7 +9,7 @@
 run              one run, wired together
 session_keeper   connects, and connects again          intake       consumers on the task queue
 dispatcher       which attempts are here               attempt      the life of one of them
-execution        its code, as a task or in a thread    outbox       what leaves, until it is confirmed
+executions       in what its code runs                 outbox       what leaves, until it is confirmed
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from dalsegno.activity_code.processes.spawning import beginning_of
 from dalsegno.activity_code.registry import Registry
 from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.broker.port import Broker
@@ -40,7 +41,8 @@ class Worker:
     """Runs once; for another run make another worker.
 
     `broker` is a URL or a Broker. `max_concurrent_activities` bounds what runs at once, `max_sync_threads` how
-    many of these may be sync (default: all). At a shutdown, running activities have `drain_timeout` to finish;
+    many of these may be sync (default: all), `max_processes` how many run in processes (default: one for each
+    processor). At a shutdown, running activities have `drain_timeout` to finish;
     then they are cancelled. `held_bytes` bounds the early tasks and outcomes that are here
     (docs/operating.md, Limits). `data_converter` says how values travel; hosts and clients need the same
     (docs/payloads.md). All that a worker times goes by its `clock`, which is its event loop if none is given.
@@ -55,6 +57,7 @@ class Worker:
         activities: Sequence[Callable[..., Any]],
         max_concurrent_activities: int = 100,
         max_sync_threads: int | None = None,
+        max_processes: int | None = None,
         drain_timeout: Duration = 20.0,
         held_bytes: int = HELD_BYTES,
         data_converter: DataConverter = DataConverter.default,
@@ -67,6 +70,7 @@ class Worker:
             task_queue=task_queue,
             max_concurrent_activities=max_concurrent_activities,
             max_sync_threads=max_sync_threads,
+            max_processes=max_processes,
             drain_timeout=drain_timeout,
             held_bytes=held_bytes,
             data_converter=data_converter,
@@ -74,6 +78,7 @@ class Worker:
             clock=clock,
             timing=timing or WorkerTiming(),
         )
+        self._beginning = beginning_of(self._registry, self._settings.data_converter)
         if isinstance(broker, str):
             broker = open_worker_broker(broker, held_bytes=self._settings.held_bytes)
         self._broker = broker
@@ -100,7 +105,12 @@ class Worker:
         try:
             if not self._shut_down:
                 self._run = WorkerRun(
-                    self._broker, self._registry, self._settings, identity=self.identity, ready=self._ready
+                    self._broker,
+                    self._registry,
+                    self._settings,
+                    identity=self.identity,
+                    ready=self._ready,
+                    beginning=self._beginning,
                 )
                 await self._run.run()
         finally:

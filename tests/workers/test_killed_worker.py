@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dalsegno.broker.url import open_broker
@@ -58,4 +59,24 @@ async def test_the_task_of_a_killed_worker_is_done_by_another(url: str, tmp_path
             (tmp_path / "go").touch()
             assert await engine.result(task) == second.pid
     assert len(engine.message_ids(task)) == 1
+    await engine.stop()
+
+
+@pytest.mark.parametrize("url", ["embedded"], indirect=True)
+async def test_no_process_of_a_killed_worker_stays_and_its_task_is_done_by_another(
+    url: str, tmp_path: Path
+) -> None:
+    engine = Engine(open_broker(url))
+    await engine.start()
+    begun = tmp_path / "go.begun"
+    with worker_process(url, tmp_path) as first:
+        task = await engine.schedule("waits_for_file", str(tmp_path / "go"))
+        await eventually(lambda: begun.exists() and begun.read_text() != "", "the activity in a process", 60)
+        orphan = psutil.Process(int(begun.read_text()))
+        assert orphan.ppid() == first.pid
+        os.kill(first.pid, signal.SIGKILL)
+        await eventually(lambda: not orphan.is_running(), "its process is gone", 60)
+        with worker_process(url, tmp_path):
+            (tmp_path / "go").touch()
+            assert await engine.result(task) == 1
     await engine.stop()

@@ -1,6 +1,7 @@
 """A worker as a process of its own: `python -m tests.workers.worker_process URL FOLDER`.
 
-Its one activity writes begun.<pid> into the folder, waits for the file `go`, and returns its pid.
+Its activity `work` writes begun.<pid> into the folder, waits for the file `go`, and returns its pid. The other,
+`waits_for_file`, runs in a process of the worker's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from dalsegno import activity
 from dalsegno.workers import Worker
+from tests.workers.in_processes import waits_for_file
 
 
 async def main(url: str, folder: Path) -> None:
@@ -22,7 +24,7 @@ async def main(url: str, folder: Path) -> None:
             await asyncio.sleep(0.01)
         return os.getpid()
 
-    await Worker(url, activities=[work]).run()
+    await Worker(url, activities=[work, waits_for_file]).run()
 
 
 if __name__ == "__main__":
