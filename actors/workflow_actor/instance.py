@@ -63,6 +63,7 @@ from dalsegno.actors.workflow_actor.run.succession import next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
+from dalsegno.actors.workflow_actor.stored.format_2 import NUMBER as FORMAT_2
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
 from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
@@ -112,8 +113,15 @@ class Instance(InstanceAtRest):
             raise
 
     def _known(self, moment: Moment) -> Known:
-        says_how = self.codec.writes >= FORMAT_3
-        return Known(moment.time, self.fingerprint, self.heartbeats, moment.entropy, says_how)
+        writes = self.codec.writes
+        return Known(
+            moment.time,
+            self.fingerprint,
+            self.heartbeats,
+            moment.entropy,
+            writes >= FORMAT_3,
+            writes >= FORMAT_2,
+        )
 
     def _carry_out(self, command: Command, decision: Decision[Event], moment: Moment) -> list[Activation]:
         """Record, run, and seal; or only answer."""

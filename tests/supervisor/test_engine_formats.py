@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 from dalsegno.actors.supervisor.settings import HostSettings
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.formats import format_of
+from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start, terminate
@@ -108,6 +110,26 @@ def test_a_snapshot_and_an_end_are_of_the_format_that_may_be_written() -> None:
     assert format_of("outcome", result) == 2
 
 
+def test_who_waits_for_a_run_is_refused_while_the_first_format_is_written_and_told_by_the_next() -> None:
+    world = begun(NEWER)
+    asker = wire.RequestOf(workflow_id="asker", run_id="r", number=1)
+    ask = encode(wire.AwaitEndOfWorkflow(workflow_id="w", answer_to=asker), message_id="await")
+    tag = world.deliver(ask)
+    world.go_on()
+    assert world.acknowledged() == tag
+    (refused,) = (decode(message) for message in world.sent if message.type == wire.WorkflowAnswered.TYPE)
+    assert isinstance(refused, wire.WorkflowAnswered)
+    assert refused.error is not None
+    assert (refused.error.code, "dalsegno init" in refused.error.message) == ("rejected", True)
+
+    world.engine.format_written(2)
+    world.deliver(ask)
+    world.deliver(terminate("t"))
+    world.go_on(confirm=False)
+
+    assert wire.WorkflowEnded.TYPE in [message.type for message in world.sent]
+
+
 # --- what is read --------------------------------------------------------------------------------------------
 
 
@@ -176,6 +198,23 @@ def test_who_reads_it_goes_on_where_the_older_host_has_given_up() -> None:
 
     assert world.acknowledged() == tag
     assert formats_in(world) == [2, 2]
+
+
+def test_who_has_not_been_told_yet_goes_on_with_what_is_of_a_format_that_it_knows_in_that() -> None:
+    """Another host has raised it a moment ago. An open update cannot be stored in the first."""
+    before = begun(NEWER, written=3)
+    update = wire.UpdateWorkflow(workflow_id="w", name="u", update_id="u", wait_for="admitted")
+    before.deliver(encode(update, message_id="update"))
+    before.go_on()
+    world = host(NEWER, before)
+    tag = world.deliver(signal("s1"))
+    world.deliver(start("start-2", "v"))
+    world.go_on()
+
+    assert world.acknowledged() == tag + 1
+    snapshot = world.database.rows["w"].snapshot
+    assert snapshot is not None
+    assert (snapshot.format, formats_in(world, "v")) == (3, [1])
 
 
 def test_a_wake_up_of_what_is_newer_gives_the_partition_up_too() -> None:

@@ -30,7 +30,7 @@ from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
 from dalsegno.actors.supervisor.partition.renewal import Renewal
-from dalsegno.actors.supervisor.partition.stored import take_note
+from dalsegno.actors.supervisor.partition.stored import at_least_as, take_note
 from dalsegno.actors.supervisor.partition.surroundings import Surroundings
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.waiters import Outcomes
@@ -158,7 +158,7 @@ class PartitionSupervisor(LightActor):
             reason = found.reason
             instance.confirmations.still_sent(self._shipping.has_in_flight)
             take_note(actor, instance, row, found)
-        instance.codec = self._around.codec  # another may be to be written since the reading began
+        instance.codec = at_least_as(row, self._around.codec)  # another may be written since the reading began
         instance.declared = self._around.declared
         self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen)

@@ -8,6 +8,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, StoredCodec
+from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.persistence.port import LoadedInstance
 
 
@@ -36,6 +37,17 @@ def loading_of(
         reason = f"instances has sequence {row.sequence}, snapshot and journal end at {instance.sequence}"
         raise CorruptStateError(row.run_id, row.sequence, reason)
     return instance
+
+
+def at_least_as(row: LoadedInstance | None, codec: StoredCodec) -> StoredCodec:
+    """What is stored in a newer format than we have been told of may be written on in that."""
+    if row is None or codec.writes == codec.newest:
+        return codec
+    last = row.journal[-1].events if row.journal else None
+    stored = 0 if row.snapshot is None else row.snapshot.format
+    if last is not None:
+        stored = max(stored, format_of("record", last))
+    return codec.writing(stored) if stored > codec.writes else codec
 
 
 def take_note(actor: WorkflowActor, instance: Instance, row: LoadedInstance, found: Struck) -> None:

@@ -129,6 +129,8 @@ class Known(Struct, frozen=True):
     """Random, for tokens that cannot be guessed."""
     cancels_as_failure: bool
     """As `CancelReceived.as_failure`: what is written may say so."""
+    tells_workflows: bool = True
+    """What is written may name another workflow as one that is to be told of the end."""
 
 
 class Addressee(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 from dalsegno.actors.workflow_actor.children import decisions as children
 from dalsegno.actors.workflow_actor.children.events import ChildEvent
@@ -12,6 +12,18 @@ from dalsegno.actors.workflow_actor.interface.commands import AwaitEnd, OtherAns
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.run.events import CallerAdded
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+
+NO_WAITING_YET = (
+    "that another workflow is to be told of the end cannot be stored yet: replace all hosts of older versions, "
+    "and run `dalsegno init`"
+)
+
+
+class KnownOfWriting(Protocol):
+    """(It is `run.decide.Known`.)"""
+
+    @property
+    def tells_workflows(self) -> bool: ...
 
 
 def on_answered(
@@ -38,8 +50,10 @@ def _is_awaited(state: WorkflowState, word: OtherAnswered | OtherEnded) -> bool:
     return word.run_id == state.info.run_id and not state.is_closed
 
 
-def await_end(state: WorkflowState, command: AwaitEnd, _: Any) -> Decision[CallerAdded]:
+def await_end(state: WorkflowState, command: AwaitEnd, known: KnownOfWriting) -> Decision[CallerAdded]:
     """Of a run that is there. What has ended tells so at once: see `shown.answers`."""
     if state.is_closed or command.asker in state.recipients:
         return NOTHING
+    if not known.tells_workflows:
+        return Decision(refusal=("rejected", NO_WAITING_YET))
     return Decision(events=(CallerAdded(command.asker),))

@@ -12,6 +12,8 @@ from typing import Any, Final
 from dalsegno.actors.workflow_actor.stored.formats import Change, Format, UnwritableError
 from dalsegno.actors.workflow_actor.stored.message_pack import MessagePack
 
+NUMBER: Final = 2
+
 _CALLER = {"reply_to": None, "correlation_id": None, "content_type": "", "tell_suspended": False}
 """The fields of a caller in format 1, a map, with what one stands for that is left out; None: it may not be."""
 _QUEUE, _RUN, _CALLER_ADDED, _RESULT = "q", "run", "cal", "r"
@@ -94,7 +96,7 @@ def _state(parts: Mapping[str, Change], body: list[Any]) -> list[Any]:
 _LOWERED_PARTS = _parts(_lowered)
 
 FORMAT_2: Final = Format(
-    2,
+    NUMBER,
     MessagePack(),
     lift={"record": partial(_record, _lifted), "state": partial(_state, _parts(_lifted))},
     lower={"record": partial(_record, _lowered), "state": partial(_state, _LOWERED_PARTS)},
