@@ -47,6 +47,40 @@ class AwaitedExternals:
         self._pending.clear()
 
     async def ask(self, call: ExternalCall) -> Any:
+        """Who has waited for an end, and does so again, is told by the request that was made then: who polls
+        asks once."""
+        ledger = self._ledger
+        number = self._asked_before(call)
+        position = None
+        if number is None:
+            number, position = self._asked_anew(call)
+        future: asyncio.Future[Any] = asyncio.Future(loop=self._loop)
+        self._pending[number] = call, future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._pending.pop(number, None) is None:
+                raise
+            if position is not None and ledger.take_back(position):
+                raise
+            target = call.workflow_id, call.run_id
+            if call.asked == "end" and not any(asked[:2] == target for asked in ledger.asked_ends):
+                ledger.asked_ends += ((*target, number),)
+            else:
+                ledger.want(ForgetExternal(number=number))
+            raise
+
+    def _asked_before(self, call: ExternalCall) -> int | None:
+        """The number of the request by which that end is told already."""
+        if call.asked != "end":
+            return None
+        target, asked_ends = (call.workflow_id, call.run_id), self._ledger.asked_ends
+        number = next((asked[2] for asked in asked_ends if asked[:2] == target), None)
+        self._ledger.asked_ends = tuple(asked for asked in asked_ends if asked[2] != number)
+        return number
+
+    def _asked_anew(self, call: ExternalCall) -> tuple[int, int]:
+        """The request's number, and its place among what is wanted."""
         ledger = self._ledger
         number = ledger.next_request
         ledger.next_request = number + 1
@@ -60,21 +94,15 @@ class AwaitedExternals:
             call.reason,
             call.child_number,
         )
-        position = ledger.want_another(AskExternal(spec=spec, line=call.line))
-        future: asyncio.Future[Any] = asyncio.Future(loop=self._loop)
-        self._pending[number] = call, future
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if self._pending.pop(number, None) is not None and not ledger.take_back(position):
-                ledger.want(ForgetExternal(number=number))
-            raise
+        return number, ledger.want_another(AskExternal(spec=spec, line=call.line))
 
     def take(self, told: ExternalTold) -> str | None:
         """Hand the answer to whoever waits. Returns what was never asked for, in words; one that is not waited
         for any more is passed over."""
         call, future = self._pending.pop(told.number, (None, None))
         if call is None or future is None:
+            ends = self._ledger.asked_ends
+            self._ledger.asked_ends = tuple(asked for asked in ends if asked[2] != told.number)
             was_asked_for = 0 < told.number < self._ledger.next_request
             return None if was_asked_for else f"The answer to external {told.number}"
         if future.done():

@@ -14,6 +14,7 @@ from typing import NoReturn, Protocol
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 
 Counters = tuple[int, int, int, int, int]
+AskedEnds = tuple[tuple[str, str | None, int], ...]
 
 STEP_LIMIT = 10_000
 """Things that one step may want, unless the host says otherwise. Activities take some 0.5 s of an ordinary core
@@ -39,6 +40,8 @@ class CountersAtSign(Protocol):
     def next_hash(self) -> int: ...
     @property
     def next_request(self) -> int: ...
+    @property
+    def asked_ends(self) -> AskedEnds: ...
 
 
 class TooMuchAtOnceError(RuntimeError):
@@ -46,8 +49,9 @@ class TooMuchAtOnceError(RuntimeError):
 
 
 class IntentLedger:
-    """`next_*` are taken and advanced by whoever uses them up. `limit`: how much a step may want; `calls_left`:
-    how many activities it may still call; both are set as it begins. `too_much`: the error, if it was more."""
+    """`next_*` are taken and advanced by whoever uses them up. `asked_ends` as in SignedState. `limit`: how
+    much a step may want; `calls_left`: how many activities it may still call; both are set as it begins.
+    `too_much`: the error, if it was more."""
 
     __slots__ = (
         "_base",
@@ -55,6 +59,7 @@ class IntentLedger:
         "_closed",
         "_intents",
         "_tasks",
+        "asked_ends",
         "calls_left",
         "limit",
         "next_activity",
@@ -71,6 +76,7 @@ class IntentLedger:
         self.next_uuid = signed.next_uuid
         self.next_hash = signed.next_hash
         self.next_request = signed.next_request
+        self.asked_ends = signed.asked_ends
         self._intents: list[Intent | None] = []
         self._base = 0
         self._closed = False

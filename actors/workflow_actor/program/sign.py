@@ -99,6 +99,7 @@ def signed_state(
         compensations=tuple(compensations),
         next_request=ledger.next_request,
         attributes=dict(runtime.search_attributes),
+        asked_ends=ledger.asked_ends,
     )
 
 

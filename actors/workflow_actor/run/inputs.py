@@ -26,7 +26,8 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     `signals` are those, and updates, that no handler had taken when the sign was set, in the order they came;
     `cancel_reason` is set when cancellation had been requested, `cancel_as_failure` as in that request.
     `compensations` are on the stacks of the sagas that were open.
-    `attributes` are the run's search attributes.
+    `attributes` are the run's search attributes. `asked_ends` are the ends of other workflows that were asked
+    for, and that nobody waits for at present: workflow ID, run ID, and the number of the request.
     """
 
     state: Payload | None = None
@@ -43,6 +44,7 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     next_request: int = 1
     """To other workflows."""
     attributes: dict[str, AttributeValue] = {}
+    asked_ends: tuple[tuple[str, str | None, int], ...] = ()
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):
