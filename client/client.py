@@ -28,7 +28,7 @@ from dalsegno.client.links import Links
 from dalsegno.client.results import await_end, outcome_of
 from dalsegno.client.scheduling import Scheduling
 from dalsegno.client.standalone import StartingActivities
-from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, start_message
+from dalsegno.client.start_options import StartOptions, StartOptionsAndArgs, result_type_said, start_message
 from dalsegno.client.suspensions import OnSuspended, warn
 from dalsegno.client.timings import ClientTimings
 from dalsegno.client.with_start import UpdatingWithStart
@@ -37,7 +37,7 @@ from dalsegno.data_converter import required as required_converter
 from dalsegno.loop_clock import LoopClock, checked_clock
 from dalsegno.observer import Observer, contained
 from dalsegno.policies import WorkflowIDConflictPolicy
-from dalsegno.targets import Target, result_type_of
+from dalsegno.targets import Target
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -202,7 +202,7 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities):
             reply.workflow_id or message.workflow_id,
             run_id=reply.run_id,
             pinned=False,
-            result_type=result_type_of(workflow),
+            result_type=result_type_said(workflow, options, self._engine.converter),
             status=reply.status,
             suspended_reason=reply.reason,
         )
@@ -219,7 +219,7 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities):
             message.workflow_id,
             run_id=None if may_be_another else run_id(message.workflow_id, message_id),
             pinned=False,
-            result_type=result_type_of(workflow),
+            result_type=result_type_said(workflow, options, self._engine.converter),
             end=self._engine.end_of_expected,
         )
 
@@ -288,7 +288,7 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities):
                 "A start in your transaction happens after its commit: start it, commit, and await the result."
             )
         message = start_message(workflow, arguments, options, ("accepted", "result"), self._engine.converter)
-        result_type = result_type_of(workflow)
+        result_type = result_type_said(workflow, options, self._engine.converter)
 
         with self._engine.waiting() as conversation:
             accepted = await self._accepted(conversation, message, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from uuid import uuid4
 
@@ -27,7 +27,14 @@ from dalsegno.converter import result_hint
 from dalsegno.errors import InvalidMessageError
 from dalsegno.handler_types import QueryOf, SignalOf
 from dalsegno.policies import QueryRejectCondition, WorkflowStatus
-from dalsegno.targets import encode_arguments, name_of, result_type_of
+from dalsegno.targets import (
+    UNSET,
+    encode_arguments,
+    name_of,
+    one_by_one_or_args,
+    result_type_of,
+    signal_call,
+)
 
 R = TypeVar("R", covariant=True)
 Q = TypeVar("Q")
@@ -168,20 +175,39 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
     ) -> None: ...
     @overload
     async def signal(
-        self, signal: str, /, *args: Any, message_id: str | None = None, timeout: float | None = None
+        self,
+        signal: SignalOf[Callable[..., Any]],
+        /,
+        *,
+        args: Sequence[Any],
+        message_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None: ...
+    @overload
+    async def signal(
+        self,
+        signal: str,
+        /,
+        *arguments: Any,
+        arg: Any = ...,
+        args: Sequence[Any] = ...,
+        message_id: str | None = None,
+        timeout: float | None = None,
     ) -> None: ...
     async def signal(
-        self, signal: Any, /, *args: Any, message_id: str | None = None, timeout: float | None = None
+        self,
+        signal: Any,
+        /,
+        *arguments: Any,
+        arg: Any = UNSET,
+        args: Sequence[Any] = (),
+        message_id: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Returns when the signal is durable. Signals sent one after the other keep their order."""
-        name = name_of(signal)
+        name, payloads = signal_call(self._engine.converter, signal, arguments, args, arg)
         await self._tell(
-            SignalWorkflow(
-                workflow_id=self.id,
-                run_id=self._command_run_id,
-                name=name,
-                args=encode_arguments(signal, args, self._engine.converter),
-            ),
+            SignalWorkflow(workflow_id=self.id, run_id=self._command_run_id, name=name, args=payloads),
             message_id,
             timeout,
         )
@@ -258,9 +284,22 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
     @overload
     async def query(
         self,
+        query: QueryOf[Callable[..., Q]],
+        /,
+        *,
+        args: Sequence[Any],
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def query(
+        self,
         query: str,
         /,
-        *args: Any,
+        *arguments: Any,
+        arg: Any = ...,
+        args: Sequence[Any] = ...,
         result_type: Any = None,
         reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
@@ -269,7 +308,9 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
         self,
         query: Any,
         /,
-        *args: Any,
+        *arguments: Any,
+        arg: Any = UNSET,
+        args: Sequence[Any] = (),
         result_type: Any = None,
         reject_condition: QueryRejectCondition = QueryRejectCondition.NONE,
         timeout: float | None = None,
@@ -288,7 +329,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
             workflow_id=self.id,
             run_id=self._command_run_id,
             name=name,
-            args=encode_arguments(query, args, converter),
+            args=encode_arguments(query, one_by_one_or_args("A query", arguments, args, arg), converter),
             reject_condition=given.choice("reject_condition", reject_condition, QueryRejectCondition),
         )
         reply = await self._engine.tell(command, timeout=timeout)
@@ -339,6 +380,16 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
     async def _tell(self, command: ToWorkflow, message_id: str | None, timeout: float | None) -> None:
         known = str(uuid4()) if message_id is None else given.name("message_id", message_id)
         await self._engine.tell(command, message_id=known, timeout=timeout)
+
+    @property
+    def result_run_id(self) -> str | None:
+        """Temporal's name for the `run_id` of a workflow that was started."""
+        return self.run_id
+
+    @property
+    def first_execution_run_id(self) -> str | None:
+        """Likewise: the run that the start began."""
+        return self.run_id
 
     def __repr__(self) -> str:
         return f"<WorkflowHandle id={self.id!r} run_id={self.run_id!r}>"

@@ -25,6 +25,7 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
+from dalsegno.converter import result_hint
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
@@ -63,19 +64,25 @@ class Looking:
         self._answers = answers
 
     def get_workflow_handle(
-        self, workflow_id: str, run_id: str | None = None, *, workflow: Target | None = None
+        self,
+        workflow_id: str,
+        run_id: str | None = None,
+        *,
+        workflow: Target | None = None,
+        result_type: Any = None,
     ) -> WorkflowHandle[Any]:
         """A handle to a workflow that may or may not exist: nothing is asked yet.
 
         Without `run_id` it means the current run, whichever that is at the time. `workflow` (its class or run
-        method) tells the type of the result.
+        method) tells the type of the result, or `result_type` does.
         """
+        known = Any if workflow is None else result_type_of(workflow)
         return WorkflowHandle(
             self._answers,
             given.plain("workflow_id", workflow_id),
             run_id=None if run_id is None else given.plain("run_id", run_id),
             pinned=True,
-            result_type=Any if workflow is None else result_type_of(workflow),
+            result_type=known if result_type is None else result_hint(result_type, self._answers.converter),
         )
 
     def get_workflow_handle_for(

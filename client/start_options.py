@@ -7,6 +7,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart, WorkflowRetries
+from dalsegno.converter import result_hint
 from dalsegno.data_converter import DataConverter
 from dalsegno.policies import (
     MAXIMUM_INTERVAL_FACTOR,
@@ -18,7 +19,7 @@ from dalsegno.policies import (
     to_microseconds,
 )
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
-from dalsegno.targets import Target, encode_arguments, name_of
+from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
 
 class StartOptions(TypedDict, total=False):
@@ -41,9 +42,11 @@ class StartOptions(TypedDict, total=False):
     """A run that fails is followed by another with the same arguments (none does), after the policy's delay."""
     start_delay: Duration | None
     """The workflow's code begins so much later; a signal or update with the start has it begin at once."""
-    memo: Mapping[str, Any]
+    memo: Mapping[str, Any] | None
     """Values to be shown with the workflow; the engine does not look at them."""
-    search_attributes: TypedSearchAttributes
+    result_type: Any
+    """What the result is to be restored as; default: the annotation of the run method."""
+    search_attributes: TypedSearchAttributes | None
     """By which the run can be found; its namespace must have declared them (docs/search-attributes.md)."""
     message_id: str
     """Makes the start idempotent: another with the same workflow ID and message ID is the same start."""
@@ -70,8 +73,9 @@ class StartOptions(TypedDict, total=False):
 class StartOptionsAndArgs(StartOptions, total=False):
     """The options, with the arguments among them."""
 
+    arg: Any
     args: Sequence[Any]
-    """The arguments, in place of giving them one by one."""
+    """The argument, or the arguments, in place of giving them one by one."""
 
 
 def start_message(
@@ -128,8 +132,8 @@ def _said(
     """The fields of a start."""
     name = name_of(workflow)
     conflict, reuse = _policies(options)
-    values = arguments or given.arguments("args", options.get("args", ()))
-    notes = given.mapping("memo", options.get("memo", {}))
+    values = _values(arguments, options)
+    notes = given.mapping("memo", options.get("memo") or {})
     return {
         "workflow_id": given.plain("id", options["id"]),
         "workflow_type": name,
@@ -156,8 +160,17 @@ def check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> Non
         raise TypeError("A start has a schema only with a connection, in whose transaction it is written.")
     if options.get("start_signal_args") and options.get("start_signal") is None:
         raise TypeError("start_signal_args are the arguments of a start_signal: name it, too.")
-    if arguments and given.arguments("args", options.get("args", ())):
-        raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")
+    _values(arguments, options)
+
+
+def result_type_said(workflow: Target, options: StartOptions, converter: DataConverter) -> Any:
+    """What a result is to be restored as. Raises TypeError for what none can be."""
+    said = options.get("result_type")
+    return result_type_of(workflow) if said is None else result_hint(said, converter)
+
+
+def _values(arguments: Sequence[Any], options: StartOptionsAndArgs) -> Sequence[Any]:
+    return one_by_one_or_args("A workflow", arguments, options.get("args", ()), options.get("arg", UNSET))
 
 
 def _span(

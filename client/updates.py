@@ -13,7 +13,7 @@ from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
 from dalsegno.handler_types import UpdateOf
 from dalsegno.policies import WorkflowUpdateStage
-from dalsegno.targets import Target, encode_arguments, name_of, result_type_of
+from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
 Q = TypeVar("Q")
 R = TypeVar("R", covariant=True)
@@ -155,9 +155,22 @@ class UpdatedWorkflow:
     @overload
     async def execute_update(
         self,
+        update: UpdateOf[Callable[..., Q]],
+        /,
+        *,
+        args: Sequence[Any],
+        id: str | None = None,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> Q: ...
+    @overload
+    async def execute_update(
+        self,
         update: str,
         /,
         *arguments: Any,
+        arg: Any = ...,
+        args: Sequence[Any] = ...,
         id: str | None = None,
         result_type: Any = None,
         timeout: float | None = None,
@@ -167,6 +180,7 @@ class UpdatedWorkflow:
         update: Any,
         /,
         *arguments: Any,
+        arg: Any = UNSET,
         args: Sequence[Any] = (),
         id: str | None = None,  # noqa: A002 - as in the Temporal SDK
         result_type: Any = None,
@@ -180,7 +194,9 @@ class UpdatedWorkflow:
         is no such handler) or its handler fails: `cause` is why. Otherwise as a handle's other commands.
         """
         stage = WorkflowUpdateStage.COMPLETED
-        handle = await self._send_update(update, arguments, args, id, result_type, timeout, stage)
+        handle = await self._send_update(
+            update, one_by_one_or_args("An update", arguments, args, arg), id, result_type, timeout, stage
+        )
         return await handle.result()
 
     @overload
@@ -267,9 +283,23 @@ class UpdatedWorkflow:
     @overload
     async def start_update(
         self,
+        update: UpdateOf[Callable[..., Q]],
+        /,
+        *,
+        args: Sequence[Any],
+        wait_for_stage: WorkflowUpdateStage,
+        id: str | None = None,
+        result_type: Any = None,
+        timeout: float | None = None,
+    ) -> WorkflowUpdateHandle[Q]: ...
+    @overload
+    async def start_update(
+        self,
         update: str,
         /,
         *arguments: Any,
+        arg: Any = ...,
+        args: Sequence[Any] = ...,
         wait_for_stage: WorkflowUpdateStage,
         id: str | None = None,
         result_type: Any = None,
@@ -281,6 +311,7 @@ class UpdatedWorkflow:
         /,
         *arguments: Any,
         wait_for_stage: WorkflowUpdateStage,
+        arg: Any = UNSET,
         args: Sequence[Any] = (),
         id: str | None = None,  # noqa: A002 - as in the Temporal SDK
         result_type: Any = None,
@@ -290,7 +321,9 @@ class UpdatedWorkflow:
         validator has let it pass, or COMPLETED. Raises WorkflowUpdateFailedError when it is refused; a failure
         of its handler is told by the handle's `result`."""
         stage = given.choice("wait_for_stage", wait_for_stage, WorkflowUpdateStage)
-        return await self._send_update(update, arguments, args, id, result_type, timeout, stage)
+        return await self._send_update(
+            update, one_by_one_or_args("An update", arguments, args, arg), id, result_type, timeout, stage
+        )
 
     def get_update_handle(
         self,
@@ -324,15 +357,11 @@ class UpdatedWorkflow:
         self,
         update: Target,
         arguments: Sequence[Any],
-        args: Sequence[Any],
         update_id: str | None,
         result_type: Any,
         timeout: float | None,
         stage: WorkflowUpdateStage,
     ) -> WorkflowUpdateHandle[Any]:
-        values = given.arguments("args", args)
-        if arguments and values:
-            raise TypeError("Give an update's arguments one by one or as args=[...], not both.")
         engine = self._engine
         type_hint = result_hint(
             result_type_of(update) if result_type is None else result_type, engine.converter
@@ -342,7 +371,7 @@ class UpdatedWorkflow:
             workflow_id=self.id,
             run_id=self._command_run_id,
             name=name_of(update),
-            args=encode_arguments(update, arguments or values, engine.converter),
+            args=encode_arguments(update, arguments, engine.converter),
             update_id=known_by,
             wait_for=stage.value,
         )

@@ -18,12 +18,17 @@ from dalsegno import given
 from dalsegno.client.engine import BrokerEngine, EnginePort
 from dalsegno.client.errors import NoAnswerError
 from dalsegno.client.handle import WorkflowHandle
-from dalsegno.client.start_options import StartOptionsAndArgs, check_options, update_with_start_message
+from dalsegno.client.start_options import (
+    StartOptionsAndArgs,
+    check_options,
+    result_type_said,
+    update_with_start_message,
+)
 from dalsegno.client.updates import WorkflowUpdateHandle
 from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
 from dalsegno.policies import WorkflowUpdateStage
-from dalsegno.targets import Target, result_type_of
+from dalsegno.targets import UNSET, Target, one_by_one_or_args, result_type_of
 
 R = TypeVar("R")
 
@@ -75,7 +80,11 @@ class WithStartWorkflowOperation(Generic[R]):
     def _succeeded(self, engine: EnginePort, workflow_id: str, run_id: str | None) -> None:
         """For the client."""
         self._handle = WorkflowHandle(
-            engine, workflow_id, run_id=run_id, pinned=False, result_type=result_type_of(self._start[0])
+            engine,
+            workflow_id,
+            run_id=run_id,
+            pinned=False,
+            result_type=result_type_said(self._start[0], self._start[2], engine.converter),
         )
         self._is_over.set()
 
@@ -96,6 +105,7 @@ class UpdatingWithStart:
         /,
         *arguments: Any,
         start_workflow_operation: WithStartWorkflowOperation[Any],
+        arg: Any = UNSET,
         args: Sequence[Any] = (),
         id: str | None = None,  # noqa: A002 - as in the Temporal SDK
         result_type: Any = None,
@@ -109,7 +119,7 @@ class UpdatingWithStart:
         """
         handle = await self._send(
             update,
-            arguments or given.arguments("args", args),
+            one_by_one_or_args("An update", arguments, args, arg),
             start_workflow_operation,
             WorkflowUpdateStage.COMPLETED,
             id,
@@ -125,6 +135,7 @@ class UpdatingWithStart:
         *arguments: Any,
         start_workflow_operation: WithStartWorkflowOperation[Any],
         wait_for_stage: WorkflowUpdateStage,
+        arg: Any = UNSET,
         args: Sequence[Any] = (),
         id: str | None = None,  # noqa: A002 - as in the Temporal SDK
         result_type: Any = None,
@@ -132,7 +143,7 @@ class UpdatingWithStart:
     ) -> WorkflowUpdateHandle[Any]:
         """As `execute_update_with_start_workflow`, but wait only until it has come to `wait_for_stage`."""
         stage = given.choice("wait_for_stage", wait_for_stage, WorkflowUpdateStage)
-        values = arguments or given.arguments("args", args)
+        values = one_by_one_or_args("An update", arguments, args, arg)
         return await self._send(update, values, start_workflow_operation, stage, id, result_type, timeout)
 
     async def _send(

@@ -12,7 +12,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.given import Duration
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
-from dalsegno.targets import Target, encode_arguments, name_of
+from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args
 
 TIME_BYTES_MAX = len("-2027-01-01T00:00:00.000000Z")
 
@@ -49,6 +49,7 @@ class ScheduleActionStartWorkflow:
         workflow: Target,
         /,
         *arguments: Any,
+        arg: Any = UNSET,
         args: Sequence[Any] = (),
         id: str,  # noqa: A002 - the option's name
         task_queue: str = "default",
@@ -56,11 +57,8 @@ class ScheduleActionStartWorkflow:
         memo: Mapping[str, Any] | None = None,
     ) -> None:
         """Raises TypeError for arguments that are given both ways."""
-        in_one = given.arguments("args", args)
-        if arguments and in_one:
-            raise TypeError("Give a workflow's arguments one by one or as args=[...], not both.")
         self.workflow = workflow
-        self.args: Sequence[Any] = list(arguments or in_one)
+        self.args: Sequence[Any] = list(one_by_one_or_args("A workflow", arguments, args, arg))
         self.id = id
         self.task_queue = task_queue
         self.execution_timeout = execution_timeout

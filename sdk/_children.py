@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from msgspec.structs import replace
 
@@ -22,12 +22,11 @@ from dalsegno.policies import (
     WorkflowIDReusePolicy,
 )
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
-from dalsegno.targets import Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
+from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
 A = TypeVar("A")
 R = TypeVar("R")
 
-_UNSET = cast(Any, object())
 _WAIT = ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
 
 
@@ -84,8 +83,9 @@ class ChildWorkflowOptions(TypedDict, total=False):
 class ChildWorkflowOptionsAndArgs(ChildWorkflowOptions, total=False):
     """The options, with the arguments among them."""
 
+    arg: Any
     args: Sequence[Any]
-    """The arguments, in place of giving them one by one."""
+    """The argument, or the arguments, in place of giving them one by one."""
 
 
 @overload
@@ -184,6 +184,7 @@ def _call(
     workflow: Target,
     arguments: Sequence[Any],
     *,
+    arg: Any = UNSET,
     args: Sequence[Any] = (),
     id: str | None = None,  # noqa: A002 - the option's name
     task_queue: str | None = None,
@@ -196,7 +197,7 @@ def _call(
     start_delay: Duration | None = None,
     memo: Mapping[str, Any] | None = None,
     search_attributes: TypedSearchAttributes | None = None,
-    result_type: Any = _UNSET,
+    result_type: Any = UNSET,
     task_timeout: Any = None,
     static_summary: Any = None,
     static_details: Any = None,
@@ -209,13 +210,13 @@ def _call(
     if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
     converter = runtime.converter
-    values = one_by_one_or_args("A child workflow", arguments, args)
+    values = one_by_one_or_args("A child workflow", arguments, args, arg)
     notes = given.mapping("memo", memo or {})
     return ChildWorkflowCall(
         workflow_type=given.name("The name of a workflow", name_of(workflow)),
         workflow_id=str(runtime.uuid4()) if id is None else given.name("id", id),
         args=encode_arguments(workflow, values, converter),
-        result_hint=result_type_of(workflow) if result_type is _UNSET else result_hint(result_type, converter),
+        result_hint=result_type_of(workflow) if result_type is UNSET else result_hint(result_type, converter),
         task_queue=None if task_queue is None else given.task_queue("task_queue", task_queue),
         memo={given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
         execution_timeout=_span("execution_timeout", execution_timeout),

@@ -13,7 +13,7 @@ from dalsegno.converter import encode_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
 from dalsegno.policies import Duration, RetryPolicy
-from dalsegno.targets import Target, encode_arguments, name_of
+from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args
 
 
 class ContinueAsNewError(BaseException):
@@ -26,6 +26,7 @@ class ContinueAsNewError(BaseException):
 
 def continue_as_new(
     *arguments: Any,
+    arg: Any = UNSET,
     args: Sequence[Any] = (),
     workflow: Target | None = None,
     task_queue: str | None = None,
@@ -48,12 +49,10 @@ def continue_as_new(
     so much later. What Temporal has beside that is taken, and means nothing here.
     """
     runtime = current_runtime("continue_as_new")
-    if arguments and given.arguments("args", args):
-        raise TypeError("Give the next run's arguments one by one or as args=[...], not both.")
+    values = one_by_one_or_args("The next run", arguments, args, arg)
     if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy")
     converter = runtime.converter
-    values = arguments or given.arguments("args", args)
     call = ContinueCall(
         args=_encoded(workflow, values, converter),
         workflow_type=None if workflow is None else name_of(workflow),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from dalsegno import given
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ExternalCall, current_runtime
 from dalsegno.converter import result_hint
-from dalsegno.targets import Target, result_type_of, signal_call
+from dalsegno.targets import UNSET, Target, result_type_of, signal_call
 
 R = TypeVar("R")
-
-_UNSET = cast(Any, object())
 
 
 class ExternalWorkflowHandle(Generic[R]):
@@ -25,12 +23,14 @@ class ExternalWorkflowHandle(Generic[R]):
         self.run_id = run_id
         self._result_type = result_type
 
-    def signal(self, signal: Target, /, *arguments: Any, args: Sequence[Any] = ()) -> Coroutine[Any, Any, None]:
+    def signal(
+        self, signal: Target, /, *arguments: Any, arg: Any = UNSET, args: Sequence[Any] = ()
+    ) -> Coroutine[Any, Any, None]:
         """Returns when the workflow has it. Raises ApplicationError of the type
         "ExternalWorkflowExecutionNotFound" if there is none that is open; at once TypeError and PayloadError
         for arguments."""
         runtime = current_runtime("ExternalWorkflowHandle.signal")
-        name, payloads = signal_call(runtime.converter, signal, arguments, args)
+        name, payloads = signal_call(runtime.converter, signal, arguments, args, arg)
         return runtime.ask(self._call("signal", name=name, args=payloads, line=call_site(sys._getframe(1))))
 
     def cancel(self, *, reason: str = "") -> Coroutine[Any, Any, None]:
@@ -39,14 +39,14 @@ class ExternalWorkflowHandle(Generic[R]):
         why = given.text("reason", reason, characters=10_000)
         return runtime.ask(self._call("cancel", reason=why, line=call_site(sys._getframe(1))))
 
-    def result(self, *, result_type: Any = _UNSET) -> Coroutine[Any, Any, R]:
+    def result(self, *, result_type: Any = UNSET) -> Coroutine[Any, Any, R]:
         """Wait until the workflow has ended, and return its result. It is restored as `result_type`; default:
         the annotation of the run method that the handle was made for.
 
         Raises WorkflowFailedError when it did not complete, and as `signal` does if there is none: of a run
         that is not the current one any more nothing is told."""
         runtime = current_runtime("ExternalWorkflowHandle.result")
-        is_given = result_type is not _UNSET
+        is_given = result_type is not UNSET
         hint = result_hint(result_type, runtime.converter) if is_given else self._result_type
         return runtime.ask(self._call("end", result_hint=hint, line=call_site(sys._getframe(1))))
 

@@ -24,7 +24,7 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, WorkflowIDReusePolicy
 from dalsegno.search_attributes import AttributeValue
-from dalsegno.targets import signal_call
+from dalsegno.targets import UNSET, signal_call
 
 T = TypeVar("T")
 Handler = Callable[..., Any]
@@ -117,11 +117,11 @@ class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
     number: int
     """What the run knows it by."""
 
-    async def signal(self, signal: Any, /, *arguments: Any, args: Sequence[Any] = ()) -> None:
+    async def signal(self, signal: Any, /, *arguments: Any, arg: Any = UNSET, args: Sequence[Any] = ()) -> None:
         """Returns when the child has it. Raises ApplicationError of the type
         "ExternalWorkflowExecutionNotFound" if it has ended; TypeError and PayloadError for arguments."""
         runtime = current_runtime("ChildWorkflowHandle.signal")
-        name, payloads = signal_call(runtime.converter, signal, arguments, args)
+        name, payloads = signal_call(runtime.converter, signal, arguments, args, arg)
         call = ExternalCall(
             asked="signal",
             workflow_id=self.id,

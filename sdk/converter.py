@@ -141,8 +141,8 @@ def require_restorable(target: Callable[..., Any], names: Mapping[str, Any], *, 
 
 
 def return_type(target: Callable[..., Any]) -> Any:
-    """The annotated return type, or Any. (Of an `async def` that is what the await gives.)"""
-    return _signature_of(target, False).returns
+    """The annotated return type of a method, or Any. (Of an `async def` that is what the await gives.)"""
+    return _signature_of(target, True).returns
 
 
 def encode_args(

@@ -15,6 +15,9 @@ from dalsegno.payload import Payload
 
 Target = str | type[Any] | Callable[..., Any]
 
+UNSET: Any = object()
+"""Stands for what was not given."""
+
 NAME = "__dalsegno_name__"
 RUN = "__dalsegno_run__"
 """The decorators' marks."""
@@ -56,18 +59,21 @@ def encode_arguments(target: Target, args: Sequence[Any], converter: DataConvert
 
 
 def signal_call(
-    converter: DataConverter, signal: Target, arguments: Sequence[Any], args: Sequence[Any]
+    converter: DataConverter, signal: Target, arguments: Sequence[Any], args: Sequence[Any], arg: Any
 ) -> tuple[str, tuple[Payload, ...]]:
     """A signal's name, and its arguments, given one by one or as `args`. Raises as encode_arguments."""
-    return name_of(signal), encode_arguments(signal, one_by_one_or_args("A signal", arguments, args), converter)
+    values = one_by_one_or_args("A signal", arguments, args, arg)
+    return name_of(signal), encode_arguments(signal, values, converter)
 
 
-def one_by_one_or_args(what: str, arguments: Sequence[Any], args: Any) -> Sequence[Any]:
-    """`what` is given them, for people. Raises TypeError for both."""
+def one_by_one_or_args(what: str, arguments: Sequence[Any], args: Any, arg: Any = UNSET) -> Sequence[Any]:
+    """`what` is given them, for people; a single one may be given as `arg`, as the Temporal SDK calls it.
+    Raises TypeError for more than one way."""
     values = given.arguments("args", args)
-    if arguments and values:
+    ways = bool(arguments) + bool(values) + (arg is not UNSET)
+    if ways > 1:
         raise TypeError(f"{what} is given its arguments one by one or as args=[...], not both.")
-    return arguments or values
+    return arguments or values or (() if arg is UNSET else (arg,))
 
 
 def _signature(target: type[Any] | Callable[..., Any]) -> Signature:

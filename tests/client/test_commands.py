@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dalsegno.broker.protocol.messages import (
+    AwaitResult,
     CancelWorkflow,
     DescribeWorkflow,
     Description,
@@ -100,6 +102,41 @@ async def test_a_start_says_all_that_it_was_given(client: Client, host: FakeHost
 async def test_arguments_may_be_given_as_a_list(client: Client, host: FakeHost) -> None:
     await client.start_workflow("Order", id="order-1", args=[1, [2]])
     assert [payload.data for payload in host.of(StartWorkflow)[0].args] == [b"1", b"[2]"]
+
+
+async def test_arguments_may_be_given_as_the_temporal_sdk_calls_them(client: Client, host: FakeHost) -> None:
+    host.scripts[QueryWorkflow] = lambda request: [Reply(kind="answer", result=to_payload(5))]
+    handle = await client.start_workflow("Order", arg=None, id="order-1", static_summary="x", task_timeout=10)
+    await handle.signal("add", args=[1, 2])
+    await handle.signal("add", arg=3)
+    assert [await handle.query("sum", args=[4, 5]), await handle.query("sum", arg=6)] == [5, 5]
+    sent = [*host.of(StartWorkflow), *host.of(SignalWorkflow), *host.of(QueryWorkflow)]
+    datas = [[payload.data for payload in command.args] for command in sent]
+    assert datas == [[b"null"], [b"1", b"2"], [b"3"], [b"4", b"5"], [b"6"]]
+    assert handle.result_run_id == handle.first_execution_run_id == handle.run_id
+
+
+async def test_the_type_of_a_result_may_be_given(client: Client, host: FakeHost) -> None:
+    result = Reply(kind="result", status=WorkflowStatus.COMPLETED, result=to_payload("12.50"))
+    host.scripts[StartWorkflow] = lambda request: [accepted(request), result]
+    host.scripts[AwaitResult] = lambda request: [result]
+    assert await client.execute("Price", id="p", result_type=Decimal) == Decimal("12.50")
+    started = await client.start("Price", id="p", result_type=Decimal)
+    found = client.get_workflow_handle("p", result_type=Decimal)
+    assert [await started.result(), await found.result()] == [Decimal("12.50")] * 2
+    with pytest.raises(TypeError, match=r"result_type is .*cannot be restored"):
+        await client.start("Price", id="p", result_type=object())
+
+
+@pytest.mark.parametrize("how", ["signal", "query", "execute_update"])
+async def test_arguments_that_are_given_in_two_ways_are_refused(
+    client: Client, host: FakeHost, how: str
+) -> None:
+    with pytest.raises(TypeError, match="one by one or as args"):
+        await getattr(client.get_workflow_handle("w"), how)("name", 1, args=[2])
+    with pytest.raises(TypeError, match="one by one or as args"):
+        await getattr(client.get_workflow_handle("w"), how)("name", arg=1, args=[2])
+    assert host.requests == []
 
 
 async def test_two_starts_are_two_messages(client: Client, host: FakeHost) -> None:

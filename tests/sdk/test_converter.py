@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, Self, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -291,6 +291,15 @@ def test_a_signature_that_cannot_be_served_is_refused_in_words() -> None:
         signature_of(keyword_only)
     with pytest.raises(PayloadError, match=r"annotations of .* cannot be resolved: name 'DoesNotExist'"):
         signature_of(unresolved)
+
+
+class Annotated:
+    async def run(self: Self, name: str) -> int:
+        return len(name)
+
+
+def test_what_a_method_says_of_its_object_is_not_looked_at() -> None:
+    assert return_type(Annotated.run) is int
 
 
 def test_the_return_annotation_of_a_coroutine_is_what_the_await_gives() -> None:
