@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from dalsegno.schedules.zone import change_between, instant_of, wall_time
 
 YEARS_MAX = 60
-"""How far it looks for the next time. Leap days of one weekday are 40 years apart at most."""
+"""How far it looks for the next time, unless it says itself which years it means. Leap days of one weekday are
+40 years apart at most."""
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
@@ -46,7 +47,7 @@ class Calendar:
         )
 
     def after(self, instant: datetime) -> tuple[datetime, datetime] | None:
-        """The next time, in UTC, with what was meant by clocks; None if there is none in YEARS_MAX."""
+        """The next time, in UTC, with what was meant by clocks; None if there is none (see YEARS_MAX)."""
         if self.every_hour:
             return self._elapsed(instant)
         wall = self._wall_after(wall_time(instant, self.tz).replace(microsecond=0))
@@ -101,7 +102,7 @@ class Calendar:
         return None
 
     def _day_after(self, day: date) -> date | None:
-        last_year = min(day.year + YEARS_MAX, date.max.year - 1)
+        last_year = min(day.year + YEARS_MAX, date.max.year - 1) if self.years is None else max(self.years)
         day += _DAY
         while day.year <= last_year:
             if self.years is not None and day.year not in self.years:

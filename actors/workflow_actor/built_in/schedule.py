@@ -21,6 +21,7 @@ from dalsegno.errors import (
     CanceledError,
     ChildWorkflowError,
     FailureError,
+    PayloadError,
     TerminatedError,
     TimedOutError,
     WorkflowAlreadyStartedError,
@@ -69,7 +70,8 @@ STOPPED = "It is time for the next one of its schedule."
 _STOPPED_ERRORS = (CanceledError, TerminatedError)
 
 
-@workflow.defn(name=SCHEDULE)
+# What no schedule can be made of was not sent by a client of ours, and no other code will ever take it.
+@workflow.defn(name=SCHEDULE, failure_exception_types=[PayloadError])
 class ScheduleWorkflow:
     """`book` has what the user has written; see `ScheduleBook`."""
 
@@ -89,6 +91,8 @@ class ScheduleWorkflow:
             self._watch = asyncio.create_task(self._hear(self._end_of_running(book.running)))
         for turn in count():
             self._is_asked = False
+            if self._watch is not None and self._watch.done():
+                self._watch = None
             take_due(book, workflow.now())
             # Rather before something is started than while it runs.
             if needs_refill(book) or turn >= (TURNS if book.running is None else TURNS_MAX):
