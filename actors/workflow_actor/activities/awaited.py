@@ -127,6 +127,10 @@ class AwaitedActivities:
             except ActivityError as failure:
                 cancelled.raise_for(failure)
                 raise
+            except PayloadError:
+                if cancelled.request is not None:
+                    self.outlived(cancelled.request)
+                raise
             else:
                 if cancelled.request is None or not self.outlived(cancelled.request):
                     pending.interrupted = cancelled.first
@@ -297,13 +301,13 @@ class StartedActivity(ActivityHandle[Any]):
                 cancelled.raise_it()
             cause = CanceledError("cancelled through its handle")
             raise activity_error(self.activity_type, self.activity_id, cause)
+        # Also where it has a result that cannot be read.
+        if cancelled.request is not None and not isinstance(self.exception(), ActivityError):
+            self._activities.outlived(cancelled.request)
         try:
-            result = self.result()
+            return self.result()
         except ActivityError as failure:
             cancelled.raise_for(failure)
             raise
-        if cancelled.request is not None:
-            self._activities.outlived(cancelled.request)
-        return result
 
     __iter__ = __await__

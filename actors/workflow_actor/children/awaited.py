@@ -275,13 +275,13 @@ class StartedChild(ChildWorkflowHandle[Any]):
                 cancelled.raise_it()
             run_id = self.first_execution_run_id or ""
             raise child_error(self.call, run_id, CanceledError("cancelled through its handle"))
+        # Also where it has a result that cannot be read.
+        if cancelled.request is not None and not isinstance(self.exception(), FailureError):
+            self._children.outlived(cancelled.request)
         try:
-            result = self.result()
+            return self.result()
         except FailureError as failure:
             cancelled.raise_for(failure)
             raise
-        if cancelled.request is not None:
-            self._children.outlived(cancelled.request)
-        return result
 
     __iter__ = __await__

@@ -12,6 +12,7 @@ from dalsegno import (
     ApplicationError,
     CanceledError,
     ChildWorkflowError,
+    PayloadError,
     RetryPolicy,
     SearchAttributeKey,
     SearchAttributePair,
@@ -147,6 +148,54 @@ def test_a_cancel_request_is_not_lost_where_the_id_of_the_child_is_taken(how: st
     play.give(ChildTold(number=1, run_id="other", refusal=("already_started", "it is there")))
     assert play.digests[-1] == "canceled"
     assert "it is there" in play.failure.cause.message
+    play.replayed()
+
+
+@workflow.defn
+class Unreadable:
+    """Passes over a result that is none."""
+
+    @workflow.run
+    async def run(self, what: str, how: str) -> str:
+        try:
+            if what == "child":
+                await self.of_child(how)
+            else:
+                await self.of_activity(how)
+        except PayloadError:
+            how = "read nothing"
+        await asyncio.sleep(1_000)
+        return how
+
+    async def of_child(self, how: str) -> int:
+        if how == "execute":
+            return int(await workflow.execute_child_workflow("Shipment", id="s", result_type=int))
+        return int(await (await workflow.start_child_workflow("Shipment", id="s", result_type=int)))
+
+    async def of_activity(self, how: str) -> int:
+        options: dict[str, Any] = {
+            "start_to_close_timeout": 1,
+            "result_type": int,
+            "cancellation_type": workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        }
+        if how == "execute":
+            return int(await workflow.execute_activity("charge", **options))
+        return int(await workflow.start_activity("charge", **options))
+
+
+@pytest.mark.parametrize("how", ["execute", "start"])
+@pytest.mark.parametrize("what", ["child", "activity"])
+def test_a_cancel_request_is_not_lost_where_the_result_cannot_be_read(what: str, how: str) -> None:
+    play = Play(Unreadable)
+    play.begin(what, how)
+    if what == "child":
+        play.give(begun(1))
+    play.cancel("stop")
+    if what == "child":
+        play.give(completed(1, "no number"))
+    else:
+        play.resolve(1, "no number")
+    assert play.digests[-1] == "canceled"
     play.replayed()
 
 
