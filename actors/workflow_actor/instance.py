@@ -40,7 +40,6 @@ from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo, RunRetry
-from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.local_works import at_the_end, works_of
 from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, new_effects
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
@@ -357,7 +356,7 @@ class Instance(InstanceAtRest):
             root=start.root,
             run_timeout=start.run_timeout,
             retry=None if start.retry is None else RunRetry(start.retry, start.args),
-            begins_at=min(moment.time + start.delay, FAR_FUTURE) if start.delay and not start.then else None,
+            begins_at=with_start.begins_at(start, moment.time) if start.delay else None,
             search_attributes=start.search_attributes,
             last_result=start.last_result,
         )

@@ -8,7 +8,8 @@ from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.decision import Decision
-from dalsegno.actors.workflow_actor.run.events import Event
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.run.events import DelayOver, Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import first_of_all, received
@@ -49,6 +50,13 @@ def not_yet(start: Start, instance: InstanceAtRest) -> tuple[str, str] | None:
     return NOT_YET if isinstance(start.then, Update) else None
 
 
+def begins_at(start: Start, now: int) -> int | None:
+    """When its run is to begin, if not at once: what the code is to answer waits for no delay."""
+    if not start.delay or isinstance(start.then, Update):
+        return None
+    return min(now + start.delay, FAR_FUTURE)
+
+
 def for_new_run(start: Start, instance: InstanceAtRest) -> tuple[Event, ...]:
     """What is recorded of it behind the run's beginning. Its handler comes before the first step of the run
     method."""
@@ -66,16 +74,20 @@ def for_new_run(start: Start, instance: InstanceAtRest) -> tuple[Event, ...]:
 def for_open_run(
     start: Start, instance: InstanceAtRest, decision: Decision[Event], *, hindrance: str | None
 ) -> Decision[Event]:
-    """`decision` is what comes of the start itself. A refusal of either is one of both."""
+    """`decision` is what comes of the start itself. A refusal of either is one of both. A start's delay ends
+    with it, as it does not with what comes alone."""
     if decision.refusal is not None:
         return decision
+    state = instance.state
+    is_waiting = state is not None and state.is_delayed and state.info.continued_run_id is None
+    events = (*((DelayOver(),) if is_waiting else ()), *decision.events)
     match start.then:
         case Signal() as signal:
-            return Decision(events=(*decision.events, received(signal)))
+            return Decision(events=(*events, received(signal)))
         case Update() as update:
             taken = on_update(instance, update, hindrance=hindrance)
             if taken.refusal is not None:
                 return Decision(refusal=taken.refusal, failure=taken.failure)
-            return Decision(events=(*decision.events, *taken.events))
+            return Decision(events=(*events, *taken.events))
         case _:
             return decision

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dalsegno import workflow
-from dalsegno.actors.workflow_actor.interface.commands import Terminate
+from dalsegno.actors.workflow_actor.interface.commands import Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import RunStarted
 from dalsegno.actors.workflow_actor.signals.commands import Signal
@@ -17,7 +18,7 @@ from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.errors import ApplicationError
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.default_converter import from_payload, to_payload
-from tests.workflow_actor.rig import CALLER, Rig, answer, effects, start
+from tests.workflow_actor.rig import CALLER, SECOND, Rig, answer, effects, start
 
 USE_EXISTING = WorkflowIDConflictPolicy.USE_EXISTING
 TERMINATE_EXISTING = WorkflowIDConflictPolicy.TERMINATE_EXISTING
@@ -129,6 +130,36 @@ def test_a_start_that_comes_again_brings_its_signal_once(rig: Rig) -> None:
     rig.start(then=added("pen"))
     assert not rig.send(start(then=added("pen"))).recorded
     assert result_of(rig) == ["pen", "run", "close"]
+
+
+def test_a_start_delay_holds_for_the_signal_that_comes_with_it_and_ends_with_the_next_that_does(
+    rig: Rig,
+) -> None:
+    """A plain signal waits as well."""
+    rig.send(start(then=added("pen"), delay=60 * SECOND))
+    rig.send(added("ink"))
+    assert (rig.state.is_delayed, rig.state.processed) == (True, 0)
+    assert rig.instance.wake_at == rig.state.info.started_at + 60 * SECOND
+    again = {"run_id": "run-2", "conflict_policy": USE_EXISTING, "delay": 500 * SECOND}
+    rig.send(start(then=added("cap"), **again))
+    assert not rig.state.is_delayed
+    assert rig.instance.wake_at is None
+    assert result_of(rig) == ["pen", "run", "ink", "cap", "close"]
+
+
+def test_a_start_delay_that_is_over_by_itself_brings_the_signal(rig: Rig) -> None:
+    rig.send(start(then=added("pen"), delay=60 * SECOND))
+    rig.send(WakeUp(), after=60 * SECOND)
+    assert result_of(rig) == ["pen", "run", "close"]
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_update_with_a_start_waits_for_no_delay(rig: Rig, is_open: bool) -> None:
+    if is_open:
+        rig.send(start(delay=60 * SECOND))
+    sent = start(then=put("pen"), delay=60 * SECOND, run_id="run-2", conflict_policy=USE_EXISTING)
+    assert [told.update for told in effects(rig.send(sent), AnswerEffect)][-1] == ("u-1", "completed")
+    assert not rig.state.is_delayed
 
 
 def test_hosts_of_the_format_before_take_a_signal_with_a_start_as_any_other() -> None:

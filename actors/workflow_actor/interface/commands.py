@@ -59,8 +59,8 @@ class ReadOnlyCommand(Command, frozen=True, kw_only=True):
 
 class Start(Command, frozen=True, kw_only=True):
     """Begin a run. `run_id` is derived by the shell from the workflow ID and message ID. `parent`: whose
-    child it is, who is told of its beginning and its end. After a `delay` its code begins, unless something
-    comes with the start."""
+    child it is, who is told of its beginning and its end. After a `delay` its code begins, unless an
+    update comes with the start."""
 
     workflow_id: str
     run_id: str

@@ -351,6 +351,7 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
         RunStarted,
         CallerAdded,
         RunClosed,
+        DelayOver,
         SignalReceived,
         FirstSignalReceived,
         UpdateAdmitted,

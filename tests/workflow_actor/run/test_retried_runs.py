@@ -14,7 +14,7 @@ from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
-from dalsegno.policies import WorkflowIDReusePolicy, WorkflowStatus
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
 from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.rig import CALLER, SECOND, T0, Rig, answer, effects, start
 
@@ -79,6 +79,14 @@ def test_a_run_that_fails_is_tried_again_after_a_delay_that_grows(passivating: b
     assert (result.status, from_payload(result.result)) == (WorkflowStatus.COMPLETED, [3, "attempt 2", []])
 
 
+def test_the_pause_before_it_is_tried_again_is_not_ended_by_a_signal_with_a_start() -> None:
+    made = rig(3)
+    pause_ends = made.instance.wake_at
+    signal = Signal(name="hear", args=(to_payload("word"),))
+    made.send(start("run-x", then=signal, conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING))
+    assert (made.state.is_delayed, made.instance.wake_at) == (True, pause_ends)
+
+
 def test_after_its_attempts_it_has_failed() -> None:
     made = rig(9)
     for delay in (10, 20):
@@ -137,12 +145,6 @@ def test_what_is_sent_before_a_run_begins_is_for_its_code_then() -> None:
     assert made.state.processed == 0
     made.now = T0 + 60 * SECOND
     assert from_payload(result_of(made).result) == [1, None, ["early"]]
-
-
-def test_a_start_that_comes_with_a_signal_does_not_wait() -> None:
-    then = Signal(name="hear", args=(to_payload("now"),))
-    made = rig(0, "wait", delay=60 * SECOND, retry=None, then=then)
-    assert made.status() is WorkflowStatus.COMPLETED
 
 
 def test_a_run_that_has_not_begun_is_canceled_or_terminated_at_once() -> None:
