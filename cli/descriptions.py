@@ -44,6 +44,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("failure", _failure(told.failure)),
         ("search attributes", _attributes(told)),
         ("cancel requested", "yes" if told.cancel_requested else None),
+        ("details", told.details),
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
         ("buffered signals", _buffered(told)),

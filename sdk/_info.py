@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +12,6 @@ from dalsegno._runtime import HistoryMeasure, current_runtime
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import RetryPolicy
 from dalsegno.search_attributes import TypedSearchAttributes
-
-_UNSET: Any = object()
 
 HISTORY_LENGTH = 4_096
 HISTORY_BYTES = 4 * 1024 * 1024
@@ -94,23 +91,6 @@ def get_last_completion_result(type_hint: Any = Any) -> Any:
     runtime = current_runtime("get_last_completion_result")
     payload = runtime.last_result
     return None if payload is None else runtime.converter.from_payload(payload, type_hint)
-
-
-def memo() -> Mapping[str, Any]:
-    """The notes that the start gave the run, as plain values."""
-    runtime = current_runtime("memo")
-    return {key: runtime.converter.from_payload(payload) for key, payload in runtime.memo.items()}
-
-
-def memo_value(key: str, default: Any = _UNSET, *, type_hint: Any = Any) -> Any:
-    """One note, restored as `type_hint`. Raises KeyError if there is none and no `default`."""
-    runtime = current_runtime("memo_value")
-    payload = runtime.memo.get(key)
-    if payload is not None:
-        return runtime.converter.from_payload(payload, type_hint)
-    if default is _UNSET:
-        raise KeyError(f"The memo of this workflow has no key {key!r}.")
-    return default
 
 
 def payload_converter() -> PayloadConverter:

@@ -79,8 +79,6 @@ from dalsegno._info import (
     get_last_completion_result,
     get_last_failure,
     has_last_completion_result,
-    memo,
-    memo_value,
     payload_converter,
 )
 from dalsegno._local_activities import (
@@ -91,7 +89,15 @@ from dalsegno._local_activities import (
     start_local_activity_method,
 )
 from dalsegno._local_activity_classes import execute_local_activity_class, start_local_activity_class
+from dalsegno._memo import memo, memo_value, upsert_memo
 from dalsegno._own_attributes import upsert_search_attributes
+from dalsegno._own_run import (
+    cancellation_reason,
+    get_current_details,
+    instance,
+    is_failure_exception,
+    set_current_details,
+)
 from dalsegno._runtime import (
     ActivityHandle,
     ChildWorkflowHandle,
@@ -145,6 +151,7 @@ __all__ = [
     "UpdateInfo",
     "all_handlers_finished",
     "as_completed",
+    "cancellation_reason",
     "checkpoint",
     "continue_as_new",
     "current_update_info",
@@ -156,6 +163,7 @@ __all__ = [
     "execute_local_activity",
     "execute_local_activity_class",
     "execute_local_activity_method",
+    "get_current_details",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",
     "get_dynamic_update_handler",
@@ -170,6 +178,8 @@ __all__ = [
     "in_workflow",
     "info",
     "init",
+    "instance",
+    "is_failure_exception",
     "logger",
     "memo",
     "memo_value",
@@ -179,6 +189,7 @@ __all__ = [
     "random",
     "run",
     "saga",
+    "set_current_details",
     "set_dynamic_query_handler",
     "set_dynamic_signal_handler",
     "set_dynamic_update_handler",
@@ -198,6 +209,7 @@ __all__ = [
     "time_ns",
     "unsafe",
     "update",
+    "upsert_memo",
     "upsert_search_attributes",
     "uuid4",
     "uuid7",

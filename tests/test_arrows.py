@@ -47,13 +47,14 @@ ARROWS = {
     "actors.workflow_actor.children": "sdk interface loop",
     "actors.workflow_actor.externals": "sdk interface loop",
     "actors.workflow_actor.attributes": "sdk persistence interface",
+    "actors.workflow_actor.memo": "sdk",
     "actors.workflow_actor.run": (
-        "sdk interface attributes activities local_activities timers signals queries updates compensation "
+        "sdk interface attributes memo activities local_activities timers signals queries updates compensation "
         "children externals"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
-        "sdk interface loop attributes activities timers signals queries updates compensation children "
+        "sdk interface loop attributes memo activities timers signals queries updates compensation children "
         "externals run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",

@@ -20,6 +20,7 @@ state of an instance that cannot be run.
 - `compensation`  what is to be undone of it when it fails; the same
 - `children`     what it starts beside it; `externals` what it asks of other workflows; the same
 - `attributes`   search attributes, by which it is found; the same
+- `memo`         values that are shown with it; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `built_in`     workflows of dalsegno's own

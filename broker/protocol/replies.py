@@ -159,6 +159,8 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a workflow that is tried again, which this is."""
     begins_at: int | None = None
     """When the code of a run may run that may not yet."""
+    details: str = ""
+    """What its code says of itself: `workflow.set_current_details`."""
 
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:

@@ -108,6 +108,8 @@ class ScriptedProgram:
     def query_handler(self, name: str) -> str | None:
         return name
 
+    details = ""
+
     def waiting_for(self) -> tuple[str, ...]:
         return ("what the script says",)
 

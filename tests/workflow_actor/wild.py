@@ -174,6 +174,8 @@ class WildProgram:
     def is_spoiled(self) -> bool:
         return False
 
+    details = ""
+
     def waiting_for(self) -> tuple[str, ...]:
         return tuple(f"activity {number}" for number in self._activities)
 

@@ -38,10 +38,12 @@ def is_requested(error: asyncio.CancelledError) -> bool:
 class CancelRequest:
     """The requests to one run method, and the one that it has still to see: `owed` is its reason."""
 
-    __slots__ = ("_method", "_on_its_way", "_task", "delivered", "owed")
+    __slots__ = ("_method", "_on_its_way", "_task", "delivered", "owed", "reason")
 
     def __init__(self) -> None:
         self.forget()
+        self.reason: str | None = None
+        """Of the first of all, seen or not; it goes over signs."""
 
     def forget(self) -> None:
         """The run method has ended, and is entered again or not."""
@@ -71,6 +73,8 @@ class CancelRequest:
         it."""
         if self._task is None:
             return
+        if self.reason is None:
+            self.reason = str(reason)
         if not kept:
             if not self.delivered:
                 self.delivered = True

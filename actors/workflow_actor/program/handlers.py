@@ -27,6 +27,10 @@ class HandlerOwner(Protocol):
     def instance(self) -> Any:
         """The workflow object; None while there is none."""
 
+    @property
+    def details(self) -> str:
+        """What the code says of itself."""
+
 
 class Handlers:
     """By kind and name."""
@@ -59,7 +63,8 @@ class Handlers:
                 "queryDefinitions": self._described("query"),
                 "signalDefinitions": self._described("signal"),
                 "updateDefinitions": self._described("update"),
-            }
+            },
+            "currentDetails": self._owner.details,
         }
 
     def _described(self, kind: HandlerKind) -> list[dict[str, str]]:

@@ -98,6 +98,10 @@ class ProgramLife:
         else:
             self.break_off(WorkflowCodeError(str(error)))
 
+    def is_failure(self, error: BaseException) -> bool:
+        """Whether the run fails by it."""
+        return is_failure(error, self._definition.failure_exception_types)
+
     def judge(self, error: BaseException, *, cancel_delivered: bool) -> None:
         """It ended the run method, or a handler. Raises what its class does when it is looked at."""
         types = self._definition.failure_exception_types

@@ -57,6 +57,10 @@ class Program(Protocol):
         """A query or validator has done more than read: this is not the program that the log leads to any more,
         and it is to be given nothing."""
 
+    @property
+    def details(self) -> str:
+        """For people: what the code says of itself."""
+
     def waiting_for(self) -> tuple[str, ...]:
         """For people: what the code waits for ("activity 3 charge_card", "condition at x.py:10")."""
 

@@ -95,8 +95,7 @@ class WorkflowProgram:
         self._awaited: dict[type, waits.Awaited] = {ActivityResolved: self._activities}
         self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
-        self._info = info
-        self._step_limit, self._local_activities = step_limit, local_activities
+        self._info, self._step_limit, self._local_activities = info, step_limit, local_activities
         self._replaying = False
         self._stand_at(signed)
 
@@ -114,10 +113,12 @@ class WorkflowProgram:
         self._takers: dict[type, waits.Taker] = {**self._awaited, **self._handling.takers}
         self._sagas = self._new_sagas(signed) if signed.compensations else None
         self._cancel_request.forget()
+        self._cancel_request.reason = signed.asked_to_stop
         self._carried_cancel = None if signed.cancel_reason is None else carried_cancel(signed)
         self._asked_sign: AskedSign | None = None
         self._runtime = Runtime(
-            self._info, ledger, loop, self._activities, self._conditions, self, signed, self._converter
+            *(self._info, ledger, loop, self._activities, self._conditions, self, signed, self._converter),
+            *(self._life, self._cancel_request),
         )
         self._runtime.replaying = self._replaying
         loop.allow(self._runtime)
@@ -184,12 +185,15 @@ class WorkflowProgram:
         handler = self._handlers.find("query", name)
         return name if handler is None else handler.name
 
+    @property
+    def details(self) -> str:
+        return self._runtime.details
+
     def waiting_for(self) -> tuple[str, ...]:
         if self._life.phase is ProgramPhase.CLOSED:
             return ()
-        awaited, handling = self._awaited.values(), self._handling
-        run_method = self._cancel_request.run_method
-        return waits.describe(awaited, self._conditions, handling.tasks, handling.waiting, run_method)
+        awaited, handling, request = self._awaited.values(), self._handling, self._cancel_request
+        return waits.describe(awaited, self._conditions, handling.tasks, handling.waiting, request.run_method)
 
     def drop(self) -> None:
         if self._life.phase is ProgramPhase.DROPPED:
@@ -242,7 +246,7 @@ class WorkflowProgram:
             try:
                 self._args = start_args(self._definition, args, self._converter)
             except PayloadError as error:
-                self.not_fitting(error)
+                self._life.not_fitting(error)
                 return
         self._enter_or_pause()
 
@@ -355,9 +359,6 @@ class WorkflowProgram:
             self._life.complete(result)
         except BaseException as error:  # noqa: BLE001 - what encodes a value runs methods of its class
             self._ended_by(error)
-
-    def not_fitting(self, error: PayloadError) -> None:
-        self._life.not_fitting(error)
 
     def _ended_by(self, error: BaseException, *, main: bool = False) -> None:
         """What ended the run method, or a signal handler. There is an outcome, whatever the error is like."""

@@ -28,10 +28,13 @@ from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
 from dalsegno.actors.workflow_actor.attributes.awaited import OwnAttributes
 from dalsegno.actors.workflow_actor.interface.retries import policy_of
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.actors.workflow_actor.loop.cancel_request import CancelRequest
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.memo.awaited import OwnMemo
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.history import InputHistory
+from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.data_converter import DataConverter
@@ -45,6 +48,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class RunControl(Protocol):
     """What only the program itself can do for user code."""
+
+    @property
+    def instance(self) -> Any: ...
 
     def checkpoint(self, state: Any, line: str) -> NoReturn: ...
 
@@ -74,6 +80,8 @@ class Runtime:
         control: RunControl,
         signed: SignedState,
         converter: DataConverter,
+        life: ProgramLife,
+        cancel_request: CancelRequest,
     ) -> None:
         self.run_info = run_info
         self.converter = converter
@@ -87,6 +95,11 @@ class Runtime:
         self._random: Random | None = None
         self._conditions = conditions
         known = signed.attributes if signed.signs else run_info.search_attributes
+        self._memo = OwnMemo(run_info.memo if signed.memo is None else signed.memo, ledger)
+        self.upsert_memo = self._memo.upsert
+        self.details = signed.details
+        self._control, self._cancel_request = control, cancel_request
+        self.is_failure_exception = life.is_failure
         self._attributes = OwnAttributes(known, ledger)
         self.upsert_search_attributes = self._attributes.upsert
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
@@ -138,7 +151,22 @@ class Runtime:
 
     @property
     def memo(self) -> Mapping[str, Payload]:
-        return self.run_info.memo
+        return self._memo.now
+
+    @property
+    def has_changed_memo(self) -> bool:
+        return self._memo.now is not self.run_info.memo
+
+    @property
+    def instance(self) -> Any:
+        return self._control.instance
+
+    @property
+    def cancellation_reason(self) -> str | None:
+        return self._cancel_request.reason
+
+    def set_details(self, details: str) -> None:
+        self.details = details
 
     def continue_as_new(self, call: ContinueCall) -> NoReturn:
         raise ContinueAsNewError(call)

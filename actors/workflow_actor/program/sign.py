@@ -18,6 +18,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a, parts_of_group
 from dalsegno.errors import PayloadError
+from dalsegno.payload import Payload
 from dalsegno.search_attributes import AttributeValue
 from dalsegno.signed_state import version_of
 
@@ -29,6 +30,18 @@ class RuntimeAtSign(Protocol):
 
     @property
     def search_attributes(self) -> Mapping[str, AttributeValue]: ...
+
+    @property
+    def memo(self) -> Mapping[str, Payload]: ...
+
+    @property
+    def has_changed_memo(self) -> bool: ...
+
+    @property
+    def cancellation_reason(self) -> str | None: ...
+
+    @property
+    def details(self) -> str: ...
 
 
 class AskedSign(NamedTuple):
@@ -99,6 +112,9 @@ def signed_state(
         compensations=tuple(compensations),
         next_request=ledger.next_request,
         attributes=dict(runtime.search_attributes),
+        memo=dict(runtime.memo) if runtime.has_changed_memo else None,
+        asked_to_stop=runtime.cancellation_reason,
+        details=runtime.details,
         asked_ends=ledger.asked_ends,
     )
 

@@ -45,6 +45,12 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     """To other workflows."""
     attributes: dict[str, AttributeValue] = {}
     asked_ends: tuple[tuple[str, str | None, int], ...] = ()
+    memo: dict[str, Payload] | None = None
+    """As code has changed it; None: as the run began with it."""
+    asked_to_stop: str | None = None
+    """The reason of the first request to cancel the run, whether it has been seen or not."""
+    details: str = ""
+    """What code has said of itself."""
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):

@@ -57,6 +57,9 @@ from dalsegno.actors.workflow_actor.local_activities.events import (
     LocalActivityWant,
     LocalActivityWanted,
 )
+from dalsegno.actors.workflow_actor.memo import changes as memo_changes
+from dalsegno.actors.workflow_actor.memo import wants as memo_wants
+from dalsegno.actors.workflow_actor.memo.events import MemoUpserted
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
 from dalsegno.actors.workflow_actor.signals import wants as signal_wants
 from dalsegno.actors.workflow_actor.signals.events import SignalEvent, SignalInput, SignalQuarantined
@@ -84,6 +87,7 @@ PrimitiveWant = (
     | ChildWant
     | ExternalWant
     | SearchAttributesUpserted
+    | MemoUpserted
 )
 PrimitiveInput = ActivityResolved | TimerFired | SignalInput | Updated | ChildTold | ExternalTold
 PrimitiveEffectDue = ActivityDue | UpdateDue | ChildDue | ExternalDue
@@ -95,14 +99,14 @@ thousand activities): until `dalsegno init` is run after an upgrade. Later forma
 them knows all."""
 
 LATER_IN_FORMAT_3: frozenset[type] = frozenset(
-    (*get_args(CompensationWant), ChildWanted, ExternalWanted, LocalActivityWanted)
+    (*get_args(CompensationWant), ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted)
 )
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
 wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow): replace all hosts of older versions, and run `dalsegno init`. "
+    "request to another workflow, another memo): replace all hosts of older versions, and run `dalsegno init`. "
     "It is tried again."
 )
 
@@ -116,6 +120,7 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **child_wants.WANTS,
     **external_wants.WANTS,
     **attribute_wants.WANTS,
+    **memo_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
@@ -142,6 +147,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **child_changes.APPLY,
     **external_changes.APPLY,
     **attribute_changes.APPLY,
+    **memo_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 

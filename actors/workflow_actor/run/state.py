@@ -7,6 +7,7 @@ stored as arrays, and a field that another version does not know is refused: a n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -141,6 +142,12 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     quarantined: int = 0
     attributes: dict[str, AttributeValue] = {}
     local_activities: Entries[int, LocalActivity] = {}
+    memo: dict[str, Payload] | None = None
+
+    @property
+    def memo_now(self) -> Mapping[str, Payload]:
+        """As code has changed it, or as the run began with it."""
+        return self.info.memo if self.memo is None else self.memo
 
     @property
     def status(self) -> WorkflowStatus:

@@ -73,7 +73,7 @@ def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:
         _following(state),
         workflow_type=wish.workflow_type or info.workflow_type,
         task_queue=wish.task_queue or info.task_queue,
-        memo=info.memo if wish.memo is None else wish.memo,
+        memo=dict(state.memo_now) if wish.memo is None else wish.memo,
         search_attributes=state.attributes,
         run_timeout=wish.run_timeout or info.run_timeout,
         retry=None if schedule is None else RunRetry(schedule, wish.args),

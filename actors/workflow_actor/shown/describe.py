@@ -44,7 +44,8 @@ def describe(
     for local in islice(state.local_activities.values(), SHOWN_MAX - len(pending)):
         pending.append(local_activities.described(local, state.info.task_queue, room.fit))
     pending_count = len(state.activities) + len(state.local_activities)
-    memo, memo_bytes = state.info.memo, sum(len(value.data) for value in state.info.memo.values())
+    memo = state.memo_now
+    memo_bytes = sum(len(value.data) for value in memo.values())
     left_out = []
     if more := pending_count - len(pending):
         left_out.append(f"{more} more pending activities")
@@ -107,6 +108,7 @@ def describe(
         "next_run_id": state.next_run_id,
         "attempt": state.info.attempt,
         "begins_at": state.info.begins_at if state.is_delayed else None,
+        "details": state.signed.details if program is None else program.details,
     }
 
 

@@ -36,9 +36,6 @@ class SignaledCode(Protocol):
     def dropped(self) -> bool:
         """Whether what ends now is only let go of."""
 
-    def not_fitting(self, error: PayloadError) -> None:
-        """What came does not fit the code."""
-
     def handler_failed(self, error: BaseException) -> None:
         """A handler ended by an exception."""
 
@@ -50,6 +47,9 @@ class LifeOfSignaledCode(Protocol):
     def sets_unfit_aside(self) -> bool:
         """Whether a signal that does not fit goes into the quarantine: not when code runs again, which has had
         all such signals taken from it."""
+
+    def not_fitting(self, error: PayloadError) -> None:
+        """What came does not fit the code."""
 
 
 class AwaitedSignals:
@@ -123,7 +123,7 @@ class AwaitedSignals:
 
     def _does_not_fit(self, signal: Signaled, place: int, reason: str) -> None:
         if not self._life.sets_unfit_aside:
-            self._owner.not_fitting(PayloadError(f"{reason} {NOT_FITTING}"))
+            self._life.not_fitting(PayloadError(f"{reason} {NOT_FITTING}"))
             return
         reason = reason[:REASON_CHARACTERS_MAX]
         self._ledger.want(SetSignalAside(place=place, name=signal.name, args=signal.args, reason=reason))

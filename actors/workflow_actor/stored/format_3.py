@@ -42,6 +42,7 @@ _WANTS = {
     "cs": "a compensation",
     **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
     "sa": "a search attribute",
+    "mu": "another memo",
     **dict.fromkeys(("la", "lx"), "a local activity"),
 }
 _DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is asked of another workflow")}
@@ -52,6 +53,7 @@ _SAID = {
     "cancel_as_failure": "that a cancel request fails what is awaited",
     "search_attributes": "a search attribute",
     "attributes": "a search attribute",
+    "memo": "another memo",
     "updates": "an update",
     "update_outcomes": "an update",
     "updates_admitted": "an update",

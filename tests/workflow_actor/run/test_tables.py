@@ -41,6 +41,7 @@ from dalsegno.actors.workflow_actor.local_activities.commands import (
     LocalWorkCompleted,
     LocalWorkFailed,
 )
+from dalsegno.actors.workflow_actor.memo import intents as memo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import EFFECTS
 from dalsegno.actors.workflow_actor.run import intents as run
 from dalsegno.actors.workflow_actor.run.decide import (
@@ -78,7 +79,7 @@ def intents() -> set[type]:
     return {
         kind
         for room in (
-            *(activities, attributes, timers, signals, updates, compensation, children, externals),
+            *(activities, attributes, memo, timers, signals, updates, compensation, children, externals),
             run,
         )
         for kind in vars(room).values()
