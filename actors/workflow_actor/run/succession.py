@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.interface.retries import retry_at
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo, RunRetry
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
-from dalsegno.actors.workflow_actor.run.events import RunClosed, RunStarted
+from dalsegno.actors.workflow_actor.run.events import Event, Resumed, RunClosed, RunStarted, Suspended
 from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, update_among
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
-from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState
+from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
@@ -64,6 +64,14 @@ def next_run(
     along = filter(None, map(update_among, carried))
     updates = {update_id: state.updates[update_id] for update_id in along}
     return RunStarted(info, args, state.recipients, python, earlier, tuple(carried), updates)
+
+
+def kept_from_running(suspension: Suspension | None, since: Iterable[Event]) -> tuple[Event, ...]:
+    """What an operator has suspended he alone resumes: the run that follows is suspended as well. `since` are
+    the events of the turn that began with that `suspension`."""
+    if suspension is None or suspension.kind != "operator" or any(isinstance(e, Resumed) for e in since):
+        return ()
+    return (Suspended("operator", suspension.reason, None, suspension.fingerprint),)
 
 
 def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:

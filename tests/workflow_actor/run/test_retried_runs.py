@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dalsegno import ApplicationError, workflow
-from dalsegno.actors.workflow_actor.interface.commands import Cancel, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface.commands import Cancel, Resume, Suspend, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import ResultEffect
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
@@ -85,6 +85,31 @@ def test_the_pause_before_it_is_tried_again_is_not_ended_by_a_signal_with_a_star
     signal = Signal(name="hear", args=(to_payload("word"),))
     made.send(start("run-x", then=signal, conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING))
     assert (made.state.is_delayed, made.instance.wake_at) == (True, pause_ends)
+
+
+def test_what_an_operator_has_suspended_is_tried_again_when_he_resumes_it_and_not_before() -> None:
+    made = rig(1, "wait", run_timeout=60 * SECOND)
+    made.send(Suspend(reason="the shop is closed"))
+    made.now += 60 * SECOND
+    ended, _ = made.send_all(WakeUp(), held=False)
+    assert ended.changed is not None
+    assert ended.changed.status is WorkflowStatus.TIMED_OUT
+    assert (made.status(), made.state.reason) == (WorkflowStatus.SUSPENDED, "the shop is closed")
+    made.now += 10 * SECOND
+    made.send_all(WakeUp(), held=False)
+    assert (made.status(), made.state.processed) == (WorkflowStatus.SUSPENDED, 0)
+    made.send(Resume())
+    made.send(Signal(name="hear", args=(to_payload("open"),)))
+    assert made.status() is WorkflowStatus.COMPLETED
+    assert made.state.info.attempt == 2
+
+
+def test_who_goes_on_as_another_when_he_is_resumed_is_not_suspended() -> None:
+    made = rig(2, "wait")
+    made.send(Suspend())
+    made.send(Signal(name="hear", args=(to_payload("open"),)))
+    made.send_all(Resume())
+    assert (made.status(), made.state.info.attempt) == (WorkflowStatus.RUNNING, 2)
 
 
 def test_after_its_attempts_it_has_failed() -> None:
