@@ -97,13 +97,14 @@ def data_converter(place: str | None) -> DataConverter:
 
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:
-    """The workflow classes. ConfigurationError if there are none."""
+    """The workflow classes. There need be none for activities of clients, which dalsegno's own workflows run;
+    ConfigurationError if there are no activities either."""
     found = [
         value
         for value in _decorated(modules)
         if isinstance(value, type) and DEFINITION_ATTRIBUTE in vars(value)
     ]
-    if not found:
+    if not found and not activities_in(modules, may_be_none=True):
         raise ConfigurationError(
             f"There is no workflow in {_names(modules)}: a host needs modules that define or import classes "
             "decorated with @workflow.defn."

@@ -99,14 +99,14 @@ def serve_host(
     loaded = code.load(modules)
     workflows = code.workflows_in(loaded)
     converter = code.data_converter(data_converter)
-    activities = _local_activities(loaded)
+    activities = local_activities_in(loaded)
     registry = WorkflowRegistry(
         [(cls, None) for cls in workflows],
         data_converter=converter,
         step_limit=settings.step_limit,
         local_activities=activities,
     )
-    names = ", ".join(code.name_of(cls) for cls in workflows)
+    names = ", ".join(code.name_of(cls) for cls in workflows) or "no workflows but dalsegno's own"
     pulse = PulseWriter.open(launch.pulse_path)
     stack.answer_on(launch.pulse_path)
     store = awaited_store(database, beat=pulse.beat)
@@ -149,7 +149,7 @@ def serve_host(
         store.close()
 
 
-def _local_activities(modules: Sequence[ModuleType]) -> Registry | None:
+def local_activities_in(modules: Sequence[ModuleType]) -> Registry | None:
     """Those that a host can run itself. Where they contradict each other it has none, and says why: workers of
     different task queues may well be given both."""
     from dalsegno.activity_code.registry import Registry
