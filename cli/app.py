@@ -337,6 +337,27 @@ def partitions(
     cluster.partitions(options.source(context), timeout, as_json=as_json)
 
 
+@app.command()
+def deadlines(
+    context: typer.Context,
+    at_risk: Annotated[
+        bool, typer.Option("--at-risk", help="Those alone that are at risk now, or overdue.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
+    broker: options.Broker = options.DEFAULT_BROKER,
+    database: options.StoredIn = None,
+    timeout: options.Timeout = 10.0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Open deadlines of workflows, in the order in which they are at risk.
+
+    Example: dalsegno deadlines --at-risk
+    """
+    from dalsegno.cli.deadlines import list_
+
+    list_(options.source(context), timeout, at_risk=at_risk, limit=limit, as_json=as_json)
+
+
 app.command()(verify)
 
 

@@ -54,6 +54,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("open updates", _updates(told)),
         ("updates completed", told.updates_completed),
         ("to be undone", _compensations(told)),
+        ("deadlines (UTC)", _deadlines(told)),
         ("started (UTC)", moment(told.started_at)),
         ("begins (UTC)", moment(told.begins_at)),
         ("closed (UTC)", moment(told.closed_at)),
@@ -132,6 +133,13 @@ def _compensations(told: Description) -> str:
     ]
     others = told.compensations_count - len(named)
     return ", ".join([*named, f"{others} more"] if others > 0 else named)
+
+
+def _deadlines(told: Description) -> str:
+    """Those that are open, and then the last that were met: shipped due 2026-11-30 12:00:00 (at risk)."""
+    return ", ".join(
+        f"{one.name} due {moment(one.due_at)} ({one.status.replace('_', ' ')})" for one in told.deadlines
+    )
 
 
 def _quarantine(told: Description) -> str:

@@ -22,7 +22,7 @@ LAST_LOOK_SECONDS = 1.0
 """What the last look may take, when the time is up and nothing is known."""
 
 
-class Deadline:
+class WaitLimit:
     """When a command is to end; `seconds` None is never."""
 
     def __init__(self, seconds: float | None) -> None:
@@ -34,7 +34,7 @@ class Deadline:
 
 
 @asynccontextmanager
-async def waiting(handle: WorkflowHandle[Any], deadline: Deadline) -> AsyncIterator[None]:
+async def waiting(handle: WorkflowHandle[Any], deadline: WaitLimit) -> AsyncIterator[None]:
     """Wait inside of it. Raises NotEndedError, which says what the workflow does instead of ending, when the
     deadline is over; meanwhile people are told, once for each reason, why it does not end."""
     watch = _Watch(handle)
@@ -67,7 +67,7 @@ class _Watch:
             if await self._look():
                 self._tell()
 
-    async def at_the_end(self, deadline: Deadline) -> str:
+    async def at_the_end(self, deadline: WaitLimit) -> str:
         if self._seen is None:
             await self._look(LAST_LOOK_SECONDS)
         name = repr(self._handle.id)

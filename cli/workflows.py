@@ -14,7 +14,7 @@ from dalsegno.cli.narration import Narrator, Printer
 from dalsegno.cli.options import Source
 from dalsegno.cli.output import moment, moment_after, print_json, say, table
 from dalsegno.cli.search_attributes import typed
-from dalsegno.cli.waiting import Deadline, waiting
+from dalsegno.cli.waiting import WaitLimit, waiting
 from dalsegno.client import Client, Looking, WorkflowHandle
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ConfigurationError, TransientError, WorkflowFailedError
@@ -46,7 +46,7 @@ def start(
     given = {name: value for name, value in options.items() if value is not None}
     if signal_inputs:
         given["start_signal_args"] = values(signal_inputs, option="--signal-input")
-    deadline = Deadline(wait_seconds)
+    deadline = WaitLimit(wait_seconds)
 
     async def question(client: Client) -> None:
         if search_attributes:
@@ -89,7 +89,7 @@ def result(
     converter: DataConverter,
     as_json: bool,
 ) -> None:
-    deadline = Deadline(timeout)
+    deadline = WaitLimit(timeout)
 
     async def question(client: Looking) -> None:
         handle = client.get_workflow_handle(workflow_id, run_id)
@@ -126,7 +126,7 @@ def history(
     wait_seconds: float | None,
     as_json: bool,
 ) -> None:
-    deadline = Deadline(wait_seconds)
+    deadline = WaitLimit(wait_seconds)
 
     async def question(client: Looking) -> None:
         if follow:

@@ -15,6 +15,8 @@ from dalsegno.broker.protocol.messages import (
     GetHistory,
     HistoryEntry,
     HostInfo,
+    ListDeadlines,
+    ListedDeadline,
     ListHosts,
     ListPartitions,
     ListSearchAttributes,
@@ -157,6 +159,20 @@ class Looking:
         answer = await self._answers.control(CountWorkflows(filter=given.text("query", query)))
         groups = tuple(WorkflowGroup(group.values, group.count) for group in answer.groups)
         return WorkflowCount(answer.count or 0, groups)
+
+    async def deadlines(self, *, at_risk: bool = False, page_size: int = 100) -> AsyncIterator[ListedDeadline]:
+        """Deadlines of workflows that are open, in the order in which they are at risk; with `at_risk` those
+        alone that are so, or overdue. They are fetched page by page as they are looked at."""
+        at_risk = given.flag("at_risk", at_risk)
+        limit = given.whole("page_size", page_size, least=1, most=PAGE_SIZE_MAX)
+        cursor: str | None = None
+        while True:
+            page = await self._answers.control(ListDeadlines(at_risk=at_risk, limit=limit, before=cursor))
+            for one in page.deadlines:
+                yield one
+            if page.cursor in (None, cursor):
+                return
+            cursor = page.cursor
 
     async def history(
         self, workflow_id: str, run_id: str | None = None, *, after: int = 0, page_size: int = 200

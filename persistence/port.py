@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from dalsegno.partition_id import PartitionID
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import AttributeValue, Declared
 
@@ -135,6 +136,7 @@ class InstanceWrite(Struct, frozen=True, kw_only=True):
     forced: bool = False
     unless: tuple[MessageKey, ...] = ()
     attributes: tuple[AttributeSet, ...] = ()
+    deadlines: tuple[DeadlineRow, ...] = ()
 
 
 class MailRow(Struct, frozen=True, kw_only=True):

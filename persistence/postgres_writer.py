@@ -82,6 +82,8 @@ _COLUMNS: dict[Part, str] = {
     Part.CHANGED: "workflow_id text, run_id text, status text, closed_at bigint, reason text, result bytea",
     Part.ATTRIBUTES: "workflow_id text, of_run text, name text, ordinal bigint, begun_at bigint, "
     "keyword_value text, int_value bigint, double_value float8, text_value text",
+    Part.DEADLINES: "workflow_id text, of_run text, number bigint, name text, risk_at bigint, due_at bigint",
+    Part.DEADLINES_OVER: "workflow_id text, of_run text, number bigint",
     Part.SEEN: "workflow_id text, slot bigint, message_id text, type text, time bigint, answer text",
 }
 """The rows of `rows.Part`, column by column."""
@@ -133,6 +135,12 @@ _STATEMENTS: dict[Part, str] = {
     FROM {{rows}} WHERE {_WRITTEN}
     ON CONFLICT (of_run, name, ordinal) DO UPDATE SET keyword_value = excluded.keyword_value,
     int_value = excluded.int_value, double_value = excluded.double_value, text_value = excluded.text_value""",
+    Part.DEADLINES: f"""INSERT INTO deadlines (of_run, number, name, risk_at, due_at)
+    SELECT of_run, number, name, risk_at, due_at FROM {{rows}} WHERE {_WRITTEN}
+    ON CONFLICT (of_run, number) DO UPDATE SET name = excluded.name, risk_at = excluded.risk_at,
+    due_at = excluded.due_at""",
+    Part.DEADLINES_OVER: f"""DELETE FROM deadlines USING {{rows}}
+    WHERE deadlines.of_run = r.of_run AND deadlines.number = r.number AND {_WRITTEN}""",
     Part.SEEN: f"""INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }

@@ -19,6 +19,8 @@ from dalsegno.persistence.database import (
     Role,
     StatementTimeoutError,
 )
+from dalsegno.persistence.deadlines import list_deadlines
+from dalsegno.persistence.deadlines_port import FoundDeadline
 from dalsegno.persistence.filters.conditions import ListFilter
 from dalsegno.persistence.lists import RunFilter, count_runs, list_runs, run_filter, within
 from dalsegno.persistence.membership import read_cluster
@@ -222,6 +224,12 @@ class SqlReader:
     def count_runs(self, wanted: ListFilter) -> RunCount:
         with self._asked("Narrow the filter by type, status, workflow ID or time.") as connection:
             return count_runs(connection, wanted)
+
+    def deadlines(
+        self, *, at_risk: bool = False, limit: int = 100, before: str | None = None
+    ) -> tuple[list[FoundDeadline], str | None]:
+        with self._asked(LATER) as connection:
+            return list_deadlines(self._database, connection, at_risk=at_risk, limit=limit, before=before)
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

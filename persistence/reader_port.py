@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from dalsegno.persistence.deadlines_port import FoundDeadline
 from dalsegno.persistence.filters.conditions import ListFilter
 from dalsegno.persistence.port import (
     Cluster,
@@ -120,6 +121,13 @@ class PeopleReader(Protocol):
 
     def count_runs(self, wanted: ListFilter) -> RunCount:
         """How many fit a filter, and of each group how many: of the thousand largest."""
+
+    def deadlines(
+        self, *, at_risk: bool = False, limit: int = 100, before: str | None = None
+    ) -> tuple[list[FoundDeadline], str | None]:
+        """Open ones of open runs, in the order in which they are at risk, and a cursor for the next page (None
+        at the end); with `at_risk` those that are so by the database's clock. `before` is such a cursor; one
+        that is not raises CommandRejectedError."""
 
     def history(
         self, run_id: str, *, after: int = 0, limit: int = 200, bytes_max: int = HISTORY_BYTES_MAX

@@ -41,6 +41,10 @@ class Part(StrEnum):
     """workflow_id, run_id, status, closed_at, reason, result"""
     ATTRIBUTES = "attributes"
     """workflow_id, of_run, name, ordinal, begun_at, keyword_value, int_value, double_value, text_value"""
+    DEADLINES = "deadlines"
+    """workflow_id, of_run, number, name, risk_at, due_at"""
+    DEADLINES_OVER = "deadlines_over"
+    """workflow_id, of_run, number"""
     SEEN = "seen"
     """workflow_id, slot, message_id, type, time, answer"""
 
@@ -74,6 +78,8 @@ def rows_of(
             _add_visibility(rows, write)
         if write.attributes:
             rows[Part.ATTRIBUTES].extend(attribute_rows(write.workflow_id, write.attributes))
+        if write.deadlines:
+            _add_deadlines(rows, write)
         rows[Part.UNLESS].extend((write.workflow_id, message_id, type_) for type_, message_id in write.unless)
         for row in write.seen:
             answered = (write.workflow_id, write.slot, row.message_id, row.type, row.time, row.answer)
@@ -144,6 +150,18 @@ def _add_visibility(rows: Rows, write: InstanceWrite) -> None:
         (write.workflow_id, run_id, change.status, change.closed_at, change.reason, change.result)
         for run_id, change in changed.items()
     )
+
+
+def _add_deadlines(rows: Rows, write: InstanceWrite) -> None:
+    # One that is set and over in this round is not written at all, as with visibility.
+    is_set: dict[tuple[str, int], Row] = {}
+    for row in write.deadlines:
+        key = (row.run_id, row.number)
+        if not row.is_over:
+            is_set[key] = (write.workflow_id, *key, row.name, row.risk_at, row.due_at)
+        elif is_set.pop(key, None) is None:
+            rows[Part.DEADLINES_OVER].append((write.workflow_id, *key))
+    rows[Part.DEADLINES].extend(is_set.values())
 
 
 def _opened_row(workflow_id: str, run: RunOpened, change: RunChanged | None) -> Row:

@@ -59,6 +59,11 @@ _STATEMENTS: dict[Part, str] = {
     VALUES (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     ON CONFLICT (of_run, name, ordinal) DO UPDATE SET keyword_value = excluded.keyword_value,
     int_value = excluded.int_value, double_value = excluded.double_value, text_value = excluded.text_value""",
+    Part.DEADLINES: """INSERT INTO deadlines (of_run, number, name, risk_at, due_at)
+    VALUES (?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (of_run, number) DO UPDATE SET name = excluded.name, risk_at = excluded.risk_at,
+    due_at = excluded.due_at""",
+    Part.DEADLINES_OVER: "DELETE FROM deadlines WHERE of_run = ?2 AND number = ?3",
     Part.SEEN: """INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)""",
 }

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-HEAD = "0012"
+HEAD = "0013"
 """The revision of these: the newest in `migrations/versions`."""
 MIN_REVISION = "0006"
 """The oldest tables that this code works with, so that its hosts run beside those of a version before."""
@@ -185,6 +185,19 @@ columns, by the type of the attribute: dates and truth values are integers. Of a
 all others the ordinal is 0. A value that was taken back leaves its row, with nothing in it, so that whoever
 writes only ever inserts or overwrites. `begun_at` is when the run began: of those with a value the newest come
 first in an index."""
+
+deadlines = sa.Table(
+    "deadlines",
+    metadata,
+    sa.Column("of_run", Key, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("risk_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Index("deadlines_risk_at", "risk_at", "of_run", "number"),
+)
+"""Those that are open, by the numbers that they have in their runs. Which are at risk the clock says, so that a
+row is written when one is set, and deleted when it is over."""
 
 journal = sa.Table(
     "journal",

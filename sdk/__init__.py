@@ -46,11 +46,13 @@ if TYPE_CHECKING:
         Description,
         HistoryEntry,
         HostInfo,
+        ListedDeadline,
         OpenChild,
         PartitionInfo,
         PendingActivity,
         PendingCompensation,
         PendingUpdate,
+        RunDeadline,
         UnfitSignal,
         WorkflowSummary,
     )
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
         CompensationError,
         ConfigurationError,
         DalsegnoError,
+        DeadlineMissedError,
         DefinitionError,
         FailureError,
         FencedError,
@@ -185,6 +188,9 @@ if TYPE_CHECKING:
         ScheduleRange,
         ScheduleSpec,
     )
+    from dalsegno.schedules.working_hours import (
+        WorkingHours,
+    )
     from dalsegno.search_attributes import (
         AttributeValue,
         SearchAttributeIndexedValueType,
@@ -224,6 +230,7 @@ __all__ = [
     "ContinueAsNewError",
     "DalsegnoError",
     "DataConverter",
+    "DeadlineMissedError",
     "DefaultFailureConverter",
     "DefaultPayloadConverter",
     "DefinitionError",
@@ -237,6 +244,7 @@ __all__ = [
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
+    "ListedDeadline",
     "LocalActivityOptions",
     "LocalActivityOptionsAndArgs",
     "LoopClock",
@@ -266,6 +274,7 @@ __all__ = [
     "RawValue",
     "ReadOnlyError",
     "RetryPolicy",
+    "RunDeadline",
     "Schedule",
     "ScheduleActionExecutionStartWorkflow",
     "ScheduleActionResult",
@@ -337,6 +346,7 @@ __all__ = [
     "WorkflowUpdateFailedError",
     "WorkflowUpdateHandle",
     "WorkflowUpdateStage",
+    "WorkingHours",
     "activity",
     "is_cancelled_exception",
     "workflow",
@@ -354,8 +364,8 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo OpenChild PartitionInfo PendingActivity PendingCompensation "
-        "PendingUpdate UnfitSignal WorkflowSummary"
+        "Description HistoryEntry HostInfo ListedDeadline OpenChild PartitionInfo PendingActivity "
+        "PendingCompensation PendingUpdate RunDeadline UnfitSignal WorkflowSummary"
     ),
     "dalsegno.client": (
         "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
@@ -370,7 +380,8 @@ _HOMES = {
         "ActivityError ActivityFailureError ActivityNotFoundError ApplicationError "
         "AsyncActivityCancelledError BrokerUnavailableError CanceledError ChildWorkflowError "
         "CommandRejectedError "
-        "CompensationError ConfigurationError DalsegnoError DefinitionError FailureError FencedError "
+        "CompensationError ConfigurationError DalsegnoError DeadlineMissedError DefinitionError FailureError "
+        "FencedError "
         "InvalidMessageError MissingExtraError NewerFormatError NondeterminismError PayloadError "
         "QueryFailedError SchemaError StoreUnavailableError TerminatedError TimedOutError TimeoutType "
         "TooSlowError TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
@@ -397,6 +408,7 @@ _HOMES = {
         "SchedulePolicy ScheduleState"
     ),
     "dalsegno.schedules.spec": "ScheduleCalendarSpec ScheduleIntervalSpec ScheduleRange ScheduleSpec",
+    "dalsegno.schedules.working_hours": "WorkingHours",
     "dalsegno.search_attributes": (
         "AttributeValue SearchAttributeIndexedValueType SearchAttributeKey SearchAttributePair "
         "SearchAttributeUpdate TypedSearchAttributes"

@@ -283,6 +283,9 @@ class WorkflowRuntime(Protocol):
     def open_saga(self, name: str) -> Any:
         """A Saga, with what the last sign has kept under that name."""
 
+    def deadline(self, call: Any) -> Any:
+        """A Deadline, by a DeadlineCall."""
+
 
 def runtime_or_none() -> WorkflowRuntime | None:
     """The runtime of the workflow that this code runs in, or None."""

@@ -30,6 +30,7 @@ DalsegnoError
   FailureError                  what workflow and activity code raises and catches on purpose
     ApplicationError              raised by user code to fail an activity or a workflow
       CompensationError             some of what a saga was to undo could not be undone
+      DeadlineMissedError           a deadline of the workflow is over, which was to fail it then
     ActivityError                 an activity failed for good; `__cause__` says how
     ChildWorkflowError            a child workflow did not complete; `__cause__` says how
     WorkflowFailedError           the workflow that was waited for did not complete; `__cause__` says how
@@ -44,6 +45,7 @@ DalsegnoError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -267,6 +269,16 @@ class CompensationError(ApplicationError):
     def __init__(self, message: str, exceptions: Sequence[Exception] = ()) -> None:
         super().__init__(message, type="CompensationError", non_retryable=True)
         self.exceptions = tuple(exceptions)
+
+
+class DeadlineMissedError(ApplicationError):
+    """The deadline `deadline` of a workflow was not met when it was over, which was to fail the run. `details`
+    are its name and its time."""
+
+    def __init__(self, deadline: str, due: datetime) -> None:
+        text = f"deadline {deadline!r} was not met by {due.isoformat(timespec='seconds')}"
+        super().__init__(text, deadline, due.isoformat(), type="DeadlineMissedError")
+        self.deadline = deadline
 
 
 class ActivityError(FailureError):

@@ -50,6 +50,7 @@ from dalsegno._children import (
     start_child_workflow,
 )
 from dalsegno._continue_as_new import ContinueAsNewError, continue_as_new
+from dalsegno._deadlines import Deadline, DeadlineStatus, WorkingTime, deadline
 from dalsegno._externals import (
     ExternalWorkflowHandle,
     get_external_workflow_handle,
@@ -134,6 +135,8 @@ __all__ = [
     "ChildWorkflowOptions",
     "ChildWorkflowOptionsAndArgs",
     "ContinueAsNewError",
+    "Deadline",
+    "DeadlineStatus",
     "ExternalWorkflowHandle",
     "HandlerUnfinishedPolicy",
     "Info",
@@ -149,12 +152,14 @@ __all__ = [
     "Undo",
     "UnfitSignals",
     "UpdateInfo",
+    "WorkingTime",
     "all_handlers_finished",
     "as_completed",
     "cancellation_reason",
     "checkpoint",
     "continue_as_new",
     "current_update_info",
+    "deadline",
     "defn",
     "execute_activity",
     "execute_activity_class",

@@ -48,24 +48,25 @@ ARROWS = {
     "actors.workflow_actor.externals": "sdk interface loop",
     "actors.workflow_actor.attributes": "sdk persistence interface",
     "actors.workflow_actor.memo": "sdk",
+    "actors.workflow_actor.deadlines": "sdk persistence interface loop",
     "actors.workflow_actor.run": (
         "sdk interface attributes memo activities local_activities timers signals queries updates compensation "
-        "children externals"
+        "children externals deadlines"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
         "sdk interface loop attributes memo activities timers signals queries updates compensation children "
-        "externals run built_in"
+        "externals deadlines run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
         "sdk persistence interface activities local_activities timers signals updates compensation children "
-        "externals run program stored"
+        "externals deadlines run program stored"
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface attributes activities local_activities signals queries updates run "
-        "outstanding program stored shown"
+        "light sdk persistence interface attributes activities local_activities signals queries updates "
+        "deadlines run outstanding program stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",

@@ -23,6 +23,7 @@ OTHER_NAMES = {
     "children": {"cancelled", "child"},
     "externals": {"external"},
     "attributes": {"declared"},
+    "deadlines": {"deadline"},
 }
 """What one room has beside the names that all may have."""
 
@@ -45,7 +46,9 @@ def test_the_page_names_files_that_there_are() -> None:
     assert [name for name in NAMED if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.parametrize("room", ["timers", "signals", "updates", "compensation", "children", "externals"])
+@pytest.mark.parametrize(
+    "room", ["timers", "signals", "updates", "compensation", "children", "externals", "deadlines"]
+)
 def test_a_room_is_known_in_the_core_where_the_page_says_and_nowhere_else(room: str) -> None:
     found = known_to(room)
     assert found
@@ -71,7 +74,18 @@ def test_a_room_s_messages_are_known_in_the_engine_to_its_module_of_the_wire_alo
 
 
 @pytest.mark.parametrize(
-    "room", ["activities", "timers", "signals", "queries", "updates", "compensation", "children", "externals"]
+    "room",
+    [
+        "activities",
+        "timers",
+        "signals",
+        "queries",
+        "updates",
+        "compensation",
+        "children",
+        "externals",
+        "deadlines",
+    ],
 )
 def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:
     folder = ROOT / "actors/workflow_actor" / room

@@ -7,8 +7,8 @@ between two commands. A `turn` is what one activation collects; `wake_up` does w
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
 `turn_keeping` is the actor's part in that, and `local_works` what the host is to do for one. `questions`
 answers what only reads, and `admission` is what is refused at the door, `found_by` what search attributes have
-to pass, `with_start` what becomes of a signal or update that comes with a start. `stand_in` stands in for the
-state of an instance that cannot be run.
+to pass, and the rows by which it is found, `with_start` what becomes of a signal or update that comes with a
+start. `stand_in` stands in for the state of an instance that cannot be run.
 
 - `interface`    what passes between shell, instance and program, as data
 - `loop`         what workflow code runs on
@@ -21,6 +21,7 @@ state of an instance that cannot be run.
 - `children`     what it starts beside it; `externals` what it asks of other workflows; the same
 - `attributes`   search attributes, by which it is found; the same
 - `memo`         values that are shown with it; the same
+- `deadlines`    by when it has promised to reach what; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed
 - `built_in`     workflows of dalsegno's own

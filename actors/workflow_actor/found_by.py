@@ -1,5 +1,5 @@
-"""What search attributes ask of an instance: whether they fit its namespace, and the rows by which it is
-found."""
+"""What search attributes ask of an instance: whether they fit its namespace; and the rows by which it is found,
+by them and by its deadlines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.attributes.decisions import refused, stuck_at
 from dalsegno.actors.workflow_actor.attributes.intents import UpsertAttributes
 from dalsegno.actors.workflow_actor.attributes.shown import attributes_set
+from dalsegno.actors.workflow_actor.deadlines.shown import deadline_rows
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.intent import Intent
@@ -16,6 +17,7 @@ from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
 from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_ATTRIBUTES
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import AttributeSet
 
 SETTING: type[Intent] = UpsertAttributes
@@ -44,6 +46,11 @@ def rows(before: WorkflowState, after: WorkflowState, *, started: bool) -> tuple
     """Of what has changed."""
     info = after.info
     return attributes_set(info.run_id, info.started_at, {} if started else before.attributes, after.attributes)
+
+
+def deadlines(before: WorkflowState, after: WorkflowState) -> tuple[DeadlineRow, ...]:
+    """Those that were set, or are open no more."""
+    return deadline_rows(after.info.run_id, before.deadlines, after.deadlines, closed=after.is_closed)
 
 
 def _is_storable(instance: InstanceAtRest) -> bool:

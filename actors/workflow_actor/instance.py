@@ -282,6 +282,7 @@ class Instance(InstanceAtRest):
             opened=run_opened(state, codec) if started else None,
             changed=changed,
             attributes=found_by.rows(turn.before, state, started=started) if has_set else (),
+            deadlines=found_by.deadlines(turn.before, state) if state.deadlines else (),
             is_news=(
                 state.suspension is not None
                 or (changed is not None and (state.outcome is not None or turn.before.suspension is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -65,6 +65,16 @@ class ListSearchAttributes(WireMessage, frozen=True, kw_only=True):
     TYPE = "control.search_attributes"
 
 
+class ListDeadlines(WireMessage, frozen=True, kw_only=True):
+    """Open deadlines of open runs, in the order in which they are at risk; with `at_risk` those that are so
+    now, or overdue. `before` is the `cursor` of the page before."""
+
+    TYPE = "control.deadlines"
+    at_risk: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    before: Text | None = None
+
+
 class GetHistory(WireMessage, frozen=True, kw_only=True):
     """A run's journal, oldest first, from `after` (a sequence) on."""
 
@@ -110,6 +120,21 @@ class WorkflowSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return shown_attributes(self.search_attributes)
 
 
+class ListedDeadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A deadline that is open. `workflow_status` is that of its run, which may be suspended."""
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    workflow_status: WorkflowStatus
+    number: int
+    name: str
+    status: Literal["on_time", "at_risk", "overdue"]
+    due_at: int
+    risk_at: int
+    """`due_at`, if nobody is to be warned."""
+
+
 class HistoryEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One journal row. Each event is a map whose `type` names it; payloads are shown by encoding and size
     unless they are JSON."""
@@ -140,5 +165,6 @@ class ControlReply(WireMessage, frozen=True, kw_only=True):
     cursor: str | None = None
     count: int | None = None
     groups: tuple[RunGroup, ...] = ()
+    deadlines: tuple[ListedDeadline, ...] = ()
     search_attributes: dict[str, SearchAttributeIndexedValueType] = field(default_factory=dict)
     error: ReplyError | None = None

@@ -83,6 +83,18 @@ class PendingCompensation(Struct, frozen=True, kw_only=True, omit_defaults=True)
     failure: str | None = None
 
 
+class RunDeadline(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A deadline of a run, for `describe`. `risk_at`: when it is at risk, if somebody is to be warned."""
+
+    number: int
+    name: str
+    status: Literal["on_time", "at_risk", "overdue", "met", "met_late"]
+    set_at: int
+    due_at: int
+    risk_at: int | None = None
+    met_at: int | None = None
+
+
 class OpenChild(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A child workflow that is open as far as its parent knows, for `describe`. `run_id` when it has begun."""
 
@@ -137,6 +149,8 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     compensations: tuple[PendingCompensation, ...] = ()
     """What sagas have still to undo, or could not: the first 20, in the order in which they are undone."""
     compensations_count: int = 0
+    deadlines: tuple[RunDeadline, ...] = ()
+    """Those that are open, as they come due, and the last 20 of those that are met, the newest first."""
     parent_workflow_id: str | None = None
     """Of a child: who has started it."""
     parent_run_id: str | None = None

@@ -7,6 +7,7 @@ workflow      the process
 """
 
 from examples.orders.activities import (
+    apologise,
     charge,
     confirm,
     escalate,
@@ -20,6 +21,7 @@ from examples.orders.workflow import OrderWorkflow
 
 __all__ = [
     "OrderWorkflow",
+    "apologise",
     "charge",
     "confirm",
     "escalate",

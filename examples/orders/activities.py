@@ -71,5 +71,10 @@ def confirm(order: Order, tracking: str) -> None:
 
 
 @activity.defn
+def apologise(order: Order) -> None:
+    book(_key(), f"apology {order.order_id}")
+
+
+@activity.defn
 def escalate(order: Order) -> None:
     book(_key(), f"escalation {order.order_id} {order.total}")

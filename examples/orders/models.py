@@ -17,7 +17,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Order:
-    """`approval_deadline`: how long each approver has before the next is asked, or the order rejected."""
+    """`approval_deadline`: how long each approver has before the next is asked, or the order rejected.
+    `ship_within`: what customers are promised, from when nobody needs to approve the order any more."""
 
     order_id: str
     customer: str
@@ -25,6 +26,7 @@ class Order:
     address: str
     lines: list[Line] = field(default_factory=list)
     approval_deadline: timedelta = timedelta(hours=24)
+    ship_within: timedelta = timedelta(hours=24)
 
     @property
     def total(self) -> Decimal:

@@ -1,5 +1,5 @@
 """The order's process. What was done is undone in reverse order when a later step fails for good, or when the
-customer cancels; orders above 1,000 wait for a person."""
+customer cancels; orders above 1,000 wait for a person. What is not shipped in time is apologised for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from dalsegno import ActivityError, ApplicationError, RetryPolicy, workflow
 from examples.orders.activities import (
+    apologise,
     charge,
     confirm,
     escalate,
@@ -68,6 +69,12 @@ class OrderWorkflow:
         if order.total > APPROVAL_ABOVE:
             await self.approved(order)
 
+        shipped = workflow.deadline(
+            "shipped",
+            order.ship_within,
+            warn_before=order.ship_within / 6,
+            on_overdue=lambda: self.apologise(order),
+        )
         async with workflow.saga() as saga:
             self.status = OrderStatus.CHARGING
             payment = await saga.do(
@@ -90,6 +97,7 @@ class OrderWorkflow:
                 ship, order, start_to_close_timeout=60, retry_policy=CARRIERS
             )
 
+        shipped.met()
         # It is on its way: from here on there is nothing to undo.
         self.status = OrderStatus.CONFIRMING
         await workflow.execute_activity(
@@ -113,6 +121,10 @@ class OrderWorkflow:
         assert self.approval is not None
         if not self.approval.approved:
             raise Rejected(f"{self.approval.by} said no: {self.approval.note}")
+
+    async def apologise(self, order: Order) -> None:
+        """It is shipped all the same, as soon as may be."""
+        await workflow.execute_activity(apologise, order, start_to_close_timeout=30, retry_policy=UNTIL_DONE)
 
     def undoing(self, step: Callable[..., object], order: Order) -> Callable[[str | None], Awaitable[None]]:
         """What undoes a booking, by its number; without one it finds out whether there is anything to undo."""

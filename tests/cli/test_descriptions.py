@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.broker.protocol.messages import Description, PendingActivity, PendingCompensation, PendingUpdate
+from dalsegno.broker.protocol.messages import (
+    Description,
+    ListedDeadline,
+    PendingActivity,
+    PendingCompensation,
+    PendingUpdate,
+    RunDeadline,
+)
+from dalsegno.cli import deadlines
 from dalsegno.cli.descriptions import show
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -116,3 +124,33 @@ def test_what_is_to_be_undone_is_named_with_its_step_and_why_it_could_not_be(
     assert "to be undone release (reserve), refund (charge) failed: no card, 1 more" in shown
     show(described())
     assert "undone" not in capsys.readouterr().out
+
+
+def test_deadlines_are_shown_with_how_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    known = (
+        RunDeadline(number=1, name="shipped", status="at_risk", set_at=START, due_at=START),
+        RunDeadline(number=2, name="paid", status="met_late", set_at=START, due_at=START, met_at=START),
+    )
+    show(described(deadlines=known))
+    told = facts(capsys.readouterr().out)["deadlines (UTC)"]
+    assert told == "shipped due 2027-01-15 08:00:00 (at risk), paid due 2027-01-15 08:00:00 (met late)"
+
+
+def test_what_is_late_in_a_namespace_is_listed_with_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    deadlines.show(
+        [
+            ListedDeadline(
+                workflow_id="o-1",
+                run_id="r-1",
+                workflow_type="Order",
+                workflow_status=WorkflowStatus.SUSPENDED,
+                number=1,
+                name="shipped",
+                status="overdue",
+                due_at=START,
+                risk_at=START,
+            )
+        ]
+    )
+    told = capsys.readouterr().out.splitlines()[-1].split()
+    assert told == ["o-1", "Order", "suspended", "shipped", "overdue", "2027-01-15", "08:00:00"]

@@ -38,6 +38,7 @@ LOOKS = {
     "failure": ("workflow", "result", "d-1"),
     "hosts": ("hosts",),
     "partitions": ("partitions",),
+    "deadlines": ("deadlines",),
 }
 DIFFERS = {"waiting_for", "sequence", "next_wake_up_at", "expires_at"}
 """What only code knows, and what goes on by itself while it is looked at."""

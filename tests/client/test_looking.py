@@ -12,6 +12,8 @@ from dalsegno.broker.protocol.messages import (
     GetHistory,
     HistoryEntry,
     HostInfo,
+    ListDeadlines,
+    ListedDeadline,
     ListHosts,
     ListPartitions,
     ListWorkflows,
@@ -52,6 +54,39 @@ async def test_hosts_and_partitions_are_listed(client: Client, host: FakeHost) -
     host.scripts[ListPartitions] = lambda request: [ControlReply(partitions=partitions)]
     assert await client.hosts() == hosts
     assert await client.partitions() == partitions
+
+
+async def test_deadlines_are_listed_page_by_page(client: Client, host: FakeHost) -> None:
+    def listed(number: int) -> ListedDeadline:
+        return ListedDeadline(
+            workflow_id="w",
+            run_id="r",
+            workflow_type="Order",
+            workflow_status=WorkflowStatus.RUNNING,
+            number=number,
+            name="shipped",
+            status="overdue",
+            due_at=1,
+            risk_at=1,
+        )
+
+    pages = {
+        None: ControlReply(deadlines=(listed(1), listed(2)), cursor="c-2"),
+        "c-2": ControlReply(deadlines=(listed(3),)),
+    }
+
+    def answer(request: Request) -> list[ControlReply]:
+        assert isinstance(request.body, ListDeadlines)
+        return [pages[request.body.before]]
+
+    host.scripts[ListDeadlines] = answer
+    assert [one.number async for one in client.deadlines(at_risk=True, page_size=2)] == [1, 2, 3]
+    assert [request.body.at_risk for request in host.requests if isinstance(request.body, ListDeadlines)] == [
+        True,
+        True,
+    ]
+    with pytest.raises(TypeError, match="at_risk must be True or False"):
+        [one async for one in client.deadlines(at_risk="yes")]  # type: ignore[arg-type]
 
 
 async def test_workflows_are_listed_page_by_page(client: Client, host: FakeHost) -> None:

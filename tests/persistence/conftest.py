@@ -98,7 +98,9 @@ def store(kind: str, tables: str, request: pytest.FixtureRequest) -> Iterator[St
 def _empty(url: str) -> None:
     base, _, schema = url.partition("?schema=")
     with psycopg.connect(base, options=f"-c search_path={schema}") as connection:
-        later = ("inbox", "search_attributes", "run_attributes") if url.endswith(MIN_REVISION) else ()
+        later = (
+            ("inbox", "search_attributes", "run_attributes", "deadlines") if url.endswith(MIN_REVISION) else ()
+        )
         for table in metadata.tables:
             if table not in ("meta", "leases", *later):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))

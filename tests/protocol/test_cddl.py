@@ -44,6 +44,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "pending-compensation": messages.PendingCompensation,
     "pending-update": messages.PendingUpdate,
     "open-child": messages.OpenChild,
+    "run-deadline": messages.RunDeadline,
+    "listed-deadline": messages.ListedDeadline,
     "unfit-signal": messages.UnfitSignal,
     "description": messages.Description,
     "host-info": messages.HostInfo,

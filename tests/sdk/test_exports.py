@@ -28,6 +28,7 @@ NOT_MADE_BY_USERS = {
     dalsegno.StandaloneActivityHandle,
     dalsegno.WorkflowHandle,
     dalsegno.WorkflowUpdateHandle,
+    workflow.Deadline,
     workflow.Saga,
 }
 """So that their `__init__` is nobody's business."""

@@ -1,6 +1,8 @@
-"""A workflow that is undone, in one part when it is told to."""
+"""A workflow that is undone, in one part when it is told to; and one that promises something."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from dalsegno import ApplicationError, activity, workflow
 
@@ -33,3 +35,25 @@ class Journey:
     @workflow.signal
     def go_on(self) -> None:
         self.may_go_on = True
+
+
+@workflow.defn
+class Promised:
+    """Says how its promise was kept, and whether anybody was told meanwhile."""
+
+    def __init__(self) -> None:
+        self.is_kept = False
+        self.told: list[str] = []
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        kept = workflow.deadline("kept", 0.001, on_overdue=lambda: self.told.append("overdue"))
+        later = workflow.deadline("later", timedelta(days=9))
+        await workflow.wait_condition(lambda: self.is_kept and bool(self.told))
+        kept.met()
+        later.met()
+        return [*self.told, kept.status, later.status]
+
+    @workflow.signal
+    def keep(self) -> None:
+        self.is_kept = True

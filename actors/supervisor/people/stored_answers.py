@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -25,6 +25,7 @@ from dalsegno.broker import topology
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.messages import CountWorkflows, FindWorkflows
 from dalsegno.errors import CommandRejectedError, UnsupportedError, WorkflowNotFoundError
+from dalsegno.persistence.deadlines_port import FoundDeadline
 from dalsegno.persistence.filters.grammar import parse
 from dalsegno.persistence.port import Cluster, JournalRow, ListedRun
 from dalsegno.persistence.reader_port import PeopleReader
@@ -77,6 +78,31 @@ def counted(reader: PeopleReader, question: CountWorkflows) -> wire.ControlReply
     found = reader.count_runs(parse(question.filter, now=_now(), declared=reader.declared()))
     groups = tuple(wire.RunGroup(values=values, count=count) for values, count in found.groups)
     return wire.ControlReply(count=found.count, groups=groups)
+
+
+def deadlines_page(reader: PeopleReader, question: wire.ListDeadlines) -> wire.ControlReply:
+    """Raises CommandRejectedError for a cursor that is none."""
+    limit = min(question.limit, ROWS_MAX)
+    found, cursor = reader.deadlines(at_risk=question.at_risk, limit=limit, before=question.before)
+    return wire.ControlReply(deadlines=tuple(map(_deadline, found)), cursor=cursor)
+
+
+def _deadline(found: FoundDeadline) -> wire.ListedDeadline:
+    """How it stands by the database's clock: its run may not have been told yet."""
+    status: Literal["on_time", "at_risk", "overdue"] = "on_time"
+    if found.risk_at <= found.now:
+        status = "overdue" if found.due_at <= found.now else "at_risk"
+    return wire.ListedDeadline(
+        workflow_id=found.workflow_id,
+        run_id=found.run_id,
+        workflow_type=found.workflow_type,
+        workflow_status=found.status,
+        number=found.number,
+        name=found.name,
+        status=status,
+        due_at=found.due_at,
+        risk_at=found.risk_at,
+    )
 
 
 def _now() -> int:
@@ -147,6 +173,7 @@ ANSWERS: dict[type[wire.WireMessage], Callable[[PeopleReader, Any], wire.Control
     wire.ListWorkflows: runs_page,
     FindWorkflows: found_page,
     CountWorkflows: counted,
+    wire.ListDeadlines: deadlines_page,
     wire.GetHistory: history_page,
     wire.ListHosts: _hosts,
     wire.ListPartitions: _partitions,

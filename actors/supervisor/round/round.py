@@ -20,6 +20,7 @@ from dalsegno.actors.workflow_actor.interface.effects import (
 from dalsegno.actors.workflow_actor.shown.visible import shown_reason
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.partition_id import PartitionID
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import (
     Aside,
     AttributeSet,
@@ -62,6 +63,7 @@ class Entry(Struct, eq=False):
     opened: list[RunOpened] = field(default_factory=list)
     changed: list[RunChanged] = field(default_factory=list)
     attributes: tuple[AttributeSet, ...] = ()
+    deadlines: tuple[DeadlineRow, ...] = ()
     seen: list[SeenRow] = field(default_factory=list)
     unless: list[MessageKey] = field(default_factory=list)
     """Commands that lead to it though they are not answered by it."""
@@ -159,6 +161,8 @@ class RoundBuilder:
                 entry.changed.append(activation.changed)
             if activation.attributes:
                 entry.attributes += activation.attributes
+            if activation.deadlines:
+                entry.deadlines += activation.deadlines
             entry.is_news |= activation.is_news
             if activation.snapshot is not None:
                 self.bytes += len(activation.snapshot.body)
@@ -282,6 +286,7 @@ def _instance_write(entry: Entry) -> InstanceWrite:
         opened=tuple(entry.opened),
         changed=tuple(entry.changed),
         attributes=entry.attributes,
+        deadlines=entry.deadlines,
         seen=tuple(entry.seen),
         forced=entry.forced,
         unless=tuple(entry.unless),

@@ -201,4 +201,7 @@ def description_of(fields: Mapping[str, Any]) -> wire.Description:
     """Of the wire's own kinds in all its parts, which leave out what there is nothing to say for."""
     pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
     quarantine = tuple(wire.UnfitSignal(**signal) for signal in fields.get("quarantine", ()))
-    return wire.Description(**{**fields, "pending_activities": pending, "quarantine": quarantine})
+    deadlines = tuple(wire.RunDeadline(**deadline) for deadline in fields.get("deadlines", ()))
+    return wire.Description(
+        **{**fields, "pending_activities": pending, "quarantine": quarantine, "deadlines": deadlines}
+    )

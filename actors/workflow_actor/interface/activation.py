@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import AttributeSet, RunChanged, RunOpened, SnapshotRow
 
 
@@ -29,9 +30,9 @@ class Activation(Struct, frozen=True, kw_only=True):
 
     `works` is to be begun now; what comes of it is a cause of its own.
 
-    `opened`, `changed`, `attributes` and `snapshot` are rows to be written in the same commit, as they are.
-    `is_news`: they show more than that the run has begun, or that a try at suspended code has failed as the one
-    before."""
+    `opened`, `changed`, `attributes`, `deadlines` and `snapshot` are rows to be written in the same commit, as
+    they are. `is_news`: they show more than that the run has begun, or that a try at suspended code has failed
+    as the one before."""
 
     run_id: str | None
     sequence: int
@@ -46,4 +47,5 @@ class Activation(Struct, frozen=True, kw_only=True):
     probes: tuple[Probe, ...] = ()
     stale: bool = False
     attributes: tuple[AttributeSet, ...] = ()
+    deadlines: tuple[DeadlineRow, ...] = ()
     works: tuple[LocalWork, ...] = ()

@@ -3,7 +3,7 @@
 - `port` is the seam between it and the instance
 - `program` is the code of one run since its last sign; `life` says what it does now, which is a `phase`, and
   how that ends; `runtime` is what `workflow.*` calls reach
-- `other_workflows` is what it asks of them, made when it first does
+- `seldom` is what it asks of other workflows, and deadlines: made when it first does
 - `entry` is what its run method is entered with; `handlers` are its handlers, `handling` is what is given to
   them (`unfinished`: when the run ends before them); `conditions` is what tasks wait for
   beside what the rooms of the primitives have (`awaited`); `waits` tells people of all of it

@@ -36,15 +36,14 @@ from dalsegno.actors.workflow_actor.program.entry import restored_args, start_ar
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.handling import Handling
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
-from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import KnownActivities, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
+from dalsegno.actors.workflow_actor.program.seldom import SeldomUsed
 from dalsegno.actors.workflow_actor.program.sign import (
     AskedSign,
     carried_cancel,
-    is_sign_reached,
     require_state,
     signed_state,
 )
@@ -91,7 +90,7 @@ class WorkflowProgram:
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
         self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
-        self._others: OtherWorkflows | None = None
+        self._seldom: SeldomUsed | None = None
         self._awaited: dict[type, waits.Awaited] = {ActivityResolved: self._activities}
         self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
@@ -237,8 +236,8 @@ class WorkflowProgram:
                 if self._life.phase is not ProgramPhase.PAUSED:
                     raise never_asked("A Continue")
                 self._enter()
-            case _:  # of another workflow, that was asked before a sign
-                self.others()
+            case _:  # of what was asked for before a sign
+                self.seldom()
                 self._take(input_)
 
     def _begin(self, args: Sequence[Payload]) -> None:
@@ -267,6 +266,8 @@ class WorkflowProgram:
         self._cancel_request.attend(self._main)
         if self._handling.waiting:
             self._handling.hand_out(self._handling.waiting)
+        if self._signed.deadlines:
+            self.seldom().deadlines.entered()
         if self._carried_cancel is not None:
             reason, self._carried_cancel = self._carried_cancel, None
             self._loop.call_soon(self._cancel, reason, True, context=self._context)
@@ -311,13 +312,14 @@ class WorkflowProgram:
         if self.running:
             self._handling.hand_out(self._handling.waiting)
 
-    def others(self) -> OtherWorkflows:
-        if self._others is None:
-            outlived = self._cancel_request.outlived
-            self._others = OtherWorkflows(self._ledger, self._loop, self._info, outlived, self._converter)
-            self._awaited.update(self._others.awaited)
-            self._takers.update(self._others.awaited)
-        return self._others
+    def seldom(self) -> SeldomUsed:
+        if self._seldom is None:
+            known = self._ledger, self._loop, self._context, self._info, self._cancel_request.outlived
+            kept, handlers = self._signed.deadlines, lambda: self._handling.tasks
+            self._seldom = SeldomUsed(*known, kept, self, handlers, self._converter)
+            self._awaited.update(self._seldom.awaited)
+            self._takers.update(self._seldom.awaited)
+        return self._seldom
 
     def all_handlers_finished(self) -> bool:
         return not self._handling.tasks
@@ -369,10 +371,7 @@ class WorkflowProgram:
 
     def _judge(self, error: BaseException, *, main: bool) -> None:
         if main and self._asked_sign is not None:
-            if is_sign_reached(error):
-                self._life.phase = ProgramPhase.LEAVING
-            else:
-                self._life.break_off(code_error(error, self._asked_sign.not_left("something else was raised")))
+            self._asked_sign.run_left_by(error, self._life)
             return
         self._life.judge(error, cancel_delivered=self._cancel_request.delivered)
 
@@ -435,11 +434,12 @@ class WorkflowProgram:
             self._handling.waiting,
             self._unseen_cancel,
             () if self._sagas is None else self._sagas.kept(),
+            () if self._seldom is None else self._seldom.deadlines.kept(),
             self._runtime,
         )
         self._ledger.want(SetSign(signed=signed, line=asked.line))
-        if self._others is not None:
-            self._others.children.forget()  # they go on, without who has started them
+        if self._seldom is not None:
+            self._seldom.leave()
         self._stand_at(signed)
         self._enter_or_pause()
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from dalsegno._continue_as_new import ContinueAsNewError
+from dalsegno._deadlines import Deadline, DeadlineCall
 from dalsegno._runtime import (
     ActivityCall,
     ActivityHandle,
@@ -35,7 +36,7 @@ from dalsegno.actors.workflow_actor.memo.awaited import OwnMemo
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.history import InputHistory
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
-from dalsegno.actors.workflow_actor.program.other_workflows import OtherWorkflows
+from dalsegno.actors.workflow_actor.program.seldom import SeldomUsed
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.failure import Failure
@@ -64,7 +65,7 @@ class RunControl(Protocol):
 
     def open_saga(self, name: str) -> Saga: ...
 
-    def others(self) -> OtherWorkflows: ...
+    def seldom(self) -> SeldomUsed: ...
 
 
 class Runtime:
@@ -105,7 +106,7 @@ class Runtime:
         self.execute_activity: Callable[[ActivityCall], Coroutine[Any, Any, Any]] = activities.execute
         self.condition: Callable[[Callable[[], bool], str], asyncio.Future[None]] = conditions.add
         self.start_activity: Callable[[ActivityCall], ActivityHandle[Any]] = activities.start
-        self._others = control.others
+        self._seldom = control.seldom
         self.checkpoint = control.checkpoint
         self.handler = control.handler
         self.set_handler = control.set_handler
@@ -187,13 +188,16 @@ class Runtime:
         return self._conditions.hold(condition, self)
 
     def execute_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, Any]:
-        return self._others().children.execute(call)
+        return self._seldom().children.execute(call)
 
     def start_child(self, call: ChildWorkflowCall) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
-        return self._others().children.start(call)
+        return self._seldom().children.start(call)
 
     def ask(self, call: ExternalCall) -> Coroutine[Any, Any, Any]:
-        return self._others().externals.ask(call)
+        return self._seldom().externals.ask(call)
+
+    def deadline(self, call: DeadlineCall) -> Deadline:
+        return self._seldom().deadlines.set(call)
 
     def random(self) -> Random:
         if self._random is None:

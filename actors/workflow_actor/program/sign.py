@@ -7,9 +7,13 @@ from dataclasses import is_dataclass
 from typing import Any, NamedTuple, Protocol
 
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
+from dalsegno.actors.workflow_actor.deadlines.deadline import KeptDeadline
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SignReachedError
+from dalsegno.actors.workflow_actor.program.code_error import code_error
+from dalsegno.actors.workflow_actor.program.life import ProgramLife
+from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.actors.workflow_actor.signals.events import Signaled
@@ -57,6 +61,13 @@ class AskedSign(NamedTuple):
             f"{'; '.join(outstanding)}. Await or cancel them first."
         )
 
+    def run_left_by(self, error: BaseException, life: ProgramLife) -> None:
+        """The run method has ended by that, in the step in which it was called."""
+        if is_sign_reached(error):
+            life.phase = ProgramPhase.LEAVING
+        else:
+            life.break_off(code_error(error, self.not_left("something else was raised")))
+
     def not_left(self, what: str) -> str:
         """The reason of a run method that did not end there. `what` it did instead."""
         return (
@@ -89,6 +100,7 @@ def signed_state(
     waiting: Sequence[Signaled | Updated],
     cancel: CancelReason | None,
     compensations: Iterable[KeptCompensation],
+    deadlines: Iterable[KeptDeadline],
     runtime: RuntimeAtSign,
 ) -> SignedState:
     """What the sign keeps. Raises WorkflowCodeError for a state that cannot be stored."""
@@ -116,6 +128,7 @@ def signed_state(
         asked_to_stop=runtime.cancellation_reason,
         details=runtime.details,
         asked_ends=ledger.asked_ends,
+        deadlines=tuple(deadlines),
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.compensation.compensation import KeptCompensation
+from dalsegno.actors.workflow_actor.deadlines.deadline import KeptDeadline
 from dalsegno.actors.workflow_actor.run.primitives import PrimitiveInput
 from dalsegno.actors.workflow_actor.signals.events import SetAside, Signaled
 from dalsegno.actors.workflow_actor.updates.events import Updated
@@ -51,6 +52,8 @@ class SignedState(Struct, frozen=True, kw_only=True, array_like=True, forbid_unk
     """The reason of the first request to cancel the run, whether it has been seen or not."""
     details: str = ""
     """What code has said of itself."""
+    deadlines: tuple[KeptDeadline, ...] = ()
+    """Those that were open."""
 
 
 class Begin(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="begin"):

@@ -33,6 +33,10 @@ from dalsegno.actors.workflow_actor.children.sends import ChildDue
 from dalsegno.actors.workflow_actor.compensation import changes as compensation_changes
 from dalsegno.actors.workflow_actor.compensation import wants as compensation_wants
 from dalsegno.actors.workflow_actor.compensation.events import CompensationWant
+from dalsegno.actors.workflow_actor.deadlines import changes as deadline_changes
+from dalsegno.actors.workflow_actor.deadlines import due as deadline_due
+from dalsegno.actors.workflow_actor.deadlines import wants as deadline_wants
+from dalsegno.actors.workflow_actor.deadlines.events import DeadlineEvent, DeadlineNeared, DeadlineWant
 from dalsegno.actors.workflow_actor.externals import changes as external_changes
 from dalsegno.actors.workflow_actor.externals import decisions as external_decisions
 from dalsegno.actors.workflow_actor.externals import sends as external_sends
@@ -75,7 +79,14 @@ from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, 
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 
 PrimitiveEvent = (
-    ActivityEvent | LocalActivityEvent | TimerElapsed | SignalEvent | UpdateEvent | ChildEvent | ExternalEvent
+    ActivityEvent
+    | LocalActivityEvent
+    | TimerElapsed
+    | SignalEvent
+    | UpdateEvent
+    | ChildEvent
+    | ExternalEvent
+    | DeadlineEvent
 )
 PrimitiveWant = (
     ActivityWant
@@ -88,8 +99,11 @@ PrimitiveWant = (
     | ExternalWant
     | SearchAttributesUpserted
     | MemoUpserted
+    | DeadlineWant
 )
-PrimitiveInput = ActivityResolved | TimerFired | SignalInput | Updated | ChildTold | ExternalTold
+PrimitiveInput = (
+    ActivityResolved | TimerFired | SignalInput | Updated | ChildTold | ExternalTold | DeadlineNeared
+)
 PrimitiveEffectDue = ActivityDue | UpdateDue | ChildDue | ExternalDue
 
 LATER_IN_FORMAT_1: frozenset[type] = frozenset({TaskReturned})
@@ -99,15 +113,19 @@ thousand activities): until `dalsegno init` is run after an upgrade. Later forma
 them knows all."""
 
 LATER_IN_FORMAT_3: frozenset[type] = frozenset(
-    (*get_args(CompensationWant), ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted)
+    (
+        *get_args(CompensationWant),
+        *get_args(DeadlineWant),
+        *(ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted),
+    )
 )
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
 wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow, another memo): replace all hosts of older versions, and run `dalsegno init`. "
-    "It is tried again."
+    "request to another workflow, another memo, a deadline): replace all hosts of older versions, and run "
+    "`dalsegno init`. It is tried again."
 )
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
@@ -121,6 +139,7 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **external_wants.WANTS,
     **attribute_wants.WANTS,
     **memo_wants.WANTS,
+    **deadline_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
@@ -148,6 +167,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **external_changes.APPLY,
     **attribute_changes.APPLY,
     **memo_changes.APPLY,
+    **deadline_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""
 
@@ -184,11 +204,14 @@ class DueKind(IntEnum):
     ACTIVITY = 3
     DEADLINE = 4
     LOCAL_ACTIVITY = 5
+    NAMED_DEADLINE = 6
+    """Which code has set; DEADLINE is that of the run."""
 
 
 DUE: dict[DueKind, FallsDue] = {
     DueKind.TIMER: timer_due.DUE,
     DueKind.ACTIVITY: activity_due.DUE,
     DueKind.LOCAL_ACTIVITY: local_due.DUE,
+    DueKind.NAMED_DEADLINE: deadline_due.DUE,
 }
 """The other kinds are the run's own."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
+from dalsegno.actors.workflow_actor.deadlines.deadline import HeldDeadline
 from dalsegno.actors.workflow_actor.externals.external import External
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
@@ -143,6 +144,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     attributes: dict[str, AttributeValue] = {}
     local_activities: Entries[int, LocalActivity] = {}
     memo: dict[str, Payload] | None = None
+    deadlines: dict[int, HeldDeadline] = {}
 
     @property
     def memo_now(self) -> Mapping[str, Payload]:

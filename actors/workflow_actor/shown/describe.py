@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.activities import shown as activities
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.children import shown as children
 from dalsegno.actors.workflow_actor.compensation import shown as compensations
+from dalsegno.actors.workflow_actor.deadlines import shown as deadlines
 from dalsegno.actors.workflow_actor.externals import shown as externals
 from dalsegno.actors.workflow_actor.local_activities import shown as local_activities
 from dalsegno.actors.workflow_actor.program.port import Program
@@ -95,6 +96,7 @@ def describe(
         "updates_completed": len(state.update_outcomes),
         "compensations": compensations.described(state.compensations),
         "compensations_count": len(state.compensations),
+        "deadlines": deadlines.described(state.deadlines),
         **children.parent_of(state.info.parent),
         "children": children.described(state.children),
         "children_open": len(state.children),

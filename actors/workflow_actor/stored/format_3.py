@@ -1,7 +1,8 @@
 """Format 3: updates, compensations, child workflows and requests to other workflows, search attributes, local
-activities, attempts that go on outside of their workers, cancel requests that say how they are seen, runs that
-follow each other. What format 2 has is the same in both, so that nothing is lifted. Fields that are new are at
-the end: one that says nothing is cut off, and what format 2 has no place for is refused before it is written.
+activities, deadlines, attempts that go on outside of their workers, cancel requests that say how they are seen,
+runs that follow each other. What format 2 has is the same in both, so that nothing is lifted. Fields that are
+new are at the end: one that says nothing is cut off, and what format 2 has no place for is refused before it is
+written.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _EVENTS = {
     "dly": "a run that begins later",
     **dict.fromkeys(("kbeg", "kref", "kask", "kend", "xans", "xend"), "the word of another workflow"),
     **dict.fromkeys(("lbg", "lre", "lok", "ler"), "a local activity"),
+    **dict.fromkeys(("dlr", "dlo"), "a deadline"),
 }
 _WANTS = {
     "ua": "an update",
@@ -43,6 +45,7 @@ _WANTS = {
     **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
     "sa": "a search attribute",
     "mu": "another memo",
+    **dict.fromkeys(("dls", "dlm"), "a deadline"),
     **dict.fromkeys(("la", "lx"), "a local activity"),
 }
 _DUES = {"u": "an update", **dict.fromkeys(("kid", "kidx", "ext"), "what is asked of another workflow")}
@@ -54,6 +57,7 @@ _SAID = {
     "search_attributes": "a search attribute",
     "attributes": "a search attribute",
     "memo": "another memo",
+    "deadlines": "a deadline",
     "updates": "an update",
     "update_outcomes": "an update",
     "updates_admitted": "an update",

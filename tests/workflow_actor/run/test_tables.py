@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.attributes import intents as attributes
 from dalsegno.actors.workflow_actor.children import intents as children
 from dalsegno.actors.workflow_actor.compensation import intents as compensation
+from dalsegno.actors.workflow_actor.deadlines import intents as deadlines
 from dalsegno.actors.workflow_actor.externals import intents as externals
 from dalsegno.actors.workflow_actor.instance import TAKE
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -79,7 +80,8 @@ def intents() -> set[type]:
     return {
         kind
         for room in (
-            *(activities, attributes, memo, timers, signals, updates, compensation, children, externals),
+            *(activities, attributes, memo, timers, signals, updates, compensation),
+            *(children, externals, deadlines),
             run,
         )
         for kind in vars(room).values()

@@ -19,6 +19,13 @@ from dalsegno.actors.workflow_actor.compensation.events import (
     CompensationsDropped,
     CompensationSettled,
 )
+from dalsegno.actors.workflow_actor.deadlines.deadline import HeldDeadline, KeptDeadline
+from dalsegno.actors.workflow_actor.deadlines.events import (
+    DeadlineAtRisk,
+    DeadlineMet,
+    DeadlineOverdue,
+    DeadlineSet,
+)
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.local_activities.events import (
@@ -51,6 +58,7 @@ EARLIER = (EarlierEffect("run-0", (3, 1), DUE, T0),)
 KEPT = KeptCompensation(
     1, "", "unbook", (), None, None, None, None, None, None, "try_cancel", None, "trip.py:7", "book"
 )
+KEPT_DEADLINE = KeptDeadline(1, "shipped", T0, "on_time", "on_time", fails=False)
 SIGNED = SignedState(state=payload(), signs=1, compensations=(KEPT,))
 LOCAL = LocalActivitySpec(1, "1", "charge", (), None, None, None, RetrySchedule(), 0, "try_cancel")
 RECORDS: list[Record] = [
@@ -70,6 +78,11 @@ RECORDS: list[Record] = [
     record_of(LocalRetryPlanned(1, 2, Failure(message="no"), T0)),
     record_of(LocalActivityCompleted(1, payload())),
     record_of(LocalActivityFailed(1, Failure(message="no"))),
+    record_of(Ran((), (DeadlineSet(1, "shipped", T0),))),
+    record_of(Ran((), (DeadlineMet(1),))),
+    record_of(DeadlineAtRisk(1)),
+    record_of(DeadlineOverdue(1)),
+    record_of(Ran((), (SignSet(SignedState(deadlines=(KEPT_DEADLINE,)), "3.11"),))),
 ]
 STATES: list[dict[str, Any]] = [
     {"compensations": {1: Compensation("", "unbook", "book", T0)}},
@@ -82,6 +95,7 @@ STATES: list[dict[str, Any]] = [
     {"earlier": EARLIER},
     {"local_activities": {1: LocalActivity(LOCAL, b"token", 1, 1, T0, T0, 10)}},
     {"activities": {1: replace(PENDING, outside=True)}},
+    {"deadlines": {1: HeldDeadline("shipped", T0, T0, None)}},
 ]
 
 
