@@ -3,14 +3,18 @@ there, and of no other."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from tests.default_converter import to_payload
 from tests.supervisor.mail import command, start, terminate
+from tests.supervisor.people.test_other_runs import CALLER, Asked
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.supervisor.test_engine_halted import unreadable
 from tests.workflow_actor.run.test_continue_as_new import Rounds
@@ -98,6 +102,34 @@ def test_one_that_comes_again_when_its_run_has_gone_on_as_another_is_answered_by
     assert [cause.command.run_id for _, cause in world.other_runs] == [first]  # type: ignore[union-attr]
     assert len(world.replies()) == before
     assert world.acknowledged() == tag
+
+
+async def test_one_that_comes_again_two_runs_later_is_looked_for_run_by_run() -> None:
+    world = world_of(Rounds)
+    begin = wire.StartWorkflow(workflow_id="w", workflow_type="order", args=(to_payload(1),))
+    world.deliver(command(begin, "start"))
+    world.deliver(update("m", "say", "pen"))
+    runs, rows = [], []
+    for message_id, name, argument in (("1", "hear", "pen"), ("2", "go_on", 1), ("3", "go_on", 1)):
+        said = wire.SignalWorkflow(workflow_id="w", name=name, args=(to_payload(argument),))
+        world.deliver(command(said, message_id))
+        world.go_on()
+        world.live_through(1)
+        rows.append(world.database.load("w").instance)
+        runs.append(run_id_in(world))
+    assert len(set(runs)) == 3
+
+    world.deliver(update("m", "say", "pen"))
+    world.go_on()
+    ((_, cause),) = world.other_runs
+    assert cause.command.run_id == runs[1]  # type: ignore[union-attr]
+
+    asked = Asked(Update(update_id="u-1", name="say", run_id=runs[1], caller=CALLER), rows[1], code=world.code)
+    asked.cause.goes_back = cause.goes_back
+    asked.other_runs.answer("w", asked.cause, asked.followed.append)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [followed.command.run_id for followed in asked.followed] == [runs[0]]  # type: ignore[union-attr]
 
 
 def test_one_that_was_refused_and_comes_again_is_told_why_again() -> None:

@@ -30,6 +30,7 @@ from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
 from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
+from dalsegno.actors.workflow_actor.updates.update import stage_of
 from dalsegno.errors import TooSlowError, UnreadableRowError
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
@@ -64,9 +65,14 @@ GoOn = Callable[[Cause], None]
 
 
 def _followed_to(instance: Instance, cause: Cause) -> str | None:
-    """The run that it is about as well: that run has gone on as it, and an update along with it."""
+    """The run that it is about as well: that run has gone on as it, and an update along with it; or another one
+    before it has taken the update."""
     command, state = cause.command, instance.state
-    if state is None or state.next_run_id is None:
+    if state is None:
+        return None
+    if cause.goes_back and isinstance(command, Update) and stage_of(state, command.update_id) is None:
+        return state.info.continued_run_id
+    if state.next_run_id is None:
         return None
     if isinstance(command, Update) or (isinstance(command, AwaitOutcome) and command.update_id is not None):
         return state.next_run_id if command.update_id in state.updates else None

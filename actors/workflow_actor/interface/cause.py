@@ -44,7 +44,8 @@ class Origin(Protocol):
 class Cause:
     """`name` is for the journal's reader. `recognisable`: a client command that is kept in `seen` by its `key`,
     the type and ID of the message.
-    `redelivered`: somebody may have been given it before, and have died of it.
+    `redelivered`: somebody may have been given it before, and have died of it. `goes_back`: it is about an
+    update that some run of the chain has taken, this one or one before it.
 
     `pending` counts what still has to happen before it may be removed: its commit, and a confirm for each of
     its effects.
@@ -53,6 +54,7 @@ class Cause:
     __slots__ = (
         "command",
         "failures",
+        "goes_back",
         "key",
         "message_id",
         "message_type",
@@ -81,6 +83,7 @@ class Cause:
         self.key = message_type, message_id or ""
         self.recognisable = recognisable
         self.redelivered = False
+        self.goes_back = False
         self.pending = 1
         self.failures = 0
 
@@ -102,7 +105,9 @@ class Cause:
     def as_question(self, run_id: str) -> Cause:
         """The same, as what only asks, about that run: nothing waits for its answer, and nobody removes it."""
         command = replace(self.command, run_id=run_id)
-        return Cause(command, name=self.name, message_id=self.message_id, message_type=self.message_type)
+        cause = Cause(command, name=self.name, message_id=self.message_id, message_type=self.message_type)
+        cause.goes_back = getattr(self.command, "run_id", None) is None
+        return cause
 
     def retry(self) -> None:
         """It is handled anew from the start, after its actor was thrown away."""

@@ -85,7 +85,7 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
-from dalsegno.actors.workflow_actor.run.succession import succeeded, timed_out
+from dalsegno.actors.workflow_actor.run.succession import has_gone_on_as, succeeded, timed_out
 from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
 from dalsegno.actors.workflow_actor.signals.decisions import on_settle, on_signal
 from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, QuarantineSettled, SignalReceived
@@ -174,7 +174,8 @@ def decide(state: WorkflowState | None, workflow_id: str, command: Command, know
         return NOTHING
     elif addressee is _TO_BE_TOLD:
         assert isinstance(command, AwaitEnd)
-        goes_on = state is not None and state.info.follows(command.run_id)
+        run_id = command.run_id
+        goes_on = state is not None and run_id is not None and has_gone_on_as(run_id, state.info)
         if not goes_on and (refusal := refused(state, workflow_id, command.run_id)) is not None:
             return Decision(refusal=refusal)
     return decide_it(state, command, known)

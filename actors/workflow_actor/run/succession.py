@@ -24,9 +24,27 @@ from dalsegno.policies import WorkflowStatus
 NEXT_RUNS = UUID("5d5b7c4e-3f0a-5a7e-8a55-0f6d1c1b9e03")
 
 
+RUNS_AHEAD_MAX = 1_000
+"""It takes a millisecond to look so far."""
+
+
 def next_run_id(run_id: str) -> str:
     """A run is followed by one at most, so that its ID names that one, too."""
     return str(uuid5(NEXT_RUNS, run_id))
+
+
+def has_gone_on_as(run_id: str, current: RunInfo) -> bool:
+    """Whether `run_id` is of the chain, before `current`, and at most RUNS_AHEAD_MAX runs ago. The first of all
+    is known however long ago it was."""
+    if current.continued_run_id is None:
+        return False
+    if current.follows(run_id):
+        return True
+    for _ in range(RUNS_AHEAD_MAX):
+        run_id = next_run_id(run_id)
+        if run_id == current.run_id:
+            return True
+    return False
 
 
 def succeeded(state: WorkflowState, closed: RunClosed, wish: ContinueAsNew | None, *, now: int) -> RunClosed:

@@ -260,15 +260,23 @@ def test_who_asks_for_the_end_of_a_run_means_what_it_goes_on_as_unless_it_says_o
 
 def test_another_workflow_that_asks_for_the_end_of_a_run_is_told_that_of_what_it_has_gone_on_as() -> None:
     made = open_rig(1)
-    goes_on(made, signal("go_on", 0))
-    made.send(WakeUp(), held=False)
+    runs = []
+    for left in (1, 1, 1, 0):
+        goes_on(made, signal("go_on", left))
+        made.send(WakeUp(), held=False)
+        runs.append(made.state.info.run_id)
     asker = WorkflowOf("asker", "run-of-asker", 1)
+    for run_id in runs:
+        other = AwaitEnd(workflow_id="w", run_id=run_id, asker=WorkflowOf("other", run_id, 1))
+        heard = made.send(other)
+        assert (heard.recorded, effects(heard, ToAskerEffect)) == (True, []), run_id
     (refused,) = effects(made.send(AwaitEnd(workflow_id="w", run_id="run-0", asker=asker)), ToAskerEffect)
     assert refused.error is not None
     asked = made.send(AwaitEnd(workflow_id="w", run_id="run-1", asker=asker))
     assert (asked.recorded, effects(asked, ToAskerEffect)) == (True, [])
-    (told,) = effects(made.send(signal("hear", "end")), RunEndedEffect)
-    assert (told.recipient, told.status) == (asker, WorkflowStatus.COMPLETED)
+    told = effects(made.send(signal("hear", "end")), RunEndedEffect)
+    assert len(told) == len(runs) + 1
+    assert (told[-1].recipient, told[-1].status) == (asker, WorkflowStatus.COMPLETED)
 
 
 def test_the_time_of_a_chain_is_over_also_where_its_runs_never_wait() -> None:
