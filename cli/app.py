@@ -15,6 +15,7 @@ from dalsegno.broker.held_bytes import HELD_BYTES
 from dalsegno.cli import options
 from dalsegno.cli.activity_commands import app as activity_app
 from dalsegno.cli.failures import command_line
+from dalsegno.cli.incidents import app as incidents_app
 from dalsegno.cli.namespace_commands import app as namespace_app
 from dalsegno.cli.quarantine import app as quarantine_app
 from dalsegno.cli.schedule_commands import app as schedule_app
@@ -51,6 +52,7 @@ app = typer.Typer(
 workflow_app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(workflow_app, name="workflow")
 app.add_typer(activity_app, name="activity")
+app.add_typer(incidents_app, name="incidents")
 app.add_typer(namespace_app, name="namespace")
 app.add_typer(schedule_app, name="schedule")
 

@@ -50,6 +50,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("buffered signals", _buffered(told)),
         ("parent", told.parent_workflow_id),
         ("open children", _children(told)),
+        ("incidents", _incidents(told)),
         ("in quarantine", _quarantine(told)),
         ("open updates", _updates(told)),
         ("updates completed", told.updates_completed),
@@ -140,6 +141,16 @@ def _deadlines(told: Description) -> str:
     return ", ".join(
         f"{one.name} due {moment(one.due_at)} ({one.status.replace('_', ' ')})" for one in told.deadlines
     )
+
+
+def _incidents(told: Description) -> str:
+    """What waits for a person: 1 charge (Declined: no money), 2 refund, 3 more."""
+    named = []
+    for one in told.incidents:
+        why = _failure(one.last_failure)
+        named.append(f"{one.number} {one.activity_type}" + (f" ({why})" if why else ""))
+    others = told.incidents_open - len(named)
+    return ", ".join([*named, f"{others} more"] if others > 0 else named)
 
 
 def _quarantine(told: Description) -> str:

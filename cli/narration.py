@@ -130,6 +130,10 @@ class Narrator:
                 yield activity, "completed", "" if result is None else as_json(result)
             case "ActivityFailed" | "LocalActivityFailed":
                 yield activity, "failed", _reason(event.get("failure"))
+            case "AttemptsExhausted":
+                yield activity, "incident", f"{_reason(event.get('failure'))} (a person is waited for)"
+            case "AttemptsRenewed":
+                yield activity, "retrying", "asked for by a person"
             case "AttemptBegun":
                 yield activity, "running", f"on {event.get('worker')}"
             case "RetryPlanned" | "LocalRetryPlanned":

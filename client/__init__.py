@@ -12,6 +12,7 @@ from dalsegno.client.errors import (
     UnsendableError,
 )
 from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.incidents import ListedIncident
 from dalsegno.client.looking import Looking, Pong, WorkflowCount, WorkflowGroup
 from dalsegno.client.schedules import (
     ScheduleDescription,
@@ -52,6 +53,7 @@ __all__ = [
     "Client",
     "ClientTimings",
     "Connecting",
+    "ListedIncident",
     "Looking",
     "NamespaceMissingError",
     "NoAnswerError",

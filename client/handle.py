@@ -20,6 +20,7 @@ from dalsegno.broker.protocol.messages import (
     ToWorkflow,
 )
 from dalsegno.client.engine import EnginePort
+from dalsegno.client.incidents import IncidentsOfWorkflow
 from dalsegno.client.quarantine import QuarantineOfWorkflow
 from dalsegno.client.results import outcome_of
 from dalsegno.client.updates import UpdatedWorkflow
@@ -45,7 +46,7 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 
-class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, Generic[R]):
+class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow, Generic[R]):
     """What can be asked of one workflow.
 
     A handle from `Client.start` waits for the result of the run that it started; its signals and other commands

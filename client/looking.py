@@ -27,10 +27,14 @@ from dalsegno.broker.protocol.messages import (
 )
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
+from dalsegno.client.incidents import ListedIncident
 from dalsegno.converter import result_hint
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
+
+INCIDENTS = "Incidents"
+"""The field of filters that counts those that are open."""
 
 PAGE_SIZE_MAX = 1000
 """What one answer may hold."""
@@ -143,6 +147,13 @@ class Looking:
             cursor = page.cursor
 
     list = list_workflows
+
+    async def list_incidents(self, *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
+        """Activities that have failed and wait for a person, of all workflows: of each the first 20. A list
+        finds the runs, newest first, page by page; each is then asked for its own."""
+        async for run in self.list_workflows(f"{INCIDENTS} > 0", page_size=page_size):
+            for incident in await self.get_workflow_handle(run.workflow_id, run.run_id).incidents():
+                yield ListedIncident(run.workflow_id, run.run_id, run.workflow_type, incident)
 
     async def _pages(self, find: FindWorkflows) -> AsyncIterator[WorkflowSummary]:
         while True:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from dalsegno.search_attributes import Declared, SearchAttributeIndexedValueType
+
+INCIDENTS: Final = "Incidents"
+"""How many incidents of a run are open: an attribute of all namespaces, which is not declared, and which only
+the engine sets."""
 
 
 class SearchAttributes(Protocol):

@@ -40,7 +40,7 @@ from dalsegno.persistence.port import (
 )
 from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX, LIST_BYTES_MAX
 from dalsegno.persistence.reader_statements import ReaderStatements
-from dalsegno.persistence.search_attributes import read_declared
+from dalsegno.persistence.search_attributes import read_declared, read_fields
 from dalsegno.persistence.visibility import find_run, journal_row, run_row, status_of
 from dalsegno.persistence.watermark import read_watermark
 from dalsegno.policies import WorkflowStatus
@@ -188,6 +188,10 @@ class SqlReader:
     def declared(self) -> Declared:
         with self._asked(LATER) as connection:
             return read_declared(connection)
+
+    def fields(self) -> Declared:
+        with self._asked(LATER) as connection:
+            return read_fields(connection)
 
     def runs(
         self,

@@ -92,7 +92,10 @@ class PeopleReader(Protocol):
         """The run named, or the workflow's newest."""
 
     def declared(self) -> Declared:
-        """The search attributes that a filter may name."""
+        """The search attributes of the namespace."""
+
+    def fields(self) -> Declared:
+        """Those that a filter may name: these, and what the engine itself sets of a run (`INCIDENTS`)."""
 
     def runs(
         self,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from dalsegno.errors import CommandRejectedError, SchemaError
 from dalsegno.persistence import formats
 from dalsegno.persistence.attribute_rows import attributes_of
+from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.persistence.database import Database, OwnedConnection, Role
 from dalsegno.persistence.filters.fields import field_of
 from dalsegno.persistence.filters.grammar import WORDS
@@ -38,6 +39,15 @@ def read_declared(connection: sa.Connection, revision: str | None = None) -> Dec
     }
 
 
+def read_fields(connection: sa.Connection) -> Declared:
+    """The attributes that a filter may name: those declared, and what the engine itself sets."""
+    revision = formats.revision_of(connection)
+    if revision < SINCE:
+        return {}
+    own = {INCIDENTS: SearchAttributeIndexedValueType.INT}
+    return {**read_declared(connection, revision), **own}
+
+
 def read_values(
     database: Database, connection: sa.Connection, run_ids: Collection[str]
 ) -> dict[str, dict[str, AttributeValue]]:
@@ -56,7 +66,7 @@ def why_not_name(name: str) -> str | None:
             "it must begin with a letter, and have letters, digits, '_', '-' and '.', at most "
             f"{NAME_CHARACTERS_MAX}"
         )
-    if field_of(name) is not None:
+    if field_of(name) is not None or name.lower() == INCIDENTS.lower():
         return "filters have a field of that name"
     if name.lower() in WORDS:
         return "it is a word of the filter language"

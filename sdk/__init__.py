@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         HostInfo,
         ListedDeadline,
         OpenChild,
+        OpenIncident,
         PartitionInfo,
         PendingActivity,
         PendingCompensation,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         Client,
         ClientTimings,
         Connecting,
+        ListedIncident,
         NamespaceMissingError,
         NoAnswerError,
         OnSuspended,
@@ -245,6 +247,7 @@ __all__ = [
     "HostInfo",
     "InvalidMessageError",
     "ListedDeadline",
+    "ListedIncident",
     "LocalActivityOptions",
     "LocalActivityOptionsAndArgs",
     "LoopClock",
@@ -258,6 +261,7 @@ __all__ = [
     "Observer",
     "OnSuspended",
     "OpenChild",
+    "OpenIncident",
     "PartitionInfo",
     "Payload",
     "PayloadConverter",
@@ -364,12 +368,12 @@ _HOMES = {
     "dalsegno.broker.port": "Broker",
     "dalsegno.broker.protocol.codec": "MessageTooLargeError",
     "dalsegno.broker.protocol.messages": (
-        "Description HistoryEntry HostInfo ListedDeadline OpenChild PartitionInfo PendingActivity "
+        "Description HistoryEntry HostInfo ListedDeadline OpenChild OpenIncident PartitionInfo PendingActivity "
         "PendingCompensation PendingUpdate RunDeadline UnfitSignal WorkflowSummary"
     ),
     "dalsegno.client": (
-        "AsyncActivityHandle Client ClientTimings Connecting NamespaceMissingError NoAnswerError "
-        "OnSuspended Pong ScheduleAlreadyRunningError ScheduleDescription ScheduleHandle "
+        "AsyncActivityHandle Client ClientTimings Connecting ListedIncident NamespaceMissingError "
+        "NoAnswerError OnSuspended Pong ScheduleAlreadyRunningError ScheduleDescription ScheduleHandle "
         "ScheduleListDescription ScheduleNotFoundError ScheduleUpdate ScheduleUpdateInput "
         "StandaloneActivityHandle StandaloneActivityOptions StartOptions "
         "StartOptionsAndArgs Target UnsendableError WithStartWorkflowOperation WorkflowHandle "

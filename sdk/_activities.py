@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
-from dalsegno._activity_call import UNSET, activity_call
+from dalsegno._activity_call import UNSET, Fallback, activity_call
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityHandle, current_runtime
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
@@ -34,6 +34,10 @@ class ActivityOptions(TypedDict, total=False):
     """Unique within the run, of 1 to 200 bytes; default: its number."""
     result_type: Any
     """What the result is to be restored as; default: the activity's annotation."""
+    on_exhausted: Literal["fail", "pause"] | Fallback
+    """What happens when it has failed and is not tried again. "fail", the default: ActivityError is raised.
+    "pause": there is an incident, and the call waits until a person has it tried again, completes it or has it
+    fail (`dalsegno incidents`). `workflow.fallback(activity)`: that one is run instead."""
     summary: str | None
     versioning_intent: Any
     """What Temporal has, and means nothing here."""
@@ -44,6 +48,18 @@ class ActivityOptionsAndArgs(ActivityOptions, total=False):
 
     args: Sequence[Any]
     """The arguments, when there are none or several; a single one is given without this."""
+
+
+def fallback(
+    activity: Callable[..., Any] | str, arg: Any = UNSET, **options: Unpack[ActivityOptionsAndArgs]
+) -> Fallback:
+    """For `on_exhausted` of an activity: this one is run instead when that has failed and is not tried again.
+    Its result, or what it raises, is that of the call. It is not run when the activity was cancelled.
+
+    It has options of its own, `on_exhausted` among them. Without arguments of its own (`args=[]` are none) it
+    is given those of the activity that has failed.
+    """
+    return Fallback(activity, arg, options, call_site(sys._getframe(1)))
 
 
 @overload

@@ -5,7 +5,8 @@ What is accepted here can be stored, sent, and read by whoever receives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,16 @@ ACTIVITY_ID_BYTES_MAX = 200
 UNSET = cast(Any, object())
 
 _START_TO_CLOSE_DEFAULT_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Another activity, for `on_exhausted`: see `workflow.fallback`."""
+
+    activity: Callable[..., Any] | str
+    arg: Any
+    options: Mapping[str, Any]
+    line: str
 
 
 class _Known(NamedTuple):
@@ -49,6 +60,7 @@ def activity_call(
     cancellation_type: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL,
     activity_id: str | None = None,
     result_type: Any = UNSET,
+    on_exhausted: Any = "fail",
     summary: Any = None,
     versioning_intent: Any = None,
     **unknown: Any,
@@ -63,6 +75,10 @@ def activity_call(
         values = (arg,)
     if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
+    pauses, fallback = False, None
+    if on_exhausted != "fail":
+        pauses = on_exhausted == "pause"
+        fallback = None if pauses else _fallback(converter, on_exhausted, values)
     known = _activity(activity)
     if known.signature is not None:
         _require_fitting(known.signature, len(values))
@@ -83,7 +99,21 @@ def activity_call(
         given.choice("cancellation_type", cancellation_type, ActivityCancellationType)._value_,
         None if activity_id is None else _activity_id(activity_id),
         line,
+        None,
+        pauses,
+        fallback,
     )
+
+
+def _fallback(converter: DataConverter, given_one: Any, values: Sequence[Any]) -> ActivityCall:
+    """The activity that is run instead; `values` are the arguments of the one that fails."""
+    if not isinstance(given_one, Fallback):
+        expected = "'fail', 'pause' or workflow.fallback(activity)"
+        if isinstance(given_one, str):
+            raise given.wrong_value("on_exhausted", given_one, expected)
+        raise given.wrong_type("on_exhausted", given_one, expected)
+    options = {"args": values, **given_one.options} if given_one.arg is UNSET else given_one.options
+    return activity_call(converter, given_one.line, given_one.activity, given_one.arg, **options)
 
 
 def signature_of_activity(activity: Any) -> Signature | None:

@@ -89,6 +89,10 @@ class ActivityCall(Struct, frozen=True):
     activity_id: str | None
     line: str
     local: LocalCall | None = None
+    pauses: bool = False
+    """When its attempts are exhausted, it waits for a person."""
+    fallback: ActivityCall | None = None
+    """When they are, this one is run instead."""
 
 
 class ContinueCall(Struct, frozen=True):

@@ -359,8 +359,11 @@ async def _finished(undoing: asyncio.Task[Any]) -> asyncio.CancelledError | None
 
 
 def with_result(call: ActivityCall, payload: Payload) -> ActivityCall:
-    """Its last argument is what the step returned."""
-    return replace(call, args=(*call.args[:-1], payload))
+    """Its last argument is what the step returned; so is that of what it falls back to with its arguments."""
+    fallback = call.fallback
+    if fallback is not None and fallback.args == call.args:
+        fallback = with_result(fallback, payload)
+    return replace(call, args=(*call.args[:-1], payload), fallback=fallback)
 
 
 def _is_code(undo: Any) -> bool:

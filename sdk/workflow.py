@@ -36,9 +36,11 @@ from dalsegno._activities import (
     ActivityOptions,
     execute_activity,
     execute_activity_method,
+    fallback,
     start_activity,
     start_activity_method,
 )
+from dalsegno._activity_call import Fallback
 from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
 from dalsegno._children import (
@@ -138,6 +140,7 @@ __all__ = [
     "Deadline",
     "DeadlineStatus",
     "ExternalWorkflowHandle",
+    "Fallback",
     "HandlerUnfinishedPolicy",
     "Info",
     "LocalActivityConfig",
@@ -168,6 +171,7 @@ __all__ = [
     "execute_local_activity",
     "execute_local_activity_class",
     "execute_local_activity_method",
+    "fallback",
     "get_current_details",
     "get_dynamic_query_handler",
     "get_dynamic_signal_handler",

@@ -39,6 +39,7 @@ ARROWS = {
     "actors.workflow_actor.loop": "sdk interface",
     "actors.workflow_actor.activities": "sdk interface loop",
     "actors.workflow_actor.local_activities": "sdk interface activities",
+    "actors.workflow_actor.incidents": "sdk persistence interface activities",
     "actors.workflow_actor.timers": "sdk interface loop",
     "actors.workflow_actor.signals": "sdk interface loop",
     "actors.workflow_actor.queries": "sdk interface",
@@ -50,8 +51,8 @@ ARROWS = {
     "actors.workflow_actor.memo": "sdk",
     "actors.workflow_actor.deadlines": "sdk persistence interface loop",
     "actors.workflow_actor.run": (
-        "sdk interface attributes memo activities local_activities timers signals queries updates compensation "
-        "children externals deadlines"
+        "sdk interface attributes memo activities local_activities incidents timers signals queries updates "
+        "compensation children externals deadlines"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
@@ -60,20 +61,20 @@ ARROWS = {
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (
-        "sdk persistence interface activities local_activities timers signals updates compensation children "
-        "externals deadlines run program stored"
+        "sdk persistence interface activities local_activities incidents timers signals updates compensation "
+        "children externals deadlines run program stored"
     ),
     "actors.workflow_actor.outstanding": "interface activities run shown",
     "actors.workflow_actor": (
-        "light sdk persistence interface attributes activities local_activities signals queries updates "
-        "deadlines run outstanding program stored shown"
+        "light sdk persistence interface attributes activities local_activities incidents signals queries "
+        "updates deadlines run outstanding program stored shown"
     ),
     # the tree over it
     "actors.supervisor.clock": "",
     "actors.supervisor.host_id": "",
     "actors.supervisor.settings": "sdk broker",
     "actors.supervisor.wire": (
-        "sdk broker interface activities signals queries updates children externals protocol"
+        "sdk broker interface activities incidents signals queries updates children externals protocol"
     ),
     "actors.supervisor.failing": "sdk queries workflow_actor",
     "actors.supervisor.off_loop": "sdk protocol interface local_activities failing activity_code",

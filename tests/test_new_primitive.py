@@ -24,6 +24,7 @@ OTHER_NAMES = {
     "externals": {"external"},
     "attributes": {"declared"},
     "deadlines": {"deadline"},
+    "incidents": {"incident"},
 }
 """What one room has beside the names that all may have."""
 
@@ -85,6 +86,7 @@ def test_a_room_s_messages_are_known_in_the_engine_to_its_module_of_the_wire_alo
         "children",
         "externals",
         "deadlines",
+        "incidents",
     ],
 )
 def test_the_same_name_is_the_same_thing_in_all_rooms(room: str) -> None:

@@ -18,7 +18,10 @@ from dalsegno.verification.finding import Invariant, Violation
 
 class _Pending(Struct):
     cancellation_type: str = ""
-    backing_off: bool = False
+    over: bool = False
+    """Its attempt is, and the next has not begun."""
+    paused: bool = False
+    """A person may say what becomes of it."""
     outside: bool = False
 
 
@@ -40,6 +43,8 @@ class Resolutions:
                 case act.ActivityCompleted() | act.ActivityFailed():
                     yield from self._resolved(row, event)
                 case act.AttemptBegun() | act.RetryPlanned() | act.AttemptScheduled():
+                    yield from self._attempt(row, event)
+                case act.AttemptsExhausted() | act.AttemptsRenewed():
                     yield from self._attempt(row, event)
                 case act.TaskOverdue() | act.TaskResent() | act.TaskReturned() | act.HeartbeatKept():
                     yield from self._attempt(row, event)
@@ -82,7 +87,7 @@ class Resolutions:
             text = f"activity {number} is resolved, and it was not pending (any more)"
             yield Violation(Invariant.ACTIVITIES, row.sequence, text)
             return
-        if pending.backing_off and isinstance(event, act.ActivityCompleted):
+        if pending.over and not pending.paused and isinstance(event, act.ActivityCompleted):
             text = f"activity {number} completes by an attempt that had failed before"
             yield Violation(Invariant.ACTIVITIES, row.sequence, text)
         del self._pending[number]
@@ -95,6 +100,8 @@ class Resolutions:
         event: act.AttemptBegun
         | act.RetryPlanned
         | act.AttemptScheduled
+        | act.AttemptsExhausted
+        | act.AttemptsRenewed
         | act.TaskOverdue
         | act.TaskResent
         | act.TaskReturned
@@ -110,7 +117,11 @@ class Resolutions:
             pending.outside = True
         elif isinstance(event, act.AttemptBegun):
             pending.outside = False
-        elif isinstance(event, act.RetryPlanned):
-            pending.backing_off, pending.outside = True, False
-        elif isinstance(event, act.AttemptScheduled):
-            pending.backing_off = False
+        elif isinstance(event, act.AttemptsRenewed) and not pending.paused and self._from_start:
+            text = f"activity {event.number} is begun anew, and its attempts were not exhausted"
+            yield Violation(Invariant.ACTIVITIES, row.sequence, text)
+        elif isinstance(event, act.RetryPlanned | act.AttemptsExhausted):
+            pending.over, pending.outside = True, False
+            pending.paused = isinstance(event, act.AttemptsExhausted)
+        elif isinstance(event, act.AttemptScheduled | act.AttemptsRenewed):
+            pending.over = pending.paused = False

@@ -14,6 +14,7 @@ start. `stand_in` stands in for the state of an instance that cannot be run.
 - `loop`         what workflow code runs on
 - `activities`   what user code asks of workers: one room for all that is theirs
 - `local_activities`  those that the host itself runs
+- `incidents`    activities that failed and wait for a person
 - `timers`       what it does at a later time; the same
 - `signals`      what it is sent; `queries` what it is asked; the same
 - `updates`      what it is sent, and answers; the same

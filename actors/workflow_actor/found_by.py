@@ -1,5 +1,5 @@
 """What search attributes ask of an instance: whether they fit its namespace; and the rows by which it is found,
-by them and by its deadlines."""
+by them, its incidents and its deadlines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dalsegno.actors.workflow_actor.attributes.decisions import refused, stuck_a
 from dalsegno.actors.workflow_actor.attributes.intents import UpsertAttributes
 from dalsegno.actors.workflow_actor.attributes.shown import attributes_set
 from dalsegno.actors.workflow_actor.deadlines.shown import deadline_rows
+from dalsegno.actors.workflow_actor.incidents import shown as incidents
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.intent import Intent
@@ -44,8 +45,9 @@ def require_declared(intents: Sequence[Intent], instance: InstanceAtRest) -> Non
 
 def rows(before: WorkflowState, after: WorkflowState, *, started: bool) -> tuple[AttributeSet, ...]:
     """Of what has changed."""
-    info = after.info
-    return attributes_set(info.run_id, info.started_at, {} if started else before.attributes, after.attributes)
+    info, known = after.info, {} if started else before.attributes
+    set_ = attributes_set(info.run_id, info.started_at, known, after.attributes)
+    return set_ if after.incidents is before.incidents else (*set_, *incidents.rows(before.incidents, after))
 
 
 def deadlines(before: WorkflowState, after: WorkflowState) -> tuple[DeadlineRow, ...]:

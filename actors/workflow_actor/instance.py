@@ -20,11 +20,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dalsegno.actors.workflow_actor import found_by, with_start
-from dalsegno.actors.workflow_actor.activities.commands import AttemptDetached, OutsideHeartbeat
-from dalsegno.actors.workflow_actor.admission import on_detached, on_update
+from dalsegno.actors.workflow_actor.activities.commands import OutsideHeartbeat
+from dalsegno.actors.workflow_actor.admission import AT_THE_DOOR
 from dalsegno.actors.workflow_actor.again import asked_from_elsewhere, started_before
 from dalsegno.actors.workflow_actor.at_rest import InstanceAtRest
 from dalsegno.actors.workflow_actor.code_retries import ABOUT_CODE, is_in_vain
+from dalsegno.actors.workflow_actor.incidents.shown import opened
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.commands import (
     Command,
@@ -271,6 +272,7 @@ class Instance(InstanceAtRest):
             effects[:0] = [(None, effect) for effect in transient]
         at_once = turn.signed or not codec.not_known_to_all.isdisjoint(map(type, turn.events))
         changed = run_changed(turn.before, state, codec, started=started)
+        new_incidents = state.incidents is not turn.before.incidents
         has_set = state.attributes is not turn.before.attributes or (started and state.attributes)
         activation = Activation(
             run_id=state.info.run_id,
@@ -281,7 +283,8 @@ class Instance(InstanceAtRest):
             effects=tuple(effects),
             opened=run_opened(state, codec) if started else None,
             changed=changed,
-            attributes=found_by.rows(turn.before, state, started=started) if has_set else (),
+            attributes=found_by.rows(turn.before, state, started=started) if has_set or new_incidents else (),
+            incidents=opened(turn.before, state) if new_incidents else (),
             deadlines=found_by.deadlines(turn.before, state) if state.deadlines else (),
             is_news=(
                 state.suspension is not None
@@ -407,11 +410,9 @@ class Instance(InstanceAtRest):
             return self._stay_open(turn)
         return self._seal(turn) if done else [self._unrecorded(None, NOTHING, moment)]
 
-    def _update(self, update: Update, moment: Moment) -> list[Activation]:
-        return self._carry_out(update, on_update(self, update, hindrance=moment.hindrance), moment)
-
-    def _detached(self, word: AttemptDetached, moment: Moment) -> list[Activation]:
-        return self._carry_out(word, on_detached(self, word, self._known(moment)), moment)
+    def _at_the_door(self, command: Command, moment: Moment) -> list[Activation]:
+        decision = AT_THE_DOOR[type(command)](self, command, self._known(moment), moment.hindrance)
+        return self._carry_out(command, decision, moment)
 
     def _settle(self, _: Settle, moment: Moment) -> list[Activation]:
         state = self.state
@@ -440,8 +441,7 @@ TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {
     Start: Instance._start,
     WakeUp: Instance._wake_up,
     Settle: Instance._settle,
-    Update: Instance._update,
-    AttemptDetached: Instance._detached,
+    **dict.fromkeys(AT_THE_DOOR, Instance._at_the_door),
     OutsideHeartbeat: Instance._heartbeat,
     Query: Instance._query,
     Describe: Instance._read,

@@ -16,6 +16,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
 QuarantineAction = Literal["retry", "edit", "drop"]
+IncidentAction = Literal["retry", "complete", "fail"]
 
 Attributes = dict[Name, AttributeValue]
 """By their names; a run's may not be too many together: see `search_attributes.why_too_much`."""

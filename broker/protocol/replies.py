@@ -44,7 +44,7 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     activity_type: str
     task_queue: str
     attempt: int
-    state: Literal["scheduled", "started", "backing_off"]
+    state: Literal["scheduled", "started", "backing_off", "paused"]
     scheduled_at: int
     next_attempt_at: int | None = None
     last_failure: Failure | None = None
@@ -116,6 +116,20 @@ class UnfitSignal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     args: tuple[Payload, ...] | None = None
 
 
+class OpenIncident(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An activity whose attempts are exhausted, and which waits for a person, for `describe`. `args` are left
+    out where they are too large."""
+
+    number: int
+    activity_id: str
+    activity_type: str
+    task_queue: str
+    attempts: int
+    opened_at: int
+    last_failure: Failure | None = None
+    args: tuple[Payload, ...] | None = None
+
+
 class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
@@ -142,6 +156,9 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     buffered_signal_names: dict[str, int] = {}
     """How many there are of each name: of the first 20 names, as they came."""
     quarantine: tuple[UnfitSignal, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
+    """The first 20 of those that are open, by number."""
+    incidents_open: int = 0
     updates: tuple[PendingUpdate, ...] = ()
     """The first 20 of those that are open, in the order of their IDs."""
     updates_open: int = 0

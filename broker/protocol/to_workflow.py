@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from dalsegno.broker.protocol.fields import (
     Attributes,
     Counter,
+    IncidentAction,
     Microseconds,
     Name,
     QuarantineAction,
@@ -128,6 +129,18 @@ class ChangeQuarantine(ToChangeWorkflow, frozen=True, kw_only=True):
     number: Counter
     action: QuarantineAction
     args: tuple[Payload, ...] = ()
+
+
+class ResolveIncident(ToChangeWorkflow, frozen=True, kw_only=True):
+    """What becomes of an activity whose attempts are exhausted, and which waits for a person, by the number of
+    its incident: it is tried again, completes with `result`, or fails, with `failure` or, without one, as its
+    last attempt has."""
+
+    TYPE = "workflow.incident"
+    number: Counter
+    action: IncidentAction
+    result: Payload | None = None
+    failure: Failure | None = None
 
 
 class QueryWorkflow(ToWorkflow, frozen=True, kw_only=True):

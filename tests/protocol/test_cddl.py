@@ -47,6 +47,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "run-deadline": messages.RunDeadline,
     "listed-deadline": messages.ListedDeadline,
     "unfit-signal": messages.UnfitSignal,
+    "open-incident": messages.OpenIncident,
     "description": messages.Description,
     "host-info": messages.HostInfo,
     "partition-info": messages.PartitionInfo,
@@ -70,6 +71,7 @@ LITERALS: dict[str, Any] = {
     "update-stage": messages.UpdateStage,
     "asked": Asked,
     "quarantine-action": messages.QuarantineAction,
+    "incident-action": messages.IncidentAction,
 }
 NAMED: dict[Any, str] = {
     messages.Name: "name",

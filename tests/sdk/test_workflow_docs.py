@@ -55,6 +55,16 @@ def test_an_offer_asks_for_the_price_nearby(guide: Any) -> None:
     play.replayed()
 
 
+def test_an_order_that_cannot_be_charged_is_shipped_and_waits_for_a_person_if_that_fails(guide: Any) -> None:
+    play = Play(guide.Billed)
+    play.begin(guide.Order("7", 2_000))
+    play.fail(1, ApplicationError("declined"))
+    assert play.digests == ["activity 1 charge", "activity 2 ship", "pause activity 2 when it is exhausted"]
+    play.resolve(2, "by hand")
+    assert play.result == "by hand"
+    play.replayed()
+
+
 def test_a_basket_is_updated_and_refuses_what_has_no_name(guide: Any) -> None:
     play = Play(guide.Basket)
     play.begin()

@@ -51,7 +51,11 @@ class Town:
     def run(self, *args: Any) -> Any:
         """Start it and go on until nothing is left to come (or its code is stuck); its result, or None."""
         payloads = tuple(to_payload(arg) for arg in args)
-        self._send(start(workflow_type=self.type, args=payloads, wants_result=True))
+        return self.send(start(workflow_type=self.type, args=payloads, wants_result=True))
+
+    def send(self, command: Command) -> Any:
+        """A client's command, and what comes of it, as `run`."""
+        self._send(command)
         for _ in range(TURNS_MAX):
             if not self._turn():
                 break

@@ -65,7 +65,7 @@ def runs_page(reader: PeopleReader, question: wire.ListWorkflows) -> wire.Contro
 def found_page(reader: PeopleReader, question: FindWorkflows) -> wire.ControlReply:
     """Raises CommandRejectedError for a filter that cannot be read, or that counts, and for a cursor that is
     none."""
-    wanted = parse(question.filter, now=_now(), declared=reader.declared())
+    wanted = parse(question.filter, now=_now(), declared=reader.fields())
     if wanted.group_by:
         raise CommandRejectedError("A filter with 'group by' counts runs; it lists none: ask for the count.")
     limit = min(question.limit, ROWS_MAX)
@@ -75,7 +75,7 @@ def found_page(reader: PeopleReader, question: FindWorkflows) -> wire.ControlRep
 
 def counted(reader: PeopleReader, question: CountWorkflows) -> wire.ControlReply:
     """Raises CommandRejectedError for a filter that cannot be read."""
-    found = reader.count_runs(parse(question.filter, now=_now(), declared=reader.declared()))
+    found = reader.count_runs(parse(question.filter, now=_now(), declared=reader.fields()))
     groups = tuple(wire.RunGroup(values=values, count=count) for values, count in found.groups)
     return wire.ControlReply(count=found.count, groups=groups)
 

@@ -69,6 +69,8 @@ class Entry(Struct, eq=False):
     """Commands that lead to it though they are not answered by it."""
     is_news: bool = False
     """See Activation."""
+    incidents: tuple[tuple[int, str], ...] = ()
+    """As in Activation."""
     move_wake_up: bool = False
     forced: bool = False
     halt: Halt | None = None
@@ -163,6 +165,8 @@ class RoundBuilder:
                 entry.attributes += activation.attributes
             if activation.deadlines:
                 entry.deadlines += activation.deadlines
+            if activation.incidents:
+                entry.incidents += activation.incidents
             entry.is_news |= activation.is_news
             if activation.snapshot is not None:
                 self.bytes += len(activation.snapshot.body)

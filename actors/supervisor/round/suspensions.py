@@ -1,4 +1,5 @@
-"""What is said of a run whose code was suspended, or goes on again: once each, not at every try in between."""
+"""What is said of a run whose code was suspended, or goes on again: once each, not at every try in between;
+and of one that waits for a person."""
 
 from __future__ import annotations
 
@@ -35,6 +36,15 @@ def say(entry: Entry) -> bool:
         next_try_at=_shown(suspension.retry_at),
     )
     return True
+
+
+def say_incidents(entry: Entry) -> None:
+    """Log those that the entry, which is durable, has opened."""
+    state = entry.actor.instance.state
+    if state is None:
+        return
+    for number, what in entry.incidents:
+        log.warning("incident_opened", **_whose(state), incident=number, reason=what)
 
 
 def interim_answer(state: WorkflowState, caller: Caller) -> AnswerEffect | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.round.round import Entry
-from dalsegno.actors.supervisor.round.suspensions import interim_answer, say
+from dalsegno.actors.supervisor.round.suspensions import interim_answer, say, say_incidents
 from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -125,6 +125,8 @@ class Outcomes:
     def tell(self, entry: Entry) -> None:
         """The entry is durable: if its run has ended, or is suspended, whoever waits for it is told."""
         actor = entry.actor
+        if entry.incidents:
+            say_incidents(entry)
         if entry.is_news and say(entry):
             self.tell_suspended(actor)
         if self.waiters.any:

@@ -202,6 +202,6 @@ def description_of(fields: Mapping[str, Any]) -> wire.Description:
     pending = tuple(wire.PendingActivity(**activity) for activity in fields.get("pending_activities", ()))
     quarantine = tuple(wire.UnfitSignal(**signal) for signal in fields.get("quarantine", ()))
     deadlines = tuple(wire.RunDeadline(**deadline) for deadline in fields.get("deadlines", ()))
-    return wire.Description(
-        **{**fields, "pending_activities": pending, "quarantine": quarantine, "deadlines": deadlines}
-    )
+    incidents = tuple(wire.OpenIncident(**incident) for incident in fields.get("incidents", ()))
+    own = {"quarantine": quarantine, "deadlines": deadlines, "incidents": incidents}
+    return wire.Description(**{**fields, "pending_activities": pending, **own})

@@ -5,12 +5,13 @@ Each room has a module here; these are their tables, put together.
 
 from __future__ import annotations
 
-from dalsegno.actors.supervisor.wire import activities, others, queries, runs, signals, updates
+from dalsegno.actors.supervisor.wire import activities, incidents, others, queries, runs, signals, updates
 from dalsegno.actors.supervisor.wire.form import Commands, Forms
 
 COMMANDS: Commands = {
     **runs.COMMANDS,
     **signals.COMMANDS,
+    **incidents.COMMANDS,
     **queries.COMMANDS,
     **updates.COMMANDS,
     **activities.COMMANDS,

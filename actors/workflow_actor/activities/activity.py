@@ -95,6 +95,12 @@ class Phase(IntEnum):
     """A worker said that it works on this attempt."""
     BACKING_OFF = 2
     """The last attempt failed; the next begins at `retry_at`."""
+    PAUSED = 3
+    """All attempts have failed, and a person says what becomes of it: there is an incident."""
+
+
+NO_ATTEMPT = (Phase.BACKING_OFF, Phase.PAUSED)
+"""In these the current attempt is over. (Looked up once: each look at an enum's member costs a call.)"""
 
 
 class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -107,7 +113,8 @@ class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     Of this attempt, too (see `worker_deaths`): `alone` is what its worker said last, `workers_before` are the
     processes that said it before that worker, the newest few, `died` those of them that seem to have died of
     it; `returns` is how often the broker gave its task up, `returned` names the last time. `outside`: its
-    worker has said that it goes on elsewhere, and knows nothing more of it.
+    worker has said that it goes on elsewhere, and knows nothing more of it. `pauses`: when its attempts are
+    exhausted, it waits for a person. `incident` is the number of the incident that is open then, or 0.
     """
 
     spec: ActivitySpec
@@ -135,6 +142,8 @@ class Activity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
     returns: int = 0
     returned: str | None = None
     outside: bool = False
+    pauses: bool = False
+    incident: int = 0
 
     @property
     def silence_limit(self) -> int | None:

@@ -3,7 +3,9 @@ happens when a time runs out.
 
     scheduled ──> started ──> completed | failed for good | cancelled      (settled: user code is told)
         │            │
-        └────────────┴──> backing off ──> scheduled, attempt + 1, with a token of its own
+        ├────────────┼──> backing off ──> scheduled, attempt + 1, with a token of its own
+        │            │
+        └────────────┴──> paused ──> as a person says: scheduled, attempt 1, or settled
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Never, Protocol
 
+from msgspec.structs import replace
+
 from dalsegno.actors.workflow_actor.activities.activity import (
+    NO_ATTEMPT,
     TASK_TOO_LARGE,
     Activity,
     Phase,
@@ -35,6 +40,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityEvent,
     ActivityFailed,
     AttemptBegun,
+    AttemptsExhausted,
     RetryPlanned,
     TaskResent,
     TaskReturned,
@@ -75,7 +81,7 @@ def current(run: RunOfActivities | None, word: AttemptOf) -> Activity | None:
         or activity.token != word.token
         or activity.attempt != word.attempt
         or activity.spec.activity_id != word.activity_id
-        or activity.phase is Phase.BACKING_OFF
+        or activity.phase in NO_ATTEMPT
     ):
         return None
     return activity
@@ -196,15 +202,24 @@ def after_failure(
     now: int,
     delay: int | None = None,
     heartbeat: Payload | None = None,
-) -> RetryPlanned | ActivityFailed:
+) -> RetryPlanned | AttemptsExhausted | ActivityFailed:
     """Another attempt, or none. `delay` replaces the schedule's."""
     spec = activity.spec
     at = retry_at(spec.retry, failure, attempt=activity.attempt, now=now, delay=delay)
     if at is None or activity.cancel_requested:
-        return failed_for_good(activity, failure)
+        return exhausted(activity, failure, heartbeat)
     if spec.schedule_to_close is not None and at >= activity.first_scheduled_at + spec.schedule_to_close:
-        return failed_for_good(activity, failure)
+        return exhausted(activity, failure, heartbeat)
     return RetryPlanned(spec.number, failure, at, heartbeat)
+
+
+def exhausted(
+    activity: Activity, failure: Failure, heartbeat: Payload | None = None
+) -> AttemptsExhausted | ActivityFailed:
+    """There is no other attempt. Who is to stop need not wait for a person."""
+    if activity.pauses and not activity.cancel_requested:
+        return AttemptsExhausted(activity.spec.number, failure, heartbeat)
+    return failed_for_good(activity, failure)
 
 
 def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
@@ -235,8 +250,11 @@ def on_keep_heartbeats(
 
 
 def _on_task_refused(run: RunOfActivities, due: TaskDue, reason: str) -> Decision[ActivityEvent]:
-    failure = Failure(type=TASK_TOO_LARGE, message=reason, non_retryable=True)
-    return Decision(events=(failed_for_good(run.activities[due.number], failure),))
+    activity = run.activities[due.number]
+    before = activity.last_failure
+    cause = None if before is None else replace(before, cause=None)
+    failure = Failure(type=TASK_TOO_LARGE, message=reason, non_retryable=True, cause=cause)
+    return Decision(events=(exhausted(activity, failure),))
 
 
 REFUSED: dict[type, Callable[[Any, Any, str], Decision[ActivityEvent]]] = {TaskDue: _on_task_refused}

@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import (
     CancelActivity,
     CancelLocalActivity,
+    PauseWhenExhausted,
     ScheduleActivity,
     ScheduleLocalActivity,
 )
@@ -33,18 +34,21 @@ from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import message_of
 from dalsegno.errors import ActivityError, CanceledError, PayloadError
+from dalsegno.failure import Failure
 
 _IDS_KEPT = 64
 _DEFAULT_RETRY = RetrySchedule()
 
 
 class AwaitedActivity:
-    """One activity that has been scheduled. `future` is what its result is set on, until it is cancelled."""
+    """One activity that has been scheduled, and after it those that it falls back to. `future` is what the
+    result is set on, until it is cancelled."""
 
     __slots__ = (
         "activity_id",
         "call",
         "cancel_asked",
+        "fell_back",
         "future",
         "interrupted",
         "never_began",
@@ -52,19 +56,23 @@ class AwaitedActivity:
         "position",
     )
 
-    def __init__(
-        self, number: int, activity_id: str, call: ActivityCall, position: int, future: asyncio.Future[Any]
-    ) -> None:
-        self.number = number
-        self.activity_id = activity_id
+    def __init__(self, call: ActivityCall, future: asyncio.Future[Any]) -> None:
+        self.number = 0
+        self.activity_id = ""
         self.call = call
-        self.position = position
+        self.position = 0
         self.future = future
         self.cancel_asked = False
+        self.fell_back = False
+        """One before this has failed, and may have done something."""
         self.interrupted: asyncio.CancelledError | None = None
         """What the waiting task was cancelled by, if it has a result all the same, and nobody else sees it."""
         self.never_began = False
         """It is known that no worker had it, and that none will."""
+
+    def end_unbegun(self) -> None:
+        """No worker has had the last of them."""
+        self.never_began = not self.fell_back
 
 
 class AwaitedActivities:
@@ -108,7 +116,8 @@ class AwaitedActivities:
         self, call: ActivityCall, scheduled: Callable[[AwaitedActivity], None] | None = None
     ) -> Any:
         """`scheduled` is told of it when it is."""
-        pending = self._schedule(call, asyncio.Future(loop=self._loop))
+        pending = AwaitedActivity(call, asyncio.Future(loop=self._loop))
+        self._schedule(pending)
         if scheduled is not None:
             scheduled(pending)
         cancelled = Cancelled(call.activity_type, pending.activity_id)
@@ -122,7 +131,9 @@ class AwaitedActivities:
                         cancelled.raise_it()
                     # The worker is waited for, so the task goes on waiting, on another future.
                     pending.future = asyncio.Future(loop=self._loop)
-                elif cancelled.request is None or call.cancellation_type != "wait_cancellation_completed":
+                elif (
+                    cancelled.request is None or pending.call.cancellation_type != "wait_cancellation_completed"
+                ):
                     cancelled.raise_it()
             except ActivityError as failure:
                 cancelled.raise_for(failure)
@@ -138,13 +149,13 @@ class AwaitedActivities:
 
     def start(self, call: ActivityCall) -> StartedActivity:
         handle = StartedActivity(self, self._loop)
-        pending = self._schedule(call, handle)
-        handle.activity_number = pending.number
-        handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
+        handle.awaited = AwaitedActivity(call, handle)
+        self._schedule(handle.awaited)
+        handle.activity_type, handle.activity_id = call.activity_type, handle.awaited.activity_id
         return handle
 
-    def _schedule(self, call: ActivityCall, future: asyncio.Future[Any]) -> AwaitedActivity:
-        ledger = self._ledger
+    def _schedule(self, pending: AwaitedActivity) -> None:
+        ledger, call = self._ledger, pending.call
         number = ledger.next_activity
         activity_id = call.activity_id or str(number)
         self._require_free(activity_id)
@@ -182,10 +193,11 @@ class AwaitedActivities:
                 summary=call.local.summary,
                 line=call.line,
             )
-        position = ledger.want_another(intent)
-        pending = AwaitedActivity(number, activity_id, call, position, future)
+        pending.position = ledger.want_another(intent)
+        if call.pauses:
+            ledger.want(PauseWhenExhausted(number=number, line=call.line))
+        pending.number, pending.activity_id = number, activity_id
         self._pending[number] = self._by_id[activity_id] = pending
-        return pending
 
     def _require_free(self, activity_id: str) -> None:
         """Workers know an activity by its ID, so no two that are waited for may have the same."""
@@ -211,7 +223,9 @@ class AwaitedActivities:
         if not pending.cancel_asked:
             pending.cancel_asked = True
             if self._ledger.take_back(pending.position):  # it never left, so nobody will answer
-                pending.never_began = True
+                if pending.call.pauses:
+                    self._ledger.take_back(pending.position + 1)
+                pending.end_unbegun()
                 del self._pending[pending.number]
                 return False
             line = call_site(sys._getframe(1), RUN_READY)
@@ -221,6 +235,17 @@ class AwaitedActivities:
             return True
         del self._pending[pending.number]
         return False
+
+    def unfit(self, resolved: ActivityResolved) -> Failure | None:
+        """Why the result does not fit what it is to be restored as, if somebody waits for it."""
+        pending = self._pending.get(resolved.number)
+        if pending is None or resolved.result is None:
+            return None
+        try:
+            self._converter.from_payload(resolved.result, pending.call.result_hint)
+        except Exception as error:  # noqa: BLE001 - classes of users are built from what came
+            return Failure(message=_unfit(pending, error))
+        return None
 
     def take(self, resolved: ActivityResolved) -> str | None:
         """Hand an activity's outcome to whoever waits. Returns what was never asked for, in words; one that is
@@ -234,16 +259,17 @@ class AwaitedActivities:
             return None
         failure = resolved.failure
         if failure is not None and never_began(failure):
-            pending.never_began = True
+            pending.end_unbegun()
         if failure is None:
             assert resolved.result is not None
             try:
                 future.set_result(self._converter.from_payload(resolved.result, pending.call.result_hint))
             except Exception as error:  # noqa: BLE001 - classes of users are built from what came
-                where = f"The result of activity {pending.number} {pending.call.activity_type}"
-                future.set_exception(PayloadError(f"{where}: {message_of(error, 500)}"))
+                future.set_exception(PayloadError(_unfit(pending, error)))
         elif failure.kind == "canceled" and pending.cancel_asked:
             _set_cancelled(future)
+        elif pending.call.fallback is not None and failure.kind != "canceled" and not pending.cancel_asked:
+            self._fall_back(pending, pending.call.fallback)
         else:
             raised = self._converter.from_failure(failure)
             future.set_exception(
@@ -253,9 +279,23 @@ class AwaitedActivities:
             )
         return None
 
+    def _fall_back(self, pending: AwaitedActivity, call: ActivityCall) -> None:
+        """The same future waits for another activity."""
+        pending.fell_back |= not pending.never_began
+        pending.call, pending.never_began = call, False
+        try:
+            self._schedule(pending)
+        except ValueError as error:  # its ID is taken
+            pending.future.set_exception(error)
+
 
 # So that a call that was not awaited is warned of under the name that user code knows.
 AwaitedActivities.execute.__qualname__ = "workflow.execute_activity"
+
+
+def _unfit(pending: AwaitedActivity, error: Exception) -> str:
+    where = f"The result of activity {pending.number} {pending.call.activity_type}"
+    return f"{where}: {message_of(error, 500)}"
 
 
 def _set_cancelled(future: asyncio.Future[Any]) -> None:
@@ -266,7 +306,7 @@ class StartedActivity(ActivityHandle[Any]):
     """The handle that start_activity returns. As a future it is cancelled by `cancel`, as asyncio's combinators
     expect; whoever awaits it directly learns more (see the module)."""
 
-    activity_number: int
+    awaited: AwaitedActivity
 
     def __init__(self, activities: AwaitedActivities, loop: DeterministicLoop) -> None:
         super().__init__(loop=loop)
@@ -279,7 +319,7 @@ class StartedActivity(ActivityHandle[Any]):
     def cancel(self, msg: Any = None) -> bool:
         if self.done():
             return False
-        if self._activities.cancel(self.activity_number):
+        if self._activities.cancel(self.awaited.number):
             return True
         return super().cancel(msg)
 

@@ -49,11 +49,13 @@ class Cancelled(CancelledWait):
 
 
 def never_began(failure: Failure) -> bool:
-    """Whether it is known that no worker has ever had the activity that came to this end."""
+    """Whether it is known that no worker has ever had the activity that came to this end. (Of one that a person
+    has begun anew the failure before is the cause of that of its first attempt.)"""
     if failure.kind == "canceled":
         return failure.type == NEVER_BEGAN
     cause = failure.cause
-    return failure.attempt == 1 and cause is not None and cause.type == TASK_TOO_LARGE
+    is_first = failure.attempt == 1 and cause is not None and cause.cause is None
+    return is_first and cause is not None and cause.type == TASK_TOO_LARGE
 
 
 def activity_error(activity_type: str, activity_id: str, cause: Exception) -> ActivityError:

@@ -16,8 +16,11 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityWanted,
     AttemptBegun,
     AttemptScheduled,
+    AttemptsExhausted,
+    AttemptsRenewed,
     AttemptWentOutside,
     HeartbeatKept,
+    PauseWanted,
     RetryPlanned,
     TaskOverdue,
     TaskResent,
@@ -52,6 +55,8 @@ class ActivityDraft(Protocol):
     def activities(self) -> Mapping[int, Activity]: ...
     def put(self, activity: Activity) -> None: ...
     def take(self, number: int) -> Activity: ...
+    def open_incident(self, activity: int) -> int: ...
+    def close_incident(self, number: int) -> None: ...
     @property
     def outstanding(self) -> Mapping[EffectID, OutstandingEffect]: ...
     def due(self, effect: EffectID) -> object: ...
@@ -67,6 +72,10 @@ def _wanted(draft: ActivityDraft, want: ActivityWanted) -> None:
     draft.fence += 1
     task = draft.send(TaskDue(want.spec.number))
     draft.put(first_attempt(want.spec, want.token, fence=draft.fence, now=draft.time, task=task))
+
+
+def _pause_wanted(draft: ActivityDraft, want: PauseWanted) -> None:
+    draft.put(replace(draft.activities[want.number], pauses=True))
 
 
 def _unwanted(draft: ActivityDraft, want: ActivityUnwanted) -> None:
@@ -88,6 +97,7 @@ def _unwanted(draft: ActivityDraft, want: ActivityUnwanted) -> None:
     draft.drop(activity.sends)
     if waits:
         is_first = activity.attempt == 1 and activity.phase is Phase.SCHEDULED
+        is_first = is_first and activity.last_failure is None  # as it has where a person began it anew
         message = "the activity was cancelled before it was started"
         failure = Failure(kind="canceled", message=message, type=NEVER_BEGAN if is_first else "")
         draft.give(ActivityResolved(number=number, failure=failure))
@@ -150,26 +160,50 @@ def _went_outside(draft: ActivityDraft, event: AttemptWentOutside) -> None:
 
 
 def _retry_planned(draft: ActivityDraft, event: RetryPlanned) -> None:
+    over = _attempt_over(draft, event)
+    draft.put(replace(over, phase=Phase.BACKING_OFF, retry_at=event.retry_at))
+
+
+def _exhausted(draft: ActivityDraft, event: AttemptsExhausted) -> None:
+    over = _attempt_over(draft, event)
+    draft.put(replace(over, phase=Phase.PAUSED, incident=draft.open_incident(event.number)))
+
+
+def _attempt_over(draft: ActivityDraft, event: RetryPlanned | AttemptsExhausted) -> Activity:
+    """What is known of the attempt goes with it, but for what the next is told."""
     activity = draft.activities[event.number]
     draft.drop(activity.sends)
+    return replace(
+        activity,
+        last_failure=event.failure,
+        heartbeat_details=event.heartbeat_details or activity.kept_details or activity.heartbeat_details,
+        kept_details=None,
+        beaten_at=None,
+        started_at=None,
+        worker=None,
+        alone=False,
+        workers_before=(),
+        died=(),
+        returns=0,
+        returned=None,
+        outside=False,
+        sends=(),
+    )
+
+
+def _renewed(draft: ActivityDraft, event: AttemptsRenewed) -> None:
+    """As if it were new, but that the last failure and heartbeat are told to people and to the attempt."""
+    before = draft.activities[event.number]
+    draft.close_incident(before.incident)
+    draft.fence += 1
+    task = draft.send(TaskDue(event.number))
+    renewed = first_attempt(before.spec, event.token, fence=draft.fence, now=draft.time, task=task)
     draft.put(
         replace(
-            activity,
-            phase=Phase.BACKING_OFF,
-            retry_at=event.retry_at,
-            last_failure=event.failure,
-            heartbeat_details=event.heartbeat_details or activity.kept_details or activity.heartbeat_details,
-            kept_details=None,
-            beaten_at=None,
-            started_at=None,
-            worker=None,
-            alone=False,
-            workers_before=(),
-            died=(),
-            returns=0,
-            returned=None,
-            outside=False,
-            sends=(),
+            renewed,
+            last_failure=before.last_failure,
+            heartbeat_details=before.heartbeat_details,
+            pauses=True,
         )
     )
 
@@ -249,6 +283,7 @@ def close(draft: ActivityDraft) -> None:
 APPLY: dict[type, Callable[[Any, Any], None]] = {
     ActivityWanted: _wanted,
     ActivityUnwanted: _unwanted,
+    PauseWanted: _pause_wanted,
     AttemptBegun: _begun,
     AttemptWentOutside: _went_outside,
     RetryPlanned: _retry_planned,
@@ -257,6 +292,8 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     TaskOverdue: _overdue,
     TaskResent: _resent,
     TaskReturned: _returned,
+    AttemptsExhausted: _exhausted,
+    AttemptsRenewed: _renewed,
     ActivityCompleted: _completed,
     ActivityFailed: _failed,
 }

@@ -17,7 +17,7 @@ from dalsegno.actors.workflow_actor.activities.activity import (
 from dalsegno.actors.workflow_actor.activities.attempts import (
     Circumstances,
     after_failure,
-    failed_for_good,
+    exhausted,
 )
 from dalsegno.actors.workflow_actor.activities.events import (
     ActivityEvent,
@@ -25,6 +25,8 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityWanted,
     AttemptBegun,
     AttemptScheduled,
+    AttemptsExhausted,
+    AttemptsRenewed,
     AttemptWentOutside,
     RetryPlanned,
     TaskOverdue,
@@ -69,6 +71,8 @@ def next_obligation(activity: Activity, *, alive_at: int) -> tuple[int, Obligati
                 first = min(first, (max(started_at, alive_at) + limit, Obligation.HEARTBEAT))
         case Phase.BACKING_OFF:
             first = (activity.retry_at or 0, Obligation.RETRY)
+        case Phase.PAUSED:
+            return FAR_FUTURE, Obligation.RESEND
     if spec.schedule_to_close is not None:
         deadline = activity.first_scheduled_at + spec.schedule_to_close
         first = min(first, (deadline, Obligation.SCHEDULE_TO_CLOSE))
@@ -77,7 +81,7 @@ def next_obligation(activity: Activity, *, alive_at: int) -> tuple[int, Obligati
 
 def _at(run: RunOfActivities, number: int, heartbeats: Heartbeats) -> int | None:
     activity = run.activities.get(number)
-    if activity is None:
+    if activity is None or activity.incident:
         return None
     return next_obligation(activity, alive_at=heartbeats.alive_at(activity))[0]
 
@@ -99,7 +103,7 @@ def _do(run: RunOfActivities, number: int, known: Circumstances) -> Decision[Act
             return Decision(events=(after_failure(activity, failure, now=known.now, heartbeat=heartbeat),))
         case Obligation.SCHEDULE_TO_START | Obligation.SCHEDULE_TO_CLOSE:
             failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat, cause=activity.last_failure)
-            return Decision(events=(failed_for_good(activity, failure),))
+            return Decision(events=(exhausted(activity, failure, heartbeat),))
         case _:
             assert_never(obligation)
 
@@ -154,8 +158,9 @@ DUE = FallsDue(
         AttemptWentOutside: attrgetter("number"),
         RetryPlanned: attrgetter("number"),
         AttemptScheduled: attrgetter("number"),
+        AttemptsRenewed: attrgetter("number"),
         TaskOverdue: attrgetter("number"),
     },
     do=_do,
-    events=(AttemptScheduled, TaskOverdue, RetryPlanned, ActivityFailed),
+    events=(AttemptScheduled, TaskOverdue, RetryPlanned, AttemptsExhausted, ActivityFailed),
 )

@@ -24,6 +24,12 @@ class ActivityUnwanted(Struct, frozen=True, array_like=True, forbid_unknown_fiel
     may_run: bool = False
 
 
+class PauseWanted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ap"):
+    """When the attempts of the activity are exhausted, it waits for a person."""
+
+    number: int
+
+
 class AttemptBegun(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="beg"):
     """A worker said that it works on the current attempt; of an early one, it is granted, and of one that runs
     `alone`. `content_type` is what the worker speaks ("": CBOR)."""
@@ -81,6 +87,21 @@ class TaskReturned(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     returned: str
 
 
+class AttemptsExhausted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="aex"):
+    """The last attempt failed, and a person is waited for, with the last heartbeat's details."""
+
+    number: int
+    failure: Failure
+    heartbeat_details: Payload | None = None
+
+
+class AttemptsRenewed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="anew"):
+    """A person wants it tried again, as if it had just been scheduled; `token` is the first attempt's."""
+
+    number: int
+    token: bytes
+
+
 class ActivityCompleted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ok"):
     number: int
     result: Payload
@@ -93,7 +114,7 @@ class ActivityFailed(Struct, frozen=True, array_like=True, forbid_unknown_fields
     failure: Failure
 
 
-ActivityWant = ActivityWanted | ActivityUnwanted
+ActivityWant = ActivityWanted | ActivityUnwanted | PauseWanted
 
 ActivityEvent = (
     AttemptBegun
@@ -104,6 +125,8 @@ ActivityEvent = (
     | TaskOverdue
     | TaskResent
     | TaskReturned
+    | AttemptsExhausted
+    | AttemptsRenewed
     | ActivityCompleted
     | ActivityFailed
 )

@@ -34,6 +34,17 @@ class ScheduleActivity(Struct, frozen=True, kw_only=True):
         return f"activity {self.number} {self.activity_type}"
 
 
+class PauseWhenExhausted(Struct, frozen=True, kw_only=True):
+    """The activity was asked for right before. When its attempts are exhausted, it waits for a person."""
+
+    number: int
+    line: str = ""
+
+    @property
+    def digest(self) -> str:
+        return f"pause activity {self.number} when it is exhausted"
+
+
 class CancelActivity(Struct, frozen=True, kw_only=True):
     number: int
     line: str = ""

@@ -10,7 +10,13 @@ from __future__ import annotations
 import json
 from typing import Never
 
-from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase, RunOfActivities, number_in
+from dalsegno.actors.workflow_actor.activities.activity import (
+    NO_ATTEMPT,
+    Activity,
+    Phase,
+    RunOfActivities,
+    number_in,
+)
 from dalsegno.actors.workflow_actor.activities.attempts import OVER, Circumstances, after_failure, current
 from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptDetached,
@@ -75,6 +81,9 @@ def on_resolve(run: RunOfActivities, command: Resolve, known: Circumstances) -> 
         return Decision(events=(ActivityFailed(number, stopped),), effects=stop)
     if activity.phase is Phase.BACKING_OFF:
         return Decision(refusal=("rejected", f"{name} has failed already, and waits for its next attempt"))
+    if activity.phase is Phase.PAUSED:
+        text = f"{name} has failed already, and waits for a person: see to incident {activity.incident}"
+        return Decision(refusal=("rejected", text))
     heartbeat, delay = known.heartbeats.details(activity), command.failure.next_retry_delay
     event = after_failure(activity, command.failure, now=known.now, delay=delay, heartbeat=heartbeat)
     return Decision(events=(event,), effects=stop)
@@ -100,7 +109,7 @@ def answer_to_heartbeat(
 ) -> Decision[Never]:
     """`cancel_requested`, in JSON."""
     activity = _meant(run, command)
-    if activity is None or activity.phase is Phase.BACKING_OFF:
+    if activity is None or activity.phase in NO_ATTEMPT:
         return Decision(refusal=(NOT_FOUND, _not_pending(run, command)))
     heartbeats.beat(activity, now=now, details=command.payload)
     told = json.dumps({"cancel_requested": activity.cancel_requested}).encode()
@@ -113,7 +122,7 @@ def _meant(run: RunOfActivities, command: Resolve | OutsideHeartbeat) -> Activit
         return None
     if command.token is not None:
         activity = run.activities.get(number_in(command.token))
-        if activity is None or activity.token != command.token or activity.phase is Phase.BACKING_OFF:
+        if activity is None or activity.token != command.token or activity.phase in NO_ATTEMPT:
             return None
         return activity if activity.spec.activity_id == command.activity_id else None
     named = [it for it in run.activities.values() if it.spec.activity_id == command.activity_id]

@@ -6,8 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, task_token
-from dalsegno.actors.workflow_actor.activities.events import ActivityUnwanted, ActivityWant, ActivityWanted
-from dalsegno.actors.workflow_actor.activities.intents import CancelActivity, ScheduleActivity
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityUnwanted,
+    ActivityWant,
+    ActivityWanted,
+    PauseWanted,
+)
+from dalsegno.actors.workflow_actor.activities.intents import (
+    CancelActivity,
+    PauseWhenExhausted,
+    ScheduleActivity,
+)
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 
 
@@ -18,6 +27,10 @@ def _wanted(intent: ScheduleActivity, entropy: bytes) -> ActivityWanted:
 
 def _unwanted(intent: CancelActivity, _: bytes) -> ActivityUnwanted:
     return ActivityUnwanted(intent.number, may_run=True)
+
+
+def _pausing(intent: PauseWhenExhausted, _: bytes) -> PauseWanted:
+    return PauseWanted(intent.number)
 
 
 def spec_of(intent: ScheduleActivity) -> ActivitySpec:
@@ -51,5 +64,6 @@ def spec_of(intent: ScheduleActivity) -> ActivitySpec:
 WANTS: dict[type, Callable[[Any, bytes], ActivityWant]] = {
     ScheduleActivity: _wanted,
     CancelActivity: _unwanted,
+    PauseWhenExhausted: _pausing,
 }
 """By its type, what an intent becomes; the bytes are random."""

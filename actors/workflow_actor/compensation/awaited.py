@@ -242,6 +242,10 @@ class Sagas:
 def _kept(saga: str, one: PendingUndo) -> KeptCompensation:
     assert one.call is not None
     call = one.call if one.payload is None else with_result(one.call, one.payload)
+    return _kept_call(saga, one, call)
+
+
+def _kept_call(saga: str, one: PendingUndo, call: ActivityCall) -> KeptCompensation:
     policy = call.retry_policy
     return KeptCompensation(
         one.number,
@@ -258,6 +262,8 @@ def _kept(saga: str, one: PendingUndo) -> KeptCompensation:
         call.activity_id,
         call.line,
         one.step_type,
+        call.pauses,
+        None if call.fallback is None else _kept_call(saga, one, call.fallback),
     )
 
 
@@ -273,6 +279,13 @@ def _kept_retries(policy: RetryPolicy) -> KeptRetries:
 
 
 def _restored(kept: KeptCompensation) -> PendingUndo:
+    call = _restored_call(kept)
+    return PendingUndo(
+        kept.activity_type, kept.step_type, kept.line, call, None, False, None, number=kept.number
+    )
+
+
+def _restored_call(kept: KeptCompensation) -> ActivityCall:
     retries = kept.retries
     policy = None
     if retries is not None:
@@ -284,7 +297,7 @@ def _restored(kept: KeptCompensation) -> PendingUndo:
             retries.maximum_attempts,
             retries.non_retryable_error_types,
         )
-    call = ActivityCall(
+    return ActivityCall(
         kept.activity_type,
         kept.args,
         Any,
@@ -297,7 +310,7 @@ def _restored(kept: KeptCompensation) -> PendingUndo:
         kept.cancellation_type,
         kept.activity_id,
         kept.line,
-    )
-    return PendingUndo(
-        kept.activity_type, kept.step_type, kept.line, call, None, False, None, number=kept.number
+        None,
+        kept.pauses,
+        None if kept.fallback is None else _restored_call(kept.fallback),
     )

@@ -56,3 +56,6 @@ class KeptCompensation(Struct, frozen=True, array_like=True, forbid_unknown_fiel
     activity_id: str | None
     line: str
     step_type: str
+    pauses: bool = False
+    fallback: KeptCompensation | None = None
+    """What is called instead when that is exhausted."""

@@ -31,8 +31,8 @@ class Activation(Struct, frozen=True, kw_only=True):
     `works` is to be begun now; what comes of it is a cause of its own.
 
     `opened`, `changed`, `attributes`, `deadlines` and `snapshot` are rows to be written in the same commit, as
-    they are. `is_news`: they show more than that the run has begun, or that a try at suspended code has failed
-    as the one before."""
+    they are. `incidents` were opened: their numbers, and what has happened. `is_news`: the rows show more than
+    that the run has begun, or that a try at suspended code has failed as the one before."""
 
     run_id: str | None
     sequence: int
@@ -49,3 +49,4 @@ class Activation(Struct, frozen=True, kw_only=True):
     attributes: tuple[AttributeSet, ...] = ()
     deadlines: tuple[DeadlineRow, ...] = ()
     works: tuple[LocalWork, ...] = ()
+    incidents: tuple[tuple[int, str], ...] = ()

@@ -4,9 +4,11 @@ order in which it came."""
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from dalsegno.actors.workflow_actor.activities.awaited import AwaitedActivities
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
@@ -20,6 +22,7 @@ from dalsegno.actors.workflow_actor.updates.awaited import AwaitedUpdates, Updat
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import HandlerDefinition
+from dalsegno.failure import Failure
 
 Sent = Signaled | Updated
 
@@ -88,3 +91,15 @@ def _requested(cancel: CancelReason) -> CancelRequested:
 
 def _still_to_be_handled(carried: Iterable[Sent | SetAside]) -> Iterator[Sent]:
     return (sent for sent in carried if not isinstance(sent, SetAside))
+
+
+def rejection(
+    asked: Updated | ActivityResolved,
+    activities: AwaitedActivities,
+    updates: AwaitedUpdates,
+    reads: Callable[[str, Callable[[], Failure | None]], Failure | None],
+) -> Failure | None:
+    """Why an update, or a result that somebody gives, may not be had by the code; None if it may."""
+    if isinstance(asked, ActivityResolved):
+        return reads("what makes the result of an activity", lambda: activities.unfit(asked))
+    return reads(f"the validator of the update {asked.name!r}", lambda: updates.rejection(asked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
@@ -49,8 +50,9 @@ class Program(Protocol):
     def takes_updates(self) -> bool:
         """An update would be handled now: its validator may be asked beforehand."""
 
-    def rejection(self, update: Updated) -> Failure | None:
-        """Why it is refused, as its validator says; None if it may be handled."""
+    def rejection(self, asked: Updated | ActivityResolved) -> Failure | None:
+        """Why an update is refused, as its validator says, or a result that somebody gives, as the annotation
+        says; None if the code may have it."""
 
     @property
     def is_spoiled(self) -> bool:

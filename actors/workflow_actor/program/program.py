@@ -34,7 +34,7 @@ from dalsegno.actors.workflow_actor.program.code_error import code_error, never_
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
 from dalsegno.actors.workflow_actor.program.entry import restored_args, start_args
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
-from dalsegno.actors.workflow_actor.program.handling import Handling
+from dalsegno.actors.workflow_actor.program.handling import Handling, rejection
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import KnownActivities, WorkflowCodeError
@@ -169,9 +169,8 @@ class WorkflowProgram:
     def takes_updates(self) -> bool:
         return self.running and self._instance is not None
 
-    def rejection(self, update: Updated) -> Failure | None:
-        who = f"the validator of the update {update.name!r}"
-        return self.reads(who, lambda: self._handling.updates.rejection(update))
+    def rejection(self, asked: Updated | ActivityResolved) -> Failure | None:
+        return rejection(asked, self._activities, self._handling.updates, self.reads)
 
     def reads(self, who: str, look: Callable[[], Failure | None]) -> Failure | None:
         return self._reading.look(who, look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Input
@@ -67,11 +68,11 @@ class LiveProgram:
             if program.is_spoiled:
                 self.drop()
 
-    def rejection(self, state: WorkflowState, update: Updated) -> Failure | None:
-        """Why it is refused; None if it may be handled. As `query`."""
+    def rejection(self, state: WorkflowState, asked: Updated | ActivityResolved) -> Failure | None:
+        """Why it is refused; None if the code may have it. As `query`."""
         program = self.at(state)
         try:
-            return program.rejection(update)
+            return program.rejection(asked)
         finally:
             if program.is_spoiled:
                 self.drop()

@@ -6,7 +6,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from dalsegno.actors.workflow_actor.activities.events import ActivityCompleted, ActivityFailed, ActivityUnwanted
+from dalsegno.actors.workflow_actor.activities.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityUnwanted,
+    AttemptsExhausted,
+)
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.run.events import Event, Ran
 from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
@@ -18,8 +23,9 @@ SLACK = 64
 MOVED_BY = {event: (kind, number_of) for kind, due in DUE.items() for event, number_of in due.moved_by.items()}
 """Events after which something is due at another time, and what."""
 
-ENDS_ACTIVITY = (ActivityCompleted, ActivityFailed, ActivityUnwanted)
-"""Events by which an activity ends; one that is not wanted any more may be waited for all the same."""
+ENDS_ACTIVITY = (ActivityCompleted, ActivityFailed, ActivityUnwanted, AttemptsExhausted)
+"""Events by which an activity ends; one that is not wanted any more may be waited for all the same. Of one
+that is exhausted all attempts end, and others may come under the same numbers."""
 
 Entry = tuple[int, DueKind, int]
 """When, what, and its number."""
@@ -53,7 +59,9 @@ class Agenda:
                 if kind in MOVED_BY:
                     due, number_of = MOVED_BY[kind]
                     self._push(state, due, number_of(fact))
-                elif isinstance(fact, ENDS_ACTIVITY) and fact.number not in state.activities:
+                elif isinstance(fact, ENDS_ACTIVITY) and (
+                    fact.number not in state.activities or isinstance(fact, AttemptsExhausted)
+                ):
                     self._heartbeats.forget(fact.number)
         if len(self._heap) > SLACK + 2 * (
             len(state.timers) + len(state.activities) + len(state.local_activities)

@@ -26,6 +26,8 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityCompleted,
     ActivityFailed,
     AttemptBegun,
+    AttemptsExhausted,
+    AttemptsRenewed,
     AttemptWentOutside,
     HeartbeatKept,
     RetryPlanned,
@@ -35,6 +37,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.children.events import ChildAsked, ChildBegun, ChildClosed, ChildRefused
 from dalsegno.actors.workflow_actor.externals.events import ExternalAnswered, ExternalEnded
+from dalsegno.actors.workflow_actor.incidents.commands import SettleIncident
 from dalsegno.actors.workflow_actor.interface.commands import (
     AwaitEnd,
     Cancel,
@@ -315,6 +318,9 @@ WHEN_DUE: dict[DueKind, Callable[[Any, int, Known], Decision[Event]]] = {
 }
 """What is done when something is due, by its number."""
 
+_FAILURES = RetryPlanned, AttemptsExhausted, ActivityFailed
+"""What may come of a failed attempt."""
+
 RULES: dict[type, Rule] = {
     Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
     SettleQuarantined: Rule(Addressee.OPEN_RUN, on_settle, (QuarantineSettled,)),
@@ -322,12 +328,12 @@ RULES: dict[type, Rule] = {
     Terminate: Rule(Addressee.OPEN_RUN, _terminate, (RunClosed,)),
     Suspend: Rule(Addressee.OPEN_RUN, _suspend, (Suspended,)),
     Resume: Rule(Addressee.OPEN_RUN, _resume, (Resumed,)),
-    AttemptStarted: Rule(Addressee.ATTEMPT, attempts.on_started, (AttemptBegun, RetryPlanned, ActivityFailed)),
+    AttemptStarted: Rule(Addressee.ATTEMPT, attempts.on_started, (AttemptBegun, *_FAILURES)),
     AttemptHeartbeat: Rule(Addressee.ATTEMPT, attempts.on_heartbeat),
     AttemptCompleted: Rule(Addressee.ATTEMPT, attempts.on_completed, (ActivityCompleted,)),
-    AttemptFailed: Rule(Addressee.ATTEMPT, attempts.on_failed, (RetryPlanned, TaskReturned, ActivityFailed)),
+    AttemptFailed: Rule(Addressee.ATTEMPT, attempts.on_failed, (TaskReturned, *_FAILURES)),
     AttemptCanceled: Rule(Addressee.ATTEMPT, attempts.on_canceled, (ActivityFailed,)),
-    Resolve: Rule(Addressee.OPEN_RUN, outside.on_resolve, (ActivityCompleted, RetryPlanned, ActivityFailed)),
+    Resolve: Rule(Addressee.OPEN_RUN, outside.on_resolve, (ActivityCompleted, *_FAILURES)),
     LocalWorkCompleted: Rule(Addressee.ANY_RUN, local_activities.on_completed, (LocalActivityCompleted,)),
     LocalWorkFailed: Rule(
         Addressee.ANY_RUN, local_activities.on_failed, (LocalRetryPlanned, LocalActivityFailed)
@@ -342,7 +348,9 @@ RULES: dict[type, Rule] = {
     AwaitEnd: Rule(Addressee.TO_BE_TOLD, others.await_end, (CallerAdded,)),
     Park: Rule(Addressee.ANY_RUN, _park, (EffectsParked,)),
     FailEffect: Rule(
-        Addressee.ANY_RUN, _fail, (ActivityFailed, ChildRefused, ExternalAnswered, EffectsDropped)
+        Addressee.ANY_RUN,
+        _fail,
+        (AttemptsExhausted, ActivityFailed, ChildRefused, ExternalAnswered, EffectsDropped),
     ),
 }
 """What is decided by state and command alone."""
@@ -361,7 +369,8 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
     WakeUp: (Continued, DelayOver, RunClosed, *(event for due in DUE.values() for event in due.events)),
     Settle: (),
     Update: (UpdateAdmitted, UpdateAwaited),
-    AttemptDetached: (AttemptWentOutside, RetryPlanned, ActivityFailed),
+    SettleIncident: (AttemptsRenewed, ActivityCompleted, ActivityFailed),
+    AttemptDetached: (AttemptWentOutside, *_FAILURES),
     Query: (),
     OutsideHeartbeat: (),
     Describe: (),

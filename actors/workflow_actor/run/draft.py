@@ -12,6 +12,7 @@ from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
 from dalsegno.actors.workflow_actor.externals.external import External
+from dalsegno.actors.workflow_actor.incidents.incident import Incident
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity
 from dalsegno.actors.workflow_actor.run.chunked_map import DICT_MAX, EntriesEdit, kept, put
@@ -32,6 +33,7 @@ class Draft:
         "_children",
         "_compensations",
         "_externals",
+        "_incidents",
         "_locals",
         "_made",
         "_outcomes",
@@ -71,6 +73,7 @@ class Draft:
         self._compensations: EntriesEdit[int, Compensation] | None = None
         self._children: EntriesEdit[int, ChildWorkflow] | None = None
         self._externals: EntriesEdit[int, External] | None = None
+        self._incidents: EntriesEdit[int, Incident] | None = None
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -115,10 +118,28 @@ class Draft:
         self._activities[activity.spec.number] = activity
 
     def take(self, number: int) -> Activity:
-        """It is pending no more. Raises KeyError if it was not."""
+        """It is pending no more, and its incident is none. Raises KeyError if it was not."""
         if self._activities is None:
             self._activities = self.state.activities.copy()
-        return self._activities.pop(number)
+        activity = self._activities.pop(number)
+        if activity.incident:
+            self.close_incident(activity.incident)
+        return activity
+
+    def open_incident(self, activity: int) -> int:
+        """For the activity of that number; its own is returned."""
+        number = self.state.incidents_opened + 1
+        self.change(incidents_opened=number)
+        if self._incidents is None:
+            self._incidents = self.state.incidents.copy()
+        self._incidents[number] = Incident(activity, self.time)
+        return number
+
+    def close_incident(self, number: int) -> None:
+        """Raises KeyError if none is open under that number."""
+        if self._incidents is None:
+            self._incidents = self.state.incidents.copy()
+        del self._incidents[number]
 
     @property
     def local_activities(self) -> Mapping[int, LocalActivity]:
@@ -289,6 +310,8 @@ class Draft:
             self._externals = {}
         if self._locals or self.state.local_activities:
             self._locals = {}
+        if self._incidents or self.state.incidents:
+            self._incidents = {}
 
     def done(self) -> WorkflowState:
         """The state that came of it."""
@@ -303,6 +326,7 @@ class Draft:
             ("compensations", self._compensations),
             ("children", self._children),
             ("externals", self._externals),
+            ("incidents", self._incidents),
         ):
             if edit is not None:
                 is_small = type(edit) is dict and len(edit) <= DICT_MAX  # as nearly always

@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityEvent,
     ActivityResolved,
     ActivityWant,
+    PauseWanted,
     TaskReturned,
 )
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
@@ -116,7 +117,7 @@ LATER_IN_FORMAT_3: frozenset[type] = frozenset(
     (
         *get_args(CompensationWant),
         *get_args(DeadlineWant),
-        *(ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted),
+        *(ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted, PauseWanted),
     )
 )
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
@@ -124,8 +125,8 @@ wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow, another memo, a deadline): replace all hosts of older versions, and run "
-    "`dalsegno init`. It is tried again."
+    "request to another workflow, another memo, a deadline, a pause for a person): replace all hosts of older "
+    "versions, and run `dalsegno init`. It is tried again."
 )
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {

@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.children.child import ChildWorkflow
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation
 from dalsegno.actors.workflow_actor.deadlines.deadline import HeldDeadline
 from dalsegno.actors.workflow_actor.externals.external import External
+from dalsegno.actors.workflow_actor.incidents.incident import Incident
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -104,7 +105,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     which the log began. `updates` are the open ones, by their IDs. `compensations` are by the numbers of
     their steps, and `compensating` counts those that are being undone.
     `children` are those that are open, `externals` requests to other workflows without an answer. Signals in
-    `quarantine` are numbered from 1; `quarantined` counts all that ever were.
+    `quarantine` are numbered from 1; `quarantined` counts all that ever were. So are `incidents` that are open,
+    and `incidents_opened`.
     `is_delayed`: code does not run before `info.begins_at`. `next_run_id`: of the run that this one, which has
     ended, goes on as: `recipients`, `updates` and inputs that were not run are those that have gone along. Maps
     are in the order of their keys.
@@ -145,6 +147,8 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     local_activities: Entries[int, LocalActivity] = {}
     memo: dict[str, Payload] | None = None
     deadlines: dict[int, HeldDeadline] = {}
+    incidents: Entries[int, Incident] = {}
+    incidents_opened: int = 0
 
     @property
     def memo_now(self) -> Mapping[str, Payload]:

@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.children import shown as children
 from dalsegno.actors.workflow_actor.compensation import shown as compensations
 from dalsegno.actors.workflow_actor.deadlines import shown as deadlines
 from dalsegno.actors.workflow_actor.externals import shown as externals
+from dalsegno.actors.workflow_actor.incidents import shown as incidents
 from dalsegno.actors.workflow_actor.local_activities import shown as local_activities
 from dalsegno.actors.workflow_actor.program.port import Program
 from dalsegno.actors.workflow_actor.program.waits import SHOWN_MAX, first_of
@@ -38,6 +39,7 @@ def describe(
     of, the first part is shown and the rest is counted: it takes no longer for ten thousand pending things."""
     outcome, suspension = state.outcome, state.suspension
     waiting = _waiting_for(state) if program is None else program.waiting_for()
+    waiting = (*islice(incidents.waited_for(state), incidents.SHOWN_MAX), *waiting)
     room = activities.FailureRoom(FAILURES_CHARACTERS_MAX)
     failure = None if outcome is None else room.fit(outcome.failure)
     first = islice(state.activities.values(), SHOWN_MAX)
@@ -91,6 +93,8 @@ def describe(
         "buffered_signals": len(buffered),
         "buffered_signal_names": counted(buffered),
         "quarantine": in_quarantine(state.quarantine),
+        "incidents": incidents.described(state, room),
+        "incidents_open": len(state.incidents),
         "updates": updates.described(open_updates),
         "updates_open": len(open_updates),
         "updates_completed": len(state.update_outcomes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dalsegno.actors.workflow_actor.incidents.shown import why
 from dalsegno.actors.workflow_actor.program.code_error import place_of_bug
 from dalsegno.actors.workflow_actor.run.state import Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
@@ -38,15 +39,17 @@ def run_changed(
         outcome is before.outcome
         and after.suspension is before.suspension
         and after.compensating == before.compensating
+        and after.incidents is before.incidents
     ):  # all that is shown comes from them
         return None
-    if (before.status, before.reason) == (after.status, after.reason):
+    same = (before.status, before.reason) == (after.status, after.reason)
+    if same and after.incidents is before.incidents:
         return None
     return RunChanged(
         run_id=after.info.run_id,
         status=after.status,
         closed_at=None if outcome is None else outcome.closed_at,
-        reason=_short(after.reason),
+        reason=_short(after.reason or (why(after) if after.incidents else None)),
         result=None if outcome is None else codec.encode_outcome(outcome),
     )
 
@@ -61,7 +64,8 @@ def is_stuck_alike(before: Suspension | None, after: Suspension | None) -> bool:
 
 
 def shown_reason(state: WorkflowState) -> str | None:
-    return _short(state.reason)
+    """Why it is suspended, how it failed, or what a person is waited for."""
+    return _short(state.reason or (why(state) if state.incidents else None))
 
 
 def _short(reason: str | None) -> str | None:

@@ -1,8 +1,8 @@
 """Format 3: updates, compensations, child workflows and requests to other workflows, search attributes, local
-activities, deadlines, attempts that go on outside of their workers, cancel requests that say how they are seen,
-runs that follow each other. What format 2 has is the same in both, so that nothing is lifted. Fields that are
-new are at the end: one that says nothing is cut off, and what format 2 has no place for is refused before it is
-written.
+activities, deadlines, incidents, attempts that go on outside of their workers, cancel requests that say how
+they are seen, runs that follow each other. What format 2 has is the same in both, so that nothing is lifted.
+Fields that are new are at the end: one that says nothing is cut off, and what format 2 has no place for is refused
+before it is written.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _EVENTS = {
     "sg1": "a signal with a start",
     "qs": "a signal in quarantine",
     "out": "an attempt outside of its worker",
+    **dict.fromkeys(("aex", "anew"), "an incident"),
     "dly": "a run that begins later",
     **dict.fromkeys(("kbeg", "kref", "kask", "kend", "xans", "xend"), "the word of another workflow"),
     **dict.fromkeys(("lbg", "lre", "lok", "ler"), "a local activity"),
@@ -43,6 +44,7 @@ _WANTS = {
     "cb": "a compensation",
     "cs": "a compensation",
     **dict.fromkeys(("kid", "kidx", "ext", "extx"), "what is asked of another workflow"),
+    "ap": "an incident",
     "sa": "a search attribute",
     "mu": "another memo",
     **dict.fromkeys(("dls", "dlm"), "a deadline"),
@@ -61,6 +63,8 @@ _SAID = {
     "updates": "an update",
     "update_outcomes": "an update",
     "updates_admitted": "an update",
+    "incidents": "an incident",
+    "incidents_opened": "an incident",
 }
 """By their names, what fields say. Of others the name is told."""
 
@@ -114,8 +118,11 @@ _CHANGED_INPUTS: Mapping[str, Change] = {"cancel": _cutting(CancelRequested, 2)}
 
 
 def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
-    if any(any(activity[_ACTIVITY_FIELDS:]) for activity in entries.values()):
-        _refuse(_EVENTS["out"])
+    for activity in entries.values():
+        if any(activity[_ACTIVITY_FIELDS + 1 :]):
+            _refuse(_EVENTS["aex"])
+        if any(activity[_ACTIVITY_FIELDS:]):
+            _refuse(_EVENTS["out"])
     return {number: activity[:_ACTIVITY_FIELDS] for number, activity in entries.items()}
 
 

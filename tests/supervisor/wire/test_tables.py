@@ -7,7 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from dalsegno.actors.supervisor.deliveries.intake import CHANGES_STATE
-from dalsegno.actors.supervisor.wire import activities, others, queries, runs, signals, updates
+from dalsegno.actors.supervisor.wire import activities, incidents, others, queries, runs, signals, updates
 from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import Command
@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, Effe
 from dalsegno.broker.protocol import messages as wire
 from tests.workflow_actor.run.test_tables import every
 
-ROOMS = (runs, signals, queries, updates, activities, others)
+ROOMS = (runs, signals, queries, updates, activities, incidents, others)
 FOR_WORKFLOWS = frozenset(
     (wire.StartWorkflow, *every(wire.StartWorkflow), *every(wire.ToWorkflow), *every(wire.ToResults))
 )
