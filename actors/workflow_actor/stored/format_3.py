@@ -1,8 +1,9 @@
 """Format 3: updates, compensations, child workflows and requests to other workflows, search attributes, local
 activities, deadlines, incidents, attempts that go on outside of their workers, cancel requests that say how
-they are seen, runs that follow each other. What format 2 has is the same in both, so that nothing is lifted.
-Fields that are new are at the end: one that says nothing is cut off, and what format 2 has no place for is refused
-before it is written.
+they are seen, runs that follow each other.
+
+What format 2 has is the same in both, so that nothing is lifted. Fields that are new are at the end: one that
+says nothing is cut off, and what format 2 has no place for is refused before it is written.
 """
 
 from __future__ import annotations
