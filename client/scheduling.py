@@ -17,6 +17,7 @@ from dalsegno.client.start_options import start_message
 from dalsegno.errors import CommandRejectedError, WorkflowAlreadyStartedError
 from dalsegno.schedules.book import SCHEDULE, ScheduleBook, require_backfills, schedule_workflow_id
 from dalsegno.schedules.schedule import Schedule, ScheduleBackfill
+from dalsegno.search_attributes import TypedSearchAttributes
 
 
 class Scheduling(Looking):
@@ -34,11 +35,13 @@ class Scheduling(Looking):
         trigger_immediately: bool = False,
         backfill: Sequence[ScheduleBackfill] = (),
         memo: Mapping[str, Any] | None = None,
+        search_attributes: TypedSearchAttributes | None = None,
         timeout: float | None = None,
     ) -> ScheduleHandle:
         """Have workflows started at times (docs/schedules.md); returns when that is durable.
 
-        `trigger_immediately`: one of them now; `backfill`: those of times that are over. Raises
+        `trigger_immediately`: one of them now; `backfill`: those of times that are over; by its
+        `search_attributes` the schedule itself is found (`list_schedules`). Raises
         ScheduleAlreadyRunningError where there is a schedule with this ID; TypeError or ValueError, which say
         what and where, for one that cannot be.
         """
@@ -52,7 +55,7 @@ class Scheduling(Looking):
         message = start_message(
             SCHEDULE,
             [PLAIN.to_payload(book)],
-            {"id": schedule_workflow_id(id), "memo": memo or {}},
+            {"id": schedule_workflow_id(id), "memo": memo, "search_attributes": search_attributes},
             ("accepted",),
             engine.converter,
         )

@@ -13,6 +13,7 @@ from dalsegno import given
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, WorkflowRuntime, current_runtime
 from dalsegno.converter import result_hint
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import (
     ChildWorkflowCancellationType,
@@ -170,12 +171,14 @@ def start_child_workflow(
 def start_after(
     workflow: str,
     last_result: Payload | None,
+    last_failure: Failure | None,
     **options: Unpack[ChildWorkflowOptionsAndArgs],
 ) -> Coroutine[Any, Any, ChildWorkflowHandle[Any]]:
-    """As start_child_workflow, of one that is told what the one before it has given. For schedules."""
+    """As start_child_workflow, of one that is told what the one before it has given, and by what the last one
+    failed, if it did. For schedules."""
     runtime = current_runtime("start_child_workflow")
     call = _call(runtime, call_site(sys._getframe(1)), workflow, (), **options)
-    return runtime.start_child(replace(call, last_result=last_result))
+    return runtime.start_child(replace(call, last_result=last_result, last_failure=last_failure))
 
 
 def _call(

@@ -13,6 +13,7 @@ from dalsegno.converter import encode_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
 from dalsegno.policies import Duration, RetryPolicy
+from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args
 
 
@@ -33,6 +34,7 @@ def continue_as_new(
     run_timeout: Duration | None = None,
     retry_policy: RetryPolicy | None = None,
     memo: Mapping[str, Any] | None = None,
+    search_attributes: TypedSearchAttributes | None = None,
     backoff_start_interval: Duration | None = None,
     task_timeout: Duration | None = None,
     versioning_intent: Any = None,
@@ -46,13 +48,14 @@ def continue_as_new(
     and updates that no handler has begun with go along, in order; handlers that run are abandoned, as at any
     end. What is not given is as it is in this run (`workflow`, `task_queue`, `run_timeout`, `retry_policy`,
     `memo`); the execution timeout is that of all runs together. `backoff_start_interval`: the next run begins
-    so much later. What Temporal has beside that is taken, and means nothing here.
+    so much later. `search_attributes` take the place of those of this run, which has them, too, when it ends:
+    otherwise the next one has the same. What Temporal has beside that is taken, and means nothing here.
     """
     runtime = current_runtime("continue_as_new")
     values = one_by_one_or_args("The next run", arguments, args, arg)
     if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy")
-    converter = runtime.converter
+    converter, line = runtime.converter, call_site(sys._getframe(1))
     call = ContinueCall(
         args=_encoded(workflow, values, converter),
         workflow_type=None if workflow is None else name_of(workflow),
@@ -61,8 +64,12 @@ def continue_as_new(
         retry_policy=retry_policy,
         memo=None if memo is None else encoded_memo(memo, converter),
         delay=_span("backoff_start_interval", backoff_start_interval),
-        line=call_site(sys._getframe(1)),
+        line=line,
     )
+    if search_attributes is not None:
+        anew = stored_attributes("search_attributes", search_attributes)
+        if anew or runtime.search_attributes:
+            runtime.upsert_search_attributes({**dict.fromkeys(runtime.search_attributes), **anew}, line)
     runtime.continue_as_new(call)
 
 

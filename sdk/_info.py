@@ -75,7 +75,8 @@ def _history() -> HistoryMeasure:
 
 
 def get_last_failure() -> BaseException | None:
-    """What the run before failed by, where the workflow is tried again."""
+    """What the run before failed by, where the workflow is tried again; or the last one by the same schedule,
+    if it failed."""
     runtime = current_runtime("get_last_failure")
     failure = runtime.last_failure
     return None if failure is None else runtime.converter.from_failure(failure)

@@ -158,6 +158,7 @@ class ChildWorkflowCall(Struct, frozen=True):
     retry_policy: RetryPolicy | None = None
     delay: int | None = None
     search_attributes: dict[str, AttributeValue] = {}
+    last_failure: Failure | None = None
 
 
 class ExternalCall(Struct, frozen=True, kw_only=True):

@@ -363,6 +363,7 @@ class Instance(InstanceAtRest):
             begins_at=with_start.begins_at(start, moment.time) if start.delay else None,
             search_attributes=start.search_attributes,
             last_result=start.last_result,
+            last_failure=start.last_failure,
         )
         recipients = () if (recipient := recipient_of(start)) is None else (recipient,)
         self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)

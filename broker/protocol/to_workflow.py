@@ -92,6 +92,8 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     last_result: Payload | None = None
     """Of a child: what the one before it has given, where they are started one after the other, as by a
     schedule."""
+    last_failure: Failure | None = None
+    """Likewise: by what the one before it has failed, if it did."""
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):

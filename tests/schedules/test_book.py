@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
+from dalsegno import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import JSON_PLAIN, Payload
-from dalsegno.schedules.action import ScheduleActionStartWorkflow, StoredAction, shown_action, stored_action
+from dalsegno.schedules.action import (
+    ScheduleActionStartWorkflow,
+    StoredAction,
+    StoredRetryPolicy,
+    shown_action,
+    stored_action,
+)
 from dalsegno.schedules.book import (
     BACKFILLS_MAX,
     ScheduleBook,
@@ -65,6 +72,14 @@ def test_what_is_left_out_is_as_in_the_classes() -> None:
         ({"action": StoredAction(workflow="Report", id="x" * 230)}, "is too long: the time is put behind it"),
         ({"action": StoredAction(workflow="Report", id="a", task_queue="\0")}, "task_queue"),
         (
+            {
+                "action": StoredAction(
+                    workflow="Report", id="a", retry_policy=StoredRetryPolicy(initial_interval=timedelta())
+                )
+            },
+            "RetryPolicy.initial_interval",
+        ),
+        (
             {"action": StoredAction(workflow="Report", id="a", execution_timeout=timedelta())},
             "execution_timeout must be",
         ),
@@ -107,11 +122,23 @@ def test_an_id_that_none_can_have_is_refused(schedule_id: Any) -> None:
 
 def test_an_action_that_was_shown_is_stored_again_as_it_was() -> None:
     action = ScheduleActionStartWorkflow(
-        "Report", 1, {"a": 2}, id="report", memo={"for": "Ann"}, execution_timeout=90, task_queue="reports"
+        "Report",
+        *(1, {"a": 2}),
+        id="report",
+        memo={"for": "Ann"},
+        execution_timeout=90,
+        run_timeout=timedelta(minutes=1),
+        retry_policy=RetryPolicy(initial_interval=0.5, non_retryable_error_types=["Jam"]),
+        typed_search_attributes=TypedSearchAttributes(
+            [SearchAttributePair(SearchAttributeKey.for_datetime("Due"), DAY)]
+        ),
+        task_queue="reports",
     )
     stored = stored_action(action, DataConverter.default)
     assert stored_action(shown_action(stored), DataConverter.default) == stored
     assert stored.execution_timeout == timedelta(seconds=90)
+    payload = DataConverter.default.to_payload(stored, StoredAction)
+    assert DataConverter.default.from_payload(payload, StoredAction) == stored
 
 
 @pytest.mark.parametrize(
@@ -125,6 +152,12 @@ def test_an_action_that_was_shown_is_stored_again_as_it_was() -> None:
             "execution_timeout must be",
         ),
         (lambda: ScheduleActionStartWorkflow("Report", id="a", memo="x"), "memo must be a dict"),  # type: ignore[arg-type]
+        (lambda: ScheduleActionStartWorkflow("R", id="a", retry_policy=3), "retry_policy must be"),  # type: ignore[arg-type]
+        (lambda: ScheduleActionStartWorkflow("R", id="a", run_timeout=0), "run_timeout must be"),
+        (
+            lambda: ScheduleActionStartWorkflow("R", id="a", typed_search_attributes={}),  # type: ignore[arg-type]
+            "typed_search_attributes must be",
+        ),
         (lambda: ScheduleActionStartWorkflow(print, id="a"), "has no name in dalsegno"),
         (lambda: "Report", "The action must be a ScheduleActionStartWorkflow"),
     ],

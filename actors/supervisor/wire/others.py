@@ -124,6 +124,7 @@ def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
         retry_policy=None if spec.retry is None else wire.WorkflowRetries(**asdict(spec.retry)),
         start_delay=spec.delay,
         search_attributes=spec.search_attributes,
+        last_failure=spec.last_failure,
     )
     return encode(start, message_id=message_id)
 

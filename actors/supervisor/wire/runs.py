@@ -51,6 +51,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         parent=None if body.parent is None else workflow_of(body.parent),
         root=None if body.parent is None or root is None else RootOf(root.workflow_id, root.run_id),
         last_result=None if body.parent is None else body.last_result,
+        last_failure=None if body.parent is None else body.last_failure,
     )
 
 

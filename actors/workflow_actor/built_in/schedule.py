@@ -59,6 +59,7 @@ from dalsegno.schedules.schedule import (
     ScheduleActionExecutionStartWorkflow,
     ScheduleBackfill,
 )
+from dalsegno.search_attributes import shown_attributes
 
 TURNS = 50
 """After which a sign is set, for what came before is needed no more."""
@@ -149,11 +150,15 @@ class ScheduleWorkflow:
             child = await start_after(
                 action.workflow,
                 None if start.overlap is ALLOW_ALL else book.last_result,
+                None if start.overlap is ALLOW_ALL else book.last_failure,
                 args=action.args,
                 id=workflow_id,
                 task_queue=action.task_queue,
                 memo=action.memo,
                 execution_timeout=action.execution_timeout,
+                run_timeout=action.run_timeout,
+                retry_policy=None if action.retry_policy is None else action.retry_policy.policy,
+                search_attributes=shown_attributes(action.search_attributes),
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 cancellation_type=ChildWorkflowCancellationType.ABANDON,
                 result_type=RawValue,

@@ -116,6 +116,7 @@ class AwaitedChildren:
             None if call.retry_policy is None else retry_schedule(call.retry_policy),
             call.delay,
             call.search_attributes,
+            call.last_failure,
         )
         intent = StartChild(number=number, spec=spec, close_policy=call.close_policy, line=call.line)
         child = StartedChild(self, self._loop, call, number, ledger.want_another(intent))

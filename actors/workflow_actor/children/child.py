@@ -10,6 +10,7 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDReusePolicy
 from dalsegno.search_attributes import AttributeValue
@@ -35,6 +36,7 @@ class ChildWorkflowSpec(Struct, frozen=True, array_like=True, forbid_unknown_fie
     retry: RetrySchedule | None = None
     delay: int | None = None
     search_attributes: dict[str, AttributeValue] = {}
+    last_failure: Failure | None = None
 
 
 class ChildWorkflow(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -84,6 +84,7 @@ class Start(Command, frozen=True, kw_only=True):
     parent: WorkflowOf | None = None
     root: RootOf | None = None
     last_result: Payload | None = None
+    last_failure: Failure | None = None
 
 
 class AwaitEnd(Command, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     Runs that follow each other by themselves are a chain: one goes on as the next, or is tried again as that.
     `first_run_id` and `continued_run_id` are the chain's first run and the one before; None in the first.
     `begins_at`: code does not run before. `deadline`: that of the chain, where it is not `execution_timeout`
-    after the start of this run. `last_failure` is that of the run before, `last_result` what the run before
+    after the start of this run. `last_failure` is that of the run before
+    (or of the last under the same schedule), `last_result` what the run before
     under the same schedule gave.
     """
 

@@ -24,6 +24,7 @@ from dalsegno.broker.protocol.messages import (
     StartWorkflow,
     WireMessage,
 )
+from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 
@@ -97,6 +98,10 @@ def test_a_description_leaves_out_what_there_is_nothing_to_say_for(content_type:
     assert reply.description.pending_activities[0].last_heartbeat_at is None
 
 
+def said_of(start: Start) -> list[object]:
+    return [start.parent, start.root, start.last_result, start.last_failure]
+
+
 @pytest.mark.parametrize("is_child", [True, False])
 def test_what_is_said_of_children_is_said_of_nothing_else(is_child: bool) -> None:
     parent = RequestOf(workflow_id="p", run_id="run-of-p", number=1) if is_child else None
@@ -107,7 +112,8 @@ def test_what_is_said_of_children_is_said_of_nothing_else(is_child: bool) -> Non
         parent=parent,
         root=root,
         last_result=Payload("json/plain", b"1"),
+        last_failure=Failure(message="no"),
     )
     start = COMMANDS[StartWorkflow](body, encode(body, message_id="m"))
     assert isinstance(start, Start)
-    assert [said is not None for said in (start.parent, start.root, start.last_result)] == [is_child] * 3
+    assert [said is not None for said in said_of(start)] == [is_child] * 4

@@ -21,12 +21,13 @@ from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
 from dalsegno.schedules import deciding, times
-from dalsegno.schedules.action import StoredAction
+from dalsegno.schedules.action import StoredAction, StoredRetryPolicy
 from dalsegno.schedules.book import SCHEDULE, ScheduleBook, WrittenSchedule
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import SchedulePolicy
 from dalsegno.schedules.spec import ScheduleSpec
 from dalsegno.schedules.zone import zone
+from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.rig import CALLER, SECOND, Rig, answer, effects
 
@@ -167,8 +168,29 @@ def test_each_is_told_what_the_last_one_that_completed_has_given() -> None:
     says_begun(rig, second)
     failure = Failure(message="no paper", type="Jam")
     says_ended(rig, second.parent.number, WorkflowStatus.FAILED, failure=failure)
-    assert book(rig).last_failure is not None
-    assert started(woken(rig, 3)).spec.last_result == SECRET
+    third = started(woken(rig, 3)).spec
+    assert third.last_result == SECRET
+    assert third.last_failure is not None
+    assert third.last_failure.message == "no paper"
+    assert second.spec.last_failure is None
+
+
+def test_what_it_starts_has_all_that_its_action_says() -> None:
+    anna = AttributeValue(SearchAttributeIndexedValueType.KEYWORD, "anna")
+    asked = written()
+    asked.action = StoredAction(
+        workflow="Report",
+        id="report",
+        execution_timeout=timedelta(hours=2),
+        run_timeout=timedelta(hours=1),
+        retry_policy=StoredRetryPolicy(initial_interval=timedelta(seconds=3), maximum_attempts=2),
+        search_attributes={"Customer": anna},
+    )
+    spec = started(woken(begun(ScheduleBook(written=asked)), 1)).spec
+    assert (spec.execution_timeout, spec.run_timeout) == (2 * HOUR, HOUR)
+    assert spec.retry is not None
+    assert (spec.retry.initial_interval, spec.retry.maximum_attempts) == (3 * SECOND, 2)
+    assert spec.search_attributes == {"Customer": anna}
 
 
 def test_those_that_may_run_side_by_side_are_let_go() -> None:

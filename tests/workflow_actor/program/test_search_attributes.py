@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from dalsegno import QueryFailedError, SearchAttributeKey, workflow
+from dalsegno import (
+    QueryFailedError,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    workflow,
+)
 from dalsegno.actors.workflow_actor.attributes.intents import UpsertAttributes
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.search_attributes import AttributeValue
 from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
 from tests.workflow_actor.program.play import Play
@@ -115,3 +122,22 @@ def test_what_cannot_be_set_is_an_error_in_workflow_code(signal: str, said: str)
         play.signal(signal)
     assert said in stuck.value.reason
     assert "test_search_attributes.py" in stuck.value.reason
+
+
+@workflow.defn
+class GoesOn:
+    @workflow.run
+    async def run(self, wrong: bool) -> None:
+        workflow.upsert_search_attributes([TAGS.value_set(["a"])])
+        anew: Any = "x" if wrong else TypedSearchAttributes([SearchAttributePair(TOTAL, 7)])
+        workflow.continue_as_new(False, search_attributes=anew)
+
+
+def test_a_run_that_goes_on_may_be_given_others() -> None:
+    play = Play(GoesOn)
+    play.begin(False)
+    sets = [intent for intent in play.intents if isinstance(intent, UpsertAttributes)]
+    assert sets[-1].attributes == {"Tags": None, "Total": AttributeValue(Type.INT, 7)}
+    assert isinstance(play.intents[-1], ContinueAsNew)
+    with pytest.raises(WorkflowCodeError, match="search_attributes must be"):
+        Play(GoesOn).begin(True)
