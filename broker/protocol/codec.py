@@ -261,7 +261,7 @@ class _KnownType:
             if "\0" in (getattr(message, field) or ""):  # databases have no place for it
                 raise _invalid(message, f"{field} has a NUL character")
         for field in self._failures:
-            if why := _why_not_failure(getattr(message, field)):
+            if (failure := getattr(message, field)) is not None and (why := _why_not_failure(failure)):
                 raise _invalid(message, f"{field} has {why}")
 
 
@@ -291,9 +291,9 @@ def _invalid(message: WireMessage, why: str) -> InvalidMessageError:
     return InvalidMessageError(f"not a valid {message.TYPE}: {why}")
 
 
-def _why_not_failure(failure: Failure | None) -> str | None:
+def _why_not_failure(failure: Failure) -> str | None:
     """The failures within it, by causes and parts, level by level."""
-    level, levels, count = [] if failure is None else [failure], 0, 0
+    level, levels, count = [failure], 0, 0
     while level:
         levels, count = levels + 1, count + len(level)
         if levels > MAX_CAUSES:
