@@ -41,7 +41,8 @@ class StartOptions(TypedDict, total=False):
     retry_policy: RetryPolicy | None
     """A run that fails is followed by another with the same arguments (none does), after the policy's delay."""
     start_delay: Duration | None
-    """The workflow's code begins so much later; a signal or update with the start has it begin at once."""
+    """The workflow's code begins so much later; an update with the start has it begin at once, and so has another
+    start with a signal or an update that is left to this run."""
     memo: Mapping[str, Any] | None
     """Values to be shown with the workflow; the engine does not look at them."""
     result_type: Any
@@ -133,7 +134,8 @@ def _said(
     name = name_of(workflow)
     conflict, reuse = _policies(options)
     values = _values(arguments, options)
-    notes = given.mapping("memo", options.get("memo") or {})
+    memo = options.get("memo")
+    notes = {} if memo is None else given.mapping("memo", memo)
     return {
         "workflow_id": given.plain("id", options["id"]),
         "workflow_type": name,

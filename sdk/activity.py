@@ -43,9 +43,6 @@ from dalsegno.user_logger import UserLogger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Executor = Literal["thread", "process"]
-"""What the code of a sync activity runs in."""
-
 
 @overload
 def defn(fn: F, /) -> F: ...
@@ -57,7 +54,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     no_thread_cancel_exception: bool = True,
-    executor: Executor = "thread",
+    executor: Literal["thread", "process"] = "thread",
 ) -> Callable[[F], F]: ...
 
 
@@ -68,7 +65,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     no_thread_cancel_exception: bool = True,
-    executor: Executor = "thread",
+    executor: Literal["thread", "process"] = "thread",
 ) -> F | Callable[[F], F]:
     """Mark a function or method, async or not, as an activity; `name` is its type (default: its own name).
 
@@ -164,7 +161,7 @@ def _executor(executor: object) -> object:
     return executor
 
 
-def _require_executor(target: Callable[..., Any], executor: Executor) -> None:
+def _require_executor(target: Callable[..., Any], executor: Literal["thread", "process"]) -> None:
     if executor == "process" and inspect.iscoroutinefunction(target):
         raise TypeError(
             f"{_described(target)} is async, so that it runs on its worker's event loop: leave out "
