@@ -41,8 +41,8 @@ class StartOptions(TypedDict, total=False):
     retry_policy: RetryPolicy | None
     """A run that fails is followed by another with the same arguments (none does), after the policy's delay."""
     start_delay: Duration | None
-    """The workflow's code begins so much later; an update with the start has it begin at once, and so has another
-    start with a signal or an update that is left to this run."""
+    """The workflow's code begins so much later; an update with the start has it begin at once, and so has
+    another start with a signal or an update that is left to this run."""
     memo: Mapping[str, Any] | None
     """Values to be shown with the workflow; the engine does not look at them."""
     result_type: Any
