@@ -2,8 +2,10 @@
 
     script/bench w3                                          RabbitMQ (quorum queues) and PostgreSQL
     script/bench w3 --broker embedded --database sqlite      the embedded default
+    script/bench w3 --local                                  local activities: the host runs them itself
 
-The floor always runs through RabbitMQ; its database is the engine's kind.
+The floor always runs through RabbitMQ; its database is the engine's kind. Also beside
+local activities it is the same floor, with a worker: what is saved is seen.
 """
 
 from __future__ import annotations
@@ -51,6 +53,9 @@ Opens = Callable[[], Awaitable["Subject"]]
 class EngineClient:
     """A bare client of the wire protocol: a start with the result asked for, and a reply queue."""
 
+    def __init__(self, workflow_type: str) -> None:
+        self._type = workflow_type
+
     async def open(self, broker: str) -> None:
         self._session = await open_broker(broker).connect(on_closed=self._lost)
         self._queue = topology.reply_queue(uuid4().hex)
@@ -84,7 +89,7 @@ class EngineClient:
         future = self._waiting[workflow_id] = asyncio.get_running_loop().create_future()
         start = wire.StartWorkflow(
             workflow_id=workflow_id,
-            workflow_type="W3",
+            workflow_type=self._type,
             args=(Payload(JSON_PLAIN, b'"' + payload.encode() + b'"'),),
             replies=("result",),
         )
@@ -203,6 +208,7 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=200)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--singles", type=int, default=100, help="workflows one at a time")
+    parser.add_argument("--local", action="store_true", help="local activities instead of a worker's")
     parser.add_argument("--skip-floor", action="store_true")
     options = parser.parse_args()
     sizes = {
@@ -231,13 +237,13 @@ def main() -> None:
         else:
             broker = f"embedded://{folder / 'broker.db'}"
         database = f"sqlite:///{folder / 'engine.db'}" if postgres is None else postgres.url
-        engine = stack.enter_context(engine_on(broker, database, servers))
+        engine = stack.enter_context(engine_on(broker, database, servers, "W3Local" if options.local else "W3"))
         opens = [engine] if floor is None else [floor, engine]
         subjects = uvloop.run(run_all(opens, **sizes))
     if floor is not None:
         emit(
             "ratio",
-            f"{options.broker}+{options.database}",
+            f"{options.broker}+{options.database}" + (" local" if options.local else ""),
             throughput_ratio=ratio(*(subject.rates for subject in subjects)),
             latency_ratio=ratio(*(subject.latencies for subject in subjects)),
         )
@@ -276,7 +282,7 @@ def floor_of(broker: str, database: str, servers: dict[str, int]) -> Iterator[Op
 
 
 @contextmanager
-def engine_on(broker: str, database: str, servers: dict[str, int]) -> Iterator[Opens]:
+def engine_on(broker: str, database: str, servers: dict[str, int], workflow_type: str) -> Iterator[Opens]:
     where = ["--broker", broker, "--database", database]
     subprocess.run([sys.executable, "-m", "dalsegno.cli", "init", *where], check=True, cwd=ROOT)
     with (
@@ -285,7 +291,7 @@ def engine_on(broker: str, database: str, servers: dict[str, int]) -> Iterator[O
     ):
 
         async def opened() -> Subject:
-            client = EngineClient()
+            client = EngineClient(workflow_type)
             await client.open(broker)
             roles = {**servers, "host": host, "worker": worker, "client": os.getpid()}
             return Subject("engine", client, roles)

@@ -1,4 +1,4 @@
-"""W3 for the engine: three sequential activities that echo 100 bytes, in a worker process of their own."""
+"""W3 for the engine: three activities that echo 100 bytes, one after the other, in a worker or in the host."""
 
 from __future__ import annotations
 
@@ -16,4 +16,13 @@ class W3:
     async def run(self, payload: str) -> str:
         for _ in range(3):
             payload = await workflow.execute_activity(echo, payload, start_to_close_timeout=60)
+        return payload
+
+
+@workflow.defn
+class W3Local:
+    @workflow.run
+    async def run(self, payload: str) -> str:
+        for _ in range(3):
+            payload = await workflow.execute_local_activity(echo, payload, start_to_close_timeout=60)
         return payload

@@ -51,7 +51,7 @@ def test_a_start_of_a_workflow_that_runs_begins_no_local_work() -> None:
     code = ScriptedCode([[LOCAL], [timer(9, LATER)], []])
     opened = cold(code=code)
     code.built.clear()
-    opened.world.deliver(start("start-2"))
+    opened.world.deliver(start("start-2", workflow_type="invoice"))  # of which nothing is known yet
     opened.world.deliver(describe("d1"))
     opened.world.go_on()
     assert opened.off_loop.working == []
@@ -76,6 +76,18 @@ def test_local_work_of_a_new_workflow_begins_once_it_is_known_to_be_new() -> Non
     finish(opened)
     assert opened.world.status("w2") is WorkflowStatus.RUNNING
     assert len(opened.answered("other")) == 1
+
+
+def test_a_type_that_once_wanted_local_work_at_once_is_not_taken_to_be_new_again() -> None:
+    code = ScriptedCode([[LOCAL], [timer(9, LATER)]])
+    opened = cold(code=code)
+    for workflow_id, steps in (("w2", 2), ("w3", 1)):
+        code.built.clear()
+        opened.world.deliver(start(f"start {workflow_id}", workflow_id, workflow_type="invoice"))
+        opened.world.go_on()
+        finish(opened)
+        assert opened.world.status(workflow_id) is WorkflowStatus.RUNNING
+        assert len(code.built) == steps, "one of which was thrown away, if the workflow was taken to be new"
 
 
 @pytest.mark.parametrize("state", [TurnState.PREPARING, TurnState.WORKING])

@@ -122,7 +122,7 @@ class ScriptedCode:
 
     def __init__(self, script: Script | Sequence[Step], *, source: str = "code-1") -> None:
         self.source = source
-        self.types = {"order"}
+        self.types = {"order", "invoice"}
         self.signs: dict[int, int] = {0: 0}
         self.built: list[ScriptedProgram] = []
         self.script: Script = script if callable(script) else self._listed(script)

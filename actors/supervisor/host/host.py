@@ -122,7 +122,12 @@ class Host(Lookups):
         self._local_worker = None
         if activities is not None:
             self._local_worker = LocalWorker(
-                activities, converter=data_converter, deliver=self._deliver, now=self.now, escaped=escaped
+                activities,
+                converter=data_converter,
+                later=self.call_soon,
+                deliver=self._deliver,
+                now=self.now,
+                escaped=escaped,
             )
         self.has_hanging_threads = False
         """Of local activities that did not stop; Python would wait for them."""

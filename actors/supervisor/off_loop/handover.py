@@ -1,4 +1,5 @@
-"""Things handed from one thread to the loop of another: that is woken once for all that wait."""
+"""Things handed from the loop of one thread to that of another, which is woken once for all of a turn: the two
+share one interpreter, and whoever is woken holds up the other."""
 
 from __future__ import annotations
 
@@ -10,9 +11,16 @@ T = TypeVar("T")
 
 
 class Handover(Generic[T]):
-    """`wake` has the other thread call what it is given, soon; `handle` is called there, in order."""
+    """`later` has this loop call what it is given, soon, and `wake` the other one. `handle` is called there, in
+    order."""
 
-    def __init__(self, wake: Callable[[Callable[[], None]], object], handle: Callable[[T], object]) -> None:
+    def __init__(
+        self,
+        later: Callable[[Callable[[], None]], object],
+        wake: Callable[[Callable[[], None]], object],
+        handle: Callable[[T], object],
+    ) -> None:
+        self._later = later
         self._wake = wake
         self._handle = handle
         self._items: deque[T] = deque()
@@ -22,6 +30,15 @@ class Handover(Generic[T]):
         self._items.append(item)
         if not self._woken:
             self._woken = True
+            self._later(self._hand_over)
+
+    def put_at_once(self, item: T) -> None:
+        """Behind those that wait; this loop may not turn again."""
+        self._items.append(item)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._items:
             self._wake(self._take)
 
     def _take(self) -> None:

@@ -24,8 +24,9 @@ Done = Callable[[Command], None]
 
 
 class LocalWorker:
-    """Implements surroundings.OffLoop. `deliver` has something called on the host's loop; `now` is the
-    database's time; `escaped` is told of defects of our own. Its thread begins with the first activity."""
+    """Implements surroundings.OffLoop. `later` has something called on the host's loop by that, `deliver` by
+    another; `now` is the database's time; `escaped` is told of defects of our own. Its thread begins with the
+    first activity."""
 
     prepares = False
 
@@ -34,6 +35,7 @@ class LocalWorker:
         registry: Registry,
         *,
         converter: DataConverter,
+        later: Callable[[Callable[[], None]], object],
         deliver: Callable[[Callable[[], None]], object],
         now: Callable[[], int],
         escaped: Escaped = end_process,
@@ -43,10 +45,10 @@ class LocalWorker:
         self._runs: dict[Hashable, tuple[LocalRun, Done]] = {}
         self._loop = asyncio.new_event_loop()
         watch_loop(self._loop, escaped)
-        outcomes: Handover[tuple[LocalRun, Command]] = Handover(deliver, self._ended)
+        outcomes: Handover[tuple[LocalRun, Command]] = Handover(self._loop.call_soon, deliver, self._ended)
         self._bench = LocalBench(self._loop, registry, converter, places, outcomes.put)
         self._orders: Handover[Callable[[], None]] = Handover(
-            self._loop.call_soon_threadsafe, lambda order: order()
+            later, self._loop.call_soon_threadsafe, lambda order: order()
         )
         self._thread: threading.Thread | None = None
 
@@ -114,7 +116,7 @@ class LocalWorker:
         if self._thread is None:
             self._loop.close()
             return True
-        self._orders.put(self._end)
+        self._orders.put_at_once(self._end)
         self._thread.join(CLOSE_SECONDS)
         return not self._thread.is_alive() and not self._bench.abandoned.still_running()
 

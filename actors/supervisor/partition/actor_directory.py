@@ -41,6 +41,8 @@ class ActorDirectory:
         self.in_memory: dict[str, WorkflowActor] = {}
         """By workflow ID."""
         self._loading: set[str] = set()
+        self._work_at_once: set[str] = set()
+        """Types of which a run, once, wanted local work in its first step."""
 
     def __len__(self) -> int:
         return len(self.in_memory)
@@ -70,15 +72,24 @@ class ActorDirectory:
 
     def child_for(self, workflow_id: str, cause: Cause) -> WorkflowActor:
         """As `child`; but a start that comes for the first time is taken to be of a new workflow ID, unread. If
-        that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded."""
+        that proves wrong, the commit's compare-and-set misses, nothing is written or sent, and it is loaded.
+        Not where that may be too late: local work cannot be taken back."""
         actor = self.in_memory.get(workflow_id)
         if actor is not None:
             return actor
-        if not isinstance(cause.command, Start) or cause.redelivered:
+        start = cause.command
+        if not isinstance(start, Start) or cause.redelivered or start.workflow_type in self._work_at_once:
             return self._start(workflow_id)
         actor = self.new(WorkflowActor, workflow_id)
         actor.guessed(self._around.unheard_of(workflow_id))
         return actor
+
+    def works_at_once(self, actor: WorkflowActor, start: Cause) -> None:
+        """It was taken to be of a new workflow ID, and wants local work: another is loaded, and told the same.
+        Of its type that is known from now on."""
+        if isinstance(start.command, Start):
+            self._work_at_once.add(start.command.workflow_type)
+        self.restart(actor, [start])
 
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
         stand_in = self.standing_in.instead_of(workflow_id)

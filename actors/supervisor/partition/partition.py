@@ -235,7 +235,7 @@ class PartitionSupervisor(LightActor):
         self._rounds.current.add_again(actor, self.partition, cause, answers)
 
     def to_be_loaded(self, actor: WorkflowActor, cause: Cause) -> None:
-        self.actors.restart(actor, [cause])
+        self.actors.works_at_once(actor, cause)
 
     def read_mail(self, actor: WorkflowActor, after: int) -> None:
         self._world.read_mail(self.partition, actor.workflow_id, after)
