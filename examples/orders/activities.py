@@ -5,6 +5,7 @@ from __future__ import annotations
 from dalsegno import ApplicationError, activity
 from examples.orders.models import Order
 from examples.orders.services import (
+    AccountClosed,
     OutOfStock,
     PaymentDeclined,
     ProviderDown,
@@ -41,6 +42,8 @@ def charge(order: Order) -> str:
 def refund(order: Order, payment: str | None) -> str | None:
     """Nothing comes of it where nothing was paid."""
     paid = payment or booked(f"payment {order.order_id} ")
+    if paid and order.card.endswith("closed"):
+        raise AccountClosed(f"the account of {order.customer} is closed")
     return book(_key(), f"refund {order.order_id} {paid}") if paid else None
 
 

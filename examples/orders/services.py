@@ -5,6 +5,7 @@ Some inputs misbehave on purpose, as payment providers' test cards do:
 
     card 4000-0002          declined, for good
     card 4000-flaky         the provider is down for the first two calls
+    card 4000-closed        what was charged cannot be given back
     sku  sold-out           out of stock, for good
     address nowhere         cannot be shipped to, for good
 """
@@ -27,6 +28,10 @@ LEDGER_VARIABLE = "ORDERS_LEDGER"
 
 class PaymentDeclined(ApplicationError):  # noqa: N818 - it reads better where it is raised
     """The bank said no; asking again changes nothing."""
+
+
+class AccountClosed(ApplicationError):  # noqa: N818
+    """There is nowhere to give the money back to."""
 
 
 class OutOfStock(ApplicationError):  # noqa: N818

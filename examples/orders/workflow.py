@@ -1,5 +1,6 @@
 """The order's process. What was done is undone in reverse order when a later step fails for good, or when the
-customer cancels; orders above 1,000 wait for a person. What is not shipped in time is apologised for."""
+customer cancels; orders above 1,000 wait for a person, and so does what cannot be undone. What is not shipped
+in time is apologised for."""
 
 from __future__ import annotations
 
@@ -26,8 +27,11 @@ APPROVAL_ABOVE = Decimal(1000)
 PAYMENTS = RetryPolicy(initial_interval=0.5, maximum_attempts=8, non_retryable_error_types=("PaymentDeclined",))
 STOCK = RetryPolicy(initial_interval=0.2, maximum_interval=10, non_retryable_error_types=("OutOfStock",))
 CARRIERS = RetryPolicy(initial_interval=1, backoff_coefficient=3, non_retryable_error_types=("Undeliverable",))
+UNDOING = RetryPolicy(
+    initial_interval=0.5, maximum_interval=60, maximum_attempts=20, non_retryable_error_types=("AccountClosed",)
+)
+"""What must be undone is tried for a while; then a person sees to it."""
 UNTIL_DONE = RetryPolicy(initial_interval=0.5, maximum_interval=60)
-"""What must be undone is tried for as long as it takes."""
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of this process, not an error of the program
@@ -132,7 +136,11 @@ class OrderWorkflow:
         async def undo(booked: str | None) -> None:
             self.status = OrderStatus.COMPENSATING
             undone = await workflow.execute_activity(
-                step, args=[order, booked], start_to_close_timeout=60, retry_policy=UNTIL_DONE
+                step,
+                args=[order, booked],
+                start_to_close_timeout=60,
+                retry_policy=UNDOING,
+                on_exhausted="pause",
             )
             if undone is not None:
                 self.undone.append(step.__name__)

@@ -55,6 +55,15 @@ class Declined:
 
 
 @workflow.defn
+class Referred:
+    """To a person, who says what is to be done."""
+
+    @workflow.run
+    async def run(self) -> str:
+        return str(await workflow.execute_activity(decline, on_exhausted="pause", result_type=str | None))
+
+
+@workflow.defn
 class Slow:
     @workflow.run
     async def run(self) -> str:

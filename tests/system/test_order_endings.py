@@ -113,6 +113,19 @@ async def test_what_cannot_be_delivered_is_undone_in_reverse_order(stack: Stack,
     assert booked(stack.ledger, "nowhere") == ["payment", "reservation", "release", "refund"]
 
 
+async def test_what_cannot_be_refunded_waits_for_a_person_who_pays_it_back_by_hand(
+    stack: Stack, client: Client
+) -> None:
+    handle = await begin(client, order("closed", card="4000-closed", address="nowhere"))
+    (incident,) = await until(handle.incidents, "somebody is to pay it back")
+    assert incident.activity_type == "refund"
+    assert (await handle.query(OrderWorkflow.order_status)) is OrderStatus.COMPENSATING
+    await handle.complete_incident(incident.number, "refund-by-hand")
+    result = await handle.result(timeout=30)
+    assert (result.status, result.compensated) == (OrderStatus.FAILED, ["release", "refund"])
+    assert booked(stack.ledger, "closed") == ["payment", "reservation", "release"]
+
+
 async def test_a_provider_that_is_down_for_a_while_is_asked_again(stack: Stack, client: Client) -> None:
     handle = await begin(client, order("flaky", card="4000-flaky"))
 
