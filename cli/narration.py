@@ -68,6 +68,7 @@ class Narrator:
         self._activities: dict[int, str] = {}
         self._updates: dict[str, str] = {}
         self._compensations: dict[int, str] = {}
+        self._deadlines: dict[int, str] = {}
         self._others: dict[int, str] = {}
         """Other workflows, by what they were asked under."""
         self._workflow = "workflow"
@@ -143,6 +144,10 @@ class Narrator:
                 yield activity, "running", "on the host, again"
             case "TimerElapsed":
                 yield f"timer {event.get('number')}", "elapsed", ""
+            case "DeadlineAtRisk":
+                yield self._deadline(event.get("number", 0)), "at risk", ""
+            case "DeadlineOverdue":
+                yield self._deadline(event.get("number", 0)), "overdue", ""
             case "SignalReceived" | "FirstSignalReceived":
                 yield str(event.get("name")), "signal", " ".join(map(as_json, event.get("args", ())))
             case "QuarantineSettled":
@@ -205,6 +210,11 @@ class Narrator:
                 yield f"timer {number}", "set", f"to {clock(want['fire_at'], now)}"
             elif "signed" in want:
                 yield self._workflow, "sign", "goes on from here"
+            elif want.get("type") == "DeadlineSet":
+                self._deadlines[number] = f"deadline {want.get('name')}"
+                yield self._deadlines[number], "set", f"to {clock(want.get('due_at', 0), now)}"
+            elif want.get("type") == "DeadlineMet":
+                yield self._deadline(number), "met", "late" if want.get("late") else ""
             elif want.get("type") == "SignalQuarantined":
                 yield str(want.get("name")), "quarantine", str(want.get("reason", ""))
             elif want.get("type") == "UpdateCompleted":
@@ -234,6 +244,9 @@ class Narrator:
     def _other(self, told: dict[str, Any]) -> str:
         number = told.get("number", 0)
         return self._others.get(number, f"workflow #{number}")
+
+    def _deadline(self, number: int) -> str:
+        return self._deadlines.get(number, f"deadline #{number}")
 
     def _compensation(self, number: int) -> str:
         return self._compensations.get(number, f"compensation {number}")

@@ -139,7 +139,18 @@ def deadline(
 
 
 def _times(now: int, due: Any, warn_before: Any, working_time: WorkingTime | None) -> tuple[int, int | None]:
-    """When it is due, and when it is at risk."""
+    """When it is due, and when it is at risk; of what messages can carry."""
+    due_at, risk_at = _asked_times(now, due, warn_before, working_time)
+    return _carried(due_at), None if risk_at is None else _carried(risk_at)
+
+
+def _carried(at: int) -> int:
+    return min(max(at, 0), given.MICROSECONDS_MAX)
+
+
+def _asked_times(
+    now: int, due: Any, warn_before: Any, working_time: WorkingTime | None
+) -> tuple[int, int | None]:
     lead = None if warn_before is None else given.microseconds("warn_before", warn_before)
     if isinstance(due, datetime):
         if working_time is not None:

@@ -35,6 +35,25 @@ def test_what_became_of_an_update_is_told_under_its_name() -> None:
     assert told(came, done) == [("add", "update", '"pen"'), ("add", "completed", "1")]
 
 
+def test_deadlines_are_told_of_by_their_names() -> None:
+    wanted = {"type": "DeadlineSet", "number": 3, "name": "shipped", "due_at": NOON + DAY}
+    events = [
+        {"type": "Ran", "wants": [wanted]},
+        {"type": "DeadlineAtRisk", "number": 3},
+        {"type": "DeadlineOverdue", "number": 3},
+        {"type": "Ran", "wants": [{"type": "DeadlineMet", "number": 3, "late": True}]},
+        {"type": "DeadlineOverdue", "number": 9},
+    ]
+    (first, *others) = told(*events)
+    assert first[:2] == ("deadline shipped", "set")
+    assert others == [
+        ("deadline shipped", "at risk", ""),
+        ("deadline shipped", "overdue", ""),
+        ("deadline shipped", "met", "late"),
+        ("deadline #9", "overdue", ""),
+    ]
+
+
 def test_children_and_other_workflows_are_told_of_by_their_names() -> None:
     spec = {"workflow_type": "Shipment", "workflow_id": "s-7", "args": ["book"]}
     other = {"number": 2, "asked": "signal", "workflow_id": "o-1", "name": "go"}

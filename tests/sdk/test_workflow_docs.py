@@ -13,7 +13,10 @@ import pytest
 
 from dalsegno import ApplicationError, workflow
 from dalsegno.activity_code.registry import Registry
+from dalsegno.actors.workflow_actor.signals.commands import Signal
+from tests.default_converter import to_payload
 from tests.workflow_actor.program.play import Play
+from tests.workflow_actor.town import Town
 
 GUIDE = Path(__file__).parents[2] / "docs" / "writing-workflows.md"
 
@@ -101,6 +104,18 @@ def test_a_journey_is_undone_backwards(guide: Any) -> None:
         play.resolve(number)
     assert undone == [[b'"hotel"', b"null"], [b'"train"', b'"seat 7"']]
     play.replayed()
+
+
+def test_a_complaint_that_nobody_answers_in_working_time_is_escalated(guide: Any) -> None:
+    """It comes on a Tuesday at eleven at night, so that sixteen hours are over when Thursday's work ends."""
+    in_time, late = (Town(guide.Complaint, {"book": lambda what: what}) for _ in range(2))
+    for town, hours in ((in_time, 41), (late, 60)):
+        town.at(hours * 3600, Signal(name="answer", args=(to_payload("sorry"),)))
+        assert town.run("ann") == "sorry"
+    assert [args for _, args, _ in in_time.done] == []
+    assert [args for _, args, _ in late.done] == [("somebody who has time",)]
+    known = [town.rig.instance.describe()["deadlines"][0]["status"] for town in (in_time, late)]
+    assert known == ["met", "met_late"]
 
 
 def test_orders_are_shipped_side_by_side(guide: Any) -> None:

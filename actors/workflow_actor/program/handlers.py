@@ -8,11 +8,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from dalsegno._runtime import HandlerKind
+from dalsegno.actors.workflow_actor.queries.failures import no_handler
 from dalsegno.converter import decode_args, dynamic_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.declaring import declaring
 from dalsegno.definition import HandlerDefinition, WorkflowDefinition
-from dalsegno.errors import PayloadError
+from dalsegno.errors import PayloadError, QueryFailedError
 from dalsegno.given import shown
 from dalsegno.payload import Payload
 
@@ -52,6 +53,13 @@ class Handlers:
         if found is None and name == METADATA_QUERY and kind == "query":
             return HandlerDefinition(name, self._metadata, bound=True)
         return found or defined.get(None)
+
+    def of_query(self, name: str) -> HandlerDefinition:
+        """Raises QueryFailedError where there is none, or where the object is not there yet."""
+        handler = self.find("query", name)
+        if handler is None or self._owner.instance is None:
+            raise QueryFailedError(no_handler(self._workflow_type, name, self.names("query"), handler))
+        return handler
 
     def names(self, kind: HandlerKind) -> list[str]:
         return sorted(name for name in self._defined[kind] if name is not None)

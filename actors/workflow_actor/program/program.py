@@ -48,7 +48,6 @@ from dalsegno.actors.workflow_actor.program.sign import (
     signed_state,
 )
 from dalsegno.actors.workflow_actor.program.storable import require_storable
-from dalsegno.actors.workflow_actor.queries.failures import no_handler
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
 from dalsegno.actors.workflow_actor.timers.awaited import AwaitedTimers
@@ -57,7 +56,7 @@ from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import class_name, is_a
-from dalsegno.errors import PayloadError, QueryFailedError
+from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -155,11 +154,8 @@ class WorkflowProgram:
         return intents
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
-        handlers = self._handlers
-        handler = handlers.find("query", name)
-        if handler is None or self._instance is None:
-            raise QueryFailedError(no_handler(self._definition.name, name, handlers.names("query"), handler))
-        return self._reading.query(name, partial(handlers.answer, handler, name, args))
+        handler = self._handlers.of_query(name)
+        return self._reading.query(name, partial(self._handlers.answer, handler, name, args))
 
     @property
     def _reading(self) -> Reading:
@@ -296,10 +292,16 @@ class WorkflowProgram:
         """A signal's. Of its own cancellation it ends alone; after the run's end it is nothing to anybody."""
         if is_a(error, asyncio.CancelledError) or self._life.phase is ProgramPhase.CLOSED:
             return
-        if self._sagas is not None and self._main is not None and self._sagas.will_undo(error):
-            self._main.cancel()
-        else:
+        if self._sagas is None or self._main is None or not self._sagas.will_undo(error):
             self._ended_by(error)
+        elif self._life.phase is not ProgramPhase.LEAVING:
+            self._main.cancel()
+        else:  # the sign for which it was left is not set any more
+            self._life.phase, self._asked_sign = ProgramPhase.RUNNING, None
+            self._main = self._loop.engine_task(self._undo(self._sagas, error), "undo")
+
+    async def _undo(self, sagas: Sagas, error: BaseException) -> None:
+        self._ended_by(await sagas.undo_before_end(error))
 
     def handler(self, kind: HandlerKind, name: str | None) -> Handler | None:
         return self._handlers.get(kind, name)

@@ -50,6 +50,32 @@ def test_what_no_saga_takes_up_behind_a_sign_is_undone_all_the_same() -> None:
 
 
 @workflow.defn
+class LeftForASign:
+    """Its handler fails the run when the run method has been left for a sign, which waits for the handler."""
+
+    @workflow.run
+    async def run(self, round_: int) -> None:
+        if round_ == 1:
+            await workflow.saga("trip").do(book, "a", undo=unbook)
+            workflow.deadline("gone", 5, on_overdue=self.refuse)
+            await workflow.sleep(10)
+            workflow.checkpoint(2)
+
+    async def refuse(self) -> None:
+        await workflow.sleep(20)
+        raise ApplicationError("enough")
+
+
+def test_what_fails_the_run_while_a_sign_waits_for_it_undoes_all_and_no_sign_is_set(passivating: bool) -> None:
+    desk = Desk()
+    town = Town(LeftForASign, desk.activities, passivating=passivating)
+    town.run(1)
+    assert town.status is WorkflowStatus.FAILED
+    assert desk.undone == [("a", "A")]
+    assert town.rig.state.signed.signs == 0
+
+
+@workflow.defn
 class SignedCode:
     @workflow.run
     async def run(self, kind: str) -> None:

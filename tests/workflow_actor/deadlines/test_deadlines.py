@@ -10,11 +10,12 @@ import pytest
 from dalsegno import ApplicationError, RetryPolicy, activity, workflow
 from dalsegno.actors.workflow_actor.interface.commands import Resume, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.policies import WorkflowStatus
 from dalsegno.workflow import DeadlineStatus
 from tests.default_converter import to_payload
-from tests.workflow_actor.rig import SECOND, T0, Rig, start
+from tests.workflow_actor.rig import CALLER, SECOND, T0, Rig, start
 from tests.workflow_actor.town import Town
 
 HOUR = 3600
@@ -310,10 +311,6 @@ class Refused:
         workflow.deadline("a", 10).met()
         return seen
 
-    @workflow.query
-    def meet(self) -> None:
-        self.deadline.met()
-
 
 def test_what_no_deadline_can_be_is_refused_where_it_is_written() -> None:
     seen = Town(Refused, ACTIVITIES).run()
@@ -332,6 +329,37 @@ def test_what_no_deadline_can_be_is_refused_where_it_is_written() -> None:
         "working_hours",
         "working_hours count a duration: give one as `due`, or leave them out.",
     ]
+
+
+@workflow.defn
+class Asked:
+    def __init__(self) -> None:
+        self.deadline: workflow.Deadline | None = None
+
+    @workflow.run
+    async def run(self) -> None:
+        self.deadline = workflow.deadline("a", datetime(9999, 1, 1, tzinfo=UTC), warn_before=10**12)
+        await workflow.sleep(10)
+
+    @workflow.query
+    def status(self, change: str) -> str:
+        assert self.deadline is not None
+        if change == "met":
+            self.deadline.met()
+        if change == "set":
+            workflow.deadline("b", 1)
+        return self.deadline.status
+
+
+@pytest.mark.parametrize("change", ["met", "set"])
+def test_a_query_sees_how_one_stands_and_changes_nothing(change: str) -> None:
+    rig = Rig(WorkflowRegistry([(Asked, None)]))
+    rig.send(start(workflow_type="Asked"))
+    (told,) = rig.send(Query(name="status", args=(to_payload(""),), caller=CALLER)).effects
+    assert "on_time" in repr(told)
+    (refused,) = rig.send(Query(name="status", args=(to_payload(change),), caller=CALLER)).effects
+    assert "may only read" in repr(refused)
+    assert rig.instance.describe()["deadlines"][0]["status"] == "on_time"
 
 
 @workflow.defn
