@@ -31,6 +31,7 @@ class AttemptContext:
         "_is_local",
         "_on_heartbeat",
         "_raise_reason",
+        "_started",
         "_task",
         "_thread_event",
         "cancellation_details",
@@ -60,6 +61,7 @@ class AttemptContext:
         self._async_event: asyncio.Event | None = None
         self._info: Info | None = None
         self._is_local = is_local
+        self._started = datetime.now(UTC)
         self._raise_reason: str | None = None
         self.cancelled = False
         self.cancellation_details: ActivityCancellationDetails | None = None
@@ -71,7 +73,7 @@ class AttemptContext:
     @property
     def info(self) -> Info:
         if self._info is None:
-            self._info = info_of(self._task, self.converter, is_local=self._is_local)
+            self._info = info_of(self._task, self.converter, started=self._started, is_local=self._is_local)
         return self._info
 
     @property
@@ -122,7 +124,9 @@ class AttemptContext:
             self._async_event.set()
 
 
-def info_of(task: ActivityTask, converter: DataConverter, *, is_local: bool = False) -> Info:
+def info_of(
+    task: ActivityTask, converter: DataConverter, *, started: datetime | None = None, is_local: bool = False
+) -> Info:
     return Info(
         workflow_id=task.workflow_id,
         run_id=task.run_id,
@@ -139,6 +143,7 @@ def info_of(task: ActivityTask, converter: DataConverter, *, is_local: bool = Fa
         idempotency_key=task.idempotency_key,
         task_token=pack(TaskToken(task.workflow_id, task.run_id, task.activity_id, task.token)),
         fence=task.fence,
+        started_time=started,
         is_local=is_local,
     )
 

@@ -205,6 +205,10 @@ class Info:
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
     that was given up and still writes."""
 
+    started_time: datetime | None = None
+    """When this attempt began here, by the worker's clock, UTC."""
+    workflow_namespace: str = "default"
+    """What Temporal has, and means nothing here."""
     is_local: bool = False
     """The host itself runs it: its attempts share one fence as long as that host lives."""
 
@@ -221,6 +225,11 @@ class Info:
     @property
     def scheduled_time(self) -> datetime:
         """`scheduled_at`, as the Temporal SDK calls it."""
+        return self.scheduled_at
+
+    @property
+    def current_attempt_scheduled_time(self) -> datetime:
+        """Likewise: each attempt is scheduled anew."""
         return self.scheduled_at
 
 

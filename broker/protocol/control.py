@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from dalsegno.broker.protocol.fields import Counter, Name, Text, WireMessage
 from dalsegno.broker.protocol.replies import ReplyError
+from dalsegno.broker.protocol.shown_runs import NamedAsTemporal
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import (
     AttributeValue,
@@ -104,7 +105,7 @@ class PartitionInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int = 0
 
 
-class WorkflowSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WorkflowSummary(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defaults=True):
     workflow_id: str
     run_id: str
     workflow_type: str

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from dalsegno.broker.protocol.fields import Text, UpdateStage, WireMessage
+from dalsegno.broker.protocol.shown_runs import NamedAsTemporal, moment_of
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -130,7 +132,7 @@ class OpenIncident(Struct, frozen=True, kw_only=True, omit_defaults=True):
     args: tuple[Payload, ...] | None = None
 
 
-class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `describe` tells about a run. Of pending activities it has the first hundred, and counts all."""
 
     workflow_id: str
@@ -196,6 +198,16 @@ class Description(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:
         return shown_attributes(self.search_attributes)
+
+    @property
+    def parent_id(self) -> str | None:
+        """`parent_workflow_id`, as the Temporal SDK calls it."""
+        return self.parent_workflow_id
+
+    @property
+    def execution_time(self) -> datetime:
+        """When its code began, or is to begin."""
+        return self.start_time if self.begins_at is None else moment_of(self.begins_at)
 
 
 class Reply(WireMessage, frozen=True, kw_only=True):

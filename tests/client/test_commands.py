@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -252,6 +252,26 @@ async def test_a_description_is_given_as_it_comes(client: Client, host: FakeHost
     )
     host.scripts[DescribeWorkflow] = lambda request: [Reply(kind="answer", description=description)]
     assert await client.get_workflow_handle("order-1").describe() == description
+
+
+def test_what_is_shown_of_a_run_has_the_names_of_the_temporal_sdk_too() -> None:
+    shown = Description(
+        workflow_id="order-1",
+        run_id="r",
+        workflow_type="Order",
+        task_queue="default",
+        status=WorkflowStatus.COMPLETED,
+        sequence=3,
+        started_at=1_000_000,
+        closed_at=2_500_000,
+        parent_workflow_id="shop",
+    )
+    began = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert (shown.id, shown.parent_id) == ("order-1", "shop")
+    assert shown.start_time == shown.execution_time == began
+    assert shown.close_time == began + timedelta(seconds=1.5)
+    assert replace(shown, begins_at=3_000_000).execution_time == began + timedelta(seconds=2)
+    assert replace(shown, closed_at=None).close_time is None
 
 
 async def test_a_failed_query_has_what_the_handler_raised_as_its_cause(client: Client, host: FakeHost) -> None:

@@ -139,6 +139,7 @@ def test_a_copy_of_the_context_takes_the_attempt_into_a_thread(attempt: Attempt)
 
 def test_the_temporal_names_of_info_are_there_too() -> None:
     assert (INFO.workflow_run_id, INFO.scheduled_time) == (INFO.run_id, INFO.scheduled_at)
+    assert INFO.current_attempt_scheduled_time == INFO.scheduled_at
 
 
 def test_the_logger_is_bound_to_the_running_attempt(attempt: Attempt) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from typing import Any
 
@@ -85,6 +86,10 @@ def plainly(function: Any) -> Any:
 @plainly
 async def inner(order: Order) -> list[Any]:
     await asyncio.sleep(0)
+    began = activity.info().started_time
+    assert began is not None
+    assert began.tzinfo is UTC
+    assert activity.info().started_time == began
     return [order["number"], activity.info().activity_type, activity.is_cancelled()]  # type: ignore[index]
 
 
