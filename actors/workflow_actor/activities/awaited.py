@@ -149,9 +149,10 @@ class AwaitedActivities:
 
     def start(self, call: ActivityCall) -> StartedActivity:
         handle = StartedActivity(self, self._loop)
-        handle.awaited = AwaitedActivity(call, handle)
-        self._schedule(handle.awaited)
-        handle.activity_type, handle.activity_id = call.activity_type, handle.awaited.activity_id
+        pending = AwaitedActivity(call, handle)
+        self._schedule(pending)
+        handle.activity_number = pending.number  # alone: it must not know who knows it
+        handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
         return handle
 
     def _schedule(self, pending: AwaitedActivity) -> None:
@@ -287,6 +288,9 @@ class AwaitedActivities:
             self._schedule(pending)
         except ValueError as error:  # its ID is taken
             pending.future.set_exception(error)
+            return
+        if isinstance(pending.future, StartedActivity):
+            pending.future.activity_number = pending.number
 
 
 # So that a call that was not awaited is warned of under the name that user code knows.
@@ -306,7 +310,8 @@ class StartedActivity(ActivityHandle[Any]):
     """The handle that start_activity returns. As a future it is cancelled by `cancel`, as asyncio's combinators
     expect; whoever awaits it directly learns more (see the module)."""
 
-    awaited: AwaitedActivity
+    activity_number: int
+    """Of the last that it has fallen back to."""
 
     def __init__(self, activities: AwaitedActivities, loop: DeterministicLoop) -> None:
         super().__init__(loop=loop)
@@ -319,7 +324,7 @@ class StartedActivity(ActivityHandle[Any]):
     def cancel(self, msg: Any = None) -> bool:
         if self.done():
             return False
-        if self._activities.cancel(self.awaited.number):
+        if self._activities.cancel(self.activity_number):
             return True
         return super().cancel(msg)
 

@@ -375,7 +375,8 @@ def test_every_workflow_tells_the_handlers_that_it_has_now_with_their_descriptio
                 {"name": "*", "description": "All the rest."},
             ],
             "updateDefinitions": [{"name": "price", "description": "Another price."}],
-        }
+        },
+        "currentDetails": "",
     }
 
 
