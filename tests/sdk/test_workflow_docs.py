@@ -13,7 +13,12 @@ import pytest
 
 from dalsegno import ApplicationError, workflow
 from dalsegno.activity_code.registry import Registry
+from dalsegno.actors.workflow_actor.children.events import ChildTold
+from dalsegno.actors.workflow_actor.externals.events import ExternalTold
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.definition import DEFINITION_ATTRIBUTE
+from dalsegno.policies import WorkflowStatus
 from tests.default_converter import to_payload
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.town import Town
@@ -124,6 +129,74 @@ def test_orders_are_shipped_side_by_side(guide: Any) -> None:
     assert len(play.activities) == 3
     play.run(lambda activity: "shipped")
     assert play.result == ["shipped"] * 3
+
+
+def test_more_orders_than_one_step_may_ship_are_shipped_in_portions(guide: Any) -> None:
+    play = Play(guide.InPortions)
+    play.begin([guide.Order(str(number), 1) for number in range(1_001)])
+    assert len(play.activities) == 1_000
+    for number in range(1, 1_001):
+        play.resolve(number, "shipped")
+    assert list(play.activities) == [1_001]
+
+
+def test_a_packed_order_says_so_in_its_memo_and_in_words(guide: Any) -> None:
+    play = Play(guide.Packing, memo={"draft": True})
+    play.begin(guide.Order("7", 1))
+    assert play.digests == ["upsert memo stage, draft", "activity 1 ship"]
+    assert play.program.details == "order 7 waits for the courier"
+
+
+def test_a_mailbox_goes_on_as_another_run_with_what_it_has_counted(guide: Any) -> None:
+    play = Play(guide.Mailbox)
+    play.begin(200)
+    for number in range(100):
+        play.signal("letter", str(number))
+    goes_on = play.intents[-1]
+    assert isinstance(goes_on, ContinueAsNew)
+    assert [payload.data for payload in goes_on.args] == [b"300"]
+
+
+def test_what_was_charged_is_refunded_where_its_delivery_is_cancelled(guide: Any) -> None:
+    play = Play(guide.Delivery)
+    play.begin(guide.Order("7", 1))
+    play.resolve(1, "receipt")
+    play.cancel("the customer")
+    assert play.digests[-2:] == ["cancel activity 2", "activity 3 refund"]
+    play.resolve(3)
+    assert play.digests[-1] == "canceled"
+    play.replayed()
+
+
+def test_a_consignment_is_of_children_that_run_side_by_side(guide: Any) -> None:
+    play = Play(guide.Consignment)
+    play.begin([guide.Order("7", 1), guide.Order("8", 1)])
+    completed, shipped = WorkflowStatus.COMPLETED, to_payload("shipped")
+    for number in (1, 2):
+        play.give(ChildTold(number=number, run_id=f"run-{number}"))
+    assert play.digests == ["child 1 Shipment shipment-7", "child 2 Shipment shipment-8"]
+    for number in (2, 1):
+        play.give(ChildTold(number=number, run_id=f"run-{number}", status=completed, result=shipped))
+    assert play.result == ["shipped"] * 2
+    play.replayed()
+
+
+def test_a_reminder_reaches_another_workflow_and_awaits_its_end(guide: Any) -> None:
+    play = Play(guide.Reminder)
+    play.begin("subscription-7")
+    play.give(ExternalTold(number=1))
+    assert len(play.intents) == 2
+    state = guide.Subscription("ann", months_paid=2)
+    play.give(ExternalTold(number=2, status=WorkflowStatus.COMPLETED, result=to_payload(state)))
+    assert play.result["months_paid"] == 2
+    play.replayed()
+
+
+def test_every_workflow_of_the_guide_is_played_here(guide: Any) -> None:
+    """But for what only prints, what is started as a child, and what takes all types."""
+    ours = {name for name, one in vars(guide).items() if hasattr(one, DEFINITION_ATTRIBUTE)}
+    played = set(re.findall(r"guide\.(\w+)", Path(__file__).read_text()))
+    assert ours - played == {"Measured", "Shipment", "AnyWorkflow"}
 
 
 def test_every_name_that_the_guide_mentions_exists() -> None:
