@@ -68,7 +68,9 @@ def show(
         if incident.number == number:
             print_json(_as_map(workflow, incident))
             return
-    raise ConfigurationError(f"No incident of {workflow_id} is open under the number {number}.")
+    raise ConfigurationError(
+        f"Among the (first 100) open incidents of {workflow_id} there is none of the number {number}."
+    )
 
 
 @app.command()

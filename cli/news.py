@@ -1,5 +1,5 @@
 """What a host of `dalsegno dev` says in sentences, whatever the log's level: that the code of a workflow is at
-fault, and that it goes on."""
+fault, that it goes on, and that a person is waited for."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Processor = structlog.typing.Processor
 
 SUSPENDED = "workflow_suspended"
 GOES_ON = "workflow_goes_on"
+INCIDENT = "incident_opened"
 
 
 def unless_news(level: int) -> Processor:
@@ -38,15 +39,19 @@ def rendered(render: Callable[..., Any]) -> Processor:
 
 
 def _is_news(event: structlog.typing.EventDict) -> bool:
-    return event.get("event") in (SUSPENDED, GOES_ON)
+    return event.get("event") in (SUSPENDED, GOES_ON, INCIDENT)
 
 
 def sentences(event: structlog.typing.EventDict) -> str:
-    """Two lines for a workflow that is suspended, one for one that goes on."""
+    """Two lines for a workflow that is suspended, or waits for a person, one for one that goes on."""
     workflow = f"Workflow {plain(repr(event.get('workflow_id')))} ({plain(event.get('workflow_type'))})"
     if event["event"] == GOES_ON:
         return f"{workflow} goes on."
     reason = plain(str(event.get("reason")).rstrip("."))
+    if event["event"] == INCIDENT:
+        named = f"{plain(str(event.get('workflow_id')))} {event.get('incident')}"
+        what = f"    It goes on by `dalsegno incidents retry {named}`, or `complete` or `fail`."
+        return f"{workflow} waits for a person: {reason}.\n{what}"
     return f"{workflow} is suspended: {reason}.\n    {_what_next(event.get('next_try_at'))}"
 
 

@@ -40,7 +40,7 @@ class IncidentsOfWorkflow:
     _command_run_id: str | None
 
     async def incidents(self, *, timeout: float | None = None) -> tuple[OpenIncident, ...]:
-        """The first 20 of those that are open, by number: which activity, how often it was tried, and how it
+        """The first 100 of those that are open, by number: which activity, how often it was tried, and how it
         failed."""
         question = DescribeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
         reply = await self._engine.tell(question, timeout=timeout)

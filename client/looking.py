@@ -149,7 +149,7 @@ class Looking:
     list = list_workflows
 
     async def list_incidents(self, *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
-        """Activities that have failed and wait for a person, of all workflows: of each the first 20. A list
+        """Activities that have failed and wait for a person, of all workflows: of each the first 100. A list
         finds the runs, newest first, page by page; each is then asked for its own."""
         async for run in self.list_workflows(f"{INCIDENTS} > 0", page_size=page_size):
             for incident in await self.get_workflow_handle(run.workflow_id, run.run_id).incidents():

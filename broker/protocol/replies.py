@@ -159,7 +159,7 @@ class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defau
     """How many there are of each name: of the first 20 names, as they came."""
     quarantine: tuple[UnfitSignal, ...] = ()
     incidents: tuple[OpenIncident, ...] = ()
-    """The first 20 of those that are open, by number."""
+    """The first 100 of those that are open, by number."""
     incidents_open: int = 0
     updates: tuple[PendingUpdate, ...] = ()
     """The first 20 of those that are open, in the order of their IDs."""

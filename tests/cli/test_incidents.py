@@ -33,7 +33,7 @@ def test_what_waits_for_a_person_is_found_shown_and_seen_to(dev: Program) -> Non
     assert (shown.document["activity_type"], shown.document["attempts"]) == ("decline", 1)
     assert (missing.exit_code, missing.sentence) == (
         USAGE,
-        "No incident of r-1 is open under the number 2.",
+        "Among the (first 100) open incidents of r-1 there is none of the number 2.",
     )
     assert unfit.exit_code == FAILED
     assert "The result of activity 1 decline" in unfit.sentence

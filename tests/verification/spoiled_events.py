@@ -106,6 +106,15 @@ def a_settled_activity_is_tried_again(page: Page, random: Random) -> Page | None
     return appended(page, row.sequence, act.AttemptBegun(event.number, "worker-9"))
 
 
+@must_be_found_as(Invariant.ACTIVITIES)
+def an_activity_is_begun_anew_that_was_to_be_tried_again_anyway(page: Page, random: Random) -> Page | None:
+    planned = list(events_of(page, act.RetryPlanned))
+    if not planned or page.rows[0].sequence != 1:
+        return None
+    row, event = random.choice(planned)
+    return appended(page, row.sequence, act.AttemptsRenewed(event.number, b"token"))
+
+
 @must_be_found_as(Invariant.TIMERS)
 def a_timer_fires_twice(page: Page, random: Random) -> Page | None:
     fired = list(events_of(page, tim.TimerElapsed))

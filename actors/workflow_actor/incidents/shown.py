@@ -14,7 +14,7 @@ from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.persistence.port import AttributeSet
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 
-SHOWN_MAX = 20
+SHOWN_MAX = 100
 """A description has to fit into a message."""
 
 MESSAGE_CHARACTERS_MAX = 500

@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.port import Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import Input
+from dalsegno.actors.workflow_actor.run.primitives import UNSAID
 from dalsegno.actors.workflow_actor.run.state import SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.signals.decisions import not_set_aside
 from dalsegno.actors.workflow_actor.updates.events import Updated
@@ -141,6 +142,7 @@ class LiveProgram:
         except WorkflowCodeError as error:
             raise CodeStuckError("bug", error.reason) from error
         wanted = entry.wanted or ()
+        intents = [intent for intent in intents if type(intent) not in UNSAID]
         if tuple(intent.digest for intent in intents) != wanted:
             reason = _mismatch(entry.input, wanted, intents, then=state.python, now=self._python)
             raise CodeStuckError("nondeterminism", reason)

@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     PauseWanted,
     TaskReturned,
 )
+from dalsegno.actors.workflow_actor.activities.intents import PauseWhenExhausted
 from dalsegno.actors.workflow_actor.activities.sends import ActivityDue
 from dalsegno.actors.workflow_actor.attributes import changes as attribute_changes
 from dalsegno.actors.workflow_actor.attributes import wants as attribute_wants
@@ -144,8 +145,9 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
 }
 """What an intent becomes; the bytes are random."""
 
-UNSAID: frozenset[type] = frozenset({SetSignalAside})
-"""Intents that are not remembered with their input, to be compared when code runs again."""
+UNSAID: frozenset[type] = frozenset({SetSignalAside, PauseWhenExhausted})
+"""Intents that are not remembered with their input, to be compared when code runs again: options of what is
+asked for may change with the code."""
 
 OVER_SIGN: dict[type, Callable[[Any], Any]] = signal_wants.OVER_SIGN
 """By its type, what a want becomes that the last sign of its step comes after."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno import workflow
+from dalsegno import ActivityError, workflow
 from dalsegno.actors.workflow_actor.activities.commands import Resolve
 from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.interface.commands import Cancel, FailEffect, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowStatus
@@ -16,6 +17,7 @@ from tests.default_converter import from_payload, to_payload
 from tests.workflow_actor.incidents.shop import (
     BROKEN,
     DECLINED,
+    TWICE,
     Order,
     Started,
     Waits,
@@ -193,6 +195,39 @@ def test_a_cancel_request_ends_it(cls: type, passivating: bool) -> None:
     assert rig.state.incidents == {}
 
 
+@workflow.defn(name="order")
+class GivesUp:
+    """As soon as it is told to."""
+
+    @workflow.run
+    async def run(self, amount: int) -> int:
+        self.charging = workflow.start_activity(charge, amount, retry_policy=TWICE, on_exhausted="pause")
+        try:
+            return await self.charging
+        except ActivityError:
+            return 0
+
+    @workflow.signal
+    def give_up(self) -> None:
+        self.charging.cancel()
+
+
+def test_the_cancel_of_its_handle_ends_it(passivating: bool) -> None:
+    rig, _ = exhausted(GivesUp, passivating=passivating)
+    rig.send(Signal(name="give_up", caller=CALLER))
+    assert result_of(rig) == 0
+    assert rig.state.incidents == {}
+
+
+def test_code_that_was_deployed_since_may_want_a_pause_or_none_as_it_may_want_other_retries() -> None:
+    rig = rig_of(Plain)
+    first = task(rig.start(args=(to_payload(30),)))
+    rig.code = WorkflowRegistry([(Order, None)])
+    rig.reload()
+    rig.send(completed(first, to_payload(30)))
+    assert result_of(rig) == 30
+
+
 def test_the_end_of_the_run_ends_it(passivating: bool) -> None:
     rig, _ = exhausted(passivating=passivating)
     ended = rig.send(Terminate(caller=CALLER))
@@ -201,6 +236,15 @@ def test_the_end_of_the_run_ends_it(passivating: bool) -> None:
     refused = answer(rig.send(settle(1, "retry")))
     assert refused.error is not None
     assert refused.error[0] == "closed"
+
+
+@workflow.defn(name="order")
+class Plain:
+    """An Order as it was before there were incidents."""
+
+    @workflow.run
+    async def run(self, amount: int) -> int:
+        return await workflow.execute_activity(charge, amount)
 
 
 @workflow.defn(name="order")
