@@ -150,6 +150,8 @@ class Narrator:
                 yield self._deadline(event.get("number", 0)), "overdue", ""
             case "SignalReceived" | "FirstSignalReceived":
                 yield str(event.get("name")), "signal", " ".join(map(as_json, event.get("args", ())))
+            case "SignalStruck":
+                yield str(event.get("name")), "quarantine", str(event.get("reason", ""))
             case "QuarantineSettled":
                 yield f"quarantined signal {event.get('number')}", str(event.get("action")), ""
             case "ChildBegun":

@@ -1,4 +1,4 @@
-"""`dalsegno workflow quarantine ...`: signals that do not fit their handlers, and what is done about them."""
+"""`dalsegno workflow quarantine ...`: signals that the code could not take, and what is done about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from dalsegno.cli import options
 
 app = typer.Typer(
-    help="Signals whose arguments do not fit their handlers: look at them, try them again, edit or drop them.",
+    help="Signals that do not fit their handlers, or at which the code killed its host: look at them, try them "
+    "again, edit or drop them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )

@@ -1,4 +1,5 @@
-"""The quarantine of a workflow: signals that do not fit their handlers, and what is done about them."""
+"""The quarantine of a workflow: signals that do not fit their handlers, or at which its code killed its host,
+and what is done about them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ NAMED = set(re.findall(r"`((?:actors|broker|sdk)/[a-z_/]+\.py)`", SECTION))
 CORE = "dalsegno.actors.workflow_actor"
 NAMES = {"commands", "decisions", "intents", "wants", "events", "changes", "due", "sends", "awaited", "shown"}
 OTHER_NAMES = {
-    "signals": {"set_aside"},
+    "signals": {"set_aside", "strikes"},
     "activities": {"activity", "attempts", "cancelled", "heartbeats", "worker_deaths", "outside"},
     "local_activities": {"local_activity", "work"},
     "queries": {"failures", "strikes"},

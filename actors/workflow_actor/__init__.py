@@ -1,7 +1,8 @@
 """One workflow instance: what it was told becomes events, and user code is stepped with it. No I/O, no clock.
 
 The way of a command: `actor` holds the mailbox (`surroundings` is what it asks of those around it), and `gates`
-says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?).
+says what a cause has to pass on its way out of it (`again`: did it come before? `blame`: has it killed hosts?
+`struck_requests`: then the code may be spared it).
 `instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,

@@ -31,6 +31,7 @@ from dalsegno.actors.workflow_actor.gates import (
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
+    SuspendFirst,
     TakenByAnotherRun,
     Void,
     WaitForOutcome,
@@ -188,6 +189,11 @@ class WorkflowActor(LightActor):
                 state = self.instance.state
                 refused = [] if caller is None else [answers.refused(caller, self.workflow_id, state, error)]
                 self._parent.came_again(self, cause, refused)
+            case SuspendFirst():
+                self.struck = self.struck.against_run(cause.name)
+                self._put_back(cause)
+                suspend = Suspend(reason=self.struck.causes[cause.name], struck=True)
+                self._put_back(Cause(suspend, name="watchdog"))
             case AboutAnotherRun():
                 self._parent.about_another_run(self, cause)
             case WaitForOutcome(request):

@@ -25,11 +25,13 @@ LETTING_GO = "letting go of its coroutines"
 
 class Struck(Struct, frozen=True):
     """What has killed hosts too often in one run, with the code that this host has: mark to reason, for people.
-    `causes` keep the run's code from running at all, `queries` only what they name."""
+    `causes` keep the run's code from running at all, `queries` and `requests` (by the names of their messages)
+    only what they name."""
 
     run_id: str = ""
     causes: Mapping[str, str] = {}
     queries: Mapping[str, str] = {}
+    requests: Mapping[str, str] = {}
 
     @property
     def reason(self) -> str | None:
@@ -39,6 +41,11 @@ class Struck(Struct, frozen=True):
     def of(self, run_id: str) -> Struck:
         """The same, said of that run."""
         return replace(self, run_id=run_id)
+
+    def against_run(self, request: str) -> Struck:
+        """The same, where the request cannot be kept from the code otherwise than with the run."""
+        left = {name: why for name, why in self.requests.items() if name != request}
+        return replace(self, causes={**self.causes, request: self.requests[request]}, requests=left)
 
     def refusal(self, query: Query, instance: Instance) -> tuple[str, str] | None:
         """Why this query is not run; None if it may be. To be asked again once the program is back, which says

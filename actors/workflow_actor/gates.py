@@ -26,6 +26,8 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.questions import waits_for_much
 from dalsegno.actors.workflow_actor.run.decide import refused_unless_open
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
+from dalsegno.actors.workflow_actor.struck_requests import may_set_aside, refusal, set_aside
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.update import stage_of
 
@@ -90,6 +92,10 @@ class Refuse(Struct, frozen=True):
     error: tuple[str, str]
 
 
+class SuspendFirst(Struct, frozen=True):
+    """It has killed hosts, and there is no room for it in the quarantine: it is recorded, and no code run."""
+
+
 class RebuildInSlices(Struct, frozen=True):
     """The program comes first, and takes long; what fails meanwhile is to be blamed on `mark`."""
 
@@ -132,6 +138,7 @@ Gate = (
     | AboutAnotherRun
     | WaitForOutcome
     | Refuse
+    | SuspendFirst
     | RebuildInSlices
     | RebuildAtOnce
     | BeginRun
@@ -165,6 +172,11 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
             return LookUpStrikes(command.run_id)
         case Start() if command.search_attributes and instance.should_look_up(command):
             return LookUpAttributes()
+        case Signal() if cause.name in struck.requests:
+            return _struck_signal(command, struck.requests[cause.name], instance)
+        case Update() | SettleQuarantined() if cause.name in struck.requests:
+            why = struck.requests[cause.name]
+            return Refuse(command.caller, refusal(command, instance.workflow_id, why))
         case Query() | Resume() if (error := _refusal(cause, command, instance, struck)) is not None:
             return Refuse(command.caller, error)
     # Before anything has the program rebuilt at once, as the instance itself does when it needs it.
@@ -178,7 +190,8 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
         # Last, as what is done behind these is not taken back.
         case Start() if instance.is_opened_by(command):
             return BeginRun(command)
-        case Resume() if struck.queries and not struck.causes:  # the strikes of causes go when it has gone well
+        # The strikes of causes go when it has gone well.
+        case Resume() if not struck.causes and (struck.queries or struck.requests):
             is_refused = refused_unless_open(instance.state, instance.workflow_id, command.run_id) is not None
             return Pass(command) if is_refused else ClearStrikes(command)
         case _:
@@ -229,6 +242,13 @@ def is_about_another_run(command: AwaitOutcome | ReadOnlyCommand | Update, insta
 def _may_have_struck(cause: Cause, start: Start, instance: Instance, struck: Struck) -> bool:
     """One that comes again may have killed a host in its first step."""
     return cause.redelivered and struck.run_id != start.run_id and instance.is_opened_by(start)
+
+
+def _struck_signal(signal: Signal, why: str, instance: Instance) -> Pass | SuspendFirst:
+    """It has killed hosts, and its run goes on without it."""
+    if refused_unless_open(instance.state, instance.workflow_id, signal.run_id) is not None:
+        return Pass(signal)
+    return Pass(set_aside(signal, why)) if may_set_aside(instance, signal) else SuspendFirst()
 
 
 def _refusal(

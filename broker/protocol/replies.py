@@ -108,8 +108,8 @@ class OpenChild(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UnfitSignal(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A signal that does not fit its handler, for `describe`. `args` are left out where all those of the run
-    are too large."""
+    """A signal that does not fit its handler, or at which code killed its host, for `describe`. `args` are left
+    out where all those of the run are too large."""
 
     number: int
     name: str

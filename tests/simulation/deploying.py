@@ -39,6 +39,9 @@ class ChangingCode:
         code = self._registry.fingerprint(task_queue, workflow_type, version)
         return f"{code} {self._revisions.get(workflow_type, 0)}"
 
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        return self._registry.sets_signals_aside(task_queue, workflow_type, version)
+
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         return None if info.workflow_type in self._away else self._registry.build(info, signed)
 

@@ -82,19 +82,21 @@ def assert_is_told(description: Description, cause: str) -> None:
     ],
     indirect=["stack"],
 )
-async def test_code_that_does_not_yield_at_a_signal_is_suspended_and_runs_when_mended(
+async def test_a_signal_at_which_code_does_not_yield_is_set_aside_and_handled_when_that_is_mended(
     stack: Stack, trap: None, way: str
 ) -> None:
     async with orders_going_on(stack, at_once=3) as (client, load):
         handle = await client.start(Rogue.run, None, id=f"{way}-at-a-signal")
         await handle.signal(Rogue.go, "before")
-        signal = asyncio.create_task(handle.signal(Rogue.go, way))
-        assert_is_told(await until_suspended(handle), "workflow.signal")
-        await signal  # it is recorded, so its sender is told so
+        await handle.signal(Rogue.go, way, timeout=SUSPENDED_SECONDS)  # its sender is told that it is recorded
+        (kept,) = await handle.quarantine()
+        assert (kept.number, kept.name) == (1, "go")
+        assert "2 times" in kept.reason
+        assert (await handle.describe()).status is WorkflowStatus.RUNNING
         await load.more(3)
-        await handle.signal(Rogue.go, "end")
         stack.trap.unlink()
-        await asyncio.to_thread(resume, stack, handle.id)
+        await handle.retry_quarantined(1)
+        await handle.signal(Rogue.go, "end")
         assert await handle.result(timeout=60) == ["before", way, "end"]
 
 
@@ -144,10 +146,8 @@ async def test_a_query_is_asked_again_when_its_workflow_is_resumed(stack: Stack,
 
 async def test_code_that_is_not_mended_when_it_is_resumed_stays_suspended(stack: Stack, trap: None) -> None:
     async with orders_going_on(stack, at_once=3) as (client, load):
-        handle = await client.start(Rogue.run, None, id="not-mended")
-        signal = asyncio.create_task(handle.signal(Rogue.go, "loops"))
+        handle = await client.start(Rogue.run, "loops", id="not-mended")
         await until_suspended(handle)
-        await signal
         with pytest.raises(CommandRejectedError, match=r"stays suspended: .* 2 times at: workflow\.resume"):
             await handle.resume(timeout=SUSPENDED_SECONDS)
         assert (await handle.describe()).status is WorkflowStatus.SUSPENDED
@@ -163,10 +163,8 @@ async def test_other_code_that_does_not_mend_it_is_tried_and_leaves_it_suspended
 ) -> None:
     (host,) = [program for program in stack.hosts if program.is_running]
     async with orders_going_on(stack, at_once=3) as (client, load):
-        handle = await client.start(Rogue.run, None, id="mended-badly")
-        signal = asyncio.create_task(handle.signal(Rogue.go, "loops"))
+        handle = await client.start(Rogue.run, "loops", id="mended-badly")
         await until_suspended(handle)
-        await signal
         host.terminate()
         await host.until_ended()
         deployed = await stack.host("examples.orders", "tests.system.other_rogues").until_ready()

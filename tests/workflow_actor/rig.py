@@ -123,6 +123,7 @@ class ScriptedCode:
     def __init__(self, script: Script | Sequence[Step], *, source: str = "code-1") -> None:
         self.source = source
         self.types = {"order", "invoice"}
+        self.sets_aside = True
         self.signs: dict[int, int] = {0: 0}
         self.built: list[ScriptedProgram] = []
         self.script: Script = script if callable(script) else self._listed(script)
@@ -136,6 +137,9 @@ class ScriptedCode:
 
     def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
         return self.source if workflow_type in self.types else ABSENT
+
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        return self.sets_aside
 
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         if info.workflow_type not in self.types:

@@ -26,6 +26,7 @@ from dalsegno.actors.workflow_actor.gates import (
     RebuildAtOnce,
     RebuildInSlices,
     Refuse,
+    SuspendFirst,
     TakenByAnotherRun,
     Void,
     WaitForOutcome,
@@ -131,6 +132,17 @@ def its_handler_has_struck(at: Situation) -> None:
     at.struck = replace(at.struck, run_id="run-1", queries={QUERY + "q": "it hangs"})
 
 
+def is_struck(at: Situation) -> None:
+    at.struck = replace(at.struck, run_id="run-1", requests={CAUSE: "it hangs"})
+
+
+def is_struck_and_has_no_room(at: Situation) -> None:
+    is_struck(at)
+    code = at.rig.instance.code
+    assert isinstance(code, ScriptedCode)
+    code.sets_aside = False
+
+
 def has_no_program(at: Situation) -> None:
     at.rig.instance.live.forget()
 
@@ -148,14 +160,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         Signal(name="go", caller=CALLER),
         {
             will_come_again: Void,
-            has_no_program_and_a_long_log: RebuildInSlices,
-        },
-        Pass,
-    ),
-    "a signal after many": (
-        Signal(name="go", caller=CALLER),
-        {
-            will_come_again: Void,
+            is_struck_and_has_no_room: SuspendFirst,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,
@@ -166,6 +171,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
             will_come_again: Void,
             was_taken_by_another_run: TakenByAnotherRun,
             was_answered: AnswerAgain,
+            is_struck: Refuse,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,
@@ -255,6 +261,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
             will_come_again: Void,
             has_struck: Refuse,
             has_no_program_and_a_long_log: RebuildInSlices,
+            is_struck: ClearStrikes,
             its_handler_has_struck: ClearStrikes,
         },
         Pass,

@@ -193,6 +193,9 @@ class WildCode:
     def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
         return ABSENT if workflow_type == "unknown" and self.version == 0 else str(self.version)
 
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        return True
+
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         if info.workflow_type == "unknown" and self.version == 0:
             return None

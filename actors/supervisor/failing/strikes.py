@@ -4,7 +4,8 @@ them; the next host reads them before it runs the code.
 A strike is against the run's definition as it is: other code has its own. A run that is struck is suspended for
 the code that did it, and a host with other code tries it anew, until that has struck as often. The rows stay
 when it goes well, so hosts of two versions that hand a run to each other do not die of the bad one for ever.
-Strikes of a query keep only that query from being run.
+Strikes of a query keep only that query from being run. So it is with a signal, which goes into the quarantine,
+and with an update, which is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 
 from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.queries.strikes import is_query_mark
+from dalsegno.actors.workflow_actor.struck_requests import REQUESTS_MAX, is_spared
 
 STRIKES_LIMIT = 2
 
@@ -27,10 +29,12 @@ def struck_point(cause: str, fingerprint: str) -> str:
     return f"{cause}{_OF_CODE}{fingerprint}" if fingerprint else cause
 
 
-def struck(strikes: Strikes, fingerprint: str) -> Struck:
-    """What must not run any more. `fingerprint`: of the run's definition, as this host has it."""
+def struck(strikes: Strikes, fingerprint: str, *, sets_aside: bool = False) -> Struck:
+    """What must not run any more. `fingerprint`: of the run's definition, as this host has it. `sets_aside`:
+    signals may go into the quarantine."""
     causes: dict[str, str] = {}
     queries: dict[str, str] = {}
+    requests: dict[str, str] = {}
     for point, count in strikes:
         cause, _, code = point.rpartition(_OF_CODE)
         if not cause:
@@ -39,6 +43,15 @@ def struck(strikes: Strikes, fingerprint: str) -> Struck:
             continue
         if is_query_mark(cause):
             queries[cause] = f"its handler did not yield, or killed its host, {count} times"
+        elif is_spared(cause, sets_aside=sets_aside):
+            requests[cause] = f"that did not yield, or killed its host, {count} times"
         else:
-            causes[cause] = f"its code did not yield, or killed its host, {count} times at: {cause}"
-    return Struck(causes=causes, queries=queries)
+            causes[cause] = _of_run(cause, count)
+    if len(requests) > REQUESTS_MAX:
+        causes |= {cause: _of_run(cause, STRIKES_LIMIT) for cause in requests}
+        requests = {}
+    return Struck(causes=causes, queries=queries, requests=requests)
+
+
+def _of_run(cause: str, count: int) -> str:
+    return f"its code did not yield, or killed its host, {count} times at: {cause}"

@@ -37,10 +37,12 @@ from dalsegno.actors.supervisor.round.waiters import Outcomes
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.workflow_actor.activities.commands import HEARTBEATS, KeepHeartbeats
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
+from dalsegno.actors.workflow_actor.blame import NOBODY
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Settle, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import Effect
+from dalsegno.actors.workflow_actor.struck_requests import spares_signals
 from dalsegno.broker import topology
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Fence, Loaded
@@ -142,7 +144,7 @@ class PartitionSupervisor(LightActor):
     def loading(self, loaded: Loaded) -> Iterator[None]:
         """Take in, in steps, what the database has for a workflow ID. Raises CorruptStateError for a row that
         can't be read."""
-        row, reason = loaded.instance, None
+        row, found = loaded.instance, NOBODY
         if self.actors.peek(loaded.workflow_id) is None:
             return
         stored = None if row is None else (yield from self._around.stored(row))
@@ -150,24 +152,21 @@ class PartitionSupervisor(LightActor):
         actor = self.actors.peek(loaded.workflow_id)
         if actor is None or actor.is_loaded:
             return
-        if row is None or stored is None:
-            instance = self._around.unheard_of(loaded.workflow_id)
-        else:
-            instance = stored
-            found = struck(loaded.strikes, instance.fingerprint)
-            reason = found.reason
-            instance.confirmations.still_sent(self._shipping.has_in_flight)
-            take_note(actor, instance, row, found)
+        instance = self._around.unheard_of(loaded.workflow_id) if stored is None else stored
         instance.codec = at_least_as(row, self._around.codec)  # another may be written since the reading began
         instance.declared = self._around.declared
+        if row is not None and stored is not None:
+            found = struck(loaded.strikes, instance.fingerprint, sets_aside=spares_signals(instance))
+            instance.confirmations.still_sent(self._shipping.has_in_flight)
+            take_note(actor, instance, row, found)
         self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen)
         self.alarm_clock.note(actor)
         self.lost_tasks.loaded(actor)
         is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
         self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
-        if reason is not None and row is not None and not row.status.closed:
-            actor.actor_inbox.put_back(Cause(Suspend(reason=reason, struck=True), name="watchdog"))
+        if found.reason is not None and row is not None and not row.status.closed:
+            actor.actor_inbox.put_back(Cause(Suspend(reason=found.reason, struck=True), name="watchdog"))
             self._around.workflow_dispatcher.schedule(actor)
         self._upcalls.request_work()
 

@@ -96,6 +96,10 @@ class Code(Protocol):
         """Of the definition for these: it changes with its source, and other code is worth another try. ABSENT
         when this host has none."""
 
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        """A signal that its code cannot take goes into the quarantine; False where the definition, if there is
+        one, says that it suspends the workflow."""
+
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         """A new program, of the definition whose `fingerprint` is told; None when this host has none.
 

@@ -18,5 +18,8 @@ class QuarantinedCode:
     def fingerprint(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> str:
         return self._code.fingerprint(task_queue, workflow_type, version)
 
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        return self._code.sets_signals_aside(task_queue, workflow_type, version)
+
     def build(self, info: RunInfo, signed: SignedState) -> Program | None:
         raise WorkflowCodeError(self._reason)

@@ -110,6 +110,11 @@ class WorkflowRegistry:
         found = registered.get(key) or registered.get((None, workflow_type, version)) or self._dynamic(*key)
         return ABSENT if found is None else found.fingerprint
 
+    def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
+        registered, key = self._registered, (task_queue, workflow_type, version)
+        found = registered.get(key) or registered.get((None, workflow_type, version)) or self._dynamic(*key)
+        return found is not None and found.definition.unfit_signals == "quarantine"
+
     def _dynamic(self, task_queue: str, workflow_type: str, version: str) -> Registered | None:
         """The one for all types that have none of their own, and may be of users."""
         if is_built_in(workflow_type):

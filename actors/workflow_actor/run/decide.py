@@ -89,9 +89,14 @@ from dalsegno.actors.workflow_actor.run.events import (
 from dalsegno.actors.workflow_actor.run.primitives import DUE, REFUSED, DueKind
 from dalsegno.actors.workflow_actor.run.state import Suspension, SuspensionKind, WorkflowState
 from dalsegno.actors.workflow_actor.run.succession import has_gone_on_as, succeeded, timed_out
-from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
-from dalsegno.actors.workflow_actor.signals.decisions import on_settle, on_signal
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, QuarantineSettled, SignalReceived
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal, StruckSignal
+from dalsegno.actors.workflow_actor.signals.decisions import on_settle, on_signal, on_struck
+from dalsegno.actors.workflow_actor.signals.events import (
+    FirstSignalReceived,
+    QuarantineSettled,
+    SignalReceived,
+    SignalStruck,
+)
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.events import UpdateAdmitted, UpdateAwaited
 from dalsegno.backoff import doubled
@@ -323,6 +328,7 @@ _FAILURES = RetryPlanned, AttemptsExhausted, ActivityFailed
 
 RULES: dict[type, Rule] = {
     Signal: Rule(Addressee.OPEN_RUN, on_signal, (SignalReceived,)),
+    StruckSignal: Rule(Addressee.OPEN_RUN, on_struck, (SignalStruck,)),
     SettleQuarantined: Rule(Addressee.OPEN_RUN, on_settle, (QuarantineSettled,)),
     Cancel: Rule(Addressee.OPEN_RUN, _cancel, (CancelReceived, RunClosed)),
     Terminate: Rule(Addressee.OPEN_RUN, _terminate, (RunClosed,)),

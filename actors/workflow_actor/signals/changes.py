@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.signals.events import (
     Signaled,
     SignalQuarantined,
     SignalReceived,
+    SignalStruck,
 )
 from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal
 
@@ -43,6 +44,10 @@ def _quarantined(draft: SignalDraft, want: SignalQuarantined) -> None:
     draft.put_quarantined(QuarantinedSignal(want.name, want.args, want.reason, draft.time))
 
 
+def _struck(draft: SignalDraft, event: SignalStruck) -> None:
+    draft.put_quarantined(QuarantinedSignal(event.name, event.args, event.reason, draft.time, struck=True))
+
+
 def _settled(draft: SignalDraft, event: QuarantineSettled) -> None:
     signal = draft.take_quarantined(event.number)
     if event.action == "edit":
@@ -55,5 +60,6 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     SignalReceived: _received,
     FirstSignalReceived: _first_received,
     SignalQuarantined: _quarantined,
+    SignalStruck: _struck,
     QuarantineSettled: _settled,
 }

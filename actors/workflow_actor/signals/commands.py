@@ -12,6 +12,14 @@ class Signal(ClientCommand, frozen=True, kw_only=True):
     args: tuple[Payload, ...] = ()
 
 
+class StruckSignal(ClientCommand, frozen=True, kw_only=True):
+    """A signal that has killed hosts, and is not to be given to the code. `why`, for people."""
+
+    name: str
+    args: tuple[Payload, ...] = ()
+    why: str
+
+
 class SettleQuarantined(ClientCommand, frozen=True, kw_only=True):
     """See to the signal in the quarantine that has this number: give it to its handler again, drop it, or give
     it other `args`."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dalsegno.actors.workflow_actor.interface.decision import Decision
-from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
+from dalsegno.actors.workflow_actor.signals.commands import (
+    SettleQuarantined,
+    Signal,
+    StruckSignal,
+)
 from dalsegno.actors.workflow_actor.signals.events import (
     FirstSignalReceived,
     QuarantineSettled,
     SignalReceived,
+    SignalStruck,
 )
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
 from dalsegno.actors.workflow_actor.signals.set_aside import (
@@ -18,6 +23,7 @@ from dalsegno.actors.workflow_actor.signals.set_aside import (
     RunOfSignals,
     has_room,
 )
+from dalsegno.actors.workflow_actor.signals.strikes import struck_reason
 
 NOT_FITTING = (
     "It is kept, and comes first when the code runs again: deploy a handler that takes it, too, and the "
@@ -28,6 +34,11 @@ NOT_FITTING = (
 def on_signal(_: object, command: Signal, __: object) -> Decision[SignalReceived]:
     """To a run that is open."""
     return Decision(events=(received(command),))
+
+
+def on_struck(_: object, command: StruckSignal, __: object) -> Decision[SignalStruck]:
+    reason = struck_reason(command.name, command.why)
+    return Decision(events=(SignalStruck(command.name, command.args, reason),))
 
 
 def received(signal: Signal) -> SignalReceived:

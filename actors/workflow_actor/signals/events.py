@@ -42,6 +42,14 @@ class SignalQuarantined(Struct, frozen=True, array_like=True, forbid_unknown_fie
     reason: str
 
 
+class SignalStruck(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="sst"):
+    """A signal has killed hosts, and the code is not given it."""
+
+    name: str
+    args: tuple[Payload, ...]
+    reason: str
+
+
 class QuarantineSettled(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="qs"):
     """Somebody has seen to a signal in the quarantine; `args` are its new ones, if it was edited."""
 
@@ -61,5 +69,5 @@ class SetAside(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknow
         return f"signal {self.name!r}, which is in quarantine,"
 
 
-SignalEvent = SignalReceived | FirstSignalReceived | QuarantineSettled
+SignalEvent = SignalReceived | FirstSignalReceived | SignalStruck | QuarantineSettled
 SignalInput = Signaled | SetAside

@@ -1,5 +1,5 @@
-"""A signal in a run's quarantine: its arguments do not fit its handler, and the run goes on without it until
-somebody tries it again, with other arguments perhaps, or drops it."""
+"""A signal in a run's quarantine: its arguments do not fit its handler, or it has killed hosts. The run goes on
+without it until somebody tries it again, with other arguments perhaps, or drops it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class QuarantinedSignal(Struct, frozen=True, array_like=True, forbid_unknown_fie
     args: tuple[Payload, ...]
     reason: str
     set_aside_at: int
+    struck: bool = False
+    """It has killed hosts."""
 
     @property
     def size(self) -> int:

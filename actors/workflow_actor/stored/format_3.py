@@ -28,6 +28,7 @@ _EVENTS = {
     "upd": "an update",
     "upw": "an update",
     "sg1": "a signal with a start",
+    "sst": "a signal in quarantine",
     "qs": "a signal in quarantine",
     "out": "an attempt outside of its worker",
     **dict.fromkeys(("aex", "anew"), "an incident"),

@@ -62,7 +62,7 @@ from dalsegno.actors.workflow_actor.run.interpret import ENDS, WANTS
 from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import EffectDue, WorkflowState
 from dalsegno.actors.workflow_actor.signals import intents as signals
-from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal, StruckSignal
 from dalsegno.actors.workflow_actor.timers import intents as timers
 from dalsegno.actors.workflow_actor.updates import intents as updates
 from dalsegno.failure import Failure
@@ -129,6 +129,7 @@ OF_AN_ATTEMPT: dict[str, Any] = {"run_id": "run-1", "activity_id": "1", "attempt
 OF_LOCAL_WORK: dict[str, Any] = {"run_id": "run-1", "number": 1, "token": b"token"}
 ONE_OF_EACH: list[Command] = [
     Signal(name="go"),
+    StruckSignal(name="go", why="it kills"),
     SettleQuarantined(number=1, action="drop"),
     Cancel(),
     Terminate(),
@@ -176,7 +177,7 @@ def test_what_is_asked_of_a_run_that_is_not_open_gives_no_event_and_a_client_is_
     assert (decision.refusal and decision.refusal[0]) == (code if is_refused else None)
 
 
-@pytest.mark.parametrize("word", ONE_OF_EACH[6:11], ids=lambda command: type(command).__name__)
+@pytest.mark.parametrize("word", ONE_OF_EACH[7:12], ids=lambda command: type(command).__name__)
 def test_a_worker_that_speaks_of_what_is_over_waits_for_nothing_more(word: Command) -> None:
     known = Known(T0, "code-1", Heartbeats(), bytes(32), cancels_as_failure=True)
     decision = decide(None, "w", word, known)
