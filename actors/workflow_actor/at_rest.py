@@ -286,8 +286,14 @@ class InstanceAtRest:
 
     @property
     def needs_settle(self) -> bool:
-        """There are effects that no message holds, and all are confirmed: `Settle` forgets them."""
-        return self.state is not None and self.confirmations.all_unheld_seen(self.state)
+        """There are effects that no message holds, and all are confirmed: `Settle` forgets them. So it does
+        when a run that is over has told another workflow once more what that was told before: that one, if it
+        is over, too, does the same, and they would tell each other for ever."""
+        if self.state is None:
+            return False
+        return self.confirmations.all_unheld_seen(self.state) or (
+            self.confirmations.has_told_again and self.is_over
+        )
 
     @property
     def is_over(self) -> bool:

@@ -29,6 +29,8 @@ class Ledger:
         self.released: set[str] = set()
         """Workflow IDs whose held activities may end."""
         self.order: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self.books: defaultdict[str, list[int]] = defaultdict(list)
+        """What sagas have entered, each once."""
         self._keys: set[str] = set()
 
     def book(self, run_id: str, key: str, account: str, amount: int) -> None:
@@ -36,6 +38,11 @@ class Ledger:
             self._keys.add(key)
             self.balances[account] += amount
             self.order[run_id].append((account, amount))
+
+    def enter(self, key: str, book: str, entry: int) -> None:
+        if key not in self._keys:
+            self._keys.add(key)
+            self.books[book].append(entry)
 
 
 class Work:
@@ -67,6 +74,9 @@ class Work:
                     return to_payload(self._held(ledger))
                 case "flaky":
                     return to_payload(self._flaky(args[0]))
+                case "enter":
+                    ledger.enter(task.idempotency_key, *args)
+                    return to_payload(None)
                 case "book":
                     self._book(ledger, *args)
                     return to_payload(None)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.policies import WorkflowStatus
+from tests.default_converter import from_payload
+from tests.simulation import whole_oracle
+from tests.simulation.oracle import Raised
 from tests.simulation.violation import Violation
+from tests.simulation.workflows import Tree
 
 if TYPE_CHECKING:
     from tests.simulation.client import Story
@@ -18,6 +23,7 @@ class AtTheEnd:
         self._invariants = simulation.invariants
         self._history = simulation.history
         self._store = simulation.store
+        self._unread = simulation.invariants.ended_unread
 
     def look(self) -> None:
         """Raises Violation."""
@@ -27,6 +33,9 @@ class AtTheEnd:
             self._refused_are_told(story)
             self._updates_are_told_as_they_are(story)
         self._history.updates.must_be_over()
+        self._history.family.must_be_whole(self._unread)
+        for chain in self._history.family.chains():
+            self._program_came_to_what_it_must(chain)
         self._journals_agree()
         ledger = self._simulation.ledger
         if sum(ledger.balances.values()):
@@ -64,13 +73,39 @@ class AtTheEnd:
             if stored != update.outcome:
                 raise Violation("update", f"{key} came to {stored}, and {update.outcome} is told")
 
+    def _program_came_to_what_it_must(self, chain: list[str]) -> None:
+        """Also a child, which no client waits for; unless it may have been cut short."""
+        family = self._history.family
+        run = family.runs[chain[0]]
+        story = self._simulation.client.stories.get(run.info.workflow_id)
+        is_cut_short = story is not None and story.plan.is_cut_short
+        if run.info.workflow_type != "Program" or is_cut_short or any(map(family.may_be_cut_short, chain)):
+            return
+        trees, end = from_payload(run.args[0]), family.last_of(chain[0]).end
+        assert end is not None
+        try:
+            status, must = WorkflowStatus.COMPLETED, whole_oracle.program_outcome(trees)
+        except Raised:
+            status, must = WorkflowStatus.FAILED, []
+        result = [] if end.result is None else from_payload(end.result)
+        if (end.status, result) != (status, must):
+            raise Violation("outcome", f"{chain} of {run.info.workflow_id}: {trees} came to {end}, not {must}")
+        for run_id, tree in zip(chain, trees, strict=False):
+            self._books_are_right(run_id, tree)
+
+    def _books_are_right(self, run_id: str, tree: Tree) -> None:
+        for name, must in whole_oracle.sagas(tree).items():
+            book = self._simulation.ledger.books[f"{run_id} {name}"]
+            if book != must:
+                raise Violation("saga", f"saga {name} of {run_id} has entered {book}, and must {must}")
+
     def _journals_agree(self) -> None:
         """What is stored is what every row there ever was leads to, and what is shown."""
         for workflow_id in self._store.instances:
             stored = self._invariants.stored_state(workflow_id)
             whole = self._invariants.stored_state(workflow_id, from_the_first=True)
             assert stored is not None
-            if stored != whole and not self._invariants.is_from_an_unread_one(stored.info.run_id):
+            if stored != whole and stored.info.run_id not in self._unread:
                 text = f"{workflow_id}: its journal says otherwise: {difference(stored, whole)}"
                 raise Violation("I16", text)
             if self._store.runs[stored.info.run_id].status is not stored.status:

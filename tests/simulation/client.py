@@ -81,13 +81,13 @@ class Story:
     def _told(self, reply: wire.Reply) -> None:
         if reply.kind != "result" or reply.run_id is None or reply.error is not None:
             return
+        assert reply.next_run_id is None, "who waits for a chain is told of its last run"
         assert reply.status is not None
         result = None if reply.result is None else from_payload(reply.result)
         ended = Ended(reply.status, result)
-        self._client.invariants.told(
-            self.workflow_id, reply.run_id, self.ended.setdefault(reply.run_id, ended), ended
-        )
-        if reply.run_id == self.runs[-1]:
+        first = self._client.chain_of(reply.run_id)
+        self._client.invariants.told(self.workflow_id, first, self.ended.setdefault(first, ended), ended)
+        if first == self.runs[-1]:
             self._maybe_over()
 
     def _go_on(self) -> None:
@@ -301,6 +301,9 @@ class Client(Process):
     def release(self, workflow_id: str) -> None:
         """What it holds may end."""
         self._simulation.ledger.released.add(workflow_id)
+
+    def chain_of(self, run_id: str) -> str:
+        return self._simulation.history.family.chain_of(run_id)
 
     def run_of_update(self, workflow_id: str, update_id: str) -> str | None:
         """Which run was given it first, if one was."""

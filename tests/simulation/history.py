@@ -6,12 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from dalsegno.actors.workflow_actor.activities import events as act
+from dalsegno.actors.workflow_actor.local_activities import events as loc
 from dalsegno.actors.workflow_actor.run import events as e
 from dalsegno.actors.workflow_actor.signals.events import SignalReceived
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
+from tests.simulation.family import Family
 from tests.simulation.scheduler import SECOND
 from tests.simulation.update_history import UpdateHistory
 from tests.simulation.violation import Violation
@@ -45,6 +47,8 @@ class Run:
     activities: dict[int, Tried] = field(default_factory=dict)
     by_id: dict[str, Tried] = field(default_factory=dict)
     timers: dict[int, int] = field(default_factory=dict)
+    local: set[int] = field(default_factory=set)
+    """Numbers of those that are pending."""
     signals: int = 0
     closed: int = 0
 
@@ -55,6 +59,7 @@ class History:
         self.tokens: set[bytes] = set()
         self.rows_of_cause: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self.updates = UpdateHistory()
+        self.family = Family()
         self.let_go: set[str] = set()
         """Message IDs of effects that hold nothing up any more: parked, or never to be sent."""
 
@@ -71,6 +76,7 @@ class History:
         for event in record.events:
             self._note(run, row, event)
             self.updates.note(row.run_id, event)
+            self.family.note(row.run_id, event)
         return record
 
     def _note(self, run: Run, row: JournalRow, event: e.Event) -> None:
@@ -96,6 +102,10 @@ class History:
                 run.activities[number].is_outside = False
             case act.ActivityCompleted(number) | act.ActivityFailed(number):
                 self._settle(run, row, number)
+            case loc.LocalActivityCompleted(number) | loc.LocalActivityFailed(number):
+                if number not in run.local:
+                    raise Violation("I10", f"local activity {number} of run {row.run_id} is settled twice")
+                run.local.remove(number)
             case tim.TimerElapsed(number):
                 fire_at = run.timers.pop(number, None)
                 if fire_at is None:
@@ -123,6 +133,8 @@ class History:
             case act.ActivityUnwanted(number):
                 tried = run.activities[number]
                 tried.is_over = tried.is_over or not (tried.waits_for_cancellation or tried.is_outside)
+            case loc.LocalActivityWanted(spec):
+                run.local.add(spec.number)
             case tim.TimerWanted(number, fire_at):
                 run.timers[number] = fire_at
             case tim.TimerUnwanted(number):

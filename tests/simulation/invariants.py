@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from dalsegno.actors.supervisor.deliveries.channel import DeliveryOrigin
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect, TaskEffect
+from dalsegno.actors.workflow_actor.children.sends import StartChildEffect
 from dalsegno.actors.workflow_actor.interface.cause import Together
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record
+from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Record, RunStarted
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import format_of
 from dalsegno.actors.workflow_actor.stored.loading import load_state
@@ -44,6 +45,14 @@ CLIENT_COMMANDS = (
     wire.SignalWorkflow,
     wire.CancelWorkflow,
     wire.TerminateWorkflow,
+)
+ONCE = (
+    "workflow.signal ",
+    "workflow.cancel ",
+    "workflow.update ",
+    "activity.completed ",
+    "workflow.answered ",
+    "workflow.ended ",
 )
 DURABLE = ("activity.task", "activity.grant", "activity.cancel")
 FOLDS_ONE_IN = 8
@@ -91,10 +100,7 @@ class Invariants:
             )
             self._forgotten(row, record)
             rows = self.history.rows_of_cause[row.cause]
-            if (
-                row.cause.startswith(("workflow.signal ", "workflow.cancel ", "activity.completed "))
-                and len(rows) > 1
-            ):
+            if row.cause.startswith(ONCE) and len(rows) > 1 and not _follows_by_itself(record):
                 raise Violation("I8", f"{row.cause} is applied twice: {rows}")
             if FORGED.encode() in row.events or b"TooLate" in row.events:
                 raise Violation("I10", f"{row.cause} is no answer of the current attempt, and was taken")
@@ -197,8 +203,10 @@ class Invariants:
         message_id = effect_message_id(run_id, *effect_id)
         self._effects.setdefault((run_id, effect_id[0]), []).append((message_id, effect))
 
-    def is_from_an_unread_one(self, run_id: str) -> bool:
-        return run_id in self._ended_unread
+    @property
+    def ended_unread(self) -> set[str]:
+        """Run IDs."""
+        return set(self._ended_unread)
 
     def is_dead(self, message_id: str) -> bool:
         """A dead letter."""
@@ -377,6 +385,9 @@ class Invariants:
             effect.run_id, effect.activity_id, made_at
         ):
             return True
+        if isinstance(effect, StartChildEffect):
+            child = self.history.family.runs[effect.run_id].children[effect.parent.number]
+            return child.begun is not None or child.closed is not None or child.is_refused
         if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
             return self.history.is_attempt_over(effect.run_id, effect.activity_id, effect.attempt)
         return False
@@ -423,6 +434,12 @@ class Invariants:
             raise Violation("I12", f"{workflow_id} reads {items}, after {at_least} signals were confirmed")
         if len(items) > run.signals:
             raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
+
+
+def _follows_by_itself(record: Record) -> bool:
+    """It begins with what has ended the run before it."""
+    first = next(iter(record.events), None)
+    return isinstance(first, RunStarted) and first.info.continued_run_id is not None
 
 
 def _fields(snapshot: SnapshotRow) -> int:

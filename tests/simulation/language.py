@@ -7,12 +7,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from tests.simulation import stories, whole_stories
 from tests.simulation.stories import Plan
 from tests.simulation.whole_workflows import WHOLE_WORKFLOWS
 from tests.simulation.workflows import WORKFLOWS
+
+
+class DoneByHosts:
+    """The activities that hosts do themselves, where they are asked to."""
+
+    names: ClassVar = ["flaky"]
+
+    def find(self, name: str) -> object | None:
+        return name if name in self.names else None
+
 
 WHOLE_FROM = 1_000_000
 """The seeds from here on are of the whole language, so that those below give the runs that they always gave."""
@@ -31,7 +42,7 @@ class Language:
 
 OF_EVERY_FORMAT = Language(WorkflowRegistry([(cls, None) for cls in WORKFLOWS]), stories.KINDS, is_whole=False)
 WHOLE = Language(
-    WorkflowRegistry([(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS)]),
+    WorkflowRegistry([(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS)], local_activities=DoneByHosts()),
     (*stories.KINDS, *whole_stories.KINDS),
     is_whole=True,
 )

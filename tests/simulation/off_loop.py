@@ -16,10 +16,15 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready, Unready
-from dalsegno.actors.workflow_actor.local_activities.work import StopAll
+from dalsegno.actors.workflow_actor.local_activities.work import (
+    RunLocalActivity,
+    StopAll,
+    StopLocalActivity,
+)
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.failure import Failure
 from tests.simulation.activities import Work
+from tests.simulation.bench import SimulatedBench
 from tests.simulation.broker_model import CULPRIT
 from tests.simulation.scheduler import SECOND
 from tests.workflow_actor.local_work import ScriptedLocalActivity
@@ -52,6 +57,7 @@ class SimulatedOffLoop:
         self._faults = simulation.faults
         self._host = host
         self._random = Random(seed)
+        self._bench = SimulatedBench(simulation, host, f"{seed} bench")
 
     prepares = True
 
@@ -67,10 +73,12 @@ class SimulatedOffLoop:
 
     def give_up(self, work: LocalWork) -> None:
         """Whoever works on goes on, in vain."""
+        self._bench.give_up(work)
 
     def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
-        if isinstance(work, StopAll):
-            return  # whoever works on goes on, in vain
+        if isinstance(work, RunLocalActivity | StopLocalActivity | StopAll):
+            self._bench.work(work, done)
+            return
         assert isinstance(work, ScriptedLocalActivity)
         if self._faults.happens("local work never ends"):
             return

@@ -43,13 +43,15 @@ Check = Callable[[Ended], bool]
 
 @dataclass(slots=True)
 class Plan:
-    """One workflow ID's story. `must` judges how each of its runs ended. `prefix_of`: what queries may read."""
+    """One workflow ID's story. `must` judges how each of its runs ended. `reads`: what queries may read.
+    `is_cut_short`: its program may be ended before it is through."""
 
     workflow_type: str
     args: tuple[Any, ...]
     must: Check
     steps: list[Step] = field(default_factory=list)
     reads: str | None = None
+    is_cut_short: bool = False
 
 
 def _completed_with(result: Any) -> Check:

@@ -78,8 +78,11 @@ class Storm:
         workflow_id, damaged = self._some_workflow(), self._simulation.store.damaged
         if workflow_id is None:
             return False
-        plan = self._simulation.client.stories[workflow_id].plan
-        run_may_be_lost = all(step.kind not in ("terminate", "again") for step in plan.steps)
+        story = self._simulation.client.stories.get(workflow_id)
+        # Who is ended unread may leave children that nobody sees to.
+        if story is None or story.plan.is_cut_short:
+            return False
+        run_may_be_lost = all(step.kind not in ("terminate", "again") for step in story.plan.steps)
         damaged[workflow_id] = damage = Damage.drawn(self._stream, run_may_be_lost=run_may_be_lost)
         self._simulation.scheduler.trace("database", f"{workflow_id}: {damage.row}, {damage.run}")
         self._simulation.scheduler.after(self._length(), lambda: damaged.pop(workflow_id, None))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from dalsegno.actors.workflow_actor.updates.changes import NOT_HANDLED, UNFINISHED
+from dalsegno.policies import WorkflowStatus
+from tests.simulation import whole_oracle
+from tests.simulation.oracle import Raised
 from tests.simulation.scheduler import SECOND
-from tests.simulation.stories import COMPLETED, Ended, Plan, Step
+from tests.simulation.stories import COMPLETED, Check, Ended, Plan, Step
+from tests.simulation.workflows import Tree
 
 FAILS_WITH = {"fail": "OnPurpose", "refused": "ValueError", "unknown": "UpdateHandlerNotFound"}
 """By the name of an update, or by what is wrong with it: the type of its failure."""
@@ -43,4 +48,36 @@ def _refused(random: Random) -> Step:
     return Step(_delay(random), "update", name, args, allows=lambda told: told in allowed)
 
 
-KINDS: Sequence[Callable[[Random], Plan]] = (desk,)
+def program(random: Random) -> Plan:
+    """It is poked by signals and by updates, in which it may have no interest any more."""
+    trees = whole_oracle.make_program(random)
+    steps = [_poke(random) for _ in range(whole_oracle.POKES)]
+    return Plan("Program", (trees,), _comes_to(trees), steps)
+
+
+def program_cut_short(random: Random) -> Plan:
+    """Its children see to themselves, or are seen to."""
+    kind = random.choice(("cancel", "terminate"))
+    trees = whole_oracle.make_program(random)
+    return Plan("Program", (trees,), lambda _: True, [Step(_delay(random), kind)], is_cut_short=True)
+
+
+def _comes_to(trees: list[Tree]) -> Check:
+    try:
+        must = Ended(COMPLETED, whole_oracle.program_outcome(trees))
+    except Raised:
+        return lambda ended: ended.status is WorkflowStatus.FAILED
+    return lambda ended: ended == must
+
+
+def _poke(random: Random) -> Step:
+    if random.random() < 0.5:
+        return Step(_delay(random), "signal", "poke")
+    return Step(_delay(random), "update", "nudge", (), allows=_is_nudged)
+
+
+def _is_nudged(told: object) -> bool:
+    return isinstance(told, int) or told in ("closed", NOT_HANDLED.type, UNFINISHED.type)
+
+
+KINDS: Sequence[Callable[[Random], Plan]] = (desk, program, program, program_cut_short)

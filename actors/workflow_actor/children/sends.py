@@ -4,7 +4,7 @@ it may have to be said when the run is over, and another there."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ Stop = Literal["cancel", "terminate"]
 
 
 class StartChildEffect(DurableEffect, frozen=True, kw_only=True):
+    to_workflow: ClassVar[bool] = True
     parent: WorkflowOf
     root: RootOf
     spec: ChildWorkflowSpec
@@ -24,6 +25,7 @@ class StartChildEffect(DurableEffect, frozen=True, kw_only=True):
 class StopChildEffect(DurableEffect, frozen=True, kw_only=True):
     """`is_waited_for`: the child is to say that it has heard of it."""
 
+    to_workflow: ClassVar[bool] = True
     parent: WorkflowOf
     workflow_id: str
     how: Stop

@@ -4,7 +4,7 @@ over, and another there."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect
 class ExternalEffect(DurableEffect, frozen=True, kw_only=True):
     """`workflow_id` is who asks."""
 
+    to_workflow: ClassVar[bool] = True
     workflow_id: str
     spec: ExternalSpec
 

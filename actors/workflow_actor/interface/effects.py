@@ -7,7 +7,7 @@ effect is confirmed and would ask again (answers to commands and queries).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -26,8 +26,9 @@ class Effect(Struct, frozen=True):
 
 
 class DurableEffect(Effect, frozen=True, kw_only=True):
-    """Base."""
+    """Base. `to_workflow`: another workflow gets it, and may have something to say to that."""
 
+    to_workflow: ClassVar[bool] = False
     run_id: str
 
 
@@ -46,6 +47,7 @@ class ResultEffect(DurableEffect, frozen=True, kw_only=True):
 class RunEndedEffect(DurableEffect, frozen=True, kw_only=True):
     """The run has ended: tell another workflow, which waits for that."""
 
+    to_workflow: ClassVar[bool] = True
     recipient: WorkflowOf
     workflow_id: str
     status: WorkflowStatus

@@ -20,16 +20,20 @@ class Confirmations:
     they are not known to be on their way still.
     """
 
-    __slots__ = ("_earlier", "_quiet", "seen", "unheld")
+    __slots__ = ("_earlier", "_quiet", "has_told_again", "seen", "unheld")
 
     def __init__(self) -> None:
         self.seen: set[Key] = set()
         self._earlier = EarlierEffects()
         self.unheld = Unheld(self._earlier)
         self._quiet: frozenset[Key] = frozenset()
+        self.has_told_again = False
+        """Other workflows were sent again what they were sent before, since the last activation that was
+        recorded."""
 
     def loaded(self, state: WorkflowState) -> None:
         self.seen.clear()
+        self.has_told_again = False
         self.unheld.reset(state)
         self._quiet = frozenset(key for key, entry in self._all(state) if entry.held)
 
@@ -65,6 +69,7 @@ class Confirmations:
     def recorded(self, state: WorkflowState, events: Iterable[Event]) -> None:
         """By these events, `state` has forgotten what was confirmed, and may have got effects."""
         self.seen.clear()
+        self.has_told_again = False
         if not state.held or not LETS_GO.isdisjoint(map(type, events)):
             self.unheld.recorded(state, events)
 
@@ -85,11 +90,13 @@ class Confirmations:
         """All outstanding effects that were not confirmed, in order, those of earlier runs first. They are
         going to be sent again."""
         self._quiet = frozenset()
-        return [
+        again = [
             (key[1], effect_of(state, entry.due, key[0]))
             for key, entry in self._all(state)
             if key not in self.seen
         ]
+        self.has_told_again = self.has_told_again or any(effect.to_workflow for _, effect in again)
+        return again
 
     def effect(self, state: WorkflowState, run_id: str, effect: EffectID) -> DurableEffect | None:
         """As it was sent; None if it is not outstanding."""
