@@ -81,6 +81,8 @@ class Invariants:
         self._fields: dict[tuple[str, int], int] = {}
         """Of the last snapshot of a run, by run and format."""
         self._commits = 0
+        self.removed = 0
+        """Messages to workflows that hosts are through with."""
 
     # --- what becomes durable (the store's audit) ------------------------------------------------------------
 
@@ -309,6 +311,7 @@ class Invariants:
         if message.type == wire.Marker.TYPE:
             return
         self._simulation.scheduler.trace(process, f"acknowledges {message.type} {message_id}")
+        self.removed += 1
         self._nothing_is_on_its_way_for(given, process)
         if message_id in self._dead:
             return

@@ -340,15 +340,17 @@ class StoreModel:
         snapshot = self.snapshots.get(run_id)
         behind = -1 if snapshot is None else snapshot.sequence
         is_current = row.run_id == run_id
+        tail = tuple(stored for stored in self.journal.get(run_id, ()) if stored.sequence > behind)
+        last = tail[-1].sequence if tail else max(behind, 0)
         return LoadedInstance(
             workflow_id=row.workflow_id,
             slot=row.slot,
             run_id=run_id,
-            sequence=row.sequence,
+            sequence=row.sequence if is_current else last,
             status=row.status if is_current else self.runs[run_id].status,
             wake_at=row.wake_at if is_current else None,
             snapshot=snapshot,
-            journal=tuple(stored for stored in self.journal.get(run_id, ()) if stored.sequence > behind),
+            journal=tail,
         )
 
     def due(self, slots: Sequence[int], *, before: int, limit: int) -> list[Due]:

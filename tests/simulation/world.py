@@ -55,6 +55,11 @@ STANDSTILL = 60 * SECOND
 the time of a lease in which its row is watched, and some renewals."""
 
 
+REST = 2 * SECOND
+STRAGGLERS = 60
+"""Messages to workflows that may still come within that time, when all is done."""
+
+
 class Simulation:
     """Built from a seed alone; `only` is for finding out which of its faults a failure takes."""
 
@@ -111,7 +116,10 @@ class Simulation:
             calm = CALM + self.store.put_back
             if not self.scheduler.run(until=STORM + calm, done=self._is_done):
                 raise Violation("I29", f"after {calm // SECOND} s of calm, not done: {self._unfinished()}")
-            self.scheduler.run(until=self.scheduler.now + 2 * SECOND)
+            before = self.invariants.removed
+            self.scheduler.run(until=self.scheduler.now + REST)
+            if self.invariants.removed - before > STRAGGLERS:
+                raise Violation("unrest", "all is done, and hosts go on and on telling each other")
             AtTheEnd(self).look()
 
     def _begin(self) -> None:
