@@ -46,7 +46,7 @@ from dalsegno.actors.workflow_actor.outstanding.outstanding import handed_on, ne
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.questions import answer_to, answer_to_heartbeat
-from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, decide_start, terminated
+from dalsegno.actors.workflow_actor.run.decide import Known, code_stuck, decide, terminated
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
     Event,
@@ -333,10 +333,8 @@ class Instance(InstanceAtRest):
             if elsewhere is not None and not state.is_closed:
                 return self._carry_out(start, Decision(events=(CallerAdded(elsewhere),)), moment)
             return started_before(start, state, self.confirmations, now=moment.time)
-        decision = decide_start(state, start)
+        decision = with_start.decide(start, state, self, hindrance=moment.hindrance)
         if decision is not None:
-            if start.then is not None:
-                decision = with_start.for_open_run(start, self, decision, hindrance=moment.hindrance)
             return self._carry_out(start, decision, moment)
         if state.is_closed:
             return self._open(start, moment)

@@ -9,13 +9,15 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.actors.workflow_actor.run.decide import decide_start
 from dalsegno.actors.workflow_actor.run.events import DelayOver, Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.decisions import first_of_all, received
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_UPDATES
+from dalsegno.actors.workflow_actor.updates.changes import NEVER_HANDLED
 from dalsegno.actors.workflow_actor.updates.commands import Update
-from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, awaited
+from dalsegno.actors.workflow_actor.updates.decisions import NOT_YET, admitted, awaited, known_before
 from dalsegno.actors.workflow_actor.updates.events import UpdateAwaited
 
 NO_CHILDREN_YET = (
@@ -71,7 +73,35 @@ def for_new_run(start: Start, instance: InstanceAtRest) -> tuple[Event, ...]:
             return ()
 
 
-def for_open_run(
+def decide(
+    start: Start, state: WorkflowState, instance: InstanceAtRest, *, hindrance: str | None
+) -> Decision[Event] | None:
+    """What a start does to the run that is there; None when a new run begins. An update that this run knows by
+    its ID is answered by it, whatever the policies say: it came before, with another start. Not so where they
+    say that another run is to take its place, nor what a run that has ended has not handled."""
+    update = update_of(start)
+    if update is not None and not _takes_the_place(start) and _has_handled(state, update):
+        known = known_before(state, update)
+        if known is not None:
+            return known
+    decision = decide_start(state, start)
+    if decision is None or start.then is None:
+        return decision
+    return _for_open_run(start, instance, decision, hindrance=hindrance)
+
+
+def _takes_the_place(start: Start) -> bool:
+    policy, reuse = start.conflict_policy, start.reuse_policy
+    return policy == policy.TERMINATE_EXISTING or reuse == reuse.TERMINATE_IF_RUNNING
+
+
+def _has_handled(state: WorkflowState, update: Update) -> bool:
+    """Or may do so yet."""
+    outcome = state.update_outcomes.get(update.update_id)
+    return not state.is_closed or (outcome is not None and outcome.failure not in NEVER_HANDLED)
+
+
+def _for_open_run(
     start: Start, instance: InstanceAtRest, decision: Decision[Event], *, hindrance: str | None
 ) -> Decision[Event]:
     """`decision` is what comes of the start itself. A refusal of either is one of both. A start's delay ends

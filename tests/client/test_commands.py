@@ -110,7 +110,7 @@ async def test_arguments_may_be_given_as_the_temporal_sdk_calls_them(client: Cli
     await handle.signal("add", args=[1, 2])
     await handle.signal("add", arg=3)
     assert [await handle.query("sum", args=[4, 5]), await handle.query("sum", arg=6)] == [5, 5]
-    sent = [*host.of(StartWorkflow), *host.of(SignalWorkflow), *host.of(QueryWorkflow)]
+    sent: list[Any] = [*host.of(StartWorkflow), *host.of(SignalWorkflow), *host.of(QueryWorkflow)]
     datas = [[payload.data for payload in command.args] for command in sent]
     assert datas == [[b"null"], [b"1", b"2"], [b"3"], [b"4", b"5"], [b"6"]]
     assert handle.result_run_id == handle.first_execution_run_id == handle.run_id

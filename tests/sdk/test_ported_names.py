@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_cancellation_is_known_whoever_tells_of_it() -> None:
 
 
 def test_the_annotation_of_a_handle_may_name_the_workflow_first() -> None:
-    handle = dalsegno.WorkflowHandle
-    theirs = handle[object, str]  # type: ignore[misc]
-    assert theirs == handle[str]
-    assert dalsegno.workflow.ChildWorkflowHandle[object, str]  # type: ignore[misc]
+    handle: Any = dalsegno.WorkflowHandle
+    child: Any = dalsegno.workflow.ChildWorkflowHandle
+    assert handle[object, str] == handle[str]
+    assert child[object, str]

@@ -229,6 +229,54 @@ def test_a_start_with_an_update_that_comes_again_is_answered_as_the_update(rig: 
     assert len(rig.events(UpdateAdmitted)) == 1
 
 
+@pytest.mark.parametrize("conflict", [WorkflowIDConflictPolicy.FAIL, USE_EXISTING])
+@pytest.mark.parametrize("reuse", ["allow_duplicate", "reject_duplicate"])
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_an_update_that_a_run_has_handled_is_answered_by_it_whatever_the_policies_say(
+    rig: Rig, conflict: WorkflowIDConflictPolicy, reuse: str, is_closed: bool
+) -> None:
+    rig.start(then=put("pen"))
+    if is_closed:
+        rig.send(added("close"))
+    again = start(
+        "run-2",
+        wants_accepted=False,
+        then=put("book"),
+        conflict_policy=conflict,
+        reuse_policy=WorkflowIDReusePolicy(reuse),
+    )
+    activation = rig.send(again)
+    told = answer(activation)
+    assert (told.run_id, told.update, told.error) == ("run-1", ("u-1", "completed"), None)
+    assert told.result is not None
+    assert from_payload(told.result) == ["pen"]
+    assert not activation.recorded
+
+
+def test_an_update_that_the_open_run_has_not_handled_yet_is_waited_for_whatever_the_policies_say(
+    rig: Rig,
+) -> None:
+    rig.start(then=put("", name="wait"))
+    told = answer(rig.send(start("run-2", wants_accepted=False, then=put("", name="wait"))))
+    assert (told.run_id, told.update) == ("run-1", ("u-1", "accepted"))
+    assert effects(rig.send(added("pen")), UpdateEffect)
+
+
+def test_an_update_that_a_run_has_not_handled_before_its_end_begins_another(rig: Rig) -> None:
+    rig.start(then=put("", name="wait"))
+    rig.send(added("close"))
+    assert rig.state.is_closed
+    rig.send(start("run-2", then=put("", name="wait")))
+    assert (rig.state.info.run_id, rig.state.is_closed) == ("run-2", False)
+
+
+def test_a_start_that_takes_the_place_of_another_has_the_update_handled_anew(rig: Rig) -> None:
+    rig.start(then=put("pen"))
+    again = start("run-2", wants_accepted=False, then=put("pen"), conflict_policy=TERMINATE_EXISTING)
+    _, anew = rig.send_all(again)
+    assert answer(anew).run_id == rig.state.info.run_id == "run-2"
+
+
 def test_as_long_as_updates_cannot_be_stored_neither_is_done() -> None:
     rig = Rig(WorkflowRegistry([(Cart, None)]))
     rig.instance.codec = FORMAT_BEFORE

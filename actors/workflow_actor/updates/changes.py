@@ -34,6 +34,8 @@ UNFINISHED = Failure(
 NOT_HANDLED = Failure(
     type="UpdateNotHandled", message="The update was not handled: the run has ended.", non_retryable=True
 )
+NEVER_HANDLED = (UNFINISHED, NOT_HANDLED)
+"""What comes of updates that are open when their run ends."""
 
 
 class UpdateDraft(Protocol):
