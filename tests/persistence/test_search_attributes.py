@@ -74,6 +74,7 @@ def test_what_is_declared_is_told_by_name_to_those_who_ask_and_to_hosts(
     ("name", "said"),
     [
         ("status", "filters have a field of that name"),
+        ("incidents", "filters have a field of that name"),
         ("WorkflowType", "filters have a field of that name"),
         ("Between", "a word of the filter language"),
         ("true", "a word of the filter language"),

@@ -75,10 +75,11 @@ def _what_failed(run: RunOfIncidents, incident: Incident) -> str:
 
 def opened(before: RunOfIncidents, after: RunOfIncidents) -> tuple[tuple[int, str], ...]:
     """Those that are new: their numbers, and what has happened."""
+    numbers = range(before.incidents_opened + 1, after.incidents_opened + 1)
     return tuple(
-        (number, _what_failed(after, incident))
-        for number, incident in after.incidents.items()
-        if number > before.incidents_opened
+        (number, _what_failed(after, after.incidents[number]))
+        for number in numbers
+        if number in after.incidents
     )
 
 
