@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from multiprocessing import process
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from dalsegno.workers import Worker
 from tests.broker.witness import eventually
 from tests.default_converter import from_payload
 from tests.workers import in_processes as acts
-from tests.workers.conftest import running
+from tests.workers.conftest import QUICK, running
 from tests.workers.engine import Engine, new_task
 from tests.workers.fake_broker import FakeBroker
 
@@ -60,12 +61,17 @@ async def worker(fake: FakeBroker, fake_engine: Engine) -> AsyncIterator[Worker]
         yield worker
 
 
+def is_at_work(line: MutableMapping[str, Any]) -> bool:
+    return bool(line["event"] == "at work")
+
+
 async def test_code_runs_in_a_process_that_stays_and_knows_what_it_would_know_in_a_thread(
     worker: Worker, fake_engine: Engine
 ) -> None:
     with capture_logs() as lines:
         tasks = [await fake_engine.schedule("where", {"number": number}) for number in (1, 2)]
         results = [await fake_engine.result(task) for task in tasks]
+        await eventually(lambda: len(list(filter(is_at_work, lines))) == 2, "their lines of the log")
     last = await fake_engine.schedule("where", {"number": 3})
     results.append(await fake_engine.result(last))
     pids = {result[0] for result in results}
@@ -74,7 +80,7 @@ async def test_code_runs_in_a_process_that_stays_and_knows_what_it_would_know_in
         [os.getpid(), number, task.workflow_id, "MainThread"]
         for number, task in enumerate([*tasks, last], start=1)
     ]
-    said = {line["workflow_id"]: line for line in lines if line["event"] == "at work"}
+    said = {line["workflow_id"]: line for line in lines if is_at_work(line)}
     line = said[tasks[0].workflow_id]
     assert (line["log_level"], line["attempt"], line["order"]) == ("error", 1, "Order(number=1)")
     assert "KeyError: 1" in line["exception"], "a traceback, of what has no traceback here"
@@ -150,19 +156,24 @@ async def test_code_that_overruns_its_time_and_does_not_stop_is_killed(
 
 
 async def test_the_worker_tells_that_it_ends_and_takes_its_processes_with_it(
-    fake: FakeBroker, fake_engine: Engine, tmp_path: Path
+    fake: FakeBroker, fake_engine: Engine
 ) -> None:
-    early = {"acknowledge": "early"}
-    async with running(fake, *ALL, max_processes=2, drain_timeout=0.01) as worker:
-        told = await fake_engine.schedule("waits", **early)
-        stubborn = await fake_engine.schedule("cannot_be_stopped", str(tmp_path / "pid"), **early)
+    patient = replace(QUICK, cancel_grace=60.0)
+    async with running(fake, *ALL, max_processes=1, drain_timeout=0.01, timing=patient) as worker:
+        told = await fake_engine.schedule("waits", acknowledge="early")
         await fake_engine.expect(told, ActivityHeartbeat)
-        await eventually((tmp_path / "pid").exists, "the other has begun")
         await worker.shutdown()
     _, canceled, shut_down, ends = await fake_engine.result(told)
     assert (canceled, shut_down, ends) == (False, True, True)
-    assert (await fake_engine.failure(stubborn)).failure.type == "WorkerShutdown"
-    assert not _processes(), "none is left"
+    await eventually(lambda: not _processes(), "none is left")
+
+
+async def test_code_that_does_not_stop_ends_with_the_pool(tmp_path: Path) -> None:
+    async with _pool() as (_, run):
+        await run("cannot_be_stopped", str(tmp_path / "pid"))
+        await eventually((tmp_path / "pid").exists, "it has begun")
+        assert _processes()
+    await eventually(lambda: not _processes(), "none is left")
 
 
 async def test_what_was_given_to_a_process_that_died_idle_is_done_by_another() -> None:
@@ -248,7 +259,8 @@ def shadowed() -> None:
     """Not what its name means in this module."""
 
 
-_first, shadowed = shadowed, activity.defn(lambda: None, name="shadowed")  # type: ignore[assignment]
+_first = shadowed
+shadowed = activity.defn(name="shadowed")(lambda: None)
 
 
 class Locked(acts.Shop):
@@ -261,7 +273,8 @@ def test_what_pickle_does_not_take_is_refused_when_the_worker_is_made(fake: Fake
     @activity.defn(executor="process")
     def inner() -> None: ...
 
-    for function in (inner, Locked().shop, _first, activity.defn(lambda: None, name="x", executor="process")):
+    in_process = activity.defn(name="x", executor="process")
+    for function in (inner, Locked().shop, _first, in_process(lambda: None)):
         with pytest.raises(DefinitionError, match="cannot run in a process of its own, since pickle does not"):
             Worker(fake, activities=[function])
 
