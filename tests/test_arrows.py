@@ -117,7 +117,9 @@ ARROWS = {
     # who uses it
     "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code processes",
-    "verification": "sdk broker persistence settings protocol activities timers run stored shown",
+    "verification": (
+        "sdk broker persistence settings protocol interface activities children timers run stored shown"
+    ),
     "cli": (
         "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "
         "program stored verification failing parent database people host"

@@ -23,6 +23,7 @@ class Invariant(StrEnum):
     READABLE = "I20"
     VISIBILITY = "I33"
     IDENTITY = "I34"
+    KINSHIP = "I35"
 
     @property
     def claim(self) -> str:
@@ -44,6 +45,7 @@ _CLAIMS = {
     Invariant.READABLE: "every row can be read, and snapshots match their checksums",
     Invariant.VISIBILITY: "what people see of a run is what its journal says",
     Invariant.IDENTITY: "IDs are unique and belong to their run",
+    Invariant.KINSHIP: "runs that follow each other are one chain, and parents and children say the same",
 }
 
 

@@ -14,6 +14,7 @@ from dalsegno.verification.continuity import Continuity
 from dalsegno.verification.endings import Endings
 from dalsegno.verification.finding import Invariant, Violation, Violations
 from dalsegno.verification.identity import Identity
+from dalsegno.verification.kinship import Kinship
 from dalsegno.verification.leadership import Leadership
 from dalsegno.verification.ownership import Ownership
 from dalsegno.verification.recovery import Recovery
@@ -45,6 +46,7 @@ class History:
         self._endings = Endings()
         self._causes = Causes(workflow_id, used)
         self._identity = Identity(workflow_id, used)
+        self._kinship = Kinship(used)
         self._replay = Replay(workflow_id, head.run_id)
         self._activities = Resolutions(from_start=False)
         self._timers = Timers(from_start=False)
@@ -108,6 +110,7 @@ class History:
             self._endings,
             self._causes,
             self._identity,
+            self._kinship,
             self._activities,
             self._timers,
             self._replay,

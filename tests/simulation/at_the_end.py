@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.policies import WorkflowStatus
+from dalsegno.verification.activities import Resolutions
+from dalsegno.verification.endings import Endings
+from dalsegno.verification.identity import Identity
+from dalsegno.verification.kinship import Kinship
+from dalsegno.verification.timers import Timers
+from dalsegno.verification.used_ids import UsedIDs
 from tests.default_converter import from_payload
 from tests.simulation import whole_oracle
 from tests.simulation.oracle import Raised
 from tests.simulation.violation import Violation
 from tests.simulation.workflows import Tree
+from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:
     from tests.simulation.client import Story
@@ -34,15 +43,35 @@ class AtTheEnd:
             self._updates_are_told_as_they_are(story)
         self._history.updates.must_be_over()
         self._history.family.must_be_whole(self._unread)
-        for chain in self._history.family.chains():
-            self._program_came_to_what_it_must(chain)
+        for runs in self._history.family.chains():
+            self._program_came_to_what_it_must(runs)
         self._journals_agree()
+        if self._simulation.language.is_whole:
+            self._verify_finds_nothing()
         ledger = self._simulation.ledger
         if sum(ledger.balances.values()):
             raise Violation("I14", f"money is made or lost: {ledger.balances}")
         for message_id in self._invariants.unreadable:
             if not self._invariants.is_dead(message_id):
                 raise Violation("I21", f"{message_id} is not among the dead letters")
+
+    def _verify_finds_nothing(self) -> None:
+        """What is sound is no finding of `dalsegno verify`, as far as it looks at the journal's events."""
+        with closing(UsedIDs(remembered=0)) as used:
+            for run_id, run in self._history.runs.items():
+                workflow_id = self._history.family.runs[run_id].info.workflow_id
+                checks = (
+                    Endings(),
+                    Identity(workflow_id, used),
+                    Kinship(used),
+                    Resolutions(from_start=True),
+                    Timers(from_start=True),
+                )
+                for row in run.rows:
+                    record = NEWER.decode_record(row.events)
+                    for violation in chain.from_iterable(check.on_record(row, record) for check in checks):
+                        if run_id not in self._unread:
+                            raise Violation("verify", f"{workflow_id} {run_id}: {violation}")
 
     def _format_is_raised(self) -> None:
         store = self._store
@@ -73,15 +102,15 @@ class AtTheEnd:
             if stored != update.outcome:
                 raise Violation("update", f"{key} came to {stored}, and {update.outcome} is told")
 
-    def _program_came_to_what_it_must(self, chain: list[str]) -> None:
+    def _program_came_to_what_it_must(self, runs: list[str]) -> None:
         """Also a child, which no client waits for; unless it may have been cut short."""
         family = self._history.family
-        run = family.runs[chain[0]]
+        run = family.runs[runs[0]]
         story = self._simulation.client.stories.get(run.info.workflow_id)
         is_cut_short = story is not None and story.plan.is_cut_short
-        if run.info.workflow_type != "Program" or is_cut_short or any(map(family.may_be_cut_short, chain)):
+        if run.info.workflow_type != "Program" or is_cut_short or any(map(family.may_be_cut_short, runs)):
             return
-        trees, end = from_payload(run.args[0]), family.last_of(chain[0]).end
+        trees, end = from_payload(run.args[0]), family.last_of(runs[0]).end
         assert end is not None
         try:
             status, must = WorkflowStatus.COMPLETED, whole_oracle.program_outcome(trees)
@@ -89,8 +118,8 @@ class AtTheEnd:
             status, must = WorkflowStatus.FAILED, []
         result = [] if end.result is None else from_payload(end.result)
         if (end.status, result) != (status, must):
-            raise Violation("outcome", f"{chain} of {run.info.workflow_id}: {trees} came to {end}, not {must}")
-        for run_id, tree in zip(chain, trees, strict=False):
+            raise Violation("outcome", f"{runs} of {run.info.workflow_id}: {trees} came to {end}, not {must}")
+        for run_id, tree in zip(runs, trees, strict=False):
             self._books_are_right(run_id, tree)
 
     def _books_are_right(self, run_id: str, tree: Tree) -> None:
