@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,10 +36,20 @@ class Interruption:
         try:
             yield
         finally:
+            self._ends()
+
+    def _ends(self) -> None:
+        """What was not raised by now must not reach whatever the thread does next. It is let out here, not
+        taken back: CPython goes on looking for one that was, at each step of each thread, for as long as the
+        process lives, and 3.11 comes to a standstill where it is traced or profiled meanwhile."""
+        try:
             with self._lock:
-                thread, self._thread = self._thread, None
-                # What was not raised by now must not reach whatever the thread does next.
-                _raise_in(ctypes.c_ulong(thread or 0), None)
+                self._thread = None
+            if self._is_raised:
+                for _ in range(2):
+                    time.monotonic()  # the interpreter raises it after a call
+        except CanceledError:
+            return
 
     @contextmanager
     def shielded(self) -> Iterator[None]:

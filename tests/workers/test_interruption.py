@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -110,6 +112,29 @@ def test_what_was_asked_for_before_or_after_the_code_runs_is_raised_in_it_or_now
     late.ask()
     for _ in range(1_000):  # no step of it is reached
         time.monotonic()
+
+
+AFTERWARDS = """
+import sys
+from dalsegno.activity_code.interruption import Interruption
+
+for asked in (False, True):
+    interruption = Interruption()
+    with interruption.reaches():
+        pass
+    if asked:
+        interruption.ask()
+sys.setprofile(lambda *_: None)
+print(sorted([2, 1]))
+"""
+
+
+def test_a_process_in_which_code_might_have_been_interrupted_can_be_profiled() -> None:
+    """What was taken back unraised was looked for at each step of each thread, and CPython 3.11 stood still."""
+    ended = subprocess.run(
+        [sys.executable, "-c", AFTERWARDS], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout == "[1, 2]\n"
 
 
 def test_a_heartbeat_is_whole_before_the_activity_is_interrupted() -> None:
