@@ -56,10 +56,12 @@ def program(random: Random) -> Plan:
 
 
 def program_cut_short(random: Random) -> Plan:
-    """Its children see to themselves, or are seen to."""
+    """Its children see to themselves, or are seen to. It may go on all the same, where it catches that it is
+    cancelled, and wait to be poked then."""
     kind = random.choice(("cancel", "terminate"))
     trees = whole_oracle.make_program(random)
-    return Plan("Program", (trees,), lambda _: True, [Step(_delay(random), kind)], is_cut_short=True)
+    pokes = [Step(0, "signal", "poke") for _ in range(whole_oracle.POKES)]
+    return Plan("Program", (trees,), lambda _: True, [Step(_delay(random), kind), *pokes], is_cut_short=True)
 
 
 def _comes_to(trees: list[Tree]) -> Check:
