@@ -129,11 +129,11 @@ def test_what_is_told_to_a_parent_that_has_ended_is_nothing(more: dict[str, Any]
     world = parent([child()])
     world.deliver(terminate("t"))
     world.go_on()
-    before = world.database.rows["w"].sequence
     world.deliver(to_parent(world, **more))
     world.go_on()
     assert world.acknowledged() == MARKER + 3
-    assert world.database.rows["w"].sequence == before
+    (settled,) = world.database.rows["w"].journal[-1:]
+    assert settled.cause == "settle", "what it has told the child once more is forgotten"
 
 
 def test_a_child_whose_start_has_not_left_yet_is_stopped_behind_it() -> None:
