@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from dalsegno.actors.workflow_actor.deadlines.intents import MeetDeadline, SetDe
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.definition import HandlerDefinition
+from dalsegno.error_text import is_a
 from dalsegno.errors import DeadlineMissedError
 from dalsegno.workflow_logger import logger
 
@@ -160,33 +162,36 @@ class AwaitedDeadlines:
         one.told = one.phase
         function = one.on_overdue if is_over else one.on_risk
         if function is None:
-            self._done(one)
+            self._done(one, is_over)
             return
         try:
             outcome = function()
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
             self._code.handler_failed(error)
             return
-        if asyncio.iscoroutine(outcome):
-            task = self._loop.engine_task(self._finish(one, outcome), f"deadline {one.name}")
+        if inspect.isawaitable(outcome):
+            task = self._loop.engine_task(self._finish(one, outcome, is_over), f"deadline {one.name}")
             self._handlers()[task] = HandlerDefinition(one.name, function, bound=True)
         else:
-            self._done(one)
+            self._done(one, is_over)
 
-    async def _finish(self, one: SetOne, doing: Any) -> None:
+    async def _finish(self, one: SetOne, doing: Awaitable[Any], is_over: bool) -> None:
         handlers = self._handlers()
         try:
             await doing
-            self._done(one)
+            self._done(one, is_over)
         except BaseException as error:  # user code may raise anything
             if self._code.dropped:
                 raise
             self._code.handler_failed(error)
+            if is_a(error, asyncio.CancelledError):  # which alone fails nothing
+                self._done(one, is_over)
         finally:
             handlers.pop(asyncio.current_task(self._loop), None)  # type: ignore[call-overload]
 
-    def _done(self, one: SetOne) -> None:
-        if one.fails and one.phase == "overdue" and self._of(one.number) is not None:
+    def _done(self, one: SetOne, is_over: bool) -> None:
+        """What was to be done is over: because it is overdue (`is_over`), or at risk, which may last longer."""
+        if one.fails and is_over and self._of(one.number) is not None:
             self._code.handler_failed(
                 DeadlineMissedError(one.name, Deadline(one.name, one.due_at, 0, self).due)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -131,6 +132,47 @@ def test_a_run_fails_when_its_deadline_is_overdue_and_its_sagas_are_undone(passi
 
 def test_what_is_met_when_it_is_overdue_fails_nothing() -> None:
     assert Town(Promise, ACTIVITIES).run(True) == "met_late"
+
+
+@workflow.defn
+class Unhurried:
+    """What it does when it is at risk lasts until long after its time."""
+
+    @workflow.run
+    async def run(self, kind: str) -> str:
+        overdue = {"mend": self.mend, "task": self.in_a_task, "gives up": self.give_up}[kind]
+        warn = None if kind == "gives up" else self.warn
+        self.kept = workflow.deadline(
+            "kept", 10, warn_before=5, on_risk=warn, on_overdue=overdue, if_overdue="fail"
+        )
+        await workflow.sleep(100)
+        return self.kept.status
+
+    async def warn(self) -> None:
+        await workflow.sleep(7)
+
+    async def mend(self) -> None:
+        await workflow.sleep(20)
+        self.kept.met()
+
+    def in_a_task(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self.mend())
+
+    async def give_up(self) -> None:
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("kind", ["mend", "task"])
+def test_a_run_does_not_fail_before_what_is_done_when_it_is_overdue_is_over(
+    kind: str, passivating: bool
+) -> None:
+    assert Town(Unhurried, ACTIVITIES, passivating=passivating).run(kind) == "met_late"
+
+
+def test_a_run_fails_where_what_is_done_when_it_is_overdue_was_cancelled(passivating: bool) -> None:
+    town = Town(Unhurried, ACTIVITIES, passivating=passivating)
+    assert town.run("gives up") is None
+    assert town.status is WorkflowStatus.FAILED
 
 
 @workflow.defn
