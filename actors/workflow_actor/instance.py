@@ -59,7 +59,7 @@ from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.interpret import interpret
 from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL, NOT_YET
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
-from dalsegno.actors.workflow_actor.run.succession import kept_from_running, next_run, succeeded
+from dalsegno.actors.workflow_actor.run.succession import kept_from_code, next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
@@ -382,7 +382,7 @@ class Instance(InstanceAtRest):
         info = started.info
         self.fingerprint = self.code.fingerprint(info.task_queue, info.workflow_type)
         turn = Turn(blank(info, python=self.python), moment, ())
-        turn.record(started, *kept_from_running(ended.before.suspension, ended.events))
+        turn.record(started, *kept_from_code(before, ended.before.suspension, ended.events))
         return self._seal(turn)
 
     def _let_go(self, before: WorkflowState, moment: Moment) -> tuple[EarlierEffect, ...]:

@@ -386,9 +386,9 @@ BY_THE_INSTANCE: dict[type, tuple[type, ...]] = {
 BEFORE: tuple[type, ...] = (EffectsDropped, Resumed)
 """May come before what any command leads to: earlier runs' effects that are confirmed, and another try."""
 
-AFTER: tuple[type, ...] = (Ran, RunClosed, Suspended, RunStarted)
+AFTER: tuple[type, ...] = (Ran, RunClosed, Suspended, RunStarted, SignalStruck)
 """May come after it: user code has run, has ended the run, or is stuck; another run has followed by
-itself."""
+itself, and what is in the quarantine goes along."""
 
 
 def may_lead_to(command: type[Command]) -> tuple[type, ...]:

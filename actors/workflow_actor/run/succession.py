@@ -15,7 +15,7 @@ from dalsegno.actors.workflow_actor.run.events import Event, Resumed, RunClosed,
 from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, update_among
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Suspension, WorkflowState
-from dalsegno.actors.workflow_actor.signals.events import Signaled
+from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalStruck
 from dalsegno.errors import TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -84,12 +84,17 @@ def next_run(
     return RunStarted(info, args, state.recipients, python, earlier, tuple(carried), updates)
 
 
-def kept_from_running(suspension: Suspension | None, since: Iterable[Event]) -> tuple[Event, ...]:
-    """What an operator has suspended he alone resumes: the run that follows is suspended as well. `since` are
-    the events of the turn that began with that `suspension`."""
+def kept_from_code(
+    ended: WorkflowState, suspension: Suspension | None, since: Iterable[Event]
+) -> tuple[Event, ...]:
+    """What the run that follows keeps from its code as `ended` has. What an operator has suspended he alone
+    resumes: that run is suspended as well; `since` are the events of the turn that began with `suspension`.
+    Signals that have killed hosts stay in the quarantine, or they would kill others."""
+    struck = (signal for signal in ended.quarantine.values() if signal.struck)
+    aside = (SignalStruck(signal.name, signal.args, signal.reason) for signal in struck)
     if suspension is None or suspension.kind != "operator" or any(isinstance(e, Resumed) for e in since):
-        return ()
-    return (Suspended("operator", suspension.reason, None, suspension.fingerprint),)
+        return tuple(aside)
+    return (Suspended("operator", suspension.reason, None, suspension.fingerprint), *aside)
 
 
 def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:
@@ -147,7 +152,8 @@ def _carried(state: WorkflowState, wish: ContinueAsNew | None) -> Iterator[Carri
     """What the run's code had not begun with: what it had been given, and what it had not. Of updates those
     that are open. What did not fit may fit what comes now."""
     for signal in state.quarantine.values():
-        yield Signaled(name=signal.name, args=signal.args)
+        if not signal.struck:
+            yield Signaled(name=signal.name, args=signal.args)
     log = state.log
     backlog = (log[index].input for index in range(state.processed, len(log)))
     for input_ in (*(() if wish is None else wish.carried), *backlog):

@@ -23,7 +23,7 @@ from dalsegno.actors.workflow_actor.interface.effects import ResultEffect, RunEn
 from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.run.events import RunClosed
-from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.signals.commands import SettleQuarantined, Signal, StruckSignal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
@@ -287,3 +287,22 @@ def test_the_time_of_a_chain_is_over_also_where_its_runs_never_wait() -> None:
         assert made.status() is WorkflowStatus.RUNNING
     (result,) = effects(made.send(WakeUp(), held=False, after=SECOND), ResultEffect)
     assert (result.status, result.failure.kind) == (WorkflowStatus.TIMED_OUT, "timed_out")
+
+
+@pytest.mark.parametrize("passivating", [False, True])
+def test_a_signal_that_has_killed_hosts_stays_in_the_quarantine_of_the_run_that_follows(
+    passivating: bool,
+) -> None:
+    """Its code would kill hosts, too."""
+    made = open_rig(1, passivating=passivating)
+    made.send(StruckSignal(name="hear", args=(to_payload("poison"),), why="it killed its host", caller=CALLER))
+    for left in (1, 0):
+        (before,) = made.state.quarantine.values()
+        goes_on(made, signal("go_on", left))
+        assert dict(made.state.quarantine) == {1: before}
+        made.send(WakeUp(), held=False)
+    made.send(SettleQuarantined(number=1, action="retry", caller=CALLER))
+    made.send(signal("hear", "end"))
+    assert made.state.outcome is not None
+    assert made.state.outcome.result is not None
+    assert from_payload(made.state.outcome.result) == ["poison", "end"]
