@@ -29,6 +29,7 @@ from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
 from dalsegno.converter import result_hint
+from dalsegno.errors import WorkflowNotFoundError
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
@@ -150,9 +151,14 @@ class Looking:
 
     async def list_incidents(self, *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
         """Activities that have failed and wait for a person, of all workflows: of each the first 100. A list
-        finds the runs, newest first, page by page; each is then asked for its own."""
+        finds the runs, newest first, page by page; each is then asked for its own. One that is gone by then has
+        none."""
         async for run in self.list_workflows(f"{INCIDENTS} > 0", page_size=page_size):
-            for incident in await self.get_workflow_handle(run.workflow_id, run.run_id).incidents():
+            try:
+                found = await self.get_workflow_handle(run.workflow_id, run.run_id).incidents()
+            except WorkflowNotFoundError:
+                continue
+            for incident in found:
                 yield ListedIncident(run.workflow_id, run.run_id, run.workflow_type, incident)
 
     async def _pages(self, find: FindWorkflows) -> AsyncIterator[WorkflowSummary]:

@@ -8,6 +8,8 @@ from msgspec import structs
 from dalsegno.broker.protocol.messages import (
     ControlReply,
     CountWorkflows,
+    DescribeWorkflow,
+    Description,
     FindWorkflows,
     GetHistory,
     HistoryEntry,
@@ -17,14 +19,16 @@ from dalsegno.broker.protocol.messages import (
     ListHosts,
     ListPartitions,
     ListWorkflows,
+    OpenIncident,
     PartitionInfo,
+    Reply,
     RunGroup,
     WorkflowSummary,
 )
 from dalsegno.broker.topology import CONTROL_QUEUE
 from dalsegno.client import Client, Pong, WorkflowCount, WorkflowGroup
 from dalsegno.policies import WorkflowStatus
-from tests.client.fake_host import FakeHost, Request
+from tests.client.fake_host import FakeHost, Request, refused
 
 
 def summary(number: int) -> WorkflowSummary:
@@ -54,6 +58,35 @@ async def test_hosts_and_partitions_are_listed(client: Client, host: FakeHost) -
     host.scripts[ListPartitions] = lambda request: [ControlReply(partitions=partitions)]
     assert await client.hosts() == hosts
     assert await client.partitions() == partitions
+
+
+async def test_incidents_are_listed_though_a_run_that_had_one_is_gone_by_then(
+    client: Client, host: FakeHost
+) -> None:
+    def described(request: Request) -> list[Reply]:
+        assert isinstance(request.body, DescribeWorkflow)
+        workflow_id = request.body.workflow_id
+        if workflow_id == "w-1":
+            return [refused("not_found")]
+        open_one = OpenIncident(
+            number=3, activity_id="1", activity_type="charge", task_queue="default", attempts=1, opened_at=1
+        )
+        description = Description(
+            workflow_id=workflow_id,
+            run_id="r-2",
+            workflow_type="Order",
+            task_queue="default",
+            status=WorkflowStatus.RUNNING,
+            sequence=1,
+            started_at=1,
+            incidents=(open_one,),
+        )
+        return [Reply(kind="answer", workflow_id=workflow_id, description=description)]
+
+    host.scripts[FindWorkflows] = lambda request: [ControlReply(workflows=(summary(1), summary(2)))]
+    host.scripts[DescribeWorkflow] = described
+    found = [(one.workflow_id, one.incident.number) async for one in client.list_incidents()]
+    assert found == [("w-2", 3)]
 
 
 async def test_deadlines_are_listed_page_by_page(client: Client, host: FakeHost) -> None:
