@@ -281,7 +281,9 @@ class AwaitedActivities:
         return None
 
     def _fall_back(self, pending: AwaitedActivity, call: ActivityCall) -> None:
-        """The same future waits for another activity."""
+        """The same future waits for another activity. Its ID is that one's: the one before is free."""
+        if self._by_id.get(pending.activity_id) is pending:
+            del self._by_id[pending.activity_id]
         pending.fell_back |= not pending.never_began
         pending.call, pending.never_began = call, False
         try:

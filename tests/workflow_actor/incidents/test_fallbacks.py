@@ -123,6 +123,30 @@ def test_it_may_pause_for_a_person_in_the_end(passivating: bool) -> None:
 
 
 @workflow.defn
+class NamesItsActivities:
+    @workflow.run
+    async def run(self) -> list[int]:
+        instead = workflow.fallback(bill, activity_id="bill")
+        charging = workflow.start_activity(
+            charge, 1, activity_id="money", retry_policy=ONCE, on_exhausted=instead
+        )
+        await workflow.sleep(1)
+        other = await workflow.execute_activity(bill, 2, activity_id="money")
+        charging.cancel()
+        return [other]
+
+
+def test_the_id_of_what_has_failed_is_free_while_it_falls_back(passivating: bool) -> None:
+    def billed(amount: int) -> int:
+        if amount == 1:
+            raise NeverDone
+        return amount
+
+    town = Town(NamesItsActivities, {"charge": declined, "bill": billed}, passivating=passivating)
+    assert town.run() == [2]
+
+
+@workflow.defn
 class TripWithFallback:
     """The second stop cannot be booked, and what is booked instead is stopped before it begins."""
 
