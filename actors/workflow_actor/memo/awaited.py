@@ -30,7 +30,7 @@ class OwnMemo(Struct):
     def upsert(self, changes: Mapping[str, Payload | None], line: str) -> None:
         """Raises ValueError where it would be too much for one run."""
         after = changed(self.now, changes)
-        size = sum(len(value.data) for value in after.values())
+        size = sum(len(key.encode()) + len(value.data) for key, value in after.items())
         if size > MEMO_BYTES_MAX:
             raise ValueError(
                 f"workflow.upsert_memo: the memo would be of {size:,} bytes, but may be of {MEMO_BYTES_MAX:,}."

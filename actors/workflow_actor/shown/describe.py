@@ -48,7 +48,7 @@ def describe(
         pending.append(local_activities.described(local, state.info.task_queue, room.fit))
     pending_count = len(state.activities) + len(state.local_activities)
     memo = state.memo_now
-    memo_bytes = sum(len(value.data) for value in memo.values())
+    memo_bytes = sum(len(key.encode()) + len(value.data) for key, value in memo.items())
     left_out = []
     if more := pending_count - len(pending):
         left_out.append(f"{more} more pending activities")

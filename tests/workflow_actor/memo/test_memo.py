@@ -33,6 +33,15 @@ def test_notes_are_set_and_taken_back_and_others_stay() -> None:
     assert shown["memo"] == rig.state.memo_now
 
 
+def test_one_that_does_not_fit_into_a_description_is_left_out_its_keys_count() -> None:
+    for large in ({"key": to_payload("x" * 300_000)}, {"x" * 300_000: to_payload(1)}):
+        rig = Rig(ScriptedCode([[]]))
+        rig.start(memo=large)
+        shown = describe(rig.state, None, Heartbeats(), wake_at=None)
+        assert shown["memo"] == {}
+        assert "the memo, of 300" in shown["left_out"][0]
+
+
 def test_a_run_that_changes_nothing_has_the_memo_of_its_start_and_stores_no_other() -> None:
     rig = Rig(ScriptedCode([[]]))
     rig.start(memo=GIVEN)

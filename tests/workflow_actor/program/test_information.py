@@ -140,6 +140,7 @@ class Upserts:
         ({}, [{"note": "urgent"}, "urgent"]),
         ([1], ["TypeError: updates must be"]),
         ({"big": "x" * 300_000}, ["ValueError: workflow.upsert_memo: the memo would be of"]),
+        ({"x" * 300_000: 1}, ["ValueError: workflow.upsert_memo: the memo would be of"]),
     ],
 )
 def test_the_memo_is_changed_or_it_is_said_why_not(changes: Any, told: list[Any]) -> None:
