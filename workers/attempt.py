@@ -274,6 +274,9 @@ class Attempt:
             self.task, definition, context, bench, record, self._on_begun, self._on_ended
         )
         self._execution.start()
+        if self.early and self.running_since is None and self.state is State.RUNNING:
+            # It waits for a thread or a process: as in `hold`, nobody else can say that it is here.
+            self._heartbeat.start(always=True)
 
     def _on_begun(self) -> None:
         self.running_since = self._bench.clock.time()

@@ -167,6 +167,28 @@ async def test_an_automatic_heartbeat_comes_from_a_blocked_thread_too(
         await fake_engine.result(task)
 
 
+@pytest.mark.parametrize("auto_heartbeat", [True, False])
+async def test_early_work_that_waits_for_a_thread_says_that_it_is_here(
+    fake: FakeBroker, fake_engine: Engine, auto_heartbeat: bool
+) -> None:
+    """It is granted and acknowledged: the engine would try it again if it were silent."""
+    free = threading.Event()
+
+    @activity.defn
+    def holds(number: int) -> int:
+        free.wait()
+        return number
+
+    fields = {"acknowledge": "early", "heartbeat_timeout": 90_000, "auto_heartbeat": auto_heartbeat}
+    async with running(fake, holds, max_sync_threads=1):
+        try:
+            first, second = [await fake_engine.schedule("holds", number, **fields) for number in (1, 2)]
+            await fake_engine.expect(second, ActivityHeartbeat, 2)
+        finally:
+            free.set()
+        assert [await fake_engine.result(task) for task in (first, second)] == [1, 2]
+
+
 async def test_the_next_attempt_finds_the_details_of_the_last_heartbeat(
     fake: FakeBroker, fake_engine: Engine
 ) -> None:
