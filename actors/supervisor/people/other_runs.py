@@ -165,6 +165,10 @@ class OtherRuns:
     def begin(self, found: FoundRun, cause: Cause, caller: Caller, go_on: GoOn) -> None:
         next_run_id = None if isinstance(found.instance, Exception) else _followed_to(found.instance, cause)
         if next_run_id is not None:
+            assert isinstance(found.instance, Instance)
+            state = found.instance.state
+            # Once found it only goes on: a run that has forgotten it since would send it back for ever.
+            cause.goes_back &= state is not None and next_run_id == state.info.continued_run_id
             cause.command = replace(cause.command, run_id=next_run_id)
             go_on(cause)
             return

@@ -12,12 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.people.other_runs import OtherRuns
-from dalsegno.actors.workflow_actor.blame import LETTING_GO
+from dalsegno.actors.supervisor.people.other_runs import FoundRun, OtherRuns
+from dalsegno.actors.workflow_actor.blame import LETTING_GO, NOBODY
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
-from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Resume, Suspend, WakeUp
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.queries.strikes import DYNAMIC_QUERY
+from dalsegno.actors.workflow_actor.run.apply import fold
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.broker.port import Outcome
@@ -30,6 +31,7 @@ from tests.supervisor.mail import command, start
 from tests.supervisor.outbox.carrier import Origin, Shell
 from tests.supervisor.scripted_world import NoWatch, ScriptedWorld
 from tests.workflow_actor.rig import ScriptedCode, ScriptedProgram, activity
+from tests.workflow_actor.run.test_continue_as_new import goes_on, open_rig, signal, update
 
 
 class Reader:
@@ -257,3 +259,35 @@ async def test_code_that_takes_long_to_bring_back_lets_others_have_the_loop_afte
     assert max(after - before for before, after in pairwise([0, *seen])) == 1, "one input a slice"
     assert seen[-1] == 2 * 21
     assert len(asked.shell.take()) == 1  # the other waits for its confirm: it has the same key
+
+
+async def test_what_is_looked_for_in_earlier_runs_is_not_sent_round_and_round(
+    open_run: LoadedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run has taken the update along, and forgotten how it ended."""
+    monkeypatch.setattr("dalsegno.actors.workflow_actor.updates.changes.OUTCOMES_MAX", 0)
+    monkeypatch.setattr("dalsegno.actors.workflow_actor.updates.changes.OUTCOMES_DROPPED", 1)
+    made, ended = open_rig(1), []
+    made.send(Suspend(caller=CALLER))
+    made.send(signal("go_on", 1))
+    made.send(update("say", "pen"))
+    for ends in (Resume(caller=CALLER), signal("go_on", 1)):
+        before = made.state
+        closed, _ = goes_on(made, ends)
+        ended.append(fold(before, CODEC.decode_record(closed.events)))
+        made.send(WakeUp(), held=False)
+        made.send(signal("hear", "pen"))
+    first, second = ended
+
+    asked = Asked(Update(update_id="u-1", name="say", run_id=second.info.run_id, caller=CALLER), open_run)
+    asked.cause.goes_back = True
+    for state in (second, first, second):
+        made.instance.state = state
+        found = FoundRun(open_run, made.instance, NOBODY, may_be_newer=False)
+        asked.other_runs.begin(found, asked.cause, CALLER, asked.followed.append)
+    assert len(asked.followed) == 2
+    await asyncio.sleep(0)
+    (answer,) = asked.shell.take()
+    told = decode(answer.message)
+    assert isinstance(told, Reply)
+    assert told.error is not None
