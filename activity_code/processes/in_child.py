@@ -304,8 +304,8 @@ class _Lines:
         self._name = names[0] if names else ""
 
     def _say(self, level: str, values: Mapping[str, Any]) -> None:
-        shown = {str(key): _plain(value) for key, value in values.items() if key != "event"}
-        self._wire.send(LineSaid(self._name, level, str(values.get("event", "")), shown))
+        shown = {_sendable(str(key)): _plain(value) for key, value in values.items() if key != "event"}
+        self._wire.send(LineSaid(self._name, level, _sendable(str(values.get("event", ""))), shown))
 
     def debug(self, values: Mapping[str, Any]) -> None:
         self._say("debug", values)
@@ -326,9 +326,16 @@ class _Lines:
 
 
 def _plain(value: Any) -> Plain:
-    if value is None or type(value) in (str, bool, float) or (type(value) is int and abs(value) < 2**63):
+    if type(value) is str:
+        return _sendable(value)
+    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < 2**63):
         return value  # type: ignore[no-any-return]
     try:
-        return repr(value)
+        return _sendable(repr(value))
     except Exception:  # noqa: BLE001 - a user's own
         return f"<{type(value).__name__}>"
+
+
+def _sendable(text: str) -> str:
+    """With lone surrogates, such as names of files may have, in escapes: the line would be lost."""
+    return text.encode("utf-8", "backslashreplace").decode()

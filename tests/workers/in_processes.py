@@ -39,7 +39,7 @@ def where(order: Order) -> tuple[int, int, int, str, str]:
     try:
         raise KeyError(order.number)
     except KeyError:
-        activity.logger.exception("at work", order=order)
+        activity.logger.exception("at work", order=order, file="\udcff.txt")
     thread = threading.current_thread().name
     return os.getpid(), os.getppid(), order.number, info.workflow_id, thread
 

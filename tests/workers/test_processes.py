@@ -83,6 +83,7 @@ async def test_code_runs_in_a_process_that_stays_and_knows_what_it_would_know_in
     said = {line["workflow_id"]: line for line in lines if is_at_work(line)}
     line = said[tasks[0].workflow_id]
     assert (line["log_level"], line["attempt"], line["order"]) == ("error", 1, "Order(number=1)")
+    assert line["file"] == "\\udcff.txt", "what no message carries as it is"
     assert "KeyError: 1" in line["exception"], "a traceback, of what has no traceback here"
     assert await fake_engine.result(await fake_engine.schedule("named")) == "corner", "a method of an object"
 
