@@ -176,6 +176,7 @@ def require_startable(action: StoredAction) -> StoredAction:
             given.microseconds(f"The action's {name}", span, positive=True)
     if action.retry_policy is not None:
         action.retry_policy.policy  # noqa: B018 - raises for what it cannot be
+    shown_attributes(action.search_attributes)  # raises for names that no attribute has
     if (why := why_too_much(action.search_attributes)) is not None:
         raise ValueError(f"The action's search attributes: {why}.")
     return action

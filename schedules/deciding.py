@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
+import msgspec
+from msgspec.structs import replace
+
 from dalsegno import given
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -30,6 +33,8 @@ TAKEN_MAX = 5_000
 """Times that are taken in one go, after an outage."""
 WAITING_MAX = 1_000
 RECENT_MAX = 10
+START_BYTES_MAX = 950_000
+"""Of the action, and what the last one has given or failed by: beside names and IDs they have one message."""
 CATCHUP_WINDOW = timedelta(days=365)
 CATCHUP_WINDOW_MIN = timedelta(seconds=10)
 _MICROSECOND = timedelta(microseconds=1)
@@ -220,6 +225,23 @@ def has_ended(book: ScheduleBook, now: datetime) -> None:
 
 def has_completed(book: ScheduleBook, result: Payload) -> None:
     book.last_result, book.last_failure = result, None
+
+
+def told_of_last(book: ScheduleBook) -> tuple[Payload | None, Failure | None]:
+    """What the next one is told of the last: what that has given, and why the last one failed. What has no room
+    beside the action is left out, or nothing would be started any more."""
+    action = book.written.action
+    left = START_BYTES_MAX - _size((action.args, action.memo, action.search_attributes))
+    result, failure = book.last_result, book.last_failure
+    if result is not None and _size(result) > left:
+        result = None
+    if failure is not None and _size((result, failure)) > left:
+        failure = replace(failure, details=(), stack="", cause=None, parts=())
+    return result, failure
+
+
+def _size(value: object) -> int:
+    return len(msgspec.msgpack.encode(value))
 
 
 def has_failed(book: ScheduleBook, why: str, failure: Failure) -> None:

@@ -30,9 +30,11 @@ from dalsegno.schedules.book import (
 from dalsegno.schedules.policies import ScheduleOverlapPolicy
 from dalsegno.schedules.schedule import ScheduleBackfill, SchedulePolicy, ScheduleState
 from dalsegno.schedules.spec import ScheduleIntervalSpec, ScheduleSpec
+from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.default_converter import from_payload, to_payload
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
+KEYWORD = AttributeValue(SearchAttributeIndexedValueType.KEYWORD, "x")
 ACTION = StoredAction(workflow="Report", id="report")
 DAY = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -78,6 +80,10 @@ def test_what_is_left_out_is_as_in_the_classes() -> None:
                 )
             },
             "RetryPolicy.initial_interval",
+        ),
+        (
+            {"action": StoredAction(workflow="Report", id="a", search_attributes={"two\nlines": KEYWORD})},
+            "The name of a search attribute",
         ),
         (
             {"action": StoredAction(workflow="Report", id="a", execution_timeout=timedelta())},

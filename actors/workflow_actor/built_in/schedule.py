@@ -51,6 +51,7 @@ from dalsegno.schedules.deciding import (
     set_paused,
     settle,
     take_due,
+    told_of_last,
     was_started,
     write_anew,
 )
@@ -146,11 +147,11 @@ class ScheduleWorkflow:
         book = self._book
         action = book.written.action
         workflow_id = action.workflow_id(start.nominal)
+        last = (None, None) if start.overlap is ALLOW_ALL else told_of_last(book)
         try:
             child = await start_after(
                 action.workflow,
-                None if start.overlap is ALLOW_ALL else book.last_result,
-                None if start.overlap is ALLOW_ALL else book.last_failure,
+                *last,
                 args=action.args,
                 id=workflow_id,
                 task_queue=action.task_queue,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dalsegno.actors.supervisor.wire.others import FORMS
 from dalsegno.actors.workflow_actor.built_in import schedule as built_in
 from dalsegno.actors.workflow_actor.children.sends import StartChildEffect
 from dalsegno.actors.workflow_actor.externals.sends import ExternalEffect
@@ -155,6 +156,33 @@ def test_the_other_is_stopped_and_the_next_is_started_when_it_has_ended(
     after = says_ended(rig, first.parent.number, WorkflowStatus.CANCELED)
     assert started(after).spec.workflow_id == "report-2023-11-15T00:00:00Z"
     assert not book(rig).written.state.paused, "it was stopped on purpose"
+
+
+def fits(start: StartChildEffect) -> None:
+    """Raises MessageTooLargeError."""
+    FORMS[StartChildEffect].message(start, "id", None)
+
+
+def test_what_has_no_room_in_a_start_is_not_told_and_the_schedule_goes_on() -> None:
+    def text(size: int) -> Payload:
+        return to_payload("x" * size)
+
+    asked = written()
+    asked.action.args = [text(600_000)]
+    rig = begun(ScheduleBook(written=asked))
+    first = started(woken(rig, 1))
+    says_begun(rig, first)
+    says_ended(rig, first.parent.number, WorkflowStatus.COMPLETED, result=text(600_000))
+    second = started(woken(rig, 2))
+    fits(second)
+    assert second.spec.last_result is None
+    says_begun(rig, second)
+    failure = Failure(message="no paper", type="Jam", details=(text(590_000),))
+    says_ended(rig, second.parent.number, WorkflowStatus.FAILED, failure=failure)
+    third = started(woken(rig, 3))
+    fits(third)
+    assert third.spec.last_failure is not None
+    assert (third.spec.last_failure.message, third.spec.last_failure.details) == ("no paper", ())
 
 
 def test_each_is_told_what_the_last_one_that_completed_has_given() -> None:
