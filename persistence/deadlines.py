@@ -1,4 +1,5 @@
-"""Lists of open deadlines: one walk along the index by when they are at risk."""
+"""Lists of open deadlines: one walk along the index by when they are at risk. Where the tables are older there
+are none, and none are written."""
 
 from __future__ import annotations
 
@@ -8,17 +9,44 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from dalsegno.errors import CommandRejectedError
 from dalsegno.persistence import formats
-from dalsegno.persistence.database import Database, storable
+from dalsegno.persistence.database import Database, OwnedConnection, storable
 from dalsegno.persistence.deadlines_port import FoundDeadline
+from dalsegno.persistence.port import Round
 from dalsegno.persistence.tables import deadlines, runs
 
 SINCE = "0013"
 """The revision of the tables that has them."""
 _CURSOR = re.compile(r"(-?\d{1,18})\.(\d{1,18})\.(.+)", re.ASCII | re.DOTALL)
 _KEY = (deadlines.c.risk_at, deadlines.c.of_run, deadlines.c.number)
+
+
+class ListedDeadlines:
+    """What a writer may write of them. Used by its thread. That the tables are older stops no workflow."""
+
+    def __init__(self, connection: OwnedConnection) -> None:
+        self._connection = connection
+        self._are_there = False
+
+    def fitting(self, round_: Round) -> Round:
+        """The round, as the tables can hold it."""
+        for write in round_.instances:
+            if write.deadlines:
+                return round_ if self._find() else _without(round_)
+        return round_
+
+    def _find(self) -> bool:
+        if not self._are_there:
+            with self._connection.transaction() as connection:
+                self._are_there = formats.revision_of(connection) >= SINCE
+        return self._are_there
+
+
+def _without(round_: Round) -> Round:
+    return replace(round_, instances=tuple(replace(write, deadlines=()) for write in round_.instances))
 
 
 def list_deadlines(

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 
 from dalsegno.persistence.bisection import commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role
+from dalsegno.persistence.deadlines import ListedDeadlines
 from dalsegno.persistence.port import Round, RoundOutcome, Watermark
 from dalsegno.persistence.postgres_arrays import (
     ENCODING_ERRORS,
@@ -168,9 +169,10 @@ class PostgresWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owned = OwnedConnection(database, Role.WRITER)
+        self._deadlines = ListedDeadlines(self._owned)
 
     def commit(self, round_: Round) -> RoundOutcome:
-        return commit_bisecting(round_, self._write)
+        return commit_bisecting(self._deadlines.fitting(round_), self._write)
 
     def _write(self, round_: Round) -> RoundOutcome:
         rows = rows_of(round_.instances, refused_rows(round_), round_.asides)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from dalsegno.persistence.bisection import Known, commit_bisecting, outcome_of
 from dalsegno.persistence.database import Database, DataRefusedError, OwnedConnection, Role, storable
+from dalsegno.persistence.deadlines import ListedDeadlines
 from dalsegno.persistence.port import Aside, InstanceWrite, Round, RoundOutcome, Watermark
 from dalsegno.persistence.rows import Part, Row, mail_commands, refused_rows, rows_of
 from dalsegno.persistence.watermark import raise_watermark
@@ -76,9 +77,10 @@ class SqliteWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owned = OwnedConnection(database, Role.WRITER)
+        self._deadlines = ListedDeadlines(self._owned)
 
     def commit(self, round_: Round) -> RoundOutcome:
-        return commit_bisecting(round_, self._write)
+        return commit_bisecting(self._deadlines.fitting(round_), self._write)
 
     def _write(self, round_: Round) -> RoundOutcome:
         try:

@@ -84,5 +84,11 @@ def test_what_is_no_cursor_is_refused(reader: Reader, odd: str) -> None:
 
 
 @pytest.mark.parametrize("tables", [MIN_REVISION])
-def test_older_tables_have_none(reader: Reader) -> None:
+def test_older_tables_have_none_and_what_has_some_is_written_without(writer: Writer, reader: Reader) -> None:
+    one = row("a", 1, "late", 10)
+    begin(writer, "a", one)
+    writer.commit(round_of(step("a", 2, deadlines=(over(one),))))
     assert reader.deadlines() == ([], None)
+    run = reader.run("a", None)
+    assert run is not None
+    assert run.run_id == run_of("a")
