@@ -75,6 +75,9 @@ class WorkflowActor(LightActor):
         self.settling = False
         self.one_by_one = False
         self.in_round = False
+        self.has_followed = False
+        """In the round another run has begun by itself or in the place of one. Until that is durable no strike
+        against it would be found, by whoever loads the one before: nothing that waits is given to it."""
         self.stored_run_id: str | None = None
         self.stored_sequence = 0
         self.stored_wake_at: int | None = None
@@ -113,7 +116,7 @@ class WorkflowActor(LightActor):
             return False
         if self.turn is not None and not self.turn.can_take(self.actor_inbox):
             return False
-        return not (self.one_by_one and self.in_round)
+        return not (self.in_round and (self.one_by_one or self.has_followed))
 
     def loaded(self, instance: Instance, *, seen: Mapping[MessageKey, str]) -> None:
         """The instance is there; mail may be handled. `seen`: how commands were answered."""
@@ -133,8 +136,9 @@ class WorkflowActor(LightActor):
         """What it did in the round is durable."""
         self.in_round = False
         self._current = None
-        if self.one_by_one:
-            self.one_by_one = bool(self.actor_inbox)
+        if self.one_by_one or self.has_followed:
+            self.has_followed = False
+            self.one_by_one = self.one_by_one and bool(self.actor_inbox)
             self.reschedule()
 
     # --- mail ------------------------------------------------------------------------------------------------
@@ -256,6 +260,8 @@ class WorkflowActor(LightActor):
         if held and len(activations) == 1 and activations[0].stale:  # several are a start's
             self._parent.came_again(self, cause, [effect for _, effect in activations[0].effects])
         else:
+            if activations[1:]:
+                self.has_followed = True
             self._parent.activated(self, cause, activations)
             if self.turns is not None:
                 for activation in activations:
@@ -276,6 +282,8 @@ class WorkflowActor(LightActor):
             return False
         if turn.forgives:
             self._forgive()
+        if activations[1:]:
+            self.has_followed = True
         self._parent.activated(self, turn.cause, activations)
         if self.turns is not None and activations[0].works:
             self.turns.begin_later(turn.cause, activations[0].works)

@@ -9,6 +9,7 @@ import pytest
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT, struck
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.strikes import STRUCK_MAX
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
@@ -21,7 +22,7 @@ from dalsegno.policies import WorkflowStatus
 from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_database import Database
 from tests.supervisor.test_engine_strikes_of_other_code import Deadly, Life, at_timers, never
-from tests.workflow_actor.rig import payload
+from tests.workflow_actor.rig import Step, payload
 
 RUN = run_id("w", "start-1")
 
@@ -201,3 +202,31 @@ def test_the_marks_of_requests_are_the_types_of_their_messages() -> None:
 
 def test_an_input_is_one_that_is_begun() -> None:
     assert not named("bad")(Begin())
+
+
+class GoesOn(Life):
+    """Goes on as another run when it is told to."""
+
+    def _step(self, index: int, input_: Input) -> Step:
+        step = super()._step(index, input_)
+        is_told = isinstance(input_, Signaled) and input_.name == "go_on"
+        return [ContinueAsNew(args=())] if is_told else step
+
+
+def survives(life: Life, mail: list[Message]) -> bool:
+    life.world.engine.format_written(CODEC.newest)
+    return life.live(mail)
+
+
+def test_a_signal_right_behind_the_end_of_a_run_does_not_kill_hosts_for_ever() -> None:
+    """Strikes against the run that follows are found when that is durable, and not before."""
+    database = running()
+    go_on = command(wire.SignalWorkflow(workflow_id="w", name="go_on"), "g")
+    died, life = 0, GoesOn(database, "code-1", named("bad"))
+    while not survives(life, [go_on, bad("s1"), signal("s2")]):
+        died, life = died + 1, GoesOn(database, "code-1", named("bad"))
+        assert died <= STRIKES_LIMIT, database.strikes
+    assert died == STRIKES_LIMIT
+    found = shown(life)
+    assert (found.status, found.continued_run_id) == (WorkflowStatus.SUSPENDED, RUN)
+    assert {"g", "s1", "s2"} <= {message_id for _, message_id in database.known["w"]}
