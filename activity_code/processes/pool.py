@@ -63,6 +63,8 @@ class _Place:
         self.number = 0
         self.job: ProcessJob | None = None
         self.has_begun = False
+        self.stopped: str | None = None
+        """Why its job was asked to stop."""
         self.is_let_go = False
         """Nobody waits for its job; it is not used again."""
 
@@ -98,6 +100,7 @@ class ProcessPool:
         """Ask its code to stop."""
         for child, place in self._places.items():
             if place.job is job:
+                place.stopped = reason
                 child.send(_stop(place.number, reason, why))
 
     def let_go(self, job: ProcessJob, reason: str, why: ActivityCancellationDetails | None) -> None:
@@ -143,7 +146,7 @@ class ProcessPool:
 
     def _give(self, child: ChildProcess, job: ProcessJob) -> None:
         place = self._places[child]
-        place.job, place.number, place.has_begun = job, next(_numbers), False
+        place.job, place.number, place.has_begun, place.stopped = job, next(_numbers), False, None
         child.send(JobGiven(place.number, job.work, self._worker_ends))
 
     # --- what happens to them ------------------------------------------------------------------------------
@@ -196,6 +199,8 @@ class ProcessPool:
             return
         if job is not None and place.has_begun:
             job.on_lost(_died(job.work, child, why))
+        elif job is not None and place.stopped is not None:
+            job.on_lost(CanceledError(place.stopped))
         elif job is not None:
             self._waiting.appendleft(job)
         elif not child.is_ready and self._waiting:

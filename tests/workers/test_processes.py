@@ -32,7 +32,7 @@ from dalsegno.broker.protocol.messages import (
     ActivityTask,
 )
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import ConfigurationError, DefinitionError
+from dalsegno.errors import CanceledError, ConfigurationError, DefinitionError
 from dalsegno.payload import DefaultPayloadConverter, Payload
 from dalsegno.workers import Worker
 from tests.broker.witness import eventually
@@ -184,6 +184,17 @@ async def test_what_was_given_to_a_process_that_died_idle_is_done_by_another() -
         second = await (await run("where", {"number": 2}))
         assert second[2] == 2 and second[0] != first[0]
     assert pool.withdraw(_Job(new_task("where"))) is False
+
+
+async def test_what_was_asked_to_stop_before_its_process_died_idle_is_begun_by_no_other() -> None:
+    async with _pool() as (pool, run):
+        first = await (await run("where", {"number": 1}))
+        os.kill(first[0], signal.SIGKILL)
+        job = _Job(new_task("where", {"number": 2}))
+        pool.run(job)
+        pool.stop(job, "the buyer left", None)
+        with pytest.raises(CanceledError, match="the buyer left"):
+            await job.outcome
 
 
 async def test_a_process_that_cannot_begin_fails_what_waits_for_it_with_the_reason() -> None:
