@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause, MoreMail
 from dalsegno.actors.workflow_actor.interface.commands import (
     Caller,
+    ClientCommand,
     Command,
     Describe,
     ReadOnlyCommand,
@@ -175,6 +176,8 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
         case Signal() if cause.name in struck.requests:
             return _struck_signal(command, struck.requests[cause.name], instance)
         case Update() | SettleQuarantined() if cause.name in struck.requests:
+            if not _is_open(command, instance):
+                return Pass(command)
             why = struck.requests[cause.name]
             return Refuse(command.caller, refusal(command, instance.workflow_id, why))
         case Query() | Resume() if (error := _refusal(cause, command, instance, struck)) is not None:
@@ -192,8 +195,7 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
             return BeginRun(command)
         # The strikes of causes go when it has gone well.
         case Resume() if not struck.causes and (struck.queries or struck.requests):
-            is_refused = refused_unless_open(instance.state, instance.workflow_id, command.run_id) is not None
-            return Pass(command) if is_refused else ClearStrikes(command)
+            return ClearStrikes(command) if _is_open(command, instance) else Pass(command)
         case _:
             return Pass(command)
 
@@ -246,9 +248,14 @@ def _may_have_struck(cause: Cause, start: Start, instance: Instance, struck: Str
 
 def _struck_signal(signal: Signal, why: str, instance: Instance) -> Pass | SuspendFirst:
     """It has killed hosts, and its run goes on without it."""
-    if refused_unless_open(instance.state, instance.workflow_id, signal.run_id) is not None:
+    if not _is_open(signal, instance):
         return Pass(signal)
     return Pass(set_aside(signal, why)) if may_set_aside(instance, signal) else SuspendFirst()
+
+
+def _is_open(command: ClientCommand, instance: Instance) -> bool:
+    """The run that it is for. Of another its own answer says so, and no code runs."""
+    return refused_unless_open(instance.state, instance.workflow_id, command.run_id) is None
 
 
 def _refusal(

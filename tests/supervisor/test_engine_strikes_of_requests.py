@@ -180,6 +180,15 @@ def test_a_run_that_has_ended_refuses_a_struck_signal_as_any_other() -> None:
     assert len(refusals(life)) == 1
 
 
+@pytest.mark.parametrize("message", [update("u1"), settle("u1")], ids=["update", "quarantine"])
+def test_what_has_struck_is_told_that_its_run_has_ended_and_not_to_deploy_other_code(message: Message) -> None:
+    database = running()
+    database.strikes[RUN] = tuple((f"{kind}u1 @code-1", STRIKES_LIMIT) for kind in REQUESTS)
+    life = life_of(database, "code-1")
+    assert life.live([terminate("t"), message])
+    assert [reply.error.code for reply in life.world.replies() if reply.error is not None] == ["closed"]
+
+
 def test_who_resumes_the_workflow_has_struck_updates_tried_again() -> None:
     database = running()
     deaths(database, update("u1"))
