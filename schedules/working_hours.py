@@ -62,7 +62,12 @@ class WorkingHours:
 
     def after(self, moment: datetime, span: timedelta) -> datetime:
         """When so much working time has passed since `moment`, in UTC; of no time at all that is the first
-        working moment. Raises ValueError where that is ten years ahead, or never comes."""
+        working moment. Raises ValueError where that is ten years ahead, or never comes, for a time that is less
+        than none, and for a moment without a time zone."""
+        if moment.utcoffset() is None:
+            raise given.wrong_value("The moment", moment, "a datetime with a time zone")
+        if span < _NOTHING:
+            raise given.wrong_value("The working time", span, "none or more")
         left = span
         for opens, closes in self._periods(moment):
             begin = max(opens, moment)
