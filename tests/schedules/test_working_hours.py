@@ -98,7 +98,10 @@ def test_what_cannot_be_is_refused_with_its_name(odd: dict[str, Any], says: str)
 
 @pytest.mark.parametrize(
     ("moment", "span", "says"),
-    [(MONDAY, -HOUR, "The working time must be none or more"), (MONDAY.replace(tzinfo=None), HOUR, "time zone")],
+    [
+        (MONDAY, -HOUR, "The working time must be none or more"),
+        (MONDAY.replace(tzinfo=None), HOUR, "time zone"),
+    ],
 )
 def test_no_time_passes_backwards_nor_from_a_moment_of_no_zone(
     moment: datetime, span: timedelta, says: str
