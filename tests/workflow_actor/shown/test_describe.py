@@ -165,7 +165,7 @@ def test_a_memo_that_is_too_large_to_be_shown_is_left_out_in_words() -> None:
     rig = Rig(ScriptedCode([[timer(1, T0 + SECOND)]]))
     rig.send(start(memo={"a": Payload("json/plain", b'"%s"' % (b"x" * 300_000))}))
     told = described(rig)
-    assert (told.memo, told.left_out) == ({}, ("the memo, of 300002 bytes",))
+    assert (told.memo, told.left_out) == ({}, ("the memo, of 300003 bytes",))  # with its key
 
 
 def test_whatever_is_too_large_to_be_shown_is_left_out_in_words() -> None:
