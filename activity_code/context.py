@@ -84,11 +84,10 @@ class AttemptContext:
         reason, self._raise_reason = self._raise_reason, None
         if reason is not None:
             raise CanceledError(reason)
-        # Encoded here: the activity may change the values while the message waits, and an error belongs to it.
-        payload = self.converter.to_payload(details) if details else None
-        # Broken off halfway, it might never wake the loop again.
+        # Broken off halfway it might never wake the loop again, or take that for an error of the values.
         with nullcontext() if self.interruption is None else self.interruption.shielded():
-            self._on_heartbeat(payload)
+            # Encoded here: the activity may change the values while the message waits, and an error is its own.
+            self._on_heartbeat(self.converter.to_payload(details) if details else None)
 
     async def wait_for_cancelled(self) -> None:
         if self._async_event is None:

@@ -419,6 +419,18 @@ def _running() -> Logger:
     return bound.bind(workflow_id=running.workflow_id, activity_id=running.activity_id, attempt=running.attempt)
 
 
-logger = UserLogger("dalsegno.activity", _running, {})
+class _ActivityLogger(UserLogger):
+    """One whose lines are whole before the activity is interrupted, since none of its calls raises."""
+
+    __slots__ = ()
+
+    def _say(self, level: int | str, args: tuple[Any, ...], values: dict[str, Any]) -> None:
+        context = current_context.get(None)
+        shielded = None if context is None else context.shielded
+        with nullcontext() if shielded is None else shielded():
+            super()._say(level, args, values)
+
+
+logger = _ActivityLogger("dalsegno.activity", _running, {})
 """Bound with the running attempt's workflow_id, activity_id and attempt; called as structlog's loggers, or as
 those of the standard library."""

@@ -39,16 +39,16 @@ class UserLogger:
 
     def bind(self, /, **values: Any) -> UserLogger:
         """Another logger, which says these values with every line."""
-        return UserLogger(self.name, self._find, {**self._values, **values})
+        return type(self)(self.name, self._find, {**self._values, **values})
 
     def unbind(self, *keys: str) -> UserLogger:
         kept = {key: value for key, value in self._values.items() if key not in keys}
-        return UserLogger(self.name, self._find, kept)
+        return type(self)(self.name, self._find, kept)
 
     try_unbind = unbind
 
     def new(self, /, **values: Any) -> UserLogger:
-        return UserLogger(self.name, self._find, values)
+        return type(self)(self.name, self._find, values)
 
     # Both's
 
@@ -134,7 +134,7 @@ class UserLogger:
     get_effective_level = getEffectiveLevel
 
     def getChild(self, suffix: str) -> UserLogger:
-        return UserLogger(f"{self.name}.{suffix}", self._find, {**self._values, "logger": suffix})
+        return type(self)(f"{self.name}.{suffix}", self._find, {**self._values, "logger": suffix})
 
     def getChildren(self) -> set[logging.Logger]:
         return set()

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from dalsegno import activity
+from dalsegno.activity import current_context
 from dalsegno.activity_code.context import AttemptContext
 from dalsegno.activity_code.interruption import Interruption
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import ActivityCanceled, ActivityHeartbeat, ActivityStarted
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, DefinitionError
+from dalsegno.payload import DefaultPayloadConverter, Payload
 from tests.broker.witness import eventually
 from tests.workers.conftest import running
 from tests.workers.engine import Engine, new_task
@@ -152,6 +154,38 @@ def test_a_heartbeat_is_whole_before_the_activity_is_interrupted() -> None:
     with pytest.raises(CanceledError), context.interruption.reaches():
         context.heartbeat("at work")
     assert recorded == ["noted", "woken"]
+
+
+def test_neither_a_line_of_the_log_nor_what_encodes_details_swallows_the_interruption() -> None:
+    """Both take whatever is raised in them for an error of the values."""
+
+    def meddled() -> None:
+        context.cancel("asked to stop meanwhile")
+        time.monotonic()
+
+    class Meddling(DefaultPayloadConverter):
+        def to_payload(self, value: Any, type_hint: Any = Any) -> Payload:
+            meddled()
+            return super().to_payload(value, type_hint)
+
+    class Shown:
+        def __str__(self) -> str:
+            meddled()
+            return "shown"
+
+    for speaks in (
+        lambda: activity.logger.info("%s", Shown()),
+        lambda: activity.logger.bind(order=5).info("%s", Shown()),
+        lambda: activity.heartbeat("at work"),
+    ):
+        context = AttemptContext(new_task("works"), lambda _: None, DataConverter(Meddling), threaded=True)
+        context.interruption = Interruption()
+        token = current_context.set(context)
+        try:
+            with pytest.raises(CanceledError), context.interruption.reaches():
+                speaks()
+        finally:
+            current_context.reset(token)
 
 
 def test_what_is_no_flag_is_refused() -> None:
