@@ -123,6 +123,9 @@ class _Server(ABC):
     def close(self) -> None: ...
 
 
+ERL_CALL_ATTEMPTS = 10
+
+
 class RabbitMQServer(_Server):
     """A RabbitMQ node with its own epmd, in a folder of its own."""
 
@@ -273,17 +276,21 @@ class RabbitMQServer(_Server):
     def evaluate(self, expression: str) -> str:
         """Evaluate an Erlang expression in the node and return what it printed; RuntimeError if it failed.
 
-        In milliseconds through erl_call, which comes with Erlang; rabbitmqctl takes more than a second.
+        In milliseconds through erl_call, which comes with Erlang; rabbitmqctl takes more than a second. Of a
+        node that is busy it says at once that it cannot connect, so it is asked to try again.
         """
         command = ["erl_call", "-c", self._cookie, "-sname", f"dalsegno-{self.port}@localhost", "-e"]
-        done = subprocess.run(
-            command,
-            input=f"{expression}.\n",
-            env=self._node.envvars,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        for _ in range(ERL_CALL_ATTEMPTS):
+            done = subprocess.run(
+                command,
+                input=f"{expression}.\n",
+                env=self._node.envvars,
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+            if "failed to connect to node" not in done.stderr:
+                break
         if done.returncode != 0 or not done.stdout.startswith("{ok,"):
             raise RuntimeError(f"{expression} failed: {done.stdout} {done.stderr}")
         return done.stdout

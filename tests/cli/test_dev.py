@@ -29,7 +29,7 @@ def test_it_says_what_it_runs_and_how_to_talk_to_it(dev: Program) -> None:
 
     assert lines[0].startswith("dalsegno runs tests.cli.sample on files in .dalsegno.")
     assert "    dalsegno workflow start TYPE --id ID --input JSON --follow" in lines
-    assert dev.ready("host")[0].endswith(" runs Greeting, Declined, Slow, Patient")
+    assert dev.ready("host")[0].endswith(" runs Greeting, Declined, Referred, Slow, Patient")
     assert dev.ready("worker")[0].endswith(" on task queue default runs dawdle, decline, greet")
     assert dev.err == ""
 
