@@ -65,6 +65,10 @@ class SagaStack(Protocol):
         """Record the compensation, run the step, and `note` what it returned. Of one that has never begun
         nothing is left."""
 
+    @property
+    def run_has_failed(self) -> bool:
+        """Elsewhere than in its method, which is still to end: what was done is to be undone then."""
+
     def close(self) -> None:
         """Nothing of it is to be undone any more."""
 
@@ -250,7 +254,8 @@ class Saga:
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
         if error is None:
-            self.close()
+            if not self._stack.run_has_failed:
+                self.close()
         elif isinstance(error, Exception | asyncio.CancelledError) and self._stack.ends_run(error):
             await self._compensate(error)
 

@@ -89,6 +89,10 @@ class Stack:
             return
         self._sagas.ledger.want(DropCompensations(numbers=(compensation.number,)))
 
+    @property
+    def run_has_failed(self) -> bool:
+        return self._sagas.run_has_failed
+
     def close(self) -> None:
         numbers = tuple(self.pending)
         self.pending.clear()
@@ -148,6 +152,11 @@ class Sagas:
         stack.pending = {one.number: _restored(one) for one in self._kept.pop(name, ())}
         saga = self._open[stack] = Saga(stack, self.converter)
         return saga
+
+    @property
+    def run_has_failed(self) -> bool:
+        """Elsewhere than in its method, which is still to end."""
+        return self._failed_by is not None
 
     def forget(self, stack: Stack) -> None:
         self._open.pop(stack, None)

@@ -287,6 +287,32 @@ def test_a_handler_that_fails_the_run_has_it_undone_before(passivating: bool) ->
 
 
 @workflow.defn
+class Unmoved(FailedByHandler):
+    """Its method ends as if nothing had been."""
+
+    @workflow.run
+    async def run(self) -> None:
+        async with workflow.saga() as saga:
+            await saga.do(book, "a", undo=unbook)
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                workflow.logger.info("what for?")
+
+
+def test_a_run_that_a_handler_has_failed_is_undone_though_its_method_ends_as_if_nothing_had_been(
+    passivating: bool,
+) -> None:
+    desk = Desk()
+    town = Town(Unmoved, desk.activities, passivating=passivating)
+    town.at(1.0, Signal(name="stop"))
+    town.run()
+    assert town.status is WorkflowStatus.FAILED
+    assert desk.undone == [("a", "A")]
+    assert town.rig.state.compensations == {}
+
+
+@workflow.defn
 class Interrupted:
     """A task of its own is cancelled while a step is under way, which comes to a result all the same."""
 
