@@ -12,6 +12,7 @@ from dalsegno.actors.workflow_actor.activities.commands import (
     AttemptHeartbeat,
     AttemptStarted,
 )
+from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.activities.intents import ScheduleActivity
 from dalsegno.actors.workflow_actor.activities.sends import TaskEffect
 from dalsegno.actors.workflow_actor.instance import Instance
@@ -102,7 +103,7 @@ class ScriptedProgram:
 
     takes_updates = True
 
-    def rejection(self, update: Updated) -> Failure | None:
+    def rejection(self, asked: Updated | ActivityResolved) -> Failure | None:
         return None
 
     def query_handler(self, name: str) -> str | None:
