@@ -12,6 +12,7 @@ They work as root and as an ordinary user, and need no system service: Debian's 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -29,10 +30,15 @@ from typing import Any, Self
 
 import port_for
 import psycopg
+from mirakuru.base import cleanup_subprocesses
 from psycopg import sql
 from pytest_rabbitmq.factories.executor import RabbitMqExecutor
 
 from tests.ports import Ports
+
+# When a process ends that has imported it, mirakuru kills whatever it takes to be started by that: by whether
+# the digits of its PID are anywhere in a server's random ID. Servers here end with who started them.
+atexit.unregister(cleanup_subprocesses)
 
 START_SECONDS = 60.0
 """A node is up in about ten seconds on an idle machine; tests of others may keep it busy."""

@@ -46,8 +46,9 @@ def effect(number: int, to: str, *, unsendable: str | None = None) -> Shipment:
 
 
 def late(number: int, to: str, lane: str | None, *, tries: list[Exception]) -> Shipment:
-    """An effect that is encoded when it leaves, after these tries in vain."""
-    message = Message(body=b"", message_id=f"late {number} {to}")
+    """An effect that is encoded when it leaves, after these tries in vain. What is too large once always is."""
+    is_too_large = any(isinstance(error, MessageTooLargeError) for error in tries)
+    message = Message(body=b"", message_id=f"late {number} {to}{', large' if is_too_large else ''}")
     failing = iter(tries)
 
     def pack() -> Message:
@@ -55,7 +56,7 @@ def late(number: int, to: str, lane: str | None, *, tries: list[Exception]) -> S
             raise error
         return message
 
-    of: Workflow = (0, "order", f"late to {to}", (number, 0))
+    of: Workflow = (0, "order", f"late to {to}", (number, 1 if is_too_large else 0))
     address = Address("", f"dalsegno.tasks.{to}", to) if to.startswith("q") else Address("dalsegno.results", to)
     in_lane = None if lane is None or to.startswith("q") else (f"late {lane}", to)
     return Shipment(message, address, workflow=of, lane=in_lane, pack=pack)
