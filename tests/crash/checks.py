@@ -8,6 +8,7 @@ from contextlib import closing
 
 import sqlalchemy as sa
 
+from dalsegno.broker.protocol.messages import Marker
 from dalsegno.broker.topology import (
     CONTROL_QUEUE,
     DEAD_QUEUE,
@@ -105,6 +106,17 @@ async def left_in_queues(post: Post, queues: Iterable[str] = QUEUES) -> list[str
     """Messages that are ready; with nobody consuming, all there are."""
     depths = [(queue, await post.depth(queue)) for queue in queues]
     return [f"{depth} messages are left in {queue}" for queue, depth in depths if depth]
+
+
+async def left_for_good(post: Post, queues: Iterable[str] = QUEUES) -> list[str]:
+    """As `left_in_queues`, when all processes have ended: by what they are, but for the markers by which a host
+    sees that its broker takes messages, and which it may have sent when it did not consume any more."""
+    left: list[str] = []
+    for queue in queues:
+        depth = await post.depth(queue)
+        kinds = [message.type for message in await post.take(queue, depth)] if depth else []
+        left += [f"a {kind} is left in {queue}" for kind in kinds if kind != Marker.TYPE]
+    return left
 
 
 async def letters(post: Post, expected: int) -> list[str]:

@@ -256,7 +256,7 @@ class Stage:
             if is_embedded(self.broker):
                 await ending.enter_async_context(EmbeddedServer(embedded_file(self.broker)))
             post = await ending.enter_async_context(Post(open_broker(self.broker)))
-            return wrong + await checks.left_in_queues(post)
+            return wrong + await checks.left_for_good(post)
 
 
 async def _ended(life: Life, *, seconds: float = 30.0) -> None:
