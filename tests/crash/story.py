@@ -61,7 +61,8 @@ FINISH_SECONDS = 60.0
 ASK_AGAIN_SECONDS = 0.1
 
 DELAYS = [0.05, 0.12]
-CHILDREN = 2
+CHILDREN = 3
+"""Of two, whatever the story's number, both were in the same half of the partitions: with one of two hosts."""
 LEGS = 3
 """Runs of a chain."""
 UPDATES = 4
