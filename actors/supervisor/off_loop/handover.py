@@ -40,6 +40,8 @@ class Handover(Generic[T]):
     def _hand_over(self) -> None:
         if self._items:
             self._wake(self._take)
+        else:  # taken already, with those before: the next one is to be handed over again
+            self._woken = False
 
     def _take(self) -> None:
         self._woken = False  # first: what is put from now on may be overlooked below
