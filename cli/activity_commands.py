@@ -38,9 +38,9 @@ def complete(
     """
     from dalsegno.cli import code
     from dalsegno.cli.activities import Named, tell
-    from dalsegno.cli.asking import values
+    from dalsegno.cli.asking import value
 
-    (told,), named = values([result], option="--result"), Named(workflow_id, run_id, activity_id)
+    told, named = value(result, option="--result"), Named(workflow_id, run_id, activity_id)
     tell(broker, timeout, named, lambda handle: handle.complete(told), code.data_converter(data_converter))
 
 

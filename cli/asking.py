@@ -115,6 +115,11 @@ def values(inputs: Sequence[str], *, option: str = "--input") -> list[Any]:
     return [_value(f"{option} {number}", text, option) for number, text in enumerate(inputs, start=1)]
 
 
+def value(text: str, *, option: str) -> Any:
+    """As `values`, of an option that is given once."""
+    return _value(option, text, option)
+
+
 def _value(which: str, text: str, option: str) -> Any:
     if text.startswith("@"):
         try:

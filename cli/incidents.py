@@ -111,9 +111,9 @@ def complete(
 
     Example: dalsegno incidents complete o-1 1 --result '"paid by phone"'
     """
-    from dalsegno.cli.asking import values
+    from dalsegno.cli.asking import value
 
-    (told,) = values([result], option="--result")
+    told = value(result, option="--result")
     _do(
         broker,
         timeout,

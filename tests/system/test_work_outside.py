@@ -143,7 +143,7 @@ async def test_the_shell_completes_fails_and_ends_it(stack: Stack, client: Clien
     assert "nobody has asked activity 'question' to stop" in early.stderr
     odd = await asyncio.to_thread(told_by_the_shell, stack, "complete", *named, "--result", "seven")
     assert odd.returncode == 2
-    assert "--result 1 is not JSON" in odd.stderr
+    assert "--result is not JSON" in odd.stderr
     done = await asyncio.to_thread(told_by_the_shell, stack, "complete", *named, "--result", '"seven"')
     assert done.returncode == 0, done.stderr
     assert await workflow.result() == "seven"
