@@ -7,11 +7,11 @@ from collections.abc import Callable, Hashable
 from random import Random
 from typing import TYPE_CHECKING
 
+from dalsegno.actors.supervisor.off_loop.local_run import task_of
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.local_activities.decisions import next_at
 from dalsegno.actors.workflow_actor.local_activities.work import RunLocalActivity, StopAll, StopLocalActivity
-from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.failure import Failure
 from tests.simulation.activities import Work
 
@@ -77,7 +77,7 @@ class SimulatedBench:
             limit = run.work.spec.start_to_close or 0
             self._host.after(limit, lambda: self._failed(run, LATE))
             return
-        task = Work(_as_task(run), self._random)
+        task = Work(task_of(run.work, run.attempt), self._random)
 
         def finish() -> None:
             outcome = task.do(self._simulation.ledger)
@@ -106,25 +106,3 @@ class SimulatedBench:
         if self._is_wanted(run):
             del self._runs[run.work.key]
             run.done(outcome)
-
-
-def _as_task(run: UnderWay) -> ActivityTask:
-    """As a worker would be given it."""
-    work, spec, info = run.work, run.work.spec, run.work.info
-    return ActivityTask(
-        workflow_id=info.workflow_id,
-        run_id=info.run_id,
-        workflow_type=info.workflow_type,
-        activity_id=spec.activity_id,
-        activity_type=spec.activity_type,
-        task_queue=info.task_queue,
-        attempt=run.attempt,
-        token=work.token,
-        fence=work.fence,
-        idempotency_key=f"{info.run_id}/{spec.activity_id}",
-        exchange="",
-        routing_key="",
-        args=spec.args,
-        scheduled_at=work.scheduled_at,
-        start_to_close=spec.start_to_close,
-    )

@@ -96,7 +96,7 @@ class LocalRun:
         if definition is None:
             self._fail(around.registry.not_found(self.work.spec.activity_type))
             return
-        task = self._task()
+        task = task_of(self.work, self._attempt)
         context = AttemptContext(
             task, _no_heartbeat, around.converter, threaded=not definition.is_async, is_local=True
         )
@@ -178,7 +178,7 @@ class LocalRun:
     def _fail(self, error: BaseException, *, may_retry: bool = True) -> None:
         """Try again here, if that is soon."""
         work, spec, now = self.work, self.work.spec, self._now()
-        failure = carried(self._task(), self._around.converter.to_failure(error))
+        failure = carried(task_of(work, self._attempt), self._around.converter.to_failure(error))
         log.warning(
             "activity_failed",
             error=class_name(error),
@@ -226,26 +226,27 @@ class LocalRun:
         seconds = (at - self._now()) / MICROSECONDS_PER_SECOND
         return self._around.loop.call_later(max(0.0, seconds), callback)
 
-    def _task(self) -> ActivityTask:
-        """As a worker would be given it."""
-        work, spec, info = self.work, self.work.spec, self.work.info
-        return ActivityTask(
-            workflow_id=info.workflow_id,
-            run_id=info.run_id,
-            workflow_type=info.workflow_type,
-            activity_id=spec.activity_id,
-            activity_type=spec.activity_type,
-            task_queue=info.task_queue,
-            attempt=self._attempt,
-            token=work.token,
-            fence=work.fence,
-            idempotency_key=f"{info.run_id}/{spec.activity_id}",
-            exchange="",
-            routing_key="",
-            args=spec.args,
-            scheduled_at=work.scheduled_at,
-            start_to_close=spec.start_to_close,
-        )
+
+def task_of(work: RunLocalActivity, attempt: int) -> ActivityTask:
+    """As a worker would be given it."""
+    spec, info = work.spec, work.info
+    return ActivityTask(
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
+        workflow_type=info.workflow_type,
+        activity_id=spec.activity_id,
+        activity_type=spec.activity_type,
+        task_queue=info.task_queue,
+        attempt=attempt,
+        token=work.token,
+        fence=work.fence,
+        idempotency_key=f"{info.run_id}/{spec.activity_id}",
+        exchange="",
+        routing_key="",
+        args=spec.args,
+        scheduled_at=work.scheduled_at,
+        start_to_close=spec.start_to_close,
+    )
 
 
 def _no_heartbeat(details: Payload | None) -> None:
