@@ -25,6 +25,7 @@ from tests.broker.embedded.owner import OwnerProcess
 from tests.broker.witness import Ends, Inbox, consume, eventually
 
 QUEUE = Topology(queues=[Queue("q", single_active_consumer=True)])
+PREFETCH = 50
 
 
 class Load:
@@ -46,10 +47,13 @@ class Load:
     async def start(self, session: Session) -> None:
         del self.acknowledged[self.flushed :]  # What the old owner had not on disk, it may have lost.
         self.last_delivered = 0
+        self.on_the_way = 0
+        """So many came redelivered in this life of the owner without having been seen before: they were sent
+        as the last one was killed, and the line broke over them. Never more than the consumer may hold."""
         self.held: list[tuple[int, int]] = []
         self.publisher: Publisher = await session.open_publisher(on_closed=Ends())
         self.consumer: Consumer = await session.open_consumer(
-            "q", prefetch=50, on_delivery=self.on_delivery, on_closed=Ends()
+            "q", prefetch=PREFETCH, on_delivery=self.on_delivery, on_closed=Ends()
         )
         for _ in range(10):
             self.publish()
@@ -94,7 +98,9 @@ class Load:
         if number <= self.last_delivered:
             self.wrong.append(f"{number} came after {self.last_delivered}")
         if redelivered and number not in self.delivered:
-            self.wrong.append(f"{number} is marked redelivered and was never delivered")
+            self.on_the_way += 1
+            if self.on_the_way > PREFETCH:
+                self.wrong.append(f"{number} is marked redelivered and cannot have been sent before")
         if number in self.on_disk:
             self.wrong.append(f"{number} came again although its acknowledgement was on disk")
         self.last_delivered = number
@@ -123,7 +129,7 @@ async def test_nothing_confirmed_is_lost_and_nothing_settled_returns_when_the_ow
         session = await EmbeddedBroker(path).connect(on_closed=Ends())
         depth = await session.queue_depth("q")
         assert depth is not None
-        load.last_delivered = 0
+        load.last_delivered = load.on_the_way = 0
         inbox = Inbox()
         await consume(session, "q", inbox, prefetch=0)
         left = [int(delivery.message.message_id or "0") for delivery in await inbox.receive(depth)]
