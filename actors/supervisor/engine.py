@@ -144,11 +144,15 @@ class Engine:
         self.open_rounds.rejoined(host_id)
 
     def format_written(self, format_: int) -> None:
-        """The newest stored format that may be written: the first until something else is said."""
-        codec = self._around.codec = self._around.codec.writing(format_)
+        """The newest stored format that may be written: the first until something else is said. It is never an
+        older one again; an answer that was on its way may say so."""
+        codec = self._around.codec.writing(format_)
+        if codec.writes <= self._around.codec.writes:
+            return
+        self._around.codec = codec
         for supervisor in self.partitions.values():
             for actor in supervisor.actors.in_memory.values():
-                if actor.is_loaded:
+                if actor.is_loaded and actor.instance.codec.writes < codec.writes:
                     actor.instance.codec = codec
 
     def attributes_declared(self, declared: Declared) -> None:

@@ -19,6 +19,9 @@ class Upcalls(Protocol):
     def request_work(self) -> None:
         """There is something to take in or to commit. Asking twice is asking once."""
 
+    def format_written(self, format_: int) -> None:
+        """It was found that this stored format may be written."""
+
     def lease_lost(self, partition: PartitionID) -> None:
         """It was found that the partition is another host's."""
 

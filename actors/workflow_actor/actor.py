@@ -24,6 +24,7 @@ from dalsegno.actors.workflow_actor.gates import (
     BeginRun,
     ClearStrikes,
     LookUpAttributes,
+    LookUpFormat,
     LookUpStrikes,
     Pass,
     Question,
@@ -170,7 +171,7 @@ class WorkflowActor(LightActor):
                 self._act(cause, start, begins=start)
             case ClearStrikes(resume):
                 self._act(cause, resume, forgives=True)
-            case ReadMail() | LookUpStrikes() | LookUpAttributes() as question:
+            case ReadMail() | LookUpStrikes() | LookUpAttributes() | LookUpFormat() as question:
                 self._find_out(question, cause)
             case RebuildInSlices(mark):
                 self._rebuild_in_slices(cause, mark)
@@ -218,6 +219,8 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_strikes(self, run_id)
             case LookUpAttributes():
                 self._parent.look_up_attributes(self)
+            case LookUpFormat():
+                self._parent.look_up_format(self)
         self._put_back(cause)
 
     def _act(
@@ -330,6 +333,12 @@ class WorkflowActor(LightActor):
         if isinstance(self._asked, LookUpAttributes):
             self.instance.looked_up_for = self.actor_inbox[0].command
             self._answered(LookUpAttributes)
+
+    def format_found(self) -> None:
+        """Which formats may be written is known now as it was after the command came."""
+        if isinstance(self._asked, LookUpFormat):
+            self.instance.format_looked_up_for = self.actor_inbox[0].command
+            self._answered(LookUpFormat)
 
     def _forgive(self) -> None:
         """Not before what is to do so is given to the round: other rounds may come, and it may never be."""

@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.activities.activity import Phase
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.actors.workflow_actor.attributes.declared import DeclaredAttributes
 from dalsegno.actors.workflow_actor.code_retries import LONG_AGO, CodeRetries
+from dalsegno.actors.workflow_actor.format_needed import format_for
 from dalsegno.actors.workflow_actor.interface.commands import Start
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
 from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
@@ -73,6 +74,7 @@ class InstanceAtRest:
         self.declared = declared or DeclaredAttributes()
         """The search attributes of the namespace; the host gives its own."""
         self.looked_up_for: object = None
+        self.format_looked_up_for: object = None
         """The start for which they were looked up last."""
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)
@@ -335,3 +337,7 @@ class InstanceAtRest:
         if self.looked_up_for is start or not self.is_opened_by(start):
             return False
         return why_unfit(start.search_attributes, self.declared.now) is not None
+
+    def lacks_format_for(self, command: object) -> bool:
+        """It takes a newer format than may be written, as far as this host has heard."""
+        return self.format_looked_up_for is not command and format_for(command) > self.codec.writes

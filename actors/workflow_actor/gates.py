@@ -86,6 +86,11 @@ class LookUpAttributes(Struct, frozen=True):
     looked."""
 
 
+class LookUpFormat(Struct, frozen=True):
+    """It takes a newer stored format than this host has been told that it may write: others may have been told
+    since it looked, and what one workflow has asked of another is not asked twice."""
+
+
 class Refuse(Struct, frozen=True):
     """This very request has killed hosts, and would kill this one, too. `error`: a code and a text."""
 
@@ -127,7 +132,7 @@ class Pass(Struct, frozen=True):
     command: Command
 
 
-Question = ReadMail | LookUpStrikes | LookUpAttributes
+Question = ReadMail | LookUpStrikes | LookUpAttributes | LookUpFormat
 """The gates that others have to answer first."""
 
 Gate = (
@@ -167,6 +172,9 @@ def gate(cause: Cause, instance: Instance, seen: SeenCommands, struck: Struck) -
         # Before strikes and program: no code runs for it.
         case AwaitOutcome():
             return WaitForOutcome(command)
+        # Before anything is refused for it.
+        case _ if instance.codec.writes < instance.codec.newest and instance.lacks_format_for(command):
+            return LookUpFormat()
         # Before any code runs for it, which could kill this host, too. With a load come the strikes of the run
         # that is there: those of a run that is to begin are not among them.
         case Start() if _may_have_struck(cause, command, instance, struck):

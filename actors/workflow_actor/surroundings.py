@@ -38,6 +38,9 @@ class Supervisor(Protocol):
     def look_up_attributes(self, actor: WorkflowActor) -> None:
         """Which search attributes are declared; answered by `actor.attributes_found`."""
 
+    def look_up_format(self, actor: WorkflowActor) -> None:
+        """Which formats may be written; answered by `actor.format_found`."""
+
     def clear_strikes(self, run_id: str) -> None: ...
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:

@@ -20,6 +20,7 @@ from dalsegno.actors.workflow_actor.gates import (
     ClearStrikes,
     Gate,
     LookUpAttributes,
+    LookUpFormat,
     LookUpStrikes,
     Pass,
     ReadMail,
@@ -143,6 +144,10 @@ def is_struck_and_has_no_room(at: Situation) -> None:
     code.sets_aside = False
 
 
+def lacks_its_format(at: Situation) -> None:
+    at.rig.instance.codec = CODEC.writing(2)
+
+
 def has_no_program(at: Situation) -> None:
     at.rig.instance.live.forget()
 
@@ -171,6 +176,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
             will_come_again: Void,
             was_taken_by_another_run: TakenByAnotherRun,
             was_answered: AnswerAgain,
+            lacks_its_format: LookUpFormat,
             is_struck: Refuse,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
@@ -181,6 +187,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
         {
             will_come_again: Void,
             names_another_run: AboutAnotherRun,
+            lacks_its_format: LookUpFormat,
             has_no_program_and_a_long_log: RebuildInSlices,
         },
         Pass,
@@ -201,10 +208,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
             conflict_policy=START.conflict_policy,
             search_attributes={"Unheard": AttributeValue(Type.INT, 1)},
         ),
-        {
-            will_come_again: Void,
-            comes_again: LookUpStrikes,
-        },
+        {will_come_again: Void, lacks_its_format: LookUpFormat, comes_again: LookUpStrikes},
         LookUpAttributes,
     ),
     "a start after many": (
@@ -248,11 +252,7 @@ QUESTIONS: dict[str, tuple[Command | AwaitOutcome, Mapping[Hindrance, type[Gate]
     ),
     "who waits": (
         AwaitOutcome(caller=CALLER),
-        {
-            will_come_again: Void,
-            was_answered: AnswerAgain,
-            names_another_run: AboutAnotherRun,
-        },
+        {will_come_again: Void, was_answered: AnswerAgain, names_another_run: AboutAnotherRun},
         WaitForOutcome,
     ),
     "a resumption": (

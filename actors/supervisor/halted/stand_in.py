@@ -11,7 +11,7 @@ from typing import Any, Never, Protocol
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import MessageKey
-from dalsegno.actors.workflow_actor.gates import is_about_another_run, is_of_another_run
+from dalsegno.actors.workflow_actor.gates import LookUpFormat, is_about_another_run, is_of_another_run
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -105,6 +105,9 @@ class StandIn(WorkflowActor):
             self._take_silently(cause)
             return
         command = cause.command
+        if self.instance.lacks_format_for(command):
+            self._find_out(LookUpFormat(), cause)
+            return
         if cause.recognisable and not isinstance(command, Start) and self._came_before(cause):
             return
         match command:

@@ -190,6 +190,10 @@ class PartitionSupervisor(LightActor):
     def format_found(self, workflow_id: str, written: int) -> None:
         """The newest format that may be written. Who does not read it calls nothing broken: the partition goes
         to those who do, as it is. Else the mail of what can't be read is kept until it can."""
+        self._upcalls.format_written(written)
+        asking = self.actors.peek(workflow_id)
+        if asking is not None:
+            asking.format_found()
         actor, error = self._unread.pop(workflow_id, (None, None))
         newest = self._around.codec.newest
         if written > newest:
@@ -244,6 +248,9 @@ class PartitionSupervisor(LightActor):
 
     def look_up_attributes(self, actor: WorkflowActor) -> None:
         self._world.look_up_attributes(self.partition, actor.workflow_id)
+
+    def look_up_format(self, actor: WorkflowActor) -> None:
+        self._world.look_up_format(self.partition, actor.workflow_id)
 
     def attributes_found(self, workflow_id: str) -> None:
         actor = self.actors.peek(workflow_id)
