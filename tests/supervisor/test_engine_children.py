@@ -22,7 +22,7 @@ from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.supervisor.mail import signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
-from tests.workflow_actor.rig import DONE, ScriptedCode, Step, payload
+from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, payload, timer
 
 PARENT = wire.RequestOf(workflow_id="parent", run_id="run-of-parent", number=7)
 MARKER = 1
@@ -34,12 +34,12 @@ def child(number: int = 1, policy: Any = "terminate") -> StartChild:
     return StartChild(number=number, spec=spec, close_policy=policy)
 
 
-def host(*steps: Step, after: ScriptedWorld | None = None) -> ScriptedWorld:
+def host(*steps: Step, after: ScriptedWorld | None = None, live: bool = True) -> ScriptedWorld:
     world = ScriptedWorld(ScriptedCode(steps))
     world.engine.format_written(CODEC.newest)
     if after is not None:
         world.database = after.database
-    world.own(epoch=1 if after is None else 2)
+    world.own(epoch=1 if after is None else 2, live=live)
     return world
 
 
@@ -165,6 +165,29 @@ def test_the_child_of_the_next_run_is_started_behind_the_stop_of_the_one_before(
     (start_of_next,) = bodies(world, wire.StartWorkflow)
     assert (start_of_next.workflow_id, start_of_next.parent.number) == ("child-1", 1)
     assert start_of_next.parent.run_id == world.database.rows["w"].run_id
+
+
+@pytest.mark.parametrize("ends", ["by a message", "by a wake-up"])
+def test_a_child_whose_start_died_with_its_host_is_stopped_behind_it(ends: str) -> None:
+    """What a wake-up made no message sends again."""
+    steps: list[Step] = [[timer(1, T0 + 5 * SECOND)], [child(), timer(2, T0 + 8 * SECOND)], [DONE]]
+    before = parent(*steps)
+    before.live_through(6, confirm=False)
+    (first,) = before.published_of(wire.StartWorkflow)
+
+    after = host(*steps, after=before, live=ends == "by a wake-up")
+    after.time = before.time + (10 if ends == "by a wake-up" else 0)
+    if ends == "by a message":
+        after.deliver(terminate("t"))
+    after.live_through(1, confirm=False)
+
+    assert after.status().closed
+    (again,) = after.published_of(wire.StartWorkflow)
+    assert again.message.message_id == first.message.message_id
+    assert bodies(after, wire.TerminateWorkflow) == []
+    after.answer(again)
+    (stop,) = bodies(after, wire.TerminateWorkflow)
+    assert stop.workflow_id == "child-1"
 
 
 @pytest.mark.parametrize(

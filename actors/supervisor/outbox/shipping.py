@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.interface.effects import (
     EffectID,
     ResultEffect,
 )
+from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol.codec import JSON, MessageTooLargeError
@@ -69,18 +70,23 @@ class Shipping:
     # --- what a round leads to ------------------------------------------------------------------------------
 
     def of_entry(self, entry: Entry) -> list[Shipment]:
-        """What may leave now that the entry is durable."""
+        """What may leave now that the entry is durable: first what has been outstanding since before. Of what
+        is in a lane, the new must not overtake what a host before this one has left unsent, though nothing but
+        a wake-up, which comes later, would send that: a child is started before it is stopped."""
         shipments: list[Shipment] = []
+        in_lane = False
         for leaving in entry.leaving:
             effect_id = leaving.effect_id
             if effect_id is not None:
                 self._add(shipments, entry, leaving.run_id, effect_id, leaving.effect, [leaving.cause])
+                in_lane = in_lane or shipments[-1].lane is not None
             else:
                 shipments.append(self._transient(entry, leaving))
         if entry.again:
-            self._outstanding(entry, shipments)
-        if entry.resend_due:
-            self._unheld(entry, shipments)
+            shipments = [*self._outstanding(entry, shipments), *shipments]
+        if entry.resend_due or in_lane:
+            now = FAR_FUTURE if in_lane else self._clock.now()
+            shipments = [*self._unheld(entry, shipments, now), *shipments]
         return shipments
 
     def _transient(self, entry: Entry, leaving: Leaving) -> Shipment:
@@ -139,10 +145,11 @@ class Shipping:
             )
         )
 
-    def _outstanding(self, entry: Entry, shipments: list[Shipment]) -> None:
+    def _outstanding(self, entry: Entry, leaving: list[Shipment]) -> list[Shipment]:
         """A cause came again: it waits for everything that is outstanding, sent again unless on its way. That
         may leave only now, made for a copy that does not hold it any more, as its channel is gone."""
-        leaving_now = {shipment.key: shipment for shipment in shipments}
+        shipments: list[Shipment] = []
+        leaving_now = {shipment.key: shipment for shipment in leaving}
         together = Together(entry.again)
         for effect_id, effect in entry.actor.instance.outstanding():
             message_id = effect_message_id(effect.run_id, *effect_id)
@@ -151,14 +158,17 @@ class Shipping:
             elif not self._outbox.join(message_id, together):
                 self._add(shipments, entry, effect.run_id, effect_id, effect, [together])
         together.done()
+        return shipments
 
-    def _unheld(self, entry: Entry, shipments: list[Shipment]) -> None:
-        """A wake-up sends what no message holds and nobody has confirmed."""
-        leaving_now = {shipment.key for shipment in shipments}
-        for effect_id, effect in entry.actor.instance.unsent(self.has_in_flight, self._clock.now()):
+    def _unheld(self, entry: Entry, leaving: list[Shipment], now: int) -> list[Shipment]:
+        """What no message holds and nobody has confirmed, if its time has come: a wake-up sends that."""
+        shipments: list[Shipment] = []
+        leaving_now = {shipment.key for shipment in leaving}
+        for effect_id, effect in entry.actor.instance.unsent(self.has_in_flight, now):
             message_id = effect_message_id(effect.run_id, *effect_id)
             if message_id not in leaving_now:
                 self._add(shipments, entry, effect.run_id, effect_id, effect, [])
+        return shipments
 
     def again(self, effect: DurableEffect, effect_id: EffectID) -> Message:
         """The message that it was when it was sent first. Raises as encoding does."""
