@@ -9,7 +9,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.open_turn import TurnState
 from dalsegno.policies import WorkflowStatus
 from tests.partition_ids import FIRST
-from tests.supervisor.mail import start
+from tests.supervisor.mail import signal, start
 from tests.supervisor.opened import LATER, LOCAL, Opened, describe, finish
 from tests.workflow_actor.rig import ScriptedCode, timer
 
@@ -76,6 +76,18 @@ def test_local_work_of_a_new_workflow_begins_once_it_is_known_to_be_new() -> Non
     finish(opened)
     assert opened.world.status("w2") is WorkflowStatus.RUNNING
     assert len(opened.answered("other")) == 1
+
+
+def test_what_wants_local_work_comes_behind_the_start_that_is_in_the_round() -> None:
+    opened = cold(code=ScriptedCode([[timer(9, LATER)], [LOCAL], []]))
+    opened.world.deliver(start("other", "w2"))
+    opened.world.deliver(signal("s1", "w2"))
+    opened.world.deliver(signal("s2", "w2"))
+    opened.world.go_on()
+    finish(opened)
+    causes = [row.cause for row in opened.world.database.rows["w2"].journal]
+    assert causes == ["workflow.start other", "workflow.signal s1", "workflow.signal s2"]
+    assert [reply.error for reply in opened.world.replies() if reply.error is not None] == []
 
 
 def test_a_type_that_once_wanted_local_work_at_once_is_not_taken_to_be_new_again() -> None:

@@ -84,12 +84,13 @@ class ActorDirectory:
         actor.guessed(self._around.unheard_of(workflow_id))
         return actor
 
-    def works_at_once(self, actor: WorkflowActor, start: Cause) -> None:
-        """It was taken to be of a new workflow ID, and wants local work: another is loaded, and told the same.
-        Of its type that is known from now on."""
-        if isinstance(start.command, Start):
-            self._work_at_once.add(start.command.workflow_type)
-        self.restart(actor, [start])
+    def works_at_once(self, actor: WorkflowActor, cause: Cause) -> None:
+        """It was taken to be of a new workflow ID, and wants local work: another is loaded, and told the same,
+        in order: its start may be in the round, with what came behind that. Of a type whose start wants it that
+        is known from now on."""
+        if isinstance(cause.command, Start):
+            self._work_at_once.add(cause.command.workflow_type)
+        self.restart(actor, [*self._around.rounds.take_back(actor), cause])
 
     def _start(self, workflow_id: str, *, delay_seconds: float = 0.0) -> WorkflowActor:
         stand_in = self.standing_in.instead_of(workflow_id)
