@@ -323,7 +323,10 @@ class PartitionSupervisor(LightActor):
                 self._upcalls.request_work()
             return
         actor.settling = False
-        if not actor.actor_inbox and instance.is_over and not actor.is_busy:  # more of its mail is being read
+        if actor.actor_inbox or not instance.is_over or actor.is_busy:  # more of its mail is being read
+            return
+        # What was halted when it had ended is due in the database, for ever: that is written first.
+        if actor.stored_wake_at is None or self._around.passivation.may_leave(actor, self.partition):
             self.retire(actor)
 
     # --- the channel -----------------------------------------------------------------------------------------
