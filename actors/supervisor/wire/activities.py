@@ -222,7 +222,7 @@ def _grant_id(effect: GrantEffect, _: Cause) -> str:
 
 
 def _cancel_id(effect: CancelTaskEffect, _: Cause) -> str:
-    return _id_of_word(effect, "cancel")
+    return _id_of_word(effect, f"cancel {effect.reason}")
 
 
 def _id_of_word(effect: WorkerEffect, what: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, AttemptStarted
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Start
+from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.commands import Caller, Start, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import (
@@ -57,6 +58,17 @@ def test_grants_and_cancel_requests_are_in_the_content_type_of_the_worker_s_word
         message = FORMS[type(effect)].message(effect, "message-1", None)
         assert message.content_type == content_type
         assert isinstance(decode(message), kind)
+
+
+def test_what_is_said_twice_to_a_worker_for_different_reasons_is_not_one_message() -> None:
+    about = {"worker": "mine", "run_id": "run-1", "activity_id": "1", "attempt": 1}
+    form, cause = FORMS[CancelTaskEffect], Cause(WakeUp(), name="any")
+    assert form.transient_id is not None
+    ids = [
+        form.transient_id(CancelTaskEffect(**about, reason=reason), cause)  # type: ignore[arg-type]
+        for reason in ("cancelled", "over", "over")
+    ]
+    assert ids[0] != ids[1] == ids[2]
 
 
 @pytest.mark.parametrize("content_type", [CBOR, JSON])
