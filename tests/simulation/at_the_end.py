@@ -110,6 +110,8 @@ class AtTheEnd:
         is_cut_short = story is not None and story.plan.is_cut_short
         if run.info.workflow_type != "Program" or is_cut_short or any(map(family.may_be_cut_short, runs)):
             return
+        if family.is_orphan(runs[0], self._unread):
+            return
         trees, end = from_payload(run.args[0]), family.last_of(runs[0]).end
         assert end is not None
         try:

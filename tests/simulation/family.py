@@ -148,7 +148,7 @@ class Family:
         """Everything has ended. Of a run in `unread`, which somebody has ended without reading it, nobody knows
         what it owed. Raises Violation."""
         for run_id, run in self.runs.items():
-            if run_id in unread:
+            if run_id in unread or self.is_orphan(run_id, unread):
                 continue
             end = run.end
             if end is None or end.next_run_id != run.next_run:
@@ -156,6 +156,13 @@ class Family:
             for number, child in run.children.items():
                 if (run_id, number) not in self.born and not child.is_refused:
                     raise Violation("child", f"child {number} of {run_id} was never begun: {child}")
+
+    def is_orphan(self, run_id: str, unread: set[str]) -> bool:
+        """A run above it was ended without reading it, so that nobody may see to it any more."""
+        parent = self.runs[run_id].info.parent
+        while parent is not None and parent.run_id not in unread:
+            parent = self.runs[parent.run_id].info.parent
+        return parent is not None
 
     def may_be_cut_short(self, run_id: str) -> bool:
         """Somebody has cancelled it, or its parent has, or has ended."""

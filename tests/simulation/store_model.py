@@ -380,9 +380,9 @@ class StoreModel:
         ]
         return sorted(row.workflow_id for row in rows if row.workflow_id > after)[:limit]
 
-    def is_settled(self) -> bool:
-        """No run is open, and no mail is kept."""
-        return all(row.status.closed for row in self.instances.values()) and not any(self.mail.values())
+    def has_no_mail(self) -> bool:
+        """None is kept."""
+        return not any(self.mail.values())
 
     def open_runs(self) -> list[InstanceWrite]:
         return [row for row in self.instances.values() if not row.status.closed]

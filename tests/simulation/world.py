@@ -142,11 +142,16 @@ class Simulation:
         self.scheduler.after(self.random.randrange(SECOND // 4, 6 * SECOND), host.start)
 
     def _is_done(self) -> bool:
-        return self.client.is_done and self.store.is_settled()
+        return self.client.is_done and self.store.has_no_mail() and not self._left_open()
+
+    def _left_open(self) -> list[str]:
+        """Workflow IDs of runs that somebody sees to."""
+        unread, family = self.invariants.ended_unread, self.history.family
+        return [row.workflow_id for row in self.store.open_runs() if not family.is_orphan(row.run_id, unread)]
 
     def _unfinished(self) -> list[str]:
         told = [story.workflow_id for story in self.client.stories.values() if not story.is_over]
-        return sorted({row.workflow_id for row in self.store.open_runs()} | set(told))
+        return sorted({*self._left_open(), *told})
 
     # --- nothing from outside --------------------------------------------------------------------------------
 
