@@ -347,22 +347,6 @@ def ended(code: ScriptedCode | None = None) -> ScriptedWorld:
     return world
 
 
-def test_a_run_that_has_ended_is_not_due_for_ever_once_it_can_be_read_again() -> None:
-    world = begun()
-    world.deliver(terminate("t"))
-    world.go_on()
-    unreadable(world)
-    world.deliver(query("q"))
-    world.go_on()
-    assert world.database.rows["w"].wake_at is not None
-
-    world.database.unreadable.clear()
-    world.live_through(30)
-
-    assert world.database.rows["w"].wake_at is None
-    assert world.status() is WorkflowStatus.TERMINATED
-
-
 def test_how_a_run_has_ended_is_told_also_while_it_cannot_be_read() -> None:
     world = ended()
     unreadable(world)
