@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from itertools import chain
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from dalsegno.workers.attempt import Attempt, AttemptKey, AttemptName, name_of
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.outbox import Letter, WorkerOutbox
+from dalsegno.workers.places import Places
 from dalsegno.workers.suspects import Suspects, Waiting, is_suspect
 
 log = get_logger("dalsegno.worker")
@@ -60,6 +62,7 @@ class TaskDispatcher:
         self,
         bench: Bench,
         dead_letters: WorkerOutbox,
+        places: Places,
         *,
         slots: int,
         attempts_max: int,
@@ -68,6 +71,7 @@ class TaskDispatcher:
     ) -> None:
         self._bench = bench
         self._dead_letters = dead_letters
+        self._places = places
         self._slots = slots
         self._attempts_max = attempts_max
         self._unanswered_max = unanswered_max
@@ -79,7 +83,7 @@ class TaskDispatcher:
         """Of all other tasks here but those that wait to begin, and of outcomes."""
         self._full = False
         self._granted: deque[Attempt] = deque()
-        """They wait for a slot, and come before all others."""
+        """They wait for a slot, or for a thread or process, and come before all others."""
         self.listener: DispatcherListener | None = None
         self._occupied = 0
         self._attempts: dict[AttemptKey, Attempt] = {}
@@ -116,7 +120,7 @@ class TaskDispatcher:
             since = self._bench.clock.time()
             self._suspects.waiting.append(Waiting(task, receipt, since, size, delivery.delivery_count))
             self._begin_waiting()
-        elif self._has_room and not self._suspects.keep_others_waiting:
+        elif self._has_room and not self._suspects.keep_others_waiting and self._places.has_for(task):
             self._begin(Attempt(task, self._bench, self, size=size), receipt)
         else:
             self._backlog.append(Waiting(task, receipt, self._bench.clock.time(), size))
@@ -156,6 +160,7 @@ class TaskDispatcher:
     def on_session_lost(self) -> None:
         """What was not begun is delivered again, to whomever."""
         self._backlog.clear()
+        self._places.forget_waiting()
         self._suspects.forget_waiting()
         for attempt in list(self._attempts.values()):
             attempt.on_session_lost()
@@ -174,6 +179,7 @@ class TaskDispatcher:
 
     def attempt_unanswered(self, attempt: Attempt) -> None:
         self._occupied -= 1
+        self._places.give_back(attempt)
         self._unanswered += 1
         self.bytes -= attempt.size
         self.bytes_unanswered += attempt.size
@@ -185,15 +191,15 @@ class TaskDispatcher:
 
     def attempt_granted(self, attempt: Attempt) -> None:
         self._left_waiting_room(attempt)
-        if self._occupied < self._slots:
-            self._occupied += 1
-            attempt.run_granted()
+        if self._occupied < self._slots and self._places.has_for(attempt.task):
+            self._run_granted(attempt)
         else:
             attempt.hold()
             self._granted.append(attempt)
 
     def attempt_ended(self, attempt: Attempt, state: State, *, outcome_bytes: int) -> None:
         self._suspects.ended(attempt)
+        self._places.give_back(attempt)
         if state not in WITHOUT_SLOT:
             self._occupied -= 1
         elif state is State.UNANSWERED:
@@ -237,8 +243,7 @@ class TaskDispatcher:
     @property
     def idle(self) -> bool:
         """Nothing is here that a delivery belongs to."""
-        waiting = self._backlog or self._suspects.waiting
-        return not self._attempts and not waiting and not self._unreadable
+        return not self._attempts and not any(self._all_waiting) and not self._unreadable
 
     @property
     def early_running(self) -> int:
@@ -258,18 +263,24 @@ class TaskDispatcher:
     @property
     def backlog_since(self) -> float | None:
         """Since when, on the loop's clock, the first task waits; None when none does."""
-        return self._backlog[0].since if self._backlog else None
+        since = self._places.waits_since
+        first = self._backlog[0].since if self._backlog else since
+        return first if since is None or first is None else min(first, since)
 
     def waiting(self, acknowledgements: Acknowledgements) -> int:
         """How many of a channel's deliveries wait to begin."""
-        all_waiting = chain(self._backlog, self._suspects.waiting)
-        return sum(waiting.receipt.acknowledgements is acknowledgements for waiting in all_waiting)
+        return sum(waiting.receipt.acknowledgements is acknowledgements for waiting in self._all_waiting)
+
+    @property
+    def _all_waiting(self) -> Iterator[Waiting]:
+        return chain(self._backlog, self._places.waiting, self._suspects.waiting)
 
     def forget_waiting(self, acknowledgements: Acknowledgements) -> None:
         """The channel is about to be closed, which gives these back."""
         self._backlog = deque(
             waiting for waiting in self._backlog if waiting.receipt.acknowledgements is not acknowledgements
         )
+        self._places.forget_waiting(acknowledgements)
         self._suspects.forget_waiting(acknowledgements)
 
     # --- draining ----------------------------------------------------------------------------------------
@@ -299,7 +310,7 @@ class TaskDispatcher:
     @property
     def _has_room(self) -> bool:
         here = len(self._attempts) - self._unanswered - len(self._granted)
-        has_slot = self._occupied < self._slots and not self._granted
+        has_slot = self._occupied < self._slots
         has_place = here < self._attempts_max and not self.is_full
         return has_slot and has_place and not self._draining
 
@@ -307,22 +318,43 @@ class TaskDispatcher:
         if self._beginning:
             return  # an attempt that failed as it began: the loop below, further up the stack, goes on
         self._beginning = True
-        while self._granted and self._occupied < self._slots:
-            self._occupied += 1
-            self._granted.popleft().run_granted()
+        while (attempt := self._next_granted()) is not None:
+            self._granted.remove(attempt)
+            self._run_granted(attempt)
         while self._suspects.waiting and self._has_room:
             suspect = self._suspects.next(self._attempts.values())
             if suspect is None:
                 break
             if not self._joins(suspect.task, suspect.receipt):
-                attempt = Attempt(suspect.task, self._bench, self, size=suspect.size, alone=True)
-                self._suspects.begin(attempt, suspect.returns)
-                self._begin(attempt, suspect.receipt)
-        while self._backlog and self._has_room and not self._suspects.keep_others_waiting:
-            waiting = self._backlog.popleft()
+                alone = Attempt(suspect.task, self._bench, self, size=suspect.size, alone=True)
+                self._suspects.begin(alone, suspect.returns)
+                self._begin(alone, suspect.receipt)
+        while self._has_room and not self._suspects.keep_others_waiting:
+            waiting = self._next_waiting()
+            if waiting is None:
+                break
             if not self._joins(waiting.task, waiting.receipt):
                 self._begin(Attempt(waiting.task, self._bench, self, size=waiting.size), waiting.receipt)
         self._beginning = False
+
+    def _next_granted(self) -> Attempt | None:
+        if self._occupied >= self._slots:
+            return None
+        return next((attempt for attempt in self._granted if self._places.has_for(attempt.task)), None)
+
+    def _next_waiting(self) -> Waiting | None:
+        waiting = self._places.next()
+        while waiting is None and self._backlog:
+            waiting = self._backlog.popleft()
+            if not self._places.has_for(waiting.task):
+                self._places.wait(waiting)
+                waiting = None
+        return waiting
+
+    def _run_granted(self, attempt: Attempt) -> None:
+        self._occupied += 1
+        self._places.take(attempt)
+        attempt.run_granted()
 
     def _joins(self, task: ActivityTask, receipt: Receipt) -> bool:
         """Whether the attempt is here, so that nothing is to be begun."""
@@ -335,6 +367,7 @@ class TaskDispatcher:
         self._attempts[attempt.key] = self._by_name[attempt.name] = attempt
         self._none_left.clear()
         self._occupied += 1
+        self._places.take(attempt)
         self.bytes += attempt.size
         attempt.attach(receipt)
         attempt.begin()

@@ -10,7 +10,7 @@ import pytest
 
 from dalsegno import activity
 from dalsegno.broker.port import Broker
-from dalsegno.broker.protocol.messages import ActivityFailed, ActivityHeartbeat
+from dalsegno.broker.protocol.messages import ActivityFailed, ActivityHeartbeat, ActivityStarted
 from dalsegno.errors import PayloadError
 from dalsegno.payload import Payload
 from dalsegno.workers.heartbeat import HeartbeatSender, interval_seconds
@@ -168,10 +168,11 @@ async def test_an_automatic_heartbeat_comes_from_a_blocked_thread_too(
 
 
 @pytest.mark.parametrize("auto_heartbeat", [True, False])
-async def test_early_work_that_waits_for_a_thread_says_that_it_is_here(
+async def test_early_work_that_was_granted_late_and_waits_for_a_thread_says_that_it_is_here(
     fake: FakeBroker, fake_engine: Engine, auto_heartbeat: bool
 ) -> None:
     """It is granted and acknowledged: the engine would try it again if it were silent."""
+    fake_engine.granting = None
     free = threading.Event()
 
     @activity.defn
@@ -183,6 +184,8 @@ async def test_early_work_that_waits_for_a_thread_says_that_it_is_here(
     async with running(fake, holds, max_sync_threads=1):
         try:
             first, second = [await fake_engine.schedule("holds", number, **fields) for number in (1, 2)]
+            for task in (first, second):  # they have waited for it in the waiting room
+                await fake_engine.grant(await fake_engine.expect(task, ActivityStarted))
             await fake_engine.expect(second, ActivityHeartbeat, 2)
         finally:
             free.set()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import process
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,10 @@ async def test_the_worker_tells_that_it_ends_and_takes_its_processes_with_it(
     patient = replace(QUICK, cancel_grace=60.0)
     async with running(fake, *ALL, max_processes=1, drain_timeout=0.01, timing=patient) as worker:
         told = await fake_engine.schedule("waits", acknowledge="early")
-        await fake_engine.expect(told, ActivityHeartbeat)
+        beats = partial(fake_engine.messages, told, ActivityHeartbeat)
+        await eventually(
+            lambda: any(beat.details for beat in beats()), "it has begun, and not only a process for it"
+        )
         await worker.shutdown()
     _, canceled, shut_down, ends = await fake_engine.result(told)
     assert (canceled, shut_down, ends) == (False, True, True)
