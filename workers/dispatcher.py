@@ -25,7 +25,7 @@ from dalsegno.workers.attempt import Attempt, AttemptKey, AttemptName, name_of
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.outbox import Letter, WorkerOutbox
-from dalsegno.workers.places import Places
+from dalsegno.workers.places import CodePlaces
 from dalsegno.workers.suspects import Suspects, Waiting, is_suspect
 
 log = get_logger("dalsegno.worker")
@@ -62,7 +62,7 @@ class TaskDispatcher:
         self,
         bench: Bench,
         dead_letters: WorkerOutbox,
-        places: Places,
+        places: CodePlaces,
         *,
         slots: int,
         attempts_max: int,

@@ -20,7 +20,7 @@ from dalsegno.workers.suspects import Waiting
 Kind = Literal["thread", "process"]
 
 
-class Places:
+class CodePlaces:
     """Which of them are taken, by attempts that ask or run; and the tasks that wait for one."""
 
     def __init__(self, registry: Registry, *, threads: int, processes: int) -> None:

@@ -23,7 +23,7 @@ from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.intake import TaskIntake
 from dalsegno.workers.outbox import WorkerOutbox
-from dalsegno.workers.places import Places
+from dalsegno.workers.places import CodePlaces
 from dalsegno.workers.session_keeper import SessionKeeper
 from dalsegno.workers.settings import WorkerSettings
 
@@ -87,7 +87,7 @@ class WorkerRun:
         self._dispatcher = TaskDispatcher(
             self._bench,
             self._dead_letters,
-            Places(registry, threads=settings.sync_threads, processes=settings.processes),
+            CodePlaces(registry, threads=settings.sync_threads, processes=settings.processes),
             slots=slots,
             attempts_max=2 * (slots + spare),
             unanswered_max=settings.waiting_room,

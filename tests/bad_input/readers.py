@@ -18,7 +18,7 @@ from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import REASON_HEADER, TaskDispatcher
 from dalsegno.workers.outbox import Letter, WorkerOutbox
-from dalsegno.workers.places import Places
+from dalsegno.workers.places import CodePlaces
 from tests.partition_ids import FIRST
 
 Read = Callable[[Message], None]
@@ -70,7 +70,7 @@ def worker(message: Message) -> None:
     dispatcher = TaskDispatcher(
         cast(Bench, NOWHERE),
         cast(WorkerOutbox, dead),
-        cast(Places, NOWHERE),
+        cast(CodePlaces, NOWHERE),
         slots=1,
         attempts_max=1,
         unanswered_max=1,

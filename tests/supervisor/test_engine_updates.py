@@ -7,11 +7,14 @@ import asyncio
 
 import pytest
 
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
+from dalsegno.broker.protocol.codec import decode
+from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.default_converter import to_payload
 from tests.supervisor.mail import command, start, terminate
 from tests.supervisor.people.test_other_runs import CALLER, Asked
@@ -130,6 +133,81 @@ async def test_one_that_comes_again_two_runs_later_is_looked_for_run_by_run() ->
     for _ in range(10):
         await asyncio.sleep(0)
     assert [followed.command.run_id for followed in asked.followed] == [runs[0]]  # type: ignore[union-attr]
+
+
+def await_update(message_id: str, run_id: str | None = None) -> Message:
+    return command(wire.AwaitUpdate(workflow_id="w", run_id=run_id, update_id="u-1"), message_id)
+
+
+def takes_the_place(world: ScriptedWorld) -> None:
+    world.deliver(start("start-2", conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING))
+    world.go_on()
+
+
+def told(world: ScriptedWorld, correlation_id: str) -> list[Message]:
+    return [message for message in world.sent if message.correlation_id == correlation_id]
+
+
+def test_who_waits_for_an_update_of_a_run_that_another_takes_the_place_of_is_answered_by_that_run() -> None:
+    """He has named none: the next run knows nothing of it, and would say that there is no such update."""
+    world = begun()
+    first = run_id_in(world)
+    world.deliver(update("m", "order", "pen"))
+    world.deliver(await_update("a"))
+    world.go_on()
+    takes_the_place(world)
+
+    ((_, cause),) = world.other_runs
+    assert isinstance(cause.command, AwaitOutcome)
+    assert (cause.command.run_id, cause.command.update_id, cause.message_id) == (first, "u-1", "a")
+    assert told(world, "call a") == []
+
+
+def test_who_asks_after_that_is_told_that_there_is_no_such_update() -> None:
+    world = begun()
+    world.deliver(update("m", "order", "pen"))
+    world.go_on()
+    takes_the_place(world)
+    world.deliver(await_update("a"))
+    world.go_on()
+
+    assert [reply.error.code for reply in world.replies() if reply.error] == ["not_found"]
+
+
+def test_who_waits_for_an_update_of_a_run_that_was_ended_unread_is_told_so_when_he_asks_again() -> None:
+    world = begun()
+    world.deliver(update("m", "order", "pen"))
+    world.go_on()
+    unreadable(world)
+    world.deliver(await_update("a"))
+    world.go_on()
+    takes_the_place(world)
+    assert told(world, "call a") == []
+    world.database.unreadable.clear()
+    world.live_through(70)
+    world.deliver(await_update("b"))
+    world.go_on()
+
+    (reply,) = map(decode, told(world, "call b"))
+    assert isinstance(reply, wire.Reply)
+    assert reply.error is not None
+    assert reply.error.code == "not_found"
+
+
+def test_who_waits_for_an_update_of_an_ended_run_that_cannot_be_read_is_refused() -> None:
+    """How the run has ended is known; of its updates nothing is, and nothing more will be."""
+    world = begun()
+    world.deliver(update("m", "order", "pen"))
+    world.deliver(terminate("t"))
+    world.go_on()
+    unreadable(world)
+    world.deliver(await_update("a"))
+    world.go_on()
+
+    (reply,) = map(decode, told(world, "call a"))
+    assert isinstance(reply, wire.Reply)
+    assert reply.error is not None
+    assert reply.error.code == "rejected"
 
 
 def test_one_that_was_refused_and_comes_again_is_told_why_again() -> None:

@@ -71,16 +71,16 @@ def test_a_cleared_wake_up_does_not_fire() -> None:
 def test_a_caller_that_asks_again_waits_once() -> None:
     waiters = Waiters()
     caller = Caller("dalsegno.reply.x", "1")
-    waiters.add("order", Waiter(caller, "m1", AwaitOutcome(), 10.0))
-    waiters.add("order", Waiter(caller, "m2", AwaitOutcome(), 20.0))
+    waiters.add("order", Waiter(caller, "", "m1", AwaitOutcome(), 10.0, "run-1"))
+    waiters.add("order", Waiter(caller, "", "m2", AwaitOutcome(), 20.0, "run-1"))
     assert [waiter.message_id for waiter in waiters.take("order")] == ["m2"]
     assert "order" not in waiters
 
 
 def test_waiters_that_asked_too_long_ago_are_forgotten() -> None:
     waiters = Waiters()
-    waiters.add("a", Waiter(Caller("q", "1"), "m1", AwaitOutcome(), 10.0))
-    waiters.add("b", Waiter(Caller("q", "2"), "m2", AwaitOutcome(), 30.0))
+    waiters.add("a", Waiter(Caller("q", "1"), "", "m1", AwaitOutcome(), 10.0, "run-1"))
+    waiters.add("b", Waiter(Caller("q", "2"), "", "m2", AwaitOutcome(), 30.0, "run-1"))
     waiters.forget_overdue(20.0)
     assert [workflow_id for workflow_id, _ in waiters.take_all()] == ["b"]
 

@@ -113,7 +113,9 @@ class StandIn(WorkflowActor):
         match command:
             case AwaitOutcome() | ReadOnlyCommand() | Update() if is_about_another_run(command, self.instance):
                 self._parent.about_another_run(self, cause)
-            case AwaitOutcome() if self._state.is_closed and not self.knows_outcome:
+            case AwaitOutcome() if self._state.is_closed and (
+                not self.knows_outcome or command.update_id is not None
+            ):  # it would wait for ever
                 self._refuse(cause, command)
             case Update() if self._state.is_closed or self.instance.codec.writes < FORMAT_OF_UPDATES:
                 self._refuse(cause, command)

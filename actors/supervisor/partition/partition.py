@@ -67,7 +67,9 @@ class PartitionSupervisor(LightActor):
         self.fence = Fence(partition, epoch)
         self.channel: Channel | None = None
         self.is_draining = False
-        self._outcomes = Outcomes(rounds, world, partition, shipping.answer, shipping.tell_to_ask_again)
+        self._outcomes = Outcomes(
+            rounds, world, partition, shipping.answer, shipping.tell_to_ask_again, self._ask_another_run
+        )
         self._heartbeats = HeartbeatKeeping(world, upcalls)
         self._passivation = around.passivation
         self.actors = actors = ActorDirectory(around, self.fence, self, self)
@@ -265,7 +267,10 @@ class PartitionSupervisor(LightActor):
         self._around.rehydration.rebuild(actor)
 
     def about_another_run(self, actor: WorkflowActor, cause: Cause) -> None:
-        self._world.answer_other_run(actor.workflow_id, cause, partial(self._go_on_about, actor.workflow_id))
+        self._ask_another_run(actor.workflow_id, cause)
+
+    def _ask_another_run(self, workflow_id: str, cause: Cause) -> None:
+        self._world.answer_other_run(workflow_id, cause, partial(self._go_on_about, workflow_id))
 
     def _go_on_about(self, workflow_id: str, cause: Cause) -> None:
         """It is about the run as which that one went on. If the partition is ours no more, it comes again."""

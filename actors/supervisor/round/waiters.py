@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.round.round import Entry
 from dalsegno.actors.supervisor.round.suspensions import interim_answer, say, say_incidents
@@ -16,8 +18,10 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
 from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
+from dalsegno.actors.workflow_actor.updates.shown import standing
 from dalsegno.partition_id import PartitionID
 
 WAIT_SECONDS = 60.0
@@ -27,9 +31,26 @@ WAIT_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Waiter:
     caller: Caller
+    message_type: str
     message_id: str
     request: AwaitOutcome
     until: float
+    run_id: str
+    """The current run when it asked, which knows what it waits for."""
+
+    def is_left_behind(self, state: WorkflowState) -> bool:
+        """It waits for an update that the run of then has taken, and this one, which has come after it, has
+        not: another took that one's place, or it has gone on as this one without it."""
+        update_id = self.request.update_id
+        if update_id is None or self.run_id == state.info.run_id:
+            return False
+        return standing(state, update_id) is None
+
+    def as_question(self) -> Cause:
+        """About the run of then, which has ended."""
+        request = replace(self.request, run_id=self.run_id)
+        name = self.message_type
+        return Cause(request, name=name, message_id=self.message_id, message_type=name)
 
 
 class Waiters:
@@ -80,7 +101,8 @@ class Waiters:
 
 class Outcomes:
     """Answers those who wait for the outcome of one of a partition's runs: with the round, or at once by
-    `answer`, with the message ID that the answer's is derived from. `ask_again` tells a waiter to."""
+    `answer`, with the message ID that the answer's is derived from. `ask_again` tells a waiter to.
+    `about_another_run` has what concerns a run that is over answered from the database."""
 
     def __init__(
         self,
@@ -89,12 +111,14 @@ class Outcomes:
         partition: PartitionID,
         answer: Callable[[AnswerEffect | ResultEffect | UpdateEffect, str], None],
         ask_again: Callable[[str, Waiter], None],
+        about_another_run: Callable[[str, Cause], None],
     ) -> None:
         self._rounds = rounds
         self._clock = clock
         self._partition = partition
         self._answer = answer
         self._ask_again = ask_again
+        self._about_another_run = about_another_run
         self.waiters = Waiters()
 
     def ask(self, actor: WorkflowActor, cause: Cause, request: AwaitOutcome) -> None:
@@ -109,7 +133,9 @@ class Outcomes:
             self._rounds.current.add_effect(actor, self._partition, cause, answer)
         else:
             until = self._clock.monotonic() + WAIT_SECONDS
-            waiter = Waiter(request.caller, cause.message_id or "", request, until)
+            run_id = actor.instance.state.info.run_id
+            message = cause.message_type, cause.message_id or ""
+            waiter = Waiter(request.caller, *message, request, until, run_id)
             self.waiters.add(actor.workflow_id, waiter)
             interim = interim_answer(actor.instance.state, request.caller)
             if interim is None:
@@ -149,6 +175,8 @@ class Outcomes:
         for waiter in self.waiters.take(actor.workflow_id):
             if state is None or not waiter.request.concerns(state.info):
                 self._ask_again(actor.workflow_id, waiter)  # another took its place
+            elif waiter.is_left_behind(state):
+                self._about_another_run(actor.workflow_id, waiter.as_question())
             elif (effect := actor.answer_to(waiter.request, waiter.caller)) is not None:
                 self._answer(effect, waiter.message_id)
             else:
