@@ -73,6 +73,12 @@ class _GatheringFuture(asyncio.tasks._GatheringFuture):  # type: ignore[name-def
     def __hash__(self) -> int:
         return self.number
 
+    def set_exception(self, exception: type[BaseException] | BaseException) -> None:
+        super().set_exception(exception)
+        loop = self.get_loop()
+        if isinstance(loop, DeterministicLoop):
+            loop.gathering_failed(self)
+
 
 # gather offers no other place to say which class its future is of. It looks the name up when it is called.
 asyncio.tasks._GatheringFuture = _GatheringFuture  # type: ignore[attr-defined]
@@ -140,6 +146,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self._ready: deque[asyncio.Handle] = deque()
         self._unseen: list[BaseException] = []
         self._failed: list[weakref.ref[WorkflowTask]] = []
+        self.failed_gatherings: list[weakref.ref[asyncio.Future[Any]]] = []
+        """With errors that nobody may have looked at."""
         self._prepared: dict[Any, WorkflowTask] = {}
 
     # Entered and left by the program
@@ -225,11 +233,21 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                 unseen += [error for task in failed if (error := task._exception) is not None]
         return unseen
 
+    def gathering_failed(self, gathering: asyncio.Future[Any]) -> None:
+        self.failed_gatherings = [one for one in self.failed_gatherings if _is_unseen(one())]
+        self.failed_gatherings.append(weakref.ref(gathering))
+
+    def errors_of_gatherings(self) -> list[BaseException]:
+        """At the end: of those that are still held, if only by what they gather, and that nobody awaited."""
+        failed = [gathering for one in self.failed_gatherings if _is_unseen(gathering := one())]
+        return [error for gathering in failed if gathering and (error := gathering._exception) is not None]
+
     def forget(self) -> None:
         """Let go of everything, so that nothing is kept by a cycle."""
         self._ready.clear()
         self.tasks.clear()
         self._failed.clear()
+        self.failed_gatherings.clear()
         self._prepared.clear()
         self._unseen.clear()
 
@@ -363,6 +381,10 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
     def get_exception_handler(self) -> None:
         return None
+
+
+def _is_unseen(future: asyncio.Future[Any] | None) -> bool:
+    return future is not None and future._log_traceback
 
 
 def new_loop(

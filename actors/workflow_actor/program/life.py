@@ -18,8 +18,15 @@ from dalsegno.actors.workflow_actor.run.inputs import Carried
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, ContinueAsNew, FailRun
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import WorkflowDefinition
+from dalsegno.error_text import is_a
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.failure import Failure
+from dalsegno.workflow_logger import logger
+
+NEVER_RETRIEVED = (
+    "An exception was never retrieved, and fails nothing. A task, or asyncio.gather, that nobody awaited has "
+    "ended with"
+)
 
 
 class ProgramLife:
@@ -148,7 +155,8 @@ class ProgramLife:
         return None
 
     def unseen(self, error: BaseException) -> None:
-        """A task ended with it, and nobody looked: one that fails runs is taken to be meant."""
+        """A task ended with it, and nobody looked: one that fails runs may be meant, and is only told of, as
+        asyncio does."""
         if (asked := continued_by(error)) is not None:
             if self.phase is not ProgramPhase.CLOSED:
                 self.close(asked)
@@ -160,3 +168,14 @@ class ProgramLife:
         )
         if not is_failure(error, types):
             self.break_off(code_error(error, "A task ended with an error that nobody looked at."))
+        else:
+            self.never_retrieved(error)
+
+    def tell_of_gatherings(self) -> None:
+        for error in self._loop.errors_of_gatherings():
+            self.never_retrieved(error)
+
+    def never_retrieved(self, error: BaseException) -> None:
+        """It harms nothing, and is told of."""
+        if not is_a(error, asyncio.CancelledError):
+            logger.error("%s %s", NEVER_RETRIEVED, code_error(error))

@@ -41,12 +41,7 @@ from dalsegno.actors.workflow_actor.program.port import KnownActivities, Workflo
 from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.program.seldom import SeldomUsed
-from dalsegno.actors.workflow_actor.program.sign import (
-    AskedSign,
-    carried_cancel,
-    require_state,
-    signed_state,
-)
+from dalsegno.actors.workflow_actor.program.sign import AskedSign, carried_cancel, require_state, signed_state
 from dalsegno.actors.workflow_actor.program.storable import require_storable
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, Input, SignedState
 from dalsegno.actors.workflow_actor.run.intents import AskContinue, SetSign
@@ -398,6 +393,8 @@ class WorkflowProgram:
             self._life.break_off(WorkflowCodeError(str(self._ledger.too_much)))
         for error in loop.unseen_errors(at_end=self._life.phase is ProgramPhase.CLOSED):
             self._life.unseen(error)
+        if self._life.phase is ProgramPhase.CLOSED and loop.failed_gatherings:
+            self._life.tell_of_gatherings()
         if self._life.phase is ProgramPhase.CLOSED and self._handling.tasks:
             unfinished.go_on(self._handling.updates.open, loop, self._conditions, self._runtime)
             unfinished.warn(self._handling.tasks)

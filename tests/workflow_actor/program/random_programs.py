@@ -10,6 +10,8 @@ import random
 import sys
 from typing import Any
 
+import structlog
+
 from dalsegno import ActivityError, ApplicationError, workflow
 from tests.workflow_actor.program.play import Play
 from tests.workflow_actor.program.things import work
@@ -166,4 +168,6 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
+    # What is logged has times of its own.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     main(int(sys.argv[1]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dalsegno import ActivityError, ApplicationError, FailureError, QueryFailedError, workflow
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
@@ -200,6 +201,36 @@ class ForgetsTasks:
 
 def test_a_task_may_be_looked_at_later() -> None:
     assert played(ForgetsTasks, "looked at later").result == "KeyError"
+
+
+@workflow.defn
+class NeverAwaitsGathering:
+    @workflow.run
+    async def run(self, is_held: bool) -> str:
+        gathering = asyncio.gather(workflow.execute_activity(work, 1), asyncio.sleep(3))
+        await asyncio.sleep(0)
+        if not is_held:
+            del gathering
+        await asyncio.sleep(60)
+        return "done"
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_failure_of_a_gathering_that_nobody_awaits_is_logged_once_and_fails_nothing(
+    is_held: bool,
+) -> None:
+    with capture_logs() as logs:
+        play = Play(NeverAwaitsGathering)
+        play.begin(is_held)
+        play.fail(1, ApplicationError("no"))
+        play.fire(2)
+        assert play.result == "done"
+        play.replayed()
+
+    (line,) = [entry for entry in logs if "never retrieved" in entry["event"]]
+    assert (line["log_level"], line["workflow_id"]) == ("error", "order-7")
+    assert "ActivityError: failed" in line["event"]
+    assert line["workflow_type"] == "NeverAwaitsGathering"
 
 
 @workflow.defn
