@@ -63,6 +63,7 @@ from dalsegno.actors.workflow_actor.run.succession import kept_from_code, next_r
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.actors.workflow_actor.shown.visible import is_stuck_alike, run_changed, run_opened
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
+from dalsegno.actors.workflow_actor.signals.shown import set_aside
 from dalsegno.actors.workflow_actor.stored.format_2 import NUMBER as FORMAT_2
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
@@ -285,6 +286,7 @@ class Instance(InstanceAtRest):
             changed=changed,
             attributes=found_by.rows(turn.before, state, started=started) if has_set or new_incidents else (),
             incidents=opened(turn.before, state) if new_incidents else (),
+            quarantined=set_aside(turn.before, state) if state.quarantine else (),
             deadlines=found_by.deadlines(turn.before, state) if state.deadlines else (),
             is_news=(
                 state.suspension is not None

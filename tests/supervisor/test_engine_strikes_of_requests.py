@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from dalsegno.actors.supervisor.failing.strikes import STRIKES_LIMIT, struck
+from dalsegno.actors.supervisor.partition.stored import instance_of
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.signals.events import Signaled
@@ -19,10 +21,11 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.ids import run_id
 from dalsegno.policies import WorkflowStatus
+from tests.default_converter import to_payload
 from tests.supervisor.mail import command, query, signal, start, terminate
 from tests.supervisor.scripted_database import Database
 from tests.supervisor.test_engine_strikes_of_other_code import Deadly, Life, at_timers, never
-from tests.workflow_actor.rig import Step, payload
+from tests.workflow_actor.rig import ScriptedCode, Step, payload
 
 RUN = run_id("w", "start-1")
 
@@ -112,6 +115,56 @@ def test_mended_code_is_given_it_by_who_tries_it_again() -> None:
     assert life.live([settle("again")])
     assert shown(life).quarantine == ()
     assert refusals(life) == []
+
+
+def test_a_signal_that_is_set_aside_is_logged_once_with_the_command_that_shows_it() -> None:
+    database = running()
+    with capture_logs() as logs:
+        deaths(database, bad("s1"))
+        assert deaths(database, signal("s2"))[0] == 0
+    (line,) = [entry for entry in logs if entry["event"] == "signal_quarantined"]
+    assert (line["log_level"], line["workflow_id"], line["workflow_type"]) == ("error", "w", "order")
+    assert (line["run_id"], line["signal"], line["number"]) == (RUN, "bad", 1)
+    assert "that did not yield, or killed its host" in line["reason"]
+    assert line["hint"] == "dalsegno workflow quarantine list w"
+
+
+def hears(database: Database) -> list[str]:
+    """The signals that the current run's code has been given, in order."""
+    row = database.load("w").instance
+    assert row is not None
+    state = instance_of(row, ScriptedCode([]), history_limit=10_000).state
+    assert state is not None
+    inputs = (state.log[index].input for index in range(state.processed))
+    return [str(input_.args[0].data, "utf-8") for input_ in inputs if isinstance(input_, Signaled)]
+
+
+def test_what_a_replay_that_kills_hosts_has_had_blamed_is_given_again_in_order_once_the_code_is_mended() -> (
+    None
+):
+    """The code dies of what it was given long ago, as it is brought back: each signal that makes a host do so is
+    taken for the cause, until the workflow is suspended."""
+    database = running()
+    args = [to_payload(str(number)) for number in range(STRUCK_MAX + 1)]
+    mail = [
+        command(wire.SignalWorkflow(workflow_id="w", name="go", args=(args[number],)), f"s{number}")
+        for number in range(STRUCK_MAX + 1)
+    ]
+    for sent in mail:
+        while not life_of(database, "code-1", lambda input_: isinstance(input_, Begin)).live([sent]):
+            continue
+    life = life_of(database, "code-2")
+    assert life.live([])
+    found = shown(life)
+    assert [(kept.number, kept.name) for kept in found.quarantine] == [(1, "go"), (2, "go"), (3, "go")]
+
+    for number in (1, 2, 3):
+        life = life_of(database, "code-2")
+        assert life.live([settle(f"again {number}", number)])
+
+    last = shown(life)
+    assert (last.status, last.quarantine) == (WorkflowStatus.RUNNING, ())
+    assert hears(database) == ['"3"', '"0"', '"1"', '"2"'], "the one that suspended it was recorded"
 
 
 def test_of_several_that_were_recorded_before_none_is_blamed_and_the_workflow_is_suspended() -> None:

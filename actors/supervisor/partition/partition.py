@@ -297,7 +297,7 @@ class PartitionSupervisor(LightActor):
         if entry.again:  # not before: what shows a stand-in is durable before its mail is looked at
             actor.seen.told = {}
         actor.round_over()
-        if entry.is_news or entry.incidents or self._outcomes.waiters.any:
+        if entry.is_news or entry.incidents or entry.quarantined or self._outcomes.waiters.any:
             self._outcomes.tell(entry)
         if self.standing_in.halted or actor.is_shown_halted:
             self.standing_in.committed(actor)

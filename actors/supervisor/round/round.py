@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import Refused
-from dalsegno.actors.workflow_actor.interface.activation import Activation
+from dalsegno.actors.workflow_actor.interface.activation import Activation, SetAside
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import (
     AnswerEffect,
@@ -70,7 +70,8 @@ class Entry(Struct, eq=False):
     is_news: bool = False
     """See Activation."""
     incidents: tuple[tuple[int, str], ...] = ()
-    """As in Activation."""
+    quarantined: tuple[SetAside, ...] = ()
+    """Both as in Activation."""
     move_wake_up: bool = False
     forced: bool = False
     halt: Halt | None = None
@@ -167,6 +168,8 @@ class RoundBuilder:
                 entry.deadlines += activation.deadlines
             if activation.incidents:
                 entry.incidents += activation.incidents
+            if activation.quarantined:
+                entry.quarantined += activation.quarantined
             entry.is_news |= activation.is_news
             if activation.snapshot is not None:
                 self.bytes += len(activation.snapshot.body)

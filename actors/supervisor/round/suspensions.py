@@ -4,6 +4,7 @@ and of one that waits for a person."""
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from shlex import quote
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.round.round import Entry
@@ -45,6 +46,23 @@ def say_incidents(entry: Entry) -> None:
         return
     for number, what in entry.incidents:
         log.warning("incident_opened", **_whose(state), incident=number, reason=what)
+
+
+def say_quarantined(entry: Entry) -> None:
+    """Log the signals that it has set aside: nobody else says so, and their workflow goes on without them."""
+    state = entry.actor.instance.state
+    if state is None:
+        return
+    for signal in entry.quarantined:
+        tell = log.error if signal.struck else log.warning
+        tell(
+            "signal_quarantined",
+            **_whose(state),
+            signal=signal.name,
+            number=signal.number,
+            reason=signal.reason,
+            hint=f"dalsegno workflow quarantine list {quote(state.info.workflow_id)}",
+        )
 
 
 def interim_answer(state: WorkflowState, caller: Caller) -> AnswerEffect | None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.round.open_rounds import OpenRounds
 from dalsegno.actors.supervisor.round.round import Entry
-from dalsegno.actors.supervisor.round.suspensions import interim_answer, say, say_incidents
+from dalsegno.actors.supervisor.round.suspensions import interim_answer, say, say_incidents, say_quarantined
 from dalsegno.actors.supervisor.world import Clock
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
@@ -153,6 +153,8 @@ class Outcomes:
         actor = entry.actor
         if entry.incidents:
             say_incidents(entry)
+        if entry.quarantined:
+            say_quarantined(entry)
         if entry.is_news and say(entry):
             self.tell_suspended(actor)
         if self.waiters.any:

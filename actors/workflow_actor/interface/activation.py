@@ -21,6 +21,15 @@ class Probe(Struct, frozen=True, kw_only=True):
     task: EffectID
 
 
+class SetAside(Struct, frozen=True):
+    """A signal that has gone into the quarantine. `struck`: it has killed hosts."""
+
+    number: int
+    name: str
+    reason: str
+    struck: bool
+
+
 class Activation(Struct, frozen=True, kw_only=True):
     """`recorded` False: there is nothing to write. `effects` are in order, those that are outstanding now with
     their IDs, transient answers with None; they are valid whether recorded or not.
@@ -31,7 +40,8 @@ class Activation(Struct, frozen=True, kw_only=True):
     `works` is to be begun now; what comes of it is a cause of its own.
 
     `opened`, `changed`, `attributes`, `deadlines` and `snapshot` are rows to be written in the same commit, as
-    they are. `incidents` were opened: their numbers, and what has happened. `is_news`: the rows show more than
+    they are. `incidents` were opened: their numbers, and what has happened. `quarantined` are
+    signals that were set aside. `is_news`: the rows show more than
     that the run has begun, or that a try at suspended code has failed as the one before."""
 
     run_id: str | None
@@ -50,3 +60,4 @@ class Activation(Struct, frozen=True, kw_only=True):
     deadlines: tuple[DeadlineRow, ...] = ()
     works: tuple[LocalWork, ...] = ()
     incidents: tuple[tuple[int, str], ...] = ()
+    quarantined: tuple[SetAside, ...] = ()
