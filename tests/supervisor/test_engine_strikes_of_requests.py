@@ -142,7 +142,7 @@ def hears(database: Database) -> list[str]:
 def test_what_a_replay_that_kills_hosts_has_had_blamed_is_given_again_in_order_once_the_code_is_mended() -> (
     None
 ):
-    """The code dies of what it was given long ago, as it is brought back: each signal that makes a host do so is
+    """The code dies of what it was given long ago, as it is brought back: each signal that has a host do so is
     taken for the cause, until the workflow is suspended."""
     database = running()
     args = [to_payload(str(number)) for number in range(STRUCK_MAX + 1)]

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.again import Refused
-from dalsegno.actors.workflow_actor.interface.activation import Activation, SetAside
+from dalsegno.actors.workflow_actor.interface.activation import Activation, NewlyQuarantined
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.effects import (
     AnswerEffect,
@@ -70,7 +70,7 @@ class Entry(Struct, eq=False):
     is_news: bool = False
     """See Activation."""
     incidents: tuple[tuple[int, str], ...] = ()
-    quarantined: tuple[SetAside, ...] = ()
+    quarantined: tuple[NewlyQuarantined, ...] = ()
     """Both as in Activation."""
     move_wake_up: bool = False
     forced: bool = False

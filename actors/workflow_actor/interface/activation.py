@@ -21,7 +21,7 @@ class Probe(Struct, frozen=True, kw_only=True):
     task: EffectID
 
 
-class SetAside(Struct, frozen=True):
+class NewlyQuarantined(Struct, frozen=True):
     """A signal that has gone into the quarantine. `struck`: it has killed hosts."""
 
     number: int
@@ -60,4 +60,4 @@ class Activation(Struct, frozen=True, kw_only=True):
     deadlines: tuple[DeadlineRow, ...] = ()
     works: tuple[LocalWork, ...] = ()
     incidents: tuple[tuple[int, str], ...] = ()
-    quarantined: tuple[SetAside, ...] = ()
+    quarantined: tuple[NewlyQuarantined, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from dalsegno.actors.workflow_actor.interface.activation import SetAside
+from dalsegno.actors.workflow_actor.interface.activation import NewlyQuarantined
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.set_aside import QuarantinedSignal, RunOfSignals
 
@@ -42,8 +42,8 @@ def in_quarantine(quarantine: Mapping[int, QuarantinedSignal]) -> tuple[dict[str
     return tuple(shown)
 
 
-def set_aside(before: RunOfSignals, after: RunOfSignals) -> tuple[SetAside, ...]:
+def set_aside(before: RunOfSignals, after: RunOfSignals) -> tuple[NewlyQuarantined, ...]:
     """Those that are new."""
     numbers = range(before.quarantined + 1, after.quarantined + 1)
     kept = ((number, after.quarantine[number]) for number in numbers if number in after.quarantine)
-    return tuple(SetAside(number, one.name, one.reason, one.struck) for number, one in kept)
+    return tuple(NewlyQuarantined(number, one.name, one.reason, one.struck) for number, one in kept)
