@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
+from types import ModuleType
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
 import dalsegno
+from dalsegno import DefaultPayloadConverter
 from dalsegno.cli.app import app
 from tests.cli.shell import ROOT, Shell
 
@@ -25,7 +28,17 @@ def program(page: str) -> str:
     return "\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 
 
-@pytest.mark.parametrize("page", ["client.md", "schedules.md", "workers.md", "writing-workflows.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "client.md",
+        "payloads.md",
+        "schedules.md",
+        "search-attributes.md",
+        "workers.md",
+        "writing-workflows.md",
+    ],
+)
 def test_no_name_in_a_pages_code_is_left_to_the_reader(page: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F704,F706", "-"],
@@ -86,6 +99,77 @@ def test_the_schedule_of_the_page_writes_its_reports(folder: Path) -> None:
     (first, *written) = client.out.splitlines()
     assert first in ("next: 00:00", "next: 01:00"), "of Berlin's two"
     assert (set(written), client.err) == ({"sales is written"}, "")
+
+
+def test_the_runs_of_the_page_of_search_attributes_are_found_by_them_and_by_the_filters_of_theirs(
+    folder: Path,
+) -> None:
+    filters = indent(program("filters.md"), " " * 8)
+    asked = program("search-attributes.md") + ASKED.format(filters=filters)
+    (folder / "orders.py").write_text(asked)
+    shell = Shell(folder, DALSEGNO_TIMEOUT="60")
+    assert shell.run("init").exit_code == 0
+    for name, kind in (("Customer", "keyword"), ("Total", "int")):
+        shell.run("namespace", "search-attributes", "add", name, kind)
+    with shell.start("dev", "orders") as dev:
+        dev.wait_ready("host")
+        client = shell.python("orders.py")
+        second = ("--id", "order-2", "--input", "5", "--search-attribute", "Customer=c-8", "--wait")
+        started = shell.run("workflow", "start", "Order", *second)
+        listed = shell.run("workflow", "list", "-q", 'Customer = "c-8"', "--json")
+
+    assert client.err == ""
+    found, counted, failed = client.out.splitlines()
+    assert found == "order-1 3"
+    assert counted.count("c-7") == 1
+    assert failed.startswith("order-0 ")
+    assert started.document == "c-8"
+    assert [run["workflow_id"] for run in listed.documents] == ["order-2"]
+
+
+ASKED = """
+
+from dalsegno import ApplicationError, WorkflowFailedError
+
+
+@workflow.defn
+class Broken:
+    @workflow.run
+    async def run(self) -> None:
+        raise ApplicationError("on purpose", non_retryable=True)
+
+
+async def asked() -> None:
+    from contextlib import suppress
+
+    async with Client.connect("embedded:.dalsegno/broker.db") as client:
+        await main(client)
+        with suppress(WorkflowFailedError):
+            await (await client.start(Broken.run, id="order-0")).result()
+{filters}
+
+
+if __name__ == "__main__":
+    import asyncio
+
+    asyncio.run(asked())
+"""
+
+
+def test_the_converter_of_the_page_seals_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealing = ModuleType("sealing")
+    vars(sealing).update(seal=lambda data: data[::-1], unseal=lambda data: data[::-1])
+    monkeypatch.setitem(sys.modules, "sealing", sealing)
+    page: dict[str, Any] = {}
+    exec(compile(program("payloads.md"), "payloads.md", "exec"), page)
+
+    converter = page["SealedPayloadConverter"]()
+    payload = converter.to_payload({"card": "4111"})
+
+    assert (payload.encoding, b"4111" in payload.data) == ("sealed/json/plain", False)
+    assert converter.from_payload(payload) == {"card": "4111"}
+    plain = DefaultPayloadConverter().to_payload("old")
+    assert converter.from_payload(plain) == "old", "what was written before is read"
 
 
 def test_every_error_that_the_page_of_the_client_names_is_one_of_ours() -> None:
