@@ -103,7 +103,10 @@ def started_before(
     run_id = state.info.run_id
     replies: list[Effect] = [*answers.to_command(start, start.workflow_id, state)]
     if (elsewhere := asked_from_elsewhere(start, state)) is not None:
-        replies.append(effect_of(state, ResultDue(elsewhere), run_id))
+        if state.outcome is None or state.outcome.is_known:
+            replies.append(effect_of(state, ResultDue(elsewhere), run_id))
+        elif isinstance(elsewhere, QueueOf):
+            replies.append(answers.end_is_unknown(elsewhere.client, state))
     by_run: dict[str, list[tuple[EffectID | None, Effect]]] = {run_id: [(None, reply) for reply in replies]}
     for effect_id, effect in confirmations.unconfirmed(state):
         by_run.setdefault(effect.run_id, []).append((effect_id, effect))

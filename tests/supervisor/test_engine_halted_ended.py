@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from dalsegno.actors.supervisor.partition.stored import instance_of
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
+from dalsegno.actors.workflow_actor.interface.commands import Caller
+from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
+from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.mail import query, terminate
-from tests.supervisor.test_engine_halted import begun, unreadable
+from tests.supervisor.mail import query, start, terminate
+from tests.supervisor.test_engine_halted import begun, ended, unreadable
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -25,3 +30,30 @@ def test_a_run_that_has_ended_is_not_due_for_ever_once_it_can_be_read_again() ->
 
     assert world.database.rows["w"].wake_at is None
     assert world.status() is WorkflowStatus.TERMINATED
+
+
+def test_no_result_is_made_up_of_a_run_that_could_not_be_read_when_another_took_its_place() -> None:
+    world = ended()
+    first = world.database.rows["w"].run_id
+    told = len(world.replies())
+    world.database.outcomes.clear()
+    unreadable(world)
+    world.deliver(start("start-2"), redelivered=True)
+    world.run()
+    world.loaded()
+    world.deliver(start("start-1", replies=("accepted", "result")), redelivered=True)
+    world.database.unreadable.clear()
+    world.go_on()
+    assert world.status() is WorkflowStatus.RUNNING
+    assert world.database.rows["w"].run_id != first
+
+    state = instance_of(world.database.runs[first], world.code, history_limit=10).state
+    assert state is not None
+    assert state.outcome is not None
+    assert not state.outcome.is_known
+    asks = Caller("dalsegno.reply.client", "call asks")
+    answer = answers.awaited(AwaitOutcome(run_id=first, caller=asks), asks, state)
+    assert isinstance(answer, AnswerEffect)
+    assert answer.error is not None
+    assert "could not be read" in answer.error[1]
+    assert not [reply for reply in world.replies()[told:] if reply.kind == "result"]

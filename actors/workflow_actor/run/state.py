@@ -52,6 +52,12 @@ class RunOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     failure: Failure | None
     closed_at: int
 
+    @property
+    def is_known(self) -> bool:
+        """Of a run that could not be read when another took its place, no more is known than its status."""
+        went_on = self.status is WorkflowStatus.CONTINUED_AS_NEW
+        return went_on or self.result is not None or self.failure is not None
+
 
 class ResultDue(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="r"):
     """The run's outcome, for one recipient. `outcome` is None while it is the state's own."""

@@ -135,6 +135,8 @@ def _of_end(
         return (_to_asker(command.asker, "end", workflow_id, state, refusal),)
     if state.outcome is None:
         return ()
+    if not state.outcome.is_known:
+        return (_to_asker(command.asker, "end", workflow_id, state, _unknown_end(state)),)
     return (ended(command.asker, workflow_id, state.info.run_id, state.outcome),)
 
 
@@ -239,11 +241,26 @@ def result_of(caller: Caller, state: WorkflowState | None) -> ResultEffect | Non
     return told if state.next_run_id is None else replace(told, next_run_id=state.next_run_id)
 
 
+def end_is_unknown(caller: Caller, state: WorkflowState) -> AnswerEffect:
+    """To who waits for it: nothing is made up."""
+    return refused(caller, state.info.workflow_id, state, _unknown_end(state))
+
+
+def _unknown_end(state: WorkflowState) -> Refusal:
+    info = state.info
+    text = (
+        f"run {info.run_id} of workflow {info.workflow_id!r} has ended ({state.status}), and could not be read"
+    )
+    return "rejected", f"{text} when another took its place: its result is not known"
+
+
 def awaited(
     request: AwaitOutcome, caller: Caller, state: WorkflowState
 ) -> ResultEffect | UpdateEffect | AnswerEffect | None:
     """What is to be said to who waits for that; None as long as there is nothing."""
     if request.update_id is None:
+        if state.outcome is not None and not state.outcome.is_known:
+            return end_is_unknown(caller, state)
         return result_of(caller, state)
     info, known = state.info, standing(state, request.update_id)
     if known is None:
