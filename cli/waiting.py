@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from shlex import quote
 from typing import Any
 
 from dalsegno.broker.protocol.messages import Description
+from dalsegno.broker.protocol.replies import OpenIncident
 from dalsegno.cli.asking import NotEndedError
 from dalsegno.cli.output import plain
 from dalsegno.client import WorkflowHandle
@@ -55,6 +57,7 @@ class _Watch:
     def __init__(self, handle: WorkflowHandle[Any]) -> None:
         self._handle = handle
         self._told: str | None = None
+        self._told_incidents: set[int] = set()
         self._seen: Description | None = None
         if handle.suspended_reason is not None:
             self._tell_suspended(handle.suspended_reason)
@@ -88,10 +91,23 @@ class _Watch:
             return
         if not self._seen.status.goes_on:
             return
+        for incident in self._seen.incidents:
+            self._tell_incident(incident)
         doing = _doing(self._seen)
         if doing and doing != self._told and sys.stderr.isatty():
             print(f"{plain(self._handle.id)} is running: {doing} (still waiting)", file=sys.stderr, flush=True)
         self._told = doing
+
+    def _tell_incident(self, incident: OpenIncident) -> None:
+        """Its result does not come before somebody has said what is to be done."""
+        if incident.number in self._told_incidents:
+            return
+        self._told_incidents.add(incident.number)
+        failure = "" if incident.last_failure is None else f": {incident.last_failure.message}"
+        what = f"incident {incident.number}, {incident.activity_type} failed{failure}".rstrip(".")
+        command = f"dalsegno incidents show {quote(self._handle.id)} {incident.number}"
+        told = f"{plain(self._handle.id)} waits for a person: {plain(what)}; {plain(command)} (still waiting)"
+        print(told, file=sys.stderr, flush=True)
 
     def _tell_suspended(self, reason: str) -> None:
         if reason != self._told:

@@ -236,3 +236,5 @@ class Reply(WireMessage, frozen=True, kw_only=True):
     update_id: str | None = None
     update_stage: UpdateStage | None = None
     next_run_id: str | None = None
+    incident: int | None = None
+    """In an `answer` to who waits for a result: the number of an incident that is open, as `reason` says."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from dalsegno.broker.port import Broker
 from dalsegno.broker.protocol.messages import (
@@ -111,6 +112,33 @@ async def test_who_waits_is_told_once_of_each_suspension_and_goes_on_waiting(
 
     assert told == [("w-1", "ZeroDivisionError at orders.py:7"), ("w-1", "KeyError at orders.py:9")]
     assert host.of(AwaitResult)[0].tell_suspended
+
+
+async def test_who_waits_is_told_once_of_each_incident_with_the_command_that_shows_it(
+    client: Client, host: FakeHost
+) -> None:
+    def waits_for_a_person(number: int) -> Reply:
+        reason = f"incident {number}: activity charge failed after 3 attempts"
+        return Reply(
+            kind="answer",
+            workflow_id="w-1",
+            run_id="r",
+            status=WorkflowStatus.RUNNING,
+            reason=reason,
+            incident=number,
+        )
+
+    host.scripts[AwaitResult] = lambda _: [*map(waits_for_a_person, (1, 1, 2, 1)), completed(3)]
+    with capture_logs() as logs:
+        assert await client.get_workflow_handle("w-1").result() == 3
+
+    told = [entry for entry in logs if entry["event"] == "incident_open"]
+    assert [entry["log_level"] for entry in told] == ["warning", "warning"]
+    assert [entry["hint"] for entry in told] == [
+        "dalsegno incidents show w-1 1",
+        "dalsegno incidents show w-1 2",
+    ]
+    assert "charge failed" in told[0]["reason"]
 
 
 async def test_who_executes_is_told_that_it_was_suspended_at_once(broker: Broker, host: FakeHost) -> None:

@@ -10,7 +10,7 @@ from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
-from dalsegno.broker.protocol.codec import encode
+from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.policies import WorkflowStatus
 from tests.default_converter import to_payload
 from tests.supervisor.mail import command, completed, start, task_in
@@ -69,6 +69,48 @@ def opened() -> tuple[ScriptedWorld, wire.ActivityTask]:
     world.deliver(failed(task))
     world.go_on()
     return world, task
+
+
+def told_of_incidents(world: ScriptedWorld) -> list[tuple[str, int, str | None]]:
+    """Who was told, of which, and what."""
+    answers = [(sent, decode(sent)) for sent in world.sent if sent.type == wire.Reply.TYPE]
+    return [
+        (str(sent.correlation_id), reply.incident, reply.reason)
+        for sent, reply in answers
+        if isinstance(reply, wire.Reply) and reply.incident is not None
+    ]
+
+
+def test_who_waits_for_the_result_is_told_of_an_incident_when_it_is_opened() -> None:
+    world = host()
+    world.deliver(start(args=(to_payload(30),), replies=("accepted", "result"), tell_suspended=True))
+    world.deliver(command(wire.AwaitResult(workflow_id="w", tell_suspended=True), "asks"))
+    world.deliver(command(wire.AwaitResult(workflow_id="w"), "asks for that alone"))
+    world.go_on(confirm=False)
+    (task,) = tasks(world)
+    world.confirm_all()
+    world.go_on()
+    assert told_of_incidents(world) == []
+    world.deliver(failed(task))
+    world.go_on()
+
+    told = told_of_incidents(world)
+    assert [(who, number) for who, number, _ in told] == [("call start-1", 1), ("call asks", 1)]
+    assert all("failed after 1 attempt" in (what or "") for _, _, what in told)
+
+
+def test_who_asks_for_the_result_while_an_incident_is_open_is_told_at_once_and_of_the_end_later() -> None:
+    world, _ = opened()
+    world.deliver(command(wire.AwaitResult(workflow_id="w", tell_suspended=True), "asks"))
+    world.go_on()
+    ((who, number, what),) = told_of_incidents(world)
+    assert (who, number) == ("call asks", 1)
+    assert what is not None
+    world.deliver(resolve("complete", 25))
+    world.go_on()
+
+    assert len(told_of_incidents(world)) == 1
+    assert [reply.status for reply in world.replies() if reply.kind == "result"] == [WorkflowStatus.COMPLETED]
 
 
 def incidents_in(world: ScriptedWorld) -> list[int]:

@@ -66,10 +66,13 @@ def say_quarantined(entry: Entry) -> None:
 
 
 def interim_answer(state: WorkflowState, caller: Caller) -> AnswerEffect | None:
-    """For who waits for the run's result and wants to know: it is suspended. None while it is not."""
-    if state.suspension is None or state.is_closed or not caller.tell_suspended:
+    """For who waits for the run's result and wants to know: it is suspended, or waits for a person. None while
+    it does not."""
+    if state.is_closed or not caller.tell_suspended:
         return None
-    return answers.answered(caller, state.info.workflow_id, state)
+    if state.suspension is not None:
+        return answers.answered(caller, state.info.workflow_id, state)
+    return answers.of_first_incident(caller, state)
 
 
 def _whose(state: WorkflowState) -> dict[str, str]:

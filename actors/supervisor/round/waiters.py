@@ -27,6 +27,9 @@ from dalsegno.partition_id import PartitionID
 WAIT_SECONDS = 60.0
 """After this a waiter is forgotten: its caller has asked again by then, or is gone."""
 
+INCIDENTS_TOLD_MAX = 10
+"""Of those that are opened together; the others are found where the first are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
@@ -153,6 +156,7 @@ class Outcomes:
         actor = entry.actor
         if entry.incidents:
             say_incidents(entry)
+            self._tell_incidents(entry)
         if entry.quarantined:
             say_quarantined(entry)
         if entry.is_news and say(entry):
@@ -164,11 +168,26 @@ class Outcomes:
         """Its run is: who waits for its result is told."""
         state = actor.instance.state
         assert state is not None
-        waiting = [w.caller for w in self.waiters.of(actor.workflow_id) if w.request.concerns(state.info)]
-        started = [it.client for it in state.recipients if isinstance(it, QueueOf)]
-        for caller in (*started, *waiting):
+        for caller in self._who_wait(state):
             if (interim := interim_answer(state, caller)) is not None:
                 self._answer(interim, f"{caller.correlation_id} suspended {state.sequence}")
+
+    def _tell_incidents(self, entry: Entry) -> None:
+        """Likewise: its result does not come before a person has done something."""
+        state = entry.actor.instance.state
+        if state is None or state.is_closed:
+            return
+        told = [(number, what) for number, what in entry.incidents if number in state.incidents]
+        for caller in self._who_wait(state):
+            for number, what in told[:INCIDENTS_TOLD_MAX] if caller.tell_suspended else ():
+                answer = answers.of_incident(caller, state, number, what)
+                self._answer(answer, f"{caller.correlation_id} {state.info.run_id} incident {number}")
+
+    def _who_wait(self, state: WorkflowState) -> list[Caller]:
+        """For the result of the run."""
+        waiting = self.waiters.of(state.info.workflow_id)
+        started = [it.client for it in state.recipients if isinstance(it, QueueOf)]
+        return [*started, *(one.caller for one in waiting if one.request.concerns(state.info))]
 
     def _maybe_tell(self, actor: WorkflowActor) -> None:
         if actor.workflow_id not in self.waiters:

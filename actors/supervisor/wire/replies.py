@@ -106,6 +106,7 @@ def of_effect(effect: AnswerEffect | ResultEffect | UpdateEffect) -> wire.Reply:
         failure=effect.failure,
         description=None if effect.description is None else description_of(effect.description),
         error=error,
+        incident=effect.incident,
         **({} if effect.update is None else _said_of(*effect.update)),
     )
 

@@ -59,10 +59,15 @@ def why(run: RunOfIncidents) -> str | None:
     """What lists show of the run: the first of them, and how many there are beside."""
     if not run.incidents:
         return None
+    number, what = first_open(run)
+    return f"incident {number}: {what}"
+
+
+def first_open(run: RunOfIncidents) -> tuple[int, str]:
+    """Its number; what has happened, and how many there are beside."""
     number, incident = next(iter(run.incidents.items()))
-    others = len(run.incidents) - 1
-    text = f"incident {number}: {_what_failed(run, incident)}"
-    return f"{text} (and {others} more)" if others else text
+    others, text = len(run.incidents) - 1, _what_failed(run, incident)
+    return number, f"{text} (and {others} more)" if others else text
 
 
 def _what_failed(run: RunOfIncidents, incident: Incident) -> str:

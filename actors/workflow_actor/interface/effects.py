@@ -82,3 +82,5 @@ class AnswerEffect(Effect, frozen=True, kw_only=True):
     error: tuple[str, str] | None = None
     failure: Failure | None = None
     update: tuple[str, str] | None = None
+    incident: int | None = None
+    """One that is open, for who waits for the result: `reason` says what has happened."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from dalsegno.actors.workflow_actor.incidents.shown import first_open
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import (
     Asked,
@@ -65,6 +66,17 @@ def answered(
         failure=failure,
         update=update,
     )
+
+
+def of_incident(caller: Caller, state: WorkflowState, number: int, what: str) -> AnswerEffect:
+    """For who waits for the result: it does not come before a person has said what is to be done."""
+    told = answered(caller, state.info.workflow_id, state)
+    return replace(told, reason=f"incident {number}: {what}", incident=number)
+
+
+def of_first_incident(caller: Caller, state: WorkflowState) -> AnswerEffect | None:
+    """Of the first that is open; None where none is."""
+    return of_incident(caller, state, *first_open(state)) if state.incidents else None
 
 
 def refused(
