@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from dalsegno import given
@@ -105,6 +105,32 @@ class ScheduleBook:
     """Of the last workflow that completed, of those whose ends it waits for."""
     last_failure: Failure | None = None
     """Why the last one failed, if it did."""
+
+
+GIVEN = ("written", "backfills", "trigger")
+"""What whoever starts a schedule says."""
+
+
+def require_new(book: ScheduleBook) -> None:
+    """Raises ValueError where its start says what is the schedule's own."""
+    new = ScheduleBook(written=book.written)
+    for name in (one.name for one in fields(book) if one.name not in GIVEN):
+        if getattr(book, name) != getattr(new, name):
+            raise ValueError(f"{name} {_NOT_GIVEN}")
+
+
+def is_own(book: ScheduleBook, begun_at: datetime, now: datetime) -> bool:
+    """Whether the schedule itself has written it, whose run has begun then: not a start that says that it was
+    created."""
+    created_at, passed = book.created_at, book.passed
+    if created_at is None or passed is None or created_at.tzinfo is None:
+        return False
+    return begun_at <= created_at <= now
+
+
+_NOT_GIVEN = (
+    "is the schedule's own to say: give a start `written`, `backfills` and `trigger` alone, and leave it out."
+)
 
 
 def require_possible(written: WrittenSchedule) -> WrittenSchedule:

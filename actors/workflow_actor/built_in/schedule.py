@@ -36,7 +36,9 @@ from dalsegno.schedules.book import (
     ScheduleBook,
     WaitingStart,
     WrittenSchedule,
+    is_own,
     require_backfills,
+    require_new,
     require_possible,
 )
 from dalsegno.schedules.deciding import (
@@ -87,7 +89,7 @@ class ScheduleWorkflow:
 
     @workflow.run
     async def run(self, book: ScheduleBook) -> None:
-        if book.created_at is None:
+        if not is_own(book, workflow.info().start_time, workflow.now()):
             self._begin()
         if book.running is not None:
             self._watch = asyncio.create_task(self._hear(self._end_of_running(book.running)))
@@ -115,6 +117,7 @@ class ScheduleWorkflow:
     def _begin(self) -> None:
         book = self._book
         with _refusing():
+            require_new(book)
             require_possible(book.written)
             book.backfills = require_backfills(book.backfills)
         begin(book, workflow.now())

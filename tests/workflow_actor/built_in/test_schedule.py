@@ -293,12 +293,29 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing(update: str, args: A
     assert book(rig) == before
 
 
+LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
+GIVEN_BY_HAND = {
+    "written": {"action": {"workflow": "Report", "id": "r"}, "spec": {"cron_expressions": ["@daily"]}}
+}
+
+
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
         (ScheduleBook(written=written(line="0 0 30 2 *")), "fits no day"),
         (ScheduleBook(written=WrittenSchedule(action=StoredAction(workflow="", id="a"))), "workflow"),
         ({"written": {"action": {"workflow": "Report", "id": "x" * 300}}}, "id"),
+        (ScheduleBook(written=written(), created_at=LONG_AGO), "created_at is the schedule's own to say"),
+        (
+            ScheduleBook(written=written(), created_at=LONG_AGO, passed=LONG_AGO),
+            "created_at is the schedule's own",
+        ),
+        (ScheduleBook(written=written(), created_at=datetime(2150, 1, 1, tzinfo=UTC)), "created_at is the"),
+        (ScheduleBook(written=written(), started=7), "started is the schedule's own"),
+        (
+            {**GIVEN_BY_HAND, "created_at": "2020-01-01T00:00:00", "passed": "2020-01-01T00:00:00"},
+            "created_at is",
+        ),
     ],
 )
 def test_one_that_cannot_be_fails_at_once_whoever_has_sent_it(asked: Any, reason: str) -> None:
