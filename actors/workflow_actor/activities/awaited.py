@@ -70,6 +70,10 @@ class AwaitedActivity:
         self.never_began = False
         """It is known that no worker had it, and that none will."""
 
+    @property
+    def activity_type(self) -> str:
+        return self.call.activity_type
+
     def end_unbegun(self) -> None:
         """No worker has had the last of them."""
         self.never_began = not self.fell_back
@@ -120,7 +124,7 @@ class AwaitedActivities:
         self._schedule(pending)
         if scheduled is not None:
             scheduled(pending)
-        cancelled = Cancelled(call.activity_type, pending.activity_id)
+        cancelled = Cancelled(pending)
         while True:
             try:
                 result = await pending.future
@@ -292,7 +296,9 @@ class AwaitedActivities:
             pending.future.set_exception(error)
             return
         if isinstance(pending.future, StartedActivity):
-            pending.future.activity_number = pending.number
+            handle = pending.future
+            handle.activity_number = pending.number
+            handle.activity_type, handle.activity_id = call.activity_type, pending.activity_id
 
 
 # So that a call that was not awaited is warned of under the name that user code knows.
@@ -331,7 +337,7 @@ class StartedActivity(ActivityHandle[Any]):
         return super().cancel(msg)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        cancelled = Cancelled(self.activity_type, self.activity_id)
+        cancelled = Cancelled(self)
         while not self.done():
             waiter = asyncio.Future[None](loop=self.get_loop())
             wake = Wake(waiter)

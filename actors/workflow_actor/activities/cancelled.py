@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 from dalsegno.actors.workflow_actor.activities.activity import NEVER_BEGAN, TASK_TOO_LARGE
 from dalsegno.actors.workflow_actor.loop.cancelled_wait import CancelledWait
@@ -28,23 +28,32 @@ def _again(
     return error
 
 
+class NamedActivity(Protocol):
+    """What is waited for, which may be another activity when the one before has failed."""
+
+    @property
+    def activity_type(self) -> str: ...
+    @property
+    def activity_id(self) -> str: ...
+
+
 class Cancelled(CancelledWait):
     """How a task was cancelled while it waited for an activity."""
 
-    __slots__ = ("_activity_id", "_activity_type")
+    __slots__ = ("_activity",)
 
-    def __init__(self, activity_type: str, activity_id: str) -> None:
+    def __init__(self, activity: NamedActivity) -> None:
         self.first = self.request = None
-        self._activity_type = activity_type
-        self._activity_id = activity_id
+        self._activity = activity
 
     @property
     def what(self) -> str:
-        return f"activity {self._activity_type}"
+        return f"activity {self._activity.activity_type}"
 
     def seen(self, request: asyncio.CancelledError) -> ActivityCancelledError:
+        named = self._activity
         return ActivityCancelledError(
-            request.args[0], activity_type=self._activity_type, activity_id=self._activity_id, attempt=0
+            request.args[0], activity_type=named.activity_type, activity_id=named.activity_id, attempt=0
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dalsegno import ApplicationError, activity, workflow
+from dalsegno import ActivityError, ApplicationError, activity, workflow
 from dalsegno.actors.workflow_actor.interface.commands import Cancel
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.compensation.desk import ONCE, Desk, book, unbook
@@ -106,6 +106,33 @@ def test_a_cancelled_one_falls_back_to_nothing(cls: type, which: str, passivatin
     town.run(30)
     assert town.status is WorkflowStatus.CANCELED
     assert [name for name, *_ in town.done].count("bill") == (which == "bill")
+
+
+@workflow.defn
+class TellsWhatWasCancelled:
+    """What a cancelled wait is told of, and what its handle says."""
+
+    @workflow.run
+    async def run(self, by_handle: bool) -> list[str]:
+        then = workflow.fallback(bill, activity_id="the-bill")
+        if not by_handle:
+            try:
+                await workflow.execute_activity(charge, 30, retry_policy=ONCE, on_exhausted=then)
+            except ActivityError as error:
+                return [error.activity_type, error.activity_id]
+        charging = workflow.start_activity(charge, 30, retry_policy=ONCE, on_exhausted=then)
+        try:
+            await charging
+        except ActivityError as error:
+            return [error.activity_type, error.activity_id, charging.activity_type, charging.activity_id]
+        return []
+
+
+@pytest.mark.parametrize("by_handle", [True, False])
+def test_what_is_told_of_one_that_is_cancelled_is_of_the_fallback(by_handle: bool, passivating: bool) -> None:
+    town = Town(TellsWhatWasCancelled, {"charge": declined, "bill": waiting}, passivating=passivating)
+    town.at(30, Cancel(reason="enough", caller=CALLER))
+    assert town.run(by_handle) == ["bill", "the-bill"] * (2 if by_handle else 1)
 
 
 def test_it_may_fall_back_further_each_with_arguments_of_its_own(passivating: bool) -> None:
