@@ -10,7 +10,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, Recipient, recipient_of
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, Recipient, is_full, recipient_of
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, is_to_be_told
 from dalsegno.actors.workflow_actor.run.state import ResultDue, WorkflowState
@@ -92,7 +92,9 @@ def asked_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState |
         return None
     recipient = recipient_of(command)
     # Another workflow is told as durably as it can be.
-    return None if not isinstance(recipient, QueueOf) or is_to_be_told(state, recipient) else recipient
+    if not isinstance(recipient, QueueOf) or is_to_be_told(state, recipient) or is_full(state.recipients):
+        return None
+    return recipient
 
 
 def started_before(

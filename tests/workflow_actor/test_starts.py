@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dalsegno.actors.workflow_actor.interface.commands import Caller, Terminate, WakeUp
+from dalsegno.actors.workflow_actor.interface import recipients
+from dalsegno.actors.workflow_actor.interface.commands import AwaitEnd, Caller, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, ResultEffect
+from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
 from dalsegno.actors.workflow_actor.run.events import CallerAdded, RunClosed, RunStarted
 from dalsegno.actors.workflow_actor.run.intents import CompleteRun, FailRun
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
@@ -121,6 +123,34 @@ def test_use_existing_answers_with_the_open_run_and_tells_the_new_caller_its_res
     assert len(rig.events(CallerAdded)) == 1
     closed = rig.send(completed(task(first)))
     assert [effect.caller for effect in effects(closed, ResultEffect)] == [CALLER, other]
+
+
+def test_who_finds_it_running_again_and_again_does_not_make_it_grow_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipients, "CLIENTS_MAX", 3)
+    rig = Rig(ScriptedCode([[activity(1)], [DONE]]))
+    first = rig.start(wants_result=True)
+    joined = [
+        rig.start(
+            f"run-{number}",
+            conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            caller=Caller("replies", f"call {number}"),
+            wants_result=True,
+        )
+        for number in range(2, 8)
+    ]
+    moved = rig.start(wants_result=True, caller=Caller("new-queue", "call-1"))
+
+    assert {answer(activation).run_id for activation in (*joined, moved)} == {"run-1"}, "each is taken"
+    assert len(rig.events(CallerAdded)) == 2
+    parent = WorkflowOf("parent", "run-of-parent", 1)
+    assert rig.send(AwaitEnd(workflow_id="w", run_id=None, asker=parent)).recorded, (
+        "a workflow does not ask again"
+    )
+    closed = rig.send(completed(task(first)))
+    told = [effect.caller.correlation_id for effect in effects(closed, ResultEffect)]
+    assert told == [CALLER.correlation_id, "call 2", "call 3"]
 
 
 def test_a_start_that_comes_again_from_a_new_queue_is_told_the_outcome_there_too() -> None:

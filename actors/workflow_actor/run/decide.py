@@ -57,7 +57,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
 )
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, Decision
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
-from dalsegno.actors.workflow_actor.interface.recipients import recipient_of
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, is_full, recipient_of
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.local_activities import decisions as local_activities
 from dalsegno.actors.workflow_actor.local_activities.commands import (
@@ -291,9 +291,11 @@ def decide_start(state: WorkflowState, command: Start) -> Decision[Event] | None
         if policy == policy.FAIL:
             return Decision(refusal=("already_started", f"{run}, which is still open"))
         recipient = recipient_of(command)
-        if recipient is not None and recipient not in state.recipients:
-            return Decision(events=(CallerAdded(recipient),))
-        return NOTHING
+        if recipient is None or recipient in state.recipients:
+            return NOTHING
+        if isinstance(recipient, QueueOf) and is_full(state.recipients):
+            return NOTHING
+        return Decision(events=(CallerAdded(recipient),))
     completed = state.status is WorkflowStatus.COMPLETED
     if reuse == reuse.REJECT_DUPLICATE or (reuse == reuse.ALLOW_DUPLICATE_FAILED_ONLY and completed):
         return Decision(refusal=("already_started", f"{run}, which has ended: {state.status}"))
