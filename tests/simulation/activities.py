@@ -26,6 +26,8 @@ class Ledger:
     def __init__(self) -> None:
         self.balances: Counter[str] = Counter()
         self.runs: Counter[tuple[str, str, int]] = Counter()
+        self.repaired: set[str] = set()
+        """By their names, what persons have mended."""
         self.released: set[str] = set()
         """Workflow IDs whose held activities may end."""
         self.order: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -74,6 +76,8 @@ class Work:
                     return to_payload(self._held(ledger))
                 case "flaky":
                     return to_payload(self._flaky(args[0]))
+                case "repair":
+                    return to_payload(self._repair(ledger, args[1]))
                 case "enter":
                     ledger.enter(task.idempotency_key, *args)
                     return to_payload(None)
@@ -91,6 +95,12 @@ class Work:
         if self.task.workflow_id not in ledger.released:
             raise ApplicationError("not yet")
         return "held"
+
+    @staticmethod
+    def _repair(ledger: Ledger, name: str) -> str:
+        if name not in ledger.repaired:
+            raise ApplicationError("it is broken")
+        return "repaired"
 
     def _flaky(self, failures: int) -> str:
         if failures == FOR_GOOD:

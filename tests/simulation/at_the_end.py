@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 
+PROGRAMS = ("Program", "LongProgram")
+"""Of whose runs the interpreter says what they come to."""
+
+
 class AtTheEnd:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -108,7 +112,7 @@ class AtTheEnd:
         run = family.runs[runs[0]]
         story = self._simulation.client.stories.get(run.info.workflow_id)
         is_cut_short = story is not None and story.plan.is_cut_short
-        if run.info.workflow_type != "Program" or is_cut_short or any(map(family.may_be_cut_short, runs)):
+        if run.info.workflow_type not in PROGRAMS or is_cut_short or any(map(family.may_be_cut_short, runs)):
             return
         if family.is_orphan(runs[0], self._unread):
             return

@@ -65,6 +65,7 @@ class Story:
             workflow_type=plan.workflow_type,
             args=tuple(map(to_payload, plan.args)),
             replies=("accepted", "result"),
+            **plan.options,
         )
         client.command(body, message_id, confirmed=self._go_on, replied=self._told)
         run = self.runs[-1]

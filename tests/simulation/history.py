@@ -14,6 +14,7 @@ from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
 from tests.simulation.family import Family
+from tests.simulation.lasting import Lasting
 from tests.simulation.scheduler import SECOND
 from tests.simulation.update_history import UpdateHistory
 from tests.simulation.violation import Violation
@@ -37,6 +38,8 @@ class Tried:
     is_resting: bool = False
     began: bool = False
     resent_at: int = 0
+    renewed_at: int = 0
+    """The row with which a person had it begun anew: its attempts are counted from there."""
     waits_for_cancellation: bool = False
     is_outside: bool = False
 
@@ -46,6 +49,8 @@ class Run:
     rows: list[JournalRow] = field(default_factory=list)
     activities: dict[int, Tried] = field(default_factory=dict)
     by_id: dict[str, Tried] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    """Activities that wait for a person."""
     timers: dict[int, int] = field(default_factory=dict)
     local: set[int] = field(default_factory=set)
     """Numbers of those that are pending."""
@@ -60,6 +65,7 @@ class History:
         self.rows_of_cause: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self.updates = UpdateHistory()
         self.family = Family()
+        self.lasting = Lasting()
         self.let_go: set[str] = set()
         """Message IDs of effects that hold nothing up any more: parked, or never to be sent."""
 
@@ -77,6 +83,7 @@ class History:
             self._note(run, row, event)
             self.updates.note(row.run_id, event)
             self.family.note(row.run_id, event)
+            self.lasting.note(row.run_id, row.time, event)
         return record
 
     def _note(self, run: Run, row: JournalRow, event: e.Event) -> None:
@@ -97,9 +104,19 @@ class History:
                 run.activities[number].is_outside = True
             case act.TaskResent(number) | act.TaskReturned(number):
                 run.activities[number].resent_at = row.sequence
-            case act.RetryPlanned(number):
+            case act.RetryPlanned(number) | act.AttemptsExhausted(number):
                 run.activities[number].is_resting = True
                 run.activities[number].is_outside = False
+                if isinstance(event, act.AttemptsExhausted):
+                    self._pause(run, row, number)
+            case act.AttemptsRenewed(number, token):
+                tried = run.activities[number]
+                if number not in run.paused:
+                    raise Violation("incident", f"activity {number} of {row.run_id} is renewed, and not paused")
+                run.paused.remove(number)
+                tried.attempt, tried.token, tried.renewed_at = 1, token, row.sequence
+                tried.is_resting = tried.began = False
+                self.tokens.add(token)
             case act.ActivityCompleted(number) | act.ActivityFailed(number):
                 self._settle(run, row, number)
             case loc.LocalActivityCompleted(number) | loc.LocalActivityFailed(number):
@@ -132,6 +149,7 @@ class History:
                 self.tokens.add(token)
             case act.ActivityUnwanted(number):
                 tried = run.activities[number]
+                run.paused.discard(number)
                 tried.is_over = tried.is_over or not (tried.waits_for_cancellation or tried.is_outside)
             case loc.LocalActivityWanted(spec):
                 run.local.add(spec.number)
@@ -140,8 +158,18 @@ class History:
             case tim.TimerUnwanted(number):
                 run.timers.pop(number, None)
 
+    def _pause(self, run: Run, row: JournalRow, number: int) -> None:
+        if number in run.paused:
+            raise Violation("incident", f"activity {number} of {row.run_id} waits for a person twice")
+        run.paused.add(number)
+
     def _settle(self, run: Run, row: JournalRow, number: int) -> None:
         tried = run.activities[number]
+        if number in run.paused:
+            run.paused.remove(number)
+            if not row.cause.startswith("workflow.incident "):
+                text = f"{row.cause} settles activity {number} of {row.run_id}, which waits for a person"
+                raise Violation("incident", text)
         if tried.is_over:
             raise Violation("I10", f"activity {tried.activity_id} of run {row.run_id} is settled twice")
         tried.is_over = True
@@ -169,16 +197,25 @@ class History:
         """No answer to this attempt can count any more."""
         return self.is_attempt_over(of.run_id, of.activity_id, of.attempt)
 
-    def is_attempt_over(self, run_id: str, activity_id: str, attempt: int) -> bool:
+    def is_attempt_over(
+        self, run_id: str, activity_id: str, attempt: int, *, sent_by: int | None = None
+    ) -> bool:
+        """`sent_by`: the row that sent something about it, before which it may have been counted otherwise."""
         run = self.runs.get(run_id)
         tried = None if run is None else run.by_id.get(activity_id)
         if run is None or tried is None:
             return False
+        if sent_by is not None and sent_by < tried.renewed_at:
+            return True
         return bool(run.closed) or tried.is_over or tried.is_resting or tried.attempt > attempt
 
     def was_resent_after(self, run_id: str, activity_id: str, sequence: int) -> bool:
         """The task that row `sequence` sent was taken for lost, and sent anew."""
         return self.runs[run_id].by_id[activity_id].resent_at > sequence
+
+    def with_incidents(self) -> list[str]:
+        """Run IDs of open runs in which a person is waited for."""
+        return [run_id for run_id, run in self.runs.items() if run.paused and not run.closed]
 
     def is_current(self, of: FromActivity) -> bool:
         """An answer to this attempt, with this token, must not get lost."""

@@ -384,15 +384,14 @@ class Invariants:
                 raise Violation("I24", f"{cause} is acknowledged, but its effect {effect_id} is not confirmed")
 
     def _is_moot(self, effect: Effect, *, made_at: int) -> bool:
-        if isinstance(effect, TaskEffect) and self.history.was_resent_after(
-            effect.run_id, effect.activity_id, made_at
-        ):
+        activity = getattr(effect, "run_id", ""), getattr(effect, "activity_id", "")
+        if isinstance(effect, TaskEffect) and self.history.was_resent_after(*activity, made_at):
             return True
         if isinstance(effect, StartChildEffect):
             child = self.history.family.runs[effect.run_id].children[effect.parent.number]
             return child.begun is not None or child.closed is not None or child.is_refused
         if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
-            return self.history.is_attempt_over(effect.run_id, effect.activity_id, effect.attempt)
+            return self.history.is_attempt_over(*activity, effect.attempt, sent_by=made_at)
         return False
 
     # --- clients ---------------------------------------------------------------------------------------------

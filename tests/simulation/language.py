@@ -10,7 +10,8 @@ from random import Random
 from typing import ClassVar
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from tests.simulation import stories, whole_stories
+from tests.simulation import long_stories, stories, whole_stories
+from tests.simulation.long_workflows import LONG_WORKFLOWS
 from tests.simulation.stories import Plan
 from tests.simulation.whole_workflows import WHOLE_WORKFLOWS
 from tests.simulation.workflows import WORKFLOWS
@@ -28,15 +29,22 @@ class DoneByHosts:
 WHOLE_FROM = 1_000_000
 """The seeds from here on are of the whole language, so that those below give the runs that they always gave."""
 
+LONG_FROM = 10_000_000
+"""The seeds from here on also have what lasts: runs that are tried again, time that runs out, and persons."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
     code: WorkflowRegistry
     kinds: Sequence[Callable[[Random], Plan]]
     is_whole: bool
+    lasts: bool = False
+    """Persons are waited for, and time runs out."""
 
     @staticmethod
     def of(seed: int) -> Language:
+        if seed >= LONG_FROM:
+            return LONG
         return WHOLE if seed >= WHOLE_FROM else OF_EVERY_FORMAT
 
 
@@ -45,4 +53,12 @@ WHOLE = Language(
     WorkflowRegistry([(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS)], local_activities=DoneByHosts()),
     (*stories.KINDS, *whole_stories.KINDS),
     is_whole=True,
+)
+LONG = Language(
+    WorkflowRegistry(
+        [(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS, *LONG_WORKFLOWS)], local_activities=DoneByHosts()
+    ),
+    (*stories.KINDS, *whole_stories.KINDS, *long_stories.KINDS, *long_stories.KINDS),
+    is_whole=True,
+    lasts=True,
 )

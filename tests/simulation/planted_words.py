@@ -35,7 +35,7 @@ _begin = Stack.begin
 _unconfirmed = Confirmations.unconfirmed
 
 
-def _lost_with_its_host(lose: Callable[[WorkflowState], WorkflowState]) -> AbstractContextManager[Any]:
+def lost_with_its_host(lose: Callable[[WorkflowState], WorkflowState]) -> AbstractContextManager[Any]:
     """Who loads an instance knows less than what is stored."""
 
     def loading_state(
@@ -51,14 +51,14 @@ def _lost_with_its_host(lose: Callable[[WorkflowState], WorkflowState]) -> Abstr
 
 
 def outcomes_of_updates_lost_with_their_host() -> AbstractContextManager[Any]:
-    return _lost_with_its_host(lambda state: replace(state, update_outcomes={}))
+    return lost_with_its_host(lambda state: replace(state, update_outcomes={}))
 
 
 @contextmanager
 def local_activity_lost_with_its_host() -> Iterator[None]:
     """Nobody begins it again. It shows where a host dies within a turn; so that many do, and what is stored is
     always looked at."""
-    lost = _lost_with_its_host(lambda state: replace(state, local_activities={}))
+    lost = lost_with_its_host(lambda state: replace(state, local_activities={}))
     with lost, patch.object(invariants, "FOLDS_ONE_IN", 1), patch.dict(AT_RANDOM, {"host killed": 1.5}):
         yield
 
@@ -72,7 +72,7 @@ def child_lost_with_its_host() -> AbstractContextManager[Any]:
         }
         return replace(state, outstanding=left)
 
-    return _lost_with_its_host(lose)
+    return lost_with_its_host(lose)
 
 
 def chain_begun_anew_with_each_run() -> AbstractContextManager[Any]:

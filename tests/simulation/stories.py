@@ -52,6 +52,8 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     reads: str | None = None
     is_cut_short: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of its start: see `wire.StartWorkflow`."""
 
 
 def _completed_with(result: Any) -> Check:

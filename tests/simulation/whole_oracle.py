@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from tests.simulation import oracle
+from tests.simulation import long_leaves, oracle
 from tests.simulation.activities import FOR_GOOD
 from tests.simulation.oracle import Raised
 from tests.simulation.workflows import Tree
@@ -24,13 +24,15 @@ POKES = 2
 """So often each program is poked, if it may wait for that."""
 
 
-def make_program(random: Random, depth: int = 3) -> list[Tree]:
+def make_program(random: Random, depth: int = 3, leaves: Sequence[str] = LEAVES) -> list[Tree]:
     """One tree for each run of the chain."""
-    return [make_tree(random, depth) for _ in range(random.choice((1, 1, 1, 2, 3)))]
+    return [make_tree(random, depth, leaves) for _ in range(random.choice((1, 1, 1, 2, 3)))]
 
 
-def make_tree(random: Random, depth: int) -> Tree:
-    kind = random.choice(LEAVES if depth == 0 else BRANCHES)
+def make_tree(random: Random, depth: int, leaves: Sequence[str]) -> Tree:
+    kind = random.choice(leaves if depth == 0 else BRANCHES)
+    if kind in long_leaves.LEAVES:
+        return long_leaves.make(kind, random)
     match kind:
         case "local":
             return [kind, random.choice((0, 0, 1, 2, FOR_GOOD))]
@@ -41,14 +43,14 @@ def make_tree(random: Random, depth: int) -> Tree:
         case "left":
             return [kind, random.choice(CLOSE_POLICIES), make_small_tree(random)]
         case "child":
-            trees = make_program(random, depth - 1)
+            trees = make_program(random, depth - 1, leaves)
             return [kind, trees, POKES if any(map(waits, trees)) else 0]
         case "catch":
-            return [kind, make_tree(random, depth - 1)]
+            return [kind, make_tree(random, depth - 1, leaves)]
         case "timeout":
-            return [kind, random.choice((0.01, 1)), make_tree(random, depth - 1)]
+            return [kind, random.choice((0.01, 1)), make_tree(random, depth - 1, leaves)]
         case "seq" | "gather" | "group":
-            return [kind, *(make_tree(random, depth - 1) for _ in range(random.randrange(1, 4)))]
+            return [kind, *(make_tree(random, depth - 1, leaves) for _ in range(random.randrange(1, 4)))]
     return oracle.make_tree(random, 0, (kind,))
 
 
@@ -79,6 +81,8 @@ def program_outcome(trees: Sequence[Tree]) -> list[object]:
 
 def outcome(tree: Tree) -> object:
     kind, *rest = tree
+    if kind in long_leaves.LEAVES:
+        return long_leaves.outcome(kind, *rest)
     match kind:
         case "local":
             if rest[0] == FOR_GOOD:

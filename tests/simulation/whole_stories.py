@@ -21,6 +21,25 @@ def _delay(random: Random) -> int:
     return random.choice((0, 0, 1_000, 50_000, SECOND))
 
 
+def word_of_program(random: Random) -> Step:
+    """It is poked by signals and by updates, in which it may have no interest any more."""
+    if random.random() < 0.5:
+        return Step(_delay(random), "signal", "poke")
+    return Step(_delay(random), "update", "nudge", (), allows=_is_nudged)
+
+
+def comes_to(trees: list[Tree]) -> Check:
+    try:
+        must = Ended(COMPLETED, whole_oracle.program_outcome(trees))
+    except Raised:
+        return lambda ended: ended.status is WorkflowStatus.FAILED
+    return lambda ended: ended == must
+
+
+def _is_nudged(told: object) -> bool:
+    return isinstance(told, int) or told in ("closed", NOT_HANDLED.type, UNFINISHED.type)
+
+
 def desk(random: Random) -> Plan:
     """Each of its updates has the outcome that it must have, and each item is filed once."""
     steps: list[Step] = []
@@ -49,10 +68,9 @@ def _refused(random: Random) -> Step:
 
 
 def program(random: Random) -> Plan:
-    """It is poked by signals and by updates, in which it may have no interest any more."""
     trees = whole_oracle.make_program(random)
-    steps = [_poke(random) for _ in range(whole_oracle.POKES)]
-    return Plan("Program", (trees,), _comes_to(trees), steps)
+    steps = [word_of_program(random) for _ in range(whole_oracle.POKES)]
+    return Plan("Program", (trees,), comes_to(trees), steps)
 
 
 def program_cut_short(random: Random) -> Plan:
@@ -62,24 +80,6 @@ def program_cut_short(random: Random) -> Plan:
     trees = whole_oracle.make_program(random)
     pokes = [Step(0, "signal", "poke") for _ in range(whole_oracle.POKES)]
     return Plan("Program", (trees,), lambda _: True, [Step(_delay(random), kind), *pokes], is_cut_short=True)
-
-
-def _comes_to(trees: list[Tree]) -> Check:
-    try:
-        must = Ended(COMPLETED, whole_oracle.program_outcome(trees))
-    except Raised:
-        return lambda ended: ended.status is WorkflowStatus.FAILED
-    return lambda ended: ended == must
-
-
-def _poke(random: Random) -> Step:
-    if random.random() < 0.5:
-        return Step(_delay(random), "signal", "poke")
-    return Step(_delay(random), "update", "nudge", (), allows=_is_nudged)
-
-
-def _is_nudged(told: object) -> bool:
-    return isinstance(told, int) or told in ("closed", NOT_HANDLED.type, UNFINISHED.type)
 
 
 KINDS: Sequence[Callable[[Random], Plan]] = (desk, program, program, program_cut_short)

@@ -107,7 +107,7 @@ class Program(RandomTree):
 
     async def _child(self, trees: list[Tree], pokes: int) -> Any:
         if not pokes:
-            return await workflow.execute_child_workflow("Program", trees)
+            return await workflow.execute_child_workflow(workflow.info().workflow_type, trees)
         child = await self._start(trees)
         for _ in range(pokes):
             try:
@@ -117,7 +117,7 @@ class Program(RandomTree):
         return await child
 
     async def _start(self, trees: list[Tree], **options: Any) -> workflow.ChildWorkflowHandle[Any]:
-        return await workflow.start_child_workflow("Program", trees, **options)
+        return await workflow.start_child_workflow(workflow.info().workflow_type, trees, **options)
 
     async def _cancelled_child(self, how: ChildWorkflowCancellationType) -> str:
         child = await self._start([["until cancelled"]], cancellation_type=how)

@@ -1,0 +1,59 @@
+"""A person who sees to incidents: looks what is open, and says what its activity was told that he would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from dalsegno.broker.protocol import messages as wire
+from tests.default_converter import from_payload, to_payload
+from tests.simulation.scheduler import SECOND
+
+if TYPE_CHECKING:
+    from tests.simulation.client import Client
+    from tests.simulation.world import Simulation
+
+LOOKS_EVERY = 3 * SECOND
+TWICE_ONE_IN = 3
+"""So often the button is pressed twice."""
+
+
+class Person:
+    """By `client` he asks and says; what gets lost he asks for again, and says again under another ID."""
+
+    def __init__(self, simulation: Simulation, client: Client) -> None:
+        self._simulation = simulation
+        self._client = client
+        self._seen_to: set[str] = set()
+        """Names of what was to be tried twice, and was once."""
+
+    def begin(self) -> None:
+        self._client.after(LOOKS_EVERY, self.begin)
+        for run_id in self._simulation.history.with_incidents():
+            workflow_id = self._simulation.history.family.runs[run_id].info.workflow_id
+            body = wire.DescribeWorkflow(workflow_id=workflow_id, run_id=run_id)
+            self._client.command(body, self._new_id(workflow_id), replied=self._told)
+
+    def _new_id(self, workflow_id: str) -> str:
+        return self._client.new_message_id(f"{workflow_id}/person")
+
+    def _told(self, reply: wire.Reply) -> None:
+        for incident in () if reply.description is None else reply.description.incidents:
+            assert incident.args is not None, "they are small"
+            action, name = map(from_payload, incident.args)
+            self._see_to(reply.description, incident.number, action, name)
+
+    def _see_to(self, run: wire.Description, number: int, action: str, name: str) -> None:
+        about = {"workflow_id": run.workflow_id, "run_id": run.run_id, "number": number}
+        match action:
+            case "complete":
+                body = wire.ResolveIncident(**about, action="complete", result=to_payload("by hand"))
+            case "fail":
+                body = wire.ResolveIncident(**about, action="fail")
+            case _:
+                if action == "retry" or name in self._seen_to:
+                    self._simulation.ledger.repaired.add(name)
+                self._seen_to.add(name)
+                body = wire.ResolveIncident(**about, action="retry")
+        for _ in range(2 if crc32(name.encode()) % TWICE_ONE_IN == 0 else 1):
+            self._client.command(body, self._new_id(run.workflow_id))
