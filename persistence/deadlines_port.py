@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from dalsegno.policies import WorkflowStatus
 
+ALL_OF_RUN = 0
+"""In the place of a number: all that the run has. Numbers are from 1 on."""
+
 
 class DeadlineRow(Struct, frozen=True):
     """An open deadline of a run, known by its number there; `is_over`: it is no more. From `risk_at` on, which
@@ -18,6 +21,11 @@ class DeadlineRow(Struct, frozen=True):
     due_at: int
     risk_at: int
     is_over: bool = False
+
+    @classmethod
+    def all_over(cls, run_id: str) -> DeadlineRow:
+        """Of a run that has ended, and of which it is not known which it has."""
+        return cls(run_id, ALL_OF_RUN, "", 0, 0, is_over=True)
 
 
 class FoundDeadline(Struct, frozen=True, kw_only=True):

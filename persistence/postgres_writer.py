@@ -141,7 +141,7 @@ _STATEMENTS: dict[Part, str] = {
     ON CONFLICT (of_run, number) DO UPDATE SET name = excluded.name, risk_at = excluded.risk_at,
     due_at = excluded.due_at""",
     Part.DEADLINES_OVER: f"""DELETE FROM deadlines USING {{rows}}
-    WHERE deadlines.of_run = r.of_run AND deadlines.number = r.number AND {_WRITTEN}""",
+    WHERE deadlines.of_run = r.of_run AND (r.number = 0 OR deadlines.number = r.number) AND {_WRITTEN}""",
     Part.SEEN: f"""INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     SELECT workflow_id, slot, message_id, type, time, answer FROM {{rows}} WHERE {_WRITTEN}""",
 }

@@ -64,7 +64,7 @@ _STATEMENTS: dict[Part, str] = {
     VALUES (?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (of_run, number) DO UPDATE SET name = excluded.name, risk_at = excluded.risk_at,
     due_at = excluded.due_at""",
-    Part.DEADLINES_OVER: "DELETE FROM deadlines WHERE of_run = ?2 AND number = ?3",
+    Part.DEADLINES_OVER: "DELETE FROM deadlines WHERE of_run = ?2 AND (?3 = 0 OR number = ?3)",
     Part.SEEN: """INSERT INTO seen (workflow_id, slot, message_id, type, time, answer)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)""",
 }

@@ -75,6 +75,7 @@ class InstanceAtRest:
         """The search attributes of the namespace; the host gives its own."""
         self.looked_up_for: object = None
         self.format_looked_up_for: object = None
+        self.has_listed_deadlines = False
         """The start for which they were looked up last."""
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)

@@ -50,9 +50,12 @@ def rows(before: WorkflowState, after: WorkflowState, *, started: bool) -> tuple
     return set_ if after.incidents is before.incidents else (*set_, *incidents.rows(before.incidents, after))
 
 
-def deadlines(before: WorkflowState, after: WorkflowState) -> tuple[DeadlineRow, ...]:
-    """Those that were set, or are open no more."""
-    return deadline_rows(after.info.run_id, before.deadlines, after.deadlines, closed=after.is_closed)
+def deadlines(instance: InstanceAtRest, before: WorkflowState, after: WorkflowState) -> tuple[DeadlineRow, ...]:
+    """Those that were set, or are open no more. The first time after it was loaded, all that are open: where
+    they were set the tables may have been older, and have had no rows for them."""
+    anew, instance.has_listed_deadlines = not instance.has_listed_deadlines, True
+    run_id, closed = after.info.run_id, after.is_closed
+    return deadline_rows(run_id, before.deadlines, after.deadlines, closed=closed, anew=anew)
 
 
 def _is_storable(instance: InstanceAtRest) -> bool:

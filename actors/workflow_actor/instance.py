@@ -287,7 +287,7 @@ class Instance(InstanceAtRest):
             attributes=found_by.rows(turn.before, state, started=started) if has_set or new_incidents else (),
             incidents=opened(turn.before, state) if new_incidents else (),
             quarantined=set_aside(turn.before, state) if state.quarantine else (),
-            deadlines=found_by.deadlines(turn.before, state) if state.deadlines else (),
+            deadlines=found_by.deadlines(self, turn.before, state) if state.deadlines else (),
             is_news=(
                 state.suspension is not None
                 or (changed is not None and (state.outcome is not None or turn.before.suspension is not None))

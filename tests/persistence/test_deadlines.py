@@ -67,6 +67,13 @@ def test_those_of_a_run_that_has_ended_are_not_listed(writer: Writer, reader: Re
     assert found(reader) == []
 
 
+def test_all_of_a_run_may_be_over_without_saying_which_they_are(writer: Writer, reader: Reader) -> None:
+    begin(writer, "a", row("a", 1, "late", 10), row("a", 2, "later", 20))
+    begin(writer, "b", row("b", 1, "of another", 30))
+    writer.commit(round_of(step("a", 2, deadlines=(DeadlineRow.all_over(run_of("a")),))))
+    assert found(reader) == [("b", "of another")]
+
+
 def test_pages_follow_each_other_without_gaps_or_repetition(writer: Writer, reader: Reader) -> None:
     for name in "abc":
         begin(writer, name, *(row(name, number, f"{name}{number}", 10) for number in range(3)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.deliveries.mail import PAGE
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import (
     Aside,
     InstanceWrite,
@@ -42,6 +43,7 @@ class Database:
         self.outcomes: dict[str, bytes | None] = {}
         self.memos: dict[str, bytes] = {}
         """Of runs, as they were written."""
+        self.deadlines_over: list[DeadlineRow] = []
         self.unreadable: set[str] = set()
         """Workflow IDs."""
         self.format_written = 1
@@ -73,6 +75,7 @@ class Database:
                 rejected[write.workflow_id] = reason
             else:
                 self._write(write, row)
+                self.deadlines_over += (deadline for deadline in write.deadlines if deadline.is_over)
         refused = [row for partition, _, row in round_.seen if partition not in lost]
         for row in refused:
             if found := self._known(row.workflow_id, [(row.type, row.message_id)]):

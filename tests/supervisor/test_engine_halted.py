@@ -11,6 +11,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import Round
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.partition_ids import FIRST
@@ -174,6 +175,7 @@ def test_an_operator_can_terminate_what_cannot_be_read_and_start_anew() -> None:
     assert world.acknowledged() == tag
     assert world.status() is WorkflowStatus.TERMINATED
     assert world.database.shown[first][0] is WorkflowStatus.TERMINATED
+    assert world.database.deadlines_over == [DeadlineRow.all_over(first)], "nobody knows which it had"
 
     world.deliver(start("start-2"))
     world.live_through(5)

@@ -97,6 +97,7 @@ class Entry(Struct, eq=False):
         self.unless.extend(unless)
         self.halt = None
         self.snapshot = snapshot
+        self.deadlines += (DeadlineRow.all_over(snapshot.run_id),)
 
 
 class RoundBuilder:

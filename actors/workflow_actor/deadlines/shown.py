@@ -37,20 +37,21 @@ def deadline_rows(
     after: Mapping[int, HeldDeadline],
     *,
     closed: bool,
+    anew: bool = False,
 ) -> tuple[DeadlineRow, ...]:
-    """What has changed of those that are open. With the run all end."""
-    return tuple(_rows(run_id, before, {} if closed else after))
+    """What has changed of those that are open; with `anew` all that are. With the run all end."""
+    return tuple(_rows(run_id, before, {} if closed else after, anew=anew))
 
 
 def _rows(
-    run_id: str, before: Mapping[int, HeldDeadline], after: Mapping[int, HeldDeadline]
+    run_id: str, before: Mapping[int, HeldDeadline], after: Mapping[int, HeldDeadline], *, anew: bool
 ) -> Iterator[DeadlineRow]:
     open_before = {number: one for number, one in before.items() if one.is_open}
     open_after = {number: one for number, one in after.items() if one.is_open}
     for number in sorted(open_before.keys() - open_after.keys()):
         one = open_before[number]
         yield DeadlineRow(run_id, number, one.name, one.due_at, one.due_at, is_over=True)
-    for number in sorted(open_after.keys() - open_before.keys()):
+    for number in sorted(open_after.keys() - (() if anew else open_before.keys())):
         one = open_after[number]
         risk_at = one.due_at if one.risk_at is None else min(one.risk_at, one.due_at)
         yield DeadlineRow(run_id, number, one.name, one.due_at, risk_at)
