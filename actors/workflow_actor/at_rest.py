@@ -4,7 +4,7 @@ changes it."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Self
 
 from dalsegno.actors.workflow_actor.activities.activity import Phase
@@ -17,7 +17,11 @@ from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, Effe
 from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.outstanding.unheld import IsSent
-from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import WaitingTask, waiting_tasks
+from dalsegno.actors.workflow_actor.outstanding.waiting_tasks import (
+    WaitingTask,
+    task_queues_of_waiting,
+    waiting_tasks,
+)
 from dalsegno.actors.workflow_actor.program.port import ABSENT, Code
 from dalsegno.actors.workflow_actor.program.quarantine import QuarantinedCode
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
@@ -118,7 +122,7 @@ class InstanceAtRest:
         """
         instance = cls(workflow_id, code, history_limit=history_limit, python=python, codec=codec)
         state = yield from loading_state(workflow_id, run_id, snapshot, journal, codec)
-        instance._stand_at(state)
+        yield from instance._standing_at(state)
         size = 0 if snapshot is None else len(snapshot[3])
         instance.snapshots = SnapshotSchedule(history_limit, size=size)
         for _, _, _, events in journal:
@@ -149,14 +153,14 @@ class InstanceAtRest:
             fingerprint=code.fingerprint(run.task_queue, run.workflow_type),
             python=PYTHON,
         )
-        instance._stand_at(known)
+        at_once(instance._standing_at(known))
         return instance
 
-    def _stand_at(self, state: WorkflowState) -> None:
+    def _standing_at(self, state: WorkflowState) -> Steps[None]:
         self.state = state
         self.fingerprint = self.code.fingerprint(state.info.task_queue, state.info.workflow_type)
-        self.agenda.reset(state)
-        self.confirmations.loaded(state)
+        yield from self.agenda.resetting(state)
+        yield from self.confirmations.loading(state)
 
     # --- what is so --------------------------------------------------------------------------------------
 
@@ -277,6 +281,13 @@ class InstanceAtRest:
     def waiting_tasks(self) -> list[WaitingTask]:
         """Of attempts that nobody is known to have begun."""
         return [] if self.state is None else waiting_tasks(self.state, self.confirmations)
+
+    def waited_for_in(self) -> Steps[Collection[str]]:
+        """The task queues of those, in steps: nothing must be done meanwhile."""
+        if self.state is None:
+            return ()
+        task_queues = yield from task_queues_of_waiting(self.state)
+        return task_queues
 
     @property
     def is_under_way(self) -> bool:

@@ -283,7 +283,7 @@ def test_results_that_were_on_their_way_when_the_instance_was_put_away_are_hande
     begun = rig.start(wants_result=True)
     (result_id,) = [effect_id for effect_id, effect in begun.effects if isinstance(effect, ResultEffect)]
     rig.reload()
-    rig.instance.confirmations.still_sent(lambda run_id, effect: (run_id, effect) == ("run-1", result_id))
+    rig.instance.confirmations.still_sent({("run-1", result_id)})
     rig.start("run-2", wants_result=True)
     assert [entry.run_id for entry in rig.state.earlier] == ["run-1"]
 

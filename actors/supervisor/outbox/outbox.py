@@ -13,7 +13,7 @@ a lane is on its way as all else is: it is parked with those before it, and caus
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from functools import partial
 from itertools import chain
 from typing import Protocol
@@ -100,6 +100,10 @@ class Outbox:
 
     def is_in_flight(self, message_id: str) -> bool:
         return message_id in self._in_flight
+
+    def in_flight_of(self, message_ids: Set[str]) -> set[str]:
+        """Those of them."""
+        return self._in_flight.keys() & message_ids
 
     def waiting_for(self, message_id: str) -> list[Cause]:
         """The causes that are not removed before its confirm."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ from dalsegno.actors.workflow_actor.interface.effects import (
     EffectID,
     ResultEffect,
 )
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.broker.port import Message
@@ -36,6 +37,9 @@ from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
 from dalsegno.observer import Observer
 from dalsegno.partition_id import PartitionID
+
+RunEffect = tuple[str, EffectID]
+"""Of which run, and which."""
 
 _why_not = lru_cache(maxsize=1024)(why_not_task_queue)
 
@@ -62,6 +66,19 @@ class Shipping:
     def has_in_flight(self, run_id: str, effect_id: EffectID) -> bool:
         """Whether that effect is on its way."""
         return self._outbox.is_in_flight(effect_message_id(run_id, *effect_id))
+
+    def named(self, effects: Iterable[RunEffect]) -> Steps[dict[str, RunEffect]]:
+        """By their message IDs, in steps: to make one takes longer than to look whether it is on its way."""
+        by_message_id: dict[str, RunEffect] = {}
+        for number, (run_id, effect_id) in enumerate(effects, 1):
+            by_message_id[effect_message_id(run_id, *effect_id)] = run_id, effect_id
+            if number % PORTION == 0:
+                yield
+        return by_message_id
+
+    def in_flight_of(self, named: Mapping[str, RunEffect]) -> set[RunEffect]:
+        """Those of them that are on their way."""
+        return {named[message_id] for message_id in self._outbox.in_flight_of(named.keys())}
 
     def waiting_for(self, run_id: str, effect_id: EffectID) -> list[Cause]:
         """What is to be acknowledged when that effect is confirmed."""

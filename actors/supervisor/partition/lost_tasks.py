@@ -3,7 +3,7 @@ by page, as there is room to load them. Each task keeps its token: one that was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dalsegno._log import get_logger
 from dalsegno.actors.supervisor.outbox.shipping import Shipping
@@ -60,12 +60,15 @@ class LostTasks:
         """The partition is not ours any more."""
         self._lost_at.clear()
 
-    def loaded(self, actor: WorkflowActor) -> None:
-        """Its tasks may lie in queues that this process has sent nothing to, and in such as are gone. What the
-        actor before it was told to send again it may never have sent."""
+    def loaded(self, actor: WorkflowActor, task_queues: Iterable[str]) -> None:
+        """Its tasks may lie in `task_queues`, to which this process may have sent nothing, and in such as are
+        gone. What the actor before it was told to send again it may never have sent."""
         self._page.discard(actor.workflow_id)
         self._looked_at.pop(actor.instance.run_id or "", None)
-        self._look_at(actor)
+        for task_queue in task_queues:
+            self._world.heed_task_queue(task_queue)
+        if self._lost_at:  # as nearly never
+            self._look_at(actor)
 
     def _look_at(self, actor: WorkflowActor) -> None:
         for task in actor.instance.waiting_tasks():

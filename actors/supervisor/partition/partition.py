@@ -6,7 +6,7 @@ it when it crashes, puts it away when it is idle, and fires its timers. It decid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from dalsegno.actors.supervisor.failing.strikes import struck
 from dalsegno.actors.supervisor.halted.crashes import Crashes
 from dalsegno.actors.supervisor.halted.stand_in import StandIn
 from dalsegno.actors.supervisor.halted.standing_in import StandingIn
+from dalsegno.actors.supervisor.outbox.shipping import RunEffect
 from dalsegno.actors.supervisor.partition.actor_directory import ActorDirectory
 from dalsegno.actors.supervisor.partition.heartbeat_keeping import HeartbeatKeeping
 from dalsegno.actors.supervisor.partition.lost_tasks import LostTasks
@@ -38,6 +39,7 @@ from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.workflow_actor.activities.commands import HEARTBEATS, KeepHeartbeats
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.blame import NOBODY
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Settle, Suspend, WakeUp
@@ -149,7 +151,13 @@ class PartitionSupervisor(LightActor):
         row, found = loaded.instance, NOBODY
         if self.actors.peek(loaded.workflow_id) is None:
             return
-        stored = None if row is None else (yield from self._around.stored(row))
+        stored: Instance | None = None
+        quiet: Mapping[str, RunEffect] = {}
+        task_queues: Collection[str] = ()
+        if row is not None:
+            stored = yield from self._around.stored(row)
+            quiet = yield from self._shipping.named(stored.confirmations.quiet)
+            task_queues = yield from stored.waited_for_in()
         yield
         actor = self.actors.peek(loaded.workflow_id)
         if actor is None or actor.is_loaded:
@@ -159,12 +167,12 @@ class PartitionSupervisor(LightActor):
         instance.declared = self._around.declared
         if row is not None and stored is not None:
             found = struck(loaded.strikes, instance.fingerprint, sets_aside=spares_signals(instance))
-            instance.confirmations.still_sent(self._shipping.has_in_flight)
+            instance.confirmations.still_sent(self._shipping.in_flight_of(quiet))
             take_note(actor, instance, row, found)
         self.actors.read(loaded.workflow_id)
         actor.loaded(instance, seen=loaded.seen)
         self.alarm_clock.note(actor)
-        self.lost_tasks.loaded(actor)
+        self.lost_tasks.loaded(actor, task_queues)
         is_shown_suspended = row is not None and row.status is WorkflowStatus.SUSPENDED
         self.standing_in.loaded(actor, has_mail=loaded.has_mail, is_shown_suspended=is_shown_suspended)
         if found.reason is not None and row is not None and not row.status.closed:

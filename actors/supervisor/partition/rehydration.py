@@ -19,9 +19,8 @@ from dalsegno.persistence.port import Loaded
 PORTION_SECONDS = 5.0
 """After this the next portion does not wait for the last."""
 
-SLICE_SECONDS = 0.005
-"""How long instances are loaded or rebuilt before others have the loop."""
-_DONE = object()
+SLICE_SECONDS = 0.002
+"""How long instances are loaded or rebuilt before others have the loop. A step more may take another 2 ms."""
 
 
 class Loads(Protocol):
@@ -36,6 +35,39 @@ class Loads(Protocol):
     def unreadable(self, workflow_id: str, error: Exception) -> None: ...
 
 
+class _Portion:
+    """What was read together of one partition, and is being taken in."""
+
+    def __init__(
+        self, supervisor: Loads, under_way: deque[tuple[str, Iterator[None]]], done: Callable[[], None]
+    ) -> None:
+        self._supervisor = supervisor
+        self._under_way = under_way
+        self._done = done
+
+    def is_done(self) -> bool:
+        """After one more step, or because its partition has gone."""
+        supervisor, under_way = self._supervisor, self._under_way
+        if supervisor.is_stopped:
+            return True
+        if under_way:
+            self._step(*under_way[0])
+        if not under_way:
+            self._done()
+        return not under_way
+
+    def _step(self, workflow_id: str, steps: Iterator[None]) -> None:
+        try:
+            next(steps)
+        except StopIteration:
+            self._under_way.popleft()
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
+            self._under_way.popleft()
+            self._supervisor.unreadable(workflow_id, error)
+
+
 class Rehydration:
     """Of all partitions of one engine."""
 
@@ -45,6 +77,7 @@ class Rehydration:
         self._wanted: dict[PartitionID, list[str]] = {}
         self._reading: dict[PartitionID, set[str]] = {}
         """By partition, what was asked for and is not taken in: nothing else of it is asked for meanwhile."""
+        self._taking_in: deque[_Portion] = deque()
         self._rebuilding: deque[WorkflowActor] = deque()
 
     def load(self, partition: PartitionID, workflow_id: str) -> None:
@@ -69,7 +102,9 @@ class Rehydration:
         """What was asked for is there, but for what is `left` to be asked for again."""
         under_way = deque((row.workflow_id, supervisor.loading(row)) for row in rows)
         done = partial(self.answered, supervisor.partition, [row.workflow_id for row in rows], left)
-        self._take_slice(supervisor, under_way, done)
+        self._taking_in.append(_Portion(supervisor, under_way, done))
+        if len(self._taking_in) == 1:
+            self._take_slice()
 
     def _overdue(self, partition: PartitionID, asked: set[str]) -> None:
         """What is tried again and again holds up itself alone."""
@@ -90,27 +125,18 @@ class Rehydration:
             del self._reading[partition]
             self._upcalls.request_work()
 
-    def _take_slice(
-        self, supervisor: Loads, under_way: deque[tuple[str, Iterator[None]]], done: Callable[[], None]
-    ) -> None:
-        """Read as many as there is time for, and of a large one as much, then let others have the loop."""
+    def _take_slice(self) -> None:
+        """Read as many as there is time for, and of a large one as much, then let others have the loop. The
+        next slice is another partition's, if several have something to be read."""
         end = self._world.monotonic() + SLICE_SECONDS
-        while under_way and not supervisor.is_stopped:
-            workflow_id, steps = under_way[0]
-            try:
-                is_done = next(steps, _DONE) is _DONE
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one unreadable row must not stop the others
-                supervisor.unreadable(workflow_id, error)
-                is_done = True
-            if is_done:
-                under_way.popleft()
-            if self._world.monotonic() > end and under_way:
-                self._world.call_soon(partial(self._take_slice, supervisor, under_way, done))
+        while self._taking_in:
+            if self._taking_in[0].is_done():
+                self._taking_in.popleft()
+            if self._world.monotonic() > end:
                 break
-        if not under_way and not supervisor.is_stopped:
-            done()
+        if self._taking_in:
+            self._taking_in.rotate(-1)
+            self._world.call_soon(self._take_slice)
         self._upcalls.request_work()
 
     def rebuild(self, actor: WorkflowActor) -> None:

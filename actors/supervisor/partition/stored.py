@@ -5,10 +5,11 @@ from __future__ import annotations
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.blame import Struck
 from dalsegno.actors.workflow_actor.instance import Instance
-from dalsegno.actors.workflow_actor.interface.steps import Steps, at_once
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps, at_once
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, CorruptStateError, StoredCodec
 from dalsegno.actors.workflow_actor.stored.formats import format_of
+from dalsegno.actors.workflow_actor.stored.loading import StoredRow
 from dalsegno.persistence.port import LoadedInstance
 
 
@@ -22,13 +23,18 @@ def loading_of(
 ) -> Steps[Instance]:
     """The same in steps, so that a run with a long journal does not hold the loop."""
     snapshot = row.snapshot
+    journal: list[StoredRow] = []
+    for number, r in enumerate(row.journal, 1):
+        journal.append((r.run_id, r.sequence, r.time, r.events))
+        if number % PORTION == 0:
+            yield
     instance = yield from Instance.loading(
         row.workflow_id,
         code,
         snapshot=None
         if snapshot is None
         else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
-        journal=[(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
+        journal=journal,
         run_id=row.run_id,
         history_limit=history_limit,
         codec=codec,

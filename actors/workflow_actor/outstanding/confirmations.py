@@ -3,11 +3,19 @@ a confirm alone causes no write, and whoever loads the instance anew takes all o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps
 from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of
-from dalsegno.actors.workflow_actor.outstanding.unheld import LETS_GO, EarlierEffects, IsSent, Key, Unheld
+from dalsegno.actors.workflow_actor.outstanding.unheld import (
+    LETS_GO,
+    EarlierEffects,
+    IsSent,
+    Key,
+    Note,
+    Unheld,
+)
 from dalsegno.actors.workflow_actor.run.events import EffectsDropped, Event
 from dalsegno.actors.workflow_actor.run.state import Outstanding, WorkflowState
 
@@ -31,15 +39,30 @@ class Confirmations:
         """Other workflows were sent again what they were sent before, since the last activation that was
         recorded."""
 
-    def loaded(self, state: WorkflowState) -> None:
+    def loading(self, state: WorkflowState) -> Steps[None]:
+        """In steps. `state` must not go on meanwhile."""
         self.seen.clear()
         self.has_told_again = False
-        self.unheld.reset(state)
-        self._quiet = frozenset(key for key, entry in self._all(state) if entry.held)
+        quiet: list[Key] = []
+        unheld: list[Note] = []
+        for number, (key, entry) in enumerate(self._all(state), 1):
+            if entry.held:
+                quiet.append(key)
+            else:
+                unheld.append((entry.resend_at, key))
+            if number % PORTION == 0:
+                yield
+        self._quiet = frozenset(quiet)
+        self.unheld.reset(unheld)
 
-    def still_sent(self, is_sent: IsSent) -> None:
-        """This process sends some of them: the instance was put away meanwhile, or its actor has crashed."""
-        self._quiet = frozenset(key for key in self._quiet if not is_sent(*key))
+    @property
+    def quiet(self) -> Set[Key]:
+        """See above."""
+        return self._quiet
+
+    def still_sent(self, sent: Set[Key]) -> None:
+        """This process sends those: the instance was put away meanwhile, or its actor has crashed."""
+        self._quiet -= sent
 
     def confirm(self, state: WorkflowState, run_id: str, effect: EffectID) -> None:
         if run_id == state.info.run_id:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Set
-from itertools import chain
 
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.run.events import EffectsParked, Event, RunStarted
@@ -61,12 +60,9 @@ class Unheld:
         self._unseen: list[Key] = []
         """Those that are not known to be confirmed."""
 
-    def reset(self, state: WorkflowState) -> None:
-        """Nothing was known of `state`."""
-        run_id = state.info.run_id
-        current = ((entry, (run_id, effect)) for effect, entry in state.outstanding.items())
-        earlier = ((entry, key) for key, entry in self._earlier.of(state).items())
-        self.notes = [(entry.resend_at, key) for entry, key in chain(earlier, current) if not entry.held]
+    def reset(self, notes: list[Note]) -> None:
+        """These are all that there are of a state, and nothing is known of them."""
+        self.notes = notes
         heapq.heapify(self.notes)
         self._unsent = self.notes.copy()
         self._unseen = [key for _, key in self.notes]

@@ -3,10 +3,13 @@ of a worker that has not said so."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.activities.activity import Activity, Phase
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 
@@ -31,6 +34,17 @@ def waiting_tasks(state: WorkflowState, confirmations: Confirmations) -> list[Wa
         for activity in state.activities.values()
         if activity.phase is Phase.SCHEDULED
     ]
+
+
+def task_queues_of_waiting(state: WorkflowState) -> Steps[Collection[str]]:
+    """In which they are, or are going to be. In steps, of a state that does not go on meanwhile."""
+    task_queues: dict[str, None] = {}
+    for place, activity in enumerate(state.activities.values(), 1):
+        if activity.phase is Phase.SCHEDULED:
+            task_queues[activity.spec.task_queue] = None
+        if place % PORTION == 0:
+            yield
+    return task_queues
 
 
 def _waiting(

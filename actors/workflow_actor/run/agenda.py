@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     AttemptsExhausted,
 )
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
+from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps
 from dalsegno.actors.workflow_actor.run.events import Event, Ran
 from dalsegno.actors.workflow_actor.run.primitives import DUE, DueKind
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
@@ -50,6 +51,18 @@ class Agenda:
                 if (at := due.at(state, number, self._heartbeats)) is not None:
                     self._heap.append((at, kind, number))
         heapq.heapify(self._heap)
+
+    def resetting(self, state: WorkflowState) -> Steps[None]:
+        """The same in steps, of a state that does not go on meanwhile. With each start it would cost a call."""
+        heap: list[Entry] = []
+        for kind, due in DUE.items():
+            for place, number in enumerate(due.pending(state), 1):
+                if (at := due.at(state, number, self._heartbeats)) is not None:
+                    heap.append((at, kind, number))
+                if place % PORTION == 0:
+                    yield
+        heapq.heapify(heap)
+        self._heap = heap
 
     def note(self, state: WorkflowState, events: Iterable[Event]) -> None:
         """These events led to `state`."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.interface.effects import EffectID
 from dalsegno.actors.workflow_actor.interface.steps import PORTION, Steps, at_once
 from dalsegno.actors.workflow_actor.run import primitives
-from dalsegno.actors.workflow_actor.run.chunked_map import kept
+from dalsegno.actors.workflow_actor.run.chunked_map import Entries, kept
 from dalsegno.actors.workflow_actor.run.draft import Draft
 from dalsegno.actors.workflow_actor.run.events import (
     CallerAdded,
@@ -36,6 +36,7 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.inputs import Begin, CancelRequested, Continue, update_among
 from dalsegno.actors.workflow_actor.run.state import (
+    Outstanding,
     ResultDue,
     RunOutcome,
     Suspension,
@@ -60,17 +61,38 @@ def folding(state: WorkflowState | None, record: Record) -> Steps[WorkflowState]
         if not isinstance(first, RunStarted):
             raise IllegalEventError("a run cannot begin with anything but its start")
         state = blank(first.info, python=first.python)
-    state = opened(state, time=record.time, held=record.held, forgets=record.forgets)
+    forgets = record.forgets
+    while len(forgets) > PORTION:
+        state = replace(state, outstanding=_without(state.outstanding, forgets[:PORTION]))
+        forgets = forgets[PORTION:]
+        yield
+    state = opened(state, time=record.time, held=record.held, forgets=forgets)
     draft = Draft(state)
+    is_large = False
     for event in record.events:
         if type(event) is Ran:
             for number, want in enumerate(event.wants, 1):
                 APPLY[type(want)](draft, want)
                 if number % PORTION == 0:
                     yield
+            is_large = is_large or len(event.wants) > PORTION
             event = replace(event, wants=())
         APPLY[type(event)](draft, event)
-    return draft.done()
+    if is_large:
+        yield
+    after = draft.done()
+    if is_large:
+        yield
+    return after
+
+
+def _without(
+    outstanding: Entries[EffectID, Outstanding], forgets: tuple[EffectID, ...]
+) -> Entries[EffectID, Outstanding]:
+    left = outstanding.copy()
+    for effect in forgets:
+        left.pop(effect, None)
+    return kept(left)
 
 
 def opened(state: WorkflowState, *, time: int, held: bool, forgets: tuple[EffectID, ...]) -> WorkflowState:

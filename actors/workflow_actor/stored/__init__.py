@@ -5,6 +5,7 @@
 - `format_2`   the second, and what becomes of bodies of the first; its layout is `message_pack`
 - `format_3`   the third, and what of it the second has no place for
 - `pieces`     a large state as bytes, bit by bit
+- `splitting`  the way back: large bytes as a value, in steps
 - `snapshots`  when one is due
 - `loading`    from the newest snapshot and the journal behind it to the state
 - `history`    the journal for people

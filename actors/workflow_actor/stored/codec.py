@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_1
 from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
@@ -25,6 +26,7 @@ from dalsegno.actors.workflow_actor.stored.formats import (
     Change,
     Format,
     InPieces,
+    InSteps,
     Kind,
     NewerBlobError,
     UnreadableError,
@@ -149,6 +151,16 @@ class StoredCodec:
         state: WorkflowState = self._decode("state", blob)
         return state
 
+    def decoding_record(self, blob: bytes) -> Steps[Record]:
+        """As `decode_record`, in steps, which is worth while for a large one."""
+        record: Record = yield from self._decoding("record", blob)
+        return record
+
+    def decoding_state(self, blob: bytes) -> Steps[WorkflowState]:
+        """As `decode_state`, in steps, which is worth while for a large one."""
+        state: WorkflowState = yield from self._decoding("state", blob)
+        return state
+
     def decode_outcome(self, blob: bytes) -> StoredOutcome:
         """Raises UnreadableError."""
         outcome: StoredOutcome = self._decode("outcome", blob)
@@ -169,6 +181,14 @@ class StoredCodec:
         if number == self.newest:
             return known.layout.load(kind, blob, TYPES[kind])
         return convert(self._lifted(kind, known.layout.body(kind, blob), number), TYPES[kind])
+
+    def _decoding(self, kind: Kind, blob: bytes) -> Steps[Any]:
+        """In steps, if it is of the newest format: an older one is read once, after an upgrade."""
+        layout = self._formats[self.newest].layout
+        if isinstance(layout, InSteps) and format_of(kind, blob) == self.newest:
+            value = yield from layout.loading(kind, blob, TYPES[kind])
+            return value
+        return self._decode(kind, blob)
 
     def _lifted(self, kind: Kind, body: Any, number: int) -> Any:
         for newer in range(number + 1, self.newest + 1):

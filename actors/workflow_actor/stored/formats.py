@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import cbor2
 import msgspec
 
+from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.run.chunked_map import ChunkedMap
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.pieces import Script, pieces
@@ -80,6 +81,14 @@ class InPieces(Protocol):
 
     def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
         """Together they are what `dumps` gives. `lower`: see `pieces.pieces`."""
+
+
+@runtime_checkable
+class InSteps(Protocol):
+    """A layout that reads a large blob in steps."""
+
+    def loading(self, kind: Kind, blob: bytes, type_: Any) -> Steps[Any]:
+        """What `load` gives. Raises UnreadableError."""
 
 
 class CBOR:

@@ -16,6 +16,7 @@ from dalsegno.actors.workflow_actor.stored.codec import (
 )
 from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.actors.workflow_actor.stored.snapshots import checksum
+from dalsegno.actors.workflow_actor.stored.splitting import PORTION_BYTES
 
 StoredSnapshot = tuple[int, int, bytes, bytes]
 """(sequence, format, checksum, body)"""
@@ -44,7 +45,7 @@ def loading_state(
     """The same in steps: there may be thousands of rows, and thousands of things in one."""
     state = None
     if snapshot is not None:
-        state = _of_snapshot(run_id, snapshot, codec)
+        state = yield from _of_snapshot(run_id, snapshot, codec)
         yield
     for row in journal:
         state = yield from _after(run_id, state, row, codec)
@@ -57,7 +58,7 @@ def loading_state(
     return state
 
 
-def _of_snapshot(run_id: str, snapshot: StoredSnapshot, codec: StoredCodec) -> WorkflowState:
+def _of_snapshot(run_id: str, snapshot: StoredSnapshot, codec: StoredCodec) -> Steps[WorkflowState]:
     sequence, format_, expected, body = snapshot
     if not (isinstance(sequence, int) and isinstance(format_, int) and isinstance(body, bytes)):
         # SQLite lets any type into any column.
@@ -67,7 +68,11 @@ def _of_snapshot(run_id: str, snapshot: StoredSnapshot, codec: StoredCodec) -> W
     if checksum(body, run_id, sequence) != expected:
         raise CorruptStateError(run_id, sequence, "the snapshot does not match its checksum")
     try:
-        state = codec.decode_state(body)
+        if len(body) > PORTION_BYTES:
+            yield
+            state = yield from codec.decoding_state(body)
+        else:
+            state = codec.decode_state(body)
     except UnreadableError as error:
         raise _unloadable(run_id, sequence, "snapshot", error) from error
     if (state.info.run_id, state.sequence) != (run_id, sequence):
@@ -85,7 +90,8 @@ def _after(
         reason = f"after sequence {before} comes run {row_run_id}, sequence {sequence}: the journal has a gap"
         raise CorruptStateError(run_id, before + 1, reason)
     try:
-        record = codec.decode_record(events)
+        is_large = type(events) is bytes and len(events) > PORTION_BYTES
+        record = (yield from codec.decoding_record(events)) if is_large else codec.decode_record(events)
         if (record.sequence, record.time) != (sequence, time):
             raise UnreadableError(f"its events are of sequence {record.sequence}, time {record.time}")
         after = yield from folding(state, record)

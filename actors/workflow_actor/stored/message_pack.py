@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
+from dalsegno.actors.workflow_actor.interface.steps import Steps
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.formats import Change, Kind, UnreadableError, plain
+from dalsegno.actors.workflow_actor.stored.formats import Change, Kind, UnreadableError, format_of, plain
 from dalsegno.actors.workflow_actor.stored.pieces import Script, pieces
+from dalsegno.actors.workflow_actor.stored.splitting import splitting
 from dalsegno.payload import mismatch
 
 
@@ -24,6 +26,14 @@ class MessagePack:
 
     def load(self, kind: Kind, blob: bytes, type_: Any) -> Any:
         return _decoded(blob, type_)
+
+    def loading(self, kind: Kind, blob: bytes, type_: Any) -> Steps[Any]:
+        head = _head(0x90, 0xDC, 2) + _encode(format_of(kind, blob))
+        try:
+            value = yield from splitting(memoryview(blob)[len(head) :], type_)
+        except (msgspec.MsgspecError, LookupError, ValueError, TypeError, ArithmeticError, RecursionError):
+            return _decoded(blob, type_)  # which says what is wrong with it, if anything is
+        return value
 
     def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
         yield from pieces(SCRIPT, format_, state, lower)

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any
+from unittest.mock import patch
+
+import pytest
+from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.partition.rehydration import PORTION_SECONDS, Rehydration
 from dalsegno.actors.supervisor.partition.stored import loading_of
+from dalsegno.actors.workflow_actor.interface.steps import PORTION
+from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.stored.snapshots import snapshot_of
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence.port import Loaded
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import query, signal, start
 from tests.supervisor.scripted_world import ScriptedWorld
+from tests.supervisor.test_calls_per_activation import Calls
 from tests.workflow_actor.rig import ScriptedCode, activity
 
 
@@ -75,6 +84,21 @@ def test_a_large_instance_is_loaded_a_step_a_turn_and_one_that_cannot_be_read_st
     assert partition.done == ["large"] * 50 + ["broken"] * 3 + ["small"]
     assert partition.failed == ["broken"]
     assert max(after - before for before, after in pairwise(seen)) == 1
+
+
+def test_of_two_partitions_each_has_its_turn_and_none_has_two_at_once() -> None:
+    shell: Any = Shell()
+    rehydration = Rehydration(shell, shell)
+    done: list[str] = []
+    for name in ("a", "b"):
+        partition = Partition({name: 3})
+        partition.done = done
+        rehydration.take_in(partition, [row_of(name)])
+    while shell.turns:
+        (turn,) = shell.turns
+        shell.turns.clear()
+        turn()
+    assert done == ["a", "a", "b", "a", "b", "b"]  # the first had begun when the second came
 
 
 def test_what_is_under_way_ends_with_its_partition() -> None:
@@ -199,6 +223,61 @@ def test_an_instance_is_loaded_a_row_of_its_journal_at_a_time() -> None:
         world.go_on()
     row = world.database.rows["w"]
     assert sum(1 for _ in loading_of(row, code, history_limit=100)) == len(row.journal) > 1
+
+
+class Hasty(ScriptedWorld):
+    """After each look at the clock the time of a slice is over."""
+
+    def monotonic(self) -> float:
+        self.time += 1.0
+        return self.time
+
+
+@pytest.mark.parametrize("has_snapshot", [True, False], ids=["snapshot", "journal"])
+@pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed", "unconfirmed"])
+def test_no_turn_of_a_large_one_does_more_than_a_little(*, has_snapshot: bool, confirmed: bool) -> None:
+    """Not in the number of calls: how much is decoded in one step is said in stored/test_splitting."""
+    things = 4_000
+    code = ScriptedCode([[*map(activity, range(1, things + 1))]])
+    before = ScriptedWorld(code)
+    before.own()
+    before.deliver(start())
+    before.committed()
+    before.declared()
+    if confirmed:
+        before.confirm_all()
+    before.deliver(signal("signal"))
+    before.loaded()
+    before.committed()
+    state = state_of(before)
+    row = before.database.rows["w"]
+    if has_snapshot:
+        row = replace(row, snapshot=snapshot_of(state, CODEC, trim_to=0), journal=())
+    world = Hasty(code)
+    world.own(epoch=2)
+    world.database.rows["w"] = row
+    took: list[int] = []
+    take_slice = Rehydration._take_slice
+
+    def counted(rehydration: Rehydration) -> None:
+        calls = Calls()
+        with calls.counted():
+            take_slice(rehydration)
+        took.append(calls.total)
+
+    with patch.object(Rehydration, "_take_slice", counted):
+        world.deliver(signal("another"))
+        world.loaded()
+    assert state_of(world).activities == state.activities
+    assert len(took) > 20
+    assert max(took) < 12 * PORTION
+
+
+def state_of(world: ScriptedWorld) -> WorkflowState:
+    actor = world.engine.partitions[FIRST].actors.peek("w")
+    assert actor is not None
+    assert actor.instance.state is not None
+    return actor.instance.state
 
 
 def test_what_was_wanted_of_a_partition_that_was_lost_holds_up_no_load_when_it_comes_again() -> None:
