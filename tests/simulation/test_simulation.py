@@ -54,11 +54,16 @@ def test_no_promise_is_broken_where_runs_are_tried_again_and_persons_are_waited_
 
 @pytest.mark.timeout(300)
 def test_every_kind_of_fault_happens() -> None:
-    seeds = range(20_000, 20_080)
-    summary = run_seeds(seeds, stop_at=1)
-    assert not summary.failures, _report(summary)
+    """Within eighty seeds; it has taken half of them."""
     rare = {"host killed: leases gained", "host killed: membership call", "signal the database refuses"}
-    assert {kind for kind in KINDS if not summary.faults[kind]} <= rare
+    missing = set(KINDS) - rare
+    for seed in range(20_000, 20_080):
+        summary = run_seeds([seed], stop_at=1)
+        assert not summary.failures, _report(summary)
+        missing -= summary.faults.keys()
+        if not missing:
+            break
+    assert not missing
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
