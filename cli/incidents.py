@@ -75,14 +75,35 @@ def show(
 
 @app.command()
 def retry(
-    workflow_id: options.WorkflowID,
-    number: Number,
+    workflow_id: Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)] = None,
+    number: Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=1, show_default=False)] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            "--query",
+            "-q",
+            metavar="FILTER",
+            help="All of the workflows that fit, in place of ID and NUMBER; see docs/filters.md.",
+        ),
+    ] = None,
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Have the activity tried again, from its first attempt, such as when what it needs is there again."""
+    """Have the activity tried again, from its first attempt, such as when what it needs is there again.
+
+    Example: dalsegno incidents retry --query 'Type = "Order"'
+    """
+    from dalsegno.errors import ConfigurationError
+
+    if query is not None and (workflow_id is not None or run_id is not None):
+        raise ConfigurationError("Give either an ID and a NUMBER, or --query: not both.")
+    if query is not None:
+        _retry_all(broker, timeout, query, as_json=as_json)
+        return
+    if workflow_id is None or number is None:
+        raise ConfigurationError("Say which: an ID and a NUMBER, or --query FILTER for all that fit.")
     _do(
         broker,
         timeout,
@@ -173,6 +194,32 @@ def _all(broker: str, timeout: float, workflow_id: str | None) -> Sequence[tuple
         return [(one.workflow_id, one.incident) async for one in client.list_incidents()]
 
     return ask(broker, timeout, found, code.data_converter(None))
+
+
+def _retry_all(broker: str, timeout: float, query: str, *, as_json: bool) -> None:
+    """Raises CommandRejectedError where some were refused; the others are tried again."""
+    from dalsegno.cli.asking import ask
+    from dalsegno.cli.output import print_json, say
+    from dalsegno.errors import CommandRejectedError
+
+    async def retry(client: Client) -> tuple[int, int]:
+        again = refused = 0
+        async for one in client.retry_incidents(query):
+            number, what = one.incident.number, one.incident.activity_type
+            again, refused = again + (one.refused is None), refused + (one.refused is not None)
+            if as_json:
+                print_json({"workflow_id": one.workflow_id, "number": number, "refused": one.refused})
+            elif one.refused is None:
+                say(f"{one.workflow_id}: has the activity of incident {number} ({what}) tried again")
+            else:
+                say(f"{one.workflow_id}: incident {number} ({what}) was refused: {one.refused}")
+        return again, refused
+
+    again, refused = ask(broker, timeout, retry)
+    if refused:
+        raise CommandRejectedError(f"{refused} of {again + refused} incidents were refused.")
+    if not as_json and not again:
+        say("No incident of a workflow that fits is open.")
 
 
 def _do(

@@ -28,6 +28,8 @@ class ListedIncident:
     run_id: str
     workflow_type: str
     incident: OpenIncident
+    refused: str | None = None
+    """Of one that was to be tried again: why it is not."""
 
 
 class IncidentsOfWorkflow:

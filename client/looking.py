@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -29,7 +29,7 @@ from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
 from dalsegno.converter import result_hint
-from dalsegno.errors import WorkflowNotFoundError
+from dalsegno.errors import CommandRejectedError, WorkflowNotFoundError
 from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import SearchAttributeIndexedValueType
 from dalsegno.targets import Target, result_type_of
@@ -149,17 +149,36 @@ class Looking:
 
     list = list_workflows
 
-    async def list_incidents(self, *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
-        """Activities that have failed and wait for a person, of all workflows: of each the first 100. A list
-        finds the runs, newest first, page by page; each is then asked for its own. One that is gone by then has
-        none."""
-        async for run in self.list_workflows(f"{INCIDENTS} > 0", page_size=page_size):
+    async def list_incidents(self, query: str = "", *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
+        """Activities that have failed and wait for a person, of all workflows, or of those that fit a filter
+        (docs/filters.md): of each the first 100. A list finds the runs, newest first, page by page; each is
+        then asked for its own. One that is gone by then has none. Raises CommandRejectedError for a filter that
+        cannot be read."""
+        query = given.text("query", query)
+        where = f"{INCIDENTS} > 0 and ({query})" if query.strip() else f"{INCIDENTS} > 0"
+        async for run in self.list_workflows(where, page_size=page_size):
             try:
                 found = await self.get_workflow_handle(run.workflow_id, run.run_id).incidents()
             except WorkflowNotFoundError:
                 continue
             for incident in found:
                 yield ListedIncident(run.workflow_id, run.run_id, run.workflow_type, incident)
+
+    async def retry_incidents(
+        self, query: str, *, page_size: int = 100, timeout: float | None = None
+    ) -> AsyncIterator[ListedIncident]:
+        """Have the activities tried again that have failed and wait for a person, of the workflows that fit a
+        filter ("" are all), such as when a service is back that all of them need: one after the other, as you
+        go through what is yielded. `refused` says of one why it is not tried again: somebody was faster, say.
+        Of a workflow with more than 100 the first are, so call it again. Raises as `list_incidents`."""
+        async for one in self.list_incidents(query, page_size=page_size):
+            handle = self.get_workflow_handle(one.workflow_id, one.run_id)
+            try:
+                await handle.retry_incident(one.incident.number, timeout=timeout)
+            except CommandRejectedError as error:
+                yield replace(one, refused=str(error))
+            else:
+                yield one
 
     async def _pages(self, find: FindWorkflows) -> AsyncIterator[WorkflowSummary]:
         while True:

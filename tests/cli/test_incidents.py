@@ -45,3 +45,27 @@ def test_what_waits_for_a_person_is_found_shown_and_seen_to(dev: Program) -> Non
     assert nameless.exit_code == USAGE
     assert "a person is waited for" in told.out
     assert incidents("list").out == "No incident is open.\n"
+
+
+def test_all_that_fit_are_tried_again_and_what_says_neither_which_nor_a_filter_is_refused(dev: Program) -> None:
+    def retry(*words: str) -> Done:
+        return dev.shell.run("incidents", "retry", *words)
+
+    for workflow_id in ("all-1", "all-2"):
+        dev.shell.run("workflow", "start", "Referred", "--id", workflow_id)
+    query = 'WorkflowID = "all-1" or WorkflowID = "all-2"'
+    until(lambda: len(dev.shell.run("incidents", "list", "--json").document) == 2, "both wait")
+
+    done, none = retry("--query", query), retry("--query", 'WorkflowID = "nobody"')
+    both, neither, unreadable = retry("all-1", "1", "--query", query), retry("all-1"), retry("--query", "1 = 1")
+
+    assert done.exit_code == DONE
+    assert sorted(done.out.splitlines()) == [
+        f"all-{number}: has the activity of incident 1 (decline) tried again" for number in (1, 2)
+    ]
+    assert none.out == "No incident of a workflow that fits is open.\n"
+    assert (both.exit_code, neither.exit_code) == (USAGE, USAGE)
+    assert unreadable.exit_code in (FAILED, USAGE)
+    until(lambda: len(dev.shell.run("incidents", "list", "--json").document) == 2, "they have failed again")
+    for workflow_id in ("all-1", "all-2"):
+        dev.shell.run("workflow", "terminate", workflow_id)

@@ -22,6 +22,7 @@ from dalsegno.broker.protocol.messages import (
     OpenIncident,
     PartitionInfo,
     Reply,
+    ResolveIncident,
     RunGroup,
     WorkflowSummary,
 )
@@ -87,6 +88,11 @@ async def test_incidents_are_listed_though_a_run_that_had_one_is_gone_by_then(
     host.scripts[DescribeWorkflow] = described
     found = [(one.workflow_id, one.incident.number) async for one in client.list_incidents()]
     assert found == [("w-2", 3)]
+    host.scripts[ResolveIncident] = lambda _: [refused("rejected", "it is not open any more")]
+    (late,) = [one async for one in client.retry_incidents('Type = "Order"')]
+    assert late.refused is not None
+    assert "not open any more" in late.refused
+    assert host.of(FindWorkflows)[-1].filter == 'Incidents > 0 and (Type = "Order")'
 
 
 async def test_deadlines_are_listed_page_by_page(client: Client, host: FakeHost) -> None:

@@ -80,6 +80,25 @@ async def test_the_workflow_goes_on_when_what_it_needs_is_there_again(client: Cl
     assert await order.result() == 30
 
 
+async def test_all_that_fit_a_filter_are_tried_again_at_once(client: Client, closed: Path) -> None:
+    """And no others."""
+    orders = [await client.start(Charged.run, str(closed), id=f"order-{uuid4()}") for _ in range(3)]
+    for order in orders:
+        await opened(order)
+    query = f'WorkflowID = "{orders[0].id}" or WorkflowID = "{orders[1].id}"'
+    assert {one.workflow_id async for one in client.list_incidents(query)} == {one.id for one in orders[:2]}
+    await asyncio.to_thread(closed.unlink)
+
+    again = [one async for one in client.retry_incidents(query)]
+
+    assert {(one.workflow_id, one.refused) for one in again} == {(one.id, None) for one in orders[:2]}
+    assert [await order.result() for order in orders[:2]] == [30, 30]
+    assert [one.number for one in await orders[2].incidents()] == [1]
+    assert [one async for one in client.retry_incidents(query)] == []
+    with pytest.raises(CommandRejectedError):
+        _ = [one async for one in client.retry_incidents("Nothing = that is known")]
+
+
 async def test_the_workflow_fails_as_a_person_says(client: Client, closed: Path) -> None:
     order = await client.start(Charged.run, str(closed), id=f"order-{uuid4()}")
     await opened(order)
