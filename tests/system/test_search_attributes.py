@@ -18,6 +18,13 @@ from dalsegno import (
     TypedSearchAttributes,
     WorkflowStatus,
 )
+from dalsegno.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleCalendarSpec,
+    ScheduleRange,
+    ScheduleSpec,
+)
 from dalsegno.persistence import open_store
 from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
@@ -85,6 +92,35 @@ async def test_a_workflow_is_found_by_what_it_was_started_with_and_by_what_it_se
     told = (await handle.describe()).typed_search_attributes
     assert (told[TOTAL], told[PAID], told.get(NOTE)) == (9, True, None)
     assert await ids(client, f"{mine} and Total = 9 and Status = completed order by Total desc") == [handle.id]
+
+
+async def test_a_schedule_is_found_by_its_own_attributes_and_what_it_starts_by_those_of_its_action(
+    client: Client,
+) -> None:
+    name, owner, customer = f"sought-{uuid4()}", f"o-{uuid4()}", f"c-{uuid4()}"
+    key = SearchAttributeKey.for_keyword("Customer")
+    action = ScheduleActionStartWorkflow(
+        Sought.run,
+        id=name,
+        task_queue="nowhere",
+        typed_search_attributes=TypedSearchAttributes([SearchAttributePair(key, customer)]),
+    )
+    never = ScheduleSpec(calendars=[ScheduleCalendarSpec(year=[ScheduleRange(2150)])])
+    of_its_own = TypedSearchAttributes([SearchAttributePair(key, owner)])
+    handle = await client.create_schedule(
+        name, Schedule(action=action, spec=never), trigger_immediately=True, search_attributes=of_its_own
+    )
+
+    listed = await client.list_schedules(f'Customer = "{owner}"')
+    assert [one.id async for one in listed] == [name]
+    assert await ids(client, f'Customer = "{owner}"') == [f"dalsegno.schedule.{name}"]
+    (started,) = await until(lambda: ids(client, f'Customer = "{customer}"'), "what it starts is found")
+    assert started.startswith(name)
+    await handle.delete()
+
+    wrong = TypedSearchAttributes([SearchAttributePair(SearchAttributeKey.for_int("Nowhere"), 1)])
+    with pytest.raises(CommandRejectedError, match="'Nowhere' is not declared in this namespace"):
+        await client.create_schedule(name, Schedule(action=action, spec=never), search_attributes=wrong)
 
 
 async def test_a_start_with_an_attribute_that_is_not_declared_is_refused_and_starts_nothing(
