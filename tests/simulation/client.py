@@ -20,6 +20,7 @@ from tests.simulation.postbox import Letter, Postbox
 from tests.simulation.scheduler import SECOND, Process
 from tests.simulation.stories import Ended, Plan, Step
 from tests.simulation.updating import AskedUpdate
+from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -49,11 +50,18 @@ class Story:
         self._left = list(plan.steps)
         self._restarting = False
         self._looks = 0
+        self._awaits_update = False
+        self._refused_starts: set[str] = set()
+        """Their run IDs."""
         self._start_id: str | None = None
         """The message ID of the last start, until a signal has it, too."""
 
     def begin(self) -> None:
-        self._start()
+        """Once what it takes can be stored."""
+        if self._client.may_play(self.plan):
+            self._start()
+        else:
+            self._client.after(SECOND, self.begin)
 
     def _start(self) -> None:
         client, plan = self._client, self.plan
@@ -67,17 +75,32 @@ class Story:
             replies=("accepted", "result"),
             **plan.options,
         )
-        client.command(body, message_id, confirmed=self._go_on, replied=self._told)
         run = self.runs[-1]
+        client.command(
+            body, message_id, confirmed=self._go_on, replied=lambda reply: self._start_told(reply, run)
+        )
         client.after(ASK_AGAIN, lambda: self._ask(run))
 
     def _ask(self, run: str) -> None:
         """For the result, until it is known: answers may get lost."""
-        if run not in self.ended:
+        if run in self.runs and run not in self.ended:
             body = wire.AwaitResult(workflow_id=self.workflow_id, run_id=run)
             message_id = self._client.new_message_id(self.workflow_id)
             self._client.command(body, message_id, replied=self._told, may_stray=True)
             self._client.after(ASK_AGAIN, lambda: self._ask(run))
+
+    def _start_told(self, reply: wire.Reply, run: str) -> None:
+        """Where the namespace moves, a host that has not heard of it may refuse what it has no place for."""
+        is_refused = reply.error is not None and reply.error.code == "rejected" and reply.kind == "accepted"
+        if not is_refused or not self._client.namespace_moves:
+            self._told(reply)
+        elif run not in self._refused_starts:
+            self._refused_starts.add(run)
+            self._client.after(SECOND, lambda: self._start_instead(run))
+
+    def _start_instead(self, run: str) -> None:
+        self.runs.remove(run)
+        self._start()
 
     def _told(self, reply: wire.Reply) -> None:
         if reply.kind != "result" or reply.run_id is None or reply.error is not None:
@@ -117,9 +140,10 @@ class Story:
                 return
             case "update":
                 update_id = f"update-{len(self.updates) + 1}"
-                update = AskedUpdate(self._client, self.workflow_id, update_id, step, self._maybe_over)
+                update = AskedUpdate(self._client, self.workflow_id, update_id, step, self._settled)
                 self.updates.append(update)
-                update.send(confirmed=self._go_on)
+                self._awaits_update = self._client.namespace_moves
+                update.send(confirmed=_pass if self._awaits_update else self._go_on)
                 return
         body, replied = self._message(step)
         number = message_id = self._client.new_message_id(self.workflow_id)
@@ -135,6 +159,13 @@ class Story:
             self._go_on()
 
         self._client.command(body, message_id, correlation_id=number, confirmed=confirmed, replied=replied)
+
+    def _settled(self) -> None:
+        """What an update comes to is known. Where it may be refused for now, nothing else is said before."""
+        if self._awaits_update and self.updates[-1].is_settled:
+            self._awaits_update = False
+            self._go_on()
+        self._maybe_over()
 
     def _look(self) -> None:
         """Until it has been seen while nothing went on in it, from the question to the answer: code that comes
@@ -192,6 +223,10 @@ def _ignore(reply: wire.Reply) -> None:
     """The journal shows what became of it."""
 
 
+def _pass() -> None:
+    """It goes on when more is known."""
+
+
 class Client(Process):
     def __init__(self, simulation: Simulation, name: str) -> None:
         super().__init__(simulation.scheduler, name)
@@ -211,6 +246,16 @@ class Client(Process):
     def play(self, workflow_id: str, plan: Plan, *, delay: int) -> None:
         story = self.stories[workflow_id] = Story(self, workflow_id, plan)
         self.after(delay, story.begin)
+
+    def may_play(self, plan: Plan) -> bool:
+        """Some starts and updates are refused, where they have no place in the format that may be written."""
+        is_old = self._simulation.store.format_written < NEWER.newest
+        waits = self.namespace_moves and is_old and (plan.options or plan.workflow_type == "Desk")
+        return not waits
+
+    @property
+    def namespace_moves(self) -> bool:
+        return self._simulation.language.moves
 
     def new_message_id(self, workflow_id: str) -> str:
         number = self._numbers[workflow_id] = self._numbers.get(workflow_id, 0) + 1

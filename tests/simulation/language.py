@@ -5,7 +5,7 @@ others the whole language. There all hosts are of the newest release, and write 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
@@ -32,6 +32,9 @@ WHOLE_FROM = 1_000_000
 LONG_FROM = 10_000_000
 """The seeds from here on also have what lasts: runs that are tried again, time that runs out, and persons."""
 
+MOVING_FROM = 20_000_000
+"""The seeds from here on say the same, while their namespace moves from stored format 2 to 3."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -40,11 +43,13 @@ class Language:
     is_whole: bool
     lasts: bool = False
     """Persons are waited for, and time runs out."""
+    moves: bool = False
+    """The namespace is of an older format at first, that has no place for much of it."""
 
     @staticmethod
     def of(seed: int) -> Language:
         if seed >= LONG_FROM:
-            return LONG
+            return LONG if seed < MOVING_FROM else MOVING
         return WHOLE if seed >= WHOLE_FROM else OF_EVERY_FORMAT
 
 
@@ -62,3 +67,4 @@ LONG = Language(
     is_whole=True,
     lasts=True,
 )
+MOVING = replace(LONG, moves=True)

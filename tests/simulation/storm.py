@@ -211,8 +211,9 @@ class Storm:
 
     def _ask_for_format(self) -> bool:
         """By `dalsegno init` of the newer release, or of the older one again."""
-        newest = self._stream.choice((two_releases.OLDER, two_releases.NEWER, two_releases.NEWER)).newest
-        return self._simulation.releases.are_two and self._simulation.store.ask_format(newest)
+        releases = self._simulation.releases
+        newest = self._stream.choice((releases.older, two_releases.NEWER, two_releases.NEWER)).newest
+        return releases.are_two and self._simulation.store.ask_format(newest)
 
     def _force_format(self) -> bool:
         store = self._simulation.store

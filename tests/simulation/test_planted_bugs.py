@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.language import LONG_FROM, WHOLE_FROM
+from tests.simulation.language import LONG_FROM, MOVING_FROM, WHOLE_FROM
 from tests.simulation.planted import BUGS, dedupe_dropped
-from tests.simulation.planted_lasting import LASTING_BUGS
+from tests.simulation.planted_lasting import LASTING_BUGS, MOVING_BUGS
 from tests.simulation.planted_releases import Plant
 from tests.simulation.planted_words import WORD_BUGS
 from tests.simulation.runner import run_seed, run_seeds, shrink
@@ -40,6 +40,15 @@ def test_one_of_what_lasts_is_found_within_ten_thousand_faults(plant: Plant) -> 
         summary = run_seeds(range(LONG_FROM, 2 * LONG_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
     assert summary.failures, f"{summary.fault_count} faults have not shown it"
     assert summary.failures[0].name in LASTING_BUGS[plant], summary.failures[0].text
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", MOVING_BUGS, ids=lambda plant: plant.__name__)
+def test_one_of_a_namespace_that_moves_is_found_within_ten_thousand_faults(plant: Plant) -> None:
+    with plant():
+        summary = run_seeds(range(MOVING_FROM, 2 * MOVING_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
+    assert summary.failures, f"{summary.fault_count} faults have not shown it"
+    assert summary.failures[0].name in MOVING_BUGS[plant], summary.failures[0].text
 
 
 @pytest.mark.timeout(300)

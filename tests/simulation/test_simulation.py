@@ -12,7 +12,7 @@ import pytest
 
 from dalsegno.actors.workflow_actor.stored import snapshots
 from tests.simulation.faults import KINDS
-from tests.simulation.language import LONG_FROM, WHOLE_FROM
+from tests.simulation.language import LONG_FROM, MOVING_FROM, WHOLE_FROM
 from tests.simulation.runner import Summary, run_seed, run_seeds
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,13 @@ def test_no_promise_is_broken_where_the_whole_language_is_spoken() -> None:
 @pytest.mark.timeout(300)
 def test_no_promise_is_broken_where_runs_are_tried_again_and_persons_are_waited_for() -> None:
     summary = run_seeds(range(LONG_FROM, 2 * LONG_FROM), stop_at=1, fault_goal=FAULTS_PER_PART)
+    assert not summary.failures, _report(summary)
+    assert summary.fault_count >= FAULTS_PER_PART
+
+
+@pytest.mark.timeout(300)
+def test_no_promise_is_broken_while_a_namespace_moves_to_the_next_stored_format() -> None:
+    summary = run_seeds(range(MOVING_FROM, 2 * MOVING_FROM), stop_at=1, fault_goal=FAULTS_PER_PART)
     assert not summary.failures, _report(summary)
     assert summary.fault_count >= FAULTS_PER_PART
 

@@ -74,6 +74,8 @@ class AskedUpdate:
         if reply.error is not None:
             if reply.error.code == "update_rejected":
                 self._rejected(reply.failure)
+            elif reply.error.code == "rejected" and self._client.namespace_moves:
+                self._rejected(None)  # there may be a place for it by now
             elif reply.error.code == "closed":
                 self._settle(reply.error.code)
         elif reply.update_stage == "completed":

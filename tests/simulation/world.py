@@ -99,7 +99,12 @@ class Simulation:
         self.broker = BrokerModel(
             self.scheduler, Random(f"{seed} net"), self.faults, self.invariants, namespace
         )
-        self.releases = Releases(seed, self.store, newest_alone=self.language.is_whole)
+        self.releases = Releases(
+            seed,
+            self.store,
+            newest_alone=self.language.is_whole and not self.language.moves,
+            moves=self.language.moves,
+        )
         self.hosts = {f"host{n}": Host(self, f"host{n}") for n in range(1, random.choice((2, 3, 3, 4)) + 1)}
         self.workers = [Worker(self, f"worker{n}") for n in range(1, 3)]
         self.client = Client(self, "client")
@@ -135,6 +140,7 @@ class Simulation:
             plan = self.random.choice(self.language.kinds)(self.random)
             delay = self.random.randrange(STORM * 3 // 4)
             self.scheduler.after(SECOND, partial(self._play, number, plan, delay))
+        self.releases.ask_in(self.scheduler, STORM)
         if self.language.lasts:
             self.scheduler.after(SECOND, Person(self, self.client).begin)
         Storm(self).begin()

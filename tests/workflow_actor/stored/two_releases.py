@@ -1,12 +1,14 @@
 """Two releases that differ in what they store, as codecs: for tests of hosts that work side by side.
 
-The older one reads and writes format 1 alone, the newer one is the present one. Behind both is the same code:
-what the present one does for format 1 by a second format, the older one does in its first.
+The older one reads and writes format 1 alone, the newer one is the present one; the one between reads format 2
+as well, and writes it. Behind all is the same code: what the present one does for an older format by a later
+one, the others do in their newest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,6 +26,7 @@ from dalsegno.actors.workflow_actor.stored.formats import (
     convert,
     to_body,
 )
+from dalsegno.actors.workflow_actor.stored.message_pack import MessagePack
 
 
 class CBOROfBothReleases(CBOR):
@@ -46,6 +49,18 @@ class CBOROfBothReleases(CBOR):
         return convert(body, type_)
 
 
+class MessagePackOfTheReleaseBetween(MessagePack):
+    def dumps(self, kind: Kind, format_: int, value: Any) -> bytes:
+        """As in `CBOROfBothReleases`."""
+        if isinstance(value, Struct) and kind in FORMAT_3.lower:
+            value = FORMAT_3.lower[kind](to_body(value))
+        return super().dumps(kind, format_, value)
+
+    def pieces(self, format_: int, state: WorkflowState, lower: Mapping[str, Change]) -> Iterator[bytes]:
+        return super().pieces(format_, state, lower) if lower else iter((self.dumps("state", format_, state),))
+
+
 FIRST: Final = Format(1, CBOROfBothReleases())
 OLDER: Final = StoredCodec([FIRST])
+BETWEEN: Final = StoredCodec([FIRST, replace(FORMAT_2, layout=MessagePackOfTheReleaseBetween())])
 NEWER: Final = StoredCodec([FIRST, FORMAT_2, FORMAT_3])
