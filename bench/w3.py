@@ -146,35 +146,35 @@ class Subject:
 
     def __init__(self, name: str, client: Client, roles: dict[str, int]) -> None:
         self.name = name
-        self._client = client
-        self._roles = roles
+        self.client = client
+        self.roles = roles
         self.rates: list[float] = []
         """Workflows per second, run by run."""
         self.latencies: list[float] = []
         """The p50 in milliseconds, run by run."""
 
     async def warm_up(self, in_flight: int) -> None:
-        await many(self._client, 500, min(in_flight, 100))
+        await many(self.client, 500, min(in_flight, 100))
 
     async def throughput(self, run: int, count: int, in_flight: int) -> None:
-        with Meter(self._roles) as meter:
-            await many(self._client, count, in_flight)
+        with Meter(self.roles) as meter:
+            await many(self.client, count, in_flight)
         row = emit(self.name, "throughput", run=run, **throughput_row(count, meter))
         self.rates.append(row["workflows_per_s"])
 
     async def latency(self, run: int, singles: int) -> None:
         seconds = []
-        with Meter(self._roles) as meter:
+        with Meter(self.roles) as meter:
             for _ in range(singles):
                 begin = time.perf_counter()
-                await self._client.run_one(PAYLOAD)
+                await self.client.run_one(PAYLOAD)
                 seconds.append(time.perf_counter() - begin)
         cpu = round(sum(meter.cpu.values()) / singles * 1e3, 3)
         row = emit(self.name, "latency", run=run, **latency_row(seconds), cpu_ms_per_workflow=cpu)
         self.latencies.append(row["p50_ms"])
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
 
 async def measure(subjects: list[Subject], *, count: int, in_flight: int, runs: int, singles: int) -> None:
@@ -282,11 +282,13 @@ def floor_of(broker: str, database: str, servers: dict[str, int]) -> Iterator[Op
 
 
 @contextmanager
-def engine_on(broker: str, database: str, servers: dict[str, int], workflow_type: str) -> Iterator[Opens]:
+def engine_on(
+    broker: str, database: str, servers: dict[str, int], workflow_type: str, module: str = "bench.w3_app"
+) -> Iterator[Opens]:
     where = ["--broker", broker, "--database", database]
     subprocess.run([sys.executable, "-m", "dalsegno.cli", "init", *where], check=True, cwd=ROOT)
     with (
-        process(["-m", "dalsegno.cli", "host", *where, "bench.w3_app"], {}, "ready") as host,
+        process(["-m", "dalsegno.cli", "host", *where, module], {}, "ready") as host,
         process(["-m", "dalsegno.cli", "worker", "--broker", broker, "bench.w3_app"], {}, "ready") as worker,
     ):
 

@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command, Start
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
 from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, Recipient, is_full, recipient_of
 from dalsegno.actors.workflow_actor.outstanding.confirmations import Confirmations
-from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of, is_to_be_told
+from dalsegno.actors.workflow_actor.outstanding.outstanding import effect_of
 from dalsegno.actors.workflow_actor.run.state import ResultDue, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
 from dalsegno.failure import Failure
@@ -92,9 +92,9 @@ def asked_from_elsewhere(command: Command | AwaitOutcome, state: WorkflowState |
         return None
     recipient = recipient_of(command)
     # Another workflow is told as durably as it can be.
-    if not isinstance(recipient, QueueOf) or is_to_be_told(state, recipient) or is_full(state.recipients):
+    if not isinstance(recipient, QueueOf) or is_full(state.recipients):
         return None
-    return recipient
+    return None if answers.is_to_be_told(state, recipient) else recipient
 
 
 def started_before(

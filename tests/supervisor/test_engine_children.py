@@ -216,8 +216,10 @@ def child_start(message_id: str = "start-of-child") -> Message:
 
 
 def test_a_child_says_that_it_has_begun_and_how_it_has_ended_in_order() -> None:
-    world = host([DONE])
+    world = host([], [DONE])
     world.deliver(child_start())
+    world.go_on(confirm=False)
+    world.deliver(signal("s"))
     world.go_on(confirm=False)
     (began,) = world.published_of(WorkflowAnswered)
     assert world.published_of(WorkflowEnded) == []
@@ -228,6 +230,31 @@ def test_a_child_says_that_it_has_begun_and_how_it_has_ended_in_order() -> None:
     world.answer(began)
     (ended,) = bodies(world, WorkflowEnded)
     assert (ended.number, ended.status) == (7, WorkflowStatus.COMPLETED)
+
+
+def test_of_a_child_that_ends_as_it_begins_only_the_end_is_told_also_when_its_start_comes_again() -> None:
+    before = host([DONE])
+    before.deliver(child_start())
+    before.go_on(confirm=False)
+    (first,) = before.published_of(WorkflowEnded)
+    after = host([], after=before)
+    tag = after.deliver(child_start(), redelivered=True)
+    after.go_on(confirm=False)
+    (again,) = after.published_of(WorkflowEnded)
+    assert again.message == first.message
+    assert before.published_of(WorkflowAnswered) == after.published_of(WorkflowAnswered) == []
+    after.answer(again)
+    after.go_on()
+    assert after.acknowledged() == tag
+
+
+def test_a_child_that_goes_on_as_a_new_run_at_once_says_that_it_has_begun() -> None:
+    world = host([ContinueAsNew(args=())], [])
+    world.deliver(child_start())
+    world.go_on(confirm=False)
+    (began,) = bodies(world, WorkflowAnswered)
+    assert (began.number, began.error) == (7, None)
+    assert bodies(world, WorkflowEnded) == []
 
 
 def test_a_start_that_comes_again_is_answered_as_it_was_with_the_same_id() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.interface.effects import DurableEffect, EffectID
-from dalsegno.actors.workflow_actor.interface.recipients import QueueOf, Recipient
+from dalsegno.actors.workflow_actor.interface.recipients import QueueOf
 from dalsegno.actors.workflow_actor.run import primitives
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, EffectDue, ResultDue, WorkflowState
 from dalsegno.actors.workflow_actor.shown import answers
@@ -35,14 +35,6 @@ EFFECTS: dict[type, Callable[[WorkflowState, Any, str], DurableEffect]] = {
     ResultDue: _result_of,
 }
 """By its type, what becomes of what is due."""
-
-
-def is_to_be_told(state: WorkflowState, recipient: Recipient) -> bool:
-    """Whether it is on record, and not yet known to have got it, that it wants the outcome."""
-    if not state.is_closed:  # no result is due before
-        return recipient in state.recipients
-    due = (entry.due for entry in state.outstanding.values())
-    return any(isinstance(it, ResultDue) and it.recipient == recipient for it in due)
 
 
 def new_effects(state: WorkflowState) -> list[tuple[EffectID, DurableEffect]]:

@@ -27,8 +27,9 @@ from dalsegno.actors.workflow_actor.interface.effects import (
     RunEndedEffect,
     ToAskerEffect,
 )
+from dalsegno.actors.workflow_actor.interface.recipients import Recipient
 from dalsegno.actors.workflow_actor.interface.workflow_of import WorkflowOf
-from dalsegno.actors.workflow_actor.run.state import RunOutcome, WorkflowState
+from dalsegno.actors.workflow_actor.run.state import ResultDue, RunOutcome, WorkflowState
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.actors.workflow_actor.updates.shown import standing
@@ -98,6 +99,8 @@ def to_command(
     named no reply address gets none; who starts a workflow gets one if asked for, but a refusal always."""
     match command:
         case Start(parent=WorkflowOf() as parent):
+            if state is not None and decision.refusal is None and _is_told_its_end(state, parent):
+                return ()  # that it had begun goes without saying
             return (_to_asker(parent, "start", workflow_id, state, decision.refusal),)
         case ClientCommand(asker=WorkflowOf() as asker):
             return (_to_asker(asker, _asked_by(command), workflow_id, state, decision.refusal),)
@@ -284,3 +287,15 @@ def awaited(
 
 def _kind_for(command: Command | AwaitOutcome) -> Literal["accepted", "answer"]:
     return "accepted" if isinstance(command, Start) else "answer"
+
+
+def _is_told_its_end(state: WorkflowState, parent: WorkflowOf) -> bool:
+    return state.is_closed and is_to_be_told(state, parent)
+
+
+def is_to_be_told(state: WorkflowState, recipient: Recipient) -> bool:
+    """Whether it is on record, and not yet known to have got it, that it wants the outcome."""
+    if not state.is_closed:  # no result is due before
+        return recipient in state.recipients
+    due = (entry.due for entry in state.outstanding.values())
+    return any(isinstance(it, ResultDue) and it.recipient == recipient for it in due)
