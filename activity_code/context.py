@@ -17,6 +17,7 @@ from dalsegno.broker.protocol.task_token import TaskToken, pack
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.payload import Payload
+from dalsegno.priority import OF_LEVEL
 
 OnHeartbeat = Callable[[Payload | None], None]
 
@@ -144,6 +145,7 @@ def info_of(
         fence=task.fence,
         started_time=started,
         is_local=is_local,
+        priority=OF_LEVEL[task.priority],
     )
 
 

@@ -219,6 +219,10 @@ class Session(Protocol):
     async def queue_depth(self, name: str) -> int | None:
         """Messages ready in a queue (without unacknowledged ones); None when there is no such queue."""
 
+    async def has_consumers(self, name: str) -> bool:
+        """Whether somebody takes from the queue, or would if it had anything; False when there is no such
+        queue."""
+
     async def mark_queue(self, name: str) -> None:
         """Leave a mark on a durable queue, which goes with it. Twice is ordinary. Raises TopologyError where it
         cannot be left."""

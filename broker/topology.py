@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from dalsegno.broker.port import Binding, Exchange, Queue, Topology
 from dalsegno.partition_id import PartitionID
+from dalsegno.priority import LEVELS, at_level, has_level, named
 
 SLOTS = 1024
 """Fixed for ever: rows are keyed by slot, and publishers in every language compute it."""
@@ -20,6 +21,8 @@ COMMANDS_EXCHANGE = "dalsegno.commands"
 """Clients publish here: routing key `slot.<n>`."""
 RESULTS_EXCHANGE = "dalsegno.results"
 """Workers publish here, so that they need no right to send commands; bound as the commands exchange is."""
+LEVELS_EXCHANGE = "dalsegno.levels"
+"""Hosts say here which levels of a task queue are in use; routing key: its name. Workers listen."""
 DEAD_EXCHANGE = "dalsegno.dead"
 """Dead letters: routing key `invalid` (nobody can read it) or `tasks` (a task that no worker survived)."""
 DEAD_QUEUE = "dalsegno.dead"
@@ -65,6 +68,7 @@ def partition_queue(partition: PartitionID) -> str:
 
 
 def task_queue(name: str) -> str:
+    """Of a task queue, or of a level of one (see `priority`)."""
     return f"dalsegno.tasks.{name}"
 
 
@@ -109,17 +113,26 @@ def declare_partition_queue(partition: PartitionID) -> Queue:
 
 
 def declare_task_queue(name: str) -> Topology:
-    """A task queue; hosts and workers declare it before first use."""
-    return Topology(
-        queues=[
-            Queue(
-                task_queue(name),
-                delivery_limit=TASK_DELIVERY_LIMIT,
-                dead_letter_exchange=DEAD_EXCHANGE,
-                dead_letter_routing_key="tasks",
-            )
-        ]
+    """A task queue; hosts and workers declare it before first use. A level of one, which hosts alone declare,
+    has the most urgent with it: a worker that finds that one missing need not look for the others."""
+    if not has_level(name):
+        return Topology(queues=[_queue_of_tasks(name)])
+    names = {at_level(named(name), LEVELS[0]): None, name: None}
+    return Topology(exchanges=[Exchange(LEVELS_EXCHANGE)], queues=list(map(_queue_of_tasks, names)))
+
+
+def _queue_of_tasks(name: str) -> Queue:
+    return Queue(
+        task_queue(name),
+        delivery_limit=TASK_DELIVERY_LIMIT,
+        dead_letter_exchange=DEAD_EXCHANGE,
+        dead_letter_routing_key="tasks",
     )
+
+
+def hear_of_levels(name: str, queue: str) -> Topology:
+    """A worker's own queue is told which levels of its task queue are in use."""
+    return Topology(exchanges=[Exchange(LEVELS_EXCHANGE)], bindings=[Binding(LEVELS_EXCHANGE, name, queue)])
 
 
 def claim(identity: str) -> Topology:
@@ -154,5 +167,6 @@ def namespace_topology(partitions: Sequence[PartitionID]) -> Topology:
             for slot in range(SLOTS)
         ),
     ]
-    exchanges = [Exchange(COMMANDS_EXCHANGE), Exchange(RESULTS_EXCHANGE), Exchange(DEAD_EXCHANGE)]
+    names = (COMMANDS_EXCHANGE, RESULTS_EXCHANGE, LEVELS_EXCHANGE, DEAD_EXCHANGE)
+    exchanges = list(map(Exchange, names))
     return Topology(exchanges=exchanges, queues=queues, bindings=bindings)

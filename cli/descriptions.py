@@ -37,6 +37,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("attempt", told.attempt if told.attempt > 1 else None),
         ("type", told.workflow_type),
         ("task queue", told.task_queue),
+        ("priority", told.priority),
         ("status", told.status),
         ("reason", told.suspended_reason),
         ("input", " ".join(map(_cut, told.input)) if told.input else None),
@@ -72,7 +73,7 @@ def _activity(activity: PendingActivity) -> dict[str, str]:
     return {
         "ID": activity.activity_id,
         "type": activity.activity_type,
-        "queue": activity.task_queue,
+        "queue": activity.task_queue + (f", priority {activity.priority}" if activity.priority else ""),
         "state": activity.state.replace("_", " ") + (", asked to stop" if activity.cancel_requested else ""),
         "attempt": str(activity.attempt),
         "scheduled (UTC)": moment(activity.scheduled_at),

@@ -18,6 +18,7 @@ from typing import Any
 
 from dalsegno.broker.protocol.messages import HistoryEntry
 from dalsegno.cli.output import as_json, plain, utc
+from dalsegno.priority import level_in, named
 
 COLOURS = {
     "completed": "green",
@@ -264,9 +265,11 @@ class Narrator:
 def _errand(spec: dict[str, Any], *, is_local: bool) -> str:
     """What is special about an activity: that it is local, or its task queue; its summary, and its arguments if
     they are short."""
-    queue = spec.get("task_queue", "default")
+    queue, level = named(spec.get("task_queue", "default")), level_in(spec.get("task_queue", ""))
+    where = "" if queue == "default" else f"on {queue}"
+    urgency = "" if level is None else f"priority {level}"
     arguments = " ".join(map(as_json, spec.get("args", ())))
-    told = ["local" if is_local else "" if queue == "default" else f"on {queue}", spec.get("summary", "")]
+    told = ["local" if is_local else ", ".join(filter(None, (where, urgency))), spec.get("summary", "")]
     told.append(arguments if len(arguments) <= ARGUMENTS_CHARACTERS_MAX else "")
     return ": ".join(filter(None, told))
 

@@ -27,6 +27,7 @@ from dalsegno.policies import (
     WorkflowIDReusePolicy,
     to_microseconds,
 )
+from dalsegno.priority import Priority
 from dalsegno.standalone_activity import STANDALONE_ACTIVITY, RetryOfStandalone, StandaloneActivity
 
 A = TypeVar("A")
@@ -50,6 +51,8 @@ class StandaloneActivityOptions(TypedDict, total=False):
     heartbeat_timeout: Duration | None
     """Between two calls of activity.heartbeat."""
     retry_policy: RetryPolicy | None
+    priority: Priority | None
+    """How urgent it is among the tasks of its task queue (3, the ordinary)."""
     id_conflict_policy: WorkflowIDConflictPolicy
     """What happens when one with this ID is under way (FAIL)."""
     id_reuse_policy: WorkflowIDReusePolicy
@@ -255,6 +258,7 @@ def _start(call: ActivityCall, options: StandaloneActivityOptionsAndArgs) -> Sta
         replies=("accepted",),
         conflict_policy=given.choice("id_conflict_policy", conflict, WorkflowIDConflictPolicy),
         reuse_policy=given.choice("id_reuse_policy", reuse, WorkflowIDReusePolicy),
+        priority=call.level,
     )
 
 

@@ -18,6 +18,7 @@ from dalsegno.policies import (
     WorkflowUpdateStage,
     to_microseconds,
 )
+from dalsegno.priority import Priority, given_level
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
@@ -45,6 +46,8 @@ class StartOptions(TypedDict, total=False):
     another start with a signal or an update that is left to this run."""
     memo: Mapping[str, Any] | None
     """Values to be shown with the workflow; the engine does not look at them."""
+    priority: Priority | None
+    """How urgent the workflow's activities are, and what it starts (3, the ordinary)."""
     result_type: Any
     """What the result is to be restored as; default: the annotation of the run method."""
     search_attributes: TypedSearchAttributes | None
@@ -147,6 +150,7 @@ def _said(
         "reuse_policy": reuse,
         **{name: _span(name, options) for name in ("execution_timeout", "run_timeout", "start_delay")},
         "retry_policy": _retries(options.get("retry_policy")),
+        "priority": given_level(options.get("priority")),
         "search_attributes": stored_attributes("search_attributes", options.get("search_attributes")),
         "memo": {given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
     }

@@ -13,6 +13,7 @@ from dalsegno.given import Duration
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
 from dalsegno.policies import RetryPolicy, to_microseconds
+from dalsegno.priority import Priority, given_level
 from dalsegno.search_attributes import (
     AttributeValue,
     TypedSearchAttributes,
@@ -61,6 +62,7 @@ class StoredAction:
     run_timeout: timedelta | None = None
     retry_policy: StoredRetryPolicy | None = None
     search_attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    priority: int | None = None
 
     def workflow_id(self, nominal: datetime) -> str:
         """Of the workflow that is started for a time: one has this ID, whatever crashes."""
@@ -76,7 +78,7 @@ class ScheduleActionStartWorkflow:
     """
 
     __slots__ = (
-        *("args", "execution_timeout", "id", "memo", "retry_policy", "run_timeout"),
+        *("args", "execution_timeout", "id", "memo", "priority", "retry_policy", "run_timeout"),
         *("task_queue", "typed_search_attributes", "workflow"),
     )
 
@@ -94,6 +96,7 @@ class ScheduleActionStartWorkflow:
         retry_policy: RetryPolicy | None = None,
         memo: Mapping[str, Any] | None = None,
         typed_search_attributes: TypedSearchAttributes | None = None,
+        priority: Priority | None = None,
         task_timeout: Duration | None = None,
         static_summary: str | None = None,
         static_details: str | None = None,
@@ -109,6 +112,7 @@ class ScheduleActionStartWorkflow:
         self.retry_policy = retry_policy
         self.memo = memo
         self.typed_search_attributes = typed_search_attributes
+        self.priority = priority
 
     def __repr__(self) -> str:
         return f"<ScheduleActionStartWorkflow {given.shown(self.workflow)} id={given.shown(self.id)}>"
@@ -136,6 +140,7 @@ def stored_action(action: ScheduleActionStartWorkflow, converter: DataConverter)
             run_timeout=_span("run_timeout", action.run_timeout),
             retry_policy=_retries(action.retry_policy),
             search_attributes=stored_attributes("typed_search_attributes", action.typed_search_attributes),
+            priority=given_level(action.priority),
         )
     )
 
@@ -174,6 +179,7 @@ def require_startable(action: StoredAction) -> StoredAction:
     for name, span in (("execution_timeout", action.execution_timeout), ("run_timeout", action.run_timeout)):
         if span is not None:
             given.microseconds(f"The action's {name}", span, positive=True)
+    Priority(action.priority)
     if action.retry_policy is not None:
         action.retry_policy.policy  # noqa: B018 - raises for what it cannot be
     shown_attributes(action.search_attributes)  # raises for names that no attribute has
@@ -194,4 +200,5 @@ def shown_action(stored: StoredAction) -> ScheduleActionStartWorkflow:
         retry_policy=None if retries is None else retries.policy,
         memo=stored.memo or None,
         typed_search_attributes=shown_attributes(attributes) if attributes else None,
+        priority=None if stored.priority is None else Priority(stored.priority),
     )

@@ -169,6 +169,9 @@ if TYPE_CHECKING:
         WorkflowStatus,
         WorkflowUpdateStage,
     )
+    from dalsegno.priority import (
+        Priority,
+    )
     from dalsegno.schedules.action import (
         ScheduleActionStartWorkflow,
     )
@@ -270,6 +273,7 @@ __all__ = [
     "PendingCompensation",
     "PendingUpdate",
     "Pong",
+    "Priority",
     "QueryDecorator",
     "QueryFailedError",
     "QueryMethod",
@@ -405,6 +409,7 @@ _HOMES = {
         "ActivityCancellationType Duration QueryRejectCondition RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"
     ),
+    "dalsegno.priority": "Priority",
     "dalsegno.schedules.action": "ScheduleActionStartWorkflow",
     "dalsegno.schedules.policies": "ScheduleOverlapPolicy",
     "dalsegno.schedules.schedule": (

@@ -10,6 +10,7 @@ from dalsegno._activity_call import UNSET, Fallback, activity_call
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ActivityHandle, current_runtime
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
+from dalsegno.priority import Priority
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -38,6 +39,8 @@ class ActivityOptions(TypedDict, total=False):
     """What happens when it has failed and is not tried again. "fail", the default: ActivityError is raised.
     "pause": there is an incident, and the call waits until a person has it tried again, completes it or has it
     fail (`dalsegno incidents`). `workflow.fallback(activity)`: that one is run instead."""
+    priority: Priority | None
+    """How urgent it is among the tasks of its task queue; default: as urgent as its workflow."""
     summary: str | None
     versioning_intent: Any
     """What Temporal has, and means nothing here."""

@@ -16,6 +16,7 @@ from dalsegno.converter import Signature, encode_args, result_hint, signature_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, described
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
+from dalsegno.priority import Priority, given_level
 
 ACTIVITY_ID_BYTES_MAX = 200
 """With the run ID before it, it is the idempotency key, which is a name."""
@@ -61,6 +62,7 @@ def activity_call(
     activity_id: str | None = None,
     result_type: Any = UNSET,
     on_exhausted: Any = "fail",
+    priority: Priority | None = None,
     summary: Any = None,
     versioning_intent: Any = None,
     **unknown: Any,
@@ -102,6 +104,7 @@ def activity_call(
         None,
         pauses,
         fallback,
+        None if priority is None else given_level(priority),
     )
 
 

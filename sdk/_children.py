@@ -22,6 +22,7 @@ from dalsegno.policies import (
     RetryPolicy,
     WorkflowIDReusePolicy,
 )
+from dalsegno.priority import Priority, given_level
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args, result_type_of
 
@@ -72,6 +73,8 @@ class ChildWorkflowOptions(TypedDict, total=False):
     """Values to be shown with it."""
     search_attributes: TypedSearchAttributes | None
     """By which it can be found; what its namespace has not declared is refused, as a ChildWorkflowError."""
+    priority: Priority | None
+    """How urgent its activities are, and what it starts; default: as its parent."""
     result_type: Any
     """What the result is to be restored as; default: the annotation of its run method."""
     task_timeout: Duration | None
@@ -200,6 +203,7 @@ def _call(
     start_delay: Duration | None = None,
     memo: Mapping[str, Any] | None = None,
     search_attributes: TypedSearchAttributes | None = None,
+    priority: Priority | None = None,
     result_type: Any = UNSET,
     task_timeout: Any = None,
     static_summary: Any = None,
@@ -227,6 +231,7 @@ def _call(
         retry_policy=retry_policy,
         delay=_span("start_delay", start_delay),
         search_attributes=stored_attributes("search_attributes", search_attributes),
+        level=given_level(priority),
         reuse_policy=given.choice("id_reuse_policy", id_reuse_policy, WorkflowIDReusePolicy),
         close_policy=given.choice("parent_close_policy", parent_close_policy, ParentClosePolicy)._value_,
         cancellation_type=given.choice(

@@ -13,6 +13,7 @@ from dalsegno.converter import encode_args
 from dalsegno.data_converter import DataConverter
 from dalsegno.payload import Payload
 from dalsegno.policies import Duration, RetryPolicy
+from dalsegno.priority import Priority, given_level
 from dalsegno.search_attributes import TypedSearchAttributes, stored_attributes
 from dalsegno.targets import UNSET, Target, encode_arguments, name_of, one_by_one_or_args
 
@@ -36,6 +37,7 @@ def continue_as_new(
     memo: Mapping[str, Any] | None = None,
     search_attributes: TypedSearchAttributes | None = None,
     backoff_start_interval: Duration | None = None,
+    priority: Priority | None = None,
     task_timeout: Duration | None = None,
     versioning_intent: Any = None,
     initial_versioning_behavior: Any = None,
@@ -47,9 +49,9 @@ def continue_as_new(
     history, activities and timers of its own. Who waits for the result is told that of the last run. Signals
     and updates that no handler has begun with go along, in order; handlers that run are abandoned, as at any
     end. What is not given is as it is in this run (`workflow`, `task_queue`, `run_timeout`, `retry_policy`,
-    `memo`); the execution timeout is that of all runs together. `backoff_start_interval`: the next run begins
-    so much later. `search_attributes` take the place of those of this run, which has them, too, when it ends:
-    otherwise the next one has the same. What Temporal has beside that is taken, and means nothing here.
+    `memo`, `priority`); the execution timeout is that of all runs together. `backoff_start_interval`: the next
+    run begins so much later. `search_attributes` take the place of those of this run, which has them, too, when
+    it ends: otherwise the next one has the same. What Temporal has beside that is taken, and means nothing.
     """
     runtime = current_runtime("continue_as_new")
     values = one_by_one_or_args("The next run", arguments, args, arg)
@@ -65,6 +67,7 @@ def continue_as_new(
         memo=None if memo is None else encoded_memo(memo, converter),
         delay=_span("backoff_start_interval", backoff_start_interval),
         line=line,
+        level=given_level(priority),
     )
     if search_attributes is not None:
         anew = stored_attributes("search_attributes", search_attributes)

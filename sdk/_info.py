@@ -11,6 +11,7 @@ from dalsegno._own_attributes import search_attributes_now
 from dalsegno._runtime import HistoryMeasure, current_runtime
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import RetryPolicy
+from dalsegno.priority import OF_LEVEL, Priority
 from dalsegno.search_attributes import TypedSearchAttributes
 
 HISTORY_LENGTH = 4_096
@@ -43,6 +44,8 @@ class Info:
     """The run before, which went on as this, or failed and is tried again."""
     workflow_start_time: datetime | None = None
     """When this run was opened."""
+    priority: Priority = OF_LEVEL[None]
+    """How urgent its activities are, and what it starts, if nothing else is said of them."""
     namespace: str = "default"
     cron_schedule: str | None = None
     task_timeout: timedelta = timedelta(seconds=10)

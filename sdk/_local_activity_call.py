@@ -18,7 +18,7 @@ RETRY_THRESHOLD_SECONDS = 60
 
 SUMMARY_CHARACTERS_MAX = 200
 
-_ELSEWHERE = ("task_queue", "heartbeat_timeout", "on_exhausted")
+_ELSEWHERE = ("task_queue", "heartbeat_timeout", "on_exhausted", "priority")
 
 
 def local_activity_call(

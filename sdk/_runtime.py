@@ -93,6 +93,8 @@ class ActivityCall(Struct, frozen=True):
     """When its attempts are exhausted, it waits for a person."""
     fallback: ActivityCall | None = None
     """When they are, this one is run instead."""
+    level: int | None = None
+    """How urgent it is; None: as its workflow."""
 
 
 class ContinueCall(Struct, frozen=True):
@@ -106,6 +108,7 @@ class ContinueCall(Struct, frozen=True):
     memo: dict[str, Payload] | None
     delay: int | None
     line: str
+    level: int | None = None
 
 
 class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
@@ -158,6 +161,7 @@ class ChildWorkflowCall(Struct, frozen=True):
     retry_policy: RetryPolicy | None = None
     delay: int | None = None
     search_attributes: dict[str, AttributeValue] = {}
+    level: int | None = None
     last_failure: Failure | None = None
 
 

@@ -38,6 +38,7 @@ from dalsegno.definition import (
 from dalsegno.name_rules import why_not_name
 from dalsegno.payload import PayloadConverter
 from dalsegno.policies import Duration
+from dalsegno.priority import OF_LEVEL, Priority
 from dalsegno.standalone_activity import STANDALONE_ACTIVITY
 from dalsegno.user_logger import UserLogger
 
@@ -211,6 +212,8 @@ class Info:
     """What Temporal has, and means nothing here."""
     is_local: bool = False
     """The host itself runs it: its attempts share one fence as long as that host lives."""
+    priority: Priority = OF_LEVEL[None]
+    """How urgent it is; of a local activity always the ordinary."""
 
     @property
     def in_workflow(self) -> bool:

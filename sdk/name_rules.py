@@ -9,6 +9,8 @@ NAME_BYTES_MAX = 255
 """In UTF-8; as AMQP's short strings."""
 TASK_QUEUE_BYTES_MAX = 240
 """With what stands before it, the name of a queue has 255."""
+LEVEL_MARK = ":#"
+"""Stands before the level in the names of a task queue's other queues (see `priority`), and in no user's."""
 TAKEN_TASK_QUEUE = "dead"
 """Its queue is the one for tasks that no worker survived."""
 
@@ -43,4 +45,6 @@ def why_not_task_queue(name: str) -> str | None:
         return f"is longer than {TASK_QUEUE_BYTES_MAX} bytes"
     if not _TASK_QUEUE.fullmatch(name):
         return "must consist of letters and digits of ASCII, spaces and -_.:@#,/+"
+    if LEVEL_MARK in name:
+        return f"must not have {LEVEL_MARK!r} in it: queues of its levels have"
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Protocol
 
@@ -17,12 +17,13 @@ import msgspec
 from dalsegno._log import get_logger
 from dalsegno.broker.port import Delivery
 from dalsegno.broker.protocol import codec
-from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask
+from dalsegno.broker.protocol.messages import ActivityCancel, ActivityGrant, ActivityTask, TaskLevels
 from dalsegno.broker.topology import DEAD_EXCHANGE, RESULTS_EXCHANGE, is_slot_key
 from dalsegno.errors import InvalidMessageError
 from dalsegno.workers.acknowledgements import Acknowledgements, Receipt
 from dalsegno.workers.attempt import Attempt, AttemptKey, AttemptName, name_of
 from dalsegno.workers.attempt_state import WITHOUT_SLOT, State
+from dalsegno.workers.backlog import Backlog
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.outbox import Letter, WorkerOutbox
 from dalsegno.workers.places import CodePlaces
@@ -50,6 +51,9 @@ class DispatcherListener(Protocol):
 
     def on_backlog(self) -> None:
         """A task was delivered that has to wait."""
+
+    def on_levels(self, levels: Iterable[int]) -> None:
+        """There may be tasks of these levels."""
 
 
 class TaskDispatcher:
@@ -92,7 +96,7 @@ class TaskDispatcher:
         """The last that were settled: their acknowledgements may be lost with the channel, and then they are
         delivered again. No more can come back than were unacknowledged at once."""
         self._unreadable: dict[tuple[str | None, bytes], list[Receipt]] = {}
-        self._backlog: deque[Waiting] = deque()
+        self._backlog = Backlog()
         self._suspects = Suspects(bench.clock, bench.timing, self._begin_waiting)
         self._beginning = False
         self._draining = False
@@ -123,12 +127,13 @@ class TaskDispatcher:
         elif self._has_room and not self._suspects.keep_others_waiting and self._places.has_for(task):
             self._begin(Attempt(task, self._bench, self, size=size), receipt)
         else:
-            self._backlog.append(Waiting(task, receipt, self._bench.clock.time(), size))
+            self._backlog.add(Waiting(task, receipt, self._bench.clock.time(), size))
             if self.listener is not None:
                 self.listener.on_backlog()
 
     def on_directive(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:
-        """A grant or a cancel request from the engine. For attempts that are not here it comes too late."""
+        """A grant or a cancel request from the engine (for attempts that are not here it comes too late), or
+        which levels of the task queue are in use."""
         try:
             message = codec.decode(delivery.message)
         except InvalidMessageError as error:
@@ -141,6 +146,9 @@ class TaskDispatcher:
                 case ActivityCancel():
                     if (attempt := self._meant_by(message)) is not None:
                         attempt.on_cancel(message.reason)
+                case TaskLevels():
+                    if self.listener is not None:
+                        self.listener.on_levels(message.levels)
                 case _:
                     log.warning("directive_invalid", reason=f"a worker does not take {message.TYPE}")
         acknowledgements.finish(delivery.tag)
@@ -159,7 +167,7 @@ class TaskDispatcher:
 
     def on_session_lost(self) -> None:
         """What was not begun is delivered again, to whomever."""
-        self._backlog.clear()
+        self._backlog.forget()
         self._places.forget_waiting()
         self._suspects.forget_waiting()
         for attempt in list(self._attempts.values()):
@@ -263,9 +271,8 @@ class TaskDispatcher:
     @property
     def backlog_since(self) -> float | None:
         """Since when, on the loop's clock, the first task waits; None when none does."""
-        since = self._places.waits_since
-        first = self._backlog[0].since if self._backlog else since
-        return first if since is None or first is None else min(first, since)
+        times = (self._backlog.since, self._places.waits_since)
+        return min((since for since in times if since is not None), default=None)
 
     def waiting(self, acknowledgements: Acknowledgements) -> int:
         """How many of a channel's deliveries wait to begin."""
@@ -277,9 +284,7 @@ class TaskDispatcher:
 
     def forget_waiting(self, acknowledgements: Acknowledgements) -> None:
         """The channel is about to be closed, which gives these back."""
-        self._backlog = deque(
-            waiting for waiting in self._backlog if waiting.receipt.acknowledgements is not acknowledgements
-        )
+        self._backlog.forget(acknowledgements)
         self._places.forget_waiting(acknowledgements)
         self._suspects.forget_waiting(acknowledgements)
 
@@ -343,13 +348,14 @@ class TaskDispatcher:
         return next((attempt for attempt in self._granted if self._places.has_for(attempt.task)), None)
 
     def _next_waiting(self) -> Waiting | None:
-        waiting = self._places.next()
-        while waiting is None and self._backlog:
-            waiting = self._backlog.popleft()
-            if not self._places.has_for(waiting.task):
-                self._places.wait(waiting)
-                waiting = None
-        return waiting
+        """What waits for a thread or a process came before what is as urgent."""
+        while self._backlog:
+            first = self._places.next(self._backlog.level)
+            waiting = self._backlog.next() if first is None else first
+            if first is not None or self._places.has_for(waiting.task):
+                return waiting
+            self._places.wait(waiting)
+        return self._places.next()
 
     def _run_granted(self, attempt: Attempt) -> None:
         self._occupied += 1

@@ -1,4 +1,4 @@
-"""Consuming the task queue, with as much prefetch as there is room for.
+"""Consuming a task queue, or a level of one, with as much prefetch as there is room for.
 
 Late work stays unacknowledged while it runs, so the broker's prefetch bounds it. Early work is acknowledged
 before it runs, and the broker would deliver another task for each that runs, for the worker to sit on: for
@@ -14,8 +14,8 @@ import asyncio
 
 from dalsegno._log import get_logger
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
-from dalsegno.errors import BrokerUnavailableError
-from dalsegno.loop_clock import LoopClock, SetTimer, sleep
+from dalsegno.errors import BrokerUnavailableError, TopologyError
+from dalsegno.loop_clock import LoopClock, SetTimer
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.settings import WorkerTiming
@@ -53,9 +53,8 @@ class TaskIntake:
         clock: LoopClock,
         timing: WorkerTiming,
     ) -> None:
-        self._queue = queue
+        self.queue = queue
         self._dispatcher = dispatcher
-        dispatcher.listener = self
         self._slots = slots
         self._spare = spare
         self._loop = loop
@@ -68,6 +67,8 @@ class TaskIntake:
         self._impatience: SetTimer | None = None
         self._adjusting: asyncio.Task[None] | None = None
         self._adjust_again = False
+        self._delivered_before, self._suspicions = -1, 0
+        """For `is_forgotten`."""
 
     # --- the life of a session ---------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ class TaskIntake:
         Raises BrokerUnavailableError.
         """
         self._session, self._on_closed = session, on_closed
+        self._delivered_before, self._suspicions = -1, 0
         if not self._draining and self._prefetch_wanted:
             await self._open_channel(self._prefetch_wanted)
 
@@ -97,17 +99,21 @@ class TaskIntake:
         self._draining = True
         self._adjust_soon()
 
-    async def watch(self, session: Session) -> str:
-        """Return, saying so, when the queue has tasks that the broker does not deliver to this idle worker."""
-        seen, suspicions = -1, 0
-        while True:
-            await sleep(self._clock, self._timing.watchdog)
-            delivered = sum(channel.delivered for channel in self._channels)
-            idle = delivered == seen and not self._draining and self._dispatcher.idle
-            seen = delivered
-            suspicions = suspicions + 1 if idle and await session.queue_depth(self._queue) else 0
-            if suspicions == 2:
-                return f"the broker delivers nothing although {self._queue} has tasks"
+    async def fetch_ahead(self) -> None:
+        """From now on the next task is here before a slot is free."""
+        if not self._spare:
+            self._spare = 1
+            if not self._draining:
+                await self._open_channel(1)
+
+    async def is_forgotten(self, session: Session) -> bool:
+        """Whether the queue has tasks that the broker does not deliver to this idle worker: asked now and then,
+        and it was so at two times in a row."""
+        delivered = sum(channel.delivered for channel in self._channels)
+        idle = delivered == self._delivered_before and not self._draining and self._dispatcher.idle
+        self._delivered_before = delivered
+        self._suspicions = self._suspicions + 1 if idle and await session.queue_depth(self.queue) else 0
+        return self._suspicions == 2
 
     # --- deliveries --------------------------------------------------------------------------------------
 
@@ -160,8 +166,9 @@ class TaskIntake:
             while self._adjust_again:
                 self._adjust_again = False
                 await self._adjust_once()
-        except BrokerUnavailableError as error:
-            # Nothing to do here: who owns the session has been told that it is gone, and builds another.
+        except (BrokerUnavailableError, TopologyError) as error:
+            # Nothing to do here: who owns the session has been told that it is gone, or that the queue is, and
+            # builds another.
             log.debug("prefetch_not_adjusted", reason=str(error))
         finally:
             self._adjusting = None
@@ -208,7 +215,7 @@ class TaskIntake:
             self._dispatcher.on_task(delivery, channel.acknowledgements)
 
         channel.consumer = await session.open_consumer(
-            self._queue, prefetch=prefetch, on_delivery=on_delivery, on_closed=on_closed
+            self.queue, prefetch=prefetch, on_delivery=on_delivery, on_closed=on_closed
         )
         channel.acknowledgements.bind(channel.consumer)
         self._channels.append(channel)

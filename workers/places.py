@@ -6,15 +6,17 @@ Async activities need none, and do not wait behind those that do.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Literal
 
 from dalsegno.activity_code.registry import Registry
 from dalsegno.broker.protocol.messages import ActivityTask
+from dalsegno.priority import LEVELS
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.attempt import Attempt
+from dalsegno.workers.backlog import Backlog
 from dalsegno.workers.suspects import Waiting
 
 Kind = Literal["thread", "process"]
@@ -28,7 +30,7 @@ class CodePlaces:
         self._limits: dict[Kind, int] = {"thread": threads, "process": processes}
         self._taken: dict[Attempt, Kind] = {}
         self._counts: Counter[Kind] = Counter()
-        self._waiting: dict[Kind, deque[Waiting]] = {"thread": deque(), "process": deque()}
+        self._waiting: dict[Kind, Backlog] = {"thread": Backlog(), "process": Backlog()}
 
     def has_for(self, task: ActivityTask) -> bool:
         kind = self._kind_of(task)
@@ -63,26 +65,23 @@ class CodePlaces:
     @property
     def waits_since(self) -> float | None:
         """Since when the first waits; None when none does."""
-        return min((waiting[0].since for waiting in self._waiting.values() if waiting), default=None)
+        times = (waiting.since for waiting in self._waiting.values())
+        return min((since for since in times if since is not None), default=None)
 
     def wait(self, waiting: Waiting) -> None:
         """For what has no place; before it, those that came before."""
         kind = self._kind_of(waiting.task)
         assert kind is not None, "it needs none"
-        self._waiting[kind].append(waiting)
+        self._waiting[kind].add(waiting)
 
-    def next(self) -> Waiting | None:
-        """Take the first for which there is a place by now."""
+    def next(self, level: int = LEVELS[-1]) -> Waiting | None:
+        """Take the first for which there is a place by now, if it is as urgent as that."""
         for kind, waiting in self._waiting.items():
-            if waiting and self._counts[kind] < self._limits[kind]:
-                return waiting.popleft()
+            if waiting and waiting.level <= level and self._counts[kind] < self._limits[kind]:
+                return waiting.next()
         return None
 
     def forget_waiting(self, acknowledgements: Acknowledgements | None = None) -> None:
         """Those of one channel, or all, are given back."""
-        for kind, waiting in self._waiting.items():
-            self._waiting[kind] = deque(
-                one
-                for one in waiting
-                if acknowledgements is not None and one.receipt.acknowledgements is not acknowledgements
-            )
+        for waiting in self._waiting.values():
+            waiting.forget(acknowledgements)

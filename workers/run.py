@@ -12,16 +12,16 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.activity_code.threads import Threads
 from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.broker.port import Broker, Delivery, OnClosed, Queue, Session, Topology
-from dalsegno.broker.topology import declare_task_queue, task_queue, worker_queue
+from dalsegno.broker.topology import declare_task_queue, hear_of_levels, worker_queue
 from dalsegno.client import Client
-from dalsegno.errors import BrokerUnavailableError
+from dalsegno.errors import BrokerUnavailableError, TopologyError
 from dalsegno.loop_clock import LoopClock, timeout
 from dalsegno.observer import contained
 from dalsegno.payload import Payload
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.bench import Bench
 from dalsegno.workers.dispatcher import TaskDispatcher
-from dalsegno.workers.intake import TaskIntake
+from dalsegno.workers.intakes import Intakes
 from dalsegno.workers.outbox import WorkerOutbox
 from dalsegno.workers.places import CodePlaces
 from dalsegno.workers.session_keeper import SessionKeeper
@@ -32,6 +32,11 @@ log = get_logger("dalsegno.worker")
 DIRECTIVES_PREFETCH = 200
 SAME_PROCESS = "~"
 """What follows it in the name of a worker's queue is no part of the process's name, by the protocol."""
+
+LEVELS_HINT = (
+    "a level of the task queue that comes into use is not consumed before the next session: let the worker's "
+    "user declare, read and bind to the exchange dalsegno.levels (docs/operating.md)"
+)
 
 
 class WorkerRun:
@@ -93,8 +98,8 @@ class WorkerRun:
             unanswered_max=settings.waiting_room,
             bytes_max=settings.held_bytes,
         )
-        self._intake = TaskIntake(
-            task_queue(settings.task_queue),
+        self._intakes = Intakes(
+            settings.task_queue,
             self._dispatcher,
             slots=slots,
             spare=spare,
@@ -114,7 +119,7 @@ class WorkerRun:
         if self._processes is not None:
             self._processes.worker_ends()
         self._dispatcher.stop_beginning()
-        self._intake.stop()
+        self._intakes.stop()
         self._stopped.set()
 
     async def run(self) -> None:
@@ -162,17 +167,17 @@ class WorkerRun:
             await outbox.open(session)
             self._session_tasks.append(self._loop.create_task(outbox.keep_open(session)))
         self._dispatcher.on_session()
-        await self._intake.open(session, on_closed)
+        await self._intakes.open(session, on_closed)
         self._ready.set()
 
     async def watch(self, session: Session) -> str:
-        return await self._intake.watch(session)
+        return await self._intakes.watch(session)
 
     async def tear_down(self) -> None:
         for task in self._session_tasks:
             task.cancel()
         self._session_tasks = []
-        self._intake.close()
+        self._intakes.close()
         self._outcomes.close()
         self._dead_letters.close()
         self._dispatcher.on_session_lost()
@@ -202,6 +207,10 @@ class WorkerRun:
             name, prefetch=DIRECTIVES_PREFETCH, on_delivery=on_delivery, on_closed=on_closed
         )
         acknowledgements.bind(consumer)
+        try:
+            await session.declare(hear_of_levels(self._settings.task_queue, name))
+        except TopologyError as error:
+            log.warning("levels_not_heard", reason=str(error), hint=LEVELS_HINT)
 
     # --- the end -----------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@
         ...
 
 run              one run, wired together
-session_keeper   connects, and connects again          intake       consumers on the task queue
+session_keeper   connects, and connects again          intake       consumers on the task queue, or a level
+intakes          on all that are in use                backlog      what waits to begin, by urgency
 dispatcher       which attempts are here               attempt      the life of one of them
 executions       in what its code runs                 outbox       what leaves, until it is confirmed
 """

@@ -18,7 +18,7 @@ def format_for(command: object) -> int:
         case Start(then=Update()):
             return FORMAT_3
         case Start():
-            more = command.parent or command.retry or command.run_timeout or command.delay
+            more = command.parent or command.retry or command.run_timeout or command.delay or command.priority
             return FORMAT_3 if more or command.search_attributes else 1
         case AwaitEnd():
             return FORMAT_2

@@ -57,7 +57,7 @@ from dalsegno.actors.workflow_actor.run.events import (
 )
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.interpret import interpret
-from dalsegno.actors.workflow_actor.run.primitives import LATER_IN_FORMAT_3, LOCAL, NOT_YET
+from dalsegno.actors.workflow_actor.run.primitives import LOCAL, NOT_YET, is_later
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, WorkflowState, blank
 from dalsegno.actors.workflow_actor.run.succession import kept_from_code, next_run, succeeded
 from dalsegno.actors.workflow_actor.shown import answers
@@ -73,9 +73,6 @@ from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
 
 STEPS_MAX = 200
 """Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
-
-LATER = LATER_IN_FORMAT_3 | {ContinueAsNew}
-"""What code may not want as long as an older format must be written."""
 
 WANTS_OF_A_STEP = 50
 """What user code wants on one input beyond this counts as if there had been another input for each so many."""
@@ -171,7 +168,7 @@ class Instance(InstanceAtRest):
                 turn.record(code_stuck(turn.state, stuck.kind, stuck.reason, now=now, fingerprint=fingerprint))
                 return
             ran, *closed = interpret(intents, entropy=moment.entropy, python=self.python)
-            if self.codec.writes < FORMAT_3 and not LATER.isdisjoint(map(type, (*ran.wants, *intents[-1:]))):
+            if self.codec.writes < FORMAT_3 and (ContinueAsNew in map(type, intents) or is_later(ran.wants)):
                 live.forget()
                 turn.record(
                     code_stuck(turn.state, "bug", NOT_YET, now=moment.time, fingerprint=self.fingerprint)
@@ -325,8 +322,10 @@ class Instance(InstanceAtRest):
         state = self.state
         if start.search_attributes and (refused := found_by.refusal(start, self)) is not None:
             return [self._unrecorded(start, refused, moment)]
-        is_more = (start.then or start.parent or start.retry or start.run_timeout or start.delay) is not None
-        if is_more and (refusal := with_start.not_yet(start, self)) is not None:
+        is_more = (
+            start.then or start.parent or start.retry or start.run_timeout or start.delay or start.priority
+        )
+        if is_more is not None and (refusal := with_start.not_yet(start, self)) is not None:
             return [self._unrecorded(start, Decision(refusal=refusal), moment)]
         if state is None:
             return self._open(start, moment)
@@ -364,6 +363,7 @@ class Instance(InstanceAtRest):
             search_attributes=start.search_attributes,
             last_result=start.last_result,
             last_failure=start.last_failure,
+            priority=start.priority,
         )
         recipients = () if (recipient := recipient_of(start)) is None else (recipient,)
         self.fingerprint = self.code.fingerprint(start.task_queue, start.workflow_type)

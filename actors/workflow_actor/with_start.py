@@ -29,6 +29,11 @@ NO_CHAINS_YET = (
 )
 
 
+NO_PRIORITY_YET = (
+    "a workflow's priority cannot be stored yet: replace all hosts of older versions, and run `dalsegno init`"
+)
+
+
 def update_of(command: Command | AwaitOutcome | None) -> Update | None:
     """The update that the command is, or that comes with it."""
     then = command.then if isinstance(command, Start) else command
@@ -49,6 +54,8 @@ def not_yet(start: Start, instance: InstanceAtRest) -> tuple[str, str] | None:
         return "rejected", NO_CHILDREN_YET
     if start.retry or start.run_timeout or start.delay:
         return "rejected", NO_CHAINS_YET
+    if start.priority is not None:
+        return "rejected", NO_PRIORITY_YET
     return NOT_YET if isinstance(start.then, Update) else None
 
 

@@ -92,6 +92,10 @@ class Model:
         queue = self.catalog.queues.get(name)
         return None if queue is None else len(queue.line)
 
+    def consumer_count(self, name: str) -> int:
+        queue = self.catalog.queues.get(name)
+        return 0 if queue is None else len(queue.consumers)
+
     # -- channels ----------------------------------------------------------------------------------
 
     def limit_bytes(self, session: int, limit: int) -> None:

@@ -138,6 +138,8 @@ class Peer:
             case PurgeQueue(queue=queue):
                 dropped = model.purge_queue(queue, session)
                 return dropped, dropped > 0
+            case QueueDepth(queue=queue, of_consumers=True):
+                return model.consumer_count(queue), False
             case QueueDepth(queue=queue):
                 return model.queue_depth(queue), False
             case OpenPublisher(channel=channel):

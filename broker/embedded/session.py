@@ -104,6 +104,9 @@ class EmbeddedSession:
     async def queue_depth(self, name: str) -> int | None:
         return await self.request(lambda number: QueueDepth(number, name))
 
+    async def has_consumers(self, name: str) -> bool:
+        return bool(await self.request(lambda number: QueueDepth(number, name, of_consumers=True)))
+
     async def mark_queue(self, name: str) -> None:
         """Nothing is left: nobody but hosts and workers speaks to this broker, and they delete no durable
         queue."""

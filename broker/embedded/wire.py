@@ -66,6 +66,8 @@ class PurgeQueue(Operation, frozen=True, tag=5):
 class QueueDepth(Operation, frozen=True, tag=6):
     request: int
     queue: str
+    of_consumers: bool = False
+    """How many consumers it has, not messages. An owner that does not know this gives its messages."""
 
 
 class OpenPublisher(Operation, frozen=True, tag=7):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dalsegno.broker.protocol.fields import Counter, Microseconds, Name, Text, Token, ToResults, WireMessage
+from dalsegno.broker.protocol.fields import (
+    Counter,
+    Level,
+    Microseconds,
+    Name,
+    Text,
+    Token,
+    ToResults,
+    WireMessage,
+)
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -101,6 +110,8 @@ class ActivityTask(WireMessage, frozen=True, kw_only=True):
     heartbeat_timeout: Microseconds | None = None
     auto_heartbeat: bool = False
     heartbeat_details: Payload | None = None
+    priority: Level | None = None
+    """Left out: 3. What waits at a worker is begun by it, the most urgent first."""
 
 
 class ActivityGrant(WireMessage, frozen=True, kw_only=True):
@@ -125,3 +136,12 @@ class ActivityCancel(WireMessage, frozen=True, kw_only=True):
     attempt: Counter
     reason: Text = ""
     token: Token | None = None
+
+
+class TaskLevels(WireMessage, frozen=True, kw_only=True):
+    """A host to the workers of a task queue, over `dalsegno.levels`: tasks of these levels have a queue, or may
+    soon lie in it. It is said when such a queue is declared, and again every few seconds."""
+
+    TYPE = "worker.levels"
+    task_queue: Name
+    levels: tuple[Level, ...]

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from dalsegno.priority import LEVELS
 from dalsegno.search_attributes import AttributeValue
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -15,6 +16,7 @@ TaskQueue = Annotated[str, Meta(min_length=1, max_length=240)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Microseconds = Annotated[int, Meta(ge=0, le=2**53, description="microseconds")]
 Counter = Annotated[int, Meta(ge=0, le=2**53)]
+Level = Annotated[int, Meta(ge=LEVELS[0], le=LEVELS[-1], description="from 1, the most urgent, to 5")]
 QuarantineAction = Literal["retry", "edit", "drop"]
 IncidentAction = Literal["retry", "complete", "fail"]
 

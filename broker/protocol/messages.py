@@ -21,6 +21,7 @@ from dalsegno.broker.protocol.activities import (
     ActivityStarted,
     ActivityTask,
     FromActivity,
+    TaskLevels,
 )
 from dalsegno.broker.protocol.between_hosts import (
     HostJoined,
@@ -54,6 +55,7 @@ from dalsegno.broker.protocol.control import (
 from dalsegno.broker.protocol.fields import (
     Counter,
     IncidentAction,
+    Level,
     Microseconds,
     Name,
     QuarantineAction,
@@ -134,6 +136,7 @@ __all__ = [
     "HostInfo",
     "HostJoined",
     "IncidentAction",
+    "Level",
     "ListDeadlines",
     "ListHosts",
     "ListPartitions",
@@ -167,6 +170,7 @@ __all__ = [
     "SignalWorkflow",
     "StartWorkflow",
     "SuspendWorkflow",
+    "TaskLevels",
     "TaskQueue",
     "TaskQueueLost",
     "TerminateWorkflow",

@@ -61,6 +61,8 @@ class PendingActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When this host heard the attempt's last heartbeat; it is not kept when the workflow leaves memory."""
     is_local: bool = False
     """The host itself runs it."""
+    priority: int | None = None
+    """None: the ordinary, 3."""
 
 
 class PendingUpdate(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -194,6 +196,8 @@ class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defau
     """When the code of a run may run that may not yet."""
     details: str = ""
     """What its code says of itself: `workflow.set_current_details`."""
+    priority: int | None = None
+    """As it was started with, or has gone on with; None: the ordinary, 3."""
 
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:

@@ -10,6 +10,7 @@ from dalsegno.broker.protocol.fields import (
     Attributes,
     Counter,
     IncidentAction,
+    Level,
     Microseconds,
     Name,
     QuarantineAction,
@@ -94,6 +95,8 @@ class StartWorkflow(WireMessage, frozen=True, kw_only=True):
     schedule."""
     last_failure: Failure | None = None
     """Likewise: by what the one before it has failed, if it did."""
+    priority: Level | None = None
+    """How urgent its activities are, and its children, where nothing else is said of them. Left out: 3."""
 
 
 class SignalWithStart(StartWorkflow, frozen=True, kw_only=True):

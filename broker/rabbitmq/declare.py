@@ -104,11 +104,18 @@ class Declarations:
             return answer.message_count or 0
 
     async def queue_depth(self, name: str) -> int | None:
+        answer = await self._queue(name)
+        return None if answer is None else answer.message_count or 0
+
+    async def has_consumers(self, name: str) -> bool:
+        answer = await self._queue(name)
+        return answer is not None and bool(answer.consumer_count)
+
+    async def _queue(self, name: str) -> spec.Queue.DeclareOk | None:
         def question(channel: AbstractChannel) -> Awaitable[spec.Queue.DeclareOk]:
             return channel.queue_declare(name, passive=True)
 
-        answer = await self._answer_to(question, f"queue {name!r}")
-        return None if answer is None else answer.message_count or 0
+        return await self._answer_to(question, f"queue {name!r}")
 
     async def mark_queue(self, name: str) -> None:
         """The mark is an exchange of the same name that has the queue alone, and that the broker deletes as

@@ -134,6 +134,10 @@ class RabbitMQSession:
         self._check_open()
         return await self._declarations.queue_depth(name)
 
+    async def has_consumers(self, name: str) -> bool:
+        self._check_open()
+        return await self._declarations.has_consumers(name)
+
     async def mark_queue(self, name: str) -> None:
         self._check_open()
         await self._declarations.mark_queue(name)

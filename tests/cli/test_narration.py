@@ -138,6 +138,20 @@ def test_what_is_undone_is_told_with_the_step_that_it_undoes() -> None:
             ("ship #3", "scheduled", "on far"),
         ),
         (
+            {
+                "type": "Ran",
+                "wants": [{"spec": {"number": 3, "activity_type": "ship", "task_queue": "far:#1"}}],
+            },
+            ("ship #3", "scheduled", "on far, priority 1"),
+        ),
+        (
+            {
+                "type": "Ran",
+                "wants": [{"spec": {"number": 3, "activity_type": "ship", "task_queue": "default:#5"}}],
+            },
+            ("ship #3", "scheduled", "priority 5"),
+        ),
+        (
             {"type": "Ran", "wants": [{"spec": {"number": 3, "activity_type": "ship", "args": ["Ann", 2]}}]},
             ("ship #3", "scheduled", '"Ann" 2'),
         ),

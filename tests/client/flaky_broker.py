@@ -78,6 +78,9 @@ class FlakySession:
     async def queue_depth(self, name: str) -> int | None:
         return await self._session.queue_depth(name)
 
+    async def has_consumers(self, name: str) -> bool:
+        return await self._session.has_consumers(name)
+
     async def mark_queue(self, name: str) -> None:
         await self._session.mark_queue(name)
 

@@ -79,6 +79,7 @@ NAMED: dict[Any, str] = {
     messages.Text: "text",
     messages.Microseconds: "microseconds",
     messages.Counter: "counter",
+    messages.Level: "level",
     messages.Token: "token",
     str: "tstr",
     bytes: "bstr",

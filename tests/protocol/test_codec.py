@@ -126,8 +126,8 @@ def test_a_message_that_does_not_say_what_it_is_is_invalid_rather_than_unsupport
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    assert decode(cbor({**START, "priority": [1, {"a": 2}]})) == StartWorkflow(**START)
-    assert decode(as_json(json.dumps({**START, "priority": None}))) == StartWorkflow(**START)
+    assert decode(cbor({**START, "mood": [1, {"a": 2}]})) == StartWorkflow(**START)
+    assert decode(as_json(json.dumps({**START, "mood": None}))) == StartWorkflow(**START)
 
 
 # --- properties --------------------------------------------------------------------------------------------

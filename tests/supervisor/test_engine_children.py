@@ -19,6 +19,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.between_workflows import WorkflowAnswered, WorkflowEnded
 from dalsegno.broker.protocol.codec import decode, encode
 from dalsegno.policies import WorkflowStatus
+from dalsegno.priority import at_level
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.supervisor.mail import signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
@@ -78,7 +79,7 @@ def test_the_start_of_a_child_says_all_that_was_said_of_it() -> None:
     spec = ChildWorkflowSpec(
         "child-1",
         "Shipment",
-        "default",
+        at_level("default", 2),
         run_timeout=5,
         retry=RetrySchedule(maximum_attempts=3),
         delay=6,
@@ -87,6 +88,7 @@ def test_the_start_of_a_child_says_all_that_was_said_of_it() -> None:
     world = parent([StartChild(number=1, spec=spec, close_policy="terminate")], confirm=False)
     (body,) = bodies(world, wire.StartWorkflow)
     assert (body.run_timeout, body.start_delay, body.search_attributes) == (5, 6, {"Warehouse": found})
+    assert (body.task_queue, body.priority) == ("default", 2)
     assert body.retry_policy == wire.WorkflowRetries(
         initial_interval=1_000_000,
         backoff_coefficient=2.0,

@@ -10,10 +10,12 @@ from dalsegno.actors.supervisor.partition import lost_tasks
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
 from dalsegno.actors.workflow_actor.again import SeenCommands
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Input
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.broker.port import Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.policies import WorkflowStatus
+from dalsegno.priority import at_level
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import completed, signal, start, started
 from tests.supervisor.scripted_world import ScriptedWorld
@@ -210,3 +212,23 @@ def test_an_answer_that_its_queue_was_empty_comes_too_late_for_a_task_that_was_s
     world.engine.task_queue_found_empty(FIRST, name, probe)
     world.live_through(5)
     assert times_sent(world) == {"w": 2}
+
+
+def test_a_level_that_is_lost_is_not_the_task_queue() -> None:
+    level = at_level(QUEUE, 1)
+
+    def urgent(_: int, input_: Input) -> Step:
+        return [activity(1, task_queue=level)] if isinstance(input_, Begin) else [DONE]
+
+    world = ScriptedWorld(ScriptedCode(urgent))
+    world.engine.format_written(CODEC.newest)
+    world.own()
+    begin(world, "w")
+    assert [(task.task_queue, task.priority) for task in tasks(world)] == [(QUEUE, 1)]
+    world.engine.task_queue_lost(QUEUE)
+    world.go_on()
+    assert times_sent(world) == {"w": 1}
+    world.engine.task_queue_lost(level)
+    world.go_on()
+    lost, again = tasks(world)
+    assert again == lost

@@ -21,7 +21,7 @@ from dalsegno.broker.port import (
     Outgoing,
     Topology,
 )
-from dalsegno.errors import BrokerUnavailableError, ConfigurationError
+from dalsegno.errors import BrokerUnavailableError, ConfigurationError, TopologyError
 
 Verdict = Callable[[Outgoing], Outcome | None]
 
@@ -174,6 +174,10 @@ class FakeSession:
         queue = self.broker.queues.get(name)
         return None if queue is None else len(queue.ready)
 
+    async def has_consumers(self, name: str) -> bool:
+        self._require_open()
+        raise NotImplementedError
+
     async def mark_queue(self, name: str) -> None:
         self._require_open()
 
@@ -196,6 +200,8 @@ class FakeSession:
         gathers: bool = False,
     ) -> FakeConsumer:
         self._require_open()
+        if queue not in self.broker.queues:
+            raise TopologyError(f"there is no queue {queue!r}")
         consumer = FakeConsumer(self.broker, queue, prefetch, on_delivery, on_closed)
         self._channels.append(consumer)
         return consumer

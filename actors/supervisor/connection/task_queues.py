@@ -13,6 +13,8 @@ from dalsegno.backoff import Backoff
 from dalsegno.broker import topology
 from dalsegno.broker.port import Session
 from dalsegno.errors import DalsegnoError
+from dalsegno.name_rules import LEVEL_MARK
+from dalsegno.priority import named
 
 log = get_logger()
 
@@ -108,6 +110,11 @@ class TaskQueues:
         if len(self._heeded) > HEEDED_MAX:
             del self._heeded[next(iter(self._heeded))]
 
+    @property
+    def levels(self) -> list[str]:
+        """Of those, the ones that are levels of task queues."""
+        return [name for name in self._heeded if LEVEL_MARK in name]
+
     def look_soon(self) -> None:
         """At all that are heeded, beside the loop's work."""
         if self._looking is None or self._looking.done():
@@ -178,13 +185,16 @@ class TaskQueues:
         session = self._session()
         if session is None:
             return
-        try:
-            depth = await session.queue_depth(topology.task_queue(name))
-        except DalsegnoError as error:
-            log.warning("task_queue_not_probed", task_queue=name, reason=str(error))
-            return
-        if not depth:
-            found_empty()
+        # What is of a level may have been put into the task queue itself (see `level_queues`).
+        for queue in dict.fromkeys((name, named(name))):
+            try:
+                depth = await session.queue_depth(topology.task_queue(queue))
+            except DalsegnoError as error:
+                log.warning("task_queue_not_probed", task_queue=queue, reason=str(error))
+                return
+            if depth:
+                return
+        found_empty()
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(coroutine)

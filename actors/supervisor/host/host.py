@@ -22,6 +22,7 @@ from dalsegno._log import get_logger
 from dalsegno.activity_code.registry import Registry
 from dalsegno.actors.supervisor.clock import MACHINE_CLOCK, DatabaseClock, HostClock
 from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
+from dalsegno.actors.supervisor.connection.level_queues import LevelQueues
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
 from dalsegno.actors.supervisor.database.lookups import Lookups
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
@@ -171,6 +172,12 @@ class Host(Lookups):
             escaped=escaped,
             generation=namespace.generation,
         )
+        self._levels = LevelQueues(
+            self._loop,
+            lambda: self._link.session,
+            in_use=lambda: self._task_queues.levels,
+            tell=self._mail.tell_workers,
+        )
         self._cut_off = CutOffWatch(lambda: self._link.hearing.silent_seconds, self._tell_supervisor)
         self._link.hearing.taken = (outbox := self.engine.outbox).taken_beside
         self._beside = beside.Beside(
@@ -220,6 +227,7 @@ class Host(Lookups):
         every(PULSE_SECONDS, self._is_alive)
         every(beside.LOOK_SECONDS, self._beside.look)
         every(LOOK_SECONDS, self._task_queues.look_soon)
+        every(LOOK_SECONDS, self._levels.look_soon)
         every(ADVANCE_SECONDS, lambda: self._watermark.tick(self._link.session, self._link.publish))
         try:
             await asyncio.wait({link, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -269,6 +277,7 @@ class Host(Lookups):
             ended = await self._loop.run_in_executor(None, self._local_worker.close)
             self.has_hanging_threads = not ended
         self._task_queues.close()
+        self._levels.close()
         self._watermark.close()
         await self._link.close()
         for task in tasks:
@@ -387,7 +396,11 @@ class Host(Lookups):
         self._link.publish(batch)
 
     def declare_task_queue(self, name: str) -> None:
-        self._task_queues.declare(name, self.engine.outbox.task_queue_declared)
+        self._task_queues.declare(name, self._task_queue_declared)
+
+    def _task_queue_declared(self, name: str) -> None:
+        self._levels.declared(name)
+        self.engine.outbox.task_queue_declared(name)
 
     def declare_namespace(self) -> None:
         self._link.mend_namespace()

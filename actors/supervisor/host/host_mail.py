@@ -12,7 +12,7 @@ from dalsegno.actors.supervisor.connection.services import Acknowledger
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped, guarded
 from dalsegno.actors.supervisor.membership.host_supervisor import Hurry, Offered
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
-from dalsegno.actors.supervisor.outbox.shipment import to_reader
+from dalsegno.actors.supervisor.outbox.shipment import to_listeners, to_reader
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Queue, Topology
 from dalsegno.broker.protocol import messages as wire
@@ -71,6 +71,11 @@ class HostMail:
         """If that host is gone, so is the message."""
         encoded = encode(message, message_id=str(uuid4()))
         self._outbox.send([to_reader(encoded, topology.host_queue(host_id))])
+
+    def tell_workers(self, task_queue: str, message: wire.WireMessage) -> None:
+        """All that listen at the time."""
+        encoded = encode(message, message_id=str(uuid4()))
+        self._outbox.send([to_listeners(encoded, topology.LEVELS_EXCHANGE, task_queue)])
 
     def _on_message(self, delivery: Delivery, consumer: Acknowledger) -> None:
         consumer.acknowledge(delivery.tag)

@@ -110,3 +110,8 @@ class Shipment:
 def to_reader(message: Message, queue: str, causes: Iterable[Cause] = ()) -> Shipment:
     """To the queue of somebody who asks again if it does not come."""
     return Shipment(message, Address("", queue), causes=causes, mandatory=False, droppable=True)
+
+
+def to_listeners(message: Message, exchange: str, topic: str) -> Shipment:
+    """To all whose queues are bound for it now, which may be none. It is said again."""
+    return Shipment(message, Address(exchange, topic), causes=(), mandatory=False, droppable=True)

@@ -37,11 +37,15 @@ from dalsegno.errors import InvalidMessageError
 from dalsegno.name_rules import why_not_task_queue
 from dalsegno.observer import Observer
 from dalsegno.partition_id import PartitionID
+from dalsegno.priority import LEVELS, at_level, named
 
 RunEffect = tuple[str, EffectID]
 """Of which run, and which."""
 
-_why_not = lru_cache(maxsize=1024)(why_not_task_queue)
+
+@lru_cache(maxsize=1024)
+def _why_not(name: str) -> str | None:
+    return why_not_task_queue(named(name))
 
 
 class Shipping:
@@ -61,7 +65,7 @@ class Shipping:
         self._clock = clock
         self._outbox = outbox
         self._host_id = host_id
-        self._json_task_queues = json_task_queues
+        self._json_task_queues = {at_level(name, level) for name in json_task_queues for level in LEVELS}
 
     def has_in_flight(self, run_id: str, effect_id: EffectID) -> bool:
         """Whether that effect is on its way."""

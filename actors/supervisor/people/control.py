@@ -36,6 +36,7 @@ from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import CommandRejectedError, InvalidMessageError, UnreadableRowError
 from dalsegno.failure import Failure
 from dalsegno.persistence.reader_port import PeopleReader
+from dalsegno.priority import at_level
 
 log = get_logger()
 
@@ -183,7 +184,7 @@ class Control:
             return
         if task.acknowledge == "early":
             log.warning("task_sent_again", workflow_id=task.workflow_id, activity_id=task.activity_id)
-            queue = task.task_queue
+            queue = at_level(task.task_queue, task.priority)
             # Without the headers of its deaths.
             fresh = structs.replace(delivery.message, message_id=_derived_id(task, "again"), headers={})
             address = Address("", topology.task_queue(queue), queue)

@@ -30,6 +30,8 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, encode, spoken_by
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import InvalidMessageError
+from dalsegno.name_rules import LEVEL_MARK
+from dalsegno.priority import level_in, named
 
 # --- what workers say --------------------------------------------------------------------------------------
 
@@ -171,13 +173,16 @@ def _of_attempt(effect: WorkerEffect) -> Lane:
 
 
 def _task(effect: TaskEffect, message_id: str, content_type: str | None) -> Message:
+    task_queue, level = effect.task_queue, None
+    if LEVEL_MARK in task_queue:
+        task_queue, level = named(task_queue), level_in(task_queue)
     task = wire.ActivityTask(
         workflow_id=effect.workflow_id,
         run_id=effect.run_id,
         workflow_type=effect.workflow_type,
         activity_id=effect.activity_id,
         activity_type=effect.activity_type,
-        task_queue=effect.task_queue,
+        task_queue=task_queue,
         attempt=effect.attempt,
         token=effect.token,
         fence=effect.fence,
@@ -191,6 +196,7 @@ def _task(effect: TaskEffect, message_id: str, content_type: str | None) -> Mess
         heartbeat_timeout=effect.heartbeat_timeout,
         auto_heartbeat=effect.auto_heartbeat,
         heartbeat_details=effect.heartbeat_details,
+        priority=level,
     )
     return encode(task, message_id=message_id, content_type=content_type or CBOR)
 

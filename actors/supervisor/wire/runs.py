@@ -52,6 +52,7 @@ def start(body: wire.StartWorkflow, message: Message, then: ClientCommand | None
         root=None if body.parent is None or root is None else RootOf(root.workflow_id, root.run_id),
         last_result=None if body.parent is None else body.last_result,
         last_failure=None if body.parent is None else body.last_failure,
+        priority=body.priority,
     )
 
 

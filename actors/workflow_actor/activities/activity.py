@@ -41,7 +41,8 @@ TASK_TOO_LARGE = "TaskTooLarge"
 
 
 class ActivitySpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What user code asked for; it is the same for all attempts."""
+    """What user code asked for; it is the same for all attempts. `task_queue` is where its tasks wait, with the
+    level in it, if it has one (`priority.at_level`)."""
 
     number: int
     activity_id: str

@@ -28,6 +28,7 @@ from dalsegno.actors.workflow_actor.activities.intents import (
     ScheduleLocalActivity,
 )
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule, retry_schedule
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.cancelled_wait import Wake
 from dalsegno.actors.workflow_actor.loop.event_loop import RUN_READY, DeterministicLoop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
@@ -35,6 +36,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import message_of
 from dalsegno.errors import ActivityError, CanceledError, PayloadError
 from dalsegno.failure import Failure
+from dalsegno.priority import at_level
 
 _IDS_KEPT = 64
 _DEFAULT_RETRY = RetrySchedule()
@@ -82,13 +84,13 @@ class AwaitedActivity:
 class AwaitedActivities:
     """All activities that user code waits for."""
 
-    __slots__ = ("_by_id", "_converter", "_ledger", "_loop", "_pending", "_task_queue", "outlived")
+    __slots__ = ("_by_id", "_converter", "_ledger", "_loop", "_pending", "_priority", "_task_queue", "outlived")
 
     def __init__(
         self,
         ledger: IntentLedger,
         loop: DeterministicLoop,
-        task_queue: str,
+        info: RunInfo,
         outlived: Callable[[asyncio.CancelledError], bool],
         converter: DataConverter,
     ) -> None:
@@ -96,7 +98,8 @@ class AwaitedActivities:
         self._converter = converter
         self._ledger = ledger
         self._loop = loop
-        self._task_queue = task_queue
+        self._task_queue = info.task_queue
+        self._priority = info.priority
         self._pending: dict[int, AwaitedActivity] = {}
         self._by_id: dict[str, AwaitedActivity] = {}
         """Those that are pending, and some that are no longer."""
@@ -169,11 +172,12 @@ class AwaitedActivities:
         retry = _DEFAULT_RETRY if policy is None else retry_schedule(policy)
         intent: ScheduleActivity | ScheduleLocalActivity
         if call.local is None:
+            task_queue, level = call.task_queue or self._task_queue, call.level or self._priority
             intent = ScheduleActivity(
                 number=number,
                 activity_id=activity_id,
                 activity_type=call.activity_type,
-                task_queue=call.task_queue or self._task_queue,
+                task_queue=task_queue if level is None else at_level(task_queue, level),
                 args=call.args,
                 start_to_close=call.start_to_close,
                 schedule_to_close=call.schedule_to_close,

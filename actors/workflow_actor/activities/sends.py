@@ -14,7 +14,7 @@ from dalsegno.payload import Payload
 
 
 class TaskEffect(DurableEffect, frozen=True, kw_only=True):
-    """Publish one attempt to its task queue."""
+    """Publish one attempt to its task queue, or to the queue of its level."""
 
     workflow_id: str
     workflow_type: str

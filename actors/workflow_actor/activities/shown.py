@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.activities.heartbeats import Heartbeats
 from dalsegno.failure import Failure
+from dalsegno.priority import level_in, named
 
 FAILURE_CHARACTERS_MAX = 500
 """Of the message of one that is shown briefly."""
@@ -56,7 +57,8 @@ def described(activity: Activity, heartbeats: Heartbeats, room: FailureRoom) -> 
     return {
         "activity_id": activity.spec.activity_id,
         "activity_type": activity.spec.activity_type,
-        "task_queue": activity.spec.task_queue,
+        "task_queue": named(activity.spec.task_queue),
+        "priority": level_in(activity.spec.task_queue),
         "attempt": activity.attempt,
         "state": activity.phase.name.lower(),
         "scheduled_at": activity.scheduled_at,

@@ -29,6 +29,7 @@ from dalsegno.errors import (
 )
 from dalsegno.payload import RawValue
 from dalsegno.policies import ChildWorkflowCancellationType, ParentClosePolicy
+from dalsegno.priority import Priority
 from dalsegno.schedules.book import (
     CHANGED,
     INVALID,
@@ -163,6 +164,7 @@ class ScheduleWorkflow:
                 run_timeout=action.run_timeout,
                 retry_policy=None if action.retry_policy is None else action.retry_policy.policy,
                 search_attributes=shown_attributes(action.search_attributes),
+                priority=Priority(action.priority),
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 cancellation_type=ChildWorkflowCancellationType.ABANDON,
                 result_type=RawValue,

@@ -33,6 +33,7 @@ from dalsegno.errors import (
     WorkflowAlreadyStartedError,
 )
 from dalsegno.policies import WorkflowStatus
+from dalsegno.priority import at_level
 
 
 class AwaitedChildren:
@@ -103,10 +104,11 @@ class AwaitedChildren:
             )
         number = ledger.next_request
         ledger.next_request = number + 1
+        task_queue, level = call.task_queue or info.task_queue, call.level or info.priority
         spec = ChildWorkflowSpec(
             call.workflow_id,
             call.workflow_type,
-            call.task_queue or info.task_queue,
+            task_queue if level is None else at_level(task_queue, level),
             call.args,
             call.memo,
             call.execution_timeout,

@@ -22,7 +22,8 @@ ChildCancellation = Literal[
 
 
 class ChildWorkflowSpec(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What user code asked for. Its start holds it until it is known to have come."""
+    """What user code asked for. Its start holds it until it is known to have come. `task_queue` has the child's
+    priority in it, as `priority.at_level` writes it."""
 
     workflow_id: str
     workflow_type: str

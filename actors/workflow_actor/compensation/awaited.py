@@ -18,7 +18,9 @@ from dalsegno.actors.workflow_actor.compensation.intents import (
 )
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
 from dalsegno.data_converter import DataConverter
+from dalsegno.name_rules import LEVEL_MARK
 from dalsegno.policies import RetryPolicy, to_microseconds
+from dalsegno.priority import level_in, named
 
 
 class Scheduled(Protocol):
@@ -261,7 +263,7 @@ def _kept_call(saga: str, one: PendingUndo, call: ActivityCall) -> KeptCompensat
         saga,
         call.activity_type,
         call.args,
-        call.task_queue,
+        call.task_queue if call.level is None else f"{call.task_queue or ''}{LEVEL_MARK}{call.level}",
         call.start_to_close,
         call.schedule_to_close,
         call.schedule_to_start,
@@ -310,7 +312,7 @@ def _restored_call(kept: KeptCompensation) -> ActivityCall:
         kept.activity_type,
         kept.args,
         Any,
-        kept.task_queue,
+        None if kept.task_queue is None else named(kept.task_queue) or None,
         kept.start_to_close,
         kept.schedule_to_close,
         kept.schedule_to_start,
@@ -322,4 +324,5 @@ def _restored_call(kept: KeptCompensation) -> ActivityCall:
         None,
         kept.pauses,
         None if kept.fallback is None else _restored_call(kept.fallback),
+        None if kept.task_queue is None else level_in(kept.task_queue),
     )

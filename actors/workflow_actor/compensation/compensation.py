@@ -40,7 +40,7 @@ class KeptRetries(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 class KeptCompensation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The activity that undoes step `number`, as it is to be called: `args` hold what the step returned, where
-    it takes that."""
+    it takes that. `task_queue` has the level behind it that was given (`:#1`, where it is the run's own)."""
 
     number: int
     saga: str

@@ -12,6 +12,7 @@ from dalsegno.actors.workflow_actor.incidents.incident import Incident, RunOfInc
 from dalsegno.failure import Failure
 from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.persistence.port import AttributeSet
+from dalsegno.priority import named
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 
 SHOWN_MAX = 100
@@ -40,7 +41,7 @@ def _described(
         "number": number,
         "activity_id": activity.spec.activity_id,
         "activity_type": activity.spec.activity_type,
-        "task_queue": activity.spec.task_queue,
+        "task_queue": named(activity.spec.task_queue),
         "attempts": activity.attempt,
         "opened_at": incident.opened_at,
         "last_failure": room.fit(activity.last_failure),

@@ -85,6 +85,7 @@ class Start(Command, frozen=True, kw_only=True):
     root: RootOf | None = None
     last_result: Payload | None = None
     last_failure: Failure | None = None
+    priority: int | None = None
 
 
 class AwaitEnd(Command, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
     root: RootOf | None = None
     search_attributes: dict[str, AttributeValue] = {}
     """As it was started with; its code may set them anew."""
+    priority: int | None = None
+    """How urgent its activities are, and its children, if nothing else is said of them."""
 
     @property
     def chain_id(self) -> str:

@@ -83,7 +83,7 @@ class WorkflowProgram:
         self._life = ProgramLife(definition, self._ledger, self._loop, converter)
         self._cancel_request = CancelRequest()
         outlived = self._cancel_request.outlived
-        self._activities = AwaitedActivities(self._ledger, self._loop, info.task_queue, outlived, converter)
+        self._activities = AwaitedActivities(self._ledger, self._loop, info, outlived, converter)
         self._seldom: SeldomUsed | None = None
         self._awaited: dict[type, waits.Awaited] = {ActivityResolved: self._activities}
         self._awaited[TimerFired] = self._timers

@@ -41,6 +41,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Input, SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.priority import OF_LEVEL
 from dalsegno.search_attributes import AttributeValue
 from dalsegno.workflow import Info, ParentInfo, RootInfo
 
@@ -136,6 +137,7 @@ class Runtime:
             first_execution_run_id=known.chain_id,
             continued_run_id=known.continued_run_id,
             workflow_start_time=_EPOCH + timedelta(microseconds=known.started_at),
+            priority=OF_LEVEL[known.priority],
         )
 
     @cached_property

@@ -54,6 +54,7 @@ def _as_intent(call: ContinueCall) -> ContinueAsNew:
         retry=None if policy is None else retry_schedule(policy),
         memo=call.memo,
         delay=call.delay,
+        priority=call.level,
         line=call.line,
     )
 

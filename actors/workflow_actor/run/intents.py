@@ -64,6 +64,7 @@ class ContinueAsNew(Struct, frozen=True, kw_only=True):
     retry: RetrySchedule | None = None
     memo: dict[str, Payload] | None = None
     delay: int | None = None
+    priority: int | None = None
     carried: tuple[Carried, ...] = ()
     line: str = ""
 

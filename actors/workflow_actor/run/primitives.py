@@ -5,7 +5,7 @@ Beside these lines a new primitive has its rules among those of `decide`, and it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
     ActivityEvent,
     ActivityResolved,
     ActivityWant,
+    ActivityWanted,
     PauseWanted,
     TaskReturned,
 )
@@ -79,6 +80,7 @@ from dalsegno.actors.workflow_actor.updates import sends as update_sends
 from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
+from dalsegno.priority import has_level
 
 PrimitiveEvent = (
     ActivityEvent
@@ -126,9 +128,20 @@ wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow, another memo, a deadline, a pause for a person): replace all hosts of older "
-    "versions, and run `dalsegno init`. It is tried again."
+    "request to another workflow, another memo, a deadline, a pause for a person, a priority): replace all "
+    "hosts of older versions, and run `dalsegno init`. It is tried again."
 )
+
+
+def is_later(wants: Iterable[object]) -> bool:
+    """Whether any of them has no place in a format before 3. Hosts that write those know no levels either: they
+    take the queue of one for a task queue that nobody may have."""
+    return any(
+        type(want) in LATER_IN_FORMAT_3
+        or (isinstance(want, ActivityWanted) and has_level(want.spec.task_queue))
+        for want in wants
+    )
+
 
 WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **activity_wants.WANTS,

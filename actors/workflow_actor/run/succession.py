@@ -111,6 +111,7 @@ def _continued(state: WorkflowState, wish: ContinueAsNew) -> RunInfo:
         attempt=1,
         begins_at=None if not wish.delay else min(state.time + wish.delay, FAR_FUTURE),
         last_failure=None,
+        priority=wish.priority or info.priority,
     )
 
 

@@ -77,6 +77,7 @@ def describe(
         "run_id": state.info.run_id,
         "workflow_type": state.info.workflow_type,
         "task_queue": state.info.task_queue,
+        "priority": state.info.priority,
         "status": state.status,
         "sequence": state.sequence,
         "started_at": state.info.started_at,

@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import Change, Format, UnwritableError, to_body
 from dalsegno.actors.workflow_actor.stored.message_pack import MessagePack
 from dalsegno.actors.workflow_actor.stored.pieces import LeftOut
+from dalsegno.priority import has_level
 
 NUMBER: Final = 3
 
@@ -67,11 +68,15 @@ _SAID = {
     "updates_admitted": "an update",
     "incidents": "an incident",
     "incidents_opened": "an incident",
+    "priority": "a priority",
 }
 """By their names, what fields say. Of others the name is told."""
 
-_RUN, _RAN, _SIGN = "run", "ran", "s"
-"""Tags of the start of a run, of a step, and of a sign."""
+_RUN, _RAN, _SIGN, _ACTIVITY = "run", "ran", "s", "a"
+"""Tags of the start of a run, of a step, and of a sign and an activity that it wants."""
+
+_TASK_QUEUE = 3
+"""Where it stands in what was asked for of an activity."""
 
 _FIELDS = 20
 """Of a state in format 2."""
@@ -125,6 +130,7 @@ def _activities(entries: Mapping[int, Any]) -> Mapping[int, Any]:
             _refuse(_EVENTS["aex"])
         if any(activity[_ACTIVITY_FIELDS:]):
             _refuse(_EVENTS["out"])
+        _require_no_level(activity[0])
     return {number: activity[:_ACTIVITY_FIELDS] for number, activity in entries.items()}
 
 
@@ -153,10 +159,18 @@ def _changed(changes: Mapping[str, Change], body: list[Any]) -> Any:
     return body if change is None else change(body)
 
 
+def _require_no_level(spec: list[Any]) -> None:
+    """In format 2 there are no levels of task queues: hosts that write it send no task to one."""
+    if has_level(spec[_TASK_QUEUE]):
+        _refuse(_SAID["priority"])
+
+
 def _want(want: list[Any]) -> list[Any]:
     tag = want[0]
     if tag in _WANTS:
         _refuse(_WANTS[tag])
+    if tag == _ACTIVITY:
+        _require_no_level(want[1])
     return [tag, _signed(want[1]), *want[2:]] if tag == _SIGN else want
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -99,6 +100,24 @@ async def test_the_depth_counts_ready_messages_only(session: Session, queue: str
     await consume(session, queue, inbox, prefetch=2)
     await inbox.receive(2)
     assert await session.queue_depth(queue) == 3
+
+
+async def test_whether_somebody_consumes_a_queue_is_known(
+    connect: Connect, session: Session, queue: str
+) -> None:
+    assert not await session.has_consumers("no.such.queue")
+    assert not await session.has_consumers(queue)
+    inbox = Inbox()
+    consumer = await consume(await connect(), queue, inbox)
+    assert await session.has_consumers(queue)
+    await fill(session, queue, numbered(1))
+    await inbox.receive(1)
+    assert await session.has_consumers(queue)
+    await consumer.close()
+    async with asyncio.timeout(10):
+        while await session.has_consumers(queue):
+            continue
+    assert session.is_open
 
 
 async def test_a_queue_that_does_not_exist_has_no_depth_and_nothing_to_delete(session: Session) -> None:

@@ -21,6 +21,7 @@ from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from dalsegno.priority import level_in, named
 from dalsegno.schedules import deciding, times
 from dalsegno.schedules.action import StoredAction, StoredRetryPolicy
 from dalsegno.schedules.book import SCHEDULE, ScheduleBook, WrittenSchedule
@@ -213,12 +214,14 @@ def test_what_it_starts_has_all_that_its_action_says() -> None:
         run_timeout=timedelta(hours=1),
         retry_policy=StoredRetryPolicy(initial_interval=timedelta(seconds=3), maximum_attempts=2),
         search_attributes={"Customer": anna},
+        priority=1,
     )
     spec = started(woken(begun(ScheduleBook(written=asked)), 1)).spec
     assert (spec.execution_timeout, spec.run_timeout) == (2 * HOUR, HOUR)
     assert spec.retry is not None
     assert (spec.retry.initial_interval, spec.retry.maximum_attempts) == (3 * SECOND, 2)
     assert spec.search_attributes == {"Customer": anna}
+    assert (named(spec.task_queue), level_in(spec.task_queue)) == ("default", 1)
 
 
 def test_those_that_may_run_side_by_side_are_let_go() -> None:

@@ -34,6 +34,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "child options": lambda odd: workflow.execute_child_workflow("Shipment", run_timeout=odd, start_delay=odd),
     "child retry_policy": lambda odd: workflow.execute_child_workflow("Shipment", retry_policy=odd),
     "child search_attributes": lambda odd: workflow.execute_child_workflow("Shipment", search_attributes=odd),
+    "priority": lambda odd: workflow.execute_activity("echo", "x", priority=odd),
+    "child priority": lambda odd: workflow.execute_child_workflow("Shipment", priority=odd),
     "memo_value": workflow.memo_value,
     "upsert_memo": workflow.upsert_memo,
     "upsert_memo value": lambda odd: workflow.upsert_memo({"key": odd}),

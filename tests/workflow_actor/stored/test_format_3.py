@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.activities.activity import ActivitySpec, first_attempt
-from dalsegno.actors.workflow_actor.activities.events import AttemptWentOutside
+from dalsegno.actors.workflow_actor.activities.events import ActivityWanted, AttemptWentOutside
 from dalsegno.actors.workflow_actor.compensation.compensation import Compensation, KeptCompensation
 from dalsegno.actors.workflow_actor.compensation.events import (
     CompensationBegun,
@@ -47,6 +47,7 @@ from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
 from dalsegno.actors.workflow_actor.updates.update import OpenUpdate, UpdateOutcome
 from dalsegno.failure import Failure
+from dalsegno.priority import at_level
 from tests.workflow_actor.rig import T0, payload
 from tests.workflow_actor.stored.test_format_2 import INFO, a_state, record_of
 
@@ -72,6 +73,8 @@ RECORDS: list[Record] = [
     record_of(Ran((), (UpdateCompleted("u-1"),))),
     record_of(RunStarted(INFO, (), (), "3.11", EARLIER)),
     record_of(AttemptWentOutside(1)),
+    record_of(RunStarted(replace(INFO, priority=1), (), (), "3.11")),
+    record_of(Ran((), (ActivityWanted(replace(SPEC, task_queue=at_level("default", 1)), bytes(24)),))),
     record_of(Ran((), (LocalActivityWanted(LOCAL, b"token"),))),
     record_of(Ran((), (LocalActivityUnwanted(1),))),
     record_of(LocalActivityBegun(1)),
@@ -95,6 +98,8 @@ STATES: list[dict[str, Any]] = [
     {"earlier": EARLIER},
     {"local_activities": {1: LocalActivity(LOCAL, b"token", 1, 1, T0, T0, 10)}},
     {"activities": {1: replace(PENDING, outside=True)}},
+    {"activities": {1: replace(PENDING, spec=replace(SPEC, task_queue=at_level("default", 5)))}},
+    {"info": replace(INFO, priority=2)},
     {"deadlines": {1: HeldDeadline("shipped", T0, T0, None)}},
 ]
 
