@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Message, Queue
@@ -68,13 +68,8 @@ class Story:
         message_id = client.new_message_id(self.workflow_id)
         self.runs.append(run_id(self.workflow_id, message_id))
         self._start_id = message_id
-        body = wire.StartWorkflow(
-            workflow_id=self.workflow_id,
-            workflow_type=plan.workflow_type,
-            args=tuple(map(to_payload, plan.args)),
-            replies=("accepted", "result"),
-            **plan.options,
-        )
+        replies = "accepted", "result"
+        body = self._start_of(replies) if plan.first is None else self._with_start(plan.first, replies)
         run = self.runs[-1]
         client.command(
             body, message_id, confirmed=self._go_on, replied=lambda reply: self._start_told(reply, run)
@@ -88,6 +83,22 @@ class Story:
             message_id = self._client.new_message_id(self.workflow_id)
             self._client.command(body, message_id, replied=self._told, may_stray=True)
             self._client.after(ASK_AGAIN, lambda: self._ask(run))
+
+    def _start_of(self, replies: tuple[Any, ...]) -> wire.StartWorkflow:
+        return wire.StartWorkflow(**self._about(replies))
+
+    def _with_start(self, signal: Step, replies: tuple[Any, ...] = ()) -> wire.SignalWithStart:
+        args = tuple(map(to_payload, signal.args))
+        return wire.SignalWithStart(**self._about(replies), signal_name=signal.name, signal_args=args)
+
+    def _about(self, replies: tuple[Any, ...]) -> dict[str, Any]:
+        return {
+            "workflow_id": self.workflow_id,
+            "workflow_type": self.plan.workflow_type,
+            "args": tuple(map(to_payload, self.plan.args)),
+            "replies": replies,
+            **self.plan.options,
+        }
 
     def _start_told(self, reply: wire.Reply, run: str) -> None:
         """Where the namespace moves, a host that has not heard of it may refuse what it has no place for."""
@@ -151,7 +162,7 @@ class Story:
             message_id, self._start_id = self._start_id, None
 
         def confirmed() -> None:
-            if step.kind == "signal":
+            if step.kind in ("signal", "with start"):
                 self.sent.append(step.args[0] if step.args else None)
             elif step.kind == "refused":
                 self._client.note_refused()
@@ -200,7 +211,9 @@ class Story:
     def _message(self, step: Step) -> tuple[wire.WireMessage, OnReply]:
         workflow_id = self.workflow_id
         match step.kind:
-            case "signal" | "refused":
+            case "with start":
+                return self._with_start(step), _ignore
+            case "signal" | "unfit" | "refused":
                 args = tuple(map(to_payload, step.args))
                 return wire.SignalWorkflow(workflow_id=workflow_id, name=step.name, args=args), _ignore
             case "query":

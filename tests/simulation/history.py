@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.local_activities import events as loc
 from dalsegno.actors.workflow_actor.run import events as e
-from dalsegno.actors.workflow_actor.signals.events import SignalReceived
+from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
@@ -131,7 +131,7 @@ class History:
                     raise Violation(
                         "I13", f"timer {number} of run {row.run_id} fired {fire_at - row.time} µs early"
                     )
-            case SignalReceived():
+            case SignalReceived() | FirstSignalReceived():
                 run.signals += 1
             case e.EffectsParked(run_id, effects) | e.EffectsDropped(run_id, effects):
                 self.let_go.update(effect_message_id(run_id, *effect) for effect in effects)
@@ -178,7 +178,7 @@ class History:
 
     def has(self, row: JournalRow) -> bool:
         """This very row was written, and not another in its place."""
-        rows = self.runs[row.run_id].rows
+        rows = self.runs[row.run_id].rows if row.run_id in self.runs else []
         return row.sequence <= len(rows) and rows[row.sequence - 1] is row
 
     def is_quiet(self, run_id: str, *, signals: int, now: int) -> bool:

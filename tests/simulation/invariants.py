@@ -48,6 +48,7 @@ CLIENT_COMMANDS = (
 )
 ONCE = (
     "workflow.signal ",
+    "workflow.signal_with_start ",
     "workflow.cancel ",
     "workflow.update ",
     "activity.completed ",

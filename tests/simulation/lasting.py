@@ -76,6 +76,9 @@ class Lasting:
         return None if over_at is not None and at >= over_at else at
 
     def _follows(self, info: RunInfo, closed: e.RunClosed, time: int) -> None:
+        over_at = self._over_at[info.run_id]
+        if info.deadline != over_at:
+            raise Violation("tries", f"{info.run_id} has time until {info.deadline}, its chain until {over_at}")
         before = self._runs[info.continued_run_id or ""]
         if closed.status is AS_ANOTHER:
             must = 1, None, before.run_timeout, None

@@ -86,6 +86,23 @@ def long_program_cut_short(random: Random) -> Plan:
     return plan
 
 
+def appends_with_starts(random: Random) -> Plan:
+    """Signals come with starts, or alone; what does not fit is set aside, and changes nothing."""
+    items = list(range(1, random.randrange(3, 12)))
+    steps: list[Step] = []
+    for item in items[1:]:
+        kind = random.choice(("signal", "with start"))
+        steps.append(Step(random.choice((0, 0, 50_000, SECOND)), kind, "append", (item,)))
+        if random.random() < 0.2:
+            steps.append(Step(0, "unfit", "append", ("no number",)))
+        if random.random() < 0.2:
+            steps.append(Step(0, "query", "read"))
+    steps.append(Step(0, "signal", "finish"))
+    first = Step(0, "signal", "append", (1,))
+    done = Ended(COMPLETED, items)
+    return Plan("Appends", (), lambda ended: ended == done, steps, reads="append", first=first)
+
+
 KINDS: Sequence[Callable[[Random], Plan]] = (
     retried,
     retried_in_time,
@@ -95,4 +112,5 @@ KINDS: Sequence[Callable[[Random], Plan]] = (
     long_program,
     long_program,
     long_program_cut_short,
+    appends_with_starts,
 )

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from dalsegno.actors.supervisor.engine import Engine
+from dalsegno.actors.workflow_actor import with_start
 from dalsegno.actors.workflow_actor.incidents import decisions
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.run import succession
@@ -57,7 +58,13 @@ def newest_format_written_whatever_is_told() -> AbstractContextManager[Any]:
 MOVING_BUGS: dict[Plant, set[str]] = {newest_format_written_whatever_is_told: {"format"}}
 """Those that show while a namespace moves from one stored format to the next."""
 
+
+def signal_dropped_that_came_with_a_start() -> AbstractContextManager[Any]:
+    return patch.object(with_start, "for_new_run", lambda start, instance: ())
+
+
 LASTING_BUGS: dict[Plant, set[str]] = {
+    signal_dropped_that_came_with_a_start: {"outcome", "I12"},
     chains_time_begun_anew_with_each_run: {"tries"},
     delay_lost_with_its_host: {"tries"},
     incidents_lost_with_their_host: {"I16", "I29", "defect"},

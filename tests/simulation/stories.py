@@ -26,7 +26,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` is signal, refused (a signal that the database refuses), query, update, cancel, terminate,
+    """`kind` is signal, with start (a signal that would start it), unfit (a signal that does not fit its
+    handler), refused (a signal that the database refuses), query, update, cancel, terminate,
     describe (until nothing goes on by itself), release (what is held), or again: start once more when the run
     has ended. It is taken `delay` microseconds after the one before was confirmed. `allows`: what an update
     comes to."""
@@ -54,6 +55,8 @@ class Plan:
     is_cut_short: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     """Of its start: see `wire.StartWorkflow`."""
+    first: Step | None = None
+    """A signal that comes with the start."""
 
 
 def _completed_with(result: Any) -> Check:
