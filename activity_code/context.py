@@ -137,6 +137,7 @@ def info_of(
         attempt=task.attempt,
         scheduled_at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=task.scheduled_at),
         start_to_close_timeout=_duration(task.start_to_close),
+        schedule_to_close_timeout=_duration(task.schedule_to_close),
         # With automatic heartbeats it is the engine's own, which nobody asked for.
         heartbeat_timeout=None if task.auto_heartbeat else _duration(task.heartbeat_timeout),
         heartbeat_details=_heartbeat_details(task.heartbeat_details, converter),

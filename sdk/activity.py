@@ -206,6 +206,8 @@ class Info:
     """Only grows over the attempts of one run: storage that keeps the highest it has seen can refuse an attempt
     that was given up and still writes."""
 
+    schedule_to_close_timeout: timedelta | None = None
+    """For all attempts together, from when the activity was first scheduled."""
     started_time: datetime | None = None
     """When this attempt began here, by the worker's clock, UTC."""
     workflow_namespace: str = "default"

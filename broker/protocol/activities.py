@@ -107,6 +107,8 @@ class ActivityTask(WireMessage, frozen=True, kw_only=True):
     args: tuple[Payload, ...] = ()
     scheduled_at: Microseconds
     start_to_close: Microseconds | None = None
+    schedule_to_close: Microseconds | None = None
+    """For all attempts together, for the activity to know: the engine sees to it."""
     heartbeat_timeout: Microseconds | None = None
     auto_heartbeat: bool = False
     heartbeat_details: Payload | None = None

@@ -112,3 +112,17 @@ def test_outside_of_a_worker_there_is_no_end_of_one_to_wait_for() -> None:
     for asked in (activity.is_worker_shutdown, activity.cancellation_details, activity.client):
         with pytest.raises(RuntimeError, match="inside a running activity only"):
             asked()
+
+
+async def its_limits() -> list[float | None]:
+    info = activity.info()
+    limits = (info.start_to_close_timeout, info.schedule_to_close_timeout, info.heartbeat_timeout)
+    return [None if limit is None else limit.total_seconds() for limit in limits]
+
+
+async def test_an_activity_is_told_how_long_it_may_take(broker: Broker, engine: Engine) -> None:
+    async with running(broker, activity.defn(its_limits)):
+        limits = {"start_to_close": 60_000_000, "schedule_to_close": 90_000_000, "heartbeat_timeout": 5_000_000}
+        task = await engine.schedule("its_limits", acknowledge="early", **limits)
+        assert await engine.result(task) == [60, 90, 5]
+        assert await engine.result(await engine.schedule("its_limits", start_to_close=None)) == [None] * 3

@@ -246,6 +246,7 @@ def task_of(work: RunLocalActivity, attempt: int) -> ActivityTask:
         args=spec.args,
         scheduled_at=work.scheduled_at,
         start_to_close=spec.start_to_close,
+        schedule_to_close=spec.schedule_to_close,
     )
 
 

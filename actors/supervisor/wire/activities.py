@@ -193,6 +193,7 @@ def _task(effect: TaskEffect, message_id: str, content_type: str | None) -> Mess
         args=effect.args,
         scheduled_at=effect.scheduled_at,
         start_to_close=effect.start_to_close,
+        schedule_to_close=effect.schedule_to_close,
         heartbeat_timeout=effect.heartbeat_timeout,
         auto_heartbeat=effect.auto_heartbeat,
         heartbeat_details=effect.heartbeat_details,

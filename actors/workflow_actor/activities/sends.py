@@ -28,6 +28,7 @@ class TaskEffect(DurableEffect, frozen=True, kw_only=True):
     args: tuple[Payload, ...]
     scheduled_at: int
     start_to_close: int | None
+    schedule_to_close: int | None
     heartbeat_timeout: int | None
     auto_heartbeat: bool
     heartbeat_details: Payload | None
@@ -99,6 +100,7 @@ def _task_of(run: RunOfActivities, due: TaskDue, _: str) -> TaskEffect:
         args=spec.args,
         scheduled_at=activity.scheduled_at,
         start_to_close=spec.start_to_close,
+        schedule_to_close=spec.schedule_to_close,
         heartbeat_timeout=spec.silence_limit if is_early else None,
         auto_heartbeat=is_early and spec.auto_heartbeat,
         heartbeat_details=activity.heartbeat_details,

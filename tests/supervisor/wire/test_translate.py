@@ -19,6 +19,7 @@ from dalsegno.broker.protocol.messages import (
     ActivityGrant,
     ActivityHeartbeat,
     ActivityStarted,
+    ActivityTask,
     Reply,
     RequestOf,
     RootRun,
@@ -28,6 +29,9 @@ from dalsegno.broker.protocol.messages import (
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from tests.supervisor.mail import start, task_in
+from tests.supervisor.scripted_world import ScriptedWorld
+from tests.workflow_actor.rig import SECOND, ScriptedCode, activity
 
 ATTEMPT = {"workflow_id": "w", "run_id": "run-1", "activity_id": "1", "attempt": 1, "token": b"t" * 16}
 WORDS: list[WireMessage] = [
@@ -129,3 +133,14 @@ def test_what_is_said_of_children_is_said_of_nothing_else(is_child: bool) -> Non
     start = COMMANDS[StartWorkflow](body, encode(body, message_id="m"))
     assert isinstance(start, Start)
     assert [said is not None for said in said_of(start)] == [is_child] * 4
+
+
+def test_a_task_says_its_limits() -> None:
+    charge = activity(1, start_to_close=60 * SECOND, schedule_to_close=9 * SECOND)
+    world = ScriptedWorld(ScriptedCode([[charge]]))
+    world.own()
+    world.deliver(start())
+    world.go_on(confirm=False)
+    (task,) = (task_in(outgoing) for outgoing in world.published_of(ActivityTask))
+    # No attempt may outlast the activity.
+    assert (task.start_to_close, task.schedule_to_close) == (9 * SECOND, 9 * SECOND)

@@ -91,6 +91,7 @@ def task_of(intent: ScheduleActivity) -> ActivityTask:
         args=intent.args,
         scheduled_at=1,
         start_to_close=intent.start_to_close,
+        schedule_to_close=intent.schedule_to_close,
         heartbeat_timeout=intent.heartbeat_timeout,
     )
 
