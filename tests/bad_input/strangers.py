@@ -48,7 +48,7 @@ def _wanted(queue: str) -> frozenset[str]:
         return frozenset(("activity.task",))
     return {
         "partition": FOR_WORKFLOWS | {"partition.marker"},
-        "worker": frozenset(("activity.grant", "activity.cancel")),
+        "worker": frozenset(("activity.grant", "activity.cancel", "worker.levels")),
         "host": HOST_NEWS,
     }[kind]
 
