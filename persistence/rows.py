@@ -153,13 +153,15 @@ def _add_visibility(rows: Rows, write: InstanceWrite) -> None:
 
 
 def _add_deadlines(rows: Rows, write: InstanceWrite) -> None:
-    # One that is set and over in this round is not written at all, as with visibility.
+    # One that is set and over in this round is not written, as with visibility. But it may be listed anew, and
+    # have a row from before.
     is_set: dict[tuple[str, int], Row] = {}
     for row in write.deadlines:
         key = (row.run_id, row.number)
         if not row.is_over:
             is_set[key] = (write.workflow_id, *key, row.name, row.risk_at, row.due_at)
-        elif is_set.pop(key, None) is None:
+        else:
+            is_set.pop(key, None)
             rows[Part.DEADLINES_OVER].append((write.workflow_id, *key))
     rows[Part.DEADLINES].extend(is_set.values())
 

@@ -78,9 +78,11 @@ class InstanceAtRest:
         self.declared = declared or DeclaredAttributes()
         """The search attributes of the namespace; the host gives its own."""
         self.looked_up_for: object = None
-        self.format_looked_up_for: object = None
-        self.has_listed_deadlines = False
         """The start for which they were looked up last."""
+        self.format_looked_up_for: object = None
+        """The command for which the format that may be written was."""
+        self.has_listed_deadlines = False
+        """Since it was loaded: see `found_by.deadlines`."""
         self.state: WorkflowState | None = None
         self.live = LiveProgram(code, python=python)
         self.heartbeats = Heartbeats()

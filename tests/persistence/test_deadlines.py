@@ -59,6 +59,14 @@ def test_one_that_is_set_and_over_in_a_round_is_not_written(writer: Writer, read
     assert found(reader) == []
 
 
+def test_one_that_is_listed_anew_and_over_in_a_round_is_gone(writer: Writer, reader: Reader) -> None:
+    """Who has loaded the workflow lists all that are open anew, not knowing which of them have rows."""
+    one, other = row("a", 1, "late", 10), row("a", 2, "other", 20)
+    begin(writer, "a", one, other)
+    writer.commit(round_of(step("a", 2, deadlines=(one, other, over(one)))))
+    assert found(reader) == [("a", "other")]
+
+
 def test_those_of_a_run_that_has_ended_are_not_listed(writer: Writer, reader: Reader) -> None:
     """Also where whoever ended it could not say which they are."""
     begin(writer, "a", row("a", 1, "late", 10))
