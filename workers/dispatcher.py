@@ -338,7 +338,9 @@ class TaskDispatcher:
             waiting = self._next_waiting()
             if waiting is None:
                 break
-            if not self._joins(waiting.task, waiting.receipt):
+            if self._was_done_meanwhile(waiting):
+                waiting.receipt.acknowledge()
+            elif not self._joins(waiting.task, waiting.receipt):
                 self._begin(Attempt(waiting.task, self._bench, self, size=waiting.size), waiting.receipt)
         self._beginning = False
 
@@ -361,6 +363,12 @@ class TaskDispatcher:
         self._occupied += 1
         self._places.take(attempt)
         attempt.run_granted()
+
+    def _was_done_meanwhile(self, waiting: Waiting) -> bool:
+        """It was sent again while it waited, as the engine knows nothing of what does: the outcome of the other
+        copy is behind this one. Early work asks."""
+        task = waiting.task
+        return task.acknowledge == "late" and (name_of(task), task.token) in self._settled
 
     def _joins(self, task: ActivityTask, receipt: Receipt) -> bool:
         """Whether the attempt is here, so that nothing is to be begun."""

@@ -124,3 +124,26 @@ async def test_early_work_for_processes_asks_when_there_is_one(
         gate.touch()
         await fake_engine.result(first)
         await fake_engine.result(second)
+
+
+async def test_late_work_that_is_sent_again_while_it_waits_for_a_thread_is_done_once(
+    broker: Broker, engine: Engine
+) -> None:
+    """Of what waits the engine knows nothing, and takes the task for lost when it has waited for long."""
+    work, then = InThreads(), threading.Event()
+
+    @activity.defn
+    def after() -> None:
+        then.wait(30)
+
+    async with running(broker, work.work, after, quick, max_concurrent_activities=10, max_sync_threads=1):
+        first, waits, between = [await engine.schedule(name) for name in ("work", "work", "after")]
+        await engine.send(waits)
+        await engine.result(await engine.schedule("quick"))
+        work.gate.set()
+        assert [await engine.result(task) for task in (first, waits)] == [1, 2]
+        await engine.result(await engine.schedule("quick"))  # by now its outcome is confirmed
+        then.set()
+        await engine.result(between)
+        assert await engine.result(await engine.schedule("work")) == 3
+    assert work.runs == 3

@@ -257,6 +257,8 @@ async def test_a_cancel_request_for_an_attempt_that_is_gone_is_ignored(
 async def test_a_cancelled_attempt_that_waits_for_a_thread_never_begins(
     fake: FakeBroker, fake_engine: Engine
 ) -> None:
+    """Granted when others had taken the thread. Before that it does not ask, and is a task that waits."""
+    fake_engine.granting = None
     gate = threading.Event()
     ran = []
 
@@ -265,13 +267,17 @@ async def test_a_cancelled_attempt_that_waits_for_a_thread_never_begins(
         ran.append(name)
         gate.wait(20)
 
-    async with running(fake, block, max_sync_threads=1):
-        first = await fake_engine.schedule("block", "first")
-        started = await fake_engine.expect(first, ActivityStarted)
+    async with running(fake, block, max_concurrent_activities=2, max_sync_threads=1):
+        first = await fake_engine.schedule("block", "first", acknowledge="early")
         second = await fake_engine.schedule("block", "second", acknowledge="early")
-        await fake_engine.expect(second, ActivityStarted)
-        await eventually(lambda: not fake.queues[started.worker].ready, "the grant")
-        await fake_engine.cancel(await fake_engine.expect(second, ActivityStarted))
+        asks = (
+            await fake_engine.expect(first, ActivityStarted),
+            await fake_engine.expect(second, ActivityStarted),
+        )
+        await fake_engine.grant(asks[0])
+        await eventually(lambda: ran == ["first"], "the first has the thread")
+        await fake_engine.grant(asks[1])
+        await fake_engine.cancel(asks[1])
         assert isinstance(await fake_engine.ended(second), ActivityCanceled)
         gate.set()
         await fake_engine.result(first)
