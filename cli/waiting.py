@@ -57,7 +57,8 @@ class _Watch:
     def __init__(self, handle: WorkflowHandle[Any]) -> None:
         self._handle = handle
         self._told: str | None = None
-        self._told_incidents: set[int] = set()
+        self._told_incidents: set[tuple[str, int]] = set()
+        """Of which run, which has its own numbers, and which."""
         self._seen: Description | None = None
         if handle.suspended_reason is not None:
             self._tell_suspended(handle.suspended_reason)
@@ -92,17 +93,17 @@ class _Watch:
         if not self._seen.status.goes_on:
             return
         for incident in self._seen.incidents:
-            self._tell_incident(incident)
+            self._tell_incident(self._seen.run_id, incident)
         doing = _doing(self._seen)
         if doing and doing != self._told and sys.stderr.isatty():
             print(f"{plain(self._handle.id)} is running: {doing} (still waiting)", file=sys.stderr, flush=True)
         self._told = doing
 
-    def _tell_incident(self, incident: OpenIncident) -> None:
+    def _tell_incident(self, run_id: str, incident: OpenIncident) -> None:
         """Its result does not come before somebody has said what is to be done."""
-        if incident.number in self._told_incidents:
+        if (run_id, incident.number) in self._told_incidents:
             return
-        self._told_incidents.add(incident.number)
+        self._told_incidents.add((run_id, incident.number))
         failure = "" if incident.last_failure is None else f": {incident.last_failure.message}"
         what = f"incident {incident.number}, {incident.activity_type} failed{failure}".rstrip(".")
         command = f"dalsegno incidents show {quote(self._handle.id)} {incident.number}"
