@@ -199,7 +199,7 @@ class TaskDispatcher:
 
     def attempt_granted(self, attempt: Attempt) -> None:
         self._left_waiting_room(attempt)
-        if self._occupied < self._slots and self._places.has_for(attempt.task):
+        if self.has_slot and self._places.has_for(attempt.task):
             self._run_granted(attempt)
         else:
             attempt.hold()
@@ -252,6 +252,11 @@ class TaskDispatcher:
     def idle(self) -> bool:
         """Nothing is here that a delivery belongs to."""
         return not self._attempts and not any(self._all_waiting) and not self._unreadable
+
+    @property
+    def has_slot(self) -> bool:
+        """Free, for whatever comes next."""
+        return self._occupied < self._slots
 
     @property
     def early_running(self) -> int:
@@ -315,9 +320,8 @@ class TaskDispatcher:
     @property
     def _has_room(self) -> bool:
         here = len(self._attempts) - self._unanswered - len(self._granted)
-        has_slot = self._occupied < self._slots
         has_place = here < self._attempts_max and not self.is_full
-        return has_slot and has_place and not self._draining
+        return self.has_slot and has_place and not self._draining
 
     def _begin_waiting(self) -> None:
         if self._beginning:
@@ -345,7 +349,7 @@ class TaskDispatcher:
         self._beginning = False
 
     def _next_granted(self) -> Attempt | None:
-        if self._occupied >= self._slots:
+        if not self.has_slot:
             return None
         return next((attempt for attempt in self._granted if self._places.has_for(attempt.task)), None)
 

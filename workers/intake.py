@@ -67,6 +67,7 @@ class TaskIntake:
         self._impatience: SetTimer | None = None
         self._adjusting: asyncio.Task[None] | None = None
         self._adjust_again = False
+        self._may_open = True
         self._delivered_before, self._suspicions = -1, 0
         """For `is_forgotten`."""
 
@@ -78,6 +79,7 @@ class TaskIntake:
         Raises BrokerUnavailableError.
         """
         self._session, self._on_closed = session, on_closed
+        self._may_open = True
         self._delivered_before, self._suspicions = -1, 0
         if not self._draining and self._prefetch_wanted:
             await self._open_channel(self._prefetch_wanted)
@@ -128,8 +130,21 @@ class TaskIntake:
 
     def on_room(self) -> None:
         """An attempt ended. Only matters while the prefetch is not what it usually is."""
-        if self._draining or len(self._channels) != 1 or self._channels[0].prefetch < self._slots:
+        if self.is_unusual:
             self._adjust_soon()
+
+    @property
+    def is_unusual(self) -> bool:
+        """The prefetch is not what it usually is."""
+        return self._draining or len(self._channels) != 1 or self._channels[0].prefetch < self._slots
+
+    async def make_room(self, *, may_open: bool) -> bool:
+        """As `on_room`, unless nothing more is to be fetched now. Whether more is, by the time of return."""
+        self._may_open, before = may_open, set(self._channels)
+        self.on_room()
+        if self._adjusting is not None:
+            await asyncio.wait({self._adjusting})
+        return not before.issuperset(self._channels)
 
     def _on_impatience(self) -> None:
         self._impatience = None
@@ -182,7 +197,7 @@ class TaskIntake:
         missing = self._prefetch_wanted - self._bound
         # In few and growing steps, not one channel for each activity that ends.
         step = min(self._prefetch_wanted, self._slots)
-        if not self._draining and missing > 0 and missing * 2 >= step:
+        if self._may_open and not self._draining and missing > 0 and missing * 2 >= step:
             await self._open_channel(missing)
 
     @property

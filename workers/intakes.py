@@ -6,7 +6,10 @@ or it was deleted) it goes without, and looks again when it hears of it again: w
 task queue by a host, if no worker reads it.
 
 Each level is consumed with the same prefetch, so that an urgent task is at hand when the next slot is free, be
-the task queue as long as it may. The order of what is at hand is the dispatcher's.
+the task queue as long as it may. The order of what is at hand is the dispatcher's. Where nothing is at hand, as
+long early work has had it given back, the most urgent level is asked first, and a less urgent one only if a
+slot is free still: else whoever answers first would have it, and what stands behind the urgent would come and
+go again and again, until it is taken for what kills workers.
 """
 
 from __future__ import annotations
@@ -58,7 +61,10 @@ class Intakes:
             )
             for level in LEVELS
         }
+        self._dispatcher = dispatcher
         self._ordinary = ordinary = intakes[ORDINARY]
+        self._queues = [intake.queue for intake in intakes.values()]
+        """The most urgent first."""
         self._levels = {
             level: intake
             for level, intake in intakes.items()
@@ -72,6 +78,8 @@ class Intakes:
         self._begun: set[int] = set()
         """Levels that are, or are about to be."""
         self._opening: set[asyncio.Task[None]] = set()
+        self._making_room: asyncio.Task[None] | None = None
+        self._room_again = False
         self._draining = False
         self._refused: set[str] = set()
 
@@ -119,7 +127,7 @@ class Intakes:
     def close(self) -> None:
         """The session is closed, or about to be."""
         self._session = None
-        for task in self._opening:
+        for task in (*self._opening, *filter(None, (self._making_room,))):
             task.cancel()
         for intake in (self._ordinary, *self._levels.values()):
             intake.close()
@@ -170,8 +178,35 @@ class Intakes:
             intake.on_unanswered()
 
     def on_room(self) -> None:
-        for intake in self._open.values():
-            intake.on_room()
+        if len(self._open) == 1:
+            self._ordinary.on_room()
+        elif self._making_room is not None:
+            self._room_again = True
+        elif any(intake.is_unusual for intake in self._open.values()):
+            self._making_room = self._loop.create_task(self._make_room())
+
+    async def _make_room(self) -> None:
+        try:
+            self._room_again = True
+            while self._room_again:
+                self._room_again = False
+                await self._make_room_once()
+        except (BrokerUnavailableError, TopologyError) as error:
+            # Who owns the session has been told that it is gone, or that the queue is, and builds another.
+            log.debug("room_not_made", reason=str(error))
+        finally:
+            self._making_room = None
+
+    async def _make_room_once(self) -> None:
+        may_open = True
+        for queue in (at for at in self._queues if at in self._open):
+            session = self._session
+            if session is None:
+                return
+            if await self._open[queue].make_room(may_open=may_open):
+                # By the time of the answer, what the broker had for us is here.
+                await session.queue_depth(queue)
+            may_open = self._dispatcher.has_slot
 
 
 def _spare(level: int, spare: int) -> int:

@@ -37,6 +37,7 @@ from dalsegno.broker.topology import (
     declare_task_queue,
     task_queue,
 )
+from dalsegno.priority import at_level
 from tests.broker.witness import Ends, eventually
 from tests.default_converter import from_payload, to_payload
 
@@ -123,7 +124,8 @@ class Engine:
         """Publish the task, once more if it was before; returns when it is confirmed."""
         if task.acknowledge == "early":
             self._early.add(task.token)
-        await self.publish(task_queue(task.task_queue), codec.encode(task, message_id=f"task-{task.run_id}"))
+        queue = task_queue(at_level(task.task_queue, task.priority))
+        await self.publish(queue, codec.encode(task, message_id=f"task-{task.run_id}"))
 
     async def publish(self, queue: str, message: Message) -> None:
         outcomes: list[Outcome] = []

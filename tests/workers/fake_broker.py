@@ -176,7 +176,9 @@ class FakeSession:
 
     async def has_consumers(self, name: str) -> bool:
         self._require_open()
-        raise NotImplementedError
+        await asyncio.sleep(0)
+        queue = self.broker.queues.get(name)
+        return queue is not None and bool(queue.consumers)
 
     async def mark_queue(self, name: str) -> None:
         self._require_open()

@@ -3,6 +3,8 @@ comes."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import structlog
 
@@ -35,10 +37,16 @@ async def say(engine: Engine, message: Message) -> None:
     assert outcomes == [Outcome.CONFIRMED]
 
 
-async def send(engine: Engine, gate: str, level: int) -> ActivityTask:
-    task = new_task("work", gate, priority=level)
-    message = codec.encode(task, message_id=f"task-{task.run_id}")
-    await engine.publish(task_queue(at_level("default", level)), message)
+async def given_back(engine: Engine, queue: str, count: int) -> None:
+    async with asyncio.timeout(10):
+        while await engine.session.has_consumers(queue):
+            continue
+    await depth_reached(engine.session, queue, count)
+
+
+async def send(engine: Engine, gate: str, level: int, **fields: str) -> ActivityTask:
+    task = new_task("work", gate, priority=level, **fields)
+    await engine.send(task)
     return task
 
 
@@ -58,6 +66,35 @@ async def test_the_most_urgent_of_what_is_at_hand_is_begun_first(broker: Broker,
             await engine.result(task)
     assert gated.begun[:3] == ["first", "level 1", "level 2"]
     assert sorted(gated.begun) == sorted(["first", *["after"] * 5, "level 1", "level 2", "level 5"])
+
+
+async def test_what_is_urgent_is_first_where_long_early_work_has_had_everything_given_back(
+    broker: Broker, engine: Engine
+) -> None:
+    """Nothing is at hand when the slot is free: whichever queue answers first must not have it."""
+    gated, urgent = Gated(), ["urgent 1", "urgent 2"]
+
+    async def begun(*gates: str, urgent_left: int) -> None:
+        await eventually(lambda: gated.begun == list(gates), f"the beginning of {gates[-1]}")
+        await given_back(engine, TASKS, 5)
+        await given_back(engine, task_queue(at_level("default", 1)), urgent_left)
+
+    async with running(broker, gated.work, max_concurrent_activities=1):
+        tasks = [await engine.schedule("work", "first", acknowledge="early")]
+        await eventually(lambda: gated.begun == ["first"], "the first")
+        await announce(engine, 1)
+        tasks += [await engine.schedule("work", "after", acknowledge="early") for _ in range(5)]
+        tasks += [await send(engine, gate, 1, acknowledge="early") for gate in urgent]
+        await begun("first", urgent_left=2)
+        gated.open("first")
+        await begun("first", "urgent 1", urgent_left=1)
+        gated.open("urgent 1")
+        await eventually(lambda: gated.begun[2:] == ["urgent 2"], "the second that is urgent")
+        for gate in ("urgent 2", "after"):
+            gated.open(gate)
+        for task in tasks:
+            await engine.result(task)
+    assert gated.begun == ["first", *urgent, *["after"] * 5]
 
 
 async def test_a_worker_that_comes_later_finds_the_levels(broker: Broker, engine: Engine) -> None:
