@@ -26,10 +26,10 @@ LOW = Priority(priority_key=5)
 BACKLOG = 50
 
 
-@pytest.fixture(
-    scope="module",
-    params=[EMBEDDED, pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres])],
-)
+ON_SERVERS = pytest.param(SERVERS, marks=[pytest.mark.rabbitmq, pytest.mark.postgres])
+
+
+@pytest.fixture(scope="module", params=[EMBEDDED, ON_SERVERS])
 def stack(request: pytest.FixtureRequest, stack_on: StackFactory) -> Iterator[Stack]:
     with stack_on(request.param, modules=["tests.system.urgent"], workers=0) as stack:
         yield stack
@@ -187,11 +187,11 @@ async def test_what_waits_in_a_level_outlives_its_host_and_is_found_by_a_worker_
     assert works.begun == ["one"]
 
 
+# Nobody deletes a durable queue of the embedded broker.
+@pytest.mark.parametrize("stack", [ON_SERVERS], indirect=True)
 async def test_what_lay_in_a_level_that_was_deleted_is_sent_again(
     stack: Stack, client: Client, session: Session, queue: str
 ) -> None:
-    if stack.broker.startswith("embedded"):
-        pytest.skip("Nobody deletes a durable queue of the embedded broker.")
     works = Works()
     works.may_go_on.set()
     handle = await client.start(Work.run, ["one"], id=f"lost-{queue}", task_queue=queue, priority=LOW)
