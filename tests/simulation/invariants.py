@@ -356,10 +356,10 @@ class Invariants:
         return any(getattr(body, "update_id", None) == update_id for body in kept)
 
     def worked_off(self, message: Message) -> None:
-        """Mail of a workflow that could not be run is deleted. A message that was kept twice is done when the
-        last of them is."""
+        """Mail that was kept is deleted. What was kept twice is done when the last of it is."""
         body = decode(message)
         workflow_id = getattr(body, "workflow_id", "")
+        self.history.updates.was_kept(body, message.message_id or "")
         if message.message_id not in self._dead and not self._is_kept(workflow_id, message):
             self._is_done(body, message.message_id or "")
 

@@ -7,6 +7,7 @@ from dalsegno.actors.workflow_actor.run import events as e
 from dalsegno.actors.workflow_actor.updates.changes import NOT_HANDLED, UNFINISHED
 from dalsegno.actors.workflow_actor.updates.events import UpdateAccepted, UpdateAdmitted, UpdateCompleted
 from dalsegno.actors.workflow_actor.updates.update import STAGES, UpdateStage
+from dalsegno.broker.protocol import messages as wire
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from tests.default_converter import from_payload
@@ -23,12 +24,19 @@ class UpdateHistory:
         self.outcomes: dict[UpdateKey, object] = {}
         self._first_runs: dict[UpdateKey, str] = {}
         self._accepted: set[UpdateKey] = set()
+        self._kept: set[UpdateKey] = set()
         self._workflows: dict[str, str] = {}
         """By run ID."""
         self._open: dict[str, list[str]] = {}
         """By run ID, in the order in which they came."""
         self._along: dict[str, tuple[str, ...]] = {}
         """By run ID: those that go along from the run before."""
+
+    def was_kept(self, mail: wire.WireMessage, message_id: str) -> None:
+        """Of a workflow that could not be run. So an update was as good as admitted, whatever has come of it:
+        what was said of it then may be long on its way."""
+        if isinstance(mail, wire.UpdateWorkflow):
+            self._kept.add((mail.workflow_id, mail.update_id or message_id))
 
     def note(self, run_id: str, event: e.Event) -> None:
         """Raises Violation."""
@@ -90,7 +98,11 @@ class UpdateHistory:
 
     def has_come_to(self, workflow_id: str, update_id: str, stage: UpdateStage) -> bool:
         key = workflow_id, update_id
-        come = (key in self._first_runs, key in self._accepted or key in self.outcomes, key in self.outcomes)
+        come = (
+            key in self._first_runs or key in self._kept,
+            key in self._accepted or key in self.outcomes,
+            key in self.outcomes,
+        )
         return come[STAGES.index(stage)]
 
     def must_be_over(self) -> None:
