@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Sequence
 
 from dalsegno.broker.port import Binding, Exchange, Queue, Topology
+from dalsegno.name_rules import is_level
 from dalsegno.partition_id import PartitionID
-from dalsegno.priority import LEVELS, at_level, has_level, named
+from dalsegno.priority import LEVELS, at_level, named
 
 SLOTS = 1024
 """Fixed for ever: rows are keyed by slot, and publishers in every language compute it."""
@@ -115,7 +116,7 @@ def declare_partition_queue(partition: PartitionID) -> Queue:
 def declare_task_queue(name: str) -> Topology:
     """A task queue; hosts and workers declare it before first use. A level of one, which hosts alone declare,
     has the most urgent with it: a worker that finds that one missing need not look for the others."""
-    if not has_level(name):
+    if not is_level(name):
         return Topology(queues=[_queue_of_tasks(name)])
     names = {at_level(named(name), LEVELS[0]): None, name: None}
     return Topology(exchanges=[Exchange(LEVELS_EXCHANGE)], queues=list(map(_queue_of_tasks, names)))

@@ -10,7 +10,7 @@ NAME_BYTES_MAX = 255
 TASK_QUEUE_BYTES_MAX = 240
 """With what stands before it, the name of a queue has 255."""
 LEVEL_MARK = ":#"
-"""Stands before the level in the names of a task queue's other queues (see `priority`), and in no user's."""
+"""Stands before the level at the end of the names of a task queue's other queues (see `priority`)."""
 TAKEN_TASK_QUEUE = "dead"
 """Its queue is the one for tasks that no worker survived."""
 
@@ -45,6 +45,11 @@ def why_not_task_queue(name: str) -> str | None:
         return f"is longer than {TASK_QUEUE_BYTES_MAX} bytes"
     if not _TASK_QUEUE.fullmatch(name):
         return "must consist of letters and digits of ASCII, spaces and -_.:@#,/+"
-    if LEVEL_MARK in name:
-        return f"must not have {LEVEL_MARK!r} in it: queues of its levels have"
+    if is_level(name):
+        return f"must not end in {name[-3:]!r}: that is the queue of a level of {name[:-3]!r} (Priority)"
     return None
+
+
+def is_level(name: str) -> bool:
+    """Whether it is the name of a level of a task queue, which no user may give."""
+    return name[-3:-1] == LEVEL_MARK and name[-1] in "12345"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from dalsegno import given
-from dalsegno.name_rules import LEVEL_MARK, TASK_QUEUE_BYTES_MAX
+from dalsegno.name_rules import LEVEL_MARK, TASK_QUEUE_BYTES_MAX, is_level
 
 LEVELS: Final = range(1, 6)
 """The most urgent first."""
@@ -87,23 +87,18 @@ def given_level(priority: object) -> int | None:
 def at_level(task_queue: str, level: int | None) -> str:
     """Where tasks of that level wait. One that stands at a level keeps it. A name that leaves no room for the
     level has no levels."""
-    if level is None or level == ORDINARY or has_level(task_queue):
+    if level is None or level == ORDINARY or is_level(task_queue):
         return task_queue
     if len(task_queue) > TASK_QUEUE_BYTES_MAX - _SUFFIX_LENGTH:
         return task_queue
     return f"{task_queue}{LEVEL_MARK}{level}"
 
 
-def has_level(name: str) -> bool:
-    return LEVEL_MARK in name
-
-
 def named(name: str) -> str:
     """The task queue, as users know it, that this is a level of, or is."""
-    return name.partition(LEVEL_MARK)[0]
+    return name[:-_SUFFIX_LENGTH] if is_level(name) else name
 
 
 def level_in(name: str) -> int | None:
     """None for a task queue itself."""
-    level = name.partition(LEVEL_MARK)[2]
-    return int(level) if level.isdecimal() else None
+    return int(name[-1]) if is_level(name) else None

@@ -10,8 +10,8 @@ from dalsegno import DataConverter, Priority, RetryPolicy, ScheduleActionStartWo
 from dalsegno._activity_call import activity_call
 from dalsegno._local_activity_call import local_activity_call
 from dalsegno.client.start_options import start_message
-from dalsegno.name_rules import TASK_QUEUE_BYTES_MAX, why_not_task_queue
-from dalsegno.priority import LEVELS, ORDINARY, at_level, given_level, has_level, level_in, named
+from dalsegno.name_rules import TASK_QUEUE_BYTES_MAX, is_level, why_not_task_queue
+from dalsegno.priority import LEVELS, ORDINARY, at_level, given_level, level_in, named
 from dalsegno.schedules.action import shown_action, stored_action
 
 
@@ -71,13 +71,21 @@ def test_levels_have_queues_of_their_own_but_for_the_ordinary() -> None:
     for level, name in names.items():
         assert named(name) == "orders"
         assert (level_in(name) or ORDINARY) == level
-        assert has_level(name) == (level != ORDINARY)
+        assert is_level(name) == (level != ORDINARY)
         assert at_level(name, 2) == (name if level != ORDINARY else names[2])
 
 
 def test_a_level_is_no_name_for_a_task_queue() -> None:
     assert why_not_task_queue("orders") is None
-    assert "queues of its levels" in (why_not_task_queue(at_level("orders", 1)) or "")
+    why_not = why_not_task_queue(at_level("orders", 1))
+    assert why_not == "must not end in ':#1': that is the queue of a level of 'orders' (Priority)"
+
+
+@pytest.mark.parametrize("name", ["team:#99", "team:#x", "team:#", "team:#1-a", "team:#6", "#1", "team#1"])
+def test_a_name_that_only_looks_like_that_of_a_level_is_one_as_before(name: str) -> None:
+    assert why_not_task_queue(name) is None
+    assert (is_level(name), named(name), level_in(name)) == (False, name, None)
+    assert named(at_level(name, 1)) == name
 
 
 @pytest.mark.parametrize("short", [0, 3])

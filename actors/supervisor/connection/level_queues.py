@@ -14,7 +14,8 @@ from dalsegno.broker import topology
 from dalsegno.broker.port import Delivery, Outcome, Outgoing, Session
 from dalsegno.broker.protocol.messages import TaskLevels
 from dalsegno.errors import DalsegnoError
-from dalsegno.priority import has_level, level_in, named
+from dalsegno.name_rules import is_level
+from dalsegno.priority import level_in, named
 
 log = get_logger()
 
@@ -52,7 +53,7 @@ class LevelQueues:
 
     def declared(self, name: str) -> None:
         """A task queue is there; perhaps a level, of which nobody has heard yet."""
-        if has_level(name):
+        if is_level(name):
             self._say(named(name), [name])
 
     def look_soon(self) -> None:

@@ -30,7 +30,7 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import CBOR, encode, spoken_by
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import InvalidMessageError
-from dalsegno.name_rules import LEVEL_MARK
+from dalsegno.name_rules import LEVEL_MARK, is_level
 from dalsegno.priority import level_in, named
 
 # --- what workers say --------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _of_attempt(effect: WorkerEffect) -> Lane:
 
 def _task(effect: TaskEffect, message_id: str, content_type: str | None) -> Message:
     task_queue, level = effect.task_queue, None
-    if LEVEL_MARK in task_queue:
+    if LEVEL_MARK in task_queue and is_level(task_queue):
         task_queue, level = named(task_queue), level_in(task_queue)
     task = wire.ActivityTask(
         workflow_id=effect.workflow_id,

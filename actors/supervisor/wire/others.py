@@ -27,7 +27,7 @@ from dalsegno.broker.port import Message
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import encode
 from dalsegno.broker.protocol.ids import derived_message_id
-from dalsegno.name_rules import LEVEL_MARK
+from dalsegno.name_rules import is_level
 from dalsegno.priority import level_in, named
 
 # --- what is asked and said --------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def _lane_of_word(effect: ToAskerEffect | RunEndedEffect) -> Lane:
 def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
     spec, root = effect.spec, effect.root
     task_queue, level = spec.task_queue, None
-    if LEVEL_MARK in task_queue:
+    if is_level(task_queue):
         task_queue, level = named(task_queue), level_in(task_queue)
     start = wire.StartWorkflow(
         workflow_id=spec.workflow_id,

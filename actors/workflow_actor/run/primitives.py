@@ -80,7 +80,7 @@ from dalsegno.actors.workflow_actor.updates import sends as update_sends
 from dalsegno.actors.workflow_actor.updates import wants as update_wants
 from dalsegno.actors.workflow_actor.updates.events import Updated, UpdateEvent, UpdateWant
 from dalsegno.actors.workflow_actor.updates.sends import UpdateDue
-from dalsegno.priority import has_level
+from dalsegno.name_rules import is_level
 
 PrimitiveEvent = (
     ActivityEvent
@@ -137,8 +137,7 @@ def is_later(wants: Iterable[object]) -> bool:
     """Whether any of them has no place in a format before 3. Hosts that write those know no levels either: they
     take the queue of one for a task queue that nobody may have."""
     return any(
-        type(want) in LATER_IN_FORMAT_3
-        or (isinstance(want, ActivityWanted) and has_level(want.spec.task_queue))
+        type(want) in LATER_IN_FORMAT_3 or (isinstance(want, ActivityWanted) and is_level(want.spec.task_queue))
         for want in wants
     )
 

@@ -21,7 +21,7 @@ from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.formats import Change, Format, UnwritableError, to_body
 from dalsegno.actors.workflow_actor.stored.message_pack import MessagePack
 from dalsegno.actors.workflow_actor.stored.pieces import LeftOut
-from dalsegno.priority import has_level
+from dalsegno.name_rules import is_level
 
 NUMBER: Final = 3
 
@@ -161,7 +161,7 @@ def _changed(changes: Mapping[str, Change], body: list[Any]) -> Any:
 
 def _require_no_level(spec: list[Any]) -> None:
     """In format 2 there are no levels of task queues: hosts that write it send no task to one."""
-    if has_level(spec[_TASK_QUEUE]):
+    if is_level(spec[_TASK_QUEUE]):
         _refuse(_SAID["priority"])
 
 
