@@ -45,7 +45,7 @@ def why_not_task_queue(name: str) -> str | None:
         return f"is longer than {TASK_QUEUE_BYTES_MAX} bytes"
     if not _TASK_QUEUE.fullmatch(name):
         return "must consist of letters and digits of ASCII, spaces and -_.:@#,/+"
-    if is_level(name):
+    if LEVEL_MARK in name and is_level(name):
         return f"must not end in {name[-3:]!r}: that is the queue of a level of {name[:-3]!r} (Priority)"
     return None
 

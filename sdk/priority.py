@@ -96,7 +96,7 @@ def at_level(task_queue: str, level: int | None) -> str:
 
 def named(name: str) -> str:
     """The task queue, as users know it, that this is a level of, or is."""
-    return name[:-_SUFFIX_LENGTH] if is_level(name) else name
+    return name[:-_SUFFIX_LENGTH] if LEVEL_MARK in name and is_level(name) else name
 
 
 def level_in(name: str) -> int | None:

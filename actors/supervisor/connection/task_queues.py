@@ -13,7 +13,7 @@ from dalsegno.backoff import Backoff
 from dalsegno.broker import topology
 from dalsegno.broker.port import Session
 from dalsegno.errors import DalsegnoError
-from dalsegno.name_rules import is_level
+from dalsegno.name_rules import LEVEL_MARK, is_level
 from dalsegno.priority import named
 
 log = get_logger()
@@ -113,7 +113,7 @@ class TaskQueues:
     @property
     def levels(self) -> list[str]:
         """Of those, the ones that are levels of task queues."""
-        return [name for name in self._heeded if is_level(name)]
+        return [name for name in self._heeded if LEVEL_MARK in name and is_level(name)]
 
     def look_soon(self) -> None:
         """At all that are heeded, beside the loop's work."""
