@@ -151,11 +151,15 @@ class Looking:
 
     async def list_incidents(self, query: str = "", *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
         """Activities that have failed and wait for a person, of all workflows, or of those that fit a filter
-        (docs/filters.md): of each the first 100. A list finds the runs, newest first, page by page; each is
-        then asked for its own. One that is gone by then has none. Raises CommandRejectedError for a filter that
-        cannot be read."""
+        (docs/filters.md; conditions alone, no order): of each the first 100. A list finds the runs, newest
+        first, page by page; each is then asked for its own. One that is gone by then has none. Raises
+        CommandRejectedError for a filter that cannot be read."""
         query = given.text("query", query)
-        where = f"{INCIDENTS} > 0 and ({query})" if query.strip() else f"{INCIDENTS} > 0"
+        where = f"{INCIDENTS} > 0"
+        if query.strip():
+            async for _ in self.list_workflows(query, page_size=1):
+                break  # it is refused, if it is, with the place in what was written
+            where = f"{where} and ({query})"
         async for run in self.list_workflows(where, page_size=page_size):
             try:
                 found = await self.get_workflow_handle(run.workflow_id, run.run_id).incidents()
