@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from tests.simulation.language import LONG_FROM, MOVING_FROM, WHOLE_FROM
@@ -14,41 +16,37 @@ from tests.simulation.runner import run_seed, run_seeds, shrink
 WITHIN_FAULTS = 10_000
 
 
+def must_be_found(plant: Plant, seeds: range, *, by: Collection[str]) -> None:
+    """By one of these invariants, before so many faults have happened."""
+    with plant():
+        summary = run_seeds(seeds, stop_at=1, fault_goal=WITHIN_FAULTS)
+    assert summary.failures, f"{summary.fault_count} faults have not shown it"
+    assert summary.failures[0].name in by, summary.failures[0].text
+    print(f"found by {summary.failures[0].name} after {summary.fault_count} faults")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found_within_ten_thousand_faults(plant: Plant) -> None:
-    with plant():
-        summary = run_seeds(range(WITHIN_FAULTS), stop_at=1, fault_goal=WITHIN_FAULTS)
-    assert summary.failures, f"{summary.fault_count} faults have not shown it"
-    assert summary.failures[0].name in BUGS[plant], summary.failures[0].text
-    print(f"found by {summary.failures[0].name} after {summary.fault_count} faults")
+    must_be_found(plant, range(WITHIN_FAULTS), by=BUGS[plant])
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", WORD_BUGS, ids=lambda plant: plant.__name__)
 def test_one_of_the_whole_language_is_found_within_ten_thousand_faults(plant: Plant) -> None:
-    with plant():
-        summary = run_seeds(range(WHOLE_FROM, 2 * WHOLE_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
-    assert summary.failures, f"{summary.fault_count} faults have not shown it"
-    assert summary.failures[0].name in WORD_BUGS[plant], summary.failures[0].text
+    must_be_found(plant, range(WHOLE_FROM, 2 * WHOLE_FROM), by=WORD_BUGS[plant])
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", LASTING_BUGS, ids=lambda plant: plant.__name__)
 def test_one_of_what_lasts_is_found_within_ten_thousand_faults(plant: Plant) -> None:
-    with plant():
-        summary = run_seeds(range(LONG_FROM, 2 * LONG_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
-    assert summary.failures, f"{summary.fault_count} faults have not shown it"
-    assert summary.failures[0].name in LASTING_BUGS[plant], summary.failures[0].text
+    must_be_found(plant, range(LONG_FROM, 2 * LONG_FROM), by=LASTING_BUGS[plant])
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", MOVING_BUGS, ids=lambda plant: plant.__name__)
 def test_one_of_a_namespace_that_moves_is_found_within_ten_thousand_faults(plant: Plant) -> None:
-    with plant():
-        summary = run_seeds(range(MOVING_FROM, 2 * MOVING_FROM), stop_at=1, fault_goal=WITHIN_FAULTS)
-    assert summary.failures, f"{summary.fault_count} faults have not shown it"
-    assert summary.failures[0].name in MOVING_BUGS[plant], summary.failures[0].text
+    must_be_found(plant, range(MOVING_FROM, 2 * MOVING_FROM), by=MOVING_BUGS[plant])
 
 
 @pytest.mark.timeout(300)
