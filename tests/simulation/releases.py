@@ -5,8 +5,9 @@ somebody has asked for it and all hosts that live read it; or, by a mistake, as 
 a namespace `moves`, it is of the second format, and so is the older release: the third is asked for in any
 case.
 
-In some of the simulations older hosts are not refused, and share partitions out as if all could read all: then
-what they meet is all that they go by.
+In some of the others older hosts are not refused, and share partitions out as if all could read all: then what
+they meet is all that they go by. (Those of the second format are always refused: what they would refuse to
+store, as a child's start, is not asked of anybody again.)
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Releases:
         self._known: set[str] = set()
         self._newest_alone = newest_alone
         self.are_two = not newest_alone and self._random.random() < 0.5
-        store.refuses_older = not self.are_two or self._random.random() < 0.5
+        refuses = not self.are_two or self._random.random() < 0.5
+        store.refuses_older = refuses or moves
         if newest_alone or moves:
             store.format_asked = store.format_written = (two_releases.NEWER, self.older)[moves].newest
 
