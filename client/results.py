@@ -12,12 +12,14 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     ApplicationError,
     CanceledError,
+    RetryState,
     TerminatedError,
     TimedOutError,
     TimeoutType,
     WorkflowContinuedAsNewError,
     WorkflowFailedError,
 )
+from dalsegno.failure import why_not_tried_again
 from dalsegno.policies import WorkflowStatus
 
 
@@ -72,6 +74,7 @@ def outcome_of(
         f"Workflow {workflow_id!r} did not complete: it {_HOW.get(status, status.value)}.",
         workflow_id=workflow_id,
         run_id=reply.run_id or run_id or "",
+        retry_state=RetryState.IN_PROGRESS if reply.next_run_id else why_not_tried_again(status, reply.failure),
     ) from _cause_of(reply, converter)
 
 

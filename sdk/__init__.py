@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         NondeterminismError,
         PayloadError,
         QueryFailedError,
+        RetryState,
         SchemaError,
         StoreUnavailableError,
         TerminatedError,
@@ -282,6 +283,7 @@ __all__ = [
     "RawValue",
     "ReadOnlyError",
     "RetryPolicy",
+    "RetryState",
     "RunDeadline",
     "Schedule",
     "ScheduleActionExecutionStartWorkflow",
@@ -391,10 +393,10 @@ _HOMES = {
         "CompensationError ConfigurationError DalsegnoError DeadlineMissedError DefinitionError FailureError "
         "FencedError "
         "InvalidMessageError MissingExtraError NewerFormatError NondeterminismError PayloadError "
-        "QueryFailedError SchemaError StoreUnavailableError TerminatedError TimedOutError TimeoutType "
-        "TooSlowError TopologyError TransientError UnreadableRowError UnsupportedError WorkerLostError "
-        "WorkflowAlreadyStartedError WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError "
-        "WorkflowNotFoundError "
+        "QueryFailedError RetryState SchemaError StoreUnavailableError TerminatedError TimedOutError "
+        "TimeoutType TooSlowError TopologyError TransientError UnreadableRowError UnsupportedError "
+        "WorkerLostError WorkflowAlreadyStartedError WorkflowClosedError WorkflowContinuedAsNewError "
+        "WorkflowFailedError WorkflowNotFoundError "
         "WorkflowQueryRejectedError WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",

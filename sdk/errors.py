@@ -281,11 +281,33 @@ class DeadlineMissedError(ApplicationError):
         self.deadline = deadline
 
 
-class ActivityError(FailureError):
-    """An activity failed for good: retries are spent or do not apply. `__cause__` is the last failure."""
+class RetryState(StrEnum):
+    """Why what has failed is not tried again. (IN_PROGRESS: it is; INTERNAL_SERVER_ERROR is never said.)"""
 
-    def __init__(self, message: str, *, activity_type: str, activity_id: str, attempt: int) -> None:
+    IN_PROGRESS = "in_progress"
+    NON_RETRYABLE_FAILURE = "non_retryable_failure"
+    TIMEOUT = "timeout"
+    MAXIMUM_ATTEMPTS_REACHED = "maximum_attempts_reached"
+    RETRY_POLICY_NOT_SET = "retry_policy_not_set"
+    INTERNAL_SERVER_ERROR = "internal_server_error"
+    CANCEL_REQUESTED = "cancel_requested"
+
+
+class ActivityError(FailureError):
+    """An activity failed for good: retries are spent or do not apply. `__cause__` is the last failure, and
+    `retry_state` says why there is no other attempt; None where that was not written down."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        activity_type: str,
+        activity_id: str,
+        attempt: int,
+        retry_state: RetryState | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_state = retry_state
         self.activity_type = activity_type
         self.activity_id = activity_id
         self.attempt = attempt
@@ -293,10 +315,20 @@ class ActivityError(FailureError):
 
 class ChildWorkflowError(FailureError):
     """A child workflow did not complete, or could not be started. `cause` (that is `__cause__`) is a
-    FailureError that says why: an ApplicationError, or that it was cancelled, terminated, or timed out."""
+    FailureError that says why: an ApplicationError, or that it was cancelled, terminated, or timed out.
+    `retry_state` says why it was not tried again."""
 
-    def __init__(self, message: str, *, workflow_id: str, run_id: str, workflow_type: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        workflow_id: str,
+        run_id: str,
+        workflow_type: str,
+        retry_state: RetryState | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_state = retry_state
         self.workflow_id = workflow_id
         self.run_id = run_id
         self.workflow_type = workflow_type
@@ -335,10 +367,14 @@ class WorkerLostError(FailureError):
 
 
 class WorkflowFailedError(FailureError):
-    """The workflow that was waited for did not complete; `__cause__` is a FailureError that says why."""
+    """The workflow that was waited for did not complete; `__cause__` is a FailureError that says why, and
+    `retry_state` why it was not tried again."""
 
-    def __init__(self, message: str, *, workflow_id: str, run_id: str) -> None:
+    def __init__(
+        self, message: str, *, workflow_id: str, run_id: str, retry_state: RetryState | None = None
+    ) -> None:
         super().__init__(message)
+        self.retry_state = retry_state
         self.workflow_id = workflow_id
         self.run_id = run_id
 

@@ -21,6 +21,7 @@ from dalsegno.errors import (
     ChildWorkflowError,
     FailureError,
     PayloadError,
+    RetryState,
     TerminatedError,
     TimedOutError,
     TimeoutType,
@@ -28,7 +29,7 @@ from dalsegno.errors import (
 )
 from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.payload import Payload, PayloadConverter
-from dalsegno.policies import MICROSECONDS_PER_SECOND
+from dalsegno.policies import MICROSECONDS_PER_SECOND, WorkflowStatus
 
 NAME_CHARACTERS_MAX = 255
 
@@ -41,8 +42,10 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`type` is what retry policies match; `stack` is for people; which fields matter depends on `kind`.
 
     `details` are those of an ApplicationError, or the last heartbeat of a TimedOutError. `next_retry_delay`
-    (microseconds) is what an ApplicationError asked for; `parts` are those of a group. The last three are
-    those of a child workflow."""
+    (microseconds) is what an ApplicationError asked for; `parts` are those of a group. What follows them are
+    those of a child workflow. `retry_state`: why the activity or child was not tried again; `run_retry_state`:
+    why the run was not that has ended with this failure, and had a retry policy. Hosts before them, which may
+    share a database, read past them."""
 
     kind: FailureKind = "application"
     message: str = ""
@@ -60,6 +63,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     workflow_type: str = ""
     workflow_id: str = ""
     run_id: str = ""
+    retry_state: str = ""
+    run_retry_state: str = ""
 
 
 REMOTE_STACK = "__dalsegno_stack__"
@@ -110,6 +115,7 @@ def _rebuild(failure: Failure, converter: PayloadConverter) -> FailureError:
                 activity_type=failure.activity_type,
                 activity_id=failure.activity_id,
                 attempt=failure.attempt,
+                retry_state=retry_state(failure.retry_state),
             )
         case "timed_out":
             heartbeat = _restored(failure.details[0], converter) if failure.details else None
@@ -126,9 +132,18 @@ def _rebuild(failure: Failure, converter: PayloadConverter) -> FailureError:
                 workflow_id=failure.workflow_id,
                 run_id=failure.run_id,
                 workflow_type=failure.workflow_type,
+                retry_state=retry_state(failure.retry_state),
             )
         case "worker_lost":
             return WorkerLostError(failure.message)
+
+
+def why_not_tried_again(status: WorkflowStatus, failure: Failure | None) -> RetryState:
+    """No run followed one that has ended so, other than completed."""
+    if status not in (WorkflowStatus.FAILED, WorkflowStatus.TIMED_OUT):
+        return RetryState.NON_RETRYABLE_FAILURE
+    told = None if failure is None else retry_state(failure.run_retry_state)
+    return told or RetryState.RETRY_POLICY_NOT_SET
 
 
 def _restored(payload: Payload, converter: PayloadConverter) -> Any:
@@ -136,6 +151,14 @@ def _restored(payload: Payload, converter: PayloadConverter) -> Any:
         return converter.from_payload(payload)
     except PayloadError:
         return payload
+
+
+def retry_state(name: str) -> RetryState | None:
+    """None for one that is not known, or not said."""
+    try:
+        return RetryState(name)
+    except ValueError:
+        return None
 
 
 def _timeout_type(name: str) -> TimeoutType:

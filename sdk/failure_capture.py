@@ -27,6 +27,7 @@ from dalsegno.errors import (
     ApplicationError,
     CanceledError,
     ChildWorkflowError,
+    RetryState,
     TerminatedError,
     TimedOutError,
     TimeoutType,
@@ -160,6 +161,7 @@ class _Capture:
                 activity_type=_text(field_of(error, "activity_type", "")),
                 activity_id=_text(field_of(error, "activity_id", "")),
                 attempt=attempt if type(attempt) is int and 0 <= attempt <= MICROSECONDS_MAX else 0,
+                retry_state=_retry_state(field_of(error, "retry_state", None)),
                 stack=stack,
                 cause=cause,
             )
@@ -170,6 +172,7 @@ class _Capture:
                 workflow_type=_text(field_of(error, "workflow_type", "")),
                 workflow_id=_text(field_of(error, "workflow_id", "")),
                 run_id=_text(field_of(error, "run_id", "")),
+                retry_state=_retry_state(field_of(error, "retry_state", None)),
                 stack=stack,
                 cause=cause,
             )
@@ -240,6 +243,10 @@ def _stack_of(error: BaseException) -> str:
 
 def _text(value: Any) -> str:
     return storable(value, NAME_CHARACTERS_MAX) if isinstance(value, str) else ""
+
+
+def _retry_state(value: Any) -> str:
+    return value.value if type(value) is RetryState else ""
 
 
 def _timeout_type(value: Any) -> str:

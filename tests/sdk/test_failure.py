@@ -10,7 +10,9 @@ from dalsegno.errors import (
     ActivityError,
     ApplicationError,
     CanceledError,
+    ChildWorkflowError,
     FailureError,
+    RetryState,
     TerminatedError,
     TimedOutError,
     TimeoutType,
@@ -72,6 +74,12 @@ def test_other_errors_come_back_as_application_errors_of_their_class_name(
         TerminatedError("by hand"),
         WorkerLostError("gone"),
         ActivityError("failed", activity_type="charge", activity_id="3", attempt=2),
+        ActivityError(
+            "failed", activity_type="a", activity_id="1", attempt=1, retry_state=RetryState.CANCEL_REQUESTED
+        ),
+        ChildWorkflowError(
+            "failed", workflow_id="w", run_id="r", workflow_type="W", retry_state=RetryState.TIMEOUT
+        ),
         TimedOutError("late", timeout_type=TimeoutType.HEARTBEAT, last_heartbeat={"page": 3}),
     ],
 )
@@ -81,6 +89,13 @@ def test_each_kind_comes_back_as_its_own_class(error: FailureError) -> None:
     assert restored.message == error.message
     own = {name: value for name, value in vars(restored).items() if not name.startswith("__")}
     assert own == vars(error)
+
+
+def test_a_failure_that_does_not_say_why_there_was_no_other_attempt_says_none() -> None:
+    for said in ("", "of a later version"):
+        error = from_failure(Failure(kind="activity", retry_state=said))
+        assert isinstance(error, ActivityError)
+        assert error.retry_state is None
 
 
 def test_a_cancelled_coroutine_is_a_cancellation() -> None:

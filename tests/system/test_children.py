@@ -14,6 +14,7 @@ from dalsegno import (
     ChildWorkflowError,
     Client,
     Description,
+    RetryState,
     TerminatedError,
     WorkflowFailedError,
     WorkflowNotFoundError,
@@ -65,6 +66,7 @@ async def test_a_child_that_fails_fails_the_parent_with_its_reason(client: Clien
     error = await cause_of(await order(client, "fail", name))
     assert isinstance(error, ChildWorkflowError)
     assert (error.workflow_id, error.workflow_type) == (name, "Shipment")
+    assert error.retry_state is RetryState.RETRY_POLICY_NOT_SET
     assert isinstance(error.cause, ApplicationError)
     assert (error.cause.type, error.cause.message) == ("OutOfStock", "no stock")
 

@@ -20,7 +20,7 @@ from dalsegno.actors.workflow_actor.local_activities.work import RunLocalActivit
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import class_name, is_a
-from dalsegno.errors import ApplicationError, CanceledError, TimedOutError, TimeoutType
+from dalsegno.errors import ApplicationError, CanceledError, RetryState, TimedOutError, TimeoutType
 from dalsegno.payload import Payload
 from dalsegno.policies import MICROSECONDS_PER_SECOND
 
@@ -190,7 +190,8 @@ class LocalRun:
             is_local=True,
         )
         at = next_at(spec, failure, attempt=self._attempt, now=now, began_at=work.scheduled_at)
-        if at is None or not may_retry or self._is_asked_to_stop or at - now > spec.retry_threshold:
+        may_retry_here = may_retry and not self._is_asked_to_stop
+        if isinstance(at, RetryState) or not may_retry_here or at - now > spec.retry_threshold:
             self._report(work.failed(failure, attempt=self._attempt, may_retry=may_retry))
             return
         self._stop_timers()

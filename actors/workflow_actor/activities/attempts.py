@@ -51,6 +51,7 @@ from dalsegno.actors.workflow_actor.activities.worker_deaths import fatal, given
 from dalsegno.actors.workflow_actor.interface.decision import NOTHING, STALE, Decision
 from dalsegno.actors.workflow_actor.interface.effects import Effect
 from dalsegno.actors.workflow_actor.interface.retries import retry_at
+from dalsegno.errors import RetryState
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -205,24 +206,26 @@ def after_failure(
 ) -> RetryPlanned | AttemptsExhausted | ActivityFailed:
     """Another attempt, or none. `delay` replaces the schedule's."""
     spec = activity.spec
-    at = retry_at(spec.retry, failure, attempt=activity.attempt, now=now, delay=delay)
-    if at is None or activity.cancel_requested:
-        return exhausted(activity, failure, heartbeat)
-    if spec.schedule_to_close is not None and at >= activity.first_scheduled_at + spec.schedule_to_close:
-        return exhausted(activity, failure, heartbeat)
+    limit = spec.schedule_to_close
+    before = None if limit is None else activity.first_scheduled_at + limit
+    at = retry_at(spec.retry, failure, attempt=activity.attempt, now=now, delay=delay, before=before)
+    if activity.cancel_requested or isinstance(at, RetryState):
+        why = at if isinstance(at, RetryState) else RetryState.CANCEL_REQUESTED
+        return exhausted(activity, failure, why, heartbeat)
     return RetryPlanned(spec.number, failure, at, heartbeat)
 
 
 def exhausted(
-    activity: Activity, failure: Failure, heartbeat: Payload | None = None
+    activity: Activity, failure: Failure, why: RetryState, heartbeat: Payload | None = None
 ) -> AttemptsExhausted | ActivityFailed:
     """There is no other attempt. Who is to stop need not wait for a person."""
     if activity.pauses and not activity.cancel_requested:
         return AttemptsExhausted(activity.spec.number, failure, heartbeat)
-    return failed_for_good(activity, failure)
+    why = RetryState.CANCEL_REQUESTED if activity.cancel_requested else why
+    return failed_for_good(activity, failure, why)
 
 
-def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
+def failed_for_good(activity: Activity, failure: Failure, why: RetryState) -> ActivityFailed:
     spec = activity.spec
     wrapped = Failure(
         kind="activity",
@@ -231,6 +234,7 @@ def failed_for_good(activity: Activity, failure: Failure) -> ActivityFailed:
         activity_type=spec.activity_type,
         activity_id=spec.activity_id,
         attempt=activity.attempt,
+        retry_state=why.value,
     )
     return ActivityFailed(spec.number, wrapped)
 
@@ -254,7 +258,7 @@ def _on_task_refused(run: RunOfActivities, due: TaskDue, reason: str) -> Decisio
     before = activity.last_failure
     cause = None if before is None else replace(before, cause=None)
     failure = Failure(type=TASK_TOO_LARGE, message=reason, non_retryable=True, cause=cause)
-    return Decision(events=(exhausted(activity, failure),))
+    return Decision(events=(exhausted(activity, failure, RetryState.NON_RETRYABLE_FAILURE),))
 
 
 REFUSED: dict[type, Callable[[Any, Any, str], Decision[ActivityEvent]]] = {TaskDue: _on_task_refused}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from dalsegno.actors.workflow_actor.activities.activity import NEVER_BEGAN, TASK_TOO_LARGE
 from dalsegno.actors.workflow_actor.loop.cancelled_wait import CancelledWait
-from dalsegno.errors import ActivityError, CanceledError
+from dalsegno.errors import ActivityError, CanceledError, RetryState
 from dalsegno.failure import Failure
 
 
@@ -53,7 +53,11 @@ class Cancelled(CancelledWait):
     def seen(self, request: asyncio.CancelledError) -> ActivityCancelledError:
         named = self._activity
         return ActivityCancelledError(
-            request.args[0], activity_type=named.activity_type, activity_id=named.activity_id, attempt=0
+            request.args[0],
+            activity_type=named.activity_type,
+            activity_id=named.activity_id,
+            attempt=0,
+            retry_state=RetryState.CANCEL_REQUESTED,
         )
 
 
@@ -69,9 +73,13 @@ def never_began(failure: Failure) -> bool:
 
 def activity_error(activity_type: str, activity_id: str, cause: Exception) -> ActivityError:
     """The error that an awaiting task sees, with what happened as its cause."""
-    what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
+    is_cancelled = isinstance(cause, CanceledError)
     error = ActivityError(
-        f"activity {activity_type} {what}", activity_type=activity_type, activity_id=activity_id, attempt=0
+        f"activity {activity_type} {'was cancelled' if is_cancelled else 'failed'}",
+        activity_type=activity_type,
+        activity_id=activity_id,
+        attempt=0,
+        retry_state=RetryState.CANCEL_REQUESTED if is_cancelled else None,
     )
     error.__cause__ = cause
     return error

@@ -36,7 +36,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.decision import Decision
 from dalsegno.actors.workflow_actor.interface.due import FallsDue
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
-from dalsegno.errors import TimeoutType
+from dalsegno.errors import RetryState, TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -103,7 +103,9 @@ def _do(run: RunOfActivities, number: int, known: Circumstances) -> Decision[Act
             return Decision(events=(after_failure(activity, failure, now=known.now, heartbeat=heartbeat),))
         case Obligation.SCHEDULE_TO_START | Obligation.SCHEDULE_TO_CLOSE:
             failure = _timed_out(activity.spec, obligation, heartbeat=heartbeat, cause=activity.last_failure)
-            return Decision(events=(exhausted(activity, failure, heartbeat),))
+            is_over = obligation is Obligation.SCHEDULE_TO_CLOSE
+            why = RetryState.TIMEOUT if is_over else RetryState.NON_RETRYABLE_FAILURE
+            return Decision(events=(exhausted(activity, failure, why, heartbeat),))
         case _:
             assert_never(obligation)
 

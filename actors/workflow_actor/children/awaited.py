@@ -32,6 +32,7 @@ from dalsegno.errors import (
     PayloadError,
     WorkflowAlreadyStartedError,
 )
+from dalsegno.failure import why_not_tried_again
 from dalsegno.policies import WorkflowStatus
 from dalsegno.priority import at_level
 
@@ -198,7 +199,8 @@ class AwaitedChildren:
                 if failure is None
                 else self._converter.from_failure(failure)
             )
-            child.fail(child_error(child.call, told.run_id, cause))
+            why = None if told.status is None else why_not_tried_again(told.status, failure)
+            child.fail(child_error(child.call, told.run_id, cause, why))
 
 
 # So that a call that was not awaited is warned of under the name that user code knows.

@@ -6,7 +6,7 @@ import asyncio
 
 from dalsegno._runtime import ChildWorkflowCall
 from dalsegno.actors.workflow_actor.loop.cancelled_wait import CancelledWait
-from dalsegno.errors import CanceledError, ChildWorkflowError
+from dalsegno.errors import CanceledError, ChildWorkflowError, RetryState
 
 
 class ChildWorkflowCancelledError(ChildWorkflowError, asyncio.CancelledError):
@@ -29,11 +29,20 @@ class CancelledChild(CancelledWait):
     def seen(self, request: asyncio.CancelledError) -> ChildWorkflowCancelledError:
         call = self._call
         return ChildWorkflowCancelledError(
-            request.args[0], workflow_id=call.workflow_id, run_id="", workflow_type=call.workflow_type
+            request.args[0],
+            workflow_id=call.workflow_id,
+            run_id="",
+            workflow_type=call.workflow_type,
+            retry_state=RetryState.NON_RETRYABLE_FAILURE,
         )
 
 
-def child_error(call: ChildWorkflowCall, run_id: str, cause: Exception) -> ChildWorkflowError:
+def child_error(
+    call: ChildWorkflowCall,
+    run_id: str,
+    cause: Exception,
+    why: RetryState | None = RetryState.NON_RETRYABLE_FAILURE,
+) -> ChildWorkflowError:
     """The error that an awaiting task sees, with what happened as its cause."""
     what = "was cancelled" if isinstance(cause, CanceledError) else "failed"
     error = ChildWorkflowError(
@@ -41,6 +50,7 @@ def child_error(call: ChildWorkflowCall, run_id: str, cause: Exception) -> Child
         workflow_id=call.workflow_id,
         run_id=run_id,
         workflow_type=call.workflow_type,
+        retry_state=why,
     )
     error.__cause__ = cause
     return error

@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.activities.events import (
 from dalsegno.actors.workflow_actor.incidents.commands import SettleIncident
 from dalsegno.actors.workflow_actor.incidents.incident import RunOfIncidents
 from dalsegno.actors.workflow_actor.interface.decision import Decision
+from dalsegno.errors import RetryState
 from dalsegno.failure import Failure
 
 UNCHECKED = (
@@ -55,7 +56,7 @@ def on_settle(
         assert command.result is not None
         return Decision(events=(ActivityCompleted(number, command.result),))
     failure = command.failure or activity.last_failure or Failure(message="its attempts are exhausted")
-    return Decision(events=(failed_for_good(activity, failure),))
+    return Decision(events=(failed_for_good(activity, failure, RetryState.NON_RETRYABLE_FAILURE),))
 
 
 def result_of(run: RunOfIncidents, command: SettleIncident) -> ActivityResolved | None:

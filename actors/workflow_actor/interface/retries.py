@@ -7,6 +7,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from dalsegno.actors.workflow_actor.interface.times import FAR_FUTURE
+from dalsegno.errors import RetryState
 from dalsegno.failure import Failure
 from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.policies import MAXIMUM_INTERVAL_FACTOR, MICROSECONDS_PER_SECOND, RetryPolicy, to_microseconds
@@ -52,14 +53,22 @@ def policy_of(schedule: RetrySchedule) -> RetryPolicy:
 
 
 def retry_at(
-    retry: RetrySchedule, failure: Failure, *, attempt: int, now: int, delay: int | None = None
-) -> int | None:
-    """When the next begins after `attempt` has failed now; None if there is none. `delay` replaces the
-    schedule's."""
-    attempts_spent = 0 < retry.maximum_attempts <= attempt
-    if attempts_spent or failure.non_retryable or _is_among(failure, retry.non_retryable_error_types):
-        return None
-    return min(now + (retry_delay(retry, attempt) if delay is None else delay), FAR_FUTURE)
+    retry: RetrySchedule,
+    failure: Failure,
+    *,
+    attempt: int,
+    now: int,
+    delay: int | None = None,
+    before: int | None = None,
+) -> int | RetryState:
+    """When the next begins after `attempt` has failed now, or why there is none. `delay` replaces the
+    schedule's; none begins at `before`, or later."""
+    if failure.non_retryable or _is_among(failure, retry.non_retryable_error_types):
+        return RetryState.NON_RETRYABLE_FAILURE
+    if 0 < retry.maximum_attempts <= attempt:
+        return RetryState.MAXIMUM_ATTEMPTS_REACHED
+    at = min(now + (retry_delay(retry, attempt) if delay is None else delay), FAR_FUTURE)
+    return RetryState.TIMEOUT if before is not None and at >= before else at
 
 
 def _is_among(failure: Failure, types: tuple[str, ...]) -> bool:

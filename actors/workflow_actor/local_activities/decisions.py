@@ -25,6 +25,7 @@ from dalsegno.actors.workflow_actor.local_activities.local_activity import (
     LocalActivitySpec,
     RunOfLocalActivities,
 )
+from dalsegno.errors import RetryState, TimeoutType
 from dalsegno.failure import Failure
 
 
@@ -65,25 +66,33 @@ def on_failed(
     pending = _current(run, word)
     if pending is None:
         return STALE
-    at = None
-    if word.may_retry and not pending.cancel_requested:
-        at = next_at(
-            pending.spec, word.failure, attempt=word.attempt, now=known.now, began_at=pending.scheduled_at
-        )
-    if at is None:
-        return Decision(events=(failed_for_good(pending.spec, word.failure, attempt=word.attempt),))
+    spec, failure = pending.spec, word.failure
+    at: int | RetryState
+    if pending.cancel_requested:
+        at = RetryState.CANCEL_REQUESTED
+    elif word.may_retry:
+        at = next_at(spec, failure, attempt=word.attempt, now=known.now, began_at=pending.scheduled_at)
+    else:
+        is_over = failure.timeout_type == TimeoutType.SCHEDULE_TO_CLOSE
+        at = RetryState.TIMEOUT if is_over else RetryState.NON_RETRYABLE_FAILURE
+    if isinstance(at, RetryState):
+        return Decision(events=(failed_for_good(spec, failure, at, attempt=word.attempt),))
     return Decision(events=(LocalRetryPlanned(word.number, word.attempt, word.failure, at),))
 
 
-def next_at(spec: LocalActivitySpec, failure: Failure, *, attempt: int, now: int, began_at: int) -> int | None:
-    """When it is tried again after `attempt` has failed now; None if it is not. `began_at`: when it was
+def next_at(
+    spec: LocalActivitySpec, failure: Failure, *, attempt: int, now: int, began_at: int
+) -> int | RetryState:
+    """When it is tried again after `attempt` has failed now, or why it is not. `began_at`: when it was
     scheduled."""
-    at = retry_at(spec.retry, failure, attempt=attempt, now=now, delay=failure.next_retry_delay)
-    limit = spec.schedule_to_close
-    return None if at is not None and limit is not None and at >= began_at + limit else at
+    before = None if spec.schedule_to_close is None else began_at + spec.schedule_to_close
+    delay = failure.next_retry_delay
+    return retry_at(spec.retry, failure, attempt=attempt, now=now, delay=delay, before=before)
 
 
-def failed_for_good(spec: LocalActivitySpec, failure: Failure, *, attempt: int) -> LocalActivityFailed:
+def failed_for_good(
+    spec: LocalActivitySpec, failure: Failure, why: RetryState, *, attempt: int
+) -> LocalActivityFailed:
     wrapped = Failure(
         kind="activity",
         message=f"activity {spec.activity_type} failed: {failure.message[:MESSAGE_LIMIT]}",
@@ -91,5 +100,6 @@ def failed_for_good(spec: LocalActivitySpec, failure: Failure, *, attempt: int) 
         activity_type=spec.activity_type,
         activity_id=spec.activity_id,
         attempt=attempt,
+        retry_state=why.value,
     )
     return LocalActivityFailed(spec.number, wrapped)

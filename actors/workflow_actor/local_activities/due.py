@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.local_activities.events import (
     LocalRetryPlanned,
 )
 from dalsegno.actors.workflow_actor.local_activities.local_activity import LocalActivity, RunOfLocalActivities
-from dalsegno.errors import TimeoutType
+from dalsegno.errors import RetryState, TimeoutType
 from dalsegno.failure import Failure
 
 
@@ -28,7 +28,8 @@ def _at(run: RunOfLocalActivities, number: int, _: object) -> int | None:
 def _do(run: RunOfLocalActivities, number: int, known: LocalCircumstances) -> Decision[LocalActivityEvent]:
     pending = run.local_activities[number]
     if pending.deadline is not None and pending.deadline <= known.now:
-        return Decision(events=(failed_for_good(pending.spec, out_of_time(pending), attempt=pending.attempt),))
+        over = failed_for_good(pending.spec, out_of_time(pending), RetryState.TIMEOUT, attempt=pending.attempt)
+        return Decision(events=(over,))
     return Decision(events=(LocalActivityBegun(number),))
 
 

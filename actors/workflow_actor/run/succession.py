@@ -16,7 +16,7 @@ from dalsegno.actors.workflow_actor.run.inputs import Carried, for_other_code, u
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import EarlierEffect, Suspension, WorkflowState
 from dalsegno.actors.workflow_actor.signals.events import Signaled, SignalStruck
-from dalsegno.errors import TimeoutType
+from dalsegno.errors import RetryState, TimeoutType
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
@@ -53,8 +53,12 @@ def succeeded(state: WorkflowState, closed: RunClosed, wish: ContinueAsNew | Non
     deadline = state.chain_deadline
     if wish is not None and deadline is not None and now >= deadline:
         return timed_out("execution")
-    if wish is None and _retry_at(state, closed.failure, closed.status, now=now) is None:
-        return closed
+    if wish is None:
+        at = _retry_at(state, closed.failure, closed.status, now=now)
+        if isinstance(at, RetryState) and closed.failure is not None:
+            return replace(closed, failure=replace(closed.failure, run_retry_state=at.value))
+        if not isinstance(at, int):
+            return closed
     along = [update_id for input_ in _carried(state, wish) if (update_id := update_among(input_)) is not None]
     return replace(closed, next_run_id=next_run_id(state.info.run_id), updates=tuple(along))
 
@@ -119,6 +123,7 @@ def _again(state: WorkflowState) -> tuple[RunInfo, tuple[Payload, ...]]:
     outcome, info = state.outcome, state.info
     assert outcome is not None and info.retry is not None
     begins_at = _retry_at(state, outcome.failure, outcome.status, now=outcome.closed_at)
+    assert isinstance(begins_at, int)
     again = replace(
         _following(state), attempt=info.attempt + 1, begins_at=begins_at, last_failure=outcome.failure
     )
@@ -138,15 +143,22 @@ def _following(state: WorkflowState) -> RunInfo:
     )
 
 
-def _retry_at(state: WorkflowState, failure: Failure | None, status: WorkflowStatus, *, now: int) -> int | None:
-    """When a run that has ended so is tried again; None if it is not. The chain's time is not begun anew."""
+def _retry_at(
+    state: WorkflowState, failure: Failure | None, status: WorkflowStatus, *, now: int
+) -> int | RetryState | None:
+    """When a run that has ended so is tried again, or why it is not; None if there was no question of it. The
+    chain's time is not begun anew."""
     retry, is_failed = state.info.retry, status in (WorkflowStatus.FAILED, WorkflowStatus.TIMED_OUT)
     if retry is None or failure is None or not is_failed:
         return None
-    delay = failure.next_retry_delay
-    at = retry_at(retry.schedule, failure, attempt=state.info.attempt, now=now, delay=delay)
-    deadline = state.chain_deadline
-    return None if at is None or (deadline is not None and at >= deadline) else at
+    return retry_at(
+        retry.schedule,
+        failure,
+        attempt=state.info.attempt,
+        now=now,
+        delay=failure.next_retry_delay,
+        before=state.chain_deadline,
+    )
 
 
 def _carried(state: WorkflowState, wish: ContinueAsNew | None) -> Iterator[Carried]:

@@ -218,6 +218,10 @@ def test_a_failure_of_one_that_was_to_stop_is_not_tried_again() -> None:
     rig, sent = cancelled(WAITS)
     rig.send(resolve(sent, failure=Failure(message="too late")))
     assert not rig.state.activities
+    told = rig.state.log[len(rig.state.log) - 1].input
+    assert isinstance(told, ActivityResolved)
+    assert told.failure is not None
+    assert told.failure.retry_state == "cancel_requested"
 
 
 def test_nobody_stops_by_request_without_one() -> None:

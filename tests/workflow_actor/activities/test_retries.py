@@ -87,18 +87,25 @@ def test_the_worker_s_own_delay_replaces_the_policy_s_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "schedule"),
+    ("failure", "schedule", "why"),
     [
-        (Failure(message="no", non_retryable=True), RetrySchedule()),
-        (Failure(message="no", type="Declined"), RetrySchedule(non_retryable_error_types=("Declined",))),
+        (Failure(message="no", non_retryable=True), RetrySchedule(), "non_retryable_failure"),
+        (
+            Failure(message="no", type="Declined"),
+            RetrySchedule(non_retryable_error_types=("Declined",), maximum_attempts=1),
+            "non_retryable_failure",
+        ),
         (
             Failure(message="no", type="ExceptionGroup", parts=(Failure(), Failure(type="Declined"))),
             RetrySchedule(non_retryable_error_types=("Declined",)),
+            "non_retryable_failure",
         ),
-        (Failure(message="no"), RetrySchedule(maximum_attempts=1)),
+        (Failure(message="no"), RetrySchedule(maximum_attempts=1), "maximum_attempts_reached"),
     ],
 )
-def test_a_final_failure_is_given_to_the_code_with_its_cause(failure: Failure, schedule: RetrySchedule) -> None:
+def test_a_final_failure_is_given_to_the_code_with_its_cause(
+    failure: Failure, schedule: RetrySchedule, why: str
+) -> None:
     rig = Rig(ScriptedCode([[activity(1, retry=schedule)], []]))
     rig.send(failed(task(rig.start()), failure))
 
@@ -107,7 +114,7 @@ def test_a_final_failure_is_given_to_the_code_with_its_cause(failure: Failure, s
     assert (wrapped.kind, wrapped.activity_type, wrapped.activity_id) == ("activity", "charge", "1")
     assert wrapped.attempt == 1
     assert wrapped.message == "activity charge failed: no"
-    assert wrapped.cause == failure
+    assert (wrapped.cause, wrapped.retry_state) == (failure, why)
 
 
 def test_a_delay_of_centuries_is_cut_not_refused() -> None:
@@ -138,7 +145,7 @@ def test_there_is_no_retry_beyond_the_schedule_to_close_timeout() -> None:
     assert rig.events(RetryPlanned)[-1].retry_at == T0 + SECOND
     failure = resolved(rig).failure
     assert failure is not None
-    assert failure.attempt == 2
+    assert (failure.attempt, failure.retry_state) == (2, "timeout")
 
 
 def test_the_last_heartbeat_s_details_go_to_the_next_attempt() -> None:

@@ -28,13 +28,18 @@ from tests.workflow_actor.rig import (
 HOUR = 3600 * SECOND
 
 
-def last_failure(rig: Rig) -> Failure:
+def end(rig: Rig) -> Failure:
     """Of the activity, as its code was told."""
     resolved = rig.programs_seen[-1]
     assert isinstance(resolved, ActivityResolved)
     assert resolved.failure is not None
-    assert resolved.failure.cause is not None
-    return resolved.failure.cause
+    return resolved.failure
+
+
+def last_failure(rig: Rig) -> Failure:
+    cause = end(rig).cause
+    assert cause is not None
+    return cause
 
 
 def test_start_to_close_counts_from_the_start_with_some_grace_and_is_retried() -> None:
@@ -98,6 +103,7 @@ def test_schedule_to_start_fails_an_activity_that_nobody_started() -> None:
     rig.send(WakeUp(), held=False, after=5 * SECOND)
 
     assert last_failure(rig).timeout_type == "schedule_to_start"
+    assert end(rig).retry_state == "non_retryable_failure"
     assert rig.state.activities == {}
 
 
@@ -120,7 +126,7 @@ def test_schedule_to_close_ends_it_all_with_the_last_failure_as_cause() -> None:
     rig.send(WakeUp(), held=False, after=7 * SECOND)
 
     failure = last_failure(rig)
-    assert failure.timeout_type == "schedule_to_close"
+    assert (failure.timeout_type, end(rig).retry_state) == ("schedule_to_close", "timeout")
     assert failure.cause is not None
     assert failure.cause.message == "card declined"
 

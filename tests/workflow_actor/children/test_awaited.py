@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dalsegno import (
     ApplicationError,
@@ -14,6 +15,7 @@ from dalsegno import (
     ChildWorkflowError,
     PayloadError,
     RetryPolicy,
+    RetryState,
     SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -25,7 +27,7 @@ from dalsegno.actors.workflow_actor.children.events import ChildTold
 from dalsegno.actors.workflow_actor.children.intents import StartChild
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
-from dalsegno.failure import Failure
+from dalsegno.failure import Failure, why_not_tried_again
 from dalsegno.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from tests.default_converter import from_failure, to_failure, to_payload
 from tests.workflow_actor.program.play import Play
@@ -92,6 +94,20 @@ def test_one_that_fails_raises_an_error_with_its_reason() -> None:
     play.give(begun(1))
     play.give(ended(1, WorkflowStatus.FAILED, OUT_OF_STOCK))
     assert play.result == ["ChildWorkflowError", False, "ApplicationError"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "why"),
+    [
+        (WorkflowStatus.FAILED, "", RetryState.RETRY_POLICY_NOT_SET),
+        (WorkflowStatus.FAILED, "maximum_attempts_reached", RetryState.MAXIMUM_ATTEMPTS_REACHED),
+        (WorkflowStatus.TIMED_OUT, "timeout", RetryState.TIMEOUT),
+        (WorkflowStatus.FAILED, "of a later version", RetryState.RETRY_POLICY_NOT_SET),
+        (WorkflowStatus.TERMINATED, "", RetryState.NON_RETRYABLE_FAILURE),
+    ],
+)
+def test_it_is_known_why_it_was_not_tried_again(status: WorkflowStatus, said: str, why: RetryState) -> None:
+    assert why_not_tried_again(status, replace(OUT_OF_STOCK, run_retry_state=said)) is why
 
 
 def test_one_whose_id_is_taken_is_known_by_its_error() -> None:

@@ -97,20 +97,21 @@ def test_one_that_failed_is_tried_again_by_a_timer_with_the_attempts_of_its_host
 
 
 @pytest.mark.parametrize(
-    ("changes", "attempt", "failure"),
+    ("changes", "attempt", "failure", "why"),
     [
-        ({"retry": RetrySchedule(maximum_attempts=2)}, 2, NO),
-        ({}, 1, Failure(message="no", non_retryable=True)),
-        ({"retry": RetrySchedule(non_retryable_error_types=("No",))}, 1, NO),
-        ({"schedule_to_close": SECOND}, 1, NO),
+        ({"retry": RetrySchedule(maximum_attempts=2)}, 2, NO, "maximum_attempts_reached"),
+        ({}, 1, Failure(message="no", non_retryable=True), "non_retryable_failure"),
+        ({"retry": RetrySchedule(non_retryable_error_types=("No",))}, 1, NO, "non_retryable_failure"),
+        ({"schedule_to_close": SECOND}, 1, NO, "timeout"),
     ],
 )
-def test_one_that_has_failed_for_good_says_so(changes: Any, attempt: int, failure: Failure) -> None:
+def test_one_that_has_failed_for_good_says_so(changes: Any, attempt: int, failure: Failure, why: str) -> None:
     rig = begun(**changes)
     rig.send(LocalWorkFailed(**word(rig), failure=failure, attempt=attempt), held=False)
     told = resolved(rig).failure
     assert told is not None
     assert (told.kind, told.cause, told.attempt) == ("activity", failure, attempt)
+    assert told.retry_state == why
 
 
 def test_one_that_nothing_is_heard_of_is_begun_again_less_and_less_often() -> None:
@@ -128,7 +129,7 @@ def test_one_whose_time_has_run_out_meanwhile_is_not() -> None:
     told = resolved(rig).failure
     assert told is not None
     assert told.cause is not None
-    assert told.cause.timeout_type == "schedule_to_close"
+    assert (told.cause.timeout_type, told.retry_state) == ("schedule_to_close", "timeout")
 
 
 @pytest.mark.parametrize(("kind", "left"), [("try_cancel", 0), ("abandon", 1)])

@@ -119,6 +119,7 @@ def test_after_its_attempts_it_has_failed() -> None:
         last = made.send_all(WakeUp(), held=False)
     (result,) = effects(last[0], ResultEffect)
     assert (len(last), result.status, result.failure.message) == (1, WorkflowStatus.FAILED, "attempt 3")
+    assert result.failure.run_retry_state == "maximum_attempts_reached"
     made.settle()
     assert made.instance.wake_at is None
 
