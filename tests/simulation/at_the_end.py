@@ -16,7 +16,9 @@ from dalsegno.verification.timers import Timers
 from dalsegno.verification.used_ids import UsedIDs
 from tests.default_converter import from_payload
 from tests.simulation import whole_oracle
+from tests.simulation.full_workflows import fold
 from tests.simulation.oracle import Raised
+from tests.simulation.stories import COMPLETED
 from tests.simulation.violation import Violation
 from tests.simulation.workflows import Tree
 from tests.workflow_actor.stored.two_releases import NEWER
@@ -49,6 +51,7 @@ class AtTheEnd:
         self._history.family.must_be_whole(self._unread)
         for runs in self._history.family.chains():
             self._program_came_to_what_it_must(runs)
+            self._is_found_by_what_it_has_said(runs)
         self._journals_agree()
         if self._simulation.language.is_whole:
             self._verify_finds_nothing()
@@ -127,6 +130,19 @@ class AtTheEnd:
             raise Violation("outcome", f"{runs} of {run.info.workflow_id}: {trees} came to {end}, not {must}")
         for run_id, tree in zip(runs, trees, strict=False):
             self._books_are_right(run_id, tree)
+
+    def _is_found_by_what_it_has_said(self, runs: list[str]) -> None:
+        """The last run of a chain that has come to its end, by its first arguments and labels."""
+        family = self._history.family
+        first, last = family.runs[runs[0]], family.last_of(runs[0])
+        if first.info.workflow_type != "Labelled" or last.end is None or last.end.status is not COMPLETED:
+            return
+        must = dict(first.info.search_attributes)
+        for changes in from_payload(first.args[0]):
+            must = fold(must, changes)
+        found = self._store.attributes[last.info.run_id]
+        if found != must:
+            raise Violation("attributes", f"{last.info.workflow_id} is found by {found}, and must by {must}")
 
     def _books_are_right(self, run_id: str, tree: Tree) -> None:
         for name, must in whole_oracle.sagas(tree).items():

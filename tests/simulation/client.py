@@ -65,6 +65,9 @@ class Story:
 
     def _start(self) -> None:
         client, plan = self._client, self.plan
+        if plan.first is not None and plan.first.kind == "update":
+            self._start_with(plan.first)
+            return
         message_id = client.new_message_id(self.workflow_id)
         self.runs.append(run_id(self.workflow_id, message_id))
         self._start_id = message_id
@@ -75,6 +78,14 @@ class Story:
             body, message_id, confirmed=self._go_on, replied=lambda reply: self._start_told(reply, run)
         )
         client.after(ASK_AGAIN, lambda: self._ask(run))
+
+    def _start_with(self, step: Step) -> None:
+        """An update begins the run."""
+        update = self._new_update(step, self._about(("accepted", "result")))
+        run = run_id(self.workflow_id, update.message_id)
+        self.runs.append(run)
+        update.send(confirmed=self._go_on)
+        self._client.after(ASK_AGAIN, lambda: self._ask(run))
 
     def _ask(self, run: str) -> None:
         """For the result, until it is known: answers may get lost."""
@@ -149,10 +160,8 @@ class Story:
                 self._client.release(self.workflow_id)
                 self._go_on()
                 return
-            case "update":
-                update_id = f"update-{len(self.updates) + 1}"
-                update = AskedUpdate(self._client, self.workflow_id, update_id, step, self._settled)
-                self.updates.append(update)
+            case "update" | "update with start":
+                update = self._new_update(step, self._about(()) if step.kind == "update with start" else None)
                 self._awaits_update = self._client.namespace_moves
                 update.send(confirmed=_pass if self._awaits_update else self._go_on)
                 return
@@ -170,6 +179,15 @@ class Story:
             self._go_on()
 
         self._client.command(body, message_id, correlation_id=number, confirmed=confirmed, replied=replied)
+
+    def _new_update(self, step: Step, start: dict[str, Any] | None) -> AskedUpdate:
+        """`start`: what would start the workflow, where that comes with it."""
+        update_id = f"update-{len(self.updates) + 1}"
+        update = AskedUpdate(
+            self._client, self.workflow_id, update_id, step, self._settled, start=start, on_start=self._told
+        )
+        self.updates.append(update)
+        return update
 
     def _settled(self) -> None:
         """What an update comes to is known. Where it may be refused for now, nothing else is said before."""
@@ -243,7 +261,7 @@ def _pass() -> None:
 class Client(Process):
     def __init__(self, simulation: Simulation, name: str) -> None:
         super().__init__(simulation.scheduler, name)
-        self.invariants = simulation.invariants
+        self.invariants = simulation.client_invariants
         self.stories: dict[str, Story] = {}
         self._simulation = simulation
         self._faults = simulation.faults
@@ -338,7 +356,7 @@ class Client(Process):
         )
 
         def confirmed() -> None:
-            self.invariants.unreadable.append(message_id)
+            self._simulation.invariants.unreadable.append(message_id)
 
         exchange = "" if key.startswith("dalsegno.") else topology.COMMANDS_EXCHANGE
         self._postbox.send(Letter(exchange, key, message, confirmed))

@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from dalsegno.actors.workflow_actor.activities import events as act
 from dalsegno.actors.workflow_actor.local_activities import events as loc
 from dalsegno.actors.workflow_actor.run import events as e
-from dalsegno.actors.workflow_actor.signals.events import FirstSignalReceived, SignalReceived
+from dalsegno.actors.workflow_actor.signals.events import (
+    FirstSignalReceived,
+    QuarantineSettled,
+    SignalQuarantined,
+    SignalReceived,
+)
 from dalsegno.actors.workflow_actor.timers import events as tim
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.broker.protocol.messages import ActivityTask, FromActivity
 from dalsegno.persistence.port import JournalRow
+from tests.simulation.attribute_history import AttributeHistory
 from tests.simulation.family import Family
 from tests.simulation.lasting import Lasting
 from tests.simulation.scheduler import SECOND
@@ -55,6 +61,8 @@ class Run:
     local: set[int] = field(default_factory=set)
     """Numbers of those that are pending."""
     signals: int = 0
+    unfit: int = 0
+    """Signals in the quarantine."""
     closed: int = 0
 
 
@@ -66,6 +74,7 @@ class History:
         self.updates = UpdateHistory()
         self.family = Family()
         self.lasting = Lasting()
+        self.attributes = AttributeHistory()
         self.let_go: set[str] = set()
         """Message IDs of effects that hold nothing up any more: parked, or never to be sent."""
 
@@ -84,6 +93,7 @@ class History:
             self.updates.note(row.run_id, event)
             self.family.note(row.run_id, event)
             self.lasting.note(row.run_id, row.time, event)
+            self.attributes.note(row.run_id, event)
         return record
 
     def _note(self, run: Run, row: JournalRow, event: e.Event) -> None:
@@ -133,6 +143,8 @@ class History:
                     )
             case SignalReceived() | FirstSignalReceived():
                 run.signals += 1
+            case QuarantineSettled() if event.action != "edit":
+                run.unfit -= 1
             case e.EffectsParked(run_id, effects) | e.EffectsDropped(run_id, effects):
                 self.let_go.update(effect_message_id(run_id, *effect) for effect in effects)
             case e.RunClosed():
@@ -153,6 +165,8 @@ class History:
                 tried.is_over = tried.is_over or not (tried.waits_for_cancellation or tried.is_outside)
             case loc.LocalActivityWanted(spec):
                 run.local.add(spec.number)
+            case SignalQuarantined():
+                run.unfit += 1
             case tim.TimerWanted(number, fire_at):
                 run.timers[number] = fire_at
             case tim.TimerUnwanted(number):
@@ -216,6 +230,10 @@ class History:
     def with_incidents(self) -> list[str]:
         """Run IDs of open runs in which a person is waited for."""
         return [run_id for run_id, run in self.runs.items() if run.paused and not run.closed]
+
+    def with_unfit_signals(self) -> list[str]:
+        """Run IDs of open runs in whose quarantine there are some."""
+        return [run_id for run_id, run in self.runs.items() if run.unfit and not run.closed]
 
     def is_current(self, of: FromActivity) -> bool:
         """An answer to this attempt, with this token, must not get lost."""

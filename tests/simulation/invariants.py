@@ -23,21 +23,19 @@ from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.codec import decode
 from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.errors import InvalidMessageError
+from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.persistence.port import Aside, InstanceWrite, JournalRow, LeaseRow, SnapshotRow
-from dalsegno.policies import WorkflowStatus
+from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
 from tests.partition_ids import nth
-from tests.simulation import oracle
 from tests.simulation.at_the_end import difference
 from tests.simulation.history import History
 from tests.simulation.queues import Stored
-from tests.simulation.stories import Ended
 from tests.simulation.violation import Violation
 from tests.simulation.worker import FORGED
 from tests.workflow_actor.stored.two_releases import NEWER
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
-    from tests.simulation.updating import AskedUpdate
     from tests.simulation.world import Simulation
 
 CLIENT_COMMANDS = (
@@ -51,10 +49,13 @@ ONCE = (
     "workflow.signal_with_start ",
     "workflow.cancel ",
     "workflow.update ",
+    "workflow.update_with_start ",
+    "workflow.quarantine ",
     "activity.completed ",
     "workflow.answered ",
     "workflow.ended ",
 )
+UPDATES = ("workflow.update", "workflow.update_with_start")
 DURABLE = ("activity.task", "activity.grant", "activity.cancel")
 FOLDS_ONE_IN = 8
 """Looking whether what is stored folds to what is live costs a load; so many commits share one."""
@@ -107,6 +108,19 @@ class Invariants:
                 raise Violation("I8", f"{row.cause} is applied twice: {rows}")
             if FORGED.encode() in row.events or b"TooLate" in row.events:
                 raise Violation("I10", f"{row.cause} is no answer of the current attempt, and was taken")
+        self._shown_as_it_is(write)
+
+    def _shown_as_it_is(self, write: InstanceWrite) -> None:
+        """The rows by which lists find a run say what its journal does, at any time."""
+        for run_id in {write.run_id, *(row.run_id for row in write.journal)} - self._ended_unread.keys():
+            must, run = self.history.attributes.of(run_id), self.history.runs[run_id]
+            if not run.closed and (count := len(run.paused)):
+                must = {**must, INCIDENTS: AttributeValue(SearchAttributeIndexedValueType.INT, count)}
+            found = self._simulation.store.attributes[run_id]
+            if found != must:
+                raise Violation(
+                    "attributes", f"{write.workflow_id} {run_id} is found by {found}, and has {must}"
+                )
 
     def _may_be_written(self, write: InstanceWrite) -> None:
         """In this format; and of what is written back nothing is lost."""
@@ -352,7 +366,8 @@ class Invariants:
     def _update_is_kept(self, workflow_id: str, update_id: str) -> bool:
         """In the mail of a workflow that cannot be run: so it is as good as recorded."""
         mail = self._simulation.store.mail.get(workflow_id, {}).values()
-        kept = [decode(message) for message in map(decode_message, mail) if message.type == "workflow.update"]
+        messages = [message for message in map(decode_message, mail) if message.type in UPDATES]
+        kept = map(decode, messages)
         return any(getattr(body, "update_id", None) == update_id for body in kept)
 
     def worked_off(self, message: Message) -> None:
@@ -394,49 +409,6 @@ class Invariants:
         if isinstance(effect, TaskEffect | GrantEffect | CancelTaskEffect):
             return self.history.is_attempt_over(*activity, effect.attempt, sent_by=made_at)
         return False
-
-    # --- clients ---------------------------------------------------------------------------------------------
-
-    def told(self, workflow_id: str, run_id: str, first: Ended, now: Ended) -> None:
-        if first != now:
-            raise Violation("I1", f"{workflow_id} ended with {first}, and later with {now}")
-        story = self._simulation.client.stories[workflow_id]
-        if not story.plan.must(now):
-            raise Violation("outcome", f"{workflow_id} {story.plan.args} came to {now}")
-
-    def update_told(self, update: AskedUpdate, first: object, now: object) -> None:
-        """What was refused at the door may be refused otherwise when it is sent again."""
-        is_taken = self.history.updates.run_of(update.workflow_id, update.update_id) is not None
-        if is_taken and first != now:
-            raise Violation("update", f"{update.update_id} of {update.workflow_id} came to {first}, then {now}")
-        if not update.step.allows(now):
-            raise Violation("update", f"{update.step} of {update.workflow_id} came to {now}")
-
-    def described(self, workflow_id: str, description: wire.Description, *, pokes: int) -> bool:
-        """Of a program in which nothing goes on: what its interpreter waits for. False while it cannot run."""
-        if description.status is WorkflowStatus.SUSPENDED:
-            return False
-        (tree,) = self._simulation.client.stories[workflow_id].plan.args
-        left = oracle.rest(tree, pokes)
-        ended = WorkflowStatus.FAILED if oracle.raises(tree) else WorkflowStatus.COMPLETED
-        must = (ended if left.is_over else WorkflowStatus.RUNNING, left.activities, left.timers, 0)
-        found = (
-            description.status,
-            description.pending_activities_count,
-            description.pending_timers,
-            description.buffered_signals,
-        )
-        if found != must:
-            raise Violation("described", f"{workflow_id} {tree} is told as {found}, and is {must}")
-        return True
-
-    def read(self, workflow_id: str, items: list[int], *, at_least: int) -> None:
-        """A query reads what its sender has sent, in order (I12), and nothing that is not durable (I7)."""
-        run = self.history.runs[self._simulation.client.stories[workflow_id].runs[0]]
-        if items != list(range(1, len(items) + 1)) or len(items) < at_least:
-            raise Violation("I12", f"{workflow_id} reads {items}, after {at_least} signals were confirmed")
-        if len(items) > run.signals:
-            raise Violation("I7", f"{workflow_id} reads {items}, but {run.signals} signals are durable")
 
 
 def _follows_by_itself(record: Record) -> bool:

@@ -10,7 +10,8 @@ from random import Random
 from typing import ClassVar
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
-from tests.simulation import long_stories, stories, whole_stories
+from tests.simulation import full_stories, long_stories, stories, whole_stories
+from tests.simulation.full_workflows import FULL_WORKFLOWS
 from tests.simulation.long_workflows import LONG_WORKFLOWS
 from tests.simulation.stories import Plan
 from tests.simulation.whole_workflows import WHOLE_WORKFLOWS
@@ -35,6 +36,10 @@ LONG_FROM = 10_000_000
 MOVING_FROM = 20_000_000
 """The seeds from here on say the same, while their namespace moves from stored format 2 to 3."""
 
+FULL_FROM = 30_000_000
+"""The seeds from here on have that and the rest: updates that come with starts, updates that do not fit and
+signals that persons see to, and search attributes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -46,8 +51,13 @@ class Language:
     moves: bool = False
     """The namespace is of an older format at first, that has no place for much of it."""
 
+    is_full: bool = False
+    """Persons see to signals that do not fit, too, and search attributes are declared."""
+
     @staticmethod
     def of(seed: int) -> Language:
+        if seed >= FULL_FROM:
+            return FULL
         if seed >= LONG_FROM:
             return LONG if seed < MOVING_FROM else MOVING
         return WHOLE if seed >= WHOLE_FROM else OF_EVERY_FORMAT
@@ -68,3 +78,13 @@ LONG = Language(
     lasts=True,
 )
 MOVING = replace(LONG, moves=True)
+FULL = Language(
+    WorkflowRegistry(
+        [(cls, None) for cls in (*WORKFLOWS, *WHOLE_WORKFLOWS, *LONG_WORKFLOWS, *FULL_WORKFLOWS)],
+        local_activities=DoneByHosts(),
+    ),
+    (*long_stories.KINDS, *full_stories.KINDS, *full_stories.KINDS),
+    is_whole=True,
+    lasts=True,
+    is_full=True,
+)

@@ -1,4 +1,5 @@
-"""A person who sees to incidents: looks what is open, and says what its activity was told that he would."""
+"""A person who sees to incidents, and to signals that do not fit: looks what is open, and says what its
+activity was told that he would, or the signal says."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 LOOKS_EVERY = 3 * SECOND
+WHAT_TO_DO = ("retry", "edit", "drop")
+"""About a signal that does not fit."""
+
 TWICE_ONE_IN = 3
 """So often the button is pressed twice."""
 
@@ -29,8 +33,10 @@ class Person:
 
     def begin(self) -> None:
         self._client.after(LOOKS_EVERY, self.begin)
-        for run_id in self._simulation.history.with_incidents():
-            workflow_id = self._simulation.history.family.runs[run_id].info.workflow_id
+        history = self._simulation.history
+        unfit = history.with_unfit_signals() if self._simulation.language.is_full else ()
+        for run_id in (*history.with_incidents(), *unfit):
+            workflow_id = history.family.runs[run_id].info.workflow_id
             body = wire.DescribeWorkflow(workflow_id=workflow_id, run_id=run_id)
             self._client.command(body, self._new_id(workflow_id), replied=self._told)
 
@@ -42,6 +48,27 @@ class Person:
             assert incident.args is not None, "they are small"
             action, name = map(from_payload, incident.args)
             self._see_to(reply.description, incident.number, action, name)
+        if reply.description is None or not self._simulation.language.is_full:
+            return
+        for signal in reply.description.quarantine:
+            assert signal.args is not None, "they are small"
+            self._see_to_signal(reply.description, signal.number, from_payload(signal.args[0]))
+
+    def _see_to_signal(self, run: wire.Description, number: int, said: str | int) -> None:
+        """Its argument is one word too many, which says what is to become of it: it is given to its handler
+        again, at first in vain perhaps, or dropped."""
+        action, _, item = ("retry", "", "") if isinstance(said, int) else said.partition(" ")
+        if action not in WHAT_TO_DO:
+            return
+        place = f"{run.run_id} {said}"
+        if action == "retry" and item and place in self._seen_to:
+            action = "edit"
+        self._seen_to.add(place)
+        args = (to_payload(int(item)),) if action == "edit" else ()
+        about = {"workflow_id": run.workflow_id, "run_id": run.run_id, "number": number}
+        body = wire.ChangeQuarantine(**about, action=action, args=args)  # type: ignore[arg-type]
+        for _ in range(2 if crc32(place.encode()) % TWICE_ONE_IN == 0 else 1):
+            self._client.command(body, self._new_id(run.workflow_id))
 
     def _see_to(self, run: wire.Description, number: int, action: str, name: str) -> None:
         about = {"workflow_id": run.workflow_id, "run_id": run.run_id, "number": number}

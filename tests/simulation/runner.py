@@ -16,7 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.simulation.faults import KINDS, FaultID
-from tests.simulation.language import LONG_FROM, MOVING_FROM, WHOLE_FROM
+from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, WHOLE_FROM
 from tests.simulation.scheduler import SECOND
 from tests.simulation.violation import Violation
 from tests.simulation.world import Simulation
@@ -26,7 +26,8 @@ SHRINKING_SECONDS = 120.0
 FIRST = (
     f"the first (default: 0); from {WHOLE_FROM:,} on the whole language is spoken, from {LONG_FROM:,} on "
     "runs are tried again and persons are waited for, too; "
-    f"from {MOVING_FROM:,} on the namespace moves from one stored format to the next meanwhile"
+    f"from {MOVING_FROM:,} on the namespace moves from one stored format to the next meanwhile; "
+    f"from {FULL_FROM:,} on there are updates that come with starts, what does not fit, and search attributes"
 )
 
 

@@ -37,7 +37,7 @@ from dalsegno.persistence.port import (
     SnapshotRow,
 )
 from dalsegno.policies import WorkflowStatus
-from dalsegno.search_attributes import Declared
+from dalsegno.search_attributes import AttributeValue, Declared
 from tests.partition_ids import nths
 from tests.simulation.damage import Damage
 from tests.simulation.scheduler import Scheduler
@@ -88,6 +88,8 @@ class StoreModel:
         self.snapshots: dict[str, SnapshotRow] = {}
         self.runs: dict[str, RunRow] = {}
         self.seen: dict[str, dict[MessageKey, SeenRow]] = defaultdict(dict)
+        self.attributes: dict[str, dict[str, AttributeValue]] = defaultdict(dict)
+        """By run ID: what lists find runs by."""
         self.mail: dict[str, dict[int, bytes]] = defaultdict(dict)
         self._format_written = 1
         self.declared: Declared = {}
@@ -258,7 +260,7 @@ class StoreModel:
         if write.journal and any(row.epoch != lease.epoch for row in write.journal):
             self._audit.stale_epoch(write, lease)
         self.instances[write.workflow_id] = replace(
-            write, journal=(), snapshot=None, opened=(), changed=(), seen=(), unless=()
+            write, journal=(), snapshot=None, opened=(), changed=(), seen=(), unless=(), attributes=()
         )
         for row in write.journal:
             self.journal[row.run_id].append(row)
@@ -287,6 +289,11 @@ class StoreModel:
                 reason=changed.reason,
                 result=changed.result,
             )
+        for set_ in write.attributes:
+            of_run = self.attributes[set_.run_id]
+            of_run.pop(set_.name, None)
+            if set_.value is not None:
+                of_run[set_.name] = set_.value
         for answered in write.seen:
             self.seen[answered.workflow_id][answered.type, answered.message_id] = answered
         self._audit.written(write)

@@ -27,10 +27,10 @@ class Ended:
 @dataclass(frozen=True, slots=True)
 class Step:
     """`kind` is signal, with start (a signal that would start it), unfit (a signal that does not fit its
-    handler), refused (a signal that the database refuses), query, update, cancel, terminate,
-    describe (until nothing goes on by itself), release (what is held), or again: start once more when the run
-    has ended. It is taken `delay` microseconds after the one before was confirmed. `allows`: what an update
-    comes to."""
+    handler), refused (a signal that the database refuses), query, update, update with start, cancel,
+    terminate, describe (until nothing goes on by itself), release (what is held), or again: start once more
+    when the run has ended. It is taken `delay` microseconds after the one before was confirmed. `allows`: what
+    an update comes to."""
 
     delay: int
     kind: str
@@ -56,7 +56,7 @@ class Plan:
     options: dict[str, Any] = field(default_factory=dict)
     """Of its start: see `wire.StartWorkflow`."""
     first: Step | None = None
-    """A signal that comes with the start."""
+    """A signal or an update that comes with the start."""
 
 
 def _completed_with(result: Any) -> Check:

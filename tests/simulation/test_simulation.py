@@ -12,7 +12,7 @@ import pytest
 
 from dalsegno.actors.workflow_actor.stored import snapshots
 from tests.simulation.faults import KINDS
-from tests.simulation.language import LONG_FROM, MOVING_FROM, WHOLE_FROM
+from tests.simulation.language import FULL_FROM, LONG_FROM, MOVING_FROM, WHOLE_FROM
 from tests.simulation.runner import Summary, run_seed, run_seeds
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,13 @@ def test_no_promise_is_broken_where_runs_are_tried_again_and_persons_are_waited_
 @pytest.mark.timeout(300)
 def test_no_promise_is_broken_while_a_namespace_moves_to_the_next_stored_format() -> None:
     summary = run_seeds(range(MOVING_FROM, 2 * MOVING_FROM), stop_at=1, fault_goal=FAULTS_PER_PART)
+    assert not summary.failures, _report(summary)
+    assert summary.fault_count >= FAULTS_PER_PART
+
+
+@pytest.mark.timeout(300)
+def test_no_promise_is_broken_where_updates_come_with_starts_and_some_do_not_fit_and_runs_are_listed() -> None:
+    summary = run_seeds(range(FULL_FROM, 2 * FULL_FROM), stop_at=1, fault_goal=FAULTS_PER_PART)
     assert not summary.failures, _report(summary)
     assert summary.fault_count >= FAULTS_PER_PART
 

@@ -35,7 +35,7 @@ class UpdateHistory:
     def was_kept(self, mail: wire.WireMessage, message_id: str) -> None:
         """Of a workflow that could not be run. So an update was as good as admitted, whatever has come of it:
         what was said of it then may be long on its way."""
-        if isinstance(mail, wire.UpdateWorkflow):
+        if isinstance(mail, wire.UpdateWorkflow | wire.UpdateWithStart):
             self._kept.add((mail.workflow_id, mail.update_id or message_id))
 
     def note(self, run_id: str, event: e.Event) -> None:

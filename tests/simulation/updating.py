@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.failure import Failure
+from dalsegno.policies import WorkflowIDConflictPolicy
 from tests.default_converter import from_payload, to_payload
 from tests.simulation.scheduler import SECOND
 from tests.simulation.stories import Step
@@ -19,10 +20,20 @@ OnReply = Callable[[wire.Reply], None]
 
 
 class AskedUpdate:
-    """`outcome`, once it is known: the result, or the type of the failure. `settled` is called then."""
+    """`outcome`, once it is known: the result, or the type of the failure. `settled` is called then. `start`:
+    what would start its workflow, until it is known to have come to a run; `on_start` hears what is answered to
+    that."""
 
     def __init__(
-        self, client: Client, workflow_id: str, update_id: str, step: Step, settled: Callable[[], None]
+        self,
+        client: Client,
+        workflow_id: str,
+        update_id: str,
+        step: Step,
+        settled: Callable[[], None],
+        *,
+        start: dict[str, Any] | None = None,
+        on_start: OnReply = lambda _: None,
     ) -> None:
         self.workflow_id = workflow_id
         self.update_id = update_id
@@ -31,22 +42,25 @@ class AskedUpdate:
         self.is_settled = False
         self._client = client
         self._settled = settled
+        self._start = start
+        self._on_start = on_start
         self._asked = 0
-        self._message_id = client.new_message_id(workflow_id)
+        self.message_id = client.new_message_id(workflow_id)
 
     def send(self, confirmed: Callable[[], None] = lambda: None) -> None:
         """Also once more: where it has come to a run, that knows it by its ID."""
         wait_for = ("admitted", "accepted", "completed")[len(self.update_id) % 3]
         run_id = self._client.run_of_update(self.workflow_id, self.update_id)
-        body = wire.UpdateWorkflow(
-            workflow_id=self.workflow_id,
-            name=self.step.name,
-            args=tuple(map(to_payload, self.step.args)),
-            update_id=self.update_id,
-            wait_for=wait_for,  # type: ignore[arg-type]  # mypy sees any text
-            run_id=run_id,
-        )
-        self._command(body, confirmed, message_id=self._message_id if run_id is None else None)
+        args = tuple(map(to_payload, self.step.args))
+        about: dict[str, Any] = {"update_id": self.update_id, "wait_for": wait_for}
+        body: wire.WireMessage
+        if self._start is not None and run_id is None:
+            about |= {**self._start, "conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING}
+            body = wire.UpdateWithStart(**about, update_name=self.step.name, update_args=args)
+        else:
+            about |= {"workflow_id": self.workflow_id, "run_id": run_id}
+            body = wire.UpdateWorkflow(**about, name=self.step.name, args=args)
+        self._command(body, confirmed, message_id=self.message_id if run_id is None else None)
         self._client.after(ASK_AGAIN, self._ask)
 
     def _ask(self) -> None:
@@ -71,6 +85,7 @@ class AskedUpdate:
         self._client.command(body, message_id, confirmed=confirmed, replied=self._told)
 
     def _told(self, reply: wire.Reply) -> None:
+        self._on_start(reply)
         if reply.error is not None:
             if reply.error.code == "update_rejected":
                 self._rejected(reply.failure)
@@ -90,7 +105,7 @@ class AskedUpdate:
         if failure is not None:
             self._settle(failure.type)
         else:
-            self._message_id = self._client.new_message_id(self.workflow_id)
+            self.message_id = self._client.new_message_id(self.workflow_id)
 
     def _settle(self, outcome: object) -> None:
         first = self.outcome if self.is_settled else outcome

@@ -29,7 +29,9 @@ from tests.simulation.at_the_end import AtTheEnd
 from tests.simulation.bounds import Bounds
 from tests.simulation.broker_model import BrokerModel
 from tests.simulation.client import Client
+from tests.simulation.client_invariants import ClientInvariants
 from tests.simulation.faults import FaultID, Faults
+from tests.simulation.full_workflows import DECLARED
 from tests.simulation.history import History
 from tests.simulation.host import Host
 from tests.simulation.host_invariants import HostInvariants
@@ -93,6 +95,7 @@ class Simulation:
         self.ledger = Ledger()
         self.history = History()
         self.invariants = Invariants(self)
+        self.client_invariants = ClientInvariants(self)
         self.host_invariants = HostInvariants(self)
         self.store = StoreModel(self.scheduler, self.invariants, partitions=self.partitions)
         namespace = topology.namespace_topology(nths(self.partitions))
@@ -141,9 +144,21 @@ class Simulation:
             delay = self.random.randrange(STORM * 3 // 4)
             self.scheduler.after(SECOND, partial(self._play, number, plan, delay))
         self.releases.ask_in(self.scheduler, STORM)
+        if self.language.is_full:
+            self._declare()
         if self.language.lasts:
             self.scheduler.after(SECOND, Person(self, self.client).begin)
         Storm(self).begin()
+
+    def _declare(self) -> None:
+        """Some search attributes, and the last of them when code may have set it already."""
+        *early, late = DECLARED
+        declared = self.store.declared = {name: DECLARED[name] for name in early}
+
+        def declare_the_last() -> None:
+            self.store.declared = {**declared, late: DECLARED[late]}
+
+        self.scheduler.after(Random(f"{self.seed} declared").randrange(STORM), declare_the_last)
 
     def _play(self, number: int, plan: stories.Plan, delay: int) -> None:
         self.client.play(f"{plan.workflow_type}-{number}", plan, delay=delay)
