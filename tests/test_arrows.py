@@ -118,7 +118,7 @@ ARROWS = {
     "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code processes",
     "verification": (
-        "sdk broker persistence settings protocol interface activities children timers run stored shown"
+        "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
     "cli": (
         "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "

@@ -12,6 +12,7 @@ from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
 from dalsegno.actors.workflow_actor.local_activities.decisions import next_at
 from dalsegno.actors.workflow_actor.local_activities.work import RunLocalActivity, StopAll, StopLocalActivity
+from dalsegno.errors import RetryState
 from dalsegno.failure import Failure
 from tests.simulation.activities import Work
 
@@ -93,7 +94,7 @@ class SimulatedBench:
         """It is tried again here, or the state has it tried again."""
         work, now = run.work, self._host.now()
         at = next_at(work.spec, failure, attempt=run.attempt, now=now, began_at=work.scheduled_at)
-        if at is None or self._random.random() < 0.5:
+        if isinstance(at, RetryState) or self._random.random() < 0.5:
             self._report(run, work.failed(failure, attempt=run.attempt))
             return
         run.attempt += 1
