@@ -21,6 +21,7 @@ from dalsegno.broker.protocol.messages import Reply, StartWorkflow
 from dalsegno.broker.url import open_broker
 from dalsegno.client.async_activities import AsyncActivityHandle, named_by
 from dalsegno.client.conversation import Conversation, sendable
+from dalsegno.client.declaring import Declaring
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.in_transaction import write_in_transaction
@@ -50,7 +51,7 @@ TIMEOUT_SECONDS = 10.0
 """For everything but waiting for a result."""
 
 
-class Client(Scheduling, UpdatingWithStart, StartingActivities):
+class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
     """One connection to a namespace, for any number of tasks of one event loop.
 
     It outlives what happens to the broker: requests wait for it to come back, as long as their time allows.

@@ -66,6 +66,22 @@ class ListSearchAttributes(WireMessage, frozen=True, kw_only=True):
     TYPE = "control.search_attributes"
 
 
+class DeclareSearchAttribute(WireMessage, frozen=True, kw_only=True):
+    """The reply has the attribute, if it is new."""
+
+    TYPE = "control.declare_search_attribute"
+    name: Name
+    value_type: SearchAttributeIndexedValueType
+
+
+class RemoveSearchAttribute(WireMessage, frozen=True, kw_only=True):
+    """`force`: from runs that have it, too. The reply has the attribute, if there was one."""
+
+    TYPE = "control.remove_search_attribute"
+    name: Name
+    force: bool = False
+
+
 class ListDeadlines(WireMessage, frozen=True, kw_only=True):
     """Open deadlines of open runs, in the order in which they are at risk; with `at_risk` those that are so
     now, or overdue. `before` is the `cursor` of the page before."""

@@ -37,6 +37,7 @@ from dalsegno.broker.protocol.between_workflows import (
 from dalsegno.broker.protocol.control import (
     ControlReply,
     CountWorkflows,
+    DeclareSearchAttribute,
     FindWorkflows,
     GetHistory,
     HistoryEntry,
@@ -49,6 +50,7 @@ from dalsegno.broker.protocol.control import (
     ListWorkflows,
     PartitionInfo,
     Ping,
+    RemoveSearchAttribute,
     RunGroup,
     WorkflowSummary,
 )
@@ -125,6 +127,7 @@ __all__ = [
     "ControlReply",
     "CountWorkflows",
     "Counter",
+    "DeclareSearchAttribute",
     "DescribeWorkflow",
     "Description",
     "ErrorCode",
@@ -157,6 +160,7 @@ __all__ = [
     "Ping",
     "QuarantineAction",
     "QueryWorkflow",
+    "RemoveSearchAttribute",
     "Reply",
     "ReplyError",
     "RequestOf",

@@ -121,7 +121,9 @@ class Host(Lookups, Process):
             idle_timeout=round(simulation.settings.lease_ttl_seconds * SECOND / 2),
         )
         unused: Any = None  # the control queue is not served here, but for dead tasks
-        self._control = Control(outbox=self.engine.outbox, store=unused, host_id=lambda: self._host_id)
+        self._control = Control(
+            outbox=self.engine.outbox, store=unused, declare=unused, host_id=lambda: self._host_id
+        )
         self._other_runs = OtherRuns(
             self.engine.outbox,
             unused,  # rows are read for it, here

@@ -217,3 +217,24 @@ def test_the_shell_starts_and_shows_with_attributes(stack: Stack) -> None:
         )
         assert refused.returncode == 2
         assert said in refused.stderr
+
+
+async def test_a_client_declares_them_and_takes_that_back(client: Client) -> None:
+    key, name = SearchAttributeKey.for_keyword("FromClient"), f"declared-{uuid4()}"
+    assert await client.declare_search_attributes(TOTAL, key) == (key,)
+    assert await client.declare_search_attributes(key) == ()
+    assert (await client.search_attributes())["FromClient"] is Type.KEYWORD
+    with pytest.raises(CommandRejectedError, match="'FromClient' of the type keyword"):
+        await client.declare_search_attributes(SearchAttributeKey.for_int("FromClient"))
+    with pytest.raises(CommandRejectedError, match="No search attribute can have the name 'Status'"):
+        await client.declare_search_attributes(SearchAttributeKey.for_int("Status"))
+    with pytest.raises(TypeError, match="key must be a SearchAttributeKey"):
+        await client.declare_search_attributes("FromClient")  # type: ignore[arg-type]
+
+    theirs = TypedSearchAttributes([SearchAttributePair(key, "yes")])
+    await client.start(Sought.run, id=name, search_attributes=theirs, task_queue="nowhere")
+    with pytest.raises(CommandRejectedError, match="Runs have the search attribute 'FromClient'"):
+        await client.remove_search_attribute("FromClient")
+    assert await client.remove_search_attribute("FromClient", force=True) is True
+    assert await client.remove_search_attribute("FromClient") is False
+    assert "FromClient" not in await client.search_attributes()

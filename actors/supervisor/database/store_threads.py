@@ -19,6 +19,7 @@ from typing import TypeVar
 from dalsegno.actors.supervisor.database.reading_thread import R, ReadingThread, Tally, ToLoop
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped
 from dalsegno.errors import DalsegnoError
+from dalsegno.persistence.attributes_port import SearchAttributes
 from dalsegno.persistence.port import Round, RoundOutcome, Store, Writer
 from dalsegno.persistence.reader_port import ClockReader, MailReader, PeopleReader
 
@@ -42,6 +43,10 @@ class StoreThreads:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-writer")
         self._is_settled = True
         """No commit of unknown outcome could be read that may still be lost."""
+        self._store = store
+        self._attributes: SearchAttributes | None = None
+        """Seldom asked for."""
+        self._declaring = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-declaring")
         mail: MailReader = store.reader()
         clock: ClockReader = store.reader()
         self.mail = self._reading("mail", mail)
@@ -75,6 +80,15 @@ class StoreThreads:
         """Write something beside the rounds, once."""
         return await asyncio.wrap_future(self._writing.submit(statement, self._writer))
 
+    async def declare(self, statement: Callable[[SearchAttributes], T]) -> T:
+        """Change which search attributes are declared. It may take long: what runs have of one goes with it."""
+        return await asyncio.wrap_future(self._declaring.submit(self._declare, statement))
+
+    def _declare(self, statement: Callable[[SearchAttributes], T]) -> T:
+        if self._attributes is None:
+            self._attributes = self._store.search_attributes()
+        return statement(self._attributes)
+
     def _settled(self) -> None:
         if not self._is_settled:
             self._writing.submit(self._settle).result()
@@ -88,6 +102,9 @@ class StoreThreads:
         """Wait for what is being written and read, then close the connections."""
         self.to_loop.is_closed = True
         self._writing.shutdown(wait=True, cancel_futures=True)
+        self._declaring.shutdown(wait=True, cancel_futures=True)
+        if self._attributes is not None:
+            self._attributes.close()
         for reading in (self.mail, self.clock, self.people):
             reading.close()
         self._writer.close()

@@ -189,7 +189,12 @@ class Host(Lookups):
             is_first=lambda: self._mail.peers[:1] == (self._host_id,),
             may_send=lambda: self._link.session is not None,
         )
-        self._control = Control(outbox=outbox, store=self._threads.people, host_id=lambda: self._host_id)
+        self._control = Control(
+            outbox=outbox,
+            store=self._threads.people,
+            declare=self._threads.declare,
+            host_id=lambda: self._host_id,
+        )
         self._other_runs = OtherRuns(
             outbox,
             self._threads.people,

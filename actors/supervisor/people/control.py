@@ -7,7 +7,7 @@ their sender has sent before. The others need only the database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 
@@ -22,6 +22,7 @@ from dalsegno.actors.supervisor.failing.fail_stop import Escaped, guarded
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
 from dalsegno.actors.supervisor.outbox.shipment import Shipment, to_reader
+from dalsegno.actors.supervisor.people.declaring import DECLARATIONS, declaration_answer
 from dalsegno.actors.supervisor.people.messages import encoded, stored_message
 from dalsegno.actors.supervisor.people.stored_answers import ANSWERS
 from dalsegno.actors.supervisor.wire import replies
@@ -35,6 +36,7 @@ from dalsegno.broker.protocol.codec import UnsupportedMessageError, decode, enco
 from dalsegno.broker.protocol.ids import derived_message_id
 from dalsegno.errors import CommandRejectedError, InvalidMessageError, UnreadableRowError
 from dalsegno.failure import Failure
+from dalsegno.persistence.attributes_port import SearchAttributes
 from dalsegno.persistence.reader_port import PeopleReader
 from dalsegno.priority import at_level
 
@@ -68,10 +70,12 @@ class Control:
         *,
         outbox: Outbox,
         store: ReadingThread[PeopleReader],
+        declare: Callable[[Callable[[SearchAttributes], wire.ControlReply]], Awaitable[wire.ControlReply]],
         host_id: Callable[[], str],
     ) -> None:
         self._outbox = outbox
         self._store = store
+        self._declare = declare
         self._host_id = host_id
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -152,6 +156,9 @@ class Control:
             case _ if type(body) in ANSWERS:
                 # Down to its last byte on that thread: the loop has better things to do.
                 return await self._store.fetch(partial(stored_message, question=body, caller=caller))
+            case _ if type(body) in DECLARATIONS:
+                reply = await self._declare(partial(declaration_answer, question=body))
+                return encoded(reply, caller)
             case _:
                 raise CommandRejectedError(f"a message of the type {body.TYPE!r} is no control request")
 

@@ -29,6 +29,10 @@ from tests.supervisor.mail import command
 from tests.supervisor.outbox.carrier import Shell, shipment
 
 
+async def declares_nothing(_: object) -> wire.ControlReply:
+    raise AssertionError("nobody asks for it")
+
+
 class Consumer:
     is_open = True
 
@@ -52,7 +56,7 @@ async def test_a_request_that_cannot_be_answered_now_is_not_held(error: Exceptio
     shell, consumer = Shell(), Consumer()
     outbox = Outbox(shell, shell)
     store: Any = BrokenStore(error)
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     control.on_request(_delivery(1, wire.ListWorkflows()), consumer)
     for _ in range(10):
         await asyncio.sleep(0)
@@ -73,7 +77,7 @@ async def test_who_asks_for_what_cannot_be_had_is_told_why_and_not_left_to_ask_a
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     store: Any = BrokenStore(error)
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     control.on_request(_delivery(1, request_), consumer)
     await eventually(lambda: bool(shell.published), "the answer")
     (outgoing,) = shell.take()
@@ -89,7 +93,7 @@ async def test_two_clients_with_the_same_message_id_are_both_answered() -> None:
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     store: Any = BrokenStore(ZeroDivisionError())
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     for tag, workflow_id in enumerate(("w", "other", "w"), 1):
         control.on_request(_delivery(tag, wire.QueryWorkflow(workflow_id=workflow_id, name="q")), consumer)
     passed_on = []
@@ -111,7 +115,7 @@ async def test_a_dead_task_is_a_failed_attempt_unless_it_was_never_granted(
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     store: Any = BrokenStore(ZeroDivisionError())
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     task = replace(TASK, acknowledge=acknowledge)
     dead = replace(encode(task, message_id="t"), headers={"x-delivery-count": 21, "x-death": "[...]"})
     control.on_dead_task(Delivery(dead, 1, False, "dalsegno.dead", "tasks"), consumer)
@@ -201,7 +205,7 @@ async def test_a_history_comes_in_pages_that_a_message_can_carry(
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     store: Any = Rows(*payloads)
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     shown: dict[int, list[dict[str, Any]]] = {}
     for tag in range(1, 10):
         body = wire.GetHistory(workflow_id="w", after=max(shown, default=0))
@@ -240,7 +244,7 @@ async def test_what_meets_a_defect_while_it_is_read_ends_no_host_and_a_dead_task
     outbox = Outbox(shell, shell)
     outbox.publisher_opened()
     store: Any = BrokenStore(ZeroDivisionError())
-    control = Control(outbox=outbox, store=store, host_id=lambda: "host-1")
+    control = Control(outbox=outbox, store=store, declare=declares_nothing, host_id=lambda: "host-1")
     control.on_request(_delivery(1, wire.Ping()), consumer)
     assert consumer.acknowledged == [1]
     dead = encode(TASK, message_id="t")
