@@ -11,6 +11,7 @@ from dalsegno.actors.supervisor.settings import SEEN_RETENTION_SECONDS_MAX, SEEN
 from dalsegno.broker.held_bytes import HELD_BYTES_MIN
 from dalsegno.broker.url import embedded_path
 from dalsegno.errors import ConfigurationError
+from dalsegno.priority import LEVELS, Priority
 
 FOLDER = ".dalsegno"
 DEFAULT_BROKER = f"embedded:{FOLDER}/broker.db"
@@ -140,6 +141,16 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+PriorityLevel = Annotated[
+    int | None,
+    typer.Option(
+        "--priority",
+        min=LEVELS[0],
+        max=LEVELS[-1],
+        metavar="LEVEL",
+        help="How urgent its activities are: 1 (most) to 5; 3 if not given.",
+    ),
+]
 
 
 class Source(NamedTuple):
@@ -170,3 +181,7 @@ def seconds_to_wait(context: typer.Context) -> float | None:
     source = context.get_parameter_source("timeout")
     given = source is not None and source.name == "COMMANDLINE"
     return float(context.params["timeout"]) if given else None
+
+
+def priority(level: int | None) -> Priority | None:
+    return None if level is None else Priority(priority_key=level)

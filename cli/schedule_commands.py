@@ -83,6 +83,7 @@ def create(
     inputs: options.Inputs = [],  # noqa: B006 - typer copies it
     task_queue: TaskQueue = None,
     execution_timeout: ExecutionTimeout = None,
+    priority: options.PriorityLevel = None,
     cron: Crons = [],  # noqa: B006
     interval: Intervals = [],  # noqa: B006
     calendar: Calendars = [],  # noqa: B006
@@ -116,6 +117,7 @@ def create(
         inputs=inputs,
         task_queue=task_queue,
         execution_timeout=execution_timeout,
+        priority=options.priority(priority),
         cron=cron,
         interval=interval,
         calendar=calendar,
@@ -143,6 +145,7 @@ def update(
     inputs: options.Inputs = [],  # noqa: B006
     task_queue: TaskQueue = None,
     execution_timeout: ExecutionTimeout = None,
+    priority: options.PriorityLevel = None,
     cron: Crons = [],  # noqa: B006
     interval: Intervals = [],  # noqa: B006
     calendar: Calendars = [],  # noqa: B006
@@ -176,6 +179,7 @@ def update(
         inputs=inputs,
         task_queue=task_queue,
         execution_timeout=execution_timeout,
+        priority=options.priority(priority),
         cron=cron,
         interval=interval,
         calendar=calendar,

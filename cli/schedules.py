@@ -29,6 +29,7 @@ from dalsegno.client import (
 )
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import ConfigurationError
+from dalsegno.priority import Priority
 from dalsegno.schedules.cron import read_span, read_spans
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Changes:
     inputs: Sequence[str]
     task_queue: str | None
     execution_timeout: float | None
+    priority: Priority | None
     cron: Sequence[str]
     interval: Sequence[str]
     calendar: Sequence[str]
@@ -68,6 +70,7 @@ class Changes:
         action.task_queue = self.task_queue or action.task_queue
         if self.execution_timeout is not None:
             action.execution_timeout = self.execution_timeout
+        action.priority = self.priority or action.priority
         if self.cron or self.interval or self.calendar:
             spec.cron_expressions = list(self.cron)
             spec.intervals = [ScheduleIntervalSpec(*read_spans("--interval", text)) for text in self.interval]
@@ -168,6 +171,7 @@ def _written(schedule: Schedule) -> Iterator[tuple[str, Any]]:
     yield "starts", f"{action.workflow} {' '.join(map(as_text, action.args))}".rstrip()
     yield "as", f"{action.id}-<time>"
     yield "task queue", action.task_queue
+    yield "priority", _level(action)
     yield "cron", "; ".join(spec.cron_expressions)
     yield (
         "intervals",
@@ -210,6 +214,10 @@ def _at(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _level(action: ScheduleActionStartWorkflow) -> int | None:
+    return None if action.priority is None else action.priority.priority_key
+
+
 def _as_plain(schedule_id: str, schedule: Schedule | None, info: ScheduleInfo | None) -> dict[str, Any]:
     plain: dict[str, Any] = {"schedule_id": schedule_id, "action": None, "info": msgspec.to_builtins(info)}
     if schedule is not None:
@@ -220,6 +228,7 @@ def _as_plain(schedule_id: str, schedule: Schedule | None, info: ScheduleInfo | 
             "id": action.id,
             "task_queue": action.task_queue,
             "execution_timeout": timeout.total_seconds() if isinstance(timeout, timedelta) else timeout,
+            **({"priority": level} if (level := _level(action)) is not None else {}),
             "memo": action.memo or {},
         }
         plain["spec"] = msgspec.to_builtins(schedule.spec)

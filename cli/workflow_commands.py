@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from dalsegno.cli import options
+from dalsegno.cli import options, workflow_looks
 from dalsegno.errors import ConfigurationError
-from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy, WorkflowStatus
+from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 app = typer.Typer(
     help="Start workflows, look at them, and tell them things.",
@@ -65,6 +65,7 @@ def start(
     execution_timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="After which the run is ended as timed out.")
     ] = None,
+    priority: options.PriorityLevel = None,
     signal: Annotated[
         str | None,
         typer.Option(
@@ -110,6 +111,7 @@ def start(
             "id_conflict_policy": conflict_policy,
             "id_reuse_policy": reuse_policy,
             "execution_timeout": execution_timeout,
+            "priority": options.priority(priority),
             "message_id": message_id,
             "start_signal": signal,
         },
@@ -145,109 +147,10 @@ def result(
     )
 
 
-@app.command()
-def describe(
-    context: typer.Context,
-    workflow_id: options.WorkflowID,
-    run_id: options.RunID = None,
-    broker: options.Broker = options.DEFAULT_BROKER,
-    database: options.StoredIn = None,
-    timeout: options.Timeout = 10.0,
-    as_json: options.AsJson = False,
-) -> None:
-    """Status, activities, timers, and what it waits for."""
-    from dalsegno.cli import workflows
-
-    workflows.describe(options.source(context), timeout, workflow_id, run_id, as_json=as_json)
-
-
-@app.command(name="list")
-def list_(
-    context: typer.Context,
-    status: Annotated[
-        list[WorkflowStatus],
-        typer.Option(metavar="STATUS", help=f"{', '.join(WorkflowStatus)}; repeat it for several."),
-    ] = [],  # noqa: B006 - typer copies it
-    workflow_type: Annotated[
-        list[str], typer.Option("--type", metavar="TYPE", help="Only this type; repeat it for several.")
-    ] = [],  # noqa: B006
-    query: Annotated[
-        str | None,
-        typer.Option("--filter", "-q", metavar="FILTER", help="Only those that fit; see docs/filters.md."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many at most.")] = 50,
-    broker: options.Broker = options.DEFAULT_BROKER,
-    database: options.StoredIn = None,
-    timeout: options.Timeout = 10.0,
-    as_json: options.AsJson = False,
-) -> None:
-    """Runs, newest first.
-
-    Examples:
-      dalsegno workflow list --status suspended
-      dalsegno workflow list -q 'Type = "Order" and StartTime > -1d and not Status = completed'
-    """
-    from dalsegno.cli import workflows
-
-    workflows.list_workflows(
-        options.source(context),
-        timeout,
-        status=status,
-        workflow_type=workflow_type,
-        query=query,
-        limit=limit,
-        as_json=as_json,
-    )
-
-
-@app.command()
-def count(
-    context: typer.Context,
-    query: Annotated[
-        str,
-        typer.Argument(
-            metavar="[FILTER]", help="Only those that fit; see docs/filters.md.", show_default=False
-        ),
-    ] = "",
-    broker: options.Broker = options.DEFAULT_BROKER,
-    database: options.StoredIn = None,
-    timeout: options.Timeout = 10.0,
-    as_json: options.AsJson = False,
-) -> None:
-    """How many runs there are, or that fit.
-
-    Examples:
-      dalsegno workflow count 'StartTime > -1h'
-      dalsegno workflow count 'Status = failed group by Type'
-    """
-    from dalsegno.cli import workflows
-
-    workflows.count_workflows(options.source(context), timeout, query, as_json=as_json)
-
-
-@app.command()
-def history(
-    context: typer.Context,
-    workflow_id: options.WorkflowID,
-    run_id: options.RunID = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
-    broker: options.Broker = options.DEFAULT_BROKER,
-    database: options.StoredIn = None,
-    timeout: options.WaitTimeout = 10.0,
-    as_json: options.AsJson = False,
-) -> None:
-    """What happened to a workflow; with --json every event in full."""
-    from dalsegno.cli import workflows
-
-    workflows.history(
-        options.source(context),
-        timeout,
-        workflow_id,
-        run_id,
-        follow=follow,
-        wait_seconds=options.seconds_to_wait(context),
-        as_json=as_json,
-    )
+app.command()(workflow_looks.describe)
+app.command("list")(workflow_looks.list_)
+app.command()(workflow_looks.count)
+app.command()(workflow_looks.history)
 
 
 @app.command()

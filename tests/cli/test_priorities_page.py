@@ -25,3 +25,7 @@ def test_its_program_prints_what_it_says(folder: Path) -> None:
         assert (client.out, client.err) == (found[2], "")
         told = shell.run("workflow", "describe", "letters-ann", "--json").document
         assert told["priority"] == 1
+        shell.run(
+            "workflow", "start", "Correspondence", "--id", "letters-bob", "-i", '"bob"', "--priority", "2"
+        )
+        assert shell.run("workflow", "describe", "letters-bob", "--json").document["priority"] == 2

@@ -23,16 +23,19 @@ def test_a_schedule_is_made_looked_at_changed_and_deleted(dev: Program) -> None:
     run = dev.shell.run
     greeting = ("--type", "Greeting", "--input", '"Ann"', "--workflow-id", "hello")
     times = ("--interval", "1h/5m", "--calendar", '{"hour": [{"start": 9}], "comment": "opening"}')
-    made = run("schedule", "create", "s-1", *greeting, *NEVER, *times, "--note", "for Ann")
+    made = run("schedule", "create", "s-1", *greeting, *NEVER, *times, "--note", "for Ann", "--priority", "1")
     assert (made.exit_code, made.out, made.err) == (DONE, "Schedule s-1 is there.\n", "")
     again = run("schedule", "create", "s-1", *greeting)
     assert (again.exit_code, again.sentence) == (FAILED, "There is a schedule 's-1' already.")
 
     changed = run("schedule", "update", "s-1", *NEVER, "--overlap", "allow_all", "--remaining", "0")
+    assert described(dev, "s-1")["action"]["priority"] == 1
+    changed = run("schedule", "update", "s-1", *NEVER, "--priority", "5")
     assert (changed.exit_code, changed.out) == (DONE, "Schedule s-1 is changed.\n")
     told = described(dev, "s-1")
     assert told["action"]["args"] == ["Ann"]
     assert (told["action"]["workflow"], told["action"]["id"]) == ("Greeting", "hello")
+    assert told["action"]["priority"] == 5
     assert told["spec"]["intervals"] == told["spec"]["calendars"] == []
     assert (told["policy"]["overlap"], told["state"]["note"]) == ("allow_all", "for Ann")
     assert told["info"]["next_action_times"] == []

@@ -394,6 +394,7 @@ def in_bash(shell: Shell, line: str, before: str = "") -> Done:
         (("start", "Patient", "--id", "no-1", "--execution-timeout", "-1"), "execution_timeout"),
         (("start", "Patient", "--id", "no-1", "--execution-timeout", "inf"), "execution_timeout"),
         (("start", "Patient", "--id", "no-1", "--message-id", ""), "message_id"),
+        (("start", "Patient", "--id", "no-1", "--priority", "6"), "--priority"),
         (("start", "Patient", "--id", "no-1", "--timeout", "nan"), "--timeout"),
         (("list", "--timeout", "-1"), "--timeout"),
         (("list", "--type", ""), "workflow_type"),
