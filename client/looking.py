@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -151,16 +152,14 @@ class Looking:
 
     async def list_incidents(self, query: str = "", *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
         """Activities that have failed and wait for a person, of all workflows, or of those that fit a filter
-        (docs/filters.md; conditions alone, no order): of each the first 100. A list finds the runs, newest
-        first, page by page; each is then asked for its own. One that is gone by then has none. Raises
-        CommandRejectedError for a filter that cannot be read."""
+        (docs/filters.md), in whose order the workflows come: of each the first 100. A list finds the runs,
+        newest first if no order is named, page by page; each is then asked for its own. One that is gone by then
+        has none. Raises CommandRejectedError for a filter that cannot be read."""
         query = given.text("query", query)
-        where = f"{INCIDENTS} > 0"
         if query.strip():
             async for _ in self.list_workflows(query, page_size=1):
                 break  # it is refused, if it is, with the place in what was written
-            where = f"{where} and ({query})"
-        async for run in self.list_workflows(where, page_size=page_size):
+        async for run in self.list_workflows(_with_incidents(query), page_size=page_size):
             try:
                 found = await self.get_workflow_handle(run.workflow_id, run.run_id).incidents()
             except WorkflowNotFoundError:
@@ -248,6 +247,22 @@ class Looking:
     async def partitions(self) -> tuple[PartitionInfo, ...]:
         """Who owns which partition."""
         return (await self._answers.control(ListPartitions())).partitions
+
+
+_CONDITION = re.compile(
+    r"""(?: "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*` | (?!\border\s+by\b). )*""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""What of a filter stands before its order; a text in quotes may hold anything."""
+
+
+def _with_incidents(query: str) -> str:
+    """The same filter, of those among its runs that have any. It is one that can be read."""
+    found = _CONDITION.match(query)
+    condition = query if found is None else found[0]
+    order = query[len(condition) :]
+    narrowed = f"{INCIDENTS} > 0 and ({condition})" if condition.strip() else f"{INCIDENTS} > 0"
+    return f"{narrowed} {order}".rstrip()
 
 
 def _several(what: str, values: Any) -> tuple[Any, ...]:

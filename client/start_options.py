@@ -9,6 +9,7 @@ from dalsegno import given
 from dalsegno.broker.protocol.messages import SignalWithStart, StartWorkflow, UpdateWithStart, WorkflowRetries
 from dalsegno.converter import result_hint
 from dalsegno.data_converter import DataConverter
+from dalsegno.elsewhere import no_option
 from dalsegno.policies import (
     MAXIMUM_INTERVAL_FACTOR,
     Duration,
@@ -159,7 +160,7 @@ def _said(
 def check_options(arguments: Sequence[Any], options: StartOptionsAndArgs) -> None:
     """Raises TypeError, which names the option."""
     for name in options.keys() - StartOptionsAndArgs.__annotations__.keys():
-        raise TypeError(f"A start has no option {name!r}.")
+        raise no_option("A start", name)
     if "id" not in options:
         raise TypeError("A start needs an id: the workflow ID, which names the workflow from now on.")
     if "schema" in options and options.get("connection") is None:

@@ -15,6 +15,7 @@ from dalsegno._runtime import ActivityCall
 from dalsegno.converter import Signature, encode_args, result_hint, signature_of
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import DYNAMIC_NAME, NAME_ATTRIBUTE, described
+from dalsegno.elsewhere import no_option
 from dalsegno.policies import ActivityCancellationType, Duration, RetryPolicy
 from dalsegno.priority import Priority, given_level
 
@@ -69,7 +70,7 @@ def activity_call(
 ) -> ActivityCall:
     """Raises TypeError and ValueError, which name the option, and PayloadError for arguments."""
     if unknown:
-        raise TypeError(f"An activity has no option {next(iter(unknown))!r}.")
+        raise no_option("An activity", next(iter(unknown)))
     values = args if type(args) is tuple else given.arguments("args", args)
     if arg is not UNSET:
         if values:

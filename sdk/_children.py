@@ -13,6 +13,7 @@ from dalsegno import given
 from dalsegno._call_site import call_site
 from dalsegno._runtime import ChildWorkflowCall, ChildWorkflowHandle, WorkflowRuntime, current_runtime
 from dalsegno.converter import result_hint
+from dalsegno.elsewhere import no_option
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import (
@@ -213,7 +214,7 @@ def _call(
 ) -> ChildWorkflowCall:
     """Raises TypeError and ValueError, which name the option, and PayloadError for arguments and notes."""
     if unknown:
-        raise TypeError(f"A child workflow has no option {next(iter(unknown))!r}.")
+        raise no_option("A child workflow", next(iter(unknown)))
     if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
     converter = runtime.converter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dalsegno import given
@@ -15,6 +15,8 @@ from dalsegno.search_attributes import (
     TypedSearchAttributes,
     shown_attributes,
 )
+
+_UPDATES = "a list of what keys set, as in [SearchAttributeKey.for_int('Total').value_set(3)]"
 
 
 def search_attributes_now() -> TypedSearchAttributes:
@@ -32,6 +34,8 @@ def upsert_search_attributes(
     declared.
     """
     changes: dict[str, AttributeValue | None] = {}
+    if isinstance(attributes, Mapping):
+        raise given.wrong_type("attributes", attributes, _UPDATES)
     for change in given.arguments("attributes", attributes):
         if not isinstance(change, SearchAttributeUpdate):
             raise given.wrong_type(

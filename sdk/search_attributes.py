@@ -236,12 +236,15 @@ def stored_value(key: SearchAttributeKey[Any], value: object) -> AttributeValue:
     return AttributeValue(key.indexed_value_type, _CHECKED[key.indexed_value_type](what, value))
 
 
+_TYPED = "TypedSearchAttributes([SearchAttributePair(SearchAttributeKey.for_keyword('Customer'), 'c-7')])"
+
+
 def stored_attributes(what: str, attributes: object) -> dict[str, AttributeValue]:
     """Of a start. Raises TypeError and ValueError."""
     if attributes is None:
         return {}
     if not isinstance(attributes, TypedSearchAttributes):
-        raise given.wrong_type(what, attributes, "TypedSearchAttributes")
+        raise given.wrong_type(what, attributes, f"TypedSearchAttributes, as in {_TYPED}")
     stored = {pair.key.name: stored_value(pair.key, pair.value) for pair in attributes}
     if (why := why_too_much(stored)) is not None:
         raise ValueError(f"{what}: {why}.")

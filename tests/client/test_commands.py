@@ -160,6 +160,9 @@ async def test_a_start_of_an_unknown_type_shows_why_it_does_not_run(client: Clie
     [
         ({}, "needs an id"),
         ({"id": "a", "queue": "b"}, "no option 'queue'"),
+        ({"id": "a", "cron_schedule": "@daily"}, r"no option 'cron_schedule': .*client.create_schedule\("),
+        ({"id": "a", "rpc_timeout": 3}, "no option 'rpc_timeout': timeout=, in seconds"),
+        ({"id": "a", "rpc_metadata": {}}, "no option 'rpc_metadata': messages have no metadata"),
         ({"id": "a", "args": [1]}, "not both"),
     ],
 )

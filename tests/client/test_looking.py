@@ -185,6 +185,20 @@ async def test_runs_that_fit_a_filter_are_found_page_by_page(client: Client, hos
         await anext(client.list_workflows(7))  # type: ignore[arg-type]
 
 
+async def test_incidents_come_in_the_order_that_a_filter_names(client: Client, host: FakeHost) -> None:
+    host.scripts[FindWorkflows] = lambda request: [ControlReply()]
+    for query, asked in (
+        ("", "Incidents > 0"),
+        ("order by StartTime", "Incidents > 0 order by StartTime"),
+        (
+            """Type = 'a \\' order by' or `order by` = 1 ORDER  by StartTime desc""",
+            """Incidents > 0 and (Type = 'a \\' order by' or `order by` = 1 ) ORDER  by StartTime desc""",
+        ),
+    ):
+        assert [one async for one in client.list_incidents(query)] == []
+        assert host.of(FindWorkflows)[-1].filter == asked
+
+
 async def test_runs_are_counted_also_in_groups(client: Client, host: FakeHost) -> None:
     groups = RunGroup(values=("Order",), count=2), RunGroup(values=("Invoice",), count=1)
     host.scripts[CountWorkflows] = lambda request: [ControlReply(count=3, groups=groups)]

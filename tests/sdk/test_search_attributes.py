@@ -140,7 +140,11 @@ def test_attributes_are_found_by_key_and_name_with_type() -> None:
         (lambda: SearchAttributeKey.for_int(""), ValueError, "name of a search attribute"),
         (lambda: SearchAttributeKey.for_int(7), TypeError, "name of a search attribute"),
         (lambda: SearchAttributeKey("A", "money"), ValueError, "type of a search attribute"),
-        (lambda: stored_attributes("search_attributes", {"A": 1}), TypeError, "must be TypedSearchAttributes"),
+        (
+            lambda: stored_attributes("search_attributes", {"A": ["x"]}),
+            TypeError,
+            r"must be TypedSearchAttributes, as in TypedSearchAttributes\(\[.*for_keyword",
+        ),
         (
             lambda: stored_attributes(
                 "search_attributes",

@@ -89,7 +89,9 @@ async def test_all_that_fit_a_filter_are_tried_again_at_once(client: Client, clo
     assert {one.workflow_id async for one in client.list_incidents(query)} == {one.id for one in orders[:2]}
     await asyncio.to_thread(closed.unlink)
 
-    again = [one async for one in client.retry_incidents(query)]
+    ordered = [one.workflow_id async for one in client.list_incidents(f"{query} order by StartTime")]
+    assert ordered == [one.id for one in orders[:2]]
+    again = [one async for one in client.retry_incidents(f"{query} order by StartTime")]
 
     assert {(one.workflow_id, one.refused) for one in again} == {(one.id, None) for one in orders[:2]}
     assert [await order.result() for order in orders[:2]] == [30, 30]

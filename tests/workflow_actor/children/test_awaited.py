@@ -363,7 +363,7 @@ def test_a_child_is_started_with_all_that_a_start_can_say() -> None:
             {"search_attributes": {"Warehouse": "x"}},
             "TypeError: search_attributes must be Typed",
         ),
-        ({"cron_schedule": "* * * * *"}, "TypeError: A child workflow has no option 'cron_schedule'"),
+        ({"cron_schedule": "* * * * *"}, "TypeError: A child workflow has no option 'cron_schedule': what is"),
     ],
 )
 def test_what_a_start_cannot_say_is_refused_by_name(wrong: dict[str, Any], why: str) -> None:

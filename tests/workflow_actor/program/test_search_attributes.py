@@ -133,6 +133,18 @@ class GoesOn:
         workflow.continue_as_new(False, search_attributes=anew)
 
 
+@workflow.defn
+class SaysItAsOldCodeDoes:
+    @workflow.run
+    async def run(self) -> None:
+        workflow.upsert_search_attributes({"Total": [7]})  # type: ignore[arg-type]
+
+
+def test_the_old_form_without_types_is_refused_with_the_one_that_there_is() -> None:
+    with pytest.raises(WorkflowCodeError, match=r"for_int\('Total'\).value_set\(3\)"):
+        Play(SaysItAsOldCodeDoes).begin()
+
+
 def test_a_run_that_goes_on_may_be_given_others() -> None:
     play = Play(GoesOn)
     play.begin(False)
