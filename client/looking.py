@@ -153,8 +153,8 @@ class Looking:
     async def list_incidents(self, query: str = "", *, page_size: int = 100) -> AsyncIterator[ListedIncident]:
         """Activities that have failed and wait for a person, of all workflows, or of those that fit a filter
         (docs/filters.md), in whose order the workflows come: of each the first 100. A list finds the runs,
-        newest first if no order is named, page by page; each is then asked for its own. One that is gone by then
-        has none. Raises CommandRejectedError for a filter that cannot be read."""
+        newest first if no order is named, page by page; each is then asked for its own. One that is gone by
+        then has none. Raises CommandRejectedError for a filter that cannot be read."""
         query = given.text("query", query)
         if query.strip():
             async for _ in self.list_workflows(query, page_size=1):
