@@ -19,8 +19,9 @@ COLUMN = {
     Type.TEXT: "text_value",
 }
 """In which a value stands, by its type."""
-_COLUMNS = ("keyword_value", "int_value", "double_value", "text_value")
-_PLACE = {type_: _COLUMNS.index(column) for type_, column in COLUMN.items()}
+COLUMNS = ("keyword_value", "int_value", "double_value", "text_value")
+"""In the order in which they are written."""
+_PLACE = {type_: COLUMNS.index(column) for type_, column in COLUMN.items()}
 
 
 def attribute_rows(workflow_id: str, attributes: Iterable[AttributeSet]) -> list[tuple[Any, ...]]:
@@ -31,7 +32,7 @@ def attribute_rows(workflow_id: str, attributes: Iterable[AttributeSet]) -> list
         values = _values(one.value)
         place = None if one.value is None else _PLACE[one.value.type]
         for ordinal in range(max(one.places, len(values))):
-            columns: list[Any] = [None] * len(_COLUMNS)
+            columns: list[Any] = [None] * len(COLUMNS)
             if place is not None and ordinal < len(values):
                 columns[place] = values[ordinal]
             key = (one.run_id, one.name, ordinal)

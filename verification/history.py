@@ -9,6 +9,7 @@ from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.actors.workflow_actor.stored.formats import NewerBlobError, UnreadableError
 from dalsegno.persistence.port import JournalRow, Namespace, SnapshotRow
 from dalsegno.verification.activities import Resolutions
+from dalsegno.verification.attributes import attributes
 from dalsegno.verification.causes import Causes
 from dalsegno.verification.continuity import Continuity
 from dalsegno.verification.endings import Endings
@@ -148,3 +149,4 @@ class History:
         self._found(visibility(head, state))
         if state is not None:
             self._found(wakes_in_time(head, state))
+            self._found(attributes(head, state))

@@ -16,11 +16,14 @@ from msgspec import Struct
 from dalsegno.errors import StoreUnavailableError
 from dalsegno.partition_id import PartitionID
 from dalsegno.persistence import open_database
+from dalsegno.persistence.attribute_rows import COLUMNS
 from dalsegno.persistence.database import OwnedConnection, Role
+from dalsegno.persistence.formats import revision_of
 from dalsegno.persistence.port import JournalRow, LeaseRow, Namespace, SnapshotRow
 from dalsegno.persistence.schema import read_namespace
+from dalsegno.persistence.search_attributes import SINCE
 from dalsegno.persistence.visibility import journal_row
-from dalsegno.verification.rows import Current, Head, Page
+from dalsegno.verification.rows import AttributeRow, Current, Head, Page
 from dalsegno.verification.statements import SHORT, Statements
 
 T = TypeVar("T")
@@ -126,9 +129,10 @@ class AuditReader:
         short = [row.run_id for row in found if not row.is_long]
         rows, cut = self._short_rows(connection, short)
         snapshots = self._snapshots(connection, short)
+        attributes = self._attributes(connection, short)
         pages = []
         for row in found:
-            head = _head(row)
+            head = _head(row, attributes.get(row.run_id, ()))
             is_whole = not row.is_long and row.run_id < cut
             has_snapshot = head.snapshot_sequence is None or row.run_id in snapshots
             if is_whole and has_snapshot:
@@ -158,13 +162,25 @@ class AuditReader:
         rows = self._stream(connection, self._statements.snapshots, asked)
         return {row.run_id: _snapshot(row) for row in _within(rows, lambda row: len(row.body))}
 
+    def _attributes(
+        self, connection: sa.Connection, run_ids: Sequence[str]
+    ) -> dict[str, tuple[AttributeRow, ...]]:
+        """By run ID. Tables of before have none."""
+        if not run_ids or revision_of(connection) < SINCE:
+            return {}
+        found: dict[str, list[AttributeRow]] = {}
+        for row in connection.execute(self._statements.attributes, {"ids": self._database.keys(run_ids)}):
+            found_by = row.begun_at, *(getattr(row, column) for column in COLUMNS)
+            found.setdefault(row.of_run, []).append(AttributeRow(row.name, row.ordinal, found_by))
+        return {run_id: tuple(rows) for run_id, rows in found.items()}
+
     def _page(
         self, connection: sa.Connection, run_id: str, after: int, known_snapshot: int | None
     ) -> Page | None:
         found = connection.execute(self._statements.run, {"run_id": run_id}).one_or_none()
         if found is None:
             return None
-        head = _head(found)
+        head = _head(found, self._attributes(connection, [run_id]).get(run_id, ()))
         asked = {"run_id": run_id, "after": after, "most": self._batch + 1}
         rows = [
             journal_row(row)
@@ -205,7 +221,7 @@ def _size_of_head(row: Any) -> int:
     return len(row.result or b"") + len(row.memo or b"") + len(row.reason or "")
 
 
-def _head(row: Any) -> Head:
+def _head(row: Any, attributes: tuple[AttributeRow, ...]) -> Head:
     current = None
     if row.current_run_id is not None:
         current = Current(
@@ -231,6 +247,7 @@ def _head(row: Any) -> Head:
         snapshot_sequence=row.snapshot_sequence,
         snapshot_bytes=row.snapshot_bytes,
         first_kept=row.first_kept,
+        attributes=attributes,
     )
 
 

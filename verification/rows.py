@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from dalsegno.persistence.port import JournalRow, SnapshotRow
@@ -17,6 +19,14 @@ class Current(Struct, frozen=True, kw_only=True):
     slot: int
     wake_at: int | None
     started_at: int | None
+
+
+class AttributeRow(Struct, frozen=True):
+    """A row by which lists find a run. `found_by`: when the run began, and the columns of values."""
+
+    name: str
+    ordinal: int
+    found_by: tuple[Any, ...]
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -37,6 +47,8 @@ class Head(Struct, frozen=True, kw_only=True):
     snapshot_sequence: int | None
     snapshot_bytes: int | None
     first_kept: int | None
+    attributes: tuple[AttributeRow, ...] = ()
+    """Those with a value."""
 
     @property
     def is_current(self) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dalsegno.persistence.attribute_rows import COLUMNS
 from dalsegno.persistence.database import Database
-from dalsegno.persistence.tables import GENERATION, instances, journal, leases, runs, snapshots
+from dalsegno.persistence.tables import GENERATION, instances, journal, leases, run_attributes, runs, snapshots
 
 SHORT = 64
 """Journal rows of a run that is read together with others; the rest of longer ones is read by itself."""
@@ -50,6 +51,12 @@ class Statements:
             .limit(_most())
         )
         self.snapshots = sa.select(snapshots).where(database.among(snapshots.c.run_id, "ids"))
+        columns = (run_attributes.c[name] for name in COLUMNS)
+        self.attributes = (
+            sa.select(run_attributes)
+            .where(database.among(run_attributes.c.of_run, "ids"))
+            .where(sa.or_(*(column.is_not(None) for column in columns)))
+        )
         self.leases = sa.select(leases, GENERATION.label("generation")).order_by(leases.c.partition)
         self.instances = (
             sa.select(instances.c.workflow_id, instances.c.slot, instances.c.run_id)

@@ -13,16 +13,19 @@ import pytest
 import sqlalchemy as sa
 
 from dalsegno import Client, WorkflowFailedError
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.persistence import open_database, open_store
 from dalsegno.persistence.database import Role
+from dalsegno.persistence.port import Writer
 from dalsegno.persistence.tables import leases, meta, metadata
 from dalsegno.persistence.url import parse_url
 from examples.orders import OrderWorkflow
 from tests.conftest import DATABASE_URL
+from tests.partition_ids import nths
 from tests.servers import fresh_database
 from tests.system.shop import large, order
 from tests.system.stack import Stack
-from tests.verification.stored import PARTITIONS
+from tests.verification.stored import HOST, PARTITIONS
 
 HISTORY_LIMIT = 40
 SIGNALS = 200
@@ -103,6 +106,18 @@ def empty_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
                 connection.execute(sa.delete(table))
         connection.execute(sa.update(leases).values(owner=None, epoch=0))
     return url
+
+
+@pytest.fixture
+def writer(empty_url: str) -> Iterator[Writer]:
+    """Of a host that owns all partitions in epoch 1."""
+    store = open_store(empty_url)
+    membership = store.membership()
+    membership.join(HOST, ttl=3_600_000_000, version="1", format_read=CODEC.newest)
+    leases = membership.take(nths(PARTITIONS), HOST)
+    assert {lease.epoch for lease in leases} == {1}
+    yield store.writer()
+    store.close()
 
 
 @pytest.fixture

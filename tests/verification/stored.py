@@ -88,15 +88,15 @@ class Stored:
         if snapshot is not None:
             self.snapshots[run_id] = snapshot
             self.rows[run_id] = [kept for kept in rows if kept.sequence > snapshot.trim_to]
-        self.writes.append(self._write(row, opened, changed, snapshot))
+        self.writes.append(self._write(row, activation, snapshot))
 
     def _write(
         self,
         row: JournalRow,
-        opened: RunOpened | None,
-        changed: RunChanged | None,
+        activation: Activation,
         snapshot: SnapshotRow | None,
     ) -> InstanceWrite:
+        opened, changed = activation.opened, activation.changed
         run_before, sequence_before = self._before
         self._before = row.run_id, row.sequence
         status, instance = self.rig.instance.status, self.rig.instance
@@ -117,6 +117,7 @@ class Stored:
             snapshot=snapshot,
             opened=() if opened is None else (opened,),
             changed=() if changed is None else (changed,),
+            attributes=activation.attributes,
         )
 
     def pages(self) -> list[Page]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -12,17 +12,14 @@ import pytest
 from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.run.inputs import Input
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.actors.workflow_actor.stored.codec import CODEC
-from dalsegno.persistence import open_store
 from dalsegno.persistence.port import Writer
 from dalsegno.verification import AuditReader, Finding, Scope, Summary, verify
 from dalsegno.verification.rows import Page
 from examples.orders import OrderWorkflow
-from tests.partition_ids import nths
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory, stack_on  # noqa: F401 - a fixture
 from tests.system.shop import order
 from tests.system.stack import Stack
-from tests.verification.stored import HOST, PARTITIONS, Stored
+from tests.verification.stored import Stored
 from tests.workflow_actor.rig import Rig, ScriptedCode, sign
 
 ORDERS = 20
@@ -44,18 +41,6 @@ class Interrupted(AuditReader):
         self.begun += after == -1
         self.meanwhile(after)
         return super().page(run_id, after=after, known_snapshot=known_snapshot)
-
-
-@pytest.fixture
-def writer(empty_url: str) -> Iterator[Writer]:
-    """Of a host that owns all partitions in epoch 1."""
-    store = open_store(empty_url)
-    membership = store.membership()
-    membership.join(HOST, ttl=3_600_000_000, version="1", format_read=CODEC.newest)
-    leases = membership.take(nths(PARTITIONS), HOST)
-    assert {lease.epoch for lease in leases} == {1}
-    yield store.writer()
-    store.close()
 
 
 def many_signals(count: int, *, history_limit: int = 10_000) -> Stored:
