@@ -56,7 +56,7 @@ class AttemptContext:
     ) -> None:
         """`client` gives the worker's, for async activities; there may be none."""
         self._task = task
-        self.converter = converter
+        self.converter = converter.of_workflow(task.workflow_id)
         self._on_heartbeat = on_heartbeat
         self._thread_event = threading.Event() if threaded else None
         self._async_event: asyncio.Event | None = None

@@ -27,7 +27,7 @@ from dalsegno.activity_code.threads import Job, Threads
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import is_a, traceback_of
-from dalsegno.errors import ApplicationError, CanceledError, PayloadError
+from dalsegno.errors import ApplicationError, CanceledError, PayloadCodecError, PayloadError
 from dalsegno.payload import Payload
 
 log = get_logger("dalsegno.worker")
@@ -211,5 +211,7 @@ def _encoded_result(definition: Definition, result: Any, converter: DataConverte
         return converter.to_payload(result, definition.signature.returns)
     except PayloadError as error:
         raise ApplicationError(
-            f"The result of {definition.name} cannot be sent: {error}", type="PayloadError", non_retryable=True
+            f"The result of {definition.name} cannot be sent: {error}",
+            type="PayloadError",
+            non_retryable=not isinstance(error, PayloadCodecError),
         ) from error

@@ -34,13 +34,14 @@ class AsyncActivityHandle:
         self.run_id = run_id
         self.activity_id = activity_id
         self._engine = engine
+        self._converter = engine.converter.of_workflow(workflow_id)
         self._token = token
 
     async def complete(
         self, result: Any = None, *, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """The activity has this result."""
-        await self._resolve(message_id, timeout, result=self._engine.converter.to_payload(result))
+        await self._resolve(message_id, timeout, result=self._converter.to_payload(result))
 
     async def fail(
         self, error: Exception, *, message_id: str | None = None, timeout: float | None = None
@@ -49,14 +50,14 @@ class AsyncActivityHandle:
         policy."""
         if not isinstance(error, Exception):
             raise given.wrong_type("error", error, "an exception")
-        await self._resolve(message_id, timeout, failure=self._engine.converter.to_failure(error))
+        await self._resolve(message_id, timeout, failure=self._converter.to_failure(error))
 
     async def report_cancellation(
         self, *details: Any, message_id: str | None = None, timeout: float | None = None
     ) -> None:
         """The work has stopped because it was asked to. Refused with a CommandRejectedError if nobody had
         asked."""
-        converter = self._engine.converter
+        converter = self._converter
         told = tuple(converter.to_payload(detail) for detail in details)
         await self._resolve(message_id, timeout, canceled=True, details=told)
 
@@ -71,7 +72,7 @@ class AsyncActivityHandle:
                 run_id=self.run_id,
                 activity_id=self.activity_id,
                 token=self._token,
-                details=self._engine.converter.to_payload(details) if details else None,
+                details=self._converter.to_payload(details) if details else None,
             ),
             timeout=timeout,
         )

@@ -128,7 +128,8 @@ class Conversation:
                         return answer
                     if answer.error.code != "moved":
                         told = answer if isinstance(answer, Reply) else Reply(kind="answer")
-                        raise rejection(answer.error, told.failure, told.status, self._converter)
+                        of = self._converter.of_workflow(getattr(question, "workflow_id", ""))
+                        raise rejection(answer.error, told.failure, told.status, of)
                 case Outcome.RETURNED:
                     patience.namespace_missing(self._links.clock.time())
                 case Outcome.REFUSED:

@@ -111,7 +111,9 @@ class BrokerEngine:
             later = await conversation.further(Reply, "update", conversation.timings.ask_again)
             if later is not None and later.error is not None and later.error.code != "moved":
                 # It was admitted, and is refused.
-                raise rejection(later.error, later.failure, later.status, self.converter)
+                raise rejection(
+                    later.error, later.failure, later.status, self.converter.of_workflow(command.workflow_id)
+                )
             if later is None or later.error is not None:
                 question = AwaitUpdate(
                     workflow_id=command.workflow_id,

@@ -85,6 +85,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         self.suspended_reason = suspended_reason
         """Why a workflow that was started does not run, such as that no host knows its type yet."""
         self._result_type = result_type
+        self._converter = engine.converter.of_workflow(workflow_id)
         self._end = end or engine.end
 
     async def result(self, *, follow_runs: bool = True, timeout: float | None = None) -> R:
@@ -102,7 +103,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         for a minute, as when the transaction was not committed.
         """
         reply = await self._end(self.id, self.run_id, timeout=timeout, follow_runs=follow_runs)
-        result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._engine.converter)
+        result: R = outcome_of(reply, self.id, self.run_id, self._result_type, self._converter)
         return result
 
     @overload
@@ -206,7 +207,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         timeout: float | None = None,
     ) -> None:
         """Returns when the signal is durable. Signals sent one after the other keep their order."""
-        name, payloads = signal_call(self._engine.converter, signal, arguments, args, arg)
+        name, payloads = signal_call(self._converter, signal, arguments, args, arg)
         await self._tell(
             SignalWorkflow(workflow_id=self.id, run_id=self._command_run_id, name=name, args=payloads),
             message_id,
@@ -324,7 +325,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         where no answer can be restored as the `result_type`.
         """
         name = name_of(query)
-        converter = self._engine.converter
+        converter = self._converter
         type_hint = result_hint(result_type_of(query) if result_type is None else result_type, converter)
         command = QueryWorkflow(
             workflow_id=self.id,

@@ -68,7 +68,11 @@ class IncidentsOfWorkflow:
         for a result that is not what the workflow expects, and where its code, which can tell, does not run.
         """
         await self._resolve(
-            number, "complete", message_id, timeout, result=self._engine.converter.to_payload(result)
+            number,
+            "complete",
+            message_id,
+            timeout,
+            result=self._engine.converter.of_workflow(self.id).to_payload(result),
         )
 
     async def fail_incident(
@@ -84,7 +88,7 @@ class IncidentsOfWorkflow:
         ActivityError."""
         if error is not None and not isinstance(error, Exception):
             raise given.wrong_type("error", error, "an exception, such as ApplicationError, or None")
-        failure = None if error is None else self._engine.converter.to_failure(error)
+        failure = None if error is None else self._engine.converter.of_workflow(self.id).to_failure(error)
         await self._resolve(number, "fail", message_id, timeout, failure=failure)
 
     async def _resolve(

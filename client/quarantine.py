@@ -66,7 +66,7 @@ class QuarantineOfWorkflow:
             raise given.wrong_type("number", number, "the number of a signal in the quarantine")
         if not 0 < number < NUMBER_MAX:
             raise ValueError(f"number must be that of a signal in the quarantine, from 1 on, not {number}.")
-        converter = self._engine.converter
+        converter = self._engine.converter.of_workflow(self.id)
         args: tuple[Payload, ...] = tuple(map(converter.to_payload, arguments))
         command = ChangeQuarantine(
             workflow_id=self.id, run_id=self._command_run_id, number=number, action=action, args=args

@@ -60,6 +60,7 @@ def outcome_of(
     reply: Reply, workflow_id: str, run_id: str | None, result_type: Any, converter: DataConverter
 ) -> Any:
     """The result of a completed run. Raises WorkflowFailedError for any other end, with its cause."""
+    converter = converter.of_workflow(workflow_id)
     if reply.status is WorkflowStatus.COMPLETED:
         return None if reply.result is None else converter.from_payload(reply.result, result_type)
     if reply.status is WorkflowStatus.CONTINUED_AS_NEW:

@@ -88,7 +88,7 @@ class ScheduleHandle:
 
     async def describe(self, *, timeout: float | None = None) -> ScheduleDescription:
         book = await self._book(timeout)
-        return _described(self.id, book)
+        return _described(self.id, book, self._converter)
 
     async def pause(self, *, note: str | None = None, timeout: float | None = None) -> None:
         """Start nothing because it is time. Times that pass meanwhile are not made up for."""
@@ -124,7 +124,7 @@ class ScheduleHandle:
         """
         for _ in range(UPDATES_MAX):
             book = await self._book(timeout)
-            answer = updater(ScheduleUpdateInput(_described(self.id, book)))
+            answer = updater(ScheduleUpdateInput(_described(self.id, book, self._converter)))
             update = await answer if isawaitable(answer) else answer
             if update is None:
                 return
@@ -190,14 +190,14 @@ def written_of(schedule: Schedule, converter: DataConverter) -> WrittenSchedule:
     )
 
 
-def _described(schedule_id: str, book: ScheduleBook) -> ScheduleDescription:
+def _described(schedule_id: str, book: ScheduleBook, converter: DataConverter) -> ScheduleDescription:
     written, state = book.written, book.written.state
     now = datetime.now(UTC)
     count = min(NEXT_TIMES, state.remaining_actions) if state.limited_actions else NEXT_TIMES
     times = islice(compiled(written.spec).after(now, schedule_id), count)
     return ScheduleDescription(
         schedule_id,
-        Schedule(shown_action(written.action), written.spec, written.policy, state),
+        Schedule(shown_action(written.action, converter), written.spec, written.policy, state),
         ScheduleInfo(
             num_actions=book.started,
             num_actions_missed_catchup_window=book.missed,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from dalsegno import given
+from dalsegno._continue_as_new import encoded_memo
 from dalsegno.broker.protocol.messages import Reply
 from dalsegno.client.conversation import Conversation
 from dalsegno.client.engine import BrokerEngine
 from dalsegno.client.errors import ScheduleAlreadyRunningError, ScheduleNotFoundError
+from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.looking import Looking
 from dalsegno.client.schedules import PLAIN, ScheduleHandle, ScheduleListDescription, written_of
 from dalsegno.client.start_options import start_message
@@ -52,15 +55,17 @@ class Scheduling(Looking):
             trigger=given.flag("trigger_immediately", trigger_immediately),
             backfills=require_backfills(backfill),
         )
+        workflow_id = schedule_workflow_id(id)
+        notes = None if memo is None else encoded_memo(memo, engine.converter.of_workflow(workflow_id))
         message = start_message(
             SCHEDULE,
             [PLAIN.to_payload(book)],
-            {"id": schedule_workflow_id(id), "memo": memo, "search_attributes": search_attributes},
+            {"id": workflow_id, "memo": notes, "search_attributes": search_attributes},
             ("accepted",),
-            engine.converter,
+            PLAIN,
         )
         try:
-            with Conversation(engine.links, engine.converter) as conversation:
+            with Conversation(engine.links, PLAIN) as conversation:
                 await conversation.ask(
                     Reply,
                     message,
@@ -80,7 +85,10 @@ class Scheduling(Looking):
         """A handle to a schedule that may or may not exist: nothing is asked yet."""
         workflow_id = schedule_workflow_id(id)
         schedule_id = workflow_id.removeprefix(f"{SCHEDULE}.")
-        return ScheduleHandle(self.get_workflow_handle(workflow_id), schedule_id, self._engine.converter)
+        workflow: WorkflowHandle[Any] = WorkflowHandle(
+            replace(self._engine, converter=PLAIN), workflow_id, run_id=None, pinned=True, result_type=Any
+        )
+        return ScheduleHandle(workflow, schedule_id, self._engine.converter)
 
     async def list_schedules(
         self, query: str | None = None, *, page_size: int = 100

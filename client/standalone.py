@@ -170,7 +170,7 @@ class StartingActivities:
             raise TypeError("A standalone activity needs an id, which names it from now on.")
         if "on_exhausted" in options:
             raise TypeError("A standalone activity has no option 'on_exhausted': call it from a workflow.")
-        converter = self._engine.converter
+        converter = self._engine.converter.of_workflow(given.plain("id", options["id"]))
         plain: dict[str, Any] = {key: value for key, value in options.items() if key not in _OF_THE_START}
         call = activity_call(converter, "", activity, arg, activity_id=options["id"], **plain)
         message = _start(call, options)

@@ -92,6 +92,7 @@ def start_message(
 ) -> StartWorkflow:
     """Raises TypeError and ValueError, which name the option, PayloadError for arguments and notes."""
     check_options(arguments, options)
+    converter = converter.of_workflow(given.plain("id", options["id"]))
     said = _said(workflow, arguments, options, replies, converter)
     signal = options.get("start_signal")
     if signal is None:
@@ -118,6 +119,7 @@ def update_with_start_message(
 ) -> UpdateWithStart:
     """As `start_message`."""
     workflow, arguments, options = operation
+    converter = converter.of_workflow(given.plain("id", options["id"]))
     return UpdateWithStart(
         **_said(workflow, arguments, options, (), converter),
         update_name=name_of(update),

@@ -54,7 +54,7 @@ class WorkflowUpdateHandle(Generic[R]):
         if self._known is None:
             question = AwaitUpdate(workflow_id=self.workflow_id, run_id=self.workflow_run_id, update_id=self.id)
             self._known = await self._engine.update_outcome(question, timeout=timeout)
-        known, converter = self._known, self._engine.converter
+        known, converter = self._known, self._engine.converter.of_workflow(self.workflow_id)
         if known.failure is not None:
             raise WorkflowUpdateFailedError(
                 f"The update {self.id!r} of workflow {self.workflow_id!r} failed: {known.failure.message}"
@@ -371,7 +371,7 @@ class UpdatedWorkflow:
             workflow_id=self.id,
             run_id=self._command_run_id,
             name=name_of(update),
-            args=encode_arguments(update, arguments, engine.converter),
+            args=encode_arguments(update, arguments, engine.converter.of_workflow(self.id)),
             update_id=known_by,
             wait_for=stage.value,
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from dalsegno import given
 from dalsegno.data_converter import DataConverter
+from dalsegno.errors import PayloadError
 from dalsegno.given import Duration
 from dalsegno.name_rules import NAME_BYTES_MAX
 from dalsegno.payload import Payload
@@ -127,6 +129,7 @@ def stored_action(action: ScheduleActionStartWorkflow, converter: DataConverter)
     described = any(isinstance(value, Payload) for value in values)
     target = name_of(action.workflow) if described else action.workflow
     notes = given.mapping("memo", action.memo or {})
+    converter = converter.of_workflow(action.id)
     return require_startable(
         StoredAction(
             workflow=name_of(action.workflow),
@@ -188,17 +191,29 @@ def require_startable(action: StoredAction) -> StoredAction:
     return action
 
 
-def shown_action(stored: StoredAction) -> ScheduleActionStartWorkflow:
+def shown_action(
+    stored: StoredAction, converter: DataConverter = DataConverter.default
+) -> ScheduleActionStartWorkflow:
     attributes, retries = stored.search_attributes, stored.retry_policy
+    decoded = partial(_decoded, converter.of_workflow(stored.id))
     return ScheduleActionStartWorkflow(
         stored.workflow,
-        args=stored.args,
+        args=list(map(decoded, stored.args)),
         id=stored.id,
         task_queue=stored.task_queue,
         execution_timeout=stored.execution_timeout,
         run_timeout=stored.run_timeout,
         retry_policy=None if retries is None else retries.policy,
-        memo=stored.memo or None,
+        memo={key: decoded(note) for key, note in stored.memo.items()} or None,
         typed_search_attributes=shown_attributes(attributes) if attributes else None,
         priority=None if stored.priority is None else Priority(stored.priority),
     )
+
+
+def _decoded(converter: DataConverter, payload: Payload) -> Payload:
+    """Without what a codec has done to it; as it is, where that cannot be."""
+    try:
+        decoded: Payload = converter.from_payload(payload, Payload)
+    except PayloadError:
+        return payload
+    return decoded

@@ -14,15 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dalsegno import activity, workflow
-    from dalsegno._activities import (
-        ActivityOptions,
-        ActivityOptionsAndArgs,
-    )
+    from dalsegno._activities import ActivityOptions, ActivityOptionsAndArgs
     from dalsegno._continue_as_new import ContinueAsNewError
-    from dalsegno._local_activities import (
-        LocalActivityOptions,
-        LocalActivityOptionsAndArgs,
-    )
+    from dalsegno._local_activities import LocalActivityOptions, LocalActivityOptionsAndArgs
     from dalsegno._ported import (
         CancelledError,
         TimeoutError,  # noqa: A004 - theirs
@@ -31,17 +25,9 @@ if TYPE_CHECKING:
         WorkflowQueryFailedError,
         is_cancelled_exception,
     )
-    from dalsegno._runtime import (
-        ActivityHandle,
-        NotInWorkflowError,
-        ReadOnlyError,
-    )
-    from dalsegno.broker.port import (
-        Broker,
-    )
-    from dalsegno.broker.protocol.codec import (
-        MessageTooLargeError,
-    )
+    from dalsegno._runtime import ActivityHandle, NotInWorkflowError, ReadOnlyError
+    from dalsegno.broker.port import Broker
+    from dalsegno.broker.protocol.codec import MessageTooLargeError
     from dalsegno.broker.protocol.messages import (
         Description,
         HistoryEntry,
@@ -84,11 +70,14 @@ if TYPE_CHECKING:
         WorkflowHandle,
         WorkflowUpdateHandle,
     )
+    from dalsegno.compression import CompressionCodec
     from dalsegno.data_converter import (
         DataConverter,
         DefaultFailureConverter,
+        DefaultFailureConverterWithEncodedAttributes,
         FailureConverter,
     )
+    from dalsegno.encryption import EncryptionCodec, Key, KeyProvider, Keys, KeyScope
     from dalsegno.errors import (
         ActivityError,
         ActivityFailureError,
@@ -110,6 +99,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         NewerFormatError,
         NondeterminismError,
+        PayloadCodecError,
         PayloadError,
         QueryFailedError,
         RetryState,
@@ -132,10 +122,7 @@ if TYPE_CHECKING:
         WorkflowQueryRejectedError,
         WorkflowUpdateFailedError,
     )
-    from dalsegno.failure import (
-        Failure,
-        FailureKind,
-    )
+    from dalsegno.failure import Failure, FailureKind
     from dalsegno.handler_types import (
         QueryDecorator,
         QueryMethod,
@@ -147,19 +134,10 @@ if TYPE_CHECKING:
         UpdateMethod,
         UpdateOf,
     )
-    from dalsegno.loop_clock import (
-        LoopClock,
-        SetTimer,
-    )
-    from dalsegno.observer import (
-        Observer,
-    )
-    from dalsegno.payload import (
-        DefaultPayloadConverter,
-        Payload,
-        PayloadConverter,
-        RawValue,
-    )
+    from dalsegno.loop_clock import LoopClock, SetTimer
+    from dalsegno.observer import Observer
+    from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter, RawValue
+    from dalsegno.payload_codec import CodecChain, PayloadCodec, PayloadContext
     from dalsegno.policies import (
         ActivityCancellationType,
         Duration,
@@ -170,15 +148,9 @@ if TYPE_CHECKING:
         WorkflowStatus,
         WorkflowUpdateStage,
     )
-    from dalsegno.priority import (
-        Priority,
-    )
-    from dalsegno.schedules.action import (
-        ScheduleActionStartWorkflow,
-    )
-    from dalsegno.schedules.policies import (
-        ScheduleOverlapPolicy,
-    )
+    from dalsegno.priority import Priority
+    from dalsegno.schedules.action import ScheduleActionStartWorkflow
+    from dalsegno.schedules.policies import ScheduleOverlapPolicy
     from dalsegno.schedules.schedule import (
         Schedule,
         ScheduleActionExecutionStartWorkflow,
@@ -188,15 +160,8 @@ if TYPE_CHECKING:
         SchedulePolicy,
         ScheduleState,
     )
-    from dalsegno.schedules.spec import (
-        ScheduleCalendarSpec,
-        ScheduleIntervalSpec,
-        ScheduleRange,
-        ScheduleSpec,
-    )
-    from dalsegno.schedules.working_hours import (
-        WorkingHours,
-    )
+    from dalsegno.schedules.spec import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec
+    from dalsegno.schedules.working_hours import WorkingHours
     from dalsegno.search_attributes import (
         AttributeValue,
         SearchAttributeIndexedValueType,
@@ -205,10 +170,7 @@ if TYPE_CHECKING:
         SearchAttributeUpdate,
         TypedSearchAttributes,
     )
-    from dalsegno.workers import (
-        Worker,
-        WorkerTiming,
-    )
+    from dalsegno.workers import Worker, WorkerTiming
 
 __all__ = [
     "ActivityCancellationType",
@@ -229,8 +191,10 @@ __all__ = [
     "ChildWorkflowError",
     "Client",
     "ClientTimings",
+    "CodecChain",
     "CommandRejectedError",
     "CompensationError",
+    "CompressionCodec",
     "ConfigurationError",
     "Connecting",
     "ContinueAsNewError",
@@ -238,10 +202,12 @@ __all__ = [
     "DataConverter",
     "DeadlineMissedError",
     "DefaultFailureConverter",
+    "DefaultFailureConverterWithEncodedAttributes",
     "DefaultPayloadConverter",
     "DefinitionError",
     "Description",
     "Duration",
+    "EncryptionCodec",
     "Failure",
     "FailureConverter",
     "FailureError",
@@ -250,6 +216,10 @@ __all__ = [
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
+    "Key",
+    "KeyProvider",
+    "KeyScope",
+    "Keys",
     "ListedDeadline",
     "ListedIncident",
     "LocalActivityOptions",
@@ -268,6 +238,9 @@ __all__ = [
     "OpenIncident",
     "PartitionInfo",
     "Payload",
+    "PayloadCodec",
+    "PayloadCodecError",
+    "PayloadContext",
     "PayloadConverter",
     "PayloadError",
     "PendingActivity",
@@ -385,18 +358,20 @@ _HOMES = {
         "StartOptionsAndArgs Target UnsendableError WithStartWorkflowOperation WorkflowHandle "
         "WorkflowUpdateHandle"
     ),
-    "dalsegno.data_converter": "DataConverter DefaultFailureConverter FailureConverter",
+    "dalsegno.compression": "CompressionCodec",
+    "dalsegno.data_converter": (
+        "DataConverter DefaultFailureConverter DefaultFailureConverterWithEncodedAttributes FailureConverter"
+    ),
+    "dalsegno.encryption": "EncryptionCodec Key KeyProvider KeyScope Keys",
     "dalsegno.errors": (
         "ActivityError ActivityFailureError ActivityNotFoundError ApplicationError "
         "AsyncActivityCancelledError BrokerUnavailableError CanceledError ChildWorkflowError "
-        "CommandRejectedError "
-        "CompensationError ConfigurationError DalsegnoError DeadlineMissedError DefinitionError FailureError "
-        "FencedError "
-        "InvalidMessageError MissingExtraError NewerFormatError NondeterminismError PayloadError "
-        "QueryFailedError RetryState SchemaError StoreUnavailableError TerminatedError TimedOutError "
-        "TimeoutType TooSlowError TopologyError TransientError UnreadableRowError UnsupportedError "
-        "WorkerLostError WorkflowAlreadyStartedError WorkflowClosedError WorkflowContinuedAsNewError "
-        "WorkflowFailedError WorkflowNotFoundError "
+        "CommandRejectedError CompensationError ConfigurationError DalsegnoError DeadlineMissedError "
+        "DefinitionError FailureError FencedError InvalidMessageError MissingExtraError NewerFormatError "
+        "NondeterminismError PayloadCodecError PayloadError QueryFailedError RetryState SchemaError "
+        "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError TopologyError "
+        "TransientError UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
+        "WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError WorkflowNotFoundError "
         "WorkflowQueryRejectedError WorkflowUpdateFailedError"
     ),
     "dalsegno.failure": "Failure FailureKind",
@@ -407,6 +382,7 @@ _HOMES = {
     "dalsegno.loop_clock": "LoopClock SetTimer",
     "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",
+    "dalsegno.payload_codec": "CodecChain PayloadCodec PayloadContext",
     "dalsegno.policies": (
         "ActivityCancellationType Duration QueryRejectCondition RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"

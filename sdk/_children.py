@@ -217,12 +217,13 @@ def _call(
         raise no_option("A child workflow", next(iter(unknown)))
     if not (retry_policy is None or isinstance(retry_policy, RetryPolicy)):
         raise given.wrong_type("retry_policy", retry_policy, "a RetryPolicy or None")
-    converter = runtime.converter
+    workflow_id = str(runtime.uuid4()) if id is None else given.name("id", id)
+    converter = runtime.converter.of_other_workflow(workflow_id)
     values = one_by_one_or_args("A child workflow", arguments, args, arg)
     notes = given.mapping("memo", memo or {})
     return ChildWorkflowCall(
         workflow_type=given.name("The name of a workflow", name_of(workflow)),
-        workflow_id=str(runtime.uuid4()) if id is None else given.name("id", id),
+        workflow_id=workflow_id,
         args=encode_arguments(workflow, values, converter),
         result_hint=result_type_of(workflow) if result_type is UNSET else result_hint(result_type, converter),
         task_queue=None if task_queue is None else given.task_queue("task_queue", task_queue),

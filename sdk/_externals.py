@@ -30,7 +30,7 @@ class ExternalWorkflowHandle(Generic[R]):
         "ExternalWorkflowExecutionNotFound" if there is none that is open; at once TypeError and PayloadError
         for arguments."""
         runtime = current_runtime("ExternalWorkflowHandle.signal")
-        name, payloads = signal_call(runtime.converter, signal, arguments, args, arg)
+        name, payloads = signal_call(runtime.converter.of_other_workflow(self.id), signal, arguments, args, arg)
         return runtime.ask(self._call("signal", name=name, args=payloads, line=call_site(sys._getframe(1))))
 
     def cancel(self, *, reason: str = "") -> Coroutine[Any, Any, None]:

@@ -128,7 +128,7 @@ class ChildWorkflowHandle(asyncio.Future[T], Generic[T]):
         """Returns when the child has it. Raises ApplicationError of the type
         "ExternalWorkflowExecutionNotFound" if it has ended; TypeError and PayloadError for arguments."""
         runtime = current_runtime("ChildWorkflowHandle.signal")
-        name, payloads = signal_call(runtime.converter, signal, arguments, args, arg)
+        name, payloads = signal_call(runtime.converter.of_other_workflow(self.id), signal, arguments, args, arg)
         call = ExternalCall(
             asked="signal",
             workflow_id=self.id,

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from dalsegno.codecs import UnsupportedAnnotationError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import PayloadError
+from dalsegno.errors import PayloadCodecError, PayloadError
 from dalsegno.payload import Payload, RawValue
 
 
@@ -162,7 +162,7 @@ def encode_args(
             payloads.append(converter.to_payload(value, Any if parameter is None else parameter.type_hint))
         except PayloadError as error:
             called = "" if parameter is None else f" ({parameter.name!r})"
-            raise PayloadError(f"Argument {index + 1}{called} of {name}: {error}") from error
+            raise _kind(error)(f"Argument {index + 1}{called} of {name}: {error}") from error
     return tuple(payloads)
 
 
@@ -194,7 +194,11 @@ def decode_args(
         try:
             values.append(converter.from_payload(payload, parameter.type_hint))
         except PayloadError as error:
-            raise PayloadError(
+            raise _kind(error)(
                 f"Argument {index + 1} ({parameter.name!r}) of {signature.name}: {error}"
             ) from error
     return values
+
+
+def _kind(error: PayloadError) -> type[PayloadError]:
+    return PayloadCodecError if isinstance(error, PayloadCodecError) else PayloadError

@@ -13,6 +13,8 @@
 
     data_converter = DataConverter(payload_converter_class=SealedPayloadConverter)
 
+A `payload_codec` (`dalsegno.payload_codec`) seals the bytes, or makes them smaller, behind that.
+
 All payloads of a host, worker or client pass through `to_payload` and `from_payload` of its DataConverter, and
 all failures through `to_failure` and `from_failure`. Converters of users are watched: whatever they raise or
 return, there is a PayloadError, or a failure.
@@ -20,6 +22,7 @@ return, there is a PayloadError, or a failure.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,11 +31,13 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from msgspec.structs import replace
 
 from dalsegno import given
+from dalsegno.encoded_failures import decoded, encoded
 from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure, from_failure, restored
 from dalsegno.failure_capture import as_received, to_failure
 from dalsegno.payload import AS_IT_IS, DefaultPayloadConverter, Payload, PayloadConverter, RawValue, passed_on
+from dalsegno.payload_codec import CodedPayloads, PayloadCodec, PayloadContext, Unbound, required_codec
 
 C = TypeVar("C")
 
@@ -50,22 +55,39 @@ class FailureConverter(Protocol):
 class DefaultFailureConverter:
     """With messages, stacks, causes and details, as `dalsegno.failure` and `dalsegno.failure_capture` say.
 
-    Causes and parts are restored by `from_failure` again, one by one, so that a subclass sees each."""
+    Causes and parts are restored by `from_failure` again, one by one, so that a subclass sees each. With
+    `encode_common_attributes` messages and stacks are put into a payload, which a codec seals; also the reason
+    for which a workflow is suspended names the error's class then, and not its message."""
+
+    def __init__(self, encode_common_attributes: bool = False) -> None:
+        self.encode_common_attributes = given.flag("encode_common_attributes", encode_common_attributes)
 
     def to_failure(self, error: BaseException, payload_converter: PayloadConverter) -> Failure:
-        return to_failure(error, payload_converter)
+        failure = to_failure(error, payload_converter)
+        return encoded(failure, payload_converter) if self.encode_common_attributes else failure
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> Exception:
-        return restored(failure, payload_converter, lambda inner: self.from_failure(inner, payload_converter))
+        told = decoded(failure, payload_converter)
+        return restored(told, payload_converter, lambda inner: self.from_failure(inner, payload_converter))
+
+
+class DefaultFailureConverterWithEncodedAttributes(DefaultFailureConverter):
+    """`DataConverter(failure_converter_class=DefaultFailureConverterWithEncodedAttributes)`."""
+
+    def __init__(self) -> None:
+        super().__init__(encode_common_attributes=True)
 
 
 @dataclass(frozen=True)
 class DataConverter:
     """A payload converter and a failure converter, made here from their classes (or what makes them when it
-    is called). Raises TypeError for what is none."""
+    is called), and a codec, if there is one. Raises TypeError for what is none.
+
+    With a codec, values are converted by the DataConverter that `of_workflow` gives."""
 
     payload_converter_class: Callable[[], PayloadConverter] = DefaultPayloadConverter
     failure_converter_class: Callable[[], FailureConverter] = DefaultFailureConverter
+    payload_codec: PayloadCodec | None = None
     payload_converter: PayloadConverter = field(init=False, compare=False, repr=False)
     failure_converter: FailureConverter = field(init=False, compare=False, repr=False)
     to_payload: Callable[..., Payload] = field(init=False, compare=False, repr=False)
@@ -73,6 +95,10 @@ class DataConverter:
     from_payload: Callable[..., Any] = field(init=False, compare=False, repr=False)
     """(payload, type_hint), or Any. Raises PayloadError."""
     _watched: PayloadConverter = field(init=False, compare=False, repr=False)
+    _coded: CodedPayloads | None = field(init=False, compare=False, repr=False, default=None)
+    _uncoded: PayloadConverter = field(init=False, compare=False, repr=False)
+    hides_messages: bool = field(init=False, compare=False, repr=False, default=False)
+    """What errors of user code say is not to be shown in the clear."""
 
     default: ClassVar[DataConverter]
 
@@ -80,15 +106,39 @@ class DataConverter:
         payloads = _made("payload", self.payload_converter_class, PayloadConverter)
         failures = _made("failure", self.failure_converter_class, FailureConverter)
         # To hand on the methods of the default saves a call for each value.
-        watched = payloads if type(payloads) is DefaultPayloadConverter else WatchedPayloadConverter(payloads)
-        for name, value in (
-            ("payload_converter", payloads),
-            ("failure_converter", failures),
-            ("_watched", watched),
-            ("to_payload", watched.to_payload),
-            ("from_payload", watched.from_payload),
-        ):
-            object.__setattr__(self, name, value)
+        uncoded = payloads if type(payloads) is DefaultPayloadConverter else WatchedPayloadConverter(payloads)
+        self._set("payload_converter", payloads)
+        self._set("failure_converter", failures)
+        self._set("_uncoded", uncoded)
+        self._set("hides_messages", getattr(failures, "encode_common_attributes", False) is True)
+        if self.payload_codec is not None:
+            required_codec("payload_codec", self.payload_codec)
+        self._pass_through(uncoded if self.payload_codec is None else Unbound())
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _pass_through(self, watched: PayloadConverter) -> None:
+        self._set("_watched", watched)
+        self._set("to_payload", watched.to_payload)
+        self._set("from_payload", watched.from_payload)
+
+    def of_workflow(self, workflow_id: str) -> DataConverter:
+        """The one for the payloads of that workflow: this one, where no codec binds them to it."""
+        if self.payload_codec is None:
+            return self
+        coded = CodedPayloads(self._uncoded, self.payload_codec, PayloadContext(workflow_id))
+        bound = copy.copy(self)
+        bound._set("_coded", coded)
+        bound._pass_through(coded)
+        return bound
+
+    def of_other_workflow(self, workflow_id: str) -> DataConverter:
+        """As `of_workflow`, for a workflow that speaks with that one: a missing key is its own trouble."""
+        other = self.of_workflow(workflow_id)
+        if other._coded is not None and self._coded is not None:
+            other._coded.tell = self._coded
+        return other
 
     @property
     def knows_annotations(self) -> bool:

@@ -156,6 +156,11 @@ class PayloadError(DalsegnoError):
     """A value that no encoding can carry, or bytes that do not fit the annotated type."""
 
 
+class PayloadCodecError(PayloadError):
+    """A payload cannot be encoded or decoded here and now, and nothing is wrong with it: a key is missing. A
+    workflow waits, suspended, until it is there."""
+
+
 class TransientError(DalsegnoError):
     """The surroundings failed; the same call may be repeated with the same IDs."""
 

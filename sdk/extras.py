@@ -14,8 +14,10 @@ from dalsegno.errors import MissingExtraError
 _PURPOSES = {
     "host": "Hosts, and whatever else uses the database, need",
     "cli": "The command line needs",
+    "encryption": "EncryptionCodec needs",
 }
 _EXTRAS = {
+    "cryptography": "encryption",
     "alembic": "host",
     "psycopg": "host",
     "pykka": "host",

@@ -363,7 +363,7 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> None:
         self._flush_heartbeat()
-        failure = failure_of(error, self._bench.converter)
+        failure = failure_of(error, self._bench.converter.of_workflow(self.task.workflow_id))
         log.warning(
             "activity_failed",
             error=failure.type or class_name(error),

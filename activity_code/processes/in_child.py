@@ -213,7 +213,7 @@ class Child:
                 return JobDetached(job.number)
             if is_a(error, (asyncio.CancelledError, CanceledError)):
                 return JobCanceled(job.number, message_of(error, MESSAGE_CHARACTERS_MAX))
-            return JobRaised(job.number, self._converter.to_failure(error))
+            return JobRaised(job.number, job.context.converter.to_failure(error))
         failure = too_large(job.task.activity_type, result)
         return JobReturned(job.number, result) if failure is None else JobRaised(job.number, failure)
 

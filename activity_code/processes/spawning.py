@@ -61,13 +61,13 @@ def beginning_of(registry: Registry, converter: DataConverter) -> bytes | None:
             "The program starts a worker when it is imported, which each process of a worker does: put what "
             'starts it under `if __name__ == "__main__":`.'
         )
-    classes = converter.payload_converter_class, converter.failure_converter_class
+    parts = converter.payload_converter_class, converter.failure_converter_class, converter.payload_codec
     try:
-        pickled_converter = pickle.dumps(classes)
+        pickled_converter = pickle.dumps(parts)
     except Exception as error:
         raise ConfigurationError(
             'The data converter cannot be given to the processes of activities with executor="process", since '
-            f"pickle does not take its classes ({error}): define them at the top level of a module."
+            f"pickle does not take its parts ({error}): define its classes at the top level of a module."
         ) from error
     activities = {
         definition.name: GivenCode(_pickled(definition), definition.is_interrupted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import re
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from typer.main import get_command
 
 import dalsegno
-from dalsegno import DefaultPayloadConverter
+from dalsegno import DataConverter, DefaultPayloadConverter, EncryptionCodec, Key, PayloadCodecError
 from dalsegno.cli.app import app
 from tests.cli.shell import ROOT, Shell
 
@@ -160,6 +161,7 @@ def test_the_converter_of_the_page_seals_what_it_sends(monkeypatch: pytest.Monke
     sealing = ModuleType("sealing")
     vars(sealing).update(seal=lambda data: data[::-1], unseal=lambda data: data[::-1])
     monkeypatch.setitem(sys.modules, "sealing", sealing)
+    monkeypatch.setenv("PAYLOAD_SECRET", base64.b64encode(bytes(range(32))).decode())
     page: dict[str, Any] = {}
     exec(compile(program("payloads.md"), "payloads.md", "exec"), page)
 
@@ -170,6 +172,22 @@ def test_the_converter_of_the_page_seals_what_it_sends(monkeypatch: pytest.Monke
     assert converter.from_payload(payload) == {"card": "4111"}
     plain = DefaultPayloadConverter().to_payload("old")
     assert converter.from_payload(plain) == "old", "what was written before is read"
+
+    for codec in (
+        {"payload_codec": page["encrypted"].payload_codec},
+        {"payload_codec": page["ReversingCodec"]()},
+    ):
+        coded = DataConverter(**codec).of_workflow("ada/order-7")
+        assert b"4111" not in coded.to_payload({"card": "4111"}).data
+        assert coded.from_payload(coded.to_payload({"card": "4111"})) == {"card": "4111"}
+    kept = {"ada": Key("ada-1", bytes(range(32)))}
+    of_customers = EncryptionCodec(page["KeysOfCustomers"](kept), namespace="shop")
+    adas = DataConverter(payload_codec=of_customers).of_workflow("ada/order-7")
+    sealed = adas.to_payload("4111")
+    assert adas.from_payload(sealed) == "4111"
+    kept.clear()
+    with pytest.raises(PayloadCodecError, match=r"the key 'ada-1' of .*, which is not here"):
+        adas.from_payload(sealed)
 
 
 def test_every_error_that_the_page_of_the_client_names_is_one_of_ours() -> None:

@@ -51,6 +51,7 @@ class LocalRun:
     __slots__ = (
         "_around",
         "_attempt",
+        "_converter",
         "_deadline",
         "_execution",
         "_is_asked_to_stop",
@@ -63,6 +64,7 @@ class LocalRun:
     def __init__(self, work: RunLocalActivity, around: LocalSurroundings, now: int) -> None:
         self.work = work
         self._around = around
+        self._converter = around.converter.of_workflow(work.info.workflow_id)
         self._attempt = work.attempt
         self._execution: Execution | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -98,7 +100,7 @@ class LocalRun:
             return
         task = task_of(self.work, self._attempt)
         context = AttemptContext(
-            task, _no_heartbeat, around.converter, threaded=not definition.is_async, is_local=True
+            task, _no_heartbeat, self._converter, threaded=not definition.is_async, is_local=True
         )
         if definition.is_async:
             self._execution = CoroutineExecution(
@@ -178,7 +180,7 @@ class LocalRun:
     def _fail(self, error: BaseException, *, may_retry: bool = True) -> None:
         """Try again here, if that is soon."""
         work, spec, now = self.work, self.work.spec, self._now()
-        failure = carried(task_of(work, self._attempt), self._around.converter.to_failure(error))
+        failure = carried(task_of(work, self._attempt), self._converter.to_failure(error))
         log.warning(
             "activity_failed",
             error=class_name(error),

@@ -184,10 +184,10 @@ class AwaitedChildren:
     def _end(self, child: StartedChild, told: ChildTold) -> None:
         if child.done():
             return
-        failure = told.failure
+        failure, converter = told.failure, self._converter.of_other_workflow(child.id)
         if failure is None and told.result is not None and told.status is WorkflowStatus.COMPLETED:
             try:
-                child.set_result(self._converter.from_payload(told.result, child.call.result_hint))
+                child.set_result(converter.from_payload(told.result, child.call.result_hint))
             except Exception as error:  # noqa: BLE001 - classes of users are built from what came
                 where = f"The result of child workflow {child.call.workflow_type} {child.id}"
                 child.fail(PayloadError(f"{where}: {message_of(error, 500)}"))
@@ -197,7 +197,7 @@ class AwaitedChildren:
             cause = (
                 ApplicationError(f"it ended as {told.status}")
                 if failure is None
-                else self._converter.from_failure(failure)
+                else converter.from_failure(failure)
             )
             why = None if told.status is None else why_not_tried_again(told.status, failure)
             child.fail(child_error(child.call, told.run_id, cause, why))

@@ -116,10 +116,10 @@ class AwaitedExternals:
         return None
 
     def _end(self, call: ExternalCall, future: asyncio.Future[Any], told: ExternalTold) -> None:
-        failure = told.failure
+        failure, converter = told.failure, self._converter.of_other_workflow(call.workflow_id)
         if failure is None and told.result is not None and told.status is WorkflowStatus.COMPLETED:
             try:
-                future.set_result(self._converter.from_payload(told.result, call.result_hint))
+                future.set_result(converter.from_payload(told.result, call.result_hint))
             except Exception as error:  # noqa: BLE001 - classes of users are built from what came
                 where = f"The result of workflow {call.workflow_id!r}"
                 future.set_exception(PayloadError(f"{where}: {message_of(error, 500)}"))
@@ -128,7 +128,7 @@ class AwaitedExternals:
             f"workflow {call.workflow_id!r} {_ended_as(told)}", workflow_id=call.workflow_id, run_id=told.run_id
         )
         if failure is not None:
-            failed.__cause__ = self._converter.from_failure(failure)
+            failed.__cause__ = converter.from_failure(failure)
         future.set_exception(failed)
 
 

@@ -75,6 +75,7 @@ _OURS_OF_ITS_OWN = frozenset(
     (
         *("dalsegno._log", "dalsegno.user_logger", "dalsegno.workflow_logger"),
         *("dalsegno.converter", "dalsegno.data_converter", "dalsegno.payload", "dalsegno.failure_capture"),
+        "dalsegno.payload_codec",
     )
 )
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dalsegno._call_site import raise_site
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.error_text import class_name, is_a, message_of, parts_of_group, whole_of
-from dalsegno.errors import FailureError
+from dalsegno.errors import FailureError, PayloadCodecError
 
 REASON_CHARACTERS_MAX = 2_000
 STACK_CHARACTERS_MAX = 20_000
 """The end is kept: the innermost frames say most."""
+HIDDEN = "its message is not shown here"
 PARTS_MAX = 5
 LEVELS_MAX = 3
 """Of groups, which are told in a reason."""
@@ -32,8 +33,13 @@ def code_error(error: BaseException, what: str = "") -> WorkflowCodeError:
     """The bug as a reason for people: "ValueError: no such order (orders.py:42 in run)". Never raises; keeps
     nothing of the exception alive. `what` goes before, as a sentence of its own."""
     site = raise_site(error)
-    reason = _told(error)[:REASON_CHARACTERS_MAX] + (f" ({site})" if site else "")
-    return WorkflowCodeError(f"{what} {reason}" if what else reason, whole_of(error, STACK_CHARACTERS_MAX))
+    before, behind = f"{what} " if what else "", f" ({site})" if site else ""
+    reason = _told(error)[:REASON_CHARACTERS_MAX]
+    return WorkflowCodeError(
+        f"{before}{reason}{behind}",
+        whole_of(error, STACK_CHARACTERS_MAX),
+        "" if is_a(error, PayloadCodecError) else f"{before}{class_name(error)}: {HIDDEN}{behind}",
+    )
 
 
 def never_asked(what: str) -> WorkflowCodeError:

@@ -37,4 +37,4 @@ def restored_args(definition: WorkflowDefinition, signed: SignedState, converter
     except PayloadError as error:
         raise WorkflowCodeError(f"{what} {error}") from None
     except Exception as error:  # noqa: BLE001 - migrations are user code
-        raise code_error(error, what) from None
+        raise code_error(error, what).shown(hides_messages=converter.hides_messages) from None

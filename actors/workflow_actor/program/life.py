@@ -21,6 +21,7 @@ from dalsegno.definition import WorkflowDefinition
 from dalsegno.error_text import is_a
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.failure import Failure
+from dalsegno.payload_codec import CodedPayloads
 from dalsegno.workflow_logger import logger
 
 NEVER_RETRIEVED = (
@@ -46,6 +47,8 @@ class ProgramLife:
         self._ledger = ledger
         self._loop = loop
         self._converter = converter
+        self.coded = converter._coded
+        """If payloads have a codec."""
         self.bug: WorkflowCodeError | None = None
         self.goes_on: ContinueAsNew | None = None
         """It has ended its run by asking for another."""
@@ -55,7 +58,7 @@ class ProgramLife:
         bug, self.bug = self.bug, None
         self.phase = ProgramPhase.BROKEN
         assert bug is not None
-        return bug
+        return bug.shown(hides_messages=self._converter.hides_messages)
 
     def close(self, intent: Intent) -> None:
         """With it the run ends, unless its code is broken already, or it has ended: what code that goes on
@@ -67,6 +70,12 @@ class ProgramLife:
             self.goes_on = intent
         self.phase = ProgramPhase.CLOSED
         self._loop.interrupted = True
+
+    def require_no_trouble(self, coded: CodedPayloads) -> None:
+        """Raises WorkflowCodeError where a payload could not be had in this step, or not be made, for want of a
+        key: user code, which may have caught that, must not decide anything by it."""
+        if coded.trouble is not None:
+            raise WorkflowCodeError(str(coded.trouble))
 
     def goes_along(self, carried: tuple[Carried, ...]) -> None:
         """To the run that was asked for: what nothing has begun with."""
@@ -178,4 +187,5 @@ class ProgramLife:
     def never_retrieved(self, error: BaseException) -> None:
         """It harms nothing, and is told of."""
         if not is_a(error, asyncio.CancelledError):
-            logger.error("%s %s", NEVER_RETRIEVED, code_error(error))
+            told = code_error(error).shown(hides_messages=self._converter.hides_messages)
+            logger.error("%s %s", NEVER_RETRIEVED, told)

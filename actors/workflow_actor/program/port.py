@@ -20,12 +20,18 @@ REASON_CHARACTERS_MAX = 8_000
 
 class WorkflowCodeError(Exception):
     """User code raised what it did not mean as a failure: a bug. The instance is suspended with this reason
-    (one or a few lines for people: exception, file, line). `stack` is the formatted traceback."""
+    (one or a few lines for people: exception, file, line). `stack` is the formatted traceback; `bare` the
+    reason without what the exception itself says, where it says something."""
 
-    def __init__(self, reason: str, stack: str = "") -> None:
+    def __init__(self, reason: str, stack: str = "", bare: str = "") -> None:
         self.reason = storable(reason, REASON_CHARACTERS_MAX)
         super().__init__(self.reason)
         self.stack = stack
+        self._bare = bare
+
+    def shown(self, *, hides_messages: bool) -> WorkflowCodeError:
+        """As it may be shown in the clear."""
+        return WorkflowCodeError(self._bare) if hides_messages and self._bare else self
 
 
 class Program(Protocol):

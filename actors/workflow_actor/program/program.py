@@ -135,6 +135,8 @@ class WorkflowProgram:
             if self._life.bug is None:
                 self._take(input_)
                 self._settle()
+                if self._life.coded is not None:
+                    self._life.require_no_trouble(self._life.coded)
                 intents = self._ledger.take()
                 if not replaying:
                     require_storable(intents, self._local_activities)

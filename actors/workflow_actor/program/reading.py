@@ -39,7 +39,7 @@ class Reading:
 
     def look(self, who: str, look: Callable[[], Failure | None]) -> Failure | None:
         """What `look` gives, which catches what its code raises. `who` names that, for people."""
-        with _reading(self._loop, self._ledger, self._runtime, who) as refusal:
+        with self._reading(who) as refusal:
             failure = self._context.copy().run(look)
         if refusal.woke:
             self._life.spoiled(who)
@@ -49,11 +49,12 @@ class Reading:
         """What the handler answers. Raises QueryHandlerError for whatever that raises."""
         who = f"the query handler {name!r}"
         answered: Payload | tuple[str, Failure]
-        with _reading(self._loop, self._ledger, self._runtime, who) as refusal:
+        with self._reading(who) as refusal:
             try:
                 answered = self._context.copy().run(answer)
             except BaseException as error:  # noqa: BLE001 - user code may raise anything
-                answered = code_error(error).reason, self._converter.to_failure(error)
+                bug = code_error(error).shown(hides_messages=self._converter.hides_messages)
+                answered = bug.reason, self._converter.to_failure(error)
         if refusal.woke:
             self._life.spoiled(who)
         if isinstance(answered, Payload):
@@ -61,26 +62,27 @@ class Reading:
         reason, failure = answered
         raise QueryHandlerError(f"The query {name!r} failed: {reason}", failure)
 
-
-@contextmanager
-def _reading(
-    loop: DeterministicLoop, ledger: IntentLedger, runtime: Runtime, where: str
-) -> Iterator[ReadOnlyRefusal]:
-    """Within it user code is refused all that is not reading, and what it counts and draws is put back after
-    it. `where` names the code, for people. If the refusal `woke` a task, the program is not what it was."""
-    refusal = ReadOnlyRefusal(runtime, where)
-    counters, random_state, replaying = ledger.counters(), runtime.random_state(), runtime.replaying
-    is_within_step = loop.is_running()
-    if not is_within_step:
-        runtime.replaying = False
-        outside = loop.enter()
-    loop.refuse(refusal)
-    try:
-        yield refusal
-    finally:
-        loop.allow(runtime)
+    @contextmanager
+    def _reading(self, where: str) -> Iterator[ReadOnlyRefusal]:
+        """Within it user code is refused all that is not reading, and what it counts and draws is put back
+        after it. `where` names the code, for people. If the refusal `woke` a task, the program is not what it
+        was."""
+        loop, ledger, runtime, coded = self._loop, self._ledger, self._runtime, self._converter._coded
+        refusal = ReadOnlyRefusal(runtime, where)
+        counters, random_state, replaying = ledger.counters(), runtime.random_state(), runtime.replaying
+        is_within_step = loop.is_running()
         if not is_within_step:
-            loop.leave(outside)
-            runtime.replaying = replaying
-        ledger.restore(counters)
-        runtime.put_back_random(random_state)
+            runtime.replaying = False
+            outside = loop.enter()
+        loop.refuse(refusal)
+        try:
+            yield refusal
+        finally:
+            loop.allow(runtime)
+            if not is_within_step:
+                loop.leave(outside)
+                runtime.replaying = replaying
+                if coded is not None:
+                    coded.trouble = None  # it was told to who asked, and is nothing to the next step
+            ledger.restore(counters)
+            runtime.put_back_random(random_state)

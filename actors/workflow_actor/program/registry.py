@@ -19,6 +19,7 @@ from dalsegno.actors.workflow_actor.run.inputs import SignedState
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import BUILT_IN_PREFIX, DYNAMIC_NAME, WorkflowDefinition, definition_of
 from dalsegno.errors import ConfigurationError, DefinitionError
+from dalsegno.payload_codec import fingerprint_of
 
 Key = tuple[str | None, str, str]
 """Task queue, or None for all; type; version."""
@@ -129,14 +130,16 @@ class WorkflowRegistry:
         found = registered.get(key) or registered.get((None, *key[1:])) or self._dynamic(*key)
         if found is None:
             return None
-        definition = found.definition
+        definition, converter = found.definition, found.converter
+        if converter.payload_codec is not None:
+            converter = converter.of_workflow(info.workflow_id)
         if definition.dynamic:
             definition = replace(definition, name=info.workflow_type)
         return WorkflowProgram(
             definition,
             info,
             signed,
-            found.converter,
+            converter,
             step_limit=self._step_limit,
             local_activities=self._local_activities,
         )
@@ -160,7 +163,9 @@ def _of_converters(converter: DataConverter) -> list[tuple[str, str]]:
     if converter == DataConverter.default:
         return []
     kinds = (type(converter.payload_converter), type(converter.failure_converter))
-    return [(kind.__qualname__, _source_digest(kind)) for kind in kinds]
+    codec = converter.payload_codec
+    named = [(kind.__qualname__, _source_digest(kind)) for kind in kinds]
+    return named if codec is None else [*named, (fingerprint_of(codec), _source_digest(type(codec)))]
 
 
 def _source_digest(part: type | Callable[..., Any]) -> str:

@@ -1,0 +1,190 @@
+"""What happens to the bytes of payloads behind the converter: they are sealed, or made smaller.
+
+    class PayloadCodec(Protocol):
+        def encode(self, payload: Payload, context: PayloadContext) -> Payload: ...
+        def decode(self, payload: Payload, context: PayloadContext) -> Payload: ...
+
+    data_converter = DataConverter(payload_codec=EncryptionCodec(keys, namespace="shop"))
+
+A codec stands behind the payload converter: all that leaves a host, worker or client has passed it, and
+nothing that comes has not. So journals, snapshots, messages and exports hold what it made, and effects are sent
+from what the journal holds: no payload is encoded a second time for being sent, or found, again, and its bytes
+may be other ones each time (a random nonce). What workflow code makes when it runs again is thrown away unread.
+
+It is called wherever values become payloads, also amid workflow code, and is no coroutine therefore: a turn
+that waited for the answer of a key server at each argument would be open most of its life. Whoever needs keys
+from elsewhere fetches them beforehand, or in a thread of his own; until they are there, `PayloadCodecError`
+says so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, NamedTuple, Protocol
+
+from dalsegno import given
+from dalsegno.error_text import class_name
+from dalsegno.errors import PayloadCodecError, PayloadError
+from dalsegno.payload import AS_IT_IS, Payload, PayloadConverter, RawValue, passed_on
+
+_TIME_OF_SCHEDULE = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z\Z")
+
+
+class PayloadContext(NamedTuple):
+    """Whose payload it is: of that workflow, whatever the way (its arguments, results, signals, state, those of
+    its activities). The argument of a child, or of a signal to another workflow, is that one's."""
+
+    workflow_id: str
+
+    @property
+    def scope(self) -> str:
+        """What a payload may be bound to: the workflow ID, without the time that a schedule puts behind it.
+        What a schedule starts has the arguments that were written before there was a time, and is told the
+        result of the one before."""
+        return _TIME_OF_SCHEDULE.sub("", self.workflow_id)
+
+
+class PayloadCodec(Protocol):
+    """Bytes to bytes. `decode` gives what `encode` was given, and what no `encode` has made as it is: payloads
+    of before the codec was there. Both are called by several threads.
+
+    They raise PayloadCodecError for what cannot be done now, and can be later (a key that is not here):
+    nothing is decided by it, and the workflow is tried again. Whatever else they raise is a payload that cannot
+    be used. A `fingerprint` (text), if it has that, says what it can read: a workflow that is suspended for
+    want of a key is tried at once by a host whose codec has another one.
+    """
+
+    def encode(self, payload: Payload, context: PayloadContext, /) -> Payload: ...
+    def decode(self, payload: Payload, context: PayloadContext, /) -> Payload: ...
+
+
+class CodecChain:
+    """Several: the first is given what the payload converter made. Compress before you encrypt."""
+
+    def __init__(self, *codecs: PayloadCodec) -> None:
+        """Raises TypeError for what is none."""
+        self._codecs = tuple(required_codec("A codec", codec) for codec in codecs)
+
+    @property
+    def fingerprint(self) -> str:
+        return " ".join(map(fingerprint_of, self._codecs))
+
+    def encode(self, payload: Payload, context: PayloadContext, /) -> Payload:
+        for codec in self._codecs:
+            payload = codec.encode(payload, context)
+        return payload
+
+    def decode(self, payload: Payload, context: PayloadContext, /) -> Payload:
+        for codec in reversed(self._codecs):
+            payload = codec.decode(payload, context)
+        return payload
+
+
+def fingerprint_of(codec: PayloadCodec) -> str:
+    return f"{type(codec).__qualname__} {getattr(codec, 'fingerprint', '')}"
+
+
+class CodedPayloads:
+    """A payload converter with a codec behind it, for the payloads of one workflow.
+
+    `trouble` is the last PayloadCodecError: whoever must not go on as if it were an ordinary one (user code may
+    have caught it) looks here."""
+
+    def __init__(self, inner: PayloadConverter, codec: PayloadCodec, context: PayloadContext) -> None:
+        self._inner: Any = inner
+        self._codec = codec
+        self._context = context
+        self.trouble: PayloadCodecError | None = None
+        self.tell: CodedPayloads = self
+        """Whose trouble it is."""
+
+    def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
+        # A Payload is what was decoded, too: see from_payload.
+        payload = passed_on(value) if isinstance(value, AS_IT_IS) else self._inner.to_payload(value, type_hint)
+        encoded = self._asked("encode", payload)
+        try:
+            given.name("The encoding of a payload", encoded.encoding)
+        except (TypeError, ValueError) as error:
+            raise PayloadError(f"The payload codec {self._name} cannot be used: {error}") from None
+        return encoded
+
+    def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
+        decoded = self._asked("decode", payload)
+        if type_hint is Payload:
+            return decoded
+        return RawValue(decoded) if type_hint is RawValue else self._inner.from_payload(decoded, type_hint)
+
+    @property
+    def _name(self) -> str:
+        return type(self._codec).__qualname__
+
+    def _asked(self, what: str, payload: Payload) -> Payload:
+        try:
+            made = getattr(self._codec, what)(payload, self._context)
+        except PayloadCodecError as error:
+            self.tell.trouble = error
+            raise
+        except PayloadError:
+            raise
+        except Exception as error:
+            of = "" if what == "encode" else f" of the encoding {payload.encoding[:100]!r}"
+            raise PayloadError(
+                f"The payload codec {self._name} cannot {what} a payload{of}: it raised {class_name(error)}."
+            ) from error
+        if type(made) is not Payload or type(made.data) is not bytes:
+            raise PayloadError(
+                f"The payload codec {self._name} cannot be used: its {what} gave no Payload(encoding, bytes)."
+            )
+        return made
+
+
+class Unbound:
+    """Stands for CodedPayloads where nobody has said whose payloads they are."""
+
+    def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
+        raise self._refusal()
+
+    def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
+        raise self._refusal()
+
+    def _refusal(self) -> PayloadError:
+        return PayloadError(
+            "This DataConverter has a payload codec, which binds payloads to their workflow: ask "
+            "data_converter.of_workflow(WORKFLOW_ID) for the one of a workflow."
+        )
+
+
+def required_codec(what: str, value: Any) -> PayloadCodec:
+    """Raises TypeError for what is no codec, with what was probably meant."""
+    if isinstance(value, type):
+        raise TypeError(
+            f"{what} must be a PayloadCodec, not the class {value.__name__}: give {value.__name__}(...)."
+        )
+    for method in ("encode", "decode"):
+        function = getattr(value, method, None)
+        if not callable(function):
+            kind = f"a value of the type {type(value).__name__}"
+            raise TypeError(f"{what} must be a PayloadCodec, with encode and decode, not {kind}.")
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{what} {type(value).__name__} has an async {method}, but it is called amid workflow code, "
+                f"which cannot wait: write `def {method}(self, payload, context)`, and fetch keys beforehand."
+            )
+        if not _takes_two(function):
+            raise TypeError(
+                f"{what} {type(value).__name__} is called as {method}(payload, context), one payload after the "
+                "other."
+            )
+    codec: PayloadCodec = value
+    return codec
+
+
+def _takes_two(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # of C, which does not say
+        return True
+    return True
