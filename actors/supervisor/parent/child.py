@@ -78,7 +78,9 @@ class Child:
             env={**environment, **self.spec.environment},
             stdin=subprocess.DEVNULL,
             pass_fds=(self.pulse.fd,),
-            process_group=0,  # a Ctrl-C in the terminal is for the parent, who then asks its children to stop
+            # A Ctrl-C in the terminal is for the parent, who then asks its children to stop. And where
+            # processors are shared by session (Linux's autogroups), the host has a share of its own.
+            start_new_session=True,
         )
         log.info("child_started", child=self.name, pid=self.process.pid, host_id=self.host_id)
 
