@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,16 +78,18 @@ _TAILS = f"""
 
 
 class Sqlite:
-    """A SQLite file. Its clock is this machine's, as is every process that may open it."""
+    """A SQLite file. Its clock is this machine's, as is every process that may open it, unless another is
+    given."""
 
     driver_error: type[Exception] = sqlite3.Error
 
-    def __init__(self, url: DatabaseURL) -> None:
+    def __init__(self, url: DatabaseURL, time_ns: Callable[[], int] | None = None) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise ConfigurationError(
                 f"SQLite {sqlite3.sqlite_version} is too old: dalsegno needs 3.35 or newer, or PostgreSQL."
             )
         self.url = url
+        self.time_ns = time_ns or time.time_ns
 
     def engine(self, role: Role) -> sa.Engine:
         engine = sa.create_engine(
@@ -144,10 +146,10 @@ class Sqlite:
             )
 
     def writer(self) -> Writer:
-        return SqliteWriter(self)
+        return SqliteWriter(self, self.time_ns)
 
     def now(self) -> sa.ColumnElement[int]:
-        return sa.literal(time.time_ns() // 1000, sa.BigInteger())
+        return sa.literal(self.time_ns() // 1000, sa.BigInteger())
 
     def among(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         listed = sa.func.json_each(sa.bindparam(parameter, type_=sa.Text())).table_valued("value")

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -74,8 +73,9 @@ _STATEMENTS: dict[Part, str] = {
 class SqliteWriter:
     """`port.Writer` on the one connection that also checkpoints."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, time_ns: Callable[[], int]) -> None:
         self._database = database
+        self._time_ns = time_ns
         self._owned = OwnedConnection(database, Role.WRITER)
         self._deadlines = ListedDeadlines(self._owned)
 
@@ -87,7 +87,7 @@ class SqliteWriter:
             with self._owned.transaction() as connection:
                 driver = connection.connection.driver_connection
                 assert isinstance(driver, sqlite3.Connection)
-                return _write_rows(driver, round_)
+                return _write_rows(driver, round_, self._time_ns)
         except (UnicodeEncodeError, OverflowError) as error:
             # Not chained: a UnicodeEncodeError carries the whole text.
             raise DataRefusedError(f"SQLite cannot hold the data: {type(error).__name__}") from None
@@ -103,7 +103,7 @@ class SqliteWriter:
         self._owned.close()
 
 
-def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
+def _write_rows(driver: sqlite3.Connection, round_: Round, time_ns: Callable[[], int]) -> RoundOutcome:
     ours = set(driver.execute(_LEASES, (round_.host_id,)))
     fences = [(fence.partition.number, fence.epoch, fence.partition.generation) for fence in round_.fences]
     held = {fence[0] for fence in fences if fence in ours}
@@ -120,7 +120,7 @@ def _write_rows(driver: sqlite3.Connection, round_: Round) -> RoundOutcome:
         if part in _STATEMENTS:
             driver.executemany(_STATEMENTS[part], rows)
     written = [write.workflow_id for write in matched]
-    return outcome_of(round_, now=time.time_ns() // 1000, held=held, written=written, known=known)
+    return outcome_of(round_, now=time_ns() // 1000, held=held, written=written, known=known)
 
 
 def _without_mail(aside: Aside, workflow_ids: Container[str]) -> Aside:

@@ -56,6 +56,25 @@ class JournalListener(Protocol):
         """The thread ended by a bug; nothing will be written any more."""
 
 
+class WritesSteps(Protocol):
+    """What a switchboard needs of a journal."""
+
+    async def open(self) -> StoredTopology:
+        """Raises ConfigurationError when the file cannot be used."""
+
+    async def close(self) -> None:
+        """What was submitted is written first."""
+
+    def submit(self, steps: Sequence[Step]) -> None:
+        """To be written together; the listener is told of it later, never from within."""
+
+    def run(self, job: Job) -> None:
+        """Call `job` behind all that was submitted."""
+
+    def load_page(self, number: int, request: PageRequest, on_page: OnPage) -> None:
+        """Read a page, behind all that was submitted; `on_page` is called on the loop, never from within."""
+
+
 class Journal:
     def __init__(self, path: Path, listener: JournalListener) -> None:
         self._path = path
@@ -93,7 +112,7 @@ class Journal:
 
     def load_page(self, number: int, request: PageRequest, on_page: OnPage) -> None:
         """Read a page, behind all that was submitted; `on_page` is called on the loop."""
-        self.run(lambda store: self._tell(on_page, _read_page(store, number, request)))
+        self.run(lambda store: self._tell(on_page, read_page(store, number, request)))
 
     # -- on the thread -----------------------------------------------------------------------------
 
@@ -132,7 +151,7 @@ class Journal:
         return steps, entry
 
     def _commit(self, store: QueueStore, steps: Sequence[Step]) -> None:
-        merged = _merge(steps)
+        merged = merged_steps(steps)
         writes = [step for step in merged if isinstance(step, Write)]
         publications = [publication for write in writes for publication in write.publications]
         size = sum(write.insert_bytes for write in writes)
@@ -174,7 +193,7 @@ class Journal:
             self._listener.crashed(error)
 
 
-def _read_page(store: QueueStore, number: int, request: PageRequest) -> list[Item] | None:
+def read_page(store: QueueStore, number: int, request: PageRequest) -> list[Item] | None:
     try:
         return store.load_page(number, request.after, request.up_to)
     except sqlite3.Error as error:
@@ -182,7 +201,7 @@ def _read_page(store: QueueStore, number: int, request: PageRequest) -> list[Ite
         return None
 
 
-def _merge(steps: Sequence[Step]) -> list[Step]:
+def merged_steps(steps: Sequence[Step]) -> list[Step]:
     """Neighbouring writes become one: fewer statements."""
     merged: list[Step] = []
     for step in steps:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
 from dalsegno._log import get_logger
-from dalsegno.broker.embedded.journal import Job
+from dalsegno.broker.embedded.journal import Job, Journal
 from dalsegno.broker.embedded.link import LinkEnd, Receiver, SocketLink
 from dalsegno.broker.embedded.local_link import LocalLine
 from dalsegno.broker.embedded.location import Location, OwnerLock
@@ -56,7 +57,8 @@ class EmbeddedServer:
         self._lock = OwnerLock(self._location)
         try:
             self._loop = asyncio.get_running_loop()
-            self._switchboard = Switchboard(self._location.path, self._stop_listening)
+            path = self._location.path
+            self._switchboard = Switchboard(partial(Journal, path), self._stop_listening)
             await self._switchboard.start()
             self._listener = await self._listen()
         except BaseException:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count, groupby
 from operator import itemgetter
-from pathlib import Path
 
 from dalsegno._log import get_logger
 from dalsegno.broker.embedded.catalog import Catalog
-from dalsegno.broker.embedded.journal import Job, Journal
+from dalsegno.broker.embedded.journal import Job, JournalListener, WritesSteps
 from dalsegno.broker.embedded.model import Model
 from dalsegno.broker.embedded.peer import Peer
 from dalsegno.broker.embedded.queue_state import QueueState
@@ -35,14 +34,17 @@ READ_RETRY_SECONDS = 1.0
 
 
 class Switchboard:
-    """`on_crash` is called when the writer thread has ended by a bug: nothing can be served any more."""
+    """`open_journal` makes what writes the steps, and tells this of them. `on_crash` is called when the
+    writer thread has ended by a bug: nothing can be served any more."""
 
-    def __init__(self, path: Path, on_crash: Callable[[], None]) -> None:
+    def __init__(
+        self, open_journal: Callable[[JournalListener], WritesSteps], on_crash: Callable[[], None]
+    ) -> None:
         self.model = Model(Catalog())
         self.is_open = False
         self._on_crash = on_crash
         self._loop = asyncio.get_running_loop()
-        self._journal = Journal(path, self)
+        self._journal = open_journal(self)
         self._peers: dict[int, Peer] = {}
         self._session_numbers = count(1)
         self._lazy: asyncio.TimerHandle | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import cycle
 from uuid import uuid4
 
@@ -49,12 +50,17 @@ class Hearing:
         self.taken: Callable[[float], object] = lambda _: None
         """Called when a marker was confirmed, with the seconds that it took."""
         self._heard_at = asyncio.get_running_loop().time()
+        self._heard = asyncio.Event()
         self._publisher: Publisher | None = None
 
     @property
     def silent_seconds(self) -> float:
         """Since the broker last took something, with a session or without one."""
         return asyncio.get_running_loop().time() - self._heard_at
+
+    def _hear(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        self._heard.set()
 
     async def prove(self, session: Session) -> None:
         """Of a new session. Raises BrokerUnavailableError if it takes nothing, or is lost meanwhile."""
@@ -63,7 +69,7 @@ class Hearing:
         await self._probe(session)
         while self._heard_at < begun:
             if session.is_blocked:
-                self._heard_at = loop.time()  # an alarm: it is there, and says so
+                self._hear()  # an alarm: it is there, and says so
             elif not session.is_open:
                 raise BrokerUnavailableError("the connection was lost before the broker had taken a message")
             elif loop.time() - begun > PROOF_SECONDS:
@@ -72,14 +78,16 @@ class Hearing:
                     "cut off from its cluster, or a majority of the cluster is down"
                 )
             else:
-                await asyncio.sleep(LOOK_SECONDS)
+                self._heard.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), LOOK_SECONDS)
 
     async def keep_proving(self, session: Session) -> None:
         """Return when nothing was taken for too long, or the session is gone."""
         while session.is_open and self.silent_seconds < CUT_OFF_SECONDS:
             await asyncio.sleep(PROBE_SECONDS)
             if session.is_blocked:
-                self._heard_at = asyncio.get_running_loop().time()
+                self._hear()
             await self._probe(session)
 
     async def _probe(self, session: Session) -> None:
@@ -104,11 +112,11 @@ class Hearing:
             if routing_key == _NO_KEY:
                 return  # any node says by itself that nothing is bound with it
             if outcome in (Outcome.CONFIRMED, Outcome.REFUSED):
-                self._heard_at = asyncio.get_running_loop().time()
+                self._hear()
                 if outcome is Outcome.CONFIRMED:
                     self.taken(self._heard_at - sent_at)
             elif outcome is Outcome.RETURNED:
-                self._heard_at = asyncio.get_running_loop().time()
+                self._hear()
                 self._mend()
 
         return Outgoing(exchange, routing_key, encode(marker, message_id=nonce), settled)
@@ -117,7 +125,7 @@ class Hearing:
         """Over an exchange: the broker is there, and has said no."""
         publisher = self._publisher
         if publisher is not None and publisher.fault is Fault.TARGET:
-            self._heard_at = asyncio.get_running_loop().time()
+            self._hear()
             log.debug("probe_refused", reason=reason)
             self._mend()
 

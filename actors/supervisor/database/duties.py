@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.database.own_threads import NewThread, own_thread
 from dalsegno.actors.supervisor.database.reading_thread import ToLoop
 from dalsegno.errors import DalsegnoError
 from dalsegno.persistence.port import Membership
@@ -36,6 +36,7 @@ class Duties:
         is_mine: Callable[[], bool],
         now: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        new_thread: NewThread = own_thread,
     ) -> None:
         self._membership = membership
         self._seen_retention = int(seen_retention_seconds * MICROSECONDS)
@@ -43,7 +44,7 @@ class Duties:
         self._now = now
         self._monotonic = monotonic
         self._to_loop = to_loop
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-duties")
+        self._thread = new_thread("duties")
         self._is_under_way = False
         self._trim_at = monotonic() + TRIM_SECONDS
 

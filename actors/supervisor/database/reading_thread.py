@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
@@ -91,13 +91,13 @@ class ReadingThread(Generic[R]):
     to effects, on this thread."""
 
     def __init__(
-        self, name: str, reader: R, *, to_loop: ToLoop, tally: Tally, settle: Callable[[], None]
+        self, reader: R, thread: Executor, *, to_loop: ToLoop, tally: Tally, settle: Callable[[], None]
     ) -> None:
         self._reader = reader
         self._to_loop = to_loop
         self._tally = tally
         self._settle = settle
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"dalsegno-{name}")
+        self._thread = thread
 
     def read(self, query: Callable[[R], T], done: Callable[[T], None], *, what: str) -> None:
         """Read until it works; `done` is called on the loop."""

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from dalsegno.actors.supervisor.database.own_threads import NewThread, own_thread
 from dalsegno.actors.supervisor.database.reading_thread import R, ReadingThread, Tally, ToLoop
 from dalsegno.actors.supervisor.failing.fail_stop import Escaped
 from dalsegno.errors import DalsegnoError
@@ -34,19 +34,20 @@ class StoreThreads:
     """Callbacks run on the loop that was running when this was built. It sets the process's switch interval.
     `escaped` is told of what nobody contains, on whatever thread it is met."""
 
-    def __init__(self, store: Store, escaped: Escaped) -> None:
+    def __init__(self, store: Store, escaped: Escaped, new_thread: NewThread = own_thread) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._escaped = escaped
         self.to_loop = ToLoop(escaped)
         self._tally = Tally()
         self._writer: Writer = store.writer()
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-writer")
+        self._new_thread = new_thread
+        self._writing = new_thread("writer")
         self._is_settled = True
         """No commit of unknown outcome could be read that may still be lost."""
         self._store = store
         self._attributes: SearchAttributes | None = None
         """Seldom asked for."""
-        self._declaring = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-declaring")
+        self._declaring = new_thread("declaring")
         mail: MailReader = store.reader()
         clock: ClockReader = store.reader()
         self.mail = self._reading("mail", mail)
@@ -57,7 +58,13 @@ class StoreThreads:
         """What is asked beside the path of a command."""
 
     def _reading(self, name: str, reader: R) -> ReadingThread[R]:
-        return ReadingThread(name, reader, to_loop=self.to_loop, tally=self._tally, settle=self._settled)
+        return ReadingThread(
+            reader,
+            self._new_thread(name),
+            to_loop=self.to_loop,
+            tally=self._tally,
+            settle=self._settled,
+        )
 
     def commit(
         self, round_: Round, done: Callable[[RoundOutcome], None], failed: Callable[[Exception], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dalsegno.actors.supervisor.database.duties import Duties
+from dalsegno.actors.supervisor.database.own_threads import NewThread
 from dalsegno.actors.supervisor.database.reading_thread import ToLoop
 from dalsegno.actors.supervisor.inbox.relay import Relay
 from dalsegno.actors.supervisor.outbox.outbox import Outbox
@@ -27,6 +28,7 @@ class Beside:
         seen_retention_seconds: float,
         is_first: Callable[[], bool],
         may_send: Callable[[], bool],
+        new_thread: NewThread,
     ) -> None:
         self._duties = Duties(
             store.membership(),
@@ -35,6 +37,7 @@ class Beside:
             is_mine=is_first,
             now=clock.now,
             monotonic=clock.monotonic,
+            new_thread=new_thread,
         )
         self._relay = Relay(
             store.inbox(),
@@ -44,6 +47,7 @@ class Beside:
             may_send=may_send,
             now=clock.now,
             monotonic=clock.monotonic,
+            new_thread=new_thread,
         )
 
     def look(self) -> None:

@@ -25,6 +25,7 @@ from dalsegno.actors.supervisor.connection.broker_link import BrokerLink
 from dalsegno.actors.supervisor.connection.level_queues import LevelQueues
 from dalsegno.actors.supervisor.connection.task_queues import LOOK_SECONDS, TaskQueues
 from dalsegno.actors.supervisor.database.lookups import Lookups
+from dalsegno.actors.supervisor.database.own_threads import NewThread, own_thread
 from dalsegno.actors.supervisor.database.store_threads import StoreThreads
 from dalsegno.actors.supervisor.database.strike_lookup import StrikeLookup
 from dalsegno.actors.supervisor.database.watermark import ADVANCE_SECONDS, WatermarkKeeper
@@ -95,10 +96,11 @@ class Host(Lookups):
         observer: Observer | None = None,
         activities: Registry | None = None,
         data_converter: DataConverter = DataConverter.default,
+        new_thread: NewThread = own_thread,
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
         `escaped` is told of what nobody contains (see `fail_stop`). `activities`: those that this host can run
-        as local ones; the data converter is theirs."""
+        as local ones; the data converter is theirs. `new_thread`: where the store's code runs."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._escaped = escaped
@@ -118,7 +120,7 @@ class Host(Lookups):
         self._refusal: NewerFormatError | None = None
         self._supervisor: pykka.ActorRef[HostSupervisor] | None = None
         self._namespace = namespace = store.namespace()
-        self._threads = StoreThreads(store, escaped)
+        self._threads = StoreThreads(store, escaped, new_thread)
         self._membership = store.membership()
         self._local_worker = None
         if activities is not None:
@@ -188,6 +190,7 @@ class Host(Lookups):
             seen_retention_seconds=settings.seen_retention_seconds,
             is_first=lambda: self._mail.peers[:1] == (self._host_id,),
             may_send=lambda: self._link.session is not None,
+            new_thread=new_thread,
         )
         self._control = Control(
             outbox=outbox,

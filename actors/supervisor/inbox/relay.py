@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
 from dalsegno._log import get_logger
+from dalsegno.actors.supervisor.database.own_threads import NewThread, own_thread
 from dalsegno.actors.supervisor.database.reading_thread import ToLoop
 from dalsegno.actors.supervisor.outbox.dead_letters import dead_letter
 from dalsegno.actors.supervisor.outbox.lanes import forwarded_to
@@ -93,6 +93,7 @@ class Relay:
         may_send: Callable[[], bool],
         now: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        new_thread: NewThread = own_thread,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -101,7 +102,7 @@ class Relay:
         self._may_send = may_send
         self._now = now
         self._monotonic = monotonic
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dalsegno-inbox")
+        self._thread = new_thread("inbox")
         self._is_under_way = False
         self._look_at = 0.0
         self._backoff = Backoff(*PAUSE_SECONDS, jitter=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from queue import SimpleQueue
 from typing import Any
 
@@ -20,6 +19,7 @@ class Ticker:
         self._actor = actor
         self._message = message
         self._pauses: SimpleQueue[float | None] = SimpleQueue()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=contained, args=(escaped, self._run), name="ticker", daemon=True)
 
     def start(self) -> None:
@@ -29,12 +29,14 @@ class Ticker:
         self._pauses.put(seconds)
 
     def stop(self) -> None:
-        """No further ticks, but for one that may be under way. The thread ends after its pause."""
+        """No further ticks, but for one that may be under way. The thread ends, whatever its pause."""
+        self._stopped.set()
         self._pauses.put(None)
 
     def _run(self) -> None:
         while (seconds := self._pauses.get()) is not None:
-            time.sleep(seconds)
+            if self._stopped.wait(seconds):
+                return
             try:
                 self._actor.tell(self._message)
             except pykka.ActorDeadError:

@@ -122,8 +122,16 @@ class LocalWorker:
 
     def _end(self) -> None:
         self._bench.close()
-        self._loop.call_later(CLOSE_SECONDS / 2, self._loop.stop)
+        self._stop_when_over(self._loop.time() + CLOSE_SECONDS / 2)
+
+    def _stop_when_over(self, latest: float) -> None:
+        """As soon as what was cancelled is over."""
+        if self._bench.abandoned.still_running() and self._loop.time() < latest:
+            self._loop.call_later(CLOSE_LOOK_SECONDS, self._stop_when_over, latest)
+        else:
+            self._loop.call_soon(self._loop.stop)
 
 
 CLOSE_SECONDS = 1.0
 """For code that is cancelled to come to its end."""
+CLOSE_LOOK_SECONDS = 0.01
