@@ -73,7 +73,13 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         patience = given.patience("timeout", timeout)
         links = Links(broker, timings or ClientTimings(), contained(observer), checked_clock(clock))
         converter = required_converter("data_converter", data_converter)
-        super().__init__(BrokerEngine(links, converter, patience, on_suspended))
+        super().__init__(self._engine_over(links, converter, patience, on_suspended))
+
+    def _engine_over(
+        self, links: Links, converter: DataConverter, timeout: float | None, on_suspended: OnSuspended
+    ) -> BrokerEngine:
+        """Whom it asks."""
+        return BrokerEngine(links, converter, timeout, on_suspended)
 
     @classmethod
     def connect(

@@ -33,7 +33,7 @@ class Links:
     ) -> None:
         self.timings = timings
         self.observer = observer
-        self._broker = broker
+        self.broker = broker
         self._clock = clock
         self._link: ClientLink | None = None
         self._opening: asyncio.Task[ClientLink | Exception] | None = None
@@ -89,7 +89,7 @@ class Links:
 
     async def _open(self) -> ClientLink | Exception:
         """One attempt, shared by all who want a link. Errors are values: who asked may be gone by then."""
-        link = ClientLink(self._broker, on_reply=self._deliver, on_end=self._link_ended)
+        link = ClientLink(self.broker, on_reply=self._deliver, on_end=self._link_ended)
         try:
             await sleep(self.clock, self._pause)
             await link.open()

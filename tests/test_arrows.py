@@ -115,6 +115,10 @@ ARROWS = {
         "stored failing membership parent world deliveries connection outbox engine database inbox people"
     ),
     # who uses it
+    "testing": (
+        "sdk clock settings broker embedded persistence protocol activity_code client workers program stored "
+        "parent host"
+    ),
     "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code processes",
     "verification": (

@@ -13,7 +13,18 @@ LINES = 450
 """300 are long already."""
 
 
-SOURCES = ("sdk", "broker", "persistence", "actors", "workers", "client", "cli", "verification", "schedules")
+SOURCES = (
+    "sdk",
+    "broker",
+    "persistence",
+    "actors",
+    "workers",
+    "client",
+    "cli",
+    "verification",
+    "schedules",
+    "testing",
+)
 MADE_IN = {
     "AnswerEffect": "actors/workflow_actor/shown/answers.py",
     "ResultEffect": "actors/workflow_actor/shown/answers.py",

@@ -103,6 +103,11 @@ class TaskDispatcher:
         self._none_left = asyncio.Event()
         self._none_left.set()
 
+    @property
+    def under_way(self) -> int:
+        """The attempts that are here."""
+        return len(self._attempts)
+
     # --- deliveries --------------------------------------------------------------------------------------
 
     def on_task(self, delivery: Delivery, acknowledgements: Acknowledgements) -> None:

@@ -146,6 +146,11 @@ class WorkerRun:
             if self._client is not None:
                 await self._client.close()
 
+    @property
+    def under_way(self) -> int:
+        """The attempts that are here."""
+        return self._dispatcher.under_way
+
     def _client_of_activities(self) -> Client:
         """It connects when it is first used."""
         if self._client is None:

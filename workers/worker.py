@@ -130,6 +130,11 @@ class Worker:
             await self._finished.wait()
 
     @property
+    def under_way(self) -> int:
+        """The attempts that are here: they ask, wait, run, or have an outcome that is not confirmed yet."""
+        return 0 if self._run is None else self._run.under_way
+
+    @property
     def abandoned(self) -> list[str]:
         """The activities whose code still runs although the worker has let go of it: it overran its timeout, or
         the worker's end. Python waits at exit for their threads."""

@@ -87,7 +87,7 @@ class Engine:
             observer=observer,
         )
         self._rehydration = Rehydration(world, self)
-        self._wake_timer = WakeTimer(world)
+        self.wake_timer = WakeTimer(world)
         self._passivation = Passivation(
             world,
             self,
@@ -102,7 +102,7 @@ class Engine:
             outbox=self.outbox,
             shipping=self._shipping,
             rehydration=self._rehydration,
-            wake_timer=self._wake_timer,
+            wake_timer=self.wake_timer,
             passivation=self._passivation,
             partition_dispatcher=self.partition_dispatcher,
             workflow_dispatcher=self.workflow_dispatcher,
@@ -362,7 +362,7 @@ class Engine:
     def tick(self) -> None:
         """From time to time (some ten times a second): timers, parking; passivation of a crowd."""
         self.outbox.park_overdue()
-        self._wake_timer.tick()
+        self.wake_timer.tick()
         if self._passivation.is_due:
             self._passivation.sweep()
 
@@ -371,6 +371,18 @@ class Engine:
         self._passivation.sweep()
         for supervisor in list(self.partitions.values()):
             supervisor.sweep()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Without a message, or the next time of `wake_timer`, nothing happens any more."""
+        under_way = self._work_requested or self._dirty or len(self.outbox) or self.open_rounds.any
+        return not under_way and all(supervisor.is_at_rest for supervisor in self.partitions.values())
+
+    def time_was_moved(self) -> None:
+        """The clock was put forward: what is due by now is woken at once, not with the next scan."""
+        for supervisor in self.partitions.values():
+            supervisor.alarm_clock.time_was_moved()
+        self.wake_timer.tick()
 
     # --- work -------------------------------------------------------------------------------------------------
 

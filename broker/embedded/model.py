@@ -96,6 +96,13 @@ class Model:
         queue = self.catalog.queues.get(name)
         return 0 if queue is None else len(queue.consumers)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is with a consumer, or waits for one that is there, or for its place to be written."""
+        if self.output.steps and self.output.is_urgent:
+            return False
+        return not any(queue.is_at_work for queue in self.catalog.queues.values())
+
     # -- channels ----------------------------------------------------------------------------------
 
     def limit_bytes(self, session: int, limit: int) -> None:

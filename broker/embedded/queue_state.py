@@ -117,6 +117,13 @@ class QueueState:
     def name(self) -> str:
         return self.definition.name
 
+    @property
+    def is_at_work(self) -> bool:
+        """Consumers have messages of it, or may be given some."""
+        return any(consumer.unacknowledged for consumer in self.consumers) or bool(
+            self.consumers and len(self.line)
+        )
+
     def place(self, exchange: str, routing_key: str, payload: bytes) -> Item:
         """A message's place in this queue; it is not ready yet."""
         position = self.next_position

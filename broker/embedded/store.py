@@ -110,6 +110,13 @@ class QueueStore:
             raise
         return cls(connection)
 
+    @classmethod
+    def in_memory(cls) -> QueueStore:
+        """Nothing of it is left when it is closed."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        _create(connection)
+        return cls(connection)
+
     def close(self) -> None:
         self._connection.close()
 

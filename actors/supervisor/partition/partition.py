@@ -402,6 +402,16 @@ class PartitionSupervisor(LightActor):
             return False
         return self.channel is None or self.channel.window.open == 0
 
+    @property
+    def is_at_rest(self) -> bool:
+        """It consumes, and without a message, or the next wake-up's time, nothing happens here."""
+        return (
+            self.is_drained
+            and self.actors.loading == 0
+            and self.renewal.is_over
+            and self.alarm_clock.is_at_rest
+        )
+
     def on_stop(self) -> None:
         self.channel_lost()
         self.lost_tasks.stop()

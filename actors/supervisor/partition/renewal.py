@@ -41,6 +41,10 @@ class Renewal:
         self._left: deque[WorkflowActor] = deque()
         self._goes_on = False
 
+    @property
+    def is_over(self) -> bool:
+        return not self._goes_on
+
     def begin(self) -> None:
         """The definitions have changed (again)."""
         self._left = deque(self._actors.in_memory.values())

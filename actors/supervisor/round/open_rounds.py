@@ -28,6 +28,10 @@ class OpenRounds:
         assert written is not None
         return written
 
+    @property
+    def any(self) -> bool:
+        return bool(self.current) or self.writing is not None
+
     def concern(self, partition: PartitionID) -> bool:
         """Whether anything of that partition is being written or gathered."""
         return any(

@@ -84,6 +84,12 @@ class AlarmClock:
     def is_running(self) -> bool:
         return self._runs
 
+    @property
+    def is_at_rest(self) -> bool:
+        """It waits for nothing but the next time that it knows of."""
+        looks = self._next_suspended is not None or self._suspended_asked is not None
+        return self._runs and not (looks or self._scanning or self._scan_is_due or self._more_due)
+
     def start(self) -> None:
         """The partition is live; the database is scanned at the next look, and suspended instances are looked
         for at once, because our code may be other than that which they are suspended for."""
@@ -180,6 +186,12 @@ class AlarmClock:
             return
         self._scanning = True
         self._scans.find_due(self._children.partition, now + HORIZON, SCAN_LIMIT)
+
+    def time_was_moved(self) -> None:
+        """The clock was put forward: what is due by now may not have been among what was due soon."""
+        if self._runs and not self._scanning:
+            self._scanning = True
+            self._scans.find_due(self._children.partition, self._clock.now() + HORIZON, SCAN_LIMIT)
 
     def _time_to_scan(self, term: int) -> None:
         if self.term == term:

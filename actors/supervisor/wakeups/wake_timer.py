@@ -37,6 +37,11 @@ class WakeTimer:
             heapq.heappush(self._heap, (at, next(self._numbers), sleeper))
             self._wait_until(at)
 
+    @property
+    def next_at(self) -> int | None:
+        """When the next wants to be looked at; what waits for a tick is not counted."""
+        return min(self._at.values(), default=None)
+
     def again(self, sleeper: Sleeper) -> None:
         """Look at the next tick: it waits for room, or for what nobody tells it of."""
         self._at_next_tick[sleeper] = None

@@ -36,8 +36,8 @@ class WorkflowRegistry:
     """Implements program.port.Code. A class is registered for one task queue, or for all (None); the former
     comes first where both are known. `data_converter` is that of all code here but the built-in, which is in
     every registry; `step_limit`: things that one step of a workflow may want; `local_activities`: those that
-    this host can run. It is changed by one thread, that
-    of the host's loop once this runs."""
+    this host can run. What is of `failure_exception_types` fails each workflow here, beside what its own code
+    says. It is changed by one thread, that of the host's loop once this runs."""
 
     def __init__(
         self,
@@ -46,8 +46,10 @@ class WorkflowRegistry:
         data_converter: DataConverter = DataConverter.default,
         step_limit: int = STEP_LIMIT,
         local_activities: KnownActivities | None = None,
+        failure_exception_types: tuple[type[BaseException], ...] = (),
     ) -> None:
         """Raises as `add`."""
+        self._also_failures = failure_exception_types
         self._local_activities = local_activities
         self._converter = data_converter
         self._step_limit = step_limit
@@ -135,6 +137,9 @@ class WorkflowRegistry:
             converter = converter.of_workflow(info.workflow_id)
         if definition.dynamic:
             definition = replace(definition, name=info.workflow_type)
+        if self._also_failures:
+            types = (*definition.failure_exception_types, *self._also_failures)
+            definition = replace(definition, failure_exception_types=types)
         return WorkflowProgram(
             definition,
             info,

@@ -1,0 +1,50 @@
+"""What goes wrong with an environment, or is found by it.
+
+DalsegnoError
+├── EnvironmentClosedError      it was used after its end
+├── EnvironmentBrokenError      its host has ended by a defect
+├── TimeBackwardsError          time was asked to run backwards
+├── WorkflowSuspendedError      whoever waits for a workflow would wait for ever
+└── DefinitionError
+    └── MockSignatureError      a mock cannot be called as its activity is
+"""
+
+from __future__ import annotations
+
+from dalsegno.definition import described
+from dalsegno.errors import DalsegnoError, DefinitionError
+
+
+class EnvironmentClosedError(DalsegnoError):
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was used after its end: keep what uses it inside `async with`, or do not shut it down yet."
+        )
+
+
+class EnvironmentBrokenError(DalsegnoError):
+    """A defect of dalsegno's own; its cause has the place."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The host of this environment has ended by a defect: {reason}.")
+
+
+class TimeBackwardsError(DalsegnoError):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Time cannot run backwards: it was asked to go on by {seconds:g} s; give 0 or more.")
+
+
+class WorkflowSuspendedError(DalsegnoError):
+    """It waits for its code to be mended, which nobody does in a test."""
+
+    def __init__(self, workflow_id: str, reason: str) -> None:
+        super().__init__(f"Workflow {workflow_id!r} is suspended: {reason}")
+        self.workflow_id = workflow_id
+        self.reason = reason
+
+
+class MockSignatureError(DefinitionError):
+    """A mock cannot be called as the activity that it stands for."""
+
+    def __init__(self, activity: object, mock: str, fault: str) -> None:
+        super().__init__(f"The mock of {described(activity)} does not fit: {mock} {fault}.")
