@@ -1,6 +1,6 @@
 """All named points at which processes are killed: the test plan's table, on this code.
 
-Some moments that one might look for do not exist here; docs/testing.md says which, and why.
+Some moments that one might look for do not exist here; docs/how-it-is-tested.md says which, and why.
 """
 
 from __future__ import annotations

@@ -29,7 +29,11 @@ def holder_of(title: str) -> Any:
     if name in ("Client", "WorkflowHandle"):
         return getattr(dalsegno, name)
     module = name.removeprefix("temporalio.")
-    return importlib.import_module(f"dalsegno.{module}") if module in ("workflow", "activity") else dalsegno
+    return (
+        importlib.import_module(f"dalsegno.{module}")
+        if module in ("workflow", "activity", "testing")
+        else dalsegno
+    )
 
 
 def sections() -> Iterator[Section]:
