@@ -12,6 +12,7 @@ COPY cli cli
 COPY client client
 COPY persistence persistence
 COPY schedules schedules
+COPY testing testing
 COPY verification verification
 COPY workers workers
 RUN uv sync --locked --no-dev --all-extras --no-editable

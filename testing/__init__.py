@@ -1,16 +1,19 @@
 """Testing workflows and activities: `WorkflowEnvironment`, `ActivityEnvironment` (docs/testing.md)."""
 
-from dalsegno.testing.activity import ActivityEnvironment
-from dalsegno.testing.environment import WorkflowEnvironment
-from dalsegno.testing.errors import (
-    EnvironmentBrokenError,
-    EnvironmentClosedError,
-    MockSignatureError,
-    TimeBackwardsError,
-    WorkflowSuspendedError,
-)
-from dalsegno.testing.mocks import mocked
-from dalsegno.testing.worker import EnvironmentWorker
+from dalsegno.extras import imports_of_extras
+
+with imports_of_extras():
+    from dalsegno.testing.activity import ActivityEnvironment
+    from dalsegno.testing.environment import WorkflowEnvironment
+    from dalsegno.testing.errors import (
+        EnvironmentBrokenError,
+        EnvironmentClosedError,
+        MockSignatureError,
+        TimeBackwardsError,
+        WorkflowSuspendedError,
+    )
+    from dalsegno.testing.mocks import mocked
+    from dalsegno.testing.worker import EnvironmentWorker
 
 __all__ = [
     "ActivityEnvironment",

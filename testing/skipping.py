@@ -6,7 +6,8 @@ guessed:
 
 - callbacks that the loop is about to call: of tests, clients, hosts, activities alike
 - messages that a consumer has, or is about to be given; messages, rounds, reads and turns of the host
-- attempts at activities, in whatever thread or process they run
+- attempts at activities, local ones too, in whatever thread or process they run; but not what goes on outside
+  of its worker (`raise_complete_async`)
 
 So code that takes its time holds the clock, and so does who keeps the loop busy by `sleep(0)` in a circle.
 """
@@ -18,7 +19,8 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 from dalsegno._log import get_logger
 from dalsegno.errors import ConfigurationError
@@ -29,6 +31,11 @@ LOOK_SECONDS = (0.0005, 0.02)
 """How soon it is looked again while what is under way is nothing of the loop's; doubled each time."""
 
 
+_looking: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+"""How many environments of a loop are about to look whether it has anything else to call."""
+
+
+@runtime_checkable
 class Skippable(Protocol):
     """What time is of."""
 
@@ -107,14 +114,23 @@ class TimeSkipping:
             if not self._is_wanted:
                 self._wanted.clear()
                 await self._wanted.wait()
-            await asyncio.sleep(0)
-            if self._ready:
-                continue  # others are about to go on
+            if await self._is_loop_busy():
+                continue
             if self._stage.is_at_rest and self._step():
                 look = LOOK_SECONDS[0]
                 continue
             await asyncio.sleep(look)
             look = min(2 * look, LOOK_SECONDS[1])
+
+    async def _is_loop_busy(self) -> bool:
+        """Whether others are about to go on, but for environments that only ask the same."""
+        loop = asyncio.get_running_loop()
+        _looking[loop] = _looking.get(loop, 0) + 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            _looking[loop] -= 1
+        return len(self._ready) > _looking[loop]
 
     def _step(self) -> bool:
         """Nothing is under way. Wake who has slept enough, else go to what is next; False if nothing is."""
@@ -127,7 +143,8 @@ class TimeSkipping:
         at = min((end for end in ends if end is not None), default=None)
         if at is None:
             return False
-        log.debug("time_skipped", microseconds=at - self._stage.now())
+        if (ahead := at - self._stage.now()) > 0:
+            log.debug("time_skipped", seconds=ahead / 1e6)
         self._stage.skip_to(at)
         return True
 

@@ -136,8 +136,10 @@ class Stage:
     def is_at_rest(self) -> bool:
         """Nothing is under way: without somebody's word, or `next_wake_up`, nothing happens any more."""
         assert self._host is not None
-        engine = self._host.engine
-        return self.broker.is_at_rest and bool(engine.partitions) and engine.is_at_rest
+        engine, local = self._host.engine, self._host.local_worker
+        if not engine.partitions or (local is not None and local.is_at_work):
+            return False
+        return self.broker.is_at_rest and engine.is_at_rest
 
     @property
     def next_wake_up(self) -> int | None:

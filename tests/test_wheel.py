@@ -92,6 +92,8 @@ def test_the_base_installation_is_enough_for_clients_and_workers_and_says_what_m
     base = install("")
     done = base.python(CLIENT)
     assert (done.stdout, done.stderr) == ("waited for amqp\nwaited for embedded\n", "")
+    refused = base.python("import dalsegno.testing")
+    assert NEEDS_HOST in refused.stderr
     for arguments in (["--version"], ["init"]):
         refused = base.dalsegno(*arguments)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)

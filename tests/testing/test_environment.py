@@ -10,7 +10,15 @@ from datetime import timedelta
 
 import pytest
 
-from dalsegno import activity, workflow
+from dalsegno import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    activity,
+    workflow,
+)
+from dalsegno.actors.supervisor.off_loop.local_worker import LocalWorker
 from dalsegno.errors import ConfigurationError, UnsupportedError, WorkflowFailedError
 from dalsegno.policies import RetryPolicy
 from dalsegno.testing import (
@@ -20,6 +28,7 @@ from dalsegno.testing import (
     WorkflowEnvironment,
     WorkflowSuspendedError,
 )
+from dalsegno.testing.skipping import Skippable
 
 DAYS_90 = timedelta(days=90)
 
@@ -230,6 +239,46 @@ async def test_a_local_activity_and_a_child_run_on_what_workers_brought(env: Wor
 
     async with env.worker(workflows=[Parent, Child], activities=[charge]):
         assert await env.client.execute_workflow(Parent.run, id="parent") == "charged child"
+
+
+async def test_a_month_of_a_schedule(env: WorkflowEnvironment) -> None:
+    begun: list[str] = []
+
+    @workflow.defn
+    class Daily:
+        @workflow.run
+        async def run(self) -> None:
+            begun.append(workflow.info().workflow_id)
+
+    every_day = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
+    async with env.worker(workflows=[Daily]):
+        action = ScheduleActionStartWorkflow(Daily.run, id="daily")
+        await env.client.create_schedule("s-1", Schedule(action=action, spec=every_day))
+        await env.sleep(timedelta(days=30))
+    assert len(set(begun)) == 30
+
+
+async def test_two_environments_on_one_loop_each_have_their_time(env: WorkflowEnvironment) -> None:
+    async with (
+        await WorkflowEnvironment.start_time_skipping() as other,
+        env.worker(workflows=[Approved]),
+        other.worker(workflows=[Reminded], activities=[charge]),
+    ):
+        results = await asyncio.gather(
+            env.client.execute_workflow(Approved.run, id="1"),
+            other.client.execute_workflow(Reminded.run, "o-1", id="1"),
+        )
+        assert results == ["nobody", "charged o-1"]
+        assert await other.get_current_time() - await env.get_current_time() > timedelta(days=80)
+
+
+async def test_a_local_activity_holds_the_clock_also_once_its_turn_is_over(
+    env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(env, Skippable)
+    assert env.is_at_rest
+    monkeypatch.setattr(LocalWorker, "is_at_work", True)
+    assert not env.is_at_rest
 
 
 async def test_in_real_time(env: WorkflowEnvironment) -> None:

@@ -122,9 +122,9 @@ class Host(Lookups):
         self._namespace = namespace = store.namespace()
         self._threads = StoreThreads(store, escaped, new_thread)
         self._membership = store.membership()
-        self._local_worker = None
+        self.local_worker = None
         if activities is not None:
-            self._local_worker = LocalWorker(
+            self.local_worker = LocalWorker(
                 activities,
                 converter=data_converter,
                 later=self.call_soon,
@@ -143,7 +143,7 @@ class Host(Lookups):
             partitions=namespace.partitions,
             codec=codec,
             observer=contained_observer(observer),
-            off_loop=self._local_worker,
+            off_loop=self.local_worker,
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
@@ -281,8 +281,8 @@ class Host(Lookups):
         self._repeating.stop()
         if self._supervisor is not None:
             await self._loop.run_in_executor(None, stop, self._supervisor)
-        if self._local_worker is not None:
-            ended = await self._loop.run_in_executor(None, self._local_worker.close)
+        if self.local_worker is not None:
+            ended = await self._loop.run_in_executor(None, self.local_worker.close)
             self.has_hanging_threads = not ended
         self._task_queues.close()
         self._levels.close()

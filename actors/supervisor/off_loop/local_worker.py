@@ -52,6 +52,11 @@ class LocalWorker:
         )
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_at_work(self) -> bool:
+        """Some run, or what came of them is on its way."""
+        return bool(self._runs)
+
     def is_ready_for(self, command: object, instance: object) -> bool:
         return True
 
