@@ -15,7 +15,10 @@ from dalsegno.verification.rows import Head
 
 def attributes(head: Head, state: WorkflowState) -> Iterator[Violation]:
     """A row that is not there says nothing: the attribute may have been removed from the namespace, and be
-    declared anew since. One that is there is the state's."""
+    declared anew since. One that is there is the state's; but of a run that somebody has ended although it
+    could not be read, whose log is empty then, nobody knows what it had."""
+    if not len(state.log):
+        return
     must = dict(state.attributes)
     if state.incidents:
         must[INCIDENTS] = AttributeValue(SearchAttributeIndexedValueType.INT, len(state.incidents))

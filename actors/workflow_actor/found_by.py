@@ -17,6 +17,7 @@ from dalsegno.actors.workflow_actor.interface.intent import Intent
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError
 from dalsegno.actors.workflow_actor.run.events import Event
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.actors.workflow_actor.stored.codec import StoredCodec
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_OF_ATTRIBUTES
 from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import AttributeSet
@@ -48,6 +49,14 @@ def rows(before: WorkflowState, after: WorkflowState, *, started: bool) -> tuple
     info, known = after.info, {} if started else before.attributes
     set_ = attributes_set(info.run_id, info.started_at, known, after.attributes)
     return set_ if after.incidents is before.incidents else (*set_, *incidents.rows(before.incidents, after))
+
+
+def ended_unread(after: WorkflowState, codec: StoredCodec) -> tuple[AttributeSet, ...]:
+    """Of a run that somebody has ended although it could not be read: no incident of it is open any more. It
+    stays to be found by what else it had, which nobody knows."""
+    if codec.writes < FORMAT_OF_ATTRIBUTES:
+        return ()
+    return incidents.none_open(after.info)
 
 
 def deadlines(instance: InstanceAtRest, before: WorkflowState, after: WorkflowState) -> tuple[DeadlineRow, ...]:

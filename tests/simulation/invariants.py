@@ -112,9 +112,10 @@ class Invariants:
 
     def _shown_as_it_is(self, write: InstanceWrite) -> None:
         """The rows by which lists find a run say what its journal does, at any time."""
-        for run_id in {write.run_id, *(row.run_id for row in write.journal)} - self._ended_unread.keys():
+        for run_id in {write.run_id, *(row.run_id for row in write.journal)}:
             must, run = self.history.attributes.of(run_id), self.history.runs[run_id]
-            if not run.closed and (count := len(run.paused)):
+            is_over = run.closed or run_id in self._ended_unread
+            if not is_over and (count := len(run.paused)):
                 must = {**must, INCIDENTS: AttributeValue(SearchAttributeIndexedValueType.INT, count)}
             found = self._simulation.store.attributes[run_id]
             if found != must:

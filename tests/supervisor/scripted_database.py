@@ -10,6 +10,7 @@ from dalsegno.actors.supervisor.deliveries.mail import PAGE
 from dalsegno.persistence.deadlines_port import DeadlineRow
 from dalsegno.persistence.port import (
     Aside,
+    AttributeSet,
     InstanceWrite,
     Loaded,
     LoadedInstance,
@@ -44,6 +45,7 @@ class Database:
         self.memos: dict[str, bytes] = {}
         """Of runs, as they were written."""
         self.deadlines_over: list[DeadlineRow] = []
+        self.attributes: list[AttributeSet] = []
         self.unreadable: set[str] = set()
         """Workflow IDs."""
         self.format_written = 1
@@ -75,6 +77,7 @@ class Database:
                 rejected[write.workflow_id] = reason
             else:
                 self._write(write, row)
+                self.attributes += write.attributes
                 self.deadlines_over += (deadline for deadline in write.deadlines if deadline.is_over)
         refused = [row for partition, _, row in round_.seen if partition not in lost]
         for row in refused:

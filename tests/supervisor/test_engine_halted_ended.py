@@ -9,8 +9,10 @@ from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome
 from dalsegno.actors.workflow_actor.interface.commands import Caller
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect
 from dalsegno.actors.workflow_actor.shown import answers
+from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.policies import WorkflowStatus
-from tests.supervisor.mail import query, start, terminate
+from tests.supervisor.mail import query, signal, start, terminate
 from tests.supervisor.test_engine_halted import begun, ended, unreadable
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -30,6 +32,24 @@ def test_a_run_that_has_ended_is_not_due_for_ever_once_it_can_be_read_again() ->
 
     assert world.database.rows["w"].wake_at is None
     assert world.status() is WorkflowStatus.TERMINATED
+
+
+@pytest.mark.parametrize(("written", "rows"), [(2, []), (CODEC.newest, [INCIDENTS])])
+def test_no_list_of_incidents_finds_a_run_that_was_ended_unread(written: int, rows: list[str]) -> None:
+    """Where there are lists of incidents."""
+    world = begun()
+    world.engine.format_written(written)
+    first = world.database.rows["w"].run_id
+    unreadable(world)
+    world.deliver(signal("kept"))
+    world.go_on()
+    world.deliver(terminate("t"))
+    world.database.unreadable.clear()
+    world.go_on()
+
+    assert world.database.shown[first][0] is WorkflowStatus.TERMINATED
+    assert [row.name for row in world.database.attributes] == rows
+    assert all((row.run_id, row.value) == (first, None) for row in world.database.attributes)
 
 
 def test_no_result_is_made_up_of_a_run_that_could_not_be_read_when_another_took_its_place() -> None:

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.attributes.declared import DeclaredAttributes
 from dalsegno.actors.workflow_actor.attributes.intents import UpsertAttributes
 from dalsegno.actors.workflow_actor.signals.commands import Signal
+from dalsegno.actors.workflow_actor.stand_in import KnownRun, stand_in
 from dalsegno.persistence.port import Writer
 from dalsegno.persistence.tables import run_attributes
+from dalsegno.policies import WorkflowStatus
 from dalsegno.search_attributes import AttributeValue
 from dalsegno.search_attributes import SearchAttributeIndexedValueType as Type
 from dalsegno.verification import AuditReader, Finding, Invariant, Scope, verify
+from dalsegno.verification.attributes import attributes
+from dalsegno.verification.rows import AttributeRow
 from tests.verification.conftest import opened
 from tests.verification.stored import Stored
 from tests.workflow_actor.rig import T0, Rig, ScriptedCode
@@ -69,6 +74,14 @@ def test_what_was_removed_from_the_namespace_and_declared_anew_is_no_finding(
     with opened(empty_url) as connection:
         connection.execute(sa.delete(run_attributes).where(run_attributes.c.name == "Total"))
     assert found_in(empty_url) == []
+
+
+def test_a_run_that_was_ended_unread_stays_to_be_found_by_what_it_had() -> None:
+    (page,) = labelled().pages()
+    head = replace(page.head, attributes=(AttributeRow("Total", 0, (T0, None, 7, None, None)),))
+    known = KnownRun(run_id=head.run_id, status=WorkflowStatus.TERMINATED, closed_at=T0)
+    state = stand_in("w", known, reason="", now=T0, retry_at=T0, fingerprint="", python="3.11")
+    assert list(attributes(head, state)) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from dalsegno.actors.supervisor.round.waiters import Outcomes
 from dalsegno.actors.supervisor.upcalls import Replaceable, Upcalls
 from dalsegno.actors.supervisor.wakeups.alarm_clock import AlarmClock
 from dalsegno.actors.supervisor.world import World
+from dalsegno.actors.workflow_actor import found_by
 from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
@@ -191,7 +192,9 @@ class StandingIn:
         state = stand_in.instance.state
         assert state is not None
         entry = self._rounds.current.entry(stand_in, self._children.partition)
-        entry.seals(seal(state, self._codec()), unless)
+        codec = self._codec()
+        entry.seals(seal(state, codec), unless)
+        entry.attributes += found_by.ended_unread(state, codec)
         if not stand_in.run_is_listed:
             info = state.info
             entry.opened.append(

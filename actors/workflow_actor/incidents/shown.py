@@ -9,6 +9,7 @@ from typing import Any
 from dalsegno.actors.workflow_actor.activities.activity import Activity
 from dalsegno.actors.workflow_actor.activities.shown import FailureRoom
 from dalsegno.actors.workflow_actor.incidents.incident import Incident, RunOfIncidents
+from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.failure import Failure
 from dalsegno.persistence.attributes_port import INCIDENTS
 from dalsegno.persistence.port import AttributeSet
@@ -91,8 +92,15 @@ def opened(before: RunOfIncidents, after: RunOfIncidents) -> tuple[tuple[int, st
 
 def rows(before: Mapping[int, Incident], after: RunOfIncidents) -> tuple[AttributeSet, ...]:
     """How many there are, if that has changed."""
-    count, info = len(after.incidents), after.info
-    if count == len(before):
-        return ()
+    count = len(after.incidents)
+    return () if count == len(before) else _count_set(after.info, count)
+
+
+def none_open(info: RunInfo) -> tuple[AttributeSet, ...]:
+    """Whatever there were."""
+    return _count_set(info, 0)
+
+
+def _count_set(info: RunInfo, count: int) -> tuple[AttributeSet, ...]:
     value = AttributeValue(SearchAttributeIndexedValueType.INT, count) if count else None
     return (AttributeSet(run_id=info.run_id, begun_at=info.started_at, name=INCIDENTS, value=value, places=1),)
