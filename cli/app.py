@@ -148,6 +148,14 @@ def host(
         ),
     ] = None,
     data_converter: options.DataConverter = None,
+    patch_activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION",
+            help="Whether a patch counts for a run that comes to it (docs/changing-code.md).",
+            show_default=False,
+        ),
+    ] = None,
     start_seconds: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="How long a process may need to import the modules.")
     ] = 600.0,
@@ -195,6 +203,7 @@ def host(
             broker=broker,
             database=database,
             data_converter=data_converter,
+            patch_activation=patch_activation,
             settings=settings,
             launch=Launch(*child),
         )
@@ -205,6 +214,7 @@ def host(
     flags += ["--seen-retention", str(seen_retention), "--idle-seconds", str(idle_seconds)]
     flags += [part for queue in json_task_queue or () for part in ("--json-task-queue", queue)]
     flags += ["--log-level", log_level, "--log-format", log_format, *serving.converter_flags(data_converter)]
+    flags += [] if patch_activation is None else ["--patch-activation", patch_activation]
     spec = serving.host_spec(modules, broker=broker, database=database, processes=processes, flags=flags)
     raise typer.Exit(serving.supervise([spec], database=database, start_seconds=start_seconds))
 

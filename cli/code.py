@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from dalsegno._log import get_logger
 from dalsegno.cli.working_folder import WorkingFolder
@@ -16,6 +16,7 @@ from dalsegno.data_converter import DataConverter, required
 from dalsegno.definition import DEFINITION_ATTRIBUTE, NAME_ATTRIBUTE
 from dalsegno.errors import ConfigurationError
 from dalsegno.given import shown
+from dalsegno.workflow import PatchActivationInput
 
 log = get_logger()
 
@@ -75,25 +76,37 @@ def data_converter(place: str | None) -> DataConverter:
     """The one that is at `module:attribute`; the default where none is named. Raises ConfigurationError."""
     if place is None:
         return DataConverter.default
-    module_name, _, path = place.partition(":")
-    if not module_name or not path:
-        raise ConfigurationError(
-            f"--data-converter is {shown(place)}, but names a DataConverter as module:attribute "
-            "(shop.converter:sealed)."
-        )
-    [found] = load([module_name], warn=False)
-    value: Any = found
-    for name in path.split("."):
-        try:
-            value = getattr(value, name)
-        except AttributeError:
-            raise ConfigurationError(
-                f"--data-converter is {shown(place)}, but the module {module_name!r} has no {path!r}."
-            ) from None
+    value = _at(place, "--data-converter", "a DataConverter as module:attribute (shop.converter:sealed)")
     try:
         return required(f"{place} (--data-converter)", value)
     except TypeError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def patch_activation(place: str | None) -> Callable[[PatchActivationInput], bool] | None:
+    """The function that is at `module:function`; None where none is named. Raises ConfigurationError."""
+    if place is None:
+        return None
+    value = _at(place, "--patch-activation", "a function as module:function (shop.rollout:activates)")
+    if not callable(value):
+        raise ConfigurationError(f"{place} (--patch-activation) must be a function, not {shown(repr(value))}.")
+    return cast("Callable[[PatchActivationInput], bool]", value)
+
+
+def _at(place: str, option: str, wanted: str) -> Any:
+    module_name, _, path = place.partition(":")
+    if not module_name or not path:
+        raise ConfigurationError(f"{option} is {shown(place)}, but names {wanted}.")
+    [value] = load([module_name], warn=False)
+    found: Any = value
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise ConfigurationError(
+                f"{option} is {shown(place)}, but the module {module_name!r} has no {path!r}."
+            ) from None
+    return found
 
 
 def workflows_in(modules: Sequence[ModuleType]) -> list[type]:

@@ -46,6 +46,7 @@ def _facts(told: Description) -> list[tuple[str, Any]]:
         ("search attributes", _attributes(told)),
         ("cancel requested", "yes" if told.cancel_requested else None),
         ("details", told.details),
+        ("patches", ", ".join(told.patches)),
         ("waiting for", "; ".join(told.waiting_for)),
         ("timers", told.pending_timers),
         ("buffered signals", _buffered(told)),

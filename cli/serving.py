@@ -86,6 +86,7 @@ def serve_host(
     broker: str,
     database: str,
     data_converter: str | None,
+    patch_activation: str | None,
     settings: HostSettings,
     launch: Launch,
 ) -> None:
@@ -105,6 +106,7 @@ def serve_host(
         data_converter=converter,
         step_limit=settings.step_limit,
         local_activities=activities,
+        patch_activation_callback=code.patch_activation(patch_activation),
     )
     names = ", ".join(code.name_of(cls) for cls in workflows) or "no workflows but dalsegno's own"
     pulse = PulseWriter.open(launch.pulse_path)

@@ -27,9 +27,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
-from random import Random
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast, get_args, overload
-from uuid import UUID
 
 from dalsegno import given
 from dalsegno._activities import (
@@ -43,6 +41,7 @@ from dalsegno._activities import (
 from dalsegno._activity_call import Fallback
 from dalsegno._activity_classes import execute_activity_class, start_activity_class
 from dalsegno._call_site import call_site
+from dalsegno._chance import random, uuid4, uuid7
 from dalsegno._children import (
     ChildWorkflowOptions,
     ChildWorkflowOptionsAndArgs,
@@ -101,6 +100,7 @@ from dalsegno._own_run import (
     is_failure_exception,
     set_current_details,
 )
+from dalsegno._patches import PatchActivationInput, deprecate_patch, patched
 from dalsegno._runtime import (
     ActivityHandle,
     ChildWorkflowHandle,
@@ -148,6 +148,7 @@ __all__ = [
     "NotInWorkflowError",
     "ParentClosePolicy",
     "ParentInfo",
+    "PatchActivationInput",
     "ReadOnlyContextError",
     "ReadOnlyError",
     "RootInfo",
@@ -164,6 +165,7 @@ __all__ = [
     "current_update_info",
     "deadline",
     "defn",
+    "deprecate_patch",
     "execute_activity",
     "execute_activity_class",
     "execute_activity_method",
@@ -193,6 +195,7 @@ __all__ = [
     "memo",
     "memo_value",
     "now",
+    "patched",
     "payload_converter",
     "query",
     "random",
@@ -430,19 +433,3 @@ def in_workflow() -> bool:
 def info() -> Info:
     """The running workflow."""
     return cast(Info, current_runtime("info").info)
-
-
-def random() -> Random:
-    """Random numbers that are the same whenever this code runs again. Not for secrets."""
-    return current_runtime("random").random()
-
-
-def uuid4() -> UUID:
-    """A UUID that is the same whenever this code runs again, and unique within the run. Not for secrets."""
-    return current_runtime("uuid4").uuid4()
-
-
-def uuid7() -> UUID:
-    """A UUID that begins with `now()`, so that those of all runs sort by time, those of one run in the order in
-    which they were made; otherwise as uuid4."""
-    return current_runtime("uuid7").uuid7()

@@ -49,15 +49,16 @@ ARROWS = {
     "actors.workflow_actor.externals": "sdk interface loop",
     "actors.workflow_actor.attributes": "sdk persistence interface",
     "actors.workflow_actor.memo": "sdk",
+    "actors.workflow_actor.patches": "sdk",
     "actors.workflow_actor.deadlines": "sdk persistence interface loop",
     "actors.workflow_actor.run": (
-        "sdk interface attributes memo activities local_activities incidents timers signals queries updates "
-        "compensation children externals deadlines"
+        "sdk interface attributes memo patches activities local_activities incidents timers signals queries "
+        "updates compensation children externals deadlines"
     ),
     "actors.workflow_actor.built_in": "sdk schedules",
     "actors.workflow_actor.program": (
-        "sdk interface loop attributes memo activities timers signals queries updates compensation children "
-        "externals deadlines run built_in"
+        "sdk interface loop attributes memo patches activities timers signals queries updates compensation "
+        "children externals deadlines run built_in"
     ),
     "actors.workflow_actor.stored": "sdk persistence interface run",
     "actors.workflow_actor.shown": (

@@ -24,6 +24,7 @@ start. `stand_in` stands in for the state of an instance that cannot be run.
 - `children`     what it starts beside it; `externals` what it asks of other workflows; the same
 - `attributes`   search attributes, by which it is found; the same
 - `memo`         values that are shown with it; the same
+- `patches`      changes of its code that a run has taken; the same
 - `deadlines`    by when it has promised to reach what; the same
 - `run`          the state of one run, its events, and the pure functions `decide` and `apply`
 - `outstanding`  effects that are committed and not yet confirmed

@@ -196,6 +196,8 @@ class Description(NamedAsTemporal, Struct, frozen=True, kw_only=True, omit_defau
     """When the code of a run may run that may not yet."""
     details: str = ""
     """What its code says of itself: `workflow.set_current_details`."""
+    patches: tuple[str, ...] = ()
+    """The first 20 that it has taken: `workflow.patched`."""
     priority: int | None = None
     """As it was started with, or has gone on with; None: the ordinary, 3."""
 

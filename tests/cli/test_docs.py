@@ -32,6 +32,7 @@ def program(page: str) -> str:
 @pytest.mark.parametrize(
     "page",
     [
+        "changing-code.md",
         "client.md",
         "payloads.md",
         "schedules.md",

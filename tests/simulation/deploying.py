@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
@@ -42,8 +43,8 @@ class ChangingCode:
     def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
         return self._registry.sets_signals_aside(task_queue, workflow_type, version)
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
-        return None if info.workflow_type in self._away else self._registry.build(info, signed)
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
+        return None if info.workflow_type in self._away else self._registry.build(info, signed, patches)
 
 
 class DeployingSimulation(Simulation):

@@ -91,7 +91,7 @@ def test_an_answer_that_cannot_be_encoded_harms_nobody_else() -> None:
             raise QueryFailedError("half a character: \udc80")
 
     class Code(ScriptedCode):
-        def build(self, info: RunInfo, signed: SignedState) -> Program:
+        def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program:
             return Mumbling(self.script, 0)
 
     world = ScriptedWorld(Code([[activity(1)]]))

@@ -59,7 +59,7 @@ class AskedCode(ScriptedCode):
         super().__init__(script, source=source)
         self._on_query = on_query
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
         if info.workflow_type not in self.types:
             return None
         program = AskedProgram(self.script, self.signs[signed.signs])

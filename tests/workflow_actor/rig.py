@@ -142,7 +142,7 @@ class ScriptedCode:
     def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
         return self.sets_aside
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
         if info.workflow_type not in self.types:
             return None
         program = ScriptedProgram(self.script, self.signs[signed.signs])

@@ -327,7 +327,7 @@ def test_a_signed_state_that_today_s_code_cannot_read_suspends_the_run() -> None
     rig.start()
     rig.reload()
 
-    def unreadable(info: object, signed: object) -> None:
+    def unreadable(info: object, signed: object, patches: object) -> None:
         raise WorkflowCodeError("no migration from version 1 of Cart")
 
     rig.code.build = unreadable  # type: ignore[method-assign]

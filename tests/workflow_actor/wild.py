@@ -196,7 +196,7 @@ class WildCode:
     def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
         return True
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
         if info.workflow_type == "unknown" and self.version == 0:
             return None
         return WildProgram(self.seed, signed, has_bugs=self.version == 0)

@@ -106,8 +106,9 @@ class Code(Protocol):
         """A signal that its code cannot take goes into the quarantine; False where the definition, if there is
         one, says that it suspends the workflow."""
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
-        """A new program, of the definition whose `fingerprint` is told; None when this host has none.
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
+        """A new program, of the definition whose `fingerprint` is told; None when this host has none. `patches`
+        are those that the run has taken.
 
         Raises WorkflowCodeError when the signed state cannot be decoded or migrated by today's code.
         """

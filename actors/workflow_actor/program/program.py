@@ -29,6 +29,7 @@ from dalsegno.actors.workflow_actor.loop.cancel_request import CancelReason, Can
 from dalsegno.actors.workflow_actor.loop.event_loop import WorkflowTask, new_loop
 from dalsegno.actors.workflow_actor.loop.intent_ledger import NO_LIMIT, STEP_LIMIT, TASKS_FOR_EACH, IntentLedger
 from dalsegno.actors.workflow_actor.loop.refusals import SIGN_REACHED, SignReachedError
+from dalsegno.actors.workflow_actor.patches.awaited import Activates
 from dalsegno.actors.workflow_actor.program import passivation, unfinished, waits
 from dalsegno.actors.workflow_actor.program.code_error import code_error, never_asked
 from dalsegno.actors.workflow_actor.program.conditions import Conditions
@@ -72,9 +73,9 @@ class WorkflowProgram:
         *,
         step_limit: int = STEP_LIMIT,
         local_activities: KnownActivities | None = None,
+        patches: tuple[Sequence[str], Activates | None] = ((), None),
     ) -> None:
-        self._definition = definition
-        self._converter = converter
+        self._definition, self._converter = definition, converter
         self._context = contextvars.Context()
         self._ledger = IntentLedger(signed)
         self._timers = AwaitedTimers(self._ledger)
@@ -89,7 +90,7 @@ class WorkflowProgram:
         self._awaited[TimerFired] = self._timers
         self._conditions = Conditions(self._loop, self._context)
         self._info, self._step_limit, self._local_activities = info, step_limit, local_activities
-        self._replaying = False
+        self._patches, self._replaying = patches, False
         self._stand_at(signed)
 
     def _stand_at(self, signed: SignedState) -> None:
@@ -314,7 +315,7 @@ class WorkflowProgram:
         if self._seldom is None:
             known = self._ledger, self._loop, self._context, self._info, self._cancel_request.outlived
             kept, handlers = self._signed.deadlines, lambda: self._handling.tasks
-            self._seldom = SeldomUsed(*known, kept, self, handlers, self._converter)
+            self._seldom = SeldomUsed(*known, kept, self, handlers, self._converter, *self._patches)
             self._awaited.update(self._seldom.awaited)
             self._takers.update(self._seldom.awaited)
         return self._seldom

@@ -3,6 +3,8 @@ run is suspended, where the code itself would kill the next host."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.program.port import UNVERSIONED, Code, Program, WorkflowCodeError
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
@@ -21,5 +23,5 @@ class QuarantinedCode:
     def sets_signals_aside(self, task_queue: str, workflow_type: str, version: str = UNVERSIONED) -> bool:
         return self._code.sets_signals_aside(task_queue, workflow_type, version)
 
-    def build(self, info: RunInfo, signed: SignedState) -> Program | None:
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> Program | None:
         raise WorkflowCodeError(self._reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from dalsegno.actors.workflow_actor.built_in.types import BUILT_IN, is_built_in
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.intent_ledger import STEP_LIMIT
+from dalsegno.actors.workflow_actor.patches.awaited import Activates
 from dalsegno.actors.workflow_actor.program.port import ABSENT, UNVERSIONED, KnownActivities
 from dalsegno.actors.workflow_actor.program.program import WorkflowProgram
 from dalsegno.actors.workflow_actor.run.inputs import SignedState
@@ -37,7 +38,9 @@ class WorkflowRegistry:
     comes first where both are known. `data_converter` is that of all code here but the built-in, which is in
     every registry; `step_limit`: things that one step of a workflow may want; `local_activities`: those that
     this host can run. What is of `failure_exception_types` fails each workflow here, beside what its own code
-    says. It is changed by one thread, that of the host's loop once this runs."""
+    says. `patch_activation_callback`: whether a patch that the code of a run comes to for the first time is to
+    count for it (all do, without one); it is called within the step of the workflow, and never when code runs
+    again. The registry is changed by one thread, that of the host's loop once this runs."""
 
     def __init__(
         self,
@@ -47,9 +50,16 @@ class WorkflowRegistry:
         step_limit: int = STEP_LIMIT,
         local_activities: KnownActivities | None = None,
         failure_exception_types: tuple[type[BaseException], ...] = (),
+        patch_activation_callback: Activates | None = None,
     ) -> None:
-        """Raises as `add`."""
+        """Raises as `add`, and TypeError for a callback that cannot be called."""
+        if patch_activation_callback is not None and not callable(patch_activation_callback):
+            raise TypeError(
+                "patch_activation_callback must be a function of a PatchActivationInput that returns True or "
+                f"False, not {patch_activation_callback!r}."
+            )
         self._also_failures = failure_exception_types
+        self._activates_patch = patch_activation_callback
         self._local_activities = local_activities
         self._converter = data_converter
         self._step_limit = step_limit
@@ -127,7 +137,7 @@ class WorkflowRegistry:
             (None, DYNAMIC_NAME, version)
         )
 
-    def build(self, info: RunInfo, signed: SignedState) -> WorkflowProgram | None:
+    def build(self, info: RunInfo, signed: SignedState, patches: Sequence[str] = ()) -> WorkflowProgram | None:
         registered, key = self._registered, (info.task_queue, info.workflow_type, UNVERSIONED)
         found = registered.get(key) or registered.get((None, *key[1:])) or self._dynamic(*key)
         if found is None:
@@ -147,6 +157,7 @@ class WorkflowRegistry:
             converter,
             step_limit=self._step_limit,
             local_activities=self._local_activities,
+            patches=(patches, self._activates_patch),
         )
 
 

@@ -127,7 +127,7 @@ class LiveProgram:
     def _build(self, state: WorkflowState) -> Program:
         info = state.info
         try:
-            program = self._code.build(info, state.signed)
+            program = self._code.build(info, state.signed, state.patches)
         except WorkflowCodeError as error:
             raise CodeStuckError("corrupt", error.reason) from error
         if program is None:

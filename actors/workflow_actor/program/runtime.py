@@ -178,6 +178,9 @@ class Runtime:
     def search_attributes(self) -> Mapping[str, AttributeValue]:
         return self._attributes.now
 
+    def patched(self, patch_id: str, line: str) -> bool:
+        return self._seldom().patches.counts(patch_id, line, self)
+
     @property
     def now(self) -> int:
         return self._loop.now

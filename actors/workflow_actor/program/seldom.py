@@ -1,4 +1,5 @@
-"""What most code never uses, made when it first does: what it asks of other workflows, and deadlines."""
+"""What most code never uses, made when it first does: what it asks of other workflows, deadlines,
+and patches."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from dalsegno.actors.workflow_actor.externals.events import ExternalTold
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
 from dalsegno.actors.workflow_actor.loop.event_loop import DeterministicLoop, WorkflowTask
 from dalsegno.actors.workflow_actor.loop.intent_ledger import IntentLedger
+from dalsegno.actors.workflow_actor.patches.awaited import Activates, RunPatches
 from dalsegno.actors.workflow_actor.program.waits import Awaited
 from dalsegno.data_converter import DataConverter
 from dalsegno.definition import HandlerDefinition
 
 
 class SeldomUsed:
-    """The run's children, other workflows, and deadlines. `awaited` takes what code is told of them, by its
-    type."""
+    """Children, other workflows, deadlines and patches of a run. `awaited` takes what code is told of them, by
+    its type."""
 
     def __init__(
         self,
@@ -36,10 +38,13 @@ class SeldomUsed:
         code: CodeWithDeadlines,
         handlers: Callable[[], dict[WorkflowTask, HandlerDefinition]],
         converter: DataConverter,
+        patches: Iterable[str],
+        activates_patch: Activates | None,
     ) -> None:
         self.externals = AwaitedExternals(ledger, loop, converter)
         self.children = AwaitedChildren(ledger, loop, info, outlived, converter)
         self.deadlines = AwaitedDeadlines(kept, ledger, loop, context, code, handlers)
+        self.patches = RunPatches(ledger, patches, activates_patch)
         self.awaited: dict[type, Awaited] = {
             ChildTold: self.children,
             ExternalTold: self.externals,
@@ -50,3 +55,4 @@ class SeldomUsed:
         """A sign is set. Children go on, without who has started them."""
         self.children.forget()
         self.deadlines.leave()
+        self.patches.at_sign()

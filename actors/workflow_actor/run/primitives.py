@@ -67,6 +67,10 @@ from dalsegno.actors.workflow_actor.local_activities.events import (
 from dalsegno.actors.workflow_actor.memo import changes as memo_changes
 from dalsegno.actors.workflow_actor.memo import wants as memo_wants
 from dalsegno.actors.workflow_actor.memo.events import MemoUpserted
+from dalsegno.actors.workflow_actor.patches import changes as patch_changes
+from dalsegno.actors.workflow_actor.patches import wants as patch_wants
+from dalsegno.actors.workflow_actor.patches.events import PatchTaken
+from dalsegno.actors.workflow_actor.patches.intents import TakePatch
 from dalsegno.actors.workflow_actor.signals import changes as signal_changes
 from dalsegno.actors.workflow_actor.signals import wants as signal_wants
 from dalsegno.actors.workflow_actor.signals.events import SignalEvent, SignalInput, SignalQuarantined
@@ -103,6 +107,7 @@ PrimitiveWant = (
     | ExternalWant
     | SearchAttributesUpserted
     | MemoUpserted
+    | PatchTaken
     | DeadlineWant
 )
 PrimitiveInput = (
@@ -120,7 +125,7 @@ LATER_IN_FORMAT_3: frozenset[type] = frozenset(
     (
         *get_args(CompensationWant),
         *get_args(DeadlineWant),
-        *(ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted, PauseWanted),
+        *(ChildWanted, ExternalWanted, LocalActivityWanted, MemoUpserted, PatchTaken, PauseWanted),
     )
 )
 """What code may want, that no older format has a place for: as long as one of those must be written, code that
@@ -128,8 +133,8 @@ wants it is suspended."""
 
 NOT_YET = (
     "What its code wants cannot be stored yet (a saga, another run to go on as, a child, a local activity, a "
-    "request to another workflow, another memo, a deadline, a pause for a person, a priority): replace all "
-    "hosts of older versions, and run `dalsegno init`. It is tried again."
+    "request to another workflow, another memo, a deadline, a pause for a person, a priority, a patch): "
+    "replace all hosts of older versions, and run `dalsegno init`. It is tried again."
 )
 
 
@@ -153,13 +158,14 @@ WANTS: dict[type, Callable[[Any, bytes], PrimitiveWant]] = {
     **external_wants.WANTS,
     **attribute_wants.WANTS,
     **memo_wants.WANTS,
+    **patch_wants.WANTS,
     **deadline_wants.WANTS,
 }
 """What an intent becomes; the bytes are random."""
 
-UNSAID: frozenset[type] = frozenset({SetSignalAside, PauseWhenExhausted})
+UNSAID: frozenset[type] = frozenset({SetSignalAside, PauseWhenExhausted, TakePatch})
 """Intents that are not remembered with their input, to be compared when code runs again: options of what is
-asked for may change with the code."""
+asked for may change with the code, and it may ask for a patch no more."""
 
 OVER_SIGN: dict[type, Callable[[Any], Any]] = signal_wants.OVER_SIGN
 """By its type, what a want becomes that the last sign of its step comes after."""
@@ -182,6 +188,7 @@ APPLY: dict[type, Callable[[Any, Any], None]] = {
     **external_changes.APPLY,
     **attribute_changes.APPLY,
     **memo_changes.APPLY,
+    **patch_changes.APPLY,
     **deadline_changes.APPLY,
 }
 """What an event or want does to the draft of a state."""

@@ -112,7 +112,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     their steps, and `compensating` counts those that are being undone.
     `children` are those that are open, `externals` requests to other workflows without an answer. Signals in
     `quarantine` are numbered from 1; `quarantined` counts all that ever were. So are `incidents` that are open,
-    and `incidents_opened`.
+    and `incidents_opened`. `patches` are those of its code that the run has taken, in that order.
     `is_delayed`: code does not run before `info.begins_at`. `next_run_id`: of the run that this one, which has
     ended, goes on as: `recipients`, `updates` and inputs that were not run are those that have gone along. Maps
     are in the order of their keys.
@@ -155,6 +155,7 @@ class WorkflowState(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     deadlines: dict[int, HeldDeadline] = {}
     incidents: Entries[int, Incident] = {}
     incidents_opened: int = 0
+    patches: tuple[str, ...] = ()
 
     @property
     def memo_now(self) -> Mapping[str, Payload]:

@@ -52,6 +52,8 @@ def describe(
     left_out = []
     if more := pending_count - len(pending):
         left_out.append(f"{more} more pending activities")
+    if len(state.patches) > SHOWN_MAX:
+        left_out.append(f"{len(state.patches) - SHOWN_MAX} more patches")
     if memo_bytes > MEMO_BYTES_MAX:
         memo = {}
         left_out.append(f"the memo, of {memo_bytes} bytes")
@@ -115,6 +117,7 @@ def describe(
         "next_run_id": state.next_run_id,
         "attempt": state.info.attempt,
         "begins_at": state.info.begins_at if state.is_delayed else None,
+        "patches": state.patches[:SHOWN_MAX],
         "details": state.signed.details if program is None else program.details,
     }
 

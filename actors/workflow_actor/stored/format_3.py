@@ -50,6 +50,7 @@ _WANTS = {
     "ap": "an incident",
     "sa": "a search attribute",
     "mu": "another memo",
+    "pat": "a patch",
     **dict.fromkeys(("dls", "dlm"), "a deadline"),
     **dict.fromkeys(("la", "lx"), "a local activity"),
 }
@@ -62,6 +63,7 @@ _SAID = {
     "search_attributes": "a search attribute",
     "attributes": "a search attribute",
     "memo": "another memo",
+    "patches": "a patch",
     "deadlines": "a deadline",
     "updates": "an update",
     "update_outcomes": "an update",

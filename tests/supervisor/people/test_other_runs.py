@@ -159,7 +159,7 @@ async def test_a_run_that_a_newer_version_may_have_written_is_to_be_asked_for_ag
 
 async def test_a_defect_met_by_a_query_is_its_answer(open_run: LoadedInstance) -> None:
     class Broken(ScriptedCode):
-        def build(self, info: Any, signed: Any) -> Any:
+        def build(self, info: Any, signed: Any, patches: Any = ()) -> Any:
             raise ZeroDivisionError
 
     query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
@@ -197,7 +197,7 @@ async def test_a_handler_of_all_names_that_has_killed_hosts_is_not_run_again(ope
             return None
 
     code = ScriptedCode([[activity(1)]])
-    code.build = lambda info, signed: Dynamic(code.script, 0)  # type: ignore[method-assign]
+    code.build = lambda info, signed, patches: Dynamic(code.script, 0)  # type: ignore[method-assign]
     query = Query(name="q", run_id=open_run.run_id, caller=CALLER)
     reply = await Asked(query, open_run, code=code, strikes={(open_run.run_id, DYNAMIC_QUERY): 2}).answer()
     assert reply is not None

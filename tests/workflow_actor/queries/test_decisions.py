@@ -132,7 +132,7 @@ def test_a_failing_query_handler_is_answered_and_harms_nothing() -> None:
             raise QueryFailedError(f"no handler {name}")
 
     code = ScriptedCode([[], []])
-    code.build = lambda info, signed: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
+    code.build = lambda info, signed, patches: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
     rig = Rig(code)
     rig.start()
 
@@ -148,7 +148,7 @@ def test_what_a_query_handler_raised_goes_with_the_answer() -> None:
             raise QueryHandlerError("the query failed: \ud800", failure)
 
     code = ScriptedCode([[], []])
-    code.build = lambda info, signed: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
+    code.build = lambda info, signed, patches: Failing(code.script, 0)  # type: ignore[method-assign,assignment,return-value]
     rig = Rig(code)
     rig.start()
 

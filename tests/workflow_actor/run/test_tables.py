@@ -44,6 +44,7 @@ from dalsegno.actors.workflow_actor.local_activities.commands import (
 )
 from dalsegno.actors.workflow_actor.memo import intents as memo
 from dalsegno.actors.workflow_actor.outstanding.outstanding import EFFECTS
+from dalsegno.actors.workflow_actor.patches import intents as patches
 from dalsegno.actors.workflow_actor.run import intents as run
 from dalsegno.actors.workflow_actor.run.decide import (
     AFTER,
@@ -80,7 +81,7 @@ def intents() -> set[type]:
     return {
         kind
         for room in (
-            *(activities, attributes, memo, timers, signals, updates, compensation),
+            *(activities, attributes, memo, patches, timers, signals, updates, compensation),
             *(children, externals, deadlines),
             run,
         )
