@@ -11,7 +11,7 @@ from functools import partial
 
 from dalsegno._log import get_logger
 from dalsegno.broker import topology
-from dalsegno.broker.port import Delivery, Outcome, Outgoing, Session
+from dalsegno.broker.port import Delivery, Outcome, Outgoing, Publisher, Session
 from dalsegno.broker.protocol.messages import TaskLevels
 from dalsegno.errors import DalsegnoError
 from dalsegno.name_rules import is_level
@@ -29,6 +29,7 @@ HINT = (
     "no worker reads that level, and some read the task queue alone: replace workers of older versions, and "
     "let others consume the queues of levels, too (docs/protocol.md)"
 )
+REFUSED_HINT = "the task queue takes no more, by a limit of its length, say: what waits stays where it is"
 
 
 class LevelQueues:
@@ -49,6 +50,8 @@ class LevelQueues:
         self._unread: set[str] = set()
         """Found so by the last look. Only at the second time is anything done: a worker that has just heard of
         a level, or that comes back, needs a moment."""
+        self._refused: set[str] = set()
+        """Whose task queue took none of it at the last try: the next begins with one."""
         self._looking: asyncio.Task[None] | None = None
 
     def declared(self, name: str) -> None:
@@ -92,8 +95,13 @@ class LevelQueues:
         it is in both, and known by its token."""
         task_queue = named(name)
         log.warning("level_not_read", task_queue=task_queue, level=level_in(name), hint=HINT)
-        move = Move(task_queue)
-        await move.run(session, name)
+        move = Move(name)
+        await move.run(session, at_once=1 if name in self._refused else AT_ONCE)
+        if move.refused:
+            self._refused.add(name)
+            log.warning("tasks_not_moved", task_queue=task_queue, level=level_in(name), hint=REFUSED_HINT)
+        else:
+            self._refused.discard(name)
         log.info("tasks_moved", task_queue=task_queue, level=level_in(name), tasks=move.moved)
 
     def close(self) -> None:
@@ -113,60 +121,85 @@ async def _is_unread(session: Session, name: str) -> bool:
 
 
 class Move:
-    """All that is in a level goes to its task queue, at its end."""
+    """All that is in a level goes to its task queue, at its end. What that refuses (it is full, say) is put
+    into the level anew: given back, it would count as delivered once more, and a task that was delivered too
+    often is taken for one that kills workers."""
 
-    def __init__(self, task_queue: str) -> None:
-        self._queue = topology.task_queue(task_queue)
-        self._under_way = 0
+    def __init__(self, name: str) -> None:
+        self._level = topology.task_queue(name)
+        self._queue = topology.task_queue(named(name))
+        self._delivered = self._under_way = 0
         self._over = False
         self._news = asyncio.Event()
+        self._publisher: Publisher | None = None
+        self._acknowledge: Callable[[int], None] = lambda tag: None
+        self.refused = False
         self.moved = 0
 
-    async def run(self, session: Session, name: str) -> None:
+    async def run(self, session: Session, *, at_once: int) -> None:
         """Raises BrokerUnavailableError and TopologyError."""
-        publisher = await session.open_publisher(on_closed=self._closed)
+        self._publisher = await session.open_publisher(on_closed=self._closed)
         try:
-
-            def on_delivery(delivery: Delivery) -> None:
-                self._under_way += 1
-                settled = partial(self._settled, consumer.acknowledge, delivery.tag)
-                publisher.publish([Outgoing("", self._queue, delivery.message, settled)])
-
             consumer = await session.open_consumer(
-                topology.task_queue(name), prefetch=AT_ONCE, on_delivery=on_delivery, on_closed=self._closed
+                self._level, prefetch=at_once, on_delivery=self._on_delivery, on_closed=self._closed
             )
+            self._acknowledge = consumer.acknowledge
             try:
                 async with asyncio.timeout(MOVE_SECONDS):
-                    await self._until_empty(session, topology.task_queue(name))
+                    await self._until_empty(session)
+                    await consumer.cancel()
+                    await self._until_settled()
             except TimeoutError:
                 pass  # what is left stays for the next look
             finally:
                 await consumer.close()
         finally:
-            await publisher.close()
+            await self._publisher.close()
 
-    async def _until_empty(self, session: Session, queue: str) -> None:
-        """Twice in a row: what the broker has just handed out is neither in the queue nor here."""
-        quiet = 0
+    async def _until_empty(self, session: Session) -> None:
+        """Twice in a row, and nothing came in between: what the broker has just handed out is neither in the
+        queue nor here."""
+        quiet = seen = 0
         while not self._over:
             self._news.clear()
-            quiet = 0 if self._under_way or await session.queue_depth(queue) else quiet + 1
+            is_quiet = not self._under_way and self._delivered == seen
+            seen = self._delivered
+            quiet = quiet + 1 if is_quiet and not await session.queue_depth(self._level) else 0
             if quiet == 2:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                     await self._news.wait()
 
+    async def _until_settled(self) -> None:
+        while self._under_way:
+            self._news.clear()
+            await self._news.wait()
+
     def _closed(self, reason: str) -> None:
         self._over = True
         self._news.set()
 
-    def _settled(self, acknowledge: Callable[[int], None], tag: int, outcome: Outcome) -> None:
-        """What was not taken returns to the level when the consumer is closed."""
-        self._under_way -= 1
-        self._news.set()
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._delivered += 1
+        self._under_way += 1
+        self._put(delivery, self._level if self.refused else self._queue)
+
+    def _put(self, delivery: Delivery, queue: str) -> None:
+        assert self._publisher is not None
+        settled = partial(self._settled, delivery, queue)
+        self._publisher.publish([Outgoing("", queue, delivery.message, settled)])
+
+    def _settled(self, delivery: Delivery, queue: str, outcome: Outcome) -> None:
         if outcome is Outcome.CONFIRMED:
-            self.moved += 1
-            acknowledge(tag)
+            self.moved += queue == self._queue
+            self._acknowledge(delivery.tag)
         else:
             self._over = True
+            if outcome is not Outcome.LOST and queue == self._queue:
+                self.refused = True
+                self._put(delivery, self._level)
+                self._news.set()
+                return
+        self._under_way -= 1
+        self._news.set()

@@ -4,15 +4,22 @@ that hosts run on."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dalsegno.actors.supervisor.connection.level_queues import LevelQueues
-from dalsegno.broker.port import Broker, Session
+from dalsegno.broker.port import Broker, OnClosed, Outcome, Outgoing, Publisher, Session
 from dalsegno.broker.protocol.messages import TaskLevels
-from dalsegno.broker.topology import dead_tasks, declare_task_queue, task_queue
+from dalsegno.broker.topology import (
+    DEAD_TASKS_QUEUE,
+    TASK_DELIVERY_LIMIT,
+    dead_tasks,
+    declare_task_queue,
+    task_queue,
+)
 from dalsegno.priority import at_level
 from tests.broker.witness import Inbox, consume, fill, numbered
 
@@ -83,6 +90,57 @@ async def test_tasks_of_a_level_that_nobody_reads_go_to_those_who_read_the_task_
     assert sorted(int(d.message.body) for d in await inbox.receive(250)) == list(range(250))
     assert await depth(session, URGENT) == 0
     assert host.told == [("orders", (1, 5))] * 2
+
+
+class FullTaskQueue:
+    """A session whose task queue takes nothing more."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.refusals = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def open_publisher(self, *, on_closed: OnClosed) -> Any:
+        return RefusedPublisher(self, await self._session.open_publisher(on_closed=on_closed))
+
+
+class RefusedPublisher:
+    def __init__(self, queue: FullTaskQueue, publisher: Publisher) -> None:
+        self._queue = queue
+        self._publisher = publisher
+        self.close = publisher.close
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        for one in batch:
+            if one.routing_key == task_queue("orders"):
+                self._queue.refusals += 1
+                asyncio.get_running_loop().call_soon(one.on_outcome, Outcome.REFUSED)
+            else:
+                self._publisher.publish([one])
+
+
+async def test_a_task_queue_that_refuses_them_again_and_again_makes_no_lost_tasks_of_them(
+    session: Session,
+) -> None:
+    full: Any = FullTaskQueue(session)
+    host, inbox = Host(full, URGENT), Inbox()
+    await fill(session, task_queue(URGENT), numbered(3))
+    await consume(session, task_queue("orders"), inbox)
+    # A consumer that was closed may still be counted for a moment: not each look does something.
+    for _ in range(1_000):
+        if full.refusals >= 3 * (TASK_DELIVERY_LIMIT + 5):
+            break
+        await host.look()
+    assert not await session.queue_depth(DEAD_TASKS_QUEUE)
+
+    host.session = session
+    for _ in range(1_000):
+        if len(inbox.deliveries) == 3:
+            break
+        await host.look()
+    assert sorted(int(d.message.body) for d in await inbox.receive(3)) == [0, 1, 2]
 
 
 async def test_they_wait_where_nobody_reads_at_all(session: Session) -> None:
