@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from dalsegno.actors.supervisor.wire import replies
 from dalsegno.actors.supervisor.wire.form import (
@@ -109,12 +110,28 @@ def _lane_of_word(effect: ToAskerEffect | RunEndedEffect) -> Lane:
     return effect.run_id or "", effect.recipient.workflow_id
 
 
+def _said(struct: type[Struct], **values: Any) -> dict[str, Any]:
+    """Without what says no more than the struct's own default, which must be left out of the message however
+    the value came: msgspec knows a default by its identity, and what was loaded is equal and no more. A message
+    that is made anew is the same, to the byte."""
+    defaults = _DEFAULTS[struct]
+    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
+
+
+_DEFAULTS: dict[type[Struct], dict[str, Any]] = {
+    struct: {field.name: field.default for field in fields(struct)}
+    for struct in (wire.StartWorkflow, wire.WorkflowRetries)
+}
+
+
 def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
     spec, root = effect.spec, effect.root
     task_queue, level = spec.task_queue, None
     if is_level(task_queue):
         task_queue, level = named(task_queue), level_in(task_queue)
-    start = wire.StartWorkflow(
+    retries = None if spec.retry is None else _said(wire.WorkflowRetries, **asdict(spec.retry))
+    said = _said(
+        wire.StartWorkflow,
         workflow_id=spec.workflow_id,
         workflow_type=spec.workflow_type,
         task_queue=task_queue,
@@ -127,12 +144,12 @@ def _start(effect: StartChildEffect, message_id: str, _: str | None) -> Message:
         root=wire.RootRun(workflow_id=root.workflow_id, run_id=root.run_id),
         last_result=spec.last_result,
         run_timeout=spec.run_timeout,
-        retry_policy=None if spec.retry is None else wire.WorkflowRetries(**asdict(spec.retry)),
+        retry_policy=None if retries is None else wire.WorkflowRetries(**retries),
         start_delay=spec.delay,
         search_attributes=spec.search_attributes,
         last_failure=spec.last_failure,
     )
-    return encode(start, message_id=message_id)
+    return encode(wire.StartWorkflow(**said), message_id=message_id)
 
 
 def _stop(effect: StopChildEffect, message_id: str, _: str | None) -> Message:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import cbor2
+import msgspec
 import pytest
+from msgspec.structs import asdict
 
 from dalsegno.actors.supervisor.wire.translate import COMMANDS, FORMS
 from dalsegno.actors.workflow_actor.activities.commands import AttemptHeartbeat, AttemptStarted
 from dalsegno.actors.workflow_actor.activities.sends import CancelTaskEffect, GrantEffect
+from dalsegno.actors.workflow_actor.children.child import ChildWorkflowSpec
+from dalsegno.actors.workflow_actor.children.sends import StartChildEffect
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, Start, WakeUp
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect
+from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
+from dalsegno.actors.workflow_actor.interface.workflow_of import RootOf, WorkflowOf
 from dalsegno.broker.protocol.codec import CBOR, JSON, decode, encode
 from dalsegno.broker.protocol.messages import (
     ActivityCancel,
@@ -25,6 +32,7 @@ from dalsegno.broker.protocol.messages import (
     RootRun,
     StartWorkflow,
     WireMessage,
+    WorkflowRetries,
 )
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -144,3 +152,22 @@ def test_a_task_says_its_limits() -> None:
     (task,) = (task_in(outgoing) for outgoing in world.published_of(ActivityTask))
     # No attempt may outlast the activity.
     assert (task.start_to_close, task.schedule_to_close) == (9 * SECOND, 9 * SECOND)
+
+
+@pytest.mark.parametrize(
+    "retry", [None, RetrySchedule(), RetrySchedule(initial_interval=3_000_000, maximum_attempts=3)]
+)
+def test_the_start_of_a_child_that_was_loaded_is_the_same_message_to_the_byte(
+    retry: RetrySchedule | None,
+) -> None:
+    spec = ChildWorkflowSpec("child", "Shipment", "default", retry=retry)
+    loaded = msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=ChildWorkflowSpec)
+    asked: dict[str, Any] = {"run_id": "r", "parent": WorkflowOf("w", "r", 1), "root": RootOf("w", "r")}
+    form = FORMS[StartChildEffect]
+    first = form.message(StartChildEffect(**asked, spec=spec), "id", None)
+    again = form.message(StartChildEffect(**asked, spec=loaded), "id", None)
+    assert first == again
+    start = decode(first)
+    assert isinstance(start, StartWorkflow)
+    assert start.task_queue == "default"
+    assert start.retry_policy == (None if retry is None else WorkflowRetries(**asdict(retry)))
