@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import asyncio
 
-from dalsegno._log import get_logger
 from dalsegno.broker.port import Consumer, Delivery, OnClosed, Session
-from dalsegno.errors import BrokerUnavailableError, TopologyError
 from dalsegno.loop_clock import LoopClock, SetTimer
 from dalsegno.workers.acknowledgements import Acknowledgements
 from dalsegno.workers.dispatcher import TaskDispatcher
+from dalsegno.workers.once_more import OnceMore
 from dalsegno.workers.settings import WorkerTiming
-
-log = get_logger("dalsegno.worker")
 
 
 class TaskChannel:
@@ -65,8 +62,7 @@ class TaskIntake:
         self._channels: list[TaskChannel] = []
         self._draining = False
         self._impatience: SetTimer | None = None
-        self._adjusting: asyncio.Task[None] | None = None
-        self._adjust_again = False
+        self._adjusting = OnceMore(loop, self._adjust, "prefetch")
         self._may_open = True
         self._delivered_before, self._suspicions = -1, 0
         """For `is_forgotten`."""
@@ -87,8 +83,7 @@ class TaskIntake:
     def close(self) -> None:
         """The session is closed, or about to be."""
         self._session = None
-        if self._adjusting is not None:
-            self._adjusting.cancel()
+        self._adjusting.stop()
         if self._impatience is not None:
             self._impatience.cancel()
             self._impatience = None
@@ -142,8 +137,7 @@ class TaskIntake:
         """As `on_room`, unless nothing more is to be fetched now. Whether more is, by the time of return."""
         self._may_open, before = may_open, set(self._channels)
         self.on_room()
-        if self._adjusting is not None:
-            await asyncio.wait({self._adjusting})
+        await self._adjusting.wait()
         return not before.issuperset(self._channels)
 
     def _on_impatience(self) -> None:
@@ -168,27 +162,10 @@ class TaskIntake:
         return since is not None and self._clock.time() - since >= self._timing.backlog_patience
 
     def _adjust_soon(self) -> None:
-        if self._session is None or not self._session.is_open:
-            return
-        if self._adjusting is None:
-            self._adjusting = self._loop.create_task(self._adjust())
-        else:
-            self._adjust_again = True
+        if self._session is not None and self._session.is_open:
+            self._adjusting.ask()
 
     async def _adjust(self) -> None:
-        try:
-            self._adjust_again = True
-            while self._adjust_again:
-                self._adjust_again = False
-                await self._adjust_once()
-        except (BrokerUnavailableError, TopologyError) as error:
-            # Nothing to do here: who owns the session has been told that it is gone, or that the queue is, and
-            # builds another.
-            log.debug("prefetch_not_adjusted", reason=str(error))
-        finally:
-            self._adjusting = None
-
-    async def _adjust_once(self) -> None:
         if self._draining or (self._bound > self._prefetch_wanted and self._waited_too_long):
             for channel in list(self._channels):
                 await self._retire(channel)

@@ -25,6 +25,7 @@ from dalsegno.loop_clock import LoopClock, sleep
 from dalsegno.priority import LEVELS, ORDINARY, at_level
 from dalsegno.workers.dispatcher import TaskDispatcher
 from dalsegno.workers.intake import TaskIntake
+from dalsegno.workers.once_more import OnceMore
 from dalsegno.workers.settings import WorkerTiming
 
 log = get_logger("dalsegno.worker")
@@ -78,8 +79,7 @@ class Intakes:
         self._begun: set[int] = set()
         """Levels that are, or are about to be."""
         self._opening: set[asyncio.Task[None]] = set()
-        self._making_room: asyncio.Task[None] | None = None
-        self._room_again = False
+        self._making_room = OnceMore(loop, self._make_room, "room")
         self._draining = False
         self._refused: set[str] = set()
 
@@ -127,8 +127,9 @@ class Intakes:
     def close(self) -> None:
         """The session is closed, or about to be."""
         self._session = None
-        for task in (*self._opening, *filter(None, (self._making_room,))):
+        for task in self._opening:
             task.cancel()
+        self._making_room.stop()
         for intake in (self._ordinary, *self._levels.values()):
             intake.close()
         self._open = {}
@@ -180,24 +181,10 @@ class Intakes:
     def on_room(self) -> None:
         if len(self._open) == 1:
             self._ordinary.on_room()
-        elif self._making_room is not None:
-            self._room_again = True
-        elif any(intake.is_unusual for intake in self._open.values()):
-            self._making_room = self._loop.create_task(self._make_room())
+        elif self._making_room.is_under_way or any(intake.is_unusual for intake in self._open.values()):
+            self._making_room.ask()
 
     async def _make_room(self) -> None:
-        try:
-            self._room_again = True
-            while self._room_again:
-                self._room_again = False
-                await self._make_room_once()
-        except (BrokerUnavailableError, TopologyError) as error:
-            # Who owns the session has been told that it is gone, or that the queue is, and builds another.
-            log.debug("room_not_made", reason=str(error))
-        finally:
-            self._making_room = None
-
-    async def _make_room_once(self) -> None:
         may_open = True
         for queue in (at for at in self._queues if at in self._open):
             session = self._session
