@@ -426,7 +426,7 @@ class Engine:
             supervisor.actors.tell(workflow_id, word_of_effects.unsendable(run_id, effect_id, reason))
         else:
             # Its new owner will find out by itself.
-            self.outbox.forget(effect_message_id(run_id, *effect_id))
+            self.outbox.leave_to_others(effect_message_id(run_id, *effect_id))
 
     def effect_parked(self, workflow: tuple[PartitionID, str, str, tuple[int, int]]) -> None:
         partition, workflow_id, run_id, effect_id = workflow
@@ -443,6 +443,8 @@ class Engine:
         effect = None if instance is None else instance.effect(run_id, effect_id)
         if effect is not None:
             return self._shipping.again(effect, effect_id)
-        if supervisor is None or instance is not None:
-            self.outbox.forget(effect_message_id(run_id, *effect_id))  # whoever has it still sends it
+        if supervisor is None:
+            self.outbox.leave_to_others(effect_message_id(run_id, *effect_id))
+        elif instance is not None:
+            self.outbox.forget(effect_message_id(run_id, *effect_id))
         return None

@@ -18,9 +18,11 @@ from dalsegno.broker.port import Message, Outcome
 from dalsegno.broker.protocol import messages as wire
 from dalsegno.broker.protocol.between_workflows import WorkflowAnswered, WorkflowEnded
 from dalsegno.broker.protocol.codec import decode, encode
+from dalsegno.broker.protocol.ids import effect_message_id
 from dalsegno.policies import WorkflowStatus
 from dalsegno.priority import at_level
 from dalsegno.search_attributes import AttributeValue, SearchAttributeIndexedValueType
+from tests.partition_ids import FIRST
 from tests.supervisor.mail import signal, start, terminate
 from tests.supervisor.scripted_world import ScriptedWorld
 from tests.workflow_actor.rig import DONE, SECOND, T0, ScriptedCode, Step, payload, timer
@@ -61,6 +63,21 @@ def parent(*steps: Step, confirm: bool = True) -> ScriptedWorld:
     world.deliver(start())
     world.go_on(confirm=confirm)
     return world
+
+
+def test_where_its_start_is_left_to_another_host_a_child_is_not_stopped_before_it() -> None:
+    world = parent([child()], confirm=False)
+    run_id = world.database.rows["w"].run_id
+    world.deliver(terminate("t"))
+    world.go_on(confirm=False)
+    begins, stops = (effect_message_id(run_id, sequence, 0) for sequence in (1, 2))
+    assert world.engine.outbox.in_flight_of({begins, stops}) == {begins, stops}
+    world.engine.all_leases_lost()
+    world.published.clear()
+
+    assert world.engine.effect_again((FIRST, "w", run_id, (1, 0))) is None
+    assert world.engine.outbox.in_flight_of({begins, stops}) == set()
+    assert bodies(world, wire.TerminateWorkflow) == [], "whoever has the parent says it, after its start"
 
 
 def to_parent(world: ScriptedWorld, **more: Any) -> Message:

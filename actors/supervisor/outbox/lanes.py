@@ -3,7 +3,8 @@ other workflows for also where a run before it has sent that. So does what is fo
 
 A broker keeps the order of what it takes, but it may refuse one message and take the next; so what must not be
 overtaken is not given to it together. Memory only: what is in a lane is outstanding in the state, or its cause
-comes again. Who gives an effect up opens its lane: what can never arrive is not overtaken.
+comes again. Who gives an effect up opens its lane: what can never arrive is not overtaken. Who leaves one
+to another host leaves to it all that is behind.
 What stands behind its own message ID enters its lane when that is free, behind who came to the lane meanwhile.
 Which effects are in a lane, and in which, stands with their form on the wire.
 """
@@ -37,6 +38,14 @@ class Lanes:
         members = self._members.setdefault(shipment.lane, OrderedDict())
         members[shipment.key] = shipment
         return len(members) == 1
+
+    def behind(self, shipment: Shipment) -> list[Shipment]:
+        """Those in its lane that must not overtake it, in order."""
+        members = None if shipment.lane is None else self._members.get(shipment.lane)
+        if members is None or members.get(shipment.key) is not shipment:
+            return []
+        all_of_them = list(members.values())
+        return all_of_them[all_of_them.index(shipment) + 1 :]
 
     def leave(self, shipment: Shipment) -> Shipment | None:
         """It is over, or given up; whose turn comes by that. Leaving twice is safe."""

@@ -284,6 +284,17 @@ class Outbox:
         if shipment is not None:
             self._end(shipment, ShipmentState.WITHDRAWN)
 
+    def leave_to_others(self, key: str) -> None:
+        """Another host has its workflow now, and sends it, and after it what must not overtake it: so that does
+        not leave from here either. Causes of that came from a queue that is another's, too, and come again."""
+        shipment = self._in_flight.get(key)
+        if shipment is None:
+            return
+        for behind in reversed(self._lanes.behind(shipment)):
+            behind.causes = []
+            self._end(behind, ShipmentState.WITHDRAWN)
+        self._end(shipment, ShipmentState.WITHDRAWN)
+
     # --- what is not taken ------------------------------------------------------------------------------------
 
     def _returned(self, shipment: Shipment) -> None:

@@ -163,6 +163,33 @@ def test_one_that_is_not_needed_any_more_leaves_its_place(shell: Shell, outbox: 
     assert shell.ids() == ["3"]
 
 
+def test_with_one_that_is_left_to_another_host_go_those_behind_it(shell: Shell, outbox: Outbox) -> None:
+    """From there it leaves later: what left from here would overtake it."""
+    asked, origin = cause()
+    outbox.send([in_lane(1), in_lane(2, causes=[asked]), in_lane(3), shipment("a", lane=("another run", "x"))])
+    asked.done()
+    shell.take()[0].on_outcome(Outcome.REFUSED)
+
+    outbox.leave_to_others("1")
+    outbox.leave_to_others("1")
+    assert not any(outbox.is_in_flight(name) for name in "123")
+    assert outbox.is_in_flight("a")
+    assert shell.ids() == []
+    assert origin.removed == 0, "nothing is confirmed: it comes again to whoever has its queue"
+    assert shell.confirmed == []
+
+    outbox.send([in_lane(1), in_lane(2)])
+    assert shell.ids() == ["1"]
+
+
+def test_those_before_one_that_is_left_to_another_host_go_on(shell: Shell, outbox: Outbox) -> None:
+    outbox.send([in_lane(1), in_lane(2), in_lane(3)])
+    outbox.leave_to_others("2")
+    confirm_one(shell)
+    assert shell.ids() == []
+    assert len(outbox) == 0
+
+
 def test_an_answer_that_waits_for_what_is_not_taken_is_dropped_but_not_when_its_exchange_is_closed(
     shell: Shell, outbox: Outbox
 ) -> None:
