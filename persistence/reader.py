@@ -39,7 +39,7 @@ from dalsegno.persistence.port import (
     Watermark,
 )
 from dalsegno.persistence.reader_port import HISTORY_BYTES_MAX, LIST_BYTES_MAX
-from dalsegno.persistence.reader_statements import ReaderStatements
+from dalsegno.persistence.reader_statements import statements_of
 from dalsegno.persistence.search_attributes import read_declared, read_fields
 from dalsegno.persistence.visibility import find_run, journal_row, run_row, status_of
 from dalsegno.persistence.watermark import read_watermark
@@ -56,7 +56,7 @@ class SqlReader:
         self._database = database
         self._role = role
         self._owned = OwnedConnection(database, role)
-        self._statements = ReaderStatements(database)
+        self._statements = statements_of(database)
 
     def load(
         self, workflow_ids: Sequence[str], *, seen_limit: int = 500, bytes_max: int | None = None

@@ -113,6 +113,17 @@ class ReaderStatements:
         )
 
 
+_BUILT: dict[type[Database], ReaderStatements] = {}
+
+
+def statements_of(database: Database) -> ReaderStatements:
+    """Those of its kind: nothing in them is of one database."""
+    kind = type(database)
+    if kind not in _BUILT:
+        _BUILT[kind] = ReaderStatements(database)
+    return _BUILT[kind]
+
+
 def _mail_of(database: Database, what: sa.ColumnElement[object]) -> sa.Select[tuple[int, object]]:
     return (
         sa.select(mail.c.number, what)

@@ -15,7 +15,7 @@ from dalsegno.broker.embedded.journal import Job, JournalListener, OnPage, merge
 from dalsegno.broker.embedded.local_link import LocalLine
 from dalsegno.broker.embedded.ready_line import PageRequest
 from dalsegno.broker.embedded.session import EmbeddedSession
-from dalsegno.broker.embedded.steps import Barrier, Step, Write
+from dalsegno.broker.embedded.steps import Barrier, DropQueue, PurgeRange, Step, Write
 from dalsegno.broker.embedded.store import QueueStore, StoredTopology
 from dalsegno.broker.embedded.switchboard import Switchboard
 from dalsegno.broker.port import OnClosed
@@ -28,7 +28,8 @@ SHOWN = Path("(in memory)")
 
 
 class InlineJournal:
-    """A journal that writes within the call, into memory, and tells of it in the loop's next turn."""
+    """A journal that writes within the call, into memory, and tells of it in the loop's next turn. What queues
+    there are the model knows: nobody will ask the store."""
 
     def __init__(self, listener: JournalListener) -> None:
         self._listener = listener
@@ -47,7 +48,7 @@ class InlineJournal:
         writes = [step for step in merged if isinstance(step, Write)]
         publications = [publication for write in writes for publication in write.publications]
         size = sum(write.insert_bytes for write in writes)
-        self._store.commit(merged)
+        self._store.commit([step for step in merged if isinstance(step, Write | DropQueue | PurgeRange)])
         self._loop.call_soon(partial(self._listener.committed, publications, bytes_written=size))
         for step in merged:
             if isinstance(step, Barrier):
