@@ -21,7 +21,7 @@ from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import UnsupportedError
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
-from dalsegno.search_attributes import SearchAttributeIndexedValueType
+from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.clock import MICROSECONDS
 from dalsegno.testing.errors import EnvironmentClosedError, TimeBackwardsError
 from dalsegno.testing.in_use import LocalActivities, WorkflowsInUse
@@ -53,21 +53,19 @@ class WorkflowEnvironment:
         cls,
         *,
         data_converter: DataConverter = DataConverter.default,
-        search_attributes: Mapping[str, SearchAttributeIndexedValueType] | None = None,
+        search_attributes: Sequence[SearchAttributeKey[Any]] = (),
         observer: Observer | None = None,
         on_suspended: OnSuspended | None = None,
     ) -> WorkflowEnvironment:
         """In this process, and in real time. The rest is as with `start_time_skipping`."""
-        return await _LocalEnvironment.begun(
-            False, data_converter, search_attributes or {}, observer, on_suspended
-        )
+        return await _LocalEnvironment.begun(False, data_converter, search_attributes, observer, on_suspended)
 
     @classmethod
     async def start_time_skipping(
         cls,
         *,
         data_converter: DataConverter = DataConverter.default,
-        search_attributes: Mapping[str, SearchAttributeIndexedValueType] | None = None,
+        search_attributes: Sequence[SearchAttributeKey[Any]] = (),
         observer: Observer | None = None,
         on_suspended: OnSuspended | None = None,
     ) -> WorkflowEnvironment:
@@ -77,9 +75,7 @@ class WorkflowEnvironment:
         there, fails who waits for it with WorkflowSuspendedError, unless `on_suspended` is given: then that is
         called, and the waiting goes on. A failed `assert` in workflow code fails its run.
         """
-        return await _LocalEnvironment.begun(
-            True, data_converter, search_attributes or {}, observer, on_suspended
-        )
+        return await _LocalEnvironment.begun(True, data_converter, search_attributes, observer, on_suspended)
 
     @classmethod
     def from_client(cls, client: Client) -> WorkflowEnvironment:
@@ -179,7 +175,7 @@ class _LocalEnvironment(WorkflowEnvironment):
         around = nullcontext if self._skipping is None else self._skipping.awaited
         client = EnvironmentClient(
             stage.broker,
-            WhileWaiting(around, self._check),
+            WhileWaiting(around, self._check, stage.attributes_changed),
             data_converter=data_converter,
             observer=observer,
             on_suspended=on_suspended,
@@ -191,7 +187,7 @@ class _LocalEnvironment(WorkflowEnvironment):
         cls,
         skips: bool,
         data_converter: DataConverter,
-        search_attributes: Mapping[str, SearchAttributeIndexedValueType],
+        search_attributes: Sequence[SearchAttributeKey[Any]],
         observer: Observer | None,
         on_suspended: OnSuspended | None,
     ) -> WorkflowEnvironment:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from dalsegno.broker.port import Broker
 from dalsegno.client import Client, OnSuspended
@@ -16,6 +16,7 @@ from dalsegno.client.links import Links
 from dalsegno.client.suspensions import Suspensions
 from dalsegno.data_converter import DataConverter
 from dalsegno.observer import Observer
+from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.errors import WorkflowSuspendedError
 
 
@@ -26,6 +27,8 @@ class WhileWaiting:
     around: Callable[[], AbstractContextManager[None]]
     check: Callable[[], None]
     """Raises when there is nobody left to wait for."""
+    declared: Callable[[], None]
+    """The declarations of search attributes have changed. Hosts look for that now and then; a test goes on."""
 
 
 class WatchedConversation(Conversation):
@@ -80,6 +83,20 @@ class EnvironmentClient(Client):
         self, links: Links, converter: DataConverter, timeout: float | None, on_suspended: OnSuspended
     ) -> BrokerEngine:
         return WatchedEngine(links, converter, timeout, on_suspended, self._watched)
+
+    async def declare_search_attributes(
+        self, *keys: SearchAttributeKey[Any]
+    ) -> tuple[SearchAttributeKey[Any], ...]:
+        try:
+            return await super().declare_search_attributes(*keys)
+        finally:
+            self._watched.declared()
+
+    async def remove_search_attribute(self, name: str, *, force: bool = False) -> bool:
+        try:
+            return await super().remove_search_attribute(name, force=force)
+        finally:
+            self._watched.declared()
 
 
 def raise_it(workflow_id: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from dalsegno._log import get_logger
@@ -26,7 +26,7 @@ from dalsegno.broker.embedded.memory import MemoryBroker
 from dalsegno.data_converter import DataConverter
 from dalsegno.observer import Observer
 from dalsegno.persistence.sqlite_memory import MemoryStore
-from dalsegno.search_attributes import SearchAttributeIndexedValueType
+from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.clock import SkippedClock
 from dalsegno.testing.errors import EnvironmentBrokenError
 from dalsegno.testing.inline import inline
@@ -46,7 +46,7 @@ class Stage:
         activities: Registry,
         *,
         data_converter: DataConverter,
-        search_attributes: Mapping[str, SearchAttributeIndexedValueType],
+        search_attributes: Sequence[SearchAttributeKey[Any]],
         observer: Observer | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -55,8 +55,9 @@ class Stage:
         self.clock = SkippedClock()
         self.broker = MemoryBroker()
         self._store = MemoryStore(partitions=1, newest_format=CODEC.newest, skipped=lambda: self.clock.skipped)
-        for name, type_ in search_attributes.items():
-            self._store.search_attributes().add(name, type_)
+        self._attributes = self._store.search_attributes()
+        for key in search_attributes:
+            self._attributes.add(key.name, key.indexed_value_type)
         self.code = WorkflowRegistry(
             (),
             data_converter=data_converter,
@@ -164,6 +165,10 @@ class Stage:
         self.clock.skip_to(at)
         self._host.store_time(self.clock.now())
         self._host.engine.time_was_moved()
+
+    def attributes_changed(self) -> None:
+        assert self._host is not None
+        self._host.attributes_declared(self._attributes.declared())
 
     def code_changed(self) -> None:
         """To be followed by `settle` where what is suspended for it is to go on."""

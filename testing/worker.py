@@ -28,6 +28,7 @@ class EnvironmentWorker:
         self._settle = settle
         self._gone = gone
         self._stack = AsyncExitStack()
+        self._begun = False
 
     @property
     def under_way(self) -> int:
@@ -35,6 +36,9 @@ class EnvironmentWorker:
         return 0 if self._worker is None else self._worker.under_way
 
     async def __aenter__(self) -> Self:
+        if self._begun:
+            raise RuntimeError("A worker runs once; make another one by env.worker().")
+        self._begun = True
         async with AsyncExitStack() as stack:
             stack.callback(self._gone, self)
             for bring in self._bring:

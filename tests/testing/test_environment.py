@@ -15,11 +15,12 @@ from dalsegno import (
     ScheduleActionStartWorkflow,
     ScheduleIntervalSpec,
     ScheduleSpec,
+    SearchAttributeKey,
     activity,
     workflow,
 )
 from dalsegno.actors.supervisor.off_loop.local_worker import LocalWorker
-from dalsegno.errors import ConfigurationError, UnsupportedError, WorkflowFailedError
+from dalsegno.errors import ConfigurationError, DefinitionError, UnsupportedError, WorkflowFailedError
 from dalsegno.policies import RetryPolicy
 from dalsegno.testing import (
     EnvironmentBrokenError,
@@ -258,6 +259,21 @@ async def test_a_month_of_a_schedule(env: WorkflowEnvironment) -> None:
     assert len(set(begun)) == 30
 
 
+async def test_search_attributes_that_a_client_declares_are_there_at_once(env: WorkflowEnvironment) -> None:
+    customer = SearchAttributeKey.for_keyword("Customer")
+
+    @workflow.defn
+    class Noted:
+        @workflow.run
+        async def run(self, name: str) -> None:
+            workflow.upsert_search_attributes([customer.value_set(name)])
+
+    async with env.worker(workflows=[Noted]):
+        await env.client.declare_search_attributes(customer)
+        await env.client.execute_workflow(Noted.run, "alice", id="n-1")
+        assert [run.id async for run in env.client.list_workflows("Customer = 'alice'")] == ["n-1"]
+
+
 async def test_two_environments_on_one_loop_each_have_their_time(env: WorkflowEnvironment) -> None:
     async with (
         await WorkflowEnvironment.start_time_skipping() as other,
@@ -305,7 +321,27 @@ async def test_around_another_client_only_activities_are_brought(env: WorkflowEn
         assert await around.client.execute_workflow(Reminded.run, "o-1", id="o-1") == "charged o-1"
 
 
+def test_a_loop_that_does_not_say_what_it_is_about_to_run_is_refused() -> None:
+    async def begun_on_uvloop() -> None:
+        with pytest.raises(ConfigurationError, match=r"start_local\(\)"):
+            await WorkflowEnvironment.start_time_skipping()
+        async with await WorkflowEnvironment.start_local() as env, env.worker(activities=[charge]):
+            options = {"id": "c-1", "start_to_close_timeout": 10}
+            assert await env.client.execute_activity(charge, "o-1", **options) == "charged o-1"
+
+    pytest.importorskip("uvloop").run(begun_on_uvloop())
+
+
 async def test_what_cannot_be_is_refused(env: WorkflowEnvironment) -> None:
+    worker = env.worker(workflows=[Reminded])
+    async with worker:
+        pass
+    with pytest.raises(RuntimeError, match="runs once"):
+        await worker.__aenter__()
+    with pytest.raises((TypeError, ValueError), match="duration"):
+        await env.sleep("soon")  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError):
+        await env.worker(workflows=[Reminded, int]).__aenter__()
     with pytest.raises(TimeBackwardsError, match="-5 s"):
         await env.sleep(timedelta(seconds=-5))
     with pytest.raises(ConfigurationError, match="workflows"):
