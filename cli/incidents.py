@@ -28,12 +28,13 @@ def list_(
     ] = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What waits for a person, in all workflows or in one."""
     from dalsegno.cli.output import moment, print_json, say, table
 
-    found = _all(broker, timeout, workflow_id)
+    found = _all(broker, timeout, workflow_id, data_converter)
     if as_json:
         print_json([_as_map(workflow, incident) for workflow, incident in found])
     elif not found:
@@ -59,12 +60,13 @@ def show(
     number: Number,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
 ) -> None:
     """One of them, with the activity's arguments and its last failure, as JSON."""
     from dalsegno.cli.output import print_json
     from dalsegno.errors import ConfigurationError
 
-    for workflow, incident in _all(broker, timeout, workflow_id):
+    for workflow, incident in _all(broker, timeout, workflow_id, data_converter):
         if incident.number == number:
             print_json(_as_map(workflow, incident))
             return
@@ -183,7 +185,9 @@ def fail(
     )
 
 
-def _all(broker: str, timeout: float, workflow_id: str | None) -> Sequence[tuple[str, Any]]:
+def _all(
+    broker: str, timeout: float, workflow_id: str | None, data_converter: str | None
+) -> Sequence[tuple[str, Any]]:
     from dalsegno.cli import code
     from dalsegno.cli.asking import ask
 
@@ -193,7 +197,7 @@ def _all(broker: str, timeout: float, workflow_id: str | None) -> Sequence[tuple
             return [(workflow_id, incident) for incident in await handle.incidents()]
         return [(one.workflow_id, one.incident) async for one in client.list_incidents()]
 
-    return ask(broker, timeout, found, code.data_converter(None))
+    return ask(broker, timeout, found, code.data_converter(data_converter))
 
 
 def _retry_all(broker: str, timeout: float, query: str, *, as_json: bool) -> None:

@@ -80,12 +80,15 @@ def simple(value: Any) -> Any:
     import msgspec
 
     from dalsegno.payload import JSON_PLAIN, Payload
+    from dalsegno.payload_codec import ENCRYPTED, in_words
     from dalsegno.search_attributes import AttributeValue, shown_value
 
     match value:
         case Payload():
             if value.encoding == JSON_PLAIN:
                 return json.loads(value.data)
+            if value.encoding.startswith(f"{ENCRYPTED}/"):
+                return in_words(value)
             return {"encoding": value.encoding, "bytes": len(value.data)}
         case AttributeValue():
             shown = shown_value(value)

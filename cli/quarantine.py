@@ -25,12 +25,13 @@ def list_(
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What is in a workflow's quarantine, and why."""
     from dalsegno.cli.output import moment, print_json, say, table
 
-    found = _all(broker, timeout, workflow_id, run_id)
+    found = _all(broker, timeout, workflow_id, run_id, data_converter)
     if as_json:
         print_json([_as_map(signal) for signal in found])
     elif not found:
@@ -49,12 +50,13 @@ def show(
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
 ) -> None:
     """One of them, with its arguments, as JSON."""
     from dalsegno.cli.output import print_json
     from dalsegno.errors import ConfigurationError
 
-    for signal in _all(broker, timeout, workflow_id, run_id):
+    for signal in _all(broker, timeout, workflow_id, run_id, data_converter):
         if signal.number == number:
             print_json(_as_map(signal))
             return
@@ -90,6 +92,7 @@ def edit(
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Give one other arguments, all of them; `retry` then gives it to its handler."""
@@ -103,6 +106,7 @@ def edit(
         run_id,
         lambda handle: handle.edit_quarantined(number, *arguments),
         f"has signal {number} with other arguments in its quarantine",
+        data_converter=data_converter,
         as_json=as_json,
     )
 
@@ -128,7 +132,9 @@ def drop(
     )
 
 
-def _all(broker: str, timeout: float, workflow_id: str, run_id: str | None) -> Sequence[Any]:
+def _all(
+    broker: str, timeout: float, workflow_id: str, run_id: str | None, data_converter: str | None
+) -> Sequence[Any]:
     from dalsegno.cli import code
     from dalsegno.cli.asking import ask
 
@@ -136,7 +142,7 @@ def _all(broker: str, timeout: float, workflow_id: str, run_id: str | None) -> S
         broker,
         timeout,
         lambda client: client.get_workflow_handle(workflow_id, run_id).quarantine(),
-        code.data_converter(None),
+        code.data_converter(data_converter),
     )
 
 
@@ -149,10 +155,12 @@ def _do(
     done: str,
     *,
     as_json: bool,
+    data_converter: str | None = None,
 ) -> None:
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
-    workflows.command(broker, timeout, workflow_id, run_id, act, done, as_json=as_json)
+    converter = code.data_converter(data_converter)
+    workflows.command(broker, timeout, workflow_id, run_id, act, done, converter=converter, as_json=as_json)
 
 
 def _as_map(signal: Any) -> dict[str, Any]:

@@ -220,12 +220,14 @@ def describe(
     schedule_id: ID,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What a schedule starts and when, what it has started, and what is next."""
-    from dalsegno.cli import schedules
+    from dalsegno.cli import code, schedules
 
-    schedules.describe(broker, timeout, schedule_id, as_json=as_json)
+    converter = code.data_converter(data_converter)
+    schedules.describe(broker, timeout, schedule_id, converter=converter, as_json=as_json)
 
 
 @app.command()

@@ -157,8 +157,8 @@ def _row(schedule_id: str, schedule: Schedule | None, info: ScheduleInfo | None)
     return [schedule_id, str(schedule.action.workflow), state, _at(next_time), _at(last), schedule.state.note]
 
 
-def describe(broker: str, timeout: float, schedule_id: str, *, as_json: bool) -> None:
-    told = ask(broker, timeout, lambda client: client.get_schedule_handle(schedule_id).describe())
+def describe(broker: str, timeout: float, schedule_id: str, *, converter: DataConverter, as_json: bool) -> None:
+    told = ask(broker, timeout, lambda client: client.get_schedule_handle(schedule_id).describe(), converter)
     if as_json:
         print_json(_as_plain(told.id, told.schedule, told.info))
         return

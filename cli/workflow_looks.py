@@ -18,12 +18,16 @@ def describe(
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.StoredIn = None,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Status, activities, timers, and what it waits for."""
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
-    workflows.describe(options.source(context), timeout, workflow_id, run_id, as_json=as_json)
+    converter = code.data_converter(data_converter)
+    workflows.describe(
+        options.source(context), timeout, workflow_id, run_id, converter=converter, as_json=as_json
+    )
 
 
 def list_(
@@ -96,10 +100,11 @@ def history(
     broker: options.Broker = options.DEFAULT_BROKER,
     database: options.StoredIn = None,
     timeout: options.WaitTimeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What happened to a workflow; with --json every event in full."""
-    from dalsegno.cli import workflows
+    from dalsegno.cli import code, workflows
 
     workflows.history(
         options.source(context),
@@ -108,5 +113,6 @@ def history(
         run_id,
         follow=follow,
         wait_seconds=options.seconds_to_wait(context),
+        converter=code.data_converter(data_converter),
         as_json=as_json,
     )

@@ -124,6 +124,7 @@ def history(
     *,
     follow: bool,
     wait_seconds: float | None,
+    converter: DataConverter,
     as_json: bool,
 ) -> None:
     deadline = WaitLimit(wait_seconds)
@@ -144,7 +145,7 @@ def history(
         if newer is not None:
             raise NewerRowsError(f"Not all of this history can be read: {newer}")
 
-    look(source, timeout, question)
+    look(source, timeout, question, converter)
 
 
 async def _follow(client: Looking, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
@@ -189,8 +190,18 @@ def _shown(*, as_json: bool) -> tuple[Callable[[HistoryEntry], None], Callable[[
     return show, end
 
 
-def describe(source: Source, timeout: float, workflow_id: str, run_id: str | None, *, as_json: bool) -> None:
-    told = look(source, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe())
+def describe(
+    source: Source,
+    timeout: float,
+    workflow_id: str,
+    run_id: str | None,
+    *,
+    converter: DataConverter,
+    as_json: bool,
+) -> None:
+    told = look(
+        source, timeout, lambda client: client.get_workflow_handle(workflow_id, run_id).describe(), converter
+    )
     if as_json:
         print_json(told)
         return

@@ -19,6 +19,7 @@ from dalsegno.broker.protocol.messages import (
     TerminateWorkflow,
     ToWorkflow,
 )
+from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.incidents import IncidentsOfWorkflow
 from dalsegno.client.quarantine import QuarantineOfWorkflow
@@ -377,7 +378,7 @@ class WorkflowHandle(UpdatedWorkflow, QuarantineOfWorkflow, IncidentsOfWorkflow,
         reply = await self._engine.tell(command, timeout=timeout)
         if reply.description is None:
             raise InvalidMessageError("the answer to workflow.describe has no description")
-        return reply.description
+        return decoded(reply.description, self._converter)
 
     async def _tell(self, command: ToWorkflow, message_id: str | None, timeout: float | None) -> None:
         known = str(uuid4()) if message_id is None else given.name("message_id", message_id)

@@ -13,6 +13,7 @@ from dalsegno.broker.protocol.messages import (
     OpenIncident,
     ResolveIncident,
 )
+from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
@@ -46,7 +47,9 @@ class IncidentsOfWorkflow:
         failed."""
         question = DescribeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
         reply = await self._engine.tell(question, timeout=timeout)
-        return () if reply.description is None else reply.description.incidents
+        told = reply.description
+        of_workflow = self._engine.converter.of_workflow(self.id)
+        return () if told is None else decoded(told, of_workflow).incidents
 
     async def retry_incident(
         self, number: int, /, *, message_id: str | None = None, timeout: float | None = None

@@ -26,6 +26,7 @@ from dalsegno.broker.protocol.messages import (
     Ping,
     WorkflowSummary,
 )
+from dalsegno.client.decoding import decoded_events
 from dalsegno.client.engine import EnginePort
 from dalsegno.client.handle import WorkflowHandle
 from dalsegno.client.incidents import ListedIncident
@@ -226,7 +227,9 @@ class Looking:
             question = GetHistory(workflow_id=workflow_id, run_id=run_id, after=after, limit=limit)
             page = await self._answers.control(question)
             for entry in page.history:
-                yield entry
+                yield structs.replace(
+                    entry, events=decoded_events(entry.events, self._answers.converter, workflow_id)
+                )
             if page.cursor is None or not page.history:
                 return
             after = page.history[-1].sequence

@@ -14,6 +14,7 @@ from dalsegno.broker.protocol.messages import (
     QuarantineAction,
     UnfitSignal,
 )
+from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.payload import Payload
 
@@ -33,7 +34,9 @@ class QuarantineOfWorkflow:
         """What is in it, by number, each with its reason; also of a run that has ended."""
         question = DescribeWorkflow(workflow_id=self.id, run_id=self._command_run_id)
         reply = await self._engine.tell(question, timeout=timeout)
-        return () if reply.description is None else reply.description.quarantine
+        told = reply.description
+        of_workflow = self._engine.converter.of_workflow(self.id)
+        return () if told is None else decoded(told, of_workflow).quarantine
 
     async def retry_quarantined(
         self, number: int, /, *, message_id: str | None = None, timeout: float | None = None

@@ -4,13 +4,14 @@ payload, the first of the details. What retry policies look at, `type` and `non_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure
-from dalsegno.payload import PayloadConverter
+from dalsegno.payload import Payload, PayloadConverter
 
 ENCODED = "Encoded failure"
 """Stands for the message. (It is what the Temporal SDKs write there.)"""
@@ -32,12 +33,23 @@ def encoded(failure: Failure, converter: PayloadConverter) -> Failure:
 
 def decoded(failure: Failure, converter: PayloadConverter) -> Failure:
     """Not its causes and parts. As it is, where its words cannot be read."""
+    return decoded_words(failure, converter.from_payload)
+
+
+def decoded_words(failure: Failure, from_payload: Callable[[Payload], Any]) -> Failure:
     if failure.message != ENCODED or not failure.details:
         return failure
     try:
-        words: Any = converter.from_payload(failure.details[0])
+        words = words_of(from_payload(failure.details[0]))
     except PayloadError:
         return failure
-    if type(words) is not dict or not all(type(words.get(name)) is str for name in (_MESSAGE, _STACK)):
+    if words is None:
         return failure
-    return replace(failure, message=words[_MESSAGE], stack=words[_STACK], details=failure.details[1:])
+    return replace(failure, message=words[0], stack=words[1], details=failure.details[1:])
+
+
+def words_of(value: Any) -> tuple[str, str] | None:
+    """Message and stack, of a payload that holds them."""
+    if type(value) is not dict or not all(type(value.get(name)) is str for name in (_MESSAGE, _STACK)):
+        return None
+    return value[_MESSAGE], value[_STACK]

@@ -27,13 +27,13 @@ from dalsegno import given
 from dalsegno.errors import PayloadCodecError, PayloadError
 from dalsegno.extras import imports_of_extras
 from dalsegno.payload import Payload
-from dalsegno.payload_codec import PayloadContext
+from dalsegno.payload_codec import ENCRYPTED, PayloadContext
 
 with imports_of_extras():
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-SEALED = "encrypted/aes-256-gcm"
+SEALED = f"{ENCRYPTED}/aes-256-gcm"
 VERSION = 1
 SECRET_BYTES_MIN = 32
 KEY_ID_BYTES_MAX = 200

@@ -28,6 +28,8 @@ from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadCodecError, PayloadError
 from dalsegno.payload import AS_IT_IS, Payload, PayloadConverter, RawValue, passed_on
 
+ENCRYPTED = "encrypted"
+"""How the encodings of those begin that nobody reads without a key."""
 _TIME_OF_SCHEDULE = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z\Z")
 
 
@@ -153,6 +155,14 @@ class Unbound:
             "This DataConverter has a payload codec, which binds payloads to their workflow: ask "
             "data_converter.of_workflow(WORKFLOW_ID) for the one of a workflow."
         )
+
+
+def in_words(payload: Payload) -> str:
+    """For people, of one that cannot be shown: "encrypted, 1.2 KB"."""
+    size = len(payload.data)
+    told = f"{size / 1000:.1f} KB" if size >= 1000 else f"{size} bytes"
+    is_encrypted = payload.encoding.startswith(f"{ENCRYPTED}/")
+    return f"{ENCRYPTED}, {told}" if is_encrypted else f"{payload.encoding}, {size} bytes"
 
 
 def required_codec(what: str, value: Any) -> PayloadCodec:

@@ -4,6 +4,8 @@ key waits for it."""
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from tests.encrypted import (
     without,
 )
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
+from tests.system.releases import ROOT
 from tests.system.stack import Program, Stack, until
 
 WORDS = SECRET.split(maxsplit=1)[1]
@@ -143,6 +146,20 @@ async def test_a_secret_comes_whole_by_every_way_and_is_nowhere_in_the_clear(
     async with Client.connect(stack.broker, data_converter=without, timeout=30) as stranger:
         with pytest.raises(PayloadCodecError, match=r"with the key 'first' of .*, which is not here"):
             await stranger.get_workflow_handle("waiting").result(timeout=30)
+
+
+def test_the_command_line_shows_it_to_who_has_the_key_and_otherwise_its_size(stack: Stack) -> None:
+    where = ["--broker", stack.broker, "--json"]
+    commands = [["workflow", "history", "courier"], ["workflow", "describe", "courier"]]
+    shown = [said(*command, *where, *CONVERTER) for command in commands]
+    assert [SECRET in told for told in shown] == [True, True]
+    hidden = [said(*command, *where) for command in commands]
+    assert [(WORDS in told, '"encrypted, ' in told) for told in hidden] == [(False, True)] * 2
+
+
+def said(*arguments: str) -> str:
+    command = [sys.executable, "-m", "dalsegno.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_what_a_host_has_no_key_for_waits_until_one_has_it(stack_on: StackFactory) -> None:

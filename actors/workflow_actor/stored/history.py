@@ -1,4 +1,5 @@
-"""The journal for people: each event as a plain map, its payloads as values where they are JSON.
+"""The journal for people: each event as a plain map, its payloads as values where they are JSON, and as they
+are where only a converter of the user's can read them.
 
 Tokens are left out: whoever reads a history need not be able to answer for an activity.
 """
@@ -6,6 +7,7 @@ Tokens are left out: whoever reads a history need not be able to answer for an a
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from itertools import chain
@@ -16,7 +18,7 @@ import msgspec
 
 from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.actors.workflow_actor.stored.codec import CODEC, StoredCodec
-from dalsegno.payload import JSON_PLAIN, Payload
+from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
 
 SHOWN_MAX = 100
 """Of the events of a row that is shown in part, and of what code wanted in one."""
@@ -161,4 +163,7 @@ def _show_payload(payload: Payload) -> Any:
             return json.loads(payload.data)
         except (ValueError, RecursionError):
             return "unreadable JSON"
-    return f"{payload.encoding}, {len(payload.data)} bytes"
+    if payload.encoding == BINARY_PLAIN:
+        return f"{payload.encoding}, {len(payload.data)} bytes"
+    # Whoever asks may have the converter that reads it, which the engine does not.
+    return {"$payload": {"encoding": payload.encoding, "data": b64encode(payload.data).decode()}}
