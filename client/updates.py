@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from dalsegno import given
 from dalsegno.broker.protocol.messages import AwaitUpdate, Reply, UpdateWorkflow
+from dalsegno.client.decoding import decoded
 from dalsegno.client.engine import EnginePort
 from dalsegno.converter import result_hint
 from dalsegno.errors import WorkflowUpdateFailedError
@@ -56,8 +57,9 @@ class WorkflowUpdateHandle(Generic[R]):
             self._known = await self._engine.update_outcome(question, timeout=timeout)
         known, converter = self._known, self._engine.converter.of_workflow(self.workflow_id)
         if known.failure is not None:
+            said = decoded(known.failure, converter).message
             raise WorkflowUpdateFailedError(
-                f"The update {self.id!r} of workflow {self.workflow_id!r} failed: {known.failure.message}"
+                f"The update {self.id!r} of workflow {self.workflow_id!r} failed: {said}"
             ) from converter.from_failure(known.failure)
         result: Any = None if known.result is None else converter.from_payload(known.result, self._result_type)
         return cast(R, result)

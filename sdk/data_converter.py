@@ -22,7 +22,6 @@ return, there is a PayloadError, or a failure.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -128,7 +127,8 @@ class DataConverter:
         if self.payload_codec is None:
             return self
         coded = CodedPayloads(self._uncoded, self.payload_codec, PayloadContext(workflow_id))
-        bound = copy.copy(self)
+        bound = object.__new__(DataConverter)
+        bound.__dict__.update(self.__dict__)
         bound._set("_coded", coded)
         bound._pass_through(coded)
         return bound
@@ -150,7 +150,7 @@ class DataConverter:
         try:
             failure = self.failure_converter.to_failure(error, self._watched)
             # What the default makes is within its bounds; of any other, each part may be what it should not be.
-            if type(self.failure_converter) is DefaultFailureConverter:
+            if type(self.failure_converter) is DefaultFailureConverter and not self.hides_messages:
                 return failure
             received = as_received(failure)
             if received is not None:

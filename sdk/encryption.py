@@ -21,6 +21,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from dalsegno import given
@@ -237,6 +238,7 @@ class _Cipher(NamedTuple):
     proof: bytes
 
 
+@lru_cache(maxsize=100)
 def _of_month(key: Key, namespace: str, month: str) -> bytes:
     """HKDF (RFC 5869) with SHA-256, of one block."""
     extracted = _hmac(b"dalsegno payloads", key.secret)

@@ -44,7 +44,8 @@ class PayloadContext(NamedTuple):
         """What a payload may be bound to: the workflow ID, without the time that a schedule puts behind it.
         What a schedule starts has the arguments that were written before there was a time, and is told the
         result of the one before."""
-        return _TIME_OF_SCHEDULE.sub("", self.workflow_id)
+        own = self.workflow_id
+        return _TIME_OF_SCHEDULE.sub("", own) if own.endswith("Z") else own
 
 
 class PayloadCodec(Protocol):

@@ -57,6 +57,11 @@ async def recall(text: str) -> str:
     return text
 
 
+@activity.defn(executor="process")
+def pass_on(text: str) -> str:
+    return text
+
+
 @activity.defn
 async def wait_outside(text: str) -> str:
     activity.raise_complete_async()
@@ -82,9 +87,10 @@ class Courier:
             results = [
                 await workflow.execute_activity(carry, letter, retry_policy=SOON),
                 await workflow.execute_local_activity(recall, text, start_to_close_timeout=MINUTE),
+                await workflow.execute_activity(pass_on, text),
                 await workflow.execute_activity(wait_outside, text, activity_id="outside"),
             ]
-            assert results == [text] * 3
+            assert results == [text] * 4
             await workflow.wait_condition(lambda: bool(self.said and self.asked))
             letter.signed = True
             workflow.checkpoint(letter)
@@ -103,6 +109,8 @@ class Courier:
 
     @workflow.update
     async def ask(self, text: str) -> str:
+        if not text:
+            raise ApplicationError(SECRET)
         self.asked.append(text)
         return text
 

@@ -31,7 +31,7 @@ def test_a_history_has_values_for_who_has_the_key_and_sizes_for_who_has_not() ->
             {"type": "ScheduleActivity", "args": [in_history(SEALED), 7]},
             {
                 "type": "StartChild",
-                "spec": {"workflow_id": "child", "args": [in_history(THEIRS.to_payload(SECRET))]},
+                "spec": {"workflow_id": "child", "args": [childs]},
             },
         ],
     }

@@ -22,6 +22,7 @@ from dalsegno import (
     WorkflowFailedError,
     WorkflowHandle,
     WorkflowStatus,
+    WorkflowUpdateFailedError,
 )
 from tests.encrypted import (
     MINUTE,
@@ -97,6 +98,8 @@ async def by_every_way(client: Client) -> None:
     outside = client.get_async_activity_handle(workflow_id="courier", run_id=None, activity_id="outside")
     await outside.heartbeat(SECRET)
     await outside.complete(SECRET)
+    with pytest.raises(WorkflowUpdateFailedError, match=SECRET):
+        await courier.execute_update(Courier.ask, "")
     await courier.signal(Courier.say, SECRET)
     assert await courier.execute_update(Courier.ask, SECRET) == SECRET
     assert await courier.result(timeout=60) == SECRET
@@ -149,12 +152,19 @@ async def test_a_secret_comes_whole_by_every_way_and_is_nowhere_in_the_clear(
 
 
 def test_the_command_line_shows_it_to_who_has_the_key_and_otherwise_its_size(stack: Stack) -> None:
+    asyncio.run(_echoes(stack))
     where = ["--broker", stack.broker, "--json"]
-    commands = [["workflow", "history", "courier"], ["workflow", "describe", "courier"]]
+    commands = [["workflow", "history", "shown"], ["workflow", "describe", "shown"]]
     shown = [said(*command, *where, *CONVERTER) for command in commands]
     assert [SECRET in told for told in shown] == [True, True]
     hidden = [said(*command, *where) for command in commands]
     assert [(WORDS in told, '"encrypted, ' in told) for told in hidden] == [(False, True)] * 2
+
+
+async def _echoes(stack: Stack) -> None:
+    async with Client.connect(stack.broker, data_converter=encrypted, timeout=60) as client:
+        echoed = await client.execute(Echo.run, args=[SECRET, False], id="shown", memo={"text": SECRET})
+    assert echoed == SECRET
 
 
 def said(*arguments: str) -> str:
