@@ -91,6 +91,8 @@ class Stage:
             data_converter=self._converter,
             new_thread=inline,
         )
+        if self._host.local_worker is not None:
+            self._host.local_worker.leave_pauses()
         self._run = asyncio.create_task(self._host.run())
         is_ready = asyncio.create_task(ready.wait())
         try:

@@ -31,6 +31,8 @@ class LocalBench:
         self.converter = converter
         self.threads: Threads[Payload] = Threads(places, loop)
         self.abandoned = Abandoned()
+        self.pauses_here = True
+        """Short pauses before a retry are spent here, see `retry_threshold`; else all are the workflow's."""
         self._places = places
         self._told = told
         self._running: set[LocalRun] = set()

@@ -35,6 +35,7 @@ class LocalSurroundings(Protocol):
     converter: DataConverter
     threads: Threads[Payload]
     abandoned: Abandoned
+    pauses_here: bool
 
     def wait_for_place(self, run: LocalRun) -> None:
         """`run.begin` is called when it may."""
@@ -192,7 +193,7 @@ class LocalRun:
             is_local=True,
         )
         at = next_at(spec, failure, attempt=self._attempt, now=now, began_at=work.scheduled_at)
-        may_retry_here = may_retry and not self._is_asked_to_stop
+        may_retry_here = may_retry and not self._is_asked_to_stop and self._around.pauses_here
         if isinstance(at, RetryState) or not may_retry_here or at - now > spec.retry_threshold:
             self._report(work.failed(failure, attempt=self._attempt, may_retry=may_retry))
             return

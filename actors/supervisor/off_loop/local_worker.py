@@ -52,6 +52,10 @@ class LocalWorker:
         )
         self._thread: threading.Thread | None = None
 
+    def leave_pauses(self) -> None:
+        """To workflows, whose time may be another: no retry waits here, however short its pause."""
+        self._bench.pauses_here = False
+
     @property
     def is_at_work(self) -> bool:
         """Some run, or what came of them is on its way."""
