@@ -13,6 +13,7 @@ COPY client client
 COPY persistence persistence
 COPY schedules schedules
 COPY testing testing
+COPY rehearsal rehearsal
 COPY verification verification
 COPY workers workers
 RUN uv sync --locked --no-dev --all-extras --no-editable

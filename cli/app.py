@@ -19,6 +19,7 @@ from dalsegno.cli.incidents import app as incidents_app
 from dalsegno.cli.namespace_commands import app as namespace_app
 from dalsegno.cli.quarantine import app as quarantine_app
 from dalsegno.cli.schedule_commands import app as schedule_app
+from dalsegno.cli.upgrade_commands import app as upgrade_app
 from dalsegno.cli.verify_command import verify
 from dalsegno.cli.workflow_commands import app as workflow_app
 
@@ -55,6 +56,7 @@ app.add_typer(activity_app, name="activity")
 app.add_typer(incidents_app, name="incidents")
 app.add_typer(namespace_app, name="namespace")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(upgrade_app, name="upgrade")
 
 
 def _print_version(wanted: bool) -> None:

@@ -125,9 +125,10 @@ ARROWS = {
     "verification": (
         "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
+    "rehearsal": "sdk persistence program run stored",
     "cli": (
         "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "
-        "program stored verification failing parent database people host"
+        "program stored rehearsal verification failing parent database people host"
     ),
 }
 """Room -> the rooms that it knows, by their last words; each group from the ground up."""

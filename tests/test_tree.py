@@ -21,6 +21,7 @@ SOURCES = (
     "workers",
     "client",
     "cli",
+    "rehearsal",
     "verification",
     "schedules",
     "testing",

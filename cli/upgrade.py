@@ -1,0 +1,173 @@
+"""The rehearsal of a deployment, for people and machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from types import FrameType
+
+import typer
+
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.cli import code
+from dalsegno.cli.failures import FAILED
+from dalsegno.cli.namespace import checked_store
+from dalsegno.cli.output import plain, print_json, table
+from dalsegno.cli.serving import converter_flags, local_activities_in, program
+from dalsegno.persistence.port import LoadedInstance
+from dalsegno.persistence.reader_port import MailReader, PeopleReader
+from dalsegno.rehearsal import Outlook, Rehearsed, open_runs, rehearse, unread
+
+EXAMPLES = 5
+"""Of each type and outlook, that are told one by one."""
+PROGRESS_SECONDS = 0.5
+
+
+def rehearse_all(
+    modules: Sequence[str],
+    *,
+    database: str,
+    data_converter: str | None,
+    workflow_types: Sequence[str],
+    sample: int | None,
+    elsewhere: Sequence[str],
+    run_seconds: float,
+    as_json: bool,
+) -> None:
+    """Ends by typer.Exit unless all fit."""
+    with closing(checked_store(database)) as store:
+        seed = str(store.namespace().hash_seed)
+        if os.environ.get("PYTHONHASHSEED") != seed:
+            again = [*modules, "--run-seconds", str(run_seconds)]
+            again += [part for name in workflow_types for part in ("--type", name)]
+            again += [] if sample is None else ["--sample", str(sample)]
+            again += [part for name in elsewhere for part in ("--elsewhere", name)]
+            again += [*converter_flags(data_converter), *(["--json"] if as_json else [])]
+            raise typer.Exit(_again_with(seed, again, database))
+        loaded = code.load(modules, warn=False)
+        activities = local_activities_in(loaded)
+        registry = WorkflowRegistry(
+            [(cls, None) for cls in code.workflows_in(loaded)],
+            data_converter=code.data_converter(data_converter),
+            local_activities=activities,
+        )
+        has_activity: Callable[[str], bool] | None = None
+        if activities is not None:
+            known = activities
+
+            def has_activity(name: str) -> bool:
+                return name in elsewhere or known.find(name) is not None
+
+        tally: Counter[tuple[str, Outlook]] = Counter()
+        misfits: list[Rehearsed] = []
+        with closing(store.people_reader()) as lists, closing(store.reader()) as loads:
+            rehearsed = _rehearsed(
+                lists, loads, registry, has_activity, workflow_types, sample=sample, seconds=run_seconds
+            )
+            for one in _showing_progress(rehearsed):
+                tally[one.workflow_type, one.outlook] += 1
+                if not one.fits:
+                    misfits.append(one)
+                    if as_json:
+                        print_json(vars(one))
+    if as_json:
+        print_json({"open": tally.total(), "fit": tally.total() - len(misfits)})
+    else:
+        _say(tally, misfits)
+    if misfits:
+        raise typer.Exit(FAILED)
+
+
+def _again_with(hash_seed: str, arguments: Sequence[str], database: str) -> int:
+    """In a process whose sets iterate as those of all hosts of the namespace do; the exit code."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "DALSEGNO_DATABASE": database}
+    return subprocess.run(program("upgrade", ["check", *arguments]), env=environment, check=False).returncode
+
+
+def _rehearsed(
+    lists: PeopleReader,
+    loads: MailReader,
+    registry: WorkflowRegistry,
+    has_activity: Callable[[str], bool] | None,
+    workflow_types: Sequence[str],
+    *,
+    sample: int | None,
+    seconds: float,
+) -> Iterator[Rehearsed]:
+    for run, stored in open_runs(lists, loads, workflow_types=workflow_types, sample=sample):
+        if isinstance(stored, LoadedInstance):
+            with _bounded(seconds, run.workflow_id, run.workflow_type):
+                one = rehearse(stored, registry, has_activity=has_activity)
+        else:
+            one = unread(run.workflow_id, run.run_id, stored)
+        if one is not None:
+            yield one if one.workflow_type else _of_type(one, run.workflow_type, run.task_queue)
+
+
+def _of_type(one: Rehearsed, workflow_type: str, task_queue: str) -> Rehearsed:
+    return replace(one, workflow_type=workflow_type, task_queue=task_queue)
+
+
+@contextmanager
+def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> Iterator[None]:
+    """Code that never yields cannot be left by an error, which it might catch: the process ends."""
+
+    def loops(_signal: int, frame: FrameType | None) -> None:
+        where = "" if frame is None else f", at {frame.f_code.co_filename}:{frame.f_lineno}"
+        print(
+            f"dalsegno: the code of workflow {plain(workflow_id)} ({plain(workflow_type)}) has run for "
+            f"{seconds:g} s without an end{plain(where)}: under this code its hosts would be killed for it.",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(FAILED)
+
+    before = signal.signal(signal.SIGALRM, loops)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _showing_progress(rehearsed: Iterator[Rehearsed]) -> Iterator[Rehearsed]:
+    """One line on a terminal, overwritten now and then; nothing anywhere else."""
+    shows, following, count = sys.stderr.isatty(), time.monotonic() + PROGRESS_SECONDS, 0
+    for count, one in enumerate(rehearsed, 1):
+        if shows and time.monotonic() >= following:
+            following = time.monotonic() + PROGRESS_SECONDS
+            print(f"\r\x1b[K{count:,} workflows rehearsed", end="", file=sys.stderr, flush=True)
+        yield one
+    if shows and count:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _say(tally: Counter[tuple[str, Outlook]], misfits: Sequence[Rehearsed]) -> None:
+    if not tally:
+        print("No workflow is open.")
+        return
+    types = sorted({workflow_type for workflow_type, _ in tally})
+    rows = []
+    for workflow_type in types:
+        of_type = {outlook: count for (name, outlook), count in tally.items() if name == workflow_type}
+        fits = of_type.pop(Outlook.FITS, 0)
+        others = ", ".join(f"{count:,} {outlook.value}" for outlook, count in sorted(of_type.items()))
+        rows.append((plain(workflow_type), f"{fits + sum(of_type.values()):,}", f"{fits:,}", others))
+    table(("type", "open", "fit", "others"), rows)
+    told: Counter[tuple[str, Outlook]] = Counter()
+    for one in misfits:
+        told[one.workflow_type, one.outlook] += 1
+        if told[one.workflow_type, one.outlook] <= EXAMPLES:
+            suspended = " (suspended now)" if one.is_suspended else ""
+            print(f"\n{plain(one.workflow_id)}: {one.outlook.value}{suspended}\n    {plain(one.reason)}")
+    more = sum(max(0, count - EXAMPLES) for count in told.values())
+    if more:
+        print(f"\nand {more:,} more like these: --json tells all of them")
