@@ -42,6 +42,7 @@ MONTH_BYTES = len("2027-01")
 PROOF_BYTES = 4
 """By which a wrong key is known from a payload that was changed."""
 NONCE_BYTES = 12
+SECONDS_PER_DAY = 86_400
 LABEL_BYTES = 2
 """Of the length of what the payload's encoding was, which is sealed, too."""
 CIPHERS_MAX = 1_000
@@ -151,7 +152,7 @@ class EncryptionCodec:
         self._seals = given.flag("seal", seal)
         self._accepts_plain = given.flag("accept_plain", accept_plain)
         self._now = now
-        self._ciphers: dict[tuple[bytes, str, str], _Cipher] = {}
+        self._ciphers: dict[tuple[str, bytes, str, str], _Cipher] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """For processes of a worker's activities, which are given it over a pipe."""
@@ -164,15 +165,11 @@ class EncryptionCodec:
     def encode(self, payload: Payload, context: PayloadContext, /) -> Payload:
         if payload.encoding == SEALED or not self._seals:
             return payload
-        moment = time.gmtime(self._now())
-        scope = KeyScope(self._namespace, f"{moment.tm_year:04}-{moment.tm_mon:02}", context.scope)
-        key = self._keys.sealing_key(scope)
-        cipher = self._cipher(key, scope)
-        label, key_id = payload.encoding.encode(), key.id.encode()
+        scope = KeyScope(self._namespace, _month_of(self._now() // SECONDS_PER_DAY), context.scope)
+        cipher = self._cipher(self._keys.sealing_key(scope), scope)
         nonce = os.urandom(NONCE_BYTES)
-        header = b"%c%c%b%b%b" % (VERSION, len(key_id), key_id, scope.month.encode(), cipher.proof)
-        inner = len(label).to_bytes(LABEL_BYTES) + label + payload.data
-        return Payload(SEALED, header + nonce + cipher.aead.encrypt(nonce, inner, header))
+        inner = _labelled(payload.encoding) + payload.data
+        return Payload(SEALED, cipher.header + nonce + cipher.aead.encrypt(nonce, inner, cipher.header))
 
     def decode(self, payload: Payload, context: PayloadContext, /) -> Payload:
         if payload.encoding != SEALED:
@@ -203,7 +200,7 @@ class EncryptionCodec:
                 "once the EncryptionCodec has that key."
             )
         cipher = self._cipher(key, scope)
-        if not hmac.compare_digest(cipher.proof, data[of_month:end]):
+        if not hmac.compare_digest(cipher.header[-PROOF_BYTES:], data[of_month:end]):
             raise PayloadCodecError(
                 f"A payload is encrypted with a key {key_id!r} that has another secret than the one here, or "
                 f"it is of another namespace than {self._namespace!r}."
@@ -220,14 +217,16 @@ class EncryptionCodec:
 
     def _cipher(self, key: Key, scope: KeyScope) -> _Cipher:
         """Asked for by the secret itself: a key that is gone opens nothing any more."""
-        known = self._ciphers.get((key.secret, scope.month, scope.workflow_id))
+        known = self._ciphers.get((key.id, key.secret, scope.month, scope.workflow_id))
         if known is None:
             month = key.secret if key.month is not None else _of_month(key, scope.namespace, scope.month)
             own = _hmac(month, b"workflow\0" + scope.workflow_id.encode())
-            known = _Cipher(AESGCM(own), _hmac(month, b"proof")[:PROOF_BYTES])
+            key_id, proof = key.id.encode(), _hmac(month, b"proof")[:PROOF_BYTES]
+            header = b"%c%c%b%b%b" % (VERSION, len(key_id), key_id, scope.month.encode(), proof)
+            known = _Cipher(AESGCM(own), header)
             if len(self._ciphers) >= CIPHERS_MAX:
                 self._ciphers.clear()
-            self._ciphers[key.secret, scope.month, scope.workflow_id] = known
+            self._ciphers[key.id, key.secret, scope.month, scope.workflow_id] = known
         return known
 
 
@@ -235,7 +234,21 @@ class _Cipher(NamedTuple):
     """Of one workflow, so that a random nonce is enough however many payloads a month has."""
 
     aead: AESGCM
-    proof: bytes
+    header: bytes
+    """Of all that it seals: key, month, and its end a proof of the secret."""
+
+
+@lru_cache(maxsize=10)
+def _month_of(day: float) -> str:
+    """Of a day since 1970, in UTC."""
+    moment = time.gmtime(day * SECONDS_PER_DAY)
+    return f"{moment.tm_year:04}-{moment.tm_mon:02}"
+
+
+@lru_cache(maxsize=100)
+def _labelled(encoding: str) -> bytes:
+    label = encoding.encode()
+    return len(label).to_bytes(LABEL_BYTES) + label
 
 
 @lru_cache(maxsize=100)

@@ -98,6 +98,8 @@ class CodedPayloads:
         self._inner: Any = inner
         self._codec = codec
         self._context = context
+        self._label: str | None = None
+        """The last encoding that could be carried."""
         self.trouble: PayloadCodecError | None = None
         self.tell: CodedPayloads = self
         """Whose trouble it is."""
@@ -106,10 +108,11 @@ class CodedPayloads:
         # A Payload is what was decoded, too: see from_payload.
         payload = passed_on(value) if isinstance(value, AS_IT_IS) else self._inner.to_payload(value, type_hint)
         encoded = self._asked("encode", payload)
-        try:
-            given.name("The encoding of a payload", encoded.encoding)
-        except (TypeError, ValueError) as error:
-            raise PayloadError(f"The payload codec {self._name} cannot be used: {error}") from None
+        if encoded.encoding != self._label:
+            try:
+                self._label = given.name("The encoding of a payload", encoded.encoding)
+            except (TypeError, ValueError) as error:
+                raise PayloadError(f"The payload codec {self._name} cannot be used: {error}") from None
         return encoded
 
     def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
