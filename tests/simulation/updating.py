@@ -82,15 +82,18 @@ class AskedUpdate:
         message_id: str | None = None,
     ) -> None:
         message_id = message_id or self._client.new_message_id(self.workflow_id)
-        self._client.command(body, message_id, confirmed=confirmed, replied=self._told)
+        answers_to = message_id
+        self._client.command(
+            body, message_id, confirmed=confirmed, replied=lambda reply: self._told(reply, answers_to)
+        )
 
-    def _told(self, reply: wire.Reply) -> None:
+    def _told(self, reply: wire.Reply, answers_to: str) -> None:
         self._on_start(reply)
         if reply.error is not None:
             if reply.error.code == "update_rejected":
-                self._rejected(reply.failure)
+                self._rejected(reply.failure, answers_to)
             elif reply.error.code == "rejected" and self._client.namespace_moves:
-                self._rejected(None)  # there may be a place for it by now
+                self._rejected(None, answers_to)  # there may be a place for it by now
             elif reply.error.code == "closed":
                 self._settle(reply.error.code)
         elif reply.update_stage == "completed":
@@ -100,11 +103,12 @@ class AskedUpdate:
                 assert reply.result is not None, "a completed update has an outcome"
                 self._settle(from_payload(reply.result))
 
-    def _rejected(self, failure: Failure | None) -> None:
-        """Of what was refused long ago the reason is not known any more: then it is sent as a new message."""
+    def _rejected(self, failure: Failure | None, answers_to: str) -> None:
+        """Of what was refused long ago the reason is not known any more: then it is sent as a new message; but
+        once, however often that is said: the new one may be on its way to a run, and another to the next."""
         if failure is not None:
             self._settle(failure.type)
-        else:
+        elif answers_to == self.message_id:
             self.message_id = self._client.new_message_id(self.workflow_id)
 
     def _settle(self, outcome: object) -> None:
