@@ -187,6 +187,8 @@ async def asked(ask: Callable[[], AsyncIterator[None]]) -> AsyncIterator[Callabl
 
     task = asyncio.ensure_future(go_on())
     yield lambda: answers
+    if task.done():
+        task.result()  # a question that fails is not asked again, and there would be nothing to measure
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -238,7 +240,8 @@ async def query(threads: StoreThreads, author: Author) -> AsyncIterator[None]:
         monotonic=time.monotonic,
     )
     question = Query(name="counted", run_id=f"run-of-{LOG}", caller=CALLER)
-    other_runs.answer(LOG, Cause(question, name="query", origin=Origin(), message_id="m"))
+    goes_on: list[Cause] = []
+    other_runs.answer(LOG, Cause(question, name="query", origin=Origin(), message_id="m"), goes_on.append)
     async with asyncio.timeout(60):
         while not shell.published:  # noqa: ASYNC110 - a double that writes down what it is given
             await asyncio.sleep(0.001)
