@@ -34,13 +34,34 @@ class AskingRun(Protocol):
     def info(self) -> Info: ...
 
 
+class PatchedCode(Protocol):
+    """The program, as patches need it."""
+
+    def reads(self, who: str, look: Callable[[], None]) -> object:
+        """`look` may only read, and what it counts and draws is put back."""
+
+
 class RunPatches:
-    """`taken` by the run so far. `activates`: None if any patch is to count that can."""
+    """`taken` by the run so far. `activates`: None if any patch is to count that can.
 
-    __slots__ = ("_activates", "_ledger", "_not_taken", "_taken")
+    It is called when code comes by for the first time only. So it may leave no trace that code which runs again
+    would miss, and what it raises must decide nothing: user code that caught it would be told otherwise then.
+    """
 
-    def __init__(self, ledger: PatchLedger, taken: Iterable[str], activates: Activates | None) -> None:
+    __slots__ = ("_activates", "_broken_by", "_code", "_ledger", "_not_taken", "_taken")
+
+    def __init__(
+        self,
+        ledger: PatchLedger,
+        taken: Iterable[str],
+        activates: Activates | None,
+        code: PatchedCode,
+        broken_by: Callable[[BaseException], None],
+    ) -> None:
+        """`broken_by`: the step has a bug, whether or not user code catches the error."""
         self._ledger = ledger
+        self._code = code
+        self._broken_by = broken_by
         self._taken = set(taken)
         self._not_taken: set[str] = set()
         self._activates = activates
@@ -51,30 +72,44 @@ class RunPatches:
 
     def counts(self, patch_id: str, line: str, run: AskingRun) -> bool:
         """Raises ValueError for one too many, TypeError where `activates` says neither yes nor no, and what it
-        raises."""
+        raises; with each the step has a bug."""
         if patch_id in self._taken:
             return True
         if patch_id in self._not_taken:
             return False
-        if run.replaying or not self._is_to_count(patch_id, run):
+        if run.replaying:
             self._not_taken.add(patch_id)
             return False
-        if len(self._taken) >= PATCHES_MAX:
-            raise ValueError(
-                f"workflow.patched: a run may have {PATCHES_MAX:,} patches, and {patch_id!r} is one more: name "
-                "changes of the code, not what it handles."
-            )
+        try:
+            is_to_count = self._is_to_count(patch_id, run)
+        except BaseException as error:
+            self._broken_by(error)
+            raise
+        if not is_to_count:
+            self._not_taken.add(patch_id)
+            return False
         self._ledger.want_another(TakePatch(patch_id=patch_id, line=line))
         self._taken.add(patch_id)
         return True
 
     def _is_to_count(self, patch_id: str, run: AskingRun) -> bool:
-        if self._activates is None:
-            return True
-        answer: object = self._activates(PatchActivationInput(patch_id=patch_id, workflow_info=run.info))
+        answer: object = True
+        if self._activates is not None:
+            activates, asked = self._activates, PatchActivationInput(patch_id=patch_id, workflow_info=run.info)
+
+            def look() -> None:
+                nonlocal answer
+                answer = activates(asked)
+
+            self._code.reads("the patch activation callback", look)
         if not isinstance(answer, bool):
             raise TypeError(
                 f"The patch activation callback must return True or False, and returned {answer!r} "
                 f"for patch {patch_id!r}."
+            )
+        if answer and len(self._taken) >= PATCHES_MAX:
+            raise ValueError(
+                f"workflow.patched: a run may have {PATCHES_MAX:,} patches, and {patch_id!r} is one more: name "
+                "changes of the code, not what it handles."
             )
         return answer

@@ -314,8 +314,8 @@ class WorkflowProgram:
     def seldom(self) -> SeldomUsed:
         if self._seldom is None:
             known = self._ledger, self._loop, self._context, self._info, self._cancel_request.outlived
-            kept, handlers = self._signed.deadlines, lambda: self._handling.tasks
-            self._seldom = SeldomUsed(*known, kept, self, handlers, self._converter, *self._patches)
+            life, kept, handlers = self._life, self._signed.deadlines, lambda: self._handling.tasks
+            self._seldom = SeldomUsed(*known, life, kept, self, handlers, self._converter, *self._patches)
             self._awaited.update(self._seldom.awaited)
             self._takers.update(self._seldom.awaited)
         return self._seldom

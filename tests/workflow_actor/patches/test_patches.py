@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -212,6 +213,76 @@ def test_a_callback_that_says_neither_yes_nor_no_is_told_and_one_that_is_none_is
         WorkflowRegistry([], patch_activation_callback="yes")  # type: ignore[arg-type]
 
 
+def flags_are_late(_: workflow.PatchActivationInput) -> bool:
+    raise TimeoutError("the flags are late")
+
+
+@workflow.defn(name="asks")
+class Asks:
+    def __init__(self) -> None:
+        self.went = False
+        self.drawn: list[str] = []
+
+    @workflow.run
+    async def run(self) -> None:
+        workflow.patched("p")
+        self.drawn += [str(workflow.uuid4()), str(workflow.random().random())]
+        await workflow.wait_condition(lambda: self.went)
+
+    @workflow.signal
+    def go(self) -> None: ...
+
+    @workflow.query
+    def so_far(self) -> list[str]:
+        return self.drawn
+
+
+@workflow.defn(name="asks")
+class AsksCarefully(Asks):
+    @workflow.run
+    async def run(self) -> None:
+        try:
+            await super().run()
+        except TimeoutError:
+            await workflow.sleep(1)
+
+
+@pytest.mark.parametrize("cls", [Asks, AsksCarefully])
+def test_what_the_callback_raises_suspends_whatever_it_means_elsewhere_and_though_code_catches_it(
+    cls: type,
+) -> None:
+    rig = rig_of(cls, patch_activation_callback=flags_are_late)
+    rig.start(workflow_type="asks")
+    assert rig.state.suspension is not None
+    assert "the flags are late" in rig.state.suspension.reason
+    deploy(rig, cls)
+    rig.send(Resume())
+    assert (rig.state.suspension, rig.state.patches) == (None, ("p",))
+
+
+def test_what_the_callback_draws_is_drawn_again_by_code_that_comes_behind() -> None:
+    def draws(_: workflow.PatchActivationInput) -> bool:
+        return bool(workflow.uuid4()) and workflow.random().random() < 2
+
+    rig = rig_of(Asks, patch_activation_callback=draws)
+    rig.start(workflow_type="asks")
+    assert rig.state.patches == ("p",)
+    drawn = rig.instance.live.query(rig.state, "so_far", ())
+    rig.reload()
+    assert rig.instance.live.query(rig.state, "so_far", ()) == drawn
+
+
+def test_the_callback_only_reads() -> None:
+    def begins(_: workflow.PatchActivationInput) -> bool:
+        workflow.start_activity("look")
+        return True
+
+    rig = rig_of(Asks, patch_activation_callback=begins)
+    rig.start(workflow_type="asks")
+    assert rig.state.suspension is not None
+    assert "in the patch activation callback, which may only read" in rig.state.suspension.reason
+
+
 @dataclass
 class Signed:
     number: int = 0
@@ -304,13 +375,14 @@ def test_a_patch_without_a_name_is_refused(patch_id: Any, error: str) -> None:
     assert error in rig.state.suspension.reason
 
 
-def test_there_is_an_end_of_patches() -> None:
+def test_there_is_an_end_of_patches_though_code_catches_that() -> None:
     @workflow.defn(name="many")
     class Many:
         @workflow.run
         async def run(self) -> None:
-            for number in range(1_001):
-                workflow.patched(f"order-{number}")
+            with suppress(ValueError):
+                for number in range(1_001):
+                    workflow.patched(f"order-{number}")
 
     rig = rig_of(Many)
     rig.start(workflow_type="many")
