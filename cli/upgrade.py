@@ -17,7 +17,7 @@ import typer
 
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.cli import code
-from dalsegno.cli.failures import FAILED
+from dalsegno.cli.failures import FAILED, INTERRUPTED
 from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.output import plain, print_json, table
 from dalsegno.cli.serving import converter_flags, local_activities_in, program
@@ -117,7 +117,8 @@ def _of_type(one: Rehearsed, workflow_type: str, task_queue: str) -> Rehearsed:
 
 @contextmanager
 def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> Iterator[None]:
-    """Code that never yields cannot be left by an error, which it might catch: the process ends."""
+    """Code that never yields cannot be left by an error, which it might catch: the process ends. So it does by
+    Ctrl-C, which would be taken for a bug of that code."""
 
     def loops(_signal: int, frame: FrameType | None) -> None:
         where = "" if frame is None else f", at {frame.f_code.co_filename}:{frame.f_lineno}"
@@ -129,13 +130,17 @@ def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> Iterator[N
         )
         os._exit(FAILED)
 
-    before = signal.signal(signal.SIGALRM, loops)
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        os._exit(INTERRUPTED)
+
+    before = signal.signal(signal.SIGALRM, loops), signal.signal(signal.SIGINT, interrupted)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, before[0])
+        signal.signal(signal.SIGINT, before[1])
 
 
 def _showing_progress(rehearsed: Iterator[Rehearsed]) -> Iterator[Rehearsed]:

@@ -109,8 +109,9 @@ def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
     try:
         for _ in live.rebuild(state):
             continue
-        if state.suspension is not None and state.processed < len(state.log):
-            live.step(state)  # where it stands now: what it would want is looked at by nobody
+        if state.processed < len(state.log):
+            # Suspended, or not begun yet: what it would want where it stands now is looked at by nobody.
+            live.step(state)
     except CodeStuckError as stuck:
         return _BY_KIND.get(stuck.kind, Outlook.BUG), stuck.reason
     finally:

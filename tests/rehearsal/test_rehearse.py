@@ -174,6 +174,21 @@ def test_of_one_that_is_suspended_it_is_said_whether_the_code_mends_it() -> None
     assert (one.outlook, one.is_suspended) == (Outlook.FITS, True)
 
 
+def test_one_that_begins_later_is_begun_to_see_whether_the_code_takes_its_arguments() -> None:
+    @workflow.defn(name="subscription")
+    class SubscriptionFor:
+        @workflow.run
+        async def run(self, state: State, customer: str) -> None: ...
+
+    rig = Rig(registry(Subscription))
+    rig.start(workflow_type="subscription", args=(to_payload(State(1)),), delay=1_000_000)
+    assert rig.state.is_delayed
+    assert rehearsed(rig, Subscription).fits
+    one = rehearsed(rig, SubscriptionFor)
+    assert (one.outlook, one.is_suspended) == (Outlook.BUG, False)
+    assert "cannot take the arguments of its start" in one.reason
+
+
 def test_nothing_is_said_of_a_run_that_has_ended() -> None:
     @workflow.defn(name="order")
     class Short:
