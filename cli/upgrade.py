@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
+from dalsegno.activity_code.registry import Registry
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
+from dalsegno.actors.workflow_actor.stored.codec import UnloadableStateError
 from dalsegno.cli import code
-from dalsegno.cli.failures import FAILED, INTERRUPTED
+from dalsegno.cli.failures import FAILED, INTERRUPTED, complain
 from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.output import plain, print_json, table
 from dalsegno.cli.serving import converter_flags, local_activities_in, program
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import MailReader, PeopleReader
-from dalsegno.rehearsal import Outlook, Rehearsed, open_runs, rehearse, unread
+from dalsegno.rehearsal import HasActivity, Outlook, Rehearsed, open_runs, rehearse, unread
 
 EXAMPLES = 5
 """Of each type and outlook, that are told one by one."""
@@ -50,7 +51,7 @@ def rehearse_all(
             again += [] if sample is None else ["--sample", str(sample)]
             again += [part for name in elsewhere for part in ("--elsewhere", name)]
             again += [*converter_flags(data_converter), *(["--json"] if as_json else [])]
-            raise typer.Exit(_again_with(seed, again, database))
+            _begin_again_with(seed, again, database)
         loaded = code.load(modules, warn=False)
         activities = local_activities_in(loaded)
         registry = WorkflowRegistry(
@@ -58,13 +59,12 @@ def rehearse_all(
             data_converter=code.data_converter(data_converter),
             local_activities=activities,
         )
-        has_activity: Callable[[str], bool] | None = None
-        if activities is not None:
-            known = activities
-
-            def has_activity(name: str) -> bool:
-                return name in elsewhere or known.find(name) is not None
-
+        has_activity = None if activities is None else _has_activity(activities, elsewhere)
+        if has_activity is None:
+            complain(
+                "whether there are the activities that workflows wait for is not looked at: these modules have "
+                "none, or several of one name"
+            )
         tally: Counter[tuple[str, Outlook]] = Counter()
         misfits: list[Rehearsed] = []
         with closing(store.people_reader()) as lists, closing(store.reader()) as loads:
@@ -85,34 +85,41 @@ def rehearse_all(
         raise typer.Exit(FAILED)
 
 
-def _again_with(hash_seed: str, arguments: Sequence[str], database: str) -> int:
-    """In a process whose sets iterate as those of all hosts of the namespace do; the exit code."""
+def _begin_again_with(hash_seed: str, arguments: Sequence[str], database: str) -> NoReturn:
+    """As a program whose sets iterate as those of all hosts of the namespace do."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "DALSEGNO_DATABASE": database}
-    return subprocess.run(program("upgrade", ["check", *arguments]), env=environment, check=False).returncode
+    command = program("upgrade", ["check", *arguments])
+    os.execve(command[0], command, environment)
+
+
+def _has_activity(activities: Registry, elsewhere: Sequence[str]) -> HasActivity:
+    def has_activity(name: str, is_local: bool) -> bool:
+        return activities.find(name) is not None or (name in elsewhere and not is_local)
+
+    return has_activity
 
 
 def _rehearsed(
     lists: PeopleReader,
     loads: MailReader,
     registry: WorkflowRegistry,
-    has_activity: Callable[[str], bool] | None,
+    has_activity: HasActivity | None,
     workflow_types: Sequence[str],
     *,
     sample: int | None,
     seconds: float,
 ) -> Iterator[Rehearsed]:
     for run, stored in open_runs(lists, loads, workflow_types=workflow_types, sample=sample):
-        if isinstance(stored, LoadedInstance):
+        if not isinstance(stored, LoadedInstance):
+            yield unread(run, stored)
+            continue
+        try:
             with _bounded(seconds, run.workflow_id, run.workflow_type):
                 one = rehearse(stored, registry, has_activity=has_activity)
-        else:
-            one = unread(run.workflow_id, run.run_id, stored)
+        except UnloadableStateError as error:
+            one = unread(run, error)
         if one is not None:
-            yield one if one.workflow_type else _of_type(one, run.workflow_type, run.task_queue)
-
-
-def _of_type(one: Rehearsed, workflow_type: str, task_queue: str) -> Rehearsed:
-    return replace(one, workflow_type=workflow_type, task_queue=task_queue)
+            yield one
 
 
 @contextmanager

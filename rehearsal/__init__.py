@@ -5,6 +5,6 @@
 """
 
 from dalsegno.rehearsal.open_runs import open_runs
-from dalsegno.rehearsal.rehearse import Outlook, Rehearsed, rehearse, unread
+from dalsegno.rehearsal.rehearse import HasActivity, Outlook, Rehearsed, rehearse, unread
 
-__all__ = ["Outlook", "Rehearsed", "open_runs", "rehearse", "unread"]
+__all__ = ["HasActivity", "Outlook", "Rehearsed", "open_runs", "rehearse", "unread"]

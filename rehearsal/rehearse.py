@@ -11,9 +11,9 @@ from enum import StrEnum
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
-from dalsegno.actors.workflow_actor.stored.codec import NewerStateError, UnloadableStateError
+from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
 from dalsegno.actors.workflow_actor.stored.loading import load_state
-from dalsegno.persistence.port import LoadedInstance
+from dalsegno.persistence.port import ListedRun, LoadedInstance
 
 
 class Outlook(StrEnum):
@@ -61,29 +61,26 @@ class Rehearsed:
         return self.outlook is Outlook.FITS
 
 
-def rehearse(
-    row: LoadedInstance, code: Code, *, has_activity: Callable[[str], bool] | None = None
-) -> Rehearsed | None:
-    """None for a run that has ended. `has_activity` says whether there is an activity of that type, where that
-    is known."""
-    snapshot = row.snapshot
-    try:
-        state = load_state(
-            row.workflow_id,
-            row.run_id,
-            None
-            if snapshot is None
-            else (snapshot.sequence, snapshot.format, snapshot.checksum, snapshot.body),
-            [(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
-        )
-    except UnloadableStateError as error:
-        return unread(row.workflow_id, row.run_id, error)
+HasActivity = Callable[[str, bool], bool]
+"""Whether there is an activity of that type; True for a local one, which the host itself must have."""
+
+
+def rehearse(row: LoadedInstance, code: Code, *, has_activity: HasActivity | None = None) -> Rehearsed | None:
+    """None for a run that has ended. `has_activity` is None where it is not known which there are. Raises
+    UnloadableStateError."""
+    at = row.snapshot
+    state = load_state(
+        row.workflow_id,
+        row.run_id,
+        None if at is None else (at.sequence, at.format, at.checksum, at.body),
+        [(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
+    )
     if state.is_closed:
         return None
     outlook, reason = _outlook(state, code)
     if outlook is Outlook.FITS and has_activity is not None:
-        for activity_type in _awaited_activities(state):
-            if not has_activity(activity_type):
+        for activity_type, is_local in _awaited_activities(state):
+            if not has_activity(activity_type, is_local):
                 outlook, reason = Outlook.NO_ACTIVITY, f"it waits for activity {activity_type!r}"
                 break
     info = state.info
@@ -98,10 +95,10 @@ def rehearse(
     )
 
 
-def unread(workflow_id: str, run_id: str, error: Exception) -> Rehearsed:
+def unread(run: ListedRun, error: Exception) -> Rehearsed:
     """One that no code could be tried on."""
     outlook = Outlook.NEWER if isinstance(error, NewerStateError) else Outlook.UNREADABLE
-    return Rehearsed(workflow_id, run_id, "", "", outlook, str(error))
+    return Rehearsed(run.workflow_id, run.run_id, run.workflow_type, run.task_queue, outlook, str(error))
 
 
 def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
@@ -109,9 +106,8 @@ def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
     try:
         for _ in live.rebuild(state):
             continue
-        if state.processed < len(state.log):
-            # Suspended, or not begun yet: what it would want where it stands now is looked at by nobody.
-            live.step(state)
+        if state.processed < len(state.log):  # it is suspended, or has not begun yet
+            live.run_ahead(state)
     except CodeStuckError as stuck:
         return _BY_KIND.get(stuck.kind, Outlook.BUG), stuck.reason
     finally:
@@ -119,11 +115,11 @@ def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
     return Outlook.FITS, ""
 
 
-def _awaited_activities(state: WorkflowState) -> Iterator[str]:
-    """That will be begun, or begun again."""
+def _awaited_activities(state: WorkflowState) -> Iterator[tuple[str, bool]]:
+    """That will be begun, or begun again; and whether by the host itself."""
     for activity in state.activities.values():
-        yield activity.spec.activity_type
+        yield activity.spec.activity_type, False
     for local in state.local_activities.values():
-        yield local.spec.activity_type
+        yield local.spec.activity_type, True
     for kept in state.signed.compensations:
-        yield kept.activity_type
+        yield kept.activity_type, False

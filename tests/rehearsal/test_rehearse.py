@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from dalsegno import workflow
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.signals.commands import Signal
-from dalsegno.persistence.port import JournalRow, LoadedInstance, SnapshotRow
+from dalsegno.actors.workflow_actor.stored.codec import NewerStateError, UnloadableStateError
+from dalsegno.persistence.port import JournalRow, ListedRun, LoadedInstance, SnapshotRow
 from dalsegno.policies import WorkflowStatus
-from dalsegno.rehearsal import Outlook, Rehearsed, rehearse
+from dalsegno.rehearsal import Outlook, Rehearsed, rehearse, unread
 from tests.default_converter import to_payload
 from tests.workflow_actor.rig import Rig
 
@@ -108,6 +110,18 @@ def row_of(rig: Rig) -> LoadedInstance:
 JOURNAL: dict[str, Any] = {"round": 1, "cause": "", "partition": 0, "epoch": 1, "host": "h"}
 
 
+LISTED: dict[str, Any] = {
+    "workflow_id": "w",
+    "run_id": "run-1",
+    "workflow_type": "order",
+    "task_queue": "default",
+    "status": WorkflowStatus.RUNNING,
+    "started_at": 0,
+    "closed_at": None,
+    "reason": None,
+}
+
+
 def rehearsed(rig: Rig, *classes: type, has_activity: Any = None) -> Rehearsed:
     one = rehearse(row_of(rig), registry(*classes), has_activity=has_activity)
     assert one is not None
@@ -153,9 +167,9 @@ def test_a_bug_on_the_way_is_told(order: Rig) -> None:
 
 
 def test_an_activity_that_is_waited_for_and_gone_is_told_where_activities_are_known(order: Rig) -> None:
-    one = rehearsed(order, Order, has_activity={"charge"}.__contains__)
+    one = rehearsed(order, Order, has_activity=lambda name, is_local: is_local or name == "charge")
     assert (one.outlook, one.reason) == (Outlook.NO_ACTIVITY, "it waits for activity 'reserve'")
-    assert rehearsed(order, Order, has_activity={"reserve"}.__contains__).fits
+    assert rehearsed(order, Order, has_activity=lambda name, is_local: name == "reserve").fits
 
 
 def test_a_state_that_the_code_cannot_restore_is_told(subscription: Rig) -> None:
@@ -202,10 +216,45 @@ def test_nothing_is_said_of_a_run_that_has_ended() -> None:
 
 def test_a_row_that_is_damaged_is_told_whatever_the_code(order: Rig) -> None:
     order.journal = [(run, sequence, time, b"\xff") for run, sequence, time, _ in order.journal]
-    one = rehearse(row_of(order), registry(Order))
-    assert one is not None
-    assert one.outlook is Outlook.UNREADABLE
-    assert "run run-1, sequence 1" in one.reason
+    with pytest.raises(UnloadableStateError, match="run run-1, sequence 1") as raised:
+        rehearse(row_of(order), registry(Order))
+    run = ListedRun(**LISTED)
+    assert unread(run, raised.value).outlook is Outlook.UNREADABLE
+    one = unread(run, NewerStateError("run-1", 1, "format 9"))
+    assert (one.outlook, one.workflow_type, one.reason) == (
+        Outlook.NEWER,
+        "order",
+        "run run-1, sequence 1: format 9",
+    )
+
+
+def tally(worth: Callable[[Any], Any]) -> type:
+    """Adds up what the signals that come are worth."""
+
+    @workflow.defn(name="tally")
+    class Tally:
+        def __init__(self) -> None:
+            self.total = 0
+
+        @workflow.run
+        async def run(self) -> None:
+            await workflow.wait_condition(lambda: self.total > 1_000)
+
+        @workflow.signal
+        def add(self, much: Any) -> None:
+            self.total += worth(much)
+
+    return Tally
+
+
+def test_all_that_waits_for_one_that_is_suspended_is_tried() -> None:
+    rig = Rig(registry(tally(lambda much: much)))
+    rig.start(workflow_type="tally")
+    for much in ("one", "two", 3):
+        rig.send(Signal(name="add", args=(to_payload(much),)))
+    assert rig.state.status is WorkflowStatus.SUSPENDED
+    assert rehearsed(rig, tally(lambda much: 1 if much == "one" else much)).outlook is Outlook.BUG
+    assert rehearsed(rig, tally(lambda much: len(str(much)))).fits
 
 
 def test_the_instance_is_as_it_was(order: Rig) -> None:

@@ -59,6 +59,19 @@ class LiveProgram:
         self._position += 1
         return intents
 
+    def run_ahead(self, state: WorkflowState) -> None:
+        """Run all that waits, to see whether the code can: what it wants is nobody's, and the program is let go
+        of. Raises CodeStuckError."""
+        program = self.at(state)
+        try:
+            for index in range(state.processed, len(state.log)):
+                entry = state.log[index]
+                program.step(entry.input, now=entry.time, replaying=False)
+        except WorkflowCodeError as error:
+            raise CodeStuckError("bug", error.reason) from error
+        finally:
+            self.drop()
+
     def query(self, state: WorkflowState, name: str, args: Sequence[Payload]) -> Payload:
         """Ask its code. A program that the handler has changed is let go of, and built anew when it is needed.
         Raises CodeStuckError, QueryFailedError."""
