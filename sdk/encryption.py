@@ -33,6 +33,8 @@ from dalsegno.payload_codec import ENCRYPTED, PayloadContext
 with imports_of_extras():
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SEALED = f"{ENCRYPTED}/aes-256-gcm"
 VERSION = 1
@@ -253,9 +255,8 @@ def _labelled(encoding: str) -> bytes:
 
 @lru_cache(maxsize=100)
 def _of_month(key: Key, namespace: str, month: str) -> bytes:
-    """HKDF (RFC 5869) with SHA-256, of one block."""
-    extracted = _hmac(b"dalsegno payloads", key.secret)
-    return _hmac(extracted, b"%b\0%b\x01" % (namespace.encode(), month.encode()))
+    info = b"%b\0%b" % (namespace.encode(), month.encode())
+    return HKDF(SHA256(), SECRET_BYTES_MIN, salt=b"dalsegno payloads", info=info).derive(key.secret)
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
