@@ -21,7 +21,8 @@ from dalsegno import (
     workflow,
 )
 
-SECRET = "the vault's number is 4711"
+SECRET = "the safe's combination is 90-12-5"
+"""Which nobody else sends: servers are shared, and others send theirs in the clear."""
 MINUTE = timedelta(minutes=1)
 SOON = RetryPolicy(initial_interval=timedelta(milliseconds=10))
 
