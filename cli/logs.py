@@ -24,7 +24,7 @@ def configure(level: Level, form: Format = "auto", *, tells_news: bool = False) 
     number = logging.getLevelNamesMapping()[level.upper()]
     for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
     rendering: list[structlog.typing.Processor] = (
-        [_without_control_characters, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [_without_control_characters, _console()]
         if for_people
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -51,6 +51,15 @@ def configure(level: Level, form: Format = "auto", *, tells_news: bool = False) 
     # What these say of a lost connection is said once, and better, by our own log.
     for name in ("aiormq", "aio_pika", "pykka", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Tracebacks without the local variables of each frame: arguments that were decrypted, passwords, keys."""
+    colors = sys.stderr.isatty()
+    traceback = structlog.dev.RichTracebackFormatter(
+        color_system="truecolor" if colors else None, show_locals=False
+    )
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=traceback)
 
 
 def _without_control_characters(
