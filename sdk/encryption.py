@@ -168,7 +168,13 @@ class EncryptionCodec:
         if payload.encoding == SEALED or not self._seals:
             return payload
         scope = KeyScope(self._namespace, _month_of(self._now() // SECONDS_PER_DAY), context.scope)
-        cipher = self._cipher(self._keys.sealing_key(scope), scope)
+        key = self._keys.sealing_key(scope)
+        if key.month not in (None, scope.month):  # by its ID and month nobody would find what it had sealed
+            raise PayloadCodecError(
+                f"Nothing can be encrypted: the key {key.id!r} that was given for {scope.month} is one of "
+                f"{key.month}."
+            )
+        cipher = self._cipher(key, scope)
         nonce = os.urandom(NONCE_BYTES)
         inner = _labelled(payload.encoding) + payload.data
         return Payload(SEALED, cipher.header + nonce + cipher.aead.encrypt(nonce, inner, cipher.header))

@@ -30,7 +30,7 @@ from dalsegno.payload import AS_IT_IS, Payload, PayloadConverter, RawValue, pass
 
 ENCRYPTED = "encrypted"
 """How the encodings of those begin that nobody reads without a key."""
-_TIME_OF_SCHEDULE = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z\Z")
+_TIME_OF_SCHEDULE = re.compile(r"(-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z)+\Z")
 
 
 class PayloadContext(NamedTuple):
@@ -43,7 +43,7 @@ class PayloadContext(NamedTuple):
     def scope(self) -> str:
         """What a payload may be bound to: the workflow ID, without the time that a schedule puts behind it.
         What a schedule starts has the arguments that were written before there was a time, and is told the
-        result of the one before."""
+        result of the one before. (All of them, where the ID in the action has such a time by itself.)"""
         own = self.workflow_id
         return _TIME_OF_SCHEDULE.sub("", own) if own.endswith("Z") else own
 

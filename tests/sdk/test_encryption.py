@@ -79,6 +79,25 @@ def test_a_key_of_a_month_opens_that_month_alone() -> None:
         in_month(2, FIRST.of_month("shop", "2027-01")).encode(PLAIN, ORDER)
 
 
+def test_a_provider_that_stayed_at_the_key_of_a_month_before_seals_nothing_that_nobody_would_open() -> None:
+    of_january = FIRST.of_month("shop", "2027-01")
+
+    class Stayed:
+        def sealing_key(self, scope: KeyScope, /) -> Key:
+            return of_january
+
+        def opening_key(self, key_id: str, scope: KeyScope, /) -> Key | None:
+            return FIRST.of_month(scope.namespace, scope.month)
+
+    def at(month: int) -> EncryptionCodec:
+        moment = float(calendar.timegm((2027, month, 15, 0, 0, 0)))
+        return EncryptionCodec(Stayed(), namespace="shop", now=lambda: moment)
+
+    assert at(1).decode(at(1).encode(PLAIN, ORDER), ORDER) == PLAIN
+    with pytest.raises(PayloadCodecError, match="key 'first' that was given for 2027-02 is one of 2027-01"):
+        at(2).encode(PLAIN, ORDER)
+
+
 def test_keys_may_be_of_whatever_a_provider_can_tell_apart() -> None:
     class OfCustomers:
         def __init__(self) -> None:
@@ -113,6 +132,8 @@ def test_what_a_schedule_starts_reads_what_was_written_for_its_action() -> None:
     assert codec.decode(written, PayloadContext("report-2027-01-01T09:00:00.500000Z")) == PLAIN
     with pytest.raises(PayloadError, match="not one of workflow"):
         codec.decode(written, PayloadContext("report-2027"))
+    again = codec.encode(PLAIN, PayloadContext("report-2027-01-01T09:00:00Z"))  # is that of another schedule
+    assert codec.decode(again, PayloadContext("report-2027-01-01T09:00:00Z-2028-01-01T09:00:00Z")) == PLAIN
 
 
 @pytest.mark.parametrize("codec", [in_month(1, namespace="other"), in_month(1, Key("first", OTHER))])
