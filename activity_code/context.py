@@ -15,7 +15,7 @@ from dalsegno.activity_code.worker_shutdown import WorkerShutdown
 from dalsegno.broker.protocol.messages import ActivityTask
 from dalsegno.broker.protocol.task_token import TaskToken, pack
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import CanceledError, PayloadError
+from dalsegno.errors import CanceledError, PayloadCodecError, PayloadError
 from dalsegno.payload import Payload
 from dalsegno.priority import OF_LEVEL
 
@@ -76,6 +76,11 @@ class AttemptContext:
         if self._info is None:
             self._info = info_of(self._task, self.converter, started=self._started, is_local=self._is_local)
         return self._info
+
+    def require_info(self) -> None:
+        """Raises PayloadCodecError where the key is missing of what the attempt before has told. To be called
+        before any code runs, for `info`, and each line that is logged, would raise it amid that."""
+        self.info  # noqa: B018
 
     @property
     def shielded(self) -> Callable[[], AbstractContextManager[None]] | None:
@@ -160,6 +165,8 @@ def _heartbeat_details(payload: Payload | None, converter: DataConverter) -> tup
         return ()
     try:
         value = converter.from_payload(payload)
+    except PayloadCodecError:  # a worker that has the key can read it; what was done is not to be done anew
+        raise
     except PayloadError:  # an encoding that this worker has no converter for: the activity may know better
         return (payload,)
     return tuple(value) if isinstance(value, list | tuple) else (value,)

@@ -93,6 +93,8 @@ class CoroutineExecution:
         definition = self._definition
         try:
             converter = self._context.converter
+            if self._work.heartbeat_details is not None:
+                self._context.require_info()
             args = definition.arguments(self._work.args, converter)
             result = _encoded_result(definition, await definition.function(*args), converter)
         except BaseException as error:  # the border of the activity: it is its outcome
@@ -114,6 +116,8 @@ def call_sync(
     """Run the code of a sync activity, in the thread, and with the context, that are to be its own. `awaited`
     makes a value of what it gives back."""
     current_context.set(context)
+    if work.heartbeat_details is not None:
+        context.require_info()
     args = definition.arguments(work.args, context.converter)
     with nullcontext() if context.interruption is None else context.interruption.reaches():
         result = awaited(definition.function(*args))

@@ -16,6 +16,7 @@ from dalsegno.payload import Payload
 from dalsegno.workers.heartbeat import HeartbeatSender, interval_seconds
 from tests.broker.witness import eventually
 from tests.default_converter import from_payload, to_payload
+from tests.encrypted import encrypted, without
 from tests.hand_clock import START, HandClock
 from tests.workers.conftest import running
 from tests.workers.engine import Engine, new_task
@@ -208,6 +209,27 @@ async def test_the_next_attempt_finds_the_details_of_the_last_heartbeat(
         assert await fake_engine.result(ours) == [40, "of 100"]
         foreign = await fake_engine.schedule("resume", attempt=2, heartbeat_details=to_payload("page 3"))
         assert await fake_engine.result(foreign) == ["page 3"]
+
+
+@activity.defn(name="resume")
+def resume_in_thread() -> str:
+    return "begun anew"
+
+
+@activity.defn(name="resume")
+async def resume_on_loop() -> str:
+    return "begun anew"
+
+
+@pytest.mark.parametrize("code", [resume_in_thread, resume_on_loop])
+async def test_an_attempt_that_has_no_key_for_those_details_fails_before_its_code_runs(
+    fake: FakeBroker, fake_engine: Engine, code: Callable[..., Any]
+) -> None:
+    details = encrypted.of_workflow("order").to_payload([40])
+    async with running(fake, code, data_converter=without):
+        task = await fake_engine.schedule("resume", workflow_id="order", attempt=2, heartbeat_details=details)
+        failure = (await fake_engine.failure(task)).failure
+    assert (failure.type, failure.non_retryable) == ("PayloadCodecError", False)
 
 
 async def test_details_that_no_message_can_carry_are_the_activitys_error(
