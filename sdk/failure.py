@@ -69,6 +69,9 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 REMOTE_STACK = "__dalsegno_stack__"
 """Keeps the stack of where an error was first raised, through any number of processes."""
+REMOTE_DETAILS = "__dalsegno_details__"
+"""Keeps details of an error that has none of its own: its words, where they are sealed (see encoded_failures),
+and who hands it on cannot read them."""
 
 
 def from_failure(failure: Failure, converter: PayloadConverter) -> FailureError:
@@ -87,6 +90,8 @@ def restored(
     if failure.stack:
         setattr(error, REMOTE_STACK, failure.stack)
         error.add_note(f"Raised elsewhere:\n{failure.stack.rstrip()}")
+    if failure.details and failure.kind not in ("application", "timed_out"):
+        setattr(error, REMOTE_DETAILS, failure.details)
     parts = tuple(within(part) for part in failure.parts)
     if parts and isinstance(error, ApplicationError):
         error.exceptions = parts

@@ -33,7 +33,7 @@ from dalsegno.errors import (
     TimeoutType,
     WorkerLostError,
 )
-from dalsegno.failure import NAME_CHARACTERS_MAX, REMOTE_STACK, Failure, FailureKind
+from dalsegno.failure import NAME_CHARACTERS_MAX, REMOTE_DETAILS, REMOTE_STACK, Failure, FailureKind
 from dalsegno.given import MICROSECONDS_MAX
 from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter
 from dalsegno.policies import to_microseconds
@@ -158,6 +158,7 @@ class _Capture:
             return Failure(
                 kind="activity",
                 message=message,
+                details=self._remote(error),
                 activity_type=_text(field_of(error, "activity_type", "")),
                 activity_id=_text(field_of(error, "activity_id", "")),
                 attempt=attempt if type(attempt) is int and 0 <= attempt <= MICROSECONDS_MAX else 0,
@@ -169,6 +170,7 @@ class _Capture:
             return Failure(
                 kind="child_workflow",
                 message=message,
+                details=self._remote(error),
                 workflow_type=_text(field_of(error, "workflow_type", "")),
                 workflow_id=_text(field_of(error, "workflow_id", "")),
                 run_id=_text(field_of(error, "run_id", "")),
@@ -189,11 +191,17 @@ class _Capture:
             )
         for classes, kind in _PLAIN_KINDS:
             if is_a(error, classes):
-                return Failure(kind=kind, message=message, stack=stack, cause=cause)
+                return Failure(
+                    kind=kind, message=message, details=self._remote(error), stack=stack, cause=cause
+                )
         # To try again is of no use where it is of no use to a part.
         final = any(part.non_retryable for part in parts)
         name = class_name(error)
         return Failure(message=message, type=name, non_retryable=final, stack=stack, cause=cause, parts=parts)
+
+    def _remote(self, error: BaseException) -> tuple[Payload, ...]:
+        details = field_of(error, REMOTE_DETAILS, ())
+        return self._details(details)[0] if details else ()
 
     def _details(self, values: Any) -> tuple[tuple[Payload, ...], str]:
         """All details, or none and a sentence that says so."""

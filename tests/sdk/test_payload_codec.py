@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from dalsegno import (
+    ActivityError,
     ApplicationError,
+    CanceledError,
+    ChildWorkflowError,
     CodecChain,
     CompressionCodec,
     DataConverter,
@@ -21,6 +24,8 @@ from dalsegno import (
     PayloadCodecError,
     PayloadContext,
     PayloadError,
+    TimedOutError,
+    TimeoutType,
 )
 
 ORDER = PayloadContext("order-7")
@@ -170,6 +175,25 @@ def test_a_failure_shows_its_type_and_nothing_that_was_said() -> None:
     stranger = both.of_workflow("order-8").from_failure(failure)
     assert isinstance(stranger, ApplicationError)
     assert stranger.message == "Encoded failure"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ActivityError("card 4711", activity_type="charge", activity_id="1", attempt=1),
+        ChildWorkflowError("card 4711", workflow_id="w", run_id="r", workflow_type="Order"),
+        CanceledError("card 4711"),
+        TimedOutError("card 4711", timeout_type=TimeoutType.HEARTBEAT),
+        ApplicationError("card 4711"),
+    ],
+)
+def test_who_hands_on_an_error_that_he_cannot_read_hands_on_its_words(error: Exception) -> None:
+    """As schedules and standalone activities do, which are the engine's own workflows."""
+    sealed = both.of_workflow("order-7").to_failure(error)
+    handed_on = DataConverter.default.to_failure(DataConverter.default.from_failure(sealed))
+    assert "4711" not in repr(handed_on)
+    restored = both.of_workflow("order-7").from_failure(handed_on)
+    assert (type(restored), str(restored)) == (type(error), "card 4711")
 
 
 def test_of_an_error_that_cannot_be_sealed_only_the_type_is_told() -> None:
