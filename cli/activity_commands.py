@@ -58,18 +58,20 @@ def fail(
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
 ) -> None:
     """Fail the attempt that is under way; it is tried again by its retry policy.
 
     Example: dalsegno activity fail o-1 approval --reason "nobody is there" --non-retryable
     """
+    from dalsegno.cli import code
     from dalsegno.cli.activities import Named, tell
     from dalsegno.errors import ApplicationError
 
     error = ApplicationError(reason, type=type_, non_retryable=non_retryable)
 
     named = Named(workflow_id, run_id, activity_id)
-    tell(broker, timeout, named, lambda handle: handle.fail(error))
+    tell(broker, timeout, named, lambda handle: handle.fail(error), code.data_converter(data_converter))
 
 
 @app.command("report-cancellation")

@@ -163,6 +163,7 @@ def fail(
     run_id: options.RunID = None,
     broker: options.Broker = options.DEFAULT_BROKER,
     timeout: options.Timeout = 10.0,
+    data_converter: options.DataConverter = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Give the activity up: its workflow is told that it has failed.
@@ -182,6 +183,7 @@ def fail(
         lambda handle: handle.fail_incident(number, error),
         f"has been told that the activity of incident {number} has failed",
         as_json=as_json,
+        data_converter=data_converter,
     )
 
 
