@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager, closing
 from typing import NoReturn
 
 import typer
@@ -24,7 +22,7 @@ from dalsegno.cli.output import plain, print_json, table
 from dalsegno.cli.serving import converter_flags, local_activities_in, program
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import MailReader, PeopleReader
-from dalsegno.rehearsal import HasActivity, Outlook, Rehearsed, open_runs, rehearse, unread
+from dalsegno.rehearsal import HasActivity, Outlook, Rehearsed, bounded, open_runs, rehearse, unread
 
 EXAMPLES = 5
 """Of each type and outlook, that are told one by one."""
@@ -122,13 +120,8 @@ def _rehearsed(
             yield one
 
 
-@contextmanager
-def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> Iterator[None]:
-    """Code that never yields cannot be left by an error, which it might catch: the process ends. So it does by
-    Ctrl-C, which would be taken for a bug of that code."""
-
-    def loops(_signal: int, frame: FrameType | None) -> None:
-        where = "" if frame is None else f", at {frame.f_code.co_filename}:{frame.f_lineno}"
+def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> AbstractContextManager[None]:
+    def loops(where: str) -> NoReturn:
         print(
             f"dalsegno: the code of workflow {plain(workflow_id)} ({plain(workflow_type)}) has run for "
             f"{seconds:g} s without an end{plain(where)}: under this code its hosts would be killed for it.",
@@ -137,17 +130,7 @@ def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> Iterator[N
         )
         os._exit(FAILED)
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        os._exit(INTERRUPTED)
-
-    before = signal.signal(signal.SIGALRM, loops), signal.signal(signal.SIGINT, interrupted)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+    return bounded(seconds, loops, lambda: os._exit(INTERRUPTED))
 
 
 def _showing_progress(rehearsed: Iterator[Rehearsed]) -> Iterator[Rehearsed]:

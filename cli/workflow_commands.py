@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dalsegno.cli import options, workflow_looks
+from dalsegno.cli import history_commands, options, workflow_looks
 from dalsegno.errors import ConfigurationError
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -151,6 +151,9 @@ app.command()(workflow_looks.describe)
 app.command("list")(workflow_looks.list_)
 app.command()(workflow_looks.count)
 app.command()(workflow_looks.history)
+app.command()(history_commands.export)
+app.command("import")(history_commands.import_)
+app.command()(history_commands.testcase)
 
 
 @app.command()

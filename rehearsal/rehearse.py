@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dalsegno.actors.workflow_actor.program.port import Code
+from msgspec.structs import replace
+
+from dalsegno.actors.workflow_actor.program.port import Code, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.replay import CodeStuckError, LiveProgram
+from dalsegno.actors.workflow_actor.run.intents import FailRun
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
 from dalsegno.actors.workflow_actor.stored.loading import load_state
@@ -28,6 +31,10 @@ class Outlook(StrEnum):
     """There is no code for its type and task queue."""
     BUG = "fails"
     """The code raises what it did not mean as a failure."""
+    LOOPS = "loops for ever"
+    """The code does not yield."""
+    RUN_FAILS = "fails the run"
+    """Its last step, taken anew, ends the run with a failure."""
     NO_ACTIVITY = "activity is gone"
     """It waits for an activity that is in none of the modules."""
     UNREADABLE = "cannot be read"
@@ -77,12 +84,11 @@ def rehearse(row: LoadedInstance, code: Code, *, has_activity: HasActivity | Non
     )
     if state.is_closed:
         return None
-    outlook, reason = _outlook(state, code)
+    outlook, reason = outlook_of(state, code)
     if outlook is Outlook.FITS and has_activity is not None:
-        for activity_type, is_local in _awaited_activities(state):
-            if not has_activity(activity_type, is_local):
-                outlook, reason = Outlook.NO_ACTIVITY, f"it waits for activity {activity_type!r}"
-                break
+        missing = missing_activity(state, has_activity)
+        if missing is not None:
+            outlook, reason = Outlook.NO_ACTIVITY, missing
     info = state.info
     return Rehearsed(
         workflow_id=row.workflow_id,
@@ -101,12 +107,13 @@ def unread(run: ListedRun, error: Exception) -> Rehearsed:
     return Rehearsed(run.workflow_id, run.run_id, run.workflow_type, run.task_queue, outlook, str(error))
 
 
-def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
+def outlook_of(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
+    """And why, if it does not fit. Of a run that has ended it is whether the code wants what it wanted then."""
     live = LiveProgram(code, python=f"{sys.version_info.major}.{sys.version_info.minor}")
     try:
         for _ in live.rebuild(state):
             continue
-        if state.processed < len(state.log):  # it is suspended, or has not begun yet
+        if not state.is_closed and state.processed < len(state.log):  # it is suspended, or has not begun yet
             live.run_ahead(state)
     except CodeStuckError as stuck:
         return _BY_KIND.get(stuck.kind, Outlook.BUG), stuck.reason
@@ -115,11 +122,43 @@ def _outlook(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
     return Outlook.FITS, ""
 
 
-def _awaited_activities(state: WorkflowState) -> Iterator[tuple[str, bool]]:
+def outlook_of_end(state: WorkflowState, code: Code) -> tuple[Outlook, str]:
+    """The same, but for the last step that code has taken, which is taken anew: it may end otherwise."""
+    if not state.processed:
+        return outlook_of(state, code)
+    before = replace(state, processed=state.processed - 1)
+    live = LiveProgram(code, python=f"{sys.version_info.major}.{sys.version_info.minor}")
+    last = state.log[before.processed]
+    try:
+        intents = live.at(before).step(last.input, now=last.time, replaying=False)
+    except CodeStuckError as stuck:
+        return _BY_KIND.get(stuck.kind, Outlook.BUG), stuck.reason
+    except WorkflowCodeError as error:
+        return Outlook.BUG, error.reason
+    finally:
+        live.forget()
+    for intent in intents:
+        if isinstance(intent, FailRun):
+            at = f", at {intent.line}" if intent.line else ""
+            return Outlook.RUN_FAILS, f"{intent.failure.type}: {intent.failure.message}{at}"
+    return Outlook.FITS, ""
+
+
+def missing_activity(state: WorkflowState, has_activity: HasActivity) -> str | None:
+    """The first that it waits for and that is not there, in words."""
+    for activity_type, is_local in awaited_activities(state):
+        if not has_activity(activity_type, is_local):
+            return f"it waits for activity {activity_type!r}"
+    return None
+
+
+def awaited_activities(state: WorkflowState) -> Iterator[tuple[str, bool]]:
     """That will be begun, or begun again; and whether by the host itself."""
     for activity in state.activities.values():
         yield activity.spec.activity_type, False
     for local in state.local_activities.values():
         yield local.spec.activity_type, True
+    if state.is_closed:
+        return
     for kept in state.signed.compensations:
         yield kept.activity_type, False

@@ -1,8 +1,9 @@
-"""Testing workflows and activities: `WorkflowEnvironment`, `ActivityEnvironment` (docs/testing.md)."""
+"""Testing workflows and activities: environments for both, and a `Replayer` (docs/testing.md)."""
 
 from dalsegno.extras import imports_of_extras
 
 with imports_of_extras():
+    from dalsegno.rehearsal import NewerHistoryError, Outlook, UnusableHistoryError, WorkflowHistory
     from dalsegno.testing.activity import ActivityEnvironment
     from dalsegno.testing.environment import WorkflowEnvironment
     from dalsegno.testing.errors import (
@@ -13,6 +14,14 @@ with imports_of_extras():
         WorkflowSuspendedError,
     )
     from dalsegno.testing.mocks import mocked
+    from dalsegno.testing.replayer import (
+        ReplayDiffersError,
+        Replayer,
+        ReplayFailedError,
+        WorkflowReplayResult,
+        WorkflowReplayResults,
+        stored_histories,
+    )
     from dalsegno.testing.worker import EnvironmentWorker
 
 __all__ = [
@@ -21,8 +30,18 @@ __all__ = [
     "EnvironmentClosedError",
     "EnvironmentWorker",
     "MockSignatureError",
+    "NewerHistoryError",
+    "Outlook",
+    "ReplayDiffersError",
+    "ReplayFailedError",
+    "Replayer",
     "TimeBackwardsError",
+    "UnusableHistoryError",
     "WorkflowEnvironment",
+    "WorkflowHistory",
+    "WorkflowReplayResult",
+    "WorkflowReplayResults",
     "WorkflowSuspendedError",
     "mocked",
+    "stored_histories",
 ]

@@ -21,6 +21,7 @@ from dalsegno.data_converter import required as required_converter
 from dalsegno.errors import UnsupportedError
 from dalsegno.observer import Observer
 from dalsegno.policies import Duration
+from dalsegno.rehearsal import WorkflowHistory
 from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.clock import MICROSECONDS
 from dalsegno.testing.errors import EnvironmentClosedError, TimeBackwardsError
@@ -103,6 +104,14 @@ class WorkflowEnvironment:
         """Time goes by itself while results are awaited in this block; `sleep` skips all the same."""
         self._check()
         yield
+
+    async def fetch_history(self, workflow_id: str, run_id: str | None = None) -> WorkflowHistory:
+        """Of that run, or the workflow's newest, for a `Replayer`. Raises WorkflowNotFoundError."""
+        self._check()
+        raise UnsupportedError(
+            "This environment is around real servers: `dalsegno workflow export` has the history of a workflow "
+            "from its database, and testing.stored_histories(database) that of all."
+        )
 
     # --- workers ---------------------------------------------------------------------------------------------
 
@@ -252,6 +261,10 @@ class _LocalEnvironment(WorkflowEnvironment):
         self._check()
         with nullcontext() if self._skipping is None else self._skipping.disabled():
             yield
+
+    async def fetch_history(self, workflow_id: str, run_id: str | None = None) -> WorkflowHistory:
+        self._check()
+        return self._stage.history_of(workflow_id, run_id)
 
     # --- workers, and the end --------------------------------------------------------------------------------
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import closing
 from typing import Any
 
 from dalsegno._log import get_logger
@@ -26,6 +28,7 @@ from dalsegno.broker.embedded.memory import MemoryBroker
 from dalsegno.data_converter import DataConverter
 from dalsegno.observer import Observer
 from dalsegno.persistence.sqlite_memory import MemoryStore
+from dalsegno.rehearsal import WorkflowHistory, history_of
 from dalsegno.search_attributes import SearchAttributeKey
 from dalsegno.testing.clock import SkippedClock
 from dalsegno.testing.errors import EnvironmentBrokenError
@@ -171,6 +174,12 @@ class Stage:
     def attributes_changed(self) -> None:
         assert self._host is not None
         self._host.attributes_declared(self._attributes.declared())
+
+    def history_of(self, workflow_id: str, run_id: str | None) -> WorkflowHistory:
+        """As far as it is committed. Raises WorkflowNotFoundError."""
+        with closing(self._store.people_reader()) as reader:
+            seed = os.environ.get("PYTHONHASHSEED", "")
+            return history_of(reader, int(seed) if seed.isdecimal() else None, workflow_id, run_id)
 
     def code_changed(self) -> None:
         """To be followed by `settle` where what is suspended for it is to go on."""

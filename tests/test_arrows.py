@@ -116,16 +116,18 @@ ARROWS = {
         "stored failing membership parent world deliveries connection outbox engine database inbox people"
     ),
     # who uses it
+    "rehearsal": (
+        "sdk broker persistence activity_code processes attributes program run stored shown partition"
+    ),
     "testing": (
         "sdk clock settings broker embedded persistence protocol activity_code client workers program stored "
-        "parent host"
+        "parent host rehearsal"
     ),
     "client": "sdk schedules broker protocol url",
     "workers": "client sdk broker protocol url activity_code processes",
     "verification": (
         "sdk broker persistence settings protocol interface activities children timers updates run stored shown"
     ),
-    "rehearsal": "sdk persistence program run stored",
     "cli": (
         "sdk schedules activity_code broker persistence settings protocol embedded url wire client workers "
         "program stored rehearsal verification failing parent database people host"

@@ -14,6 +14,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from dalsegno.partition_id import PartitionID
+from dalsegno.persistence.ended_runs import NOBODY
 from dalsegno.persistence.port import JournalRow, LeaseRow
 from dalsegno.verification.finding import Finding, Invariant, Violation
 
@@ -62,6 +63,8 @@ class Leadership:
 
     def on_row(self, row: JournalRow, before: JournalRow | None, *, workflow_id: str) -> Iterator[Violation]:
         """`before` is the row of the same run that comes before it, if there is one."""
+        if (row.epoch, row.host) == NOBODY:
+            return
         yield from _order(row, before)
         round_ = Witness(row.round, workflow_id, row.run_id, row.sequence)
         time = Witness(row.time, workflow_id, row.run_id, row.sequence)

@@ -14,6 +14,7 @@ import pytest
 
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.cli.failures import DONE, FAILED, NEWER, UNAVAILABLE, USAGE
+from dalsegno.testing import ReplayFailedError
 from tests.cli.sample import NOTES_VARIABLE
 from tests.cli.shell import ANSWER_SECONDS, Done, Program, Shell, until
 
@@ -324,3 +325,52 @@ def test_a_count_is_a_number_and_groups_are_a_table(left: Shell) -> None:
         ["1", "suspended"],
         ["2", "all"],
     ]
+
+
+def test_what_is_exported_can_be_looked_at_elsewhere(left: Shell, folder: Path) -> None:
+    elsewhere = ("--database", "sqlite:///elsewhere.db")
+    for id_ in ("s-1", "g-1"):
+        assert left.run("workflow", "export", id_, "-o", f"{id_}.json", *STORED).exit_code == DONE
+    nowhere = left.run("workflow", "import", "g-1.json", *elsewhere)
+    assert (nowhere.exit_code, "run `dalsegno init` first" in nowhere.sentence) == (USAGE, True)
+    assert left.run("init", *elsewhere, "--broker", "embedded:elsewhere-broker.db").exit_code == DONE
+    imported = [left.run("workflow", "import", f"{id_}.json", *elsewhere) for id_ in ("s-1", "g-1", "g-1")]
+    assert [done.exit_code for done in imported] == [DONE, DONE, FAILED]
+    assert imported[0].out.endswith("is there to be looked at: as a run that has ended (terminated).\n")
+    assert "There is a workflow 'g-1' here already" in imported[2].sentence
+
+    assert left.run("workflow", "result", "g-1", *elsewhere).document == "Hello, Ann!"
+    described = left.run("workflow", "describe", "s-1", "--json", *elsewhere).document
+    assert (described["status"], described.get("activities", [])) == ("terminated", [])
+    assert left.run("verify", *elsewhere).exit_code == DONE
+
+    shown = left.run("workflow", "export", "g-1", "--redact", "all", *STORED)
+    assert (shown.exit_code, shown.err) == (DONE, "")
+    (folder / "half.json").write_text(shown.out[: len(shown.out) // 2])
+    (folder / "newer.json").write_text(shown.out.replace('"dalsegno_history": 1', '"dalsegno_history": 7'))
+    for file, exit_code, why in (
+        ("half.json", USAGE, "half.json is a history that was cut off or changed"),
+        ("newer.json", NEWER, "newer.json is a history of format 7"),
+    ):
+        done = left.run("workflow", "import", file, *elsewhere)
+        assert (done.exit_code, why in done.sentence) == (exit_code, True), done.err
+
+
+def test_a_test_case_fails_as_the_workflow_did(left: Shell, folder: Path) -> None:
+    (folder / "cases").mkdir()
+    written = left.run("workflow", "testcase", "d-1", "tests.cli.sample", "-o", "cases", *STORED)
+    assert written.exit_code == DONE, written.err
+    *_, said = written.out.splitlines()
+    assert said.startswith("The test fails now: fails the run: ")
+    test = folder / "cases" / "test_d_1.py"
+    program: dict[str, Any] = {"__file__": str(test)}
+    exec(compile(test.read_text(), str(test), "exec"), program)
+    with pytest.raises(ReplayFailedError, match="fails the run: "):
+        program["test_d_1"]()
+
+    again = left.run("workflow", "testcase", "d-1", "tests.cli.sample", "-o", "cases", *STORED)
+    assert (again.exit_code, "test_d_1.py already" in again.sentence) == (USAGE, True)
+    ended = left.run("workflow", "testcase", "g-1", "tests.cli.sample", *STORED)
+    assert (ended.exit_code, "'g-1' is completed: a test case is made of" in ended.sentence) == (FAILED, True)
+    unheard = left.run("workflow", "testcase", "u-1", "tests.cli.sample", *STORED)
+    assert (unheard.exit_code, "no workflow 'Unheard' in tests.cli.sample" in unheard.sentence) == (USAGE, True)
