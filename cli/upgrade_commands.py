@@ -1,7 +1,8 @@
-"""`dalsegno upgrade ...`: what other code would do to the runs that are open."""
+"""`dalsegno upgrade ...`: what other code would do to the runs that are open, and in what it is other code."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,3 +66,54 @@ def check(
         run_seconds=run_seconds,
         as_json=as_json,
     )
+
+
+SIDE = "[FOLDER:]MODULE[,MODULE...], or a file that `upgrade inventory` has written."
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=SIDE, show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=SIDE, show_default=False)],
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DALSEGNO_DATABASE",
+            metavar="URL",
+            help="Say which open workflows use what is gone.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Compare what two versions of the code define: types, signatures, states and
+    their migrations, activities.
+
+    It reads definitions, and imports modules for it; what code does, and in
+    which order, `upgrade check` finds. A folder without modules (../deployed/)
+    has those of the other side.
+
+    Exit codes: 0 nothing breaks; 1 something does; 2 something must be mended;
+    3 the database is not there just now.
+
+    Example: dalsegno upgrade diff ../deployed:shop.orders shop.orders
+    """
+    from dalsegno.cli.upgrade_diff import diff as do
+
+    do(old, new, database=database, as_json=as_json)
+
+
+@app.command()
+def inventory(
+    modules: options.Modules,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to stdout.")
+    ] = None,
+) -> None:
+    """Write what modules define as JSON, to be compared with later code.
+
+    Example: dalsegno upgrade inventory shop.orders > deployed.json
+    """
+    from dalsegno.cli.upgrade_diff import inventory as do
+
+    do(modules, output=output)

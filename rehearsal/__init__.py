@@ -8,6 +8,8 @@
 - `importing`   it comes into another database, as a run that has ended
 - `replaying`   code is run again with histories, here or in a `process`, of which `child` is the inside
 - `bounded`     how long code may run
+- `inventory`   what modules define, as data
+- `difference`  what has changed from one inventory to another, and what that means for open runs
 """
 
 from dalsegno.rehearsal.bounded import bounded

@@ -30,7 +30,7 @@ VERSION_MAX = 2**53
 
 def version_of(hint: Any) -> int:
     """The version of the state that `hint` annotates. Raises PayloadError where that is not a whole number."""
-    cls = _versioned_class(hint)
+    cls = versioned_class(hint)
     version = 1 if cls is None else cls.state_version
     if not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
         raise PayloadError(
@@ -49,7 +49,7 @@ def restore(payload: Payload, version: int, hint: Any, converter: DataConverter)
     current = version_of(hint)
     if version == current:
         return converter.from_payload(payload, hint)
-    cls = _versioned_class(hint)
+    cls = versioned_class(hint)
     if version > current:
         raise PayloadError(
             f"The stored state is of version {version}, but this code knows {hint!r} up to version {current}: "
@@ -65,7 +65,9 @@ def restore(payload: Payload, version: int, hint: Any, converter: DataConverter)
     return converter.from_payload(converter.to_payload(data), hint)
 
 
-def _versioned_class(hint: Any) -> Any:
+def versioned_class(hint: Any) -> Any:
+    """The class with a `state_version` in an annotation; None where there is none. Raises PayloadError for
+    several."""
     if hasattr(hint, "state_version"):
         return hint
     versioned = [part for part in get_args(hint) if hasattr(part, "state_version")]

@@ -117,7 +117,7 @@ ARROWS = {
     ),
     # who uses it
     "rehearsal": (
-        "sdk broker persistence activity_code processes attributes program run stored shown partition"
+        "sdk codecs broker persistence activity_code processes attributes program run stored shown partition"
     ),
     "testing": (
         "sdk clock settings broker embedded persistence protocol activity_code client workers program stored "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -374,3 +375,25 @@ def test_a_test_case_fails_as_the_workflow_did(left: Shell, folder: Path) -> Non
     assert (ended.exit_code, "'g-1' is completed: a test case is made of" in ended.sentence) == (FAILED, True)
     unheard = left.run("workflow", "testcase", "u-1", "tests.cli.sample", *STORED)
     assert (unheard.exit_code, "no workflow 'Unheard' in tests.cli.sample" in unheard.sentence) == (USAGE, True)
+
+
+def test_what_is_gone_from_the_code_is_told_with_the_open_workflows_that_use_it(
+    left: Shell, folder: Path
+) -> None:
+    assert left.run("upgrade", "inventory", "tests.cli.sample", "-o", "old.json").exit_code == DONE
+    new = json.loads((folder / "old.json").read_text())
+    del new["activities"]["dawdle"], new["activities"]["greet"], new["workflows"]["Slow"]
+    (folder / "new.json").write_text(json.dumps(new))
+
+    told = left.run("upgrade", "diff", "old.json", "new.json", *STORED)
+    assert (told.exit_code, told.err) == (FAILED, "")
+    assert told.out.splitlines() == [
+        "Breaks:",
+        "  workflow Slow: is gone, and 1 open workflow is of it: s-1",
+        "  activity dawdle: is gone, and 1 open workflow waits for it: s-1",
+        "Also changed:",
+        "  activity greet: is gone; no open workflow waits for it now",
+    ]
+    without = left.run("upgrade", "diff", "old.json", "new.json", "--json")
+    assert (without.exit_code, len(without.documents)) == (FAILED, 3)
+    assert {change["breaks"] for change in without.documents} == {True}
