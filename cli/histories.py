@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 from dalsegno._log import get_logger
+from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import NewerStateError
 from dalsegno.cli import code
 from dalsegno.cli.failures import NewerRowsError, complain
@@ -150,7 +151,9 @@ def _say_unread(redaction: Redaction) -> None:
 
 
 def _class_for(workflow_type: str, modules: Sequence[str]) -> type:
-    found = {definition_of(cls).name: cls for cls in code.workflows_in(code.load(modules, warn=False))}
+    workflows = code.workflows_in(code.load(modules, warn=False))
+    WorkflowRegistry([(cls, None) for cls in workflows])  # of two of one type none would be the right one
+    found = {definition_of(cls).name: cls for cls in workflows}
     workflow = found.get(workflow_type) or found.get(DYNAMIC_NAME)
     if workflow is None:
         raise ConfigurationError(

@@ -7,7 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -16,13 +17,25 @@ from dalsegno.activity_code.registry import Registry
 from dalsegno.actors.workflow_actor.program.registry import WorkflowRegistry
 from dalsegno.actors.workflow_actor.stored.codec import UnloadableStateError
 from dalsegno.cli import code
-from dalsegno.cli.failures import FAILED, INTERRUPTED, complain
+from dalsegno.cli.failures import FAILED, INTERRUPTED, NewerRowsError, complain
 from dalsegno.cli.namespace import checked_store
 from dalsegno.cli.output import plain, print_json, table
 from dalsegno.cli.serving import converter_flags, local_activities_in, program
+from dalsegno.errors import ConfigurationError
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import MailReader, PeopleReader
-from dalsegno.rehearsal import HasActivity, Outlook, Rehearsed, bounded, open_runs, rehearse, unread
+from dalsegno.rehearsal import (
+    HasActivity,
+    NewerHistoryError,
+    Outlook,
+    Rehearsed,
+    WorkflowHistory,
+    bounded,
+    open_runs,
+    rehearse,
+    rehearse_state,
+    unread,
+)
 
 EXAMPLES = 5
 """Of each type and outlook, that are told one by one."""
@@ -38,16 +51,20 @@ def rehearse_all(
     sample: int | None,
     elsewhere: Sequence[str],
     run_seconds: float,
+    histories: Sequence[Path],
     as_json: bool,
 ) -> None:
-    """Ends by typer.Exit unless all fit."""
-    with closing(checked_store(database)) as store:
-        seed = str(store.namespace().hash_seed)
+    """Of the runs that are open in the database, or of `histories`. Ends by typer.Exit unless all fit."""
+    given = _given(histories)
+    with ExitStack() as stack:
+        store = None if given else stack.enter_context(closing(checked_store(database)))
+        seed = _seed_of(given) if store is None else str(store.namespace().hash_seed)
         if os.environ.get("PYTHONHASHSEED") != seed:
             again = [*modules, "--run-seconds", str(run_seconds)]
             again += [part for name in workflow_types for part in ("--type", name)]
             again += [] if sample is None else ["--sample", str(sample)]
             again += [part for name in elsewhere for part in ("--elsewhere", name)]
+            again += [part for path in histories for part in ("--history", str(path))]
             again += [*converter_flags(data_converter), *(["--json"] if as_json else [])]
             _begin_again_with(seed, again, database)
         loaded = code.load(modules, warn=False)
@@ -65,22 +82,46 @@ def rehearse_all(
             )
         tally: Counter[tuple[str, Outlook]] = Counter()
         misfits: list[Rehearsed] = []
-        with closing(store.people_reader()) as lists, closing(store.reader()) as loads:
+        if store is None:
+            rehearsed = _rehearsed_histories(given, registry, has_activity, seconds=run_seconds)
+        else:
+            lists = stack.enter_context(closing(store.people_reader()))
+            loads = stack.enter_context(closing(store.reader()))
             rehearsed = _rehearsed(
                 lists, loads, registry, has_activity, workflow_types, sample=sample, seconds=run_seconds
             )
-            for one in _showing_progress(rehearsed):
-                tally[one.workflow_type, one.outlook] += 1
-                if not one.fits:
-                    misfits.append(one)
-                    if as_json:
-                        print_json(vars(one))
+        for one in _showing_progress(rehearsed):
+            tally[one.workflow_type, one.outlook] += 1
+            if not one.fits:
+                misfits.append(one)
+                if as_json:
+                    print_json(vars(one))
     if as_json:
         print_json({"open": tally.total(), "fit": tally.total() - len(misfits)})
     else:
         _say(tally, misfits)
     if misfits:
         raise typer.Exit(FAILED)
+
+
+def _given(files: Sequence[Path]) -> list[WorkflowHistory]:
+    try:
+        histories = [WorkflowHistory.from_file(file) for file in files]
+        for history in histories:
+            history.state()
+    except NewerHistoryError as error:
+        raise NewerRowsError(str(error)) from error
+    return histories
+
+
+def _seed_of(histories: Sequence[WorkflowHistory]) -> str:
+    seeds = {history.hash_seed for history in histories}
+    if len(seeds) > 1:
+        raise ConfigurationError(
+            "These histories are of several namespaces, whose sets iterate in other orders: give those of one."
+        )
+    (seed,) = seeds
+    return "0" if seed is None else str(seed)
 
 
 def _begin_again_with(hash_seed: str, arguments: Sequence[str], database: str) -> NoReturn:
@@ -118,6 +159,19 @@ def _rehearsed(
             one = unread(run, error)
         if one is not None:
             yield one
+
+
+def _rehearsed_histories(
+    histories: Sequence[WorkflowHistory],
+    registry: WorkflowRegistry,
+    has_activity: HasActivity | None,
+    *,
+    seconds: float,
+) -> Iterator[Rehearsed]:
+    for history in histories:
+        with _bounded(seconds, history.workflow_id, history.workflow_type):
+            one = rehearse_state(history.state(), registry, has_activity=has_activity)
+        yield one
 
 
 def _bounded(seconds: float, workflow_id: str, workflow_type: str) -> AbstractContextManager[None]:

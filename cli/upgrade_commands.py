@@ -38,6 +38,14 @@ def check(
     run_seconds: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="After which a run's code is said to loop for ever.")
     ] = 30.0,
+    histories: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="Instead of what is open in a database: a run that `workflow export` has written; repeat it.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Rehearse a deployment: run the code of these modules against every open
@@ -64,6 +72,7 @@ def check(
         sample=sample,
         elsewhere=elsewhere or (),
         run_seconds=run_seconds,
+        histories=histories or (),
         as_json=as_json,
     )
 

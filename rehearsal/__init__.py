@@ -17,7 +17,7 @@ from dalsegno.rehearsal.exporting import history_of
 from dalsegno.rehearsal.history import NewerHistoryError, UnusableHistoryError, WorkflowHistory
 from dalsegno.rehearsal.open_runs import open_runs
 from dalsegno.rehearsal.redaction import Redaction
-from dalsegno.rehearsal.rehearse import HasActivity, Outlook, Rehearsed, rehearse, unread
+from dalsegno.rehearsal.rehearse import HasActivity, Outlook, Rehearsed, rehearse, rehearse_state, unread
 from dalsegno.rehearsal.replaying import ReplayCode, Replaying
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "history_of",
     "open_runs",
     "rehearse",
+    "rehearse_state",
     "unread",
 ]

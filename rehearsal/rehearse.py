@@ -82,8 +82,11 @@ def rehearse(row: LoadedInstance, code: Code, *, has_activity: HasActivity | Non
         None if at is None else (at.sequence, at.format, at.checksum, at.body),
         [(r.run_id, r.sequence, r.time, r.events) for r in row.journal],
     )
-    if state.is_closed:
-        return None
+    return None if state.is_closed else rehearse_state(state, code, has_activity=has_activity)
+
+
+def rehearse_state(state: WorkflowState, code: Code, *, has_activity: HasActivity | None = None) -> Rehearsed:
+    """The same of a state that has been loaded, also of a run that has ended: as `outlook_of`."""
     outlook, reason = outlook_of(state, code)
     if outlook is Outlook.FITS and has_activity is not None:
         missing = missing_activity(state, has_activity)
@@ -91,8 +94,8 @@ def rehearse(row: LoadedInstance, code: Code, *, has_activity: HasActivity | Non
             outlook, reason = Outlook.NO_ACTIVITY, missing
     info = state.info
     return Rehearsed(
-        workflow_id=row.workflow_id,
-        run_id=row.run_id,
+        workflow_id=info.workflow_id,
+        run_id=info.run_id,
         workflow_type=info.workflow_type,
         task_queue=info.task_queue,
         outlook=outlook,

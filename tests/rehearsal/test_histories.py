@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.errors import WorkflowNotFoundError
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
+from dalsegno.payload_codec import PayloadContext
 from dalsegno.rehearsal import (
     NewerHistoryError,
     Redaction,
@@ -24,17 +25,18 @@ from dalsegno.rehearsal import (
 from dalsegno.rehearsal.redaction import redacted_text
 from dalsegno.testing import Replayer, WorkflowEnvironment
 from tests.default_converter import from_payload, to_payload
+from tests.encrypted import encrypted
 from tests.rehearsal.replayed import Order, Sale, charge
 
 ANN = Order("Ann Miller", 1999)
 
 
 @asynccontextmanager
-async def sold(*words: str, id_: str = "s-1") -> AsyncIterator[WorkflowEnvironment]:
+async def sold(*words: str, id_: str = "s-1", **options: Any) -> AsyncIterator[WorkflowEnvironment]:
     """An environment with a sale that has been charged and was told this."""
     suspended = lambda workflow_id, reason: None  # noqa: E731
     async with (
-        await WorkflowEnvironment.start_time_skipping(on_suspended=suspended) as env,
+        await WorkflowEnvironment.start_time_skipping(on_suspended=suspended, **options) as env,
         env.worker(workflows=[Sale], activities=[charge]),
     ):
         sale = await env.client.start(Sale.run, ANN, id=id_)
@@ -188,3 +190,28 @@ async def test_a_redacted_history_holds_no_value_and_its_code_runs_again() -> No
     assert history.redacted == ("all",)
     result = await Replayer(workflows=[Sale]).replay_workflow(history)
     assert result.fits
+
+
+def opened(payload: Payload) -> Payload:
+    assert encrypted.payload_codec is not None
+    return encrypted.payload_codec.decode(payload, PayloadContext("s-1"))
+
+
+async def test_what_is_encrypted_stays_so_and_is_replaced_where_the_key_is() -> None:
+    async with sold("ship", data_converter=encrypted) as env:
+        history = await env.fetch_history("s-1")
+        with closing(env._stage._store.people_reader()) as reader:  # type: ignore[attr-defined]
+            replaced = history_of(reader, None, "s-1", redaction=Redaction(["customer"], opened))
+            blank = Redaction(["all"])
+            history_of(reader, None, "s-1", redaction=blank)
+    blobs = b"".join(row.events for row in history.journal)
+    assert b"encrypted" in blobs
+    assert b"Miller" not in blobs
+    assert blank.unread > 0
+    blobs = b"".join(row.events for row in replaced.journal)
+    assert b"Xxx Xxxxxx" in blobs
+    for one in (history, replaced):
+        sealed = Replayer(workflows=[Sale], data_converter=encrypted)
+        assert (await sealed.replay_workflow(one)).fits
+    result = await Replayer(workflows=[Sale]).replay_workflow(history, raise_on_replay_failure=False)
+    assert not result.fits

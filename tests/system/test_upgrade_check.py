@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from dalsegno.client import WorkflowHandle
+from dalsegno.testing import Replayer, stored_histories
+from tests.system import packing_after
 from tests.system.conftest import EMBEDDED, SERVERS, StackFactory
 from tests.system.packing_before import Parcel
 from tests.system.stack import ROOT, Stack, until
@@ -61,6 +63,12 @@ async def test_what_would_become_of_open_workflows_is_told_and_nothing_is_touche
         differs, summary = map(json.loads, one.stdout.splitlines())
         assert (differs["outlook"], differs["workflow_id"]) == ("differs", "parcel-2")
         assert summary == {"open": 1, "fit": 0}
+
+        stored = stored_histories(stack.database, workflow_types=["Parcel"], closed=True)
+        histories = [history async for history in stored]
+        assert {history.status.value for history in histories} == {"running", "completed"}
+        fitting = await Replayer(workflows=[packing_after.ParcelToday]).replay_workflows(histories)
+        assert (fitting.replayed, fitting.replay_failures) == (3, {})
 
         for parcel in parcels[1:]:
             await parcel.signal("release")
