@@ -128,6 +128,11 @@ class Keys:
         return self._by_id.get((key_id, scope.month)) or self._by_id.get((key_id, None))
 
 
+def _time() -> float:
+    """`time.time` itself is replaced where the engine is loaded, and pickle refuses the one of before."""
+    return time.time()
+
+
 class EncryptionCodec:
     """`namespace`: a name of yours, the same for all who share payloads. `seal` False only opens: what is to be
     everywhere before the first one seals. `accept_plain` False refuses payloads that are not encrypted: once
@@ -142,7 +147,7 @@ class EncryptionCodec:
         namespace: str,
         seal: bool = True,
         accept_plain: bool = True,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = _time,
     ) -> None:
         if isinstance(keys, Key):
             keys = Keys(keys)

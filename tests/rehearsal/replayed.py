@@ -45,6 +45,10 @@ class Sale:
     def say(self, word: str) -> None:
         self.word = word
 
+    @workflow.query
+    def heard(self) -> str:
+        return self.word
+
 
 @workflow.defn(name="Sale")
 class SaleMended(Sale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
@@ -204,6 +205,9 @@ async def test_what_is_encrypted_stays_so_and_is_replaced_where_the_key_is() -> 
             replaced = history_of(reader, None, "s-1", redaction=Redaction(["customer"], opened))
             blank = Redaction(["all"])
             history_of(reader, None, "s-1", redaction=blank)
+    assert pickle.dumps(encrypted.payload_codec), (
+        "other processes can be given it, where the engine is loaded, too"
+    )
     blobs = b"".join(row.events for row in history.journal)
     assert b"encrypted" in blobs
     assert b"Miller" not in blobs

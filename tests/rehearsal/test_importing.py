@@ -114,6 +114,10 @@ def history_with(history: WorkflowHistory, *, run_id: str) -> WorkflowHistory:
     return replace(history, run_id=run_id, journal=tuple(rows))
 
 
+HEARD = {"waiting": "", "busy": "ship", "failed": "fail", "stuck": ""}
+"""What their code had got to know. It is asked, and changes nothing by it."""
+
+
 async def test_a_host_that_has_its_code_and_its_messages_does_nothing_for_it() -> None:
     done: list[Any] = []
     mocks = [mocked(charge, done.append), mocked(ship, done.append)]
@@ -134,6 +138,7 @@ async def test_a_host_that_has_its_code_and_its_messages_does_nothing_for_it() -
                 with pytest.raises(WorkflowFailedError):
                     await handle.result()
                 assert (await handle.describe()).status.closed
+                assert await handle.query(Sale.heard) == HEARD[name]
             await env.sleep(86_400 * 100)
             assert done == []
             await env.client.start(Sale.run, Order("Bob", 1), id="waiting")  # a run of its own, which is run

@@ -24,6 +24,7 @@ from dalsegno import (
     WorkflowStatus,
     WorkflowUpdateFailedError,
 )
+from dalsegno.testing import stored_histories
 from tests.encrypted import (
     MINUTE,
     SECRET,
@@ -144,6 +145,9 @@ async def test_a_secret_comes_whole_by_every_way_and_is_nowhere_in_the_clear(
             assert holding(kept, "nobody-reads"), "it looks where things are kept"
             assert holding(kept, WORDS) == []
         assert holding(list(stack.folder.glob("*.log")), WORDS) == []
+        exported = [history async for history in stored_histories(stack.database, closed=True)]
+        assert {"courier", "parent", "echo", "failing", "waiting"} <= {one.workflow_id for one in exported}
+        assert not any(WORDS.encode() in row.events for one in exported for row in one.journal)
         await waiting.signal(Listener.say, SECRET)
         assert await waiting.result(timeout=60) == SECRET
     async with Client.connect(stack.broker, data_converter=without, timeout=30) as stranger:
