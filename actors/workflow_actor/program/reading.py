@@ -14,6 +14,7 @@ from dalsegno.actors.workflow_actor.program.life import ProgramLife
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
 from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from dalsegno.data_converter import DataConverter
+from dalsegno.errors import PayloadCodecError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 
@@ -41,9 +42,10 @@ class Reading:
         """What `look` gives, which catches what its code raises. `who` names that, for people."""
         with self._reading(who) as refusal:
             failure = self._context.copy().run(look)
+            missing = self._missing_key
         if refusal.woke:
             self._life.spoiled(who)
-        return failure
+        return self._converter.to_failure(missing) if failure is None and missing is not None else failure
 
     def query(self, name: str, answer: Callable[[], Payload]) -> Payload:
         """What the handler answers. Raises QueryHandlerError for whatever that raises."""
@@ -55,12 +57,21 @@ class Reading:
             except BaseException as error:  # noqa: BLE001 - user code may raise anything
                 bug = code_error(error).shown(hides_messages=self._converter.hides_messages)
                 answered = bug.reason, self._converter.to_failure(error)
+            missing = self._missing_key
+        if missing is not None and isinstance(answered, Payload):
+            answered = str(missing), self._converter.to_failure(missing)
         if refusal.woke:
             self._life.spoiled(who)
         if isinstance(answered, Payload):
             return answered
         reason, failure = answered
         raise QueryHandlerError(f"The query {name!r} failed: {reason}", failure)
+
+    @property
+    def _missing_key(self) -> PayloadCodecError | None:
+        """Of a payload that was read: whatever the code has made of that, it is no answer."""
+        coded = self._converter._coded
+        return None if coded is None else coded.trouble
 
     @contextmanager
     def _reading(self, where: str) -> Iterator[ReadOnlyRefusal]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dalsegno import (
+    ApplicationError,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     EncryptionCodec,
     Key,
     Keys,
     KeyScope,
+    Payload,
     PayloadCodecError,
     activity,
     workflow,
@@ -23,6 +25,7 @@ from dalsegno.actors.workflow_actor.queries.failures import QueryHandlerError
 from dalsegno.actors.workflow_actor.run.inputs import Begin
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.signals.intents import SetSignalAside
+from dalsegno.actors.workflow_actor.updates.events import Updated
 from tests.workflow_actor.program.play import Play
 
 GONE = "which is not here"
@@ -33,6 +36,7 @@ class Safe:
 
     def __init__(self) -> None:
         self.key: Key | None = Key("first", bytes(range(32)))
+        self.opens = True
 
     def sealing_key(self, scope: KeyScope, /) -> Key:
         if self.key is None:
@@ -40,7 +44,7 @@ class Safe:
         return self.key
 
     def opening_key(self, key_id: str, scope: KeyScope, /) -> Key | None:
-        return self.key
+        return self.key if self.opens else None
 
 
 @activity.defn
@@ -187,3 +191,53 @@ def test_a_host_that_has_other_keys_is_other_code() -> None:
     assert fingerprint() == before
     keys.append(Key("second", bytes(32)))
     assert fingerprint() != before
+
+
+@workflow.defn
+class Trusting:
+    """Reads with whatever is there."""
+
+    @workflow.run
+    async def run(self) -> None:
+        workflow.upsert_memo({"limit": 3})
+        await workflow.wait_condition(lambda: False)
+
+    def limit(self) -> int:
+        try:
+            return int(workflow.memo_value("limit"))
+        except Exception:  # noqa: BLE001 - as careless code does
+            return 1_000
+
+    @workflow.query
+    def look(self) -> int:
+        return self.limit()
+
+    @workflow.update
+    def spend(self, amount: int) -> None:
+        raise NotImplementedError
+
+    @spend.validator
+    def within_limit(self, amount: int) -> None:
+        if amount > self.limit():
+            raise ApplicationError("too much")
+
+
+def test_who_reads_and_takes_a_missing_key_for_an_answer_is_not_believed(
+    converter: DataConverter, of_order: DataConverter, safe: Safe
+) -> None:
+    play = Play(Trusting, data_converter=converter)
+    play.give(Begin(args=()))
+    plain = Payload("json/plain", b"7")
+    assert of_order.from_payload(play.program.query("look", ())) == 3
+    update = Updated(update_id="u", name="spend", args=(plain,))
+    refused = play.program.rejection(update)
+    assert refused is not None
+    assert of_order.from_failure(refused).args == ("too much",)
+    safe.opens = False
+    with pytest.raises(QueryHandlerError, match=GONE):
+        play.program.query("look", ())
+    refused = play.program.rejection(update)
+    assert refused is not None
+    assert refused.type == "PayloadCodecError"
+    safe.opens = True
+    assert of_order.from_payload(play.program.query("look", ())) == 3
