@@ -15,6 +15,7 @@ ConfigurationError
 from __future__ import annotations
 
 from dalsegno.broker.protocol.messages import ReplyError
+from dalsegno.client.decoding import decoded
 from dalsegno.data_converter import DataConverter
 from dalsegno.errors import (
     ActivityNotFoundError,
@@ -81,7 +82,7 @@ def rejection(
     if error.code == WorkflowQueryRejectedError.code:
         return WorkflowQueryRejectedError(error.message, status)
     if error.code == WorkflowUpdateFailedError.code:
-        failed = WorkflowUpdateFailedError(error.message)
+        failed = WorkflowUpdateFailedError(_with_words(error.message, failure, converter))
         failed.__cause__ = None if failure is None else converter.from_failure(failure)
         return failed
     if error.code == WorkflowAlreadyStartedError.code:
@@ -93,3 +94,11 @@ def rejection(
     if failure is not None:
         rejected.__cause__ = converter.from_failure(failure)
     return rejected
+
+
+def _with_words(message: str, failure: Failure | None, converter: DataConverter) -> str:
+    """A message of a host's that ends with what a failure says, for who can read that."""
+    said = "" if failure is None else failure.message
+    if failure is None or not message.endswith(said):
+        return message
+    return message.removesuffix(said) + decoded(failure, converter).message

@@ -9,9 +9,10 @@ import pytest
 
 from dalsegno import ApplicationError, DataConverter, Payload
 from dalsegno.actors.workflow_actor.stored.history import _show
-from dalsegno.broker.protocol.messages import UnfitSignal
+from dalsegno.broker.protocol.messages import ReplyError, UnfitSignal
 from dalsegno.cli.output import simple
 from dalsegno.client.decoding import decoded, decoded_events
+from dalsegno.client.errors import rejection
 from tests.encrypted import SECRET, encrypted, without
 from tests.sealed import sealed
 
@@ -55,6 +56,15 @@ def test_the_words_of_a_failure_are_told_to_who_has_the_key() -> None:
     assert decoded(signal, OURS).args == (Payload("json/plain", f'"{SECRET}"'.encode()),)
     assert decoded(signal, without.of_workflow("order-7")) == signal
     assert decoded(failure, OURS).message == SECRET
+
+
+def test_why_an_update_was_refused_is_said_to_who_has_the_key() -> None:
+    failure = OURS.to_failure(ApplicationError(SECRET))
+    told = ReplyError(code="update_rejected", message=f"the update 'ask' was refused: {failure.message}")
+    for converter, words in ((OURS, SECRET), (without.of_workflow("order-7"), "Encoded failure")):
+        refused = rejection(told, failure, None, converter)
+        assert str(refused) == f"the update 'ask' was refused: {words}"
+    assert str(rejection(told, None, None, OURS)) == told.message
 
 
 @pytest.mark.parametrize(
