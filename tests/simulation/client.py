@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dalsegno.broker import topology
@@ -53,6 +54,8 @@ class Story:
         self._awaits_update = False
         self._refused_starts: set[str] = set()
         """Their run IDs."""
+        self._unheard: dict[str, Callable[[], None]] = {}
+        """Starts of which nothing was heard, by run ID: each says it once more."""
         self._start_id: str | None = None
         """The message ID of the last start, until a signal has it, too."""
 
@@ -74,9 +77,9 @@ class Story:
         replies = "accepted", "result"
         body = self._start_of(replies) if plan.first is None else self._with_start(plan.first, replies)
         run = self.runs[-1]
-        client.command(
-            body, message_id, confirmed=self._go_on, replied=lambda reply: self._start_told(reply, run)
-        )
+        say = partial(client.command, body, message_id, replied=lambda reply: self._start_told(reply, run))
+        self._unheard[run] = partial(say, may_stray=True)
+        say(confirmed=self._go_on)
         client.after(ASK_AGAIN, lambda: self._ask(run))
 
     def _start_with(self, step: Step) -> None:
@@ -90,6 +93,8 @@ class Story:
     def _ask(self, run: str) -> None:
         """For the result, until it is known: answers may get lost."""
         if run in self.runs and run not in self.ended:
+            if self._client.namespace_moves and run in self._unheard:
+                self._unheard[run]()  # if it was refused, that is all that is known of it
             body = wire.AwaitResult(workflow_id=self.workflow_id, run_id=run)
             message_id = self._client.new_message_id(self.workflow_id)
             self._client.command(body, message_id, replied=self._told, may_stray=True)
@@ -113,6 +118,7 @@ class Story:
 
     def _start_told(self, reply: wire.Reply, run: str) -> None:
         """Where the namespace moves, a host that has not heard of it may refuse what it has no place for."""
+        self._unheard.pop(run, None)
         is_refused = reply.error is not None and reply.error.code == "rejected" and reply.kind == "accepted"
         if not is_refused or not self._client.namespace_moves:
             self._told(reply)
