@@ -62,11 +62,13 @@ class SqlReader:
         self, workflow_ids: Sequence[str], *, seen_limit: int = 500, bytes_max: int | None = None
     ) -> list[Loaded]:
         with self._owned.transaction() as connection:
+            stored = workflow_ids
             if bytes_max is not None and len(workflow_ids) > 1:
-                workflow_ids = self._portion(connection, workflow_ids, bytes_max)
-            asked = {"ids": self._database.keys(workflow_ids)}
-            asked_answers = {**asked, "most": seen_limit}
-            found = {row.workflow_id: row for row in connection.execute(self._statements.instances, asked)}
+                sizes = self._sizes(connection, workflow_ids)
+                workflow_ids = workflow_ids[: _reached(bytes_max, (sizes.get(key, 0) for key in workflow_ids))]
+                stored = [workflow_id for workflow_id in workflow_ids if workflow_id in sizes]
+            found = {row.workflow_id: row for row in self._instances(connection, stored)}
+            asked_answers = {"ids": self._database.keys(workflow_ids), "most": seen_limit}
             answers = _answers(connection.execute(self._statements.answers, asked_answers))
             tails = self._tails(connection, found.values())
             struck = self._strikes(connection, [row.run_id for row in found.values() if row.struck])
@@ -81,12 +83,14 @@ class SqlReader:
             for workflow_id in workflow_ids
         ]
 
-    def _portion(self, connection: sa.Connection, workflow_ids: Sequence[str], bytes_max: int) -> Sequence[str]:
+    def _sizes(self, connection: sa.Connection, workflow_ids: Sequence[str]) -> dict[str, int]:
         asked = {"ids": self._database.keys(workflow_ids)}
-        sizes = {
-            row.workflow_id: row.size for row in connection.execute(self._statements.instance_sizes, asked)
-        }
-        return workflow_ids[: _reached(bytes_max, (sizes.get(key, 0) for key in workflow_ids))]
+        return {row.workflow_id: row.size for row in connection.execute(self._statements.instance_sizes, asked)}
+
+    def _instances(self, connection: sa.Connection, workflow_ids: Sequence[str]) -> Iterable[sa.Row[Any]]:
+        if not workflow_ids:
+            return ()
+        return connection.execute(self._statements.instances, {"ids": self._database.keys(workflow_ids)})
 
     def _tails(self, connection: sa.Connection, found: Collection[sa.Row[Any]]) -> dict[str, list[JournalRow]]:
         """By run ID, the rows behind the snapshot, oldest first."""

@@ -5,7 +5,7 @@ Whoever asks is given the `World`, or the part of it that it needs: `Clock`, `Ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVarTuple
 
 from dalsegno.actors.workflow_actor.interface.activation import Probe
@@ -74,9 +74,9 @@ class World(Carrier, Clock, Scans, Protocol):
     def commit(self, round_: Round) -> None:
         """Answered by `committed` or `commit_failed`."""
 
-    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
-        """Answered by `loaded`, in as many parts and after as many tries as it takes, or for single ones by
-        `unreadable`."""
+    def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
+        """Workflow IDs of each partition. Answered by `loaded`, each partition in as many parts and after as
+        many tries as it takes, or for single ones by `unreadable`."""
 
     def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         """Answered by `strikes_found`."""

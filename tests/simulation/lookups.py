@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -35,9 +35,10 @@ class Lookups:
     def step(self, what: str) -> None:
         raise NotImplementedError
 
-    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
+    def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
         self.step("loading")
         limit = self._simulation.seen_limit
+        workflow_ids = [workflow_id for ids in wanted.values() for workflow_id in ids]
         now = self._portion(workflow_ids)
         left = workflow_ids[len(now) :]
 
@@ -52,13 +53,24 @@ class Lookups:
                     found.append((workflow_id, error))
             return found
 
-        def done(found: list[Loaded | tuple[str, UnreadableRowError]]) -> None:
-            for unreadable in found:
-                if isinstance(unreadable, tuple):
-                    self.engine.unreadable(partition, *unreadable)
-            self.engine.loaded(partition, [row for row in found if isinstance(row, Loaded)], left)
+        def of(
+            partition: PartitionID, ids: Sequence[str], found: list[Loaded | tuple[str, UnreadableRowError]]
+        ) -> None:
+            for row in found:
+                if isinstance(row, tuple) and row[0] in ids:
+                    self.engine.unreadable(partition, *row)
+            rows = [row for row in found if isinstance(row, Loaded) and row.workflow_id in ids]
+            self.engine.loaded(partition, rows, [workflow_id for workflow_id in left if workflow_id in ids])
 
-        self.store_link.read(query, self.engine.while_owned(partition, done))
+        parts = [
+            self.engine.while_owned(partition, partial(of, partition, ids)) for partition, ids in wanted.items()
+        ]
+
+        def done(found: list[Loaded | tuple[str, UnreadableRowError]]) -> None:
+            for part in parts:
+                part(found)
+
+        self.store_link.read(query, done)
 
     def _portion(self, workflow_ids: Sequence[str]) -> Sequence[str]:
         """Up to the one with which the bytes are reached that are read at once."""

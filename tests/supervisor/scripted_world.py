@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import TypeVarTuple
 
@@ -159,8 +159,8 @@ class ScriptedWorld:
         assert not self.rounds, "one round at a time"
         self.rounds.append(round_)
 
-    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
-        self.loads.extend((partition, workflow_id) for workflow_id in workflow_ids)
+    def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
+        self.loads.extend((partition, workflow_id) for partition, ids in wanted.items() for workflow_id in ids)
 
     def look_up_strikes(self, partition: PartitionID, workflow_id: str, run_id: str) -> None:
         self.strikes_asked.append((partition, workflow_id, run_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -15,7 +16,7 @@ from dalsegno.persistence.port import Loaded, Membership, Remains
 from dalsegno.persistence.reader_port import MailReader
 
 LOAD_BYTES = 4 * 1024 * 1024
-"""Of a partition's cold instances, read at once: beyond it no other is read with them."""
+"""Of cold instances, read at once: beyond it no other is read with them."""
 
 
 class Lookups:
@@ -26,17 +27,32 @@ class Lookups:
     _membership: Membership
     _strike_lookup: StrikeLookup
 
-    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
+    def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
+        """Of all partitions in one read: many small ones would cost the loop more than what they find."""
+        partition_of = {workflow_id: partition for partition, ids in wanted.items() for workflow_id in ids}
+        found = {partition: self._while_owned(partition, self.engine.loaded) for partition in wanted}
+        failed = {partition: self._while_owned(partition, self.engine.unreadable) for partition in wanted}
+
         def query(reader: MailReader, keys: Sequence[str]) -> tuple[list[Loaded], Sequence[str]]:
             rows = reader.load(keys, bytes_max=LOAD_BYTES)
             return rows, keys[len(rows) :]
 
-        def found(partition: PartitionID, portion: tuple[list[Loaded], Sequence[str]]) -> None:
-            self.engine.loaded(partition, *portion)
+        def done(portion: tuple[list[Loaded], Sequence[str]]) -> None:
+            rows: dict[PartitionID, list[Loaded]] = defaultdict(list)
+            for row in portion[0]:
+                rows[partition_of[row.workflow_id]].append(row)
+            left: dict[PartitionID, list[str]] = defaultdict(list)
+            for workflow_id in portion[1]:
+                left[partition_of[workflow_id]].append(workflow_id)
+            for partition in rows.keys() | left.keys():
+                found[partition](rows.get(partition, ()), left.get(partition, ()))
 
-        done = self._while_owned(partition, found)
-        unreadable = self._while_owned(partition, self.engine.unreadable)
-        self._threads.mail.read_each(query, workflow_ids, done, unreadable, what="load")
+        def unreadable(workflow_id: str, error: Exception) -> None:
+            failed[partition_of[workflow_id]](workflow_id, error)
+
+        # Who wants few does not wait for more bytes of who wants many.
+        keys = [workflow_id for ids in sorted(wanted.values(), key=len) for workflow_id in ids]
+        self._threads.mail.read_each(query, keys, done, unreadable, what="load")
 
     def look_up_format(self, partition: PartitionID, workflow_id: str) -> None:
         self._threads.mail.read(

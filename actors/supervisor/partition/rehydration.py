@@ -91,12 +91,14 @@ class Rehydration:
 
     def ask(self) -> None:
         """For all that is wanted by now."""
-        if self._wanted:
-            for partition in [wanted for wanted in self._wanted if wanted not in self._reading]:
-                workflow_ids = self._wanted.pop(partition)
-                self._reading[partition] = asked = set(workflow_ids)
-                self._world.call_later(PORTION_SECONDS, partial(self._overdue, partition, asked))
-                self._world.load(partition, workflow_ids)
+        wanted = {of: ids for of, ids in self._wanted.items() if of not in self._reading}
+        if not wanted:
+            return
+        for partition, workflow_ids in wanted.items():
+            del self._wanted[partition]
+            self._reading[partition] = asked = set(workflow_ids)
+            self._world.call_later(PORTION_SECONDS, partial(self._overdue, partition, asked))
+        self._world.load(wanted)
 
     def take_in(self, supervisor: Loads, rows: Sequence[Loaded], left: Sequence[str] = ()) -> None:
         """What was asked for is there, but for what is `left` to be asked for again."""

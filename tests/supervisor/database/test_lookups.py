@@ -39,16 +39,30 @@ class Engine:
         raise AssertionError("all can be read")
 
 
-def test_what_was_not_read_for_its_size_is_left_to_be_asked_for_again() -> None:
-    lookups, engine = Lookups(), Engine()
+def lookups_of(engine: Engine, reader: object) -> Lookups:
+    lookups = Lookups()
 
     def read_each(
         query: Callable[..., Any], keys: Sequence[str], done: Callable[..., None], *_: object, what: str
     ) -> None:
         for half in (keys[:2], keys[2:]):  # as after a failure
-            done(query(Reader(), half))
+            if half:
+                done(query(reader, half))
 
     lookups.engine = engine  # type: ignore[assignment]
     lookups._threads = SimpleNamespace(mail=SimpleNamespace(read_each=read_each))  # type: ignore[assignment]
-    lookups.load(nth(7), ["a", "b", "c"])
+    return lookups
+
+
+def test_what_was_not_read_for_its_size_is_left_to_be_asked_for_again() -> None:
+    engine = Engine()
+    lookups_of(engine, Reader()).load({nth(7): ["a", "b", "c"]})
     assert engine.told == [(nth(7), ["a"], ["b"]), (nth(7), ["c"], [])]
+
+
+def test_all_partitions_are_read_together_and_each_is_told_of_its_own() -> None:
+    """Who wants few is read before who wants many."""
+    engine = Engine()
+    lookups_of(engine, Reader()).load({nth(1): ["a", "b"], nth(2): ["c"]})
+    assert sorted(engine.told[:2], key=str) == [(nth(1), [], ["a"]), (nth(2), ["c"], [])]
+    assert engine.told[2:] == [(nth(1), ["b"], [])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, pairwise
 from typing import Any
 from unittest.mock import patch
@@ -40,8 +40,8 @@ class Shell:
     def call_later(self, delay_seconds: float, callback: Callable[[], None]) -> None:
         self.later.append(callback)
 
-    def load(self, partition: PartitionID, workflow_ids: Sequence[str]) -> None:
-        self.asked.append(list(workflow_ids))
+    def load(self, wanted: Mapping[PartitionID, Sequence[str]]) -> None:
+        self.asked.extend(list(workflow_ids) for workflow_ids in wanted.values())
 
     def request_work(self) -> None:
         """There is none here."""
