@@ -220,9 +220,12 @@ def _call(
     workflow_id = str(runtime.uuid4()) if id is None else given.name("id", id)
     converter = runtime.converter.of_other_workflow(workflow_id)
     values = one_by_one_or_args("A child workflow", arguments, args, arg)
-    notes = given.mapping("memo", memo or {})
+    workflow_type = name_of(workflow)
+    if isinstance(workflow, str):  # else its decorator has looked
+        given.name("The name of a workflow", workflow_type)
+    notes = given.mapping("memo", memo) if memo else {}
     return ChildWorkflowCall(
-        workflow_type=given.name("The name of a workflow", name_of(workflow)),
+        workflow_type=workflow_type,
         workflow_id=workflow_id,
         args=encode_arguments(workflow, values, converter),
         result_hint=result_type_of(workflow) if result_type is UNSET else result_hint(result_type, converter),
