@@ -93,7 +93,7 @@ class AttemptContext:
         # Broken off halfway it might never wake the loop again, or take that for an error of the values.
         with nullcontext() if self.interruption is None else self.interruption.shielded():
             # Encoded here: the activity may change the values while the message waits, and an error is its own.
-            self._on_heartbeat(self.converter.to_payload(details) if details else None)
+            self._on_heartbeat(self.converter.to_whole_payload(details) if details else None)
 
     async def wait_for_cancelled(self) -> None:
         if self._async_event is None:

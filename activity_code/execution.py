@@ -92,11 +92,15 @@ class CoroutineExecution:
         current_context.set(self._context)
         definition = self._definition
         try:
-            converter = self._context.converter
+            converter, stored = self._context.converter, self._context.converter._stored
+            if stored is not None:
+                await stored.fetch(self._work)
             if self._work.heartbeat_details is not None:
                 self._context.require_info()
             args = definition.arguments(self._work.args, converter)
             result = _encoded_result(definition, await definition.function(*args), converter)
+            if stored is not None:
+                await stored.kept(result)
         except BaseException as error:  # the border of the activity: it is its outcome
             self._end(None, error)
             if _of_a_person(error):

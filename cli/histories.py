@@ -22,7 +22,6 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.definition import DYNAMIC_NAME, definition_of
 from dalsegno.errors import CommandRejectedError, ConfigurationError
 from dalsegno.payload import Payload
-from dalsegno.payload_codec import PayloadContext
 from dalsegno.persistence import open_database
 from dalsegno.persistence.ended_runs import insert_ended_run
 from dalsegno.policies import WorkflowStatus
@@ -133,13 +132,13 @@ def _stored(database: str, workflow_id: str, run_id: str | None, redaction: Reda
 
 
 def _redaction(workflow_id: str, rules: Sequence[str], converter: DataConverter) -> Redaction:
-    codec = converter.payload_codec
-    if codec is None:
+    if not converter.is_bound:
         return Redaction(rules)
-    context = PayloadContext(workflow_id)
+    of_workflow = converter.of_workflow(workflow_id)
 
     def decode(payload: Payload) -> Payload:
-        return codec.decode(payload, context)
+        found: Payload = of_workflow.from_payload(payload, Payload)
+        return found
 
     return Redaction(rules, decode)
 

@@ -58,7 +58,7 @@ class AsyncActivityHandle:
         """The work has stopped because it was asked to. Refused with a CommandRejectedError if nobody had
         asked."""
         converter = self._converter
-        told = tuple(converter.to_payload(detail) for detail in details)
+        told = tuple(converter.to_whole_payload(detail) for detail in details)
         await self._resolve(message_id, timeout, canceled=True, details=told)
 
     async def heartbeat(self, *details: Any, timeout: float | None = None) -> None:
@@ -72,7 +72,7 @@ class AsyncActivityHandle:
                 run_id=self.run_id,
                 activity_id=self.activity_id,
                 token=self._token,
-                details=self._converter.to_payload(details) if details else None,
+                details=self._converter.to_whole_payload(details) if details else None,
             ),
             timeout=timeout,
         )

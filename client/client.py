@@ -220,6 +220,8 @@ class Client(Scheduling, UpdatingWithStart, StartingActivities, Declaring):
         message = start_message(workflow, arguments, options, (), self._engine.converter)
         message_id = _message_id(options)
         may_be_another = message.conflict_policy is WorkflowIDConflictPolicy.USE_EXISTING
+        if (stored := self._engine.converter._stored) is not None:
+            await stored.kept(message)  # whether the transaction commits or not
         await write_in_transaction(connection, sendable(message), message_id, options.get("schema"))
         return WorkflowHandle(
             self._engine,

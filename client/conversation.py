@@ -7,6 +7,7 @@ with an answer, with an error that a person must mend, or when the caller's time
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 from uuid import uuid4
@@ -26,7 +27,7 @@ from dalsegno.client.patience import Patience
 from dalsegno.client.reply_box import ReplyBox
 from dalsegno.client.suspensions import Suspensions
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import InvalidMessageError
+from dalsegno.errors import InvalidMessageError, PayloadStoreError
 from dalsegno.loop_clock import sleep
 from dalsegno.loop_clock import timeout as within
 
@@ -86,6 +87,8 @@ class Conversation:
         """
         timeout = given.patience("timeout", timeout)
         question = sendable(question)
+        if self._converter._stored is not None:
+            await self._converter._stored.kept(question)
         patience = Patience(question.TYPE, self.timings)
         if resend_seconds is None:
             resend_seconds = self.timings.resend
@@ -166,12 +169,20 @@ class Conversation:
         while True:
             while (answer := self._box.take()) is not None:
                 if isinstance(answer, answer_type) and _fits(answer, kind):
+                    if self._converter._stored is not None:
+                        await self._fetched(answer)
                     return answer
                 self.heard(answer)
             left = until - clock.time()
             if left <= 0 or self._link is None or not self._link.is_open:
                 return None
             await self._box.wait(clock, left)
+
+    async def _fetched(self, answer: Reply | ControlReply) -> None:
+        """What it refers to is at hand, if it can be had: else whoever reads it is told so."""
+        assert self._converter._stored is not None
+        with suppress(PayloadStoreError):
+            await self._converter._stored.fetch(answer)
 
     def heard(self, answer: Reply | ControlReply) -> None:
         """It is not what is waited for, or not yet."""

@@ -24,7 +24,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def decoded(told: S, converter: DataConverter) -> S:
     """The same, with its payloads and failures, at any depth; `converter` is that of the workflow."""
-    if converter.payload_codec is None and not converter.hides_messages:
+    if not converter.is_bound and not converter.hides_messages:
         return told
     whole: S = _decoded(told, converter)
     return whole

@@ -155,7 +155,9 @@ def _said(
         "retry_policy": _retries(options.get("retry_policy")),
         "priority": given_level(options.get("priority")),
         "search_attributes": stored_attributes("search_attributes", options.get("search_attributes")),
-        "memo": {given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
+        "memo": {
+            given.text("A key of memo", key): converter.to_whole_payload(value) for key, value in notes.items()
+        },
     }
 
 

@@ -129,7 +129,7 @@ def stored_action(action: ScheduleActionStartWorkflow, converter: DataConverter)
     described = any(isinstance(value, Payload) for value in values)
     target = name_of(action.workflow) if described else action.workflow
     notes = given.mapping("memo", action.memo or {})
-    converter = converter.of_workflow(action.id)
+    converter = converter.of_workflow(action.id).in_whole()
     return require_startable(
         StoredAction(
             workflow=name_of(action.workflow),

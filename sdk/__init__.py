@@ -101,6 +101,8 @@ if TYPE_CHECKING:
         NondeterminismError,
         PayloadCodecError,
         PayloadError,
+        PayloadLostError,
+        PayloadStoreError,
         QueryFailedError,
         RetryState,
         SchemaError,
@@ -138,6 +140,10 @@ if TYPE_CHECKING:
     from dalsegno.observer import Observer
     from dalsegno.payload import DefaultPayloadConverter, Payload, PayloadConverter, RawValue
     from dalsegno.payload_codec import CodecChain, PayloadCodec, PayloadContext
+    from dalsegno.payload_store import PayloadStore
+    from dalsegno.payload_stores.folder import FolderPayloadStore
+    from dalsegno.payload_stores.s3 import S3PayloadStore
+    from dalsegno.payload_stores.sql import SQLPayloadStore
     from dalsegno.policies import (
         ActivityCancellationType,
         Duration,
@@ -213,6 +219,7 @@ __all__ = [
     "FailureError",
     "FailureKind",
     "FencedError",
+    "FolderPayloadStore",
     "HistoryEntry",
     "HostInfo",
     "InvalidMessageError",
@@ -243,6 +250,9 @@ __all__ = [
     "PayloadContext",
     "PayloadConverter",
     "PayloadError",
+    "PayloadLostError",
+    "PayloadStore",
+    "PayloadStoreError",
     "PendingActivity",
     "PendingCompensation",
     "PendingUpdate",
@@ -258,6 +268,8 @@ __all__ = [
     "RetryPolicy",
     "RetryState",
     "RunDeadline",
+    "S3PayloadStore",
+    "SQLPayloadStore",
     "Schedule",
     "ScheduleActionExecutionStartWorkflow",
     "ScheduleActionResult",
@@ -368,7 +380,8 @@ _HOMES = {
         "AsyncActivityCancelledError BrokerUnavailableError CanceledError ChildWorkflowError "
         "CommandRejectedError CompensationError ConfigurationError DalsegnoError DeadlineMissedError "
         "DefinitionError FailureError FencedError InvalidMessageError MissingExtraError NewerFormatError "
-        "NondeterminismError PayloadCodecError PayloadError QueryFailedError RetryState SchemaError "
+        "NondeterminismError PayloadCodecError PayloadError PayloadLostError PayloadStoreError "
+        "QueryFailedError RetryState SchemaError "
         "StoreUnavailableError TerminatedError TimedOutError TimeoutType TooSlowError TopologyError "
         "TransientError UnreadableRowError UnsupportedError WorkerLostError WorkflowAlreadyStartedError "
         "WorkflowClosedError WorkflowContinuedAsNewError WorkflowFailedError WorkflowNotFoundError "
@@ -383,6 +396,10 @@ _HOMES = {
     "dalsegno.observer": "Observer",
     "dalsegno.payload": "DefaultPayloadConverter Payload PayloadConverter RawValue",
     "dalsegno.payload_codec": "CodecChain PayloadCodec PayloadContext",
+    "dalsegno.payload_store": "PayloadStore",
+    "dalsegno.payload_stores.folder": "FolderPayloadStore",
+    "dalsegno.payload_stores.s3": "S3PayloadStore",
+    "dalsegno.payload_stores.sql": "SQLPayloadStore",
     "dalsegno.policies": (
         "ActivityCancellationType Duration QueryRejectCondition RetryPolicy WorkflowIDConflictPolicy "
         "WorkflowIDReusePolicy WorkflowStatus WorkflowUpdateStage"

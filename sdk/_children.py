@@ -230,7 +230,9 @@ def _call(
         args=encode_arguments(workflow, values, converter),
         result_hint=result_type_of(workflow) if result_type is UNSET else result_hint(result_type, converter),
         task_queue=None if task_queue is None else given.task_queue("task_queue", task_queue),
-        memo={given.text("A key of memo", key): converter.to_payload(value) for key, value in notes.items()},
+        memo={
+            given.text("A key of memo", key): converter.to_whole_payload(value) for key, value in notes.items()
+        },
         execution_timeout=_span("execution_timeout", execution_timeout),
         run_timeout=_span("run_timeout", run_timeout),
         retry_policy=retry_policy,

@@ -79,7 +79,7 @@ def continue_as_new(
 def encoded_memo(notes: Mapping[str, Any], converter: DataConverter) -> dict[str, Payload]:
     """Raises TypeError for what is no mapping of texts, PayloadError for values."""
     return {
-        given.text("A key of memo", key): converter.to_payload(value)
+        given.text("A key of memo", key): converter.to_whole_payload(value)
         for key, value in given.mapping("memo", notes).items()
     }
 

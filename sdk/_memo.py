@@ -39,7 +39,7 @@ def upsert_memo(updates: Mapping[str, Any]) -> None:
     """
     runtime = current_runtime("upsert_memo")
     changes: dict[str, Payload | None] = {
-        given.text("A key of memo", key): None if value is None else runtime.converter.to_payload(value)
+        given.text("A key of memo", key): None if value is None else runtime.converter.to_whole_payload(value)
         for key, value in given.mapping("updates", updates).items()
     }
     if changes:

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from dalsegno.codecs import UnsupportedAnnotationError, codec_of, shown_type
 from dalsegno.codecs.annotations import hints_of, remember_locals
 from dalsegno.data_converter import DataConverter
-from dalsegno.errors import PayloadCodecError, PayloadError
+from dalsegno.errors import PayloadCodecError, PayloadError, PayloadLostError, PayloadStoreError
 from dalsegno.payload import Payload, RawValue
 
 
@@ -201,4 +201,6 @@ def decode_args(
 
 
 def _kind(error: PayloadError) -> type[PayloadError]:
-    return PayloadCodecError if isinstance(error, PayloadCodecError) else PayloadError
+    """So that what can be done later is still told from what cannot be used."""
+    kinds = (PayloadLostError, PayloadStoreError, PayloadCodecError)
+    return next((kind for kind in kinds if isinstance(error, kind)), PayloadError)

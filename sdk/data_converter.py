@@ -13,7 +13,8 @@
 
     data_converter = DataConverter(payload_converter_class=SealedPayloadConverter)
 
-A `payload_codec` (`dalsegno.payload_codec`) seals the bytes, or makes them smaller, behind that.
+A `payload_codec` (`dalsegno.payload_codec`) seals the bytes, or makes them smaller, behind that. What is still
+larger than the `threshold` goes to the `payload_store` (`dalsegno.payload_store`), if there is one.
 
 All payloads of a host, worker or client pass through `to_payload` and `from_payload` of its DataConverter, and
 all failures through `to_failure` and `from_failure`. Converters of users are watched: whatever they raise or
@@ -37,6 +38,8 @@ from dalsegno.failure import Failure, from_failure, restored
 from dalsegno.failure_capture import as_received, to_failure
 from dalsegno.payload import AS_IT_IS, DefaultPayloadConverter, Payload, PayloadConverter, RawValue, passed_on
 from dalsegno.payload_codec import CodedPayloads, PayloadCodec, PayloadContext, Unbound, required_codec
+from dalsegno.payload_store import THRESHOLD_BYTES, PayloadStore, required_store, required_threshold
+from dalsegno.stored_payloads import StoredPayloads
 
 C = TypeVar("C")
 
@@ -80,20 +83,29 @@ class DefaultFailureConverterWithEncodedAttributes(DefaultFailureConverter):
 @dataclass(frozen=True)
 class DataConverter:
     """A payload converter and a failure converter, made here from their classes (or what makes them when it
-    is called), and a codec, if there is one. Raises TypeError for what is none.
+    is called), and a codec and a store, if there are any. Raises TypeError for what is none, ValueError for a
+    threshold (in bytes) that is too small.
 
-    With a codec, values are converted by the DataConverter that `of_workflow` gives."""
+    With a codec or a store, values are converted by the DataConverter that `of_workflow` gives."""
 
     payload_converter_class: Callable[[], PayloadConverter] = DefaultPayloadConverter
     failure_converter_class: Callable[[], FailureConverter] = DefaultFailureConverter
     payload_codec: PayloadCodec | None = None
+    payload_store: PayloadStore | None = None
+    threshold: int = THRESHOLD_BYTES
     payload_converter: PayloadConverter = field(init=False, compare=False, repr=False)
     failure_converter: FailureConverter = field(init=False, compare=False, repr=False)
     to_payload: Callable[..., Payload] = field(init=False, compare=False, repr=False)
     """(value, type_hint): what the reader restores it as, or Any. Raises PayloadError."""
     from_payload: Callable[..., Any] = field(init=False, compare=False, repr=False)
     """(payload, type_hint), or Any. Raises PayloadError."""
-    _watched: PayloadConverter = field(init=False, compare=False, repr=False)
+    is_bound: bool = field(init=False, compare=False, repr=False, default=False)
+    """Payloads are made and read by who knows whose they are."""
+    _stored: StoredPayloads | None = field(init=False, compare=False, repr=False, default=None)
+    """What the store is used by."""
+    whole: PayloadConverter = field(init=False, compare=False, repr=False)
+    to_whole_payload: Callable[..., Payload] = field(init=False, compare=False, repr=False)
+    """As `to_payload`, for what is never put into the store: it is small by its nature, or shown in lists."""
     _coded: CodedPayloads | None = field(init=False, compare=False, repr=False, default=None)
     _uncoded: PayloadConverter = field(init=False, compare=False, repr=False)
     hides_messages: bool = field(init=False, compare=False, repr=False, default=False)
@@ -112,25 +124,48 @@ class DataConverter:
         self._set("hides_messages", getattr(failures, "encode_common_attributes", False) is True)
         if self.payload_codec is not None:
             required_codec("payload_codec", self.payload_codec)
-        self._pass_through(uncoded if self.payload_codec is None else Unbound())
+        threshold = required_threshold(self.threshold)
+        if self.payload_store is not None:
+            self._set("_stored", StoredPayloads(required_store(self.payload_store), threshold))
+        self._set("is_bound", self.payload_codec is not None or self._stored is not None)
+        self._pass_through(Unbound() if self.is_bound else uncoded)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
     def _pass_through(self, watched: PayloadConverter) -> None:
-        self._set("_watched", watched)
+        self._set_whole(watched)
         self._set("to_payload", watched.to_payload)
         self._set("from_payload", watched.from_payload)
 
-    def of_workflow(self, workflow_id: str) -> DataConverter:
-        """The one for the payloads of that workflow: this one, where no codec binds them to it."""
-        if self.payload_codec is None:
+    def _set_whole(self, watched: PayloadConverter) -> None:
+        self._set("whole", watched)
+        self._set("to_whole_payload", watched.to_payload)
+
+    def in_whole(self) -> DataConverter:
+        """The one that puts nothing into the store, for payloads that are kept within others: nobody who looks
+        for what is referred to would find them there."""
+        if self._stored is None:
             return self
-        coded = CodedPayloads(self._uncoded, self.payload_codec, PayloadContext(workflow_id))
+        whole = object.__new__(DataConverter)
+        whole.__dict__.update(self.__dict__)
+        whole._pass_through(self.whole)
+        return whole
+
+    def of_workflow(self, workflow_id: str) -> DataConverter:
+        """The one for the payloads of that workflow: this one, where nothing binds them to it."""
+        if not self.is_bound:
+            return self
+        parts = self._uncoded, self.payload_codec, self._stored, PayloadContext(workflow_id)
+        coded = CodedPayloads(*parts)
         bound = object.__new__(DataConverter)
         bound.__dict__.update(self.__dict__)
         bound._set("_coded", coded)
         bound._pass_through(coded)
+        if self._stored is not None:
+            whole = CodedPayloads(*parts, is_whole=True)
+            whole.tell = coded
+            bound._set_whole(whole)
         return bound
 
     def of_other_workflow(self, workflow_id: str) -> DataConverter:
@@ -138,6 +173,8 @@ class DataConverter:
         other = self.of_workflow(workflow_id)
         if other._coded is not None and self._coded is not None:
             other._coded.tell = self._coded
+            if isinstance(other.whole, CodedPayloads):
+                other.whole.tell = self._coded
         return other
 
     @property
@@ -148,7 +185,7 @@ class DataConverter:
     def to_failure(self, error: BaseException) -> Failure:
         """Never raises. Where the failure converter does, the failure tells no more than the error's type."""
         try:
-            failure = self.failure_converter.to_failure(error, self._watched)
+            failure = self.failure_converter.to_failure(error, self.whole)
             # What the default makes is within its bounds; of any other, each part may be what it should not be.
             if type(self.failure_converter) is DefaultFailureConverter and not self.hides_messages:
                 return failure
@@ -158,20 +195,20 @@ class DataConverter:
             why = "made no failure of it that can be sent"
         except BaseException as inner:  # noqa: BLE001 - a user's converter may raise anything
             why = f"raised {class_name(inner)}"
-        told = to_failure(error, self._watched)
+        told = to_failure(error, self.whole)
         message = f"A {told.type or told.kind}, of which the failure converter {why}."
         return replace(told, message=message, details=(), stack="", cause=None, parts=())
 
     def from_failure(self, failure: Failure) -> Exception:
         """Never raises: what the failure converter makes no error of, the default does."""
         try:
-            error: Any = self.failure_converter.from_failure(failure, self._watched)
+            error: Any = self.failure_converter.from_failure(failure, self.whole)
             if isinstance(error, Exception):
                 return error
             why = "made no error of it"
         except BaseException as inner:  # noqa: BLE001
             why = f"raised {class_name(inner)}"
-        plain = from_failure(failure, self._watched)
+        plain = from_failure(failure, self.whole)
         plain.add_note(f"(This is what was sent: the failure converter {why}.)")
         return plain
 

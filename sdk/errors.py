@@ -161,6 +161,16 @@ class PayloadCodecError(PayloadError):
     workflow waits, suspended, until it is there."""
 
 
+class PayloadStoreError(PayloadCodecError):
+    """The store that a payload is in, or is to be put into, cannot be reached now. A workflow waits, suspended,
+    until it can."""
+
+
+class PayloadLostError(PayloadStoreError):
+    """The payload store does not have, or has changed, what was put there. A workflow waits until it is put
+    back."""
+
+
 class TransientError(DalsegnoError):
     """The surroundings failed; the same call may be repeated with the same IDs."""
 

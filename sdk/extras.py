@@ -15,8 +15,11 @@ _PURPOSES = {
     "host": "Hosts, and whatever else uses the database, need",
     "cli": "The command line needs",
     "encryption": "EncryptionCodec needs",
+    "s3": "S3PayloadStore needs",
 }
 _EXTRAS = {
+    "boto3": "s3",
+    "botocore": "s3",
     "cryptography": "encryption",
     "alembic": "host",
     "psycopg": "host",

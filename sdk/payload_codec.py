@@ -27,6 +27,8 @@ from dalsegno import given
 from dalsegno.error_text import class_name
 from dalsegno.errors import PayloadCodecError, PayloadError
 from dalsegno.payload import AS_IT_IS, Payload, PayloadConverter, RawValue, passed_on
+from dalsegno.payload_store import STORED, references_in
+from dalsegno.stored_payloads import Pieces, StoredPayloads
 
 ENCRYPTED = "encrypted"
 """How the encodings of those begin that nobody reads without a key."""
@@ -89,34 +91,53 @@ def fingerprint_of(codec: PayloadCodec) -> str:
 
 
 class CodedPayloads:
-    """A payload converter with a codec behind it, for the payloads of one workflow.
+    """A payload converter with a codec behind it, and a store behind that, or one of them, for the payloads of
+    one workflow. `is_whole`: it puts nothing into the store.
 
     `trouble` is the last PayloadCodecError: whoever must not go on as if it were an ordinary one (user code may
     have caught it) looks here."""
 
-    def __init__(self, inner: PayloadConverter, codec: PayloadCodec, context: PayloadContext) -> None:
+    def __init__(
+        self,
+        inner: PayloadConverter,
+        codec: PayloadCodec | None,
+        stored: StoredPayloads | None,
+        context: PayloadContext,
+        *,
+        is_whole: bool = False,
+    ) -> None:
         self._inner: Any = inner
         self._codec = codec
+        self._stored = stored
+        self._puts = None if is_whole else stored
         self._context = context
         self._label: str | None = None
         """The last encoding that could be carried."""
         self.trouble: PayloadCodecError | None = None
         self.tell: CodedPayloads = self
-        """Whose trouble it is."""
+        """Whose trouble it is, and whose `pieces` are made."""
+        self.pieces: Pieces | None = None
+        """What a step of workflow code has made for the store, and nobody has put there yet."""
 
     def to_payload(self, value: Any, type_hint: Any = Any, /) -> Payload:
         # A Payload is what was decoded, too: see from_payload.
         payload = passed_on(value) if isinstance(value, AS_IT_IS) else self._inner.to_payload(value, type_hint)
-        encoded = self._asked("encode", payload)
-        if encoded.encoding != self._label:
+        encoded = payload if self._codec is None else self._asked("encode", payload)
+        if self._codec is not None and encoded.encoding != self._label:
             try:
                 self._label = given.name("The encoding of a payload", encoded.encoding)
             except (TypeError, ValueError) as error:
                 raise PayloadError(f"The payload codec {self._name} cannot be used: {error}") from None
-        return encoded
+        return encoded if self._puts is None else self._puts.referred(encoded, self.tell.pieces)
 
     def from_payload(self, payload: Payload, type_hint: Any = Any, /) -> Any:
-        decoded = self._asked("decode", payload)
+        if self._stored is not None:
+            try:
+                payload = self._stored.resolved(payload, self.tell.pieces)
+            except PayloadCodecError as error:
+                self.tell.trouble = error
+                raise
+        decoded = payload if self._codec is None else self._asked("decode", payload)
         if type_hint is Payload:
             return decoded
         return RawValue(decoded) if type_hint is RawValue else self._inner.from_payload(decoded, type_hint)
@@ -156,17 +177,20 @@ class Unbound:
 
     def _refusal(self) -> PayloadError:
         return PayloadError(
-            "This DataConverter has a payload codec, which binds payloads to their workflow: ask "
+            "This DataConverter has a payload codec or store, by which payloads are of their workflow: ask "
             "data_converter.of_workflow(WORKFLOW_ID) for the one of a workflow."
         )
 
 
 def in_words(payload: Payload) -> str:
     """For people, of one that cannot be shown: "encrypted, 1.2 KB"."""
-    size = len(payload.data)
+    encoding, size, where = payload.encoding, len(payload.data), ""
+    if encoding == STORED and (known := references_in(payload)):
+        [(_, size, encoding)] = known.values()
+        where = ", in the payload store"
     told = f"{size / 1000:.1f} KB" if size >= 1000 else f"{size} bytes"
-    is_encrypted = payload.encoding.startswith(f"{ENCRYPTED}/")
-    return f"{ENCRYPTED}, {told}" if is_encrypted else f"{payload.encoding}, {size} bytes"
+    is_encrypted = encoding.startswith(f"{ENCRYPTED}/")
+    return (f"{ENCRYPTED}, {told}" if is_encrypted else f"{encoding}, {size} bytes") + where
 
 
 def required_codec(what: str, value: Any) -> PayloadCodec:

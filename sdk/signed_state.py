@@ -62,7 +62,7 @@ def restore(payload: Payload, version: int, hint: Any, converter: DataConverter)
             "migrate_state(cls, version, data) that returns the data of today."
         )
     data = migrate(version, converter.from_payload(payload))
-    return converter.from_payload(converter.to_payload(data), hint)
+    return converter.from_payload(converter.to_whole_payload(data), hint)
 
 
 def versioned_class(hint: Any) -> Any:

@@ -142,8 +142,11 @@ class Stage:
     def is_at_rest(self) -> bool:
         """Nothing is under way: without somebody's word, or `next_wake_up`, nothing happens any more."""
         assert self._host is not None
-        engine, local = self._host.engine, self._host.local_worker
+        engine, local, fetching = self._host.engine, self._host.local_worker, self._host.payload_fetching
         if not engine.partitions or (local is not None and local.is_at_work):
+            return False
+        stored = self._converter._stored
+        if fetching is not None and (fetching.is_at_work or (stored is not None and stored.is_at_work)):
             return False
         return self.broker.is_at_rest and engine.is_at_rest
 

@@ -22,6 +22,7 @@ ARROWS = {
     "codecs": "",
     "sdk": "codecs",
     "schedules": "sdk",
+    "payload_stores": "sdk",
     # messages and the store
     "broker": "sdk",
     "persistence": "sdk",
@@ -78,7 +79,9 @@ ARROWS = {
         "sdk broker interface activities incidents signals queries updates children externals protocol"
     ),
     "actors.supervisor.failing": "sdk queries workflow_actor",
-    "actors.supervisor.off_loop": "sdk protocol interface local_activities failing activity_code",
+    "actors.supervisor.off_loop": (
+        "sdk protocol interface local_activities workflow_actor failing activity_code"
+    ),
     "actors.supervisor.world": "sdk broker persistence interface",
     "actors.supervisor.upcalls": "sdk interface workflow_actor",
     "actors.supervisor.membership": "host_id sdk persistence failing",

@@ -16,6 +16,7 @@ LINES = 450
 SOURCES = (
     "sdk",
     "broker",
+    "payload_stores",
     "persistence",
     "actors",
     "workers",

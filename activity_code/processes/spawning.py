@@ -61,7 +61,13 @@ def beginning_of(registry: Registry, converter: DataConverter) -> bytes | None:
             "The program starts a worker when it is imported, which each process of a worker does: put what "
             'starts it under `if __name__ == "__main__":`.'
         )
-    parts = converter.payload_converter_class, converter.failure_converter_class, converter.payload_codec
+    parts = (
+        converter.payload_converter_class,
+        converter.failure_converter_class,
+        converter.payload_codec,
+        converter.payload_store,
+        converter.threshold,
+    )
     try:
         pickled_converter = pickle.dumps(parts)
     except Exception as error:

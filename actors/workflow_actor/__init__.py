@@ -6,7 +6,8 @@ says what a cause has to pass on its way out of it (`again`: did it come before?
 `instance` tells what a command does to one workflow, `at_rest` how it comes to be, and what can be asked of it
 between two commands. A `turn` is what one activation collects; `wake_up` does what is due, and `code_retries`
 says when code that is stuck is tried again. `open_turn` says what becomes of a turn that waits for something,
-`turn_keeping` is the actor's part in that, and `local_works` what the host is to do for one. `questions`
+`turn_keeping` is the actor's part in that, `local_works` what the host is to do for one, and `payloads_needed`
+what it is to fetch before. `questions`
 answers what only reads, and `admission` is what is refused at the door (`format_needed`: what
 of it for an older stored format alone), `found_by` what search attributes have
 to pass, and the rows by which it is found, `with_start` what becomes of a signal or update that comes with a

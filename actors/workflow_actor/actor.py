@@ -123,6 +123,7 @@ class WorkflowActor(LightActor):
         """The instance is there; mail may be handled. `seen`: how commands were answered."""
         self.instance = instance
         instance.does_local_work = self.turns is not None
+        instance.keeps_pieces = self.turns is not None and self.turns.prepares
         self.is_loaded = True
         self.seen.read(seen)
         self.reschedule()
@@ -131,6 +132,7 @@ class WorkflowActor(LightActor):
         """Just made, and not loaded: there is said to be no such workflow yet."""
         self.instance = instance
         instance.does_local_work = self.turns is not None
+        instance.keeps_pieces = self.turns is not None and self.turns.prepares
         self.is_loaded = self._is_guessed = True
 
     def round_over(self) -> None:
@@ -165,14 +167,16 @@ class WorkflowActor(LightActor):
         self._current = cause
         match gate(cause, self.instance, self.seen, self.struck):
             case Pass(command):
-                self._act(cause, command)
+                self.act(cause, command)
             case BeginRun(start):
                 self._let_go()  # of the run whose place it takes
-                self._act(cause, start, begins=start)
+                self.act(cause, start, begins=start)
             case ClearStrikes(resume):
-                self._act(cause, resume, forgives=True)
+                self.act(cause, resume, forgives=True)
             case ReadMail() | LookUpStrikes() | LookUpAttributes() | LookUpFormat() as question:
                 self._find_out(question, cause)
+            case RebuildInSlices() | RebuildAtOnce() if not self._is_ready_to_rebuild(cause):
+                pass
             case RebuildInSlices(mark):
                 self._rebuild_in_slices(cause, mark)
             case RebuildAtOnce(mark):
@@ -223,7 +227,7 @@ class WorkflowActor(LightActor):
                 self._parent.look_up_format(self)
         self._put_back(cause)
 
-    def _act(
+    def act(
         self, cause: Cause, command: Command, *, begins: Start | None = None, forgives: bool = False
     ) -> None:
         """Put the command to the instance. The code that may run is that of the current run, or of the one that
@@ -372,6 +376,9 @@ class WorkflowActor(LightActor):
         self._answered(ReadMail)
 
     # --- the program comes back --------------------------------------------------------------------------
+
+    def _is_ready_to_rebuild(self, cause: Cause) -> bool:
+        return self.turns is None or not self.turns.prepares or self.turns.is_ready_to_rebuild(cause)
 
     def _rebuild_in_slices(self, cause: Cause, mark: str) -> None:
         self._put_back(cause)

@@ -95,6 +95,8 @@ class InstanceAtRest:
         self._pinned_by: tuple[object, bool] = None, False
         self.does_local_work = False
         """There is somebody to do it. Else it is left to what its room does about what was not done."""
+        self.keeps_pieces = False
+        """There is somebody who brings what code makes for the payload store there."""
         self.unsealed: Unsealed | None = None
         """The turn that waits for local work, if one does."""
 
@@ -163,6 +165,11 @@ class InstanceAtRest:
         self.fingerprint = self.code.fingerprint(state.info.task_queue, state.info.workflow_type)
         yield from self.agenda.resetting(state)
         yield from self.confirmations.loading(state)
+
+    def stands_as_before(self) -> None:
+        """A turn was dropped. What is due when has gone on with it, the state has not."""
+        self.agenda.reset(self.state)
+        self._knows_wake_at = False
 
     # --- what is so --------------------------------------------------------------------------------------
 

@@ -67,12 +67,9 @@ from dalsegno.actors.workflow_actor.signals.shown import set_aside
 from dalsegno.actors.workflow_actor.stored.format_2 import NUMBER as FORMAT_2
 from dalsegno.actors.workflow_actor.stored.format_3 import NUMBER as FORMAT_3
 from dalsegno.actors.workflow_actor.stored.snapshots import SnapshotSchedule
-from dalsegno.actors.workflow_actor.turn import Moment, Turn, Unsealed
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX, Moment, Turn, Unsealed
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.wake_up import do_what_is_due
-
-STEPS_MAX = 200
-"""Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
 WANTS_OF_A_STEP = 50
 """What user code wants on one input beyond this counts as if there had been another input for each so many."""
@@ -133,7 +130,7 @@ class Instance(InstanceAtRest):
         self._run(turn)
         if isinstance(command, Suspend):
             self.live.forget()
-        if turn.works:
+        if turn.works or turn.pieces:
             return self._stay_open(turn, command, decision.effects)
         return self._seal(turn, command, decision.effects)
 
@@ -159,6 +156,8 @@ class Instance(InstanceAtRest):
                 if moment.hindrance is not None:
                     raise CodeStuckError("corrupt", moment.hindrance)
                 intents = live.step(turn.state)
+                if self.keeps_pieces:
+                    turn.pieces |= live.take_pieces()
                 if SetSignalAside in map(type, intents):
                     live.require_room_aside(turn.state, intents, may_be_stored=self.codec.writes >= FORMAT_3)
                 if found_by.SETTING in map(type, intents):
@@ -199,9 +198,9 @@ class Instance(InstanceAtRest):
     def _stay_open(
         self, turn: Turn, command: Command | None = None, transient: tuple[Effect, ...] = ()
     ) -> list[Activation]:
-        """Local work comes first. The program goes with the turn: who asks meanwhile has another built, of the
-        state before."""
-        if not _may_wait(turn):
+        """Local work comes first, and what is to be in the payload store. The program goes with the turn: who
+        asks meanwhile has another built, of the state before."""
+        if not turn.may_wait and not turn.pieces:
             return self._seal(turn, command, transient)
         seen = frozenset(self.confirmations.seen)
         return self._leave_open(Unsealed(turn, command, transient, self.live, self.fingerprint, seen))
@@ -231,7 +230,7 @@ class Instance(InstanceAtRest):
                 turn.record(*decision.events)
                 transient += decision.effects
                 self._run(turn)
-            if (left or turn.works) and not is_overdue and _may_wait(turn):
+            if turn.pieces or ((left or turn.works) and not is_overdue and turn.may_wait):
                 unsealed.transient = transient
                 return self._leave_open(unsealed)
             late = self.confirmations.seen - unsealed.seen
@@ -371,8 +370,9 @@ class Instance(InstanceAtRest):
         turn.record(RunStarted(info, start.args, recipients, self.python, earlier))
         if start.then is not None:
             turn.record(*with_start.for_new_run(start, self))
-        self._run(turn)
-        if turn.works and may_wait:
+        if may_wait or not self.keeps_pieces:  # else its code begins with an activation of its own
+            self._run(turn)
+        if (turn.works or turn.pieces) and may_wait:
             return self._stay_open(turn, start)
         return self._seal(turn, start)
 
@@ -407,7 +407,7 @@ class Instance(InstanceAtRest):
         if is_in_vain(state.suspension, done, turn.state.suspension):
             self.code_retries.put_off(state, now=moment.time)
             done = []
-        if turn.works:
+        if turn.works or turn.pieces:
             return self._stay_open(turn)
         return self._seal(turn) if done else [self._unrecorded(None, NOTHING, moment)]
 
@@ -431,11 +431,6 @@ class Instance(InstanceAtRest):
 
     def _heartbeat(self, command: OutsideHeartbeat, moment: Moment) -> list[Activation]:
         return [self._unrecorded(command, answer_to_heartbeat(command, self, now=moment.time), moment)]
-
-
-def _may_wait(turn: Turn) -> bool:
-    """Of a run that has ended or is stuck, nothing waits; nor does what has a bound otherwise."""
-    return not turn.state.is_closed and turn.state.suspension is None and turn.steps < STEPS_MAX
 
 
 TAKE: dict[type, Callable[[Instance, Any, Moment], list[Activation]]] = {

@@ -17,7 +17,9 @@ dropped leaves nothing. What happens while one is open:
 - *Somebody asks*: he is answered by the state before the turn, if nothing that he has sent himself may be
   part of it, or lies in front of his question (`lets_pass`).
 - *The bound passes* (`PREPARING_SECONDS`, `WORKING_SECONDS`): what could not be had is `Unready`; of local work
-  what is done is committed, and what comes of the rest later is a cause of its own.
+  what is done is committed, and what comes of the rest later is a cause of its own. But what is on its way to
+  the payload store is waited for: the state must not refer to what is not there.
+- *The payload store does not take it*: the turn is dropped, and its cause taken once more as `Unready`.
 - *An operator suspends or terminates*: that comes in its order, for which the bound is what it waits at most.
   To prepare it takes nothing.
 - *The channel is lost*: the cause comes again. A turn that has not stepped is dropped when its time comes; one
@@ -43,7 +45,7 @@ from dalsegno.actors.workflow_actor.interface.commands import (
     Suspend,
     Terminate,
 )
-from dalsegno.actors.workflow_actor.interface.waiting import Preparation
+from dalsegno.actors.workflow_actor.interface.waiting import PiecesKept, Preparation
 from dalsegno.actors.workflow_actor.queries.commands import Query
 
 PREPARING_SECONDS = 5.0
@@ -87,12 +89,15 @@ class OpenTurn:
         "_outcomes",
         "cause",
         "forgives",
+        "has_kept",
         "is_overdue",
+        "keeping",
         "lets_nobody_pass",
         "mark",
         "preparation",
         "state",
         "under_way",
+        "why_not_kept",
     )
 
     def __init__(self, cause: Cause, state: TurnState) -> None:
@@ -103,6 +108,11 @@ class OpenTurn:
         self.preparation: Preparation | None = None
         self.under_way = 0
         """Pieces of local work."""
+        self.keeping = 0
+        """Those of them that bring something to the payload store."""
+        self.has_kept = False
+        """They are done, and nothing was done with the turn since."""
+        self.why_not_kept: str | None = None
         self._outcomes: list[Command] = []
         self.is_overdue = False
         self.lets_nobody_pass = False
@@ -114,14 +124,20 @@ class OpenTurn:
             raise RuntimeError(f"a turn that is {self.state.name} cannot become {state.name}")
         self.state = state
 
-    def worked(self, outcome: Command) -> None:
+    def worked(self, outcome: Command | PiecesKept) -> None:
         """A piece of local work has come to this."""
         self.under_way -= 1
-        self._outcomes.append(outcome)
+        if not isinstance(outcome, PiecesKept):
+            self._outcomes.append(outcome)
+            return
+        self.keeping -= 1
+        self.has_kept = True
+        self.why_not_kept = self.why_not_kept or outcome.why_not
 
     def take_outcomes(self) -> Sequence[Command]:
         """In the order in which they came."""
         outcomes, self._outcomes = self._outcomes, []
+        self.has_kept = False
         return outcomes
 
     @property
@@ -129,6 +145,10 @@ class OpenTurn:
         """What it waits for is there, or is not waited for any more."""
         if self.state is TurnState.PREPARING:
             return self.preparation is not None
+        if self.keeping:  # whatever else there is, nothing is sealed before
+            return False
+        if self.has_kept and (self.why_not_kept is not None or not self.under_way):
+            return True
         return bool(self._outcomes) or self.is_overdue
 
     def can_take(self, mail: Sequence[Cause]) -> bool:

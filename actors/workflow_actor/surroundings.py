@@ -9,7 +9,7 @@ from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.effects import Effect
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, PiecesKept, Preparation
 
 if TYPE_CHECKING:
     from dalsegno.actors.workflow_actor.actor import WorkflowActor
@@ -69,7 +69,7 @@ class OffLoop(Protocol):
     def prepare(self, command: Command, instance: Instance, done: Callable[[Preparation], None]) -> None:
         """Have it at hand."""
 
-    def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
+    def work(self, work: LocalWork, done: Callable[[Command | PiecesKept], None]) -> None:
         """`done` is told what the instance is to be told of it, if it is to be told anything. What is under way
         already goes on, and only the new `done` is told."""
 

@@ -7,12 +7,16 @@ from msgspec import Struct
 from dalsegno.actors.workflow_actor.interface.activation import Probe
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.effects import Effect, EffectID
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork
+from dalsegno.actors.workflow_actor.interface.waiting import KeepPieces, LocalWork
 from dalsegno.actors.workflow_actor.program.replay import LiveProgram
 from dalsegno.actors.workflow_actor.run.apply import apply, opened
 from dalsegno.actors.workflow_actor.run.events import Event, Record
 from dalsegno.actors.workflow_actor.run.intents import ContinueAsNew
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
+from dalsegno.stored_payloads import Pieces
+
+STEPS_MAX = 200
+"""Inputs that one activation runs. A long backlog of code that was suspended is worked off in several."""
 
 
 class Moment(Struct, frozen=True):
@@ -29,8 +33,9 @@ class Turn:
     """One activation before it is sealed: until then nothing of the instance has changed. `before` is the state
     that it began with. `forgets`: effects whose confirms were seen. `signed`: user code has set a sign.
     `steps`: inputs that were run, and what counts as such. `works`: local work that user code has wanted, and
-    nobody has begun; `later`: what is to be begun when the turn is over. `has_worked`: there was some. `wish`:
-    user code has asked for another run, as which this one goes on.
+    nobody has begun; `later`: what is to be begun when the turn is over. `has_worked`: there was some.
+    `pieces`: what user code has made for the payload store, and is not there. `wish`: user code has asked for
+    another run, as which this one goes on.
     """
 
     __slots__ = (
@@ -40,6 +45,7 @@ class Turn:
         "has_worked",
         "later",
         "moment",
+        "pieces",
         "probes",
         "signed",
         "state",
@@ -58,9 +64,16 @@ class Turn:
         self.signed = False
         self.steps = 0
         self.works: list[LocalWork] = []
+        self.pieces: Pieces = {}
         self.wish: ContinueAsNew | None = None
         self.later: list[LocalWork] = []
         self.has_worked = False
+
+    @property
+    def may_wait(self) -> bool:
+        """Of a run that has ended or is stuck, nothing waits; nor does what has a bound otherwise."""
+        state = self.state
+        return not state.is_closed and state.suspension is None and self.steps < STEPS_MAX
 
     def record(self, *events: Event) -> None:
         self.state = apply(self.state, *events)
@@ -84,6 +97,11 @@ class Unsealed(Struct):
     seen: frozenset[tuple[str, EffectID]]
 
     def take_works(self) -> list[LocalWork]:
-        """To be begun."""
-        works, self.turn.works = self.turn.works, []
+        """To be begun. Where local work may not wait, what is to be kept is not left for later all the same."""
+        turn = self.turn
+        works: list[LocalWork] = []
+        if turn.may_wait:
+            works, turn.works = turn.works, []
+        if turn.pieces:
+            works, turn.pieces = [*works, KeepPieces(turn.pieces)], {}
         return works

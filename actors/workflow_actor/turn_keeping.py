@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dalsegno.actors.workflow_actor.interface.cause import Cause
+from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready, Unready
+from dalsegno.actors.workflow_actor.interface.waiting import (
+    KeepPieces,
+    LocalWork,
+    PiecesKept,
+    Preparation,
+    Ready,
+    Unready,
+)
 from dalsegno.actors.workflow_actor.open_turn import BOUNDS, TAKES_NOTHING, OpenTurn, TurnState
 from dalsegno.actors.workflow_actor.surroundings import Turns
 
@@ -34,8 +41,13 @@ class TurnKeeping:
             return True
         if not turn.can_go_on:
             self._answer_next(cause)
-        elif turn.state is TurnState.WORKING:
+        elif turn.state is TurnState.WORKING and turn.why_not_kept is None:
             self._go_on(turn)
+        elif turn.state is TurnState.WORKING:
+            self.drop(turn)
+            self._actor.instance.stands_as_before()
+            self._prepared, turn.preparation = turn, Unready(turn.why_not_kept or "")
+            return not cause.is_void
         else:
             self._prepared = turn
             self._leave(turn, TurnState.DROPPED if cause.is_void else TurnState.STEPPING)
@@ -51,6 +63,18 @@ class TurnKeeping:
             mail.put_back(cause)
 
     # --- prepare ---------------------------------------------------------------------------------------------
+
+    def is_ready_to_rebuild(self, cause: Cause) -> bool:
+        """What its code has been given is at hand. Otherwise it comes first, or cannot be had: then the cause
+        is taken without the code."""
+        command, before = cause.command, self._prepared
+        if isinstance(command, AwaitOutcome):
+            return True
+        preparation = self.preparation_for(cause, command)
+        if preparation is not None and not isinstance(preparation, Ready):
+            self._prepared = before
+            self._actor.act(cause, command)
+        return isinstance(preparation, Ready)
 
     def preparation_for(self, cause: Cause, command: Command) -> Preparation | None:
         """None if what it needs is to be had first: all mail waits for that, with `cause` in front of it."""
@@ -90,6 +114,7 @@ class TurnKeeping:
         assert unsealed is not None
         works = unsealed.take_works()
         turn.under_way += sum(work.is_answered for work in works)
+        turn.keeping += sum(isinstance(work, KeepPieces) for work in works)
         self._turns.work(self._actor, turn, works)
         self._actor.actor_inbox.put_back(turn.cause)
 
@@ -99,7 +124,7 @@ class TurnKeeping:
         turn.to(TurnState.SEALED)
         self._turns.work(self._actor, turn, works)
 
-    def worked(self, turn: OpenTurn, outcome: Command) -> None:
+    def worked(self, turn: OpenTurn, outcome: Command | PiecesKept) -> None:
         """A piece of its local work has come to this."""
         turn.worked(outcome)
         self._actor.reschedule()

@@ -15,7 +15,14 @@ from dalsegno.actors.workflow_actor.activities.events import ActivityWanted
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.run_info import RunInfo
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation, Ready, Unready
+from dalsegno.actors.workflow_actor.interface.waiting import (
+    KeepPieces,
+    LocalWork,
+    PiecesKept,
+    Preparation,
+    Ready,
+    Unready,
+)
 from dalsegno.actors.workflow_actor.local_activities.work import (
     RunLocalActivity,
     StopAll,
@@ -36,6 +43,8 @@ if TYPE_CHECKING:
 SHARE = 0.15
 """Of commands, that have to be prepared."""
 
+REFUSED_SHARE = 0.1
+"""Of what is made for the payload store."""
 DELAYS = (0, 1_000, 20_000, SECOND // 5, SECOND)
 LOCAL_ONE_IN = 3
 
@@ -76,7 +85,11 @@ class SimulatedOffLoop:
         """Whoever works on goes on, in vain."""
         self._bench.give_up(work)
 
-    def work(self, work: LocalWork, done: Callable[[Command], None]) -> None:
+    def work(self, work: LocalWork, done: Callable[[Command | PiecesKept], None]) -> None:
+        if isinstance(work, KeepPieces):
+            kept = PiecesKept("nobody answers" if self._random.random() < REFUSED_SHARE else None)
+            self._host.after(self._random.choice(DELAYS), lambda: done(kept))
+            return
         if isinstance(work, RunLocalActivity | StopLocalActivity | StopAll):
             self._bench.work(work, done)
             return

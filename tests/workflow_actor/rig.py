@@ -34,6 +34,7 @@ from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowStatus
+from dalsegno.stored_payloads import Pieces
 
 T0 = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -97,6 +98,9 @@ class ScriptedProgram:
         signs = [place for place, intent in enumerate(wanted) if isinstance(intent, SetSign)]
         # Rebuilt from a sign, the step in which it was set comes back as a beginning.
         return wanted[signs[-1] + 1 :] if signs and replaying and index == self._first else wanted
+
+    def take_pieces(self) -> Pieces:
+        return {}
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         return payload(f'["{name}", {len(self.seen)}]')

@@ -6,7 +6,6 @@ from itertools import product
 
 import pytest
 
-from dalsegno.actors.workflow_actor.instance import STEPS_MAX
 from dalsegno.actors.workflow_actor.interface.activation import Activation
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import (
@@ -25,6 +24,7 @@ from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.run.events import Ran
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.failure import Failure
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.workflow_actor.local_work import LOCAL_QUEUE, ScriptedLocalActivity, local_activities

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dalsegno.actors.workflow_actor.activities.events import ActivityResolved
-from dalsegno.actors.workflow_actor.instance import STEPS_MAX, Instance
+from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.commands import Resume, Suspend, Terminate, WakeUp
 from dalsegno.actors.workflow_actor.program.port import WorkflowCodeError
 from dalsegno.actors.workflow_actor.queries.commands import Query
@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.signals.events import Signaled
 from dalsegno.actors.workflow_actor.timers.events import TimerFired
 from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
     CALLER,

@@ -37,6 +37,7 @@ from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
 from dalsegno.policies import WorkflowIDConflictPolicy
+from dalsegno.stored_payloads import Pieces
 from tests.workflow_actor.rig import (
     SECOND,
     Rig,
@@ -163,6 +164,9 @@ class WildProgram:
         )
         intents.append(SetSign(signed=self._signed))
         intents.extend(self._wants(self._random_behind_the_sign(), now))
+
+    def take_pieces(self) -> Pieces:
+        return {}
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         return payload(str(self._count))

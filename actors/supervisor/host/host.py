@@ -49,7 +49,7 @@ from dalsegno.actors.supervisor.membership.host_supervisor import (
 )
 from dalsegno.actors.supervisor.membership.loop_beat import LoopBeat
 from dalsegno.actors.supervisor.membership.validity import Validity
-from dalsegno.actors.supervisor.off_loop.local_worker import LocalWorker
+from dalsegno.actors.supervisor.off_loop.payload_fetching import hands
 from dalsegno.actors.supervisor.parent.pulse import PulseWriter
 from dalsegno.actors.supervisor.people.control import VERSION, Control
 from dalsegno.actors.supervisor.people.other_runs import OtherRuns
@@ -100,7 +100,7 @@ class Host(Lookups):
     ) -> None:
         """`ready` is called once: when this host has its share of the partitions, and consumes all of it.
         `escaped` is told of what nobody contains (see `fail_stop`). `activities`: those that this host can run
-        as local ones; the data converter is theirs. `new_thread`: where the store's code runs."""
+        as local ones; the data converter is of all code here. `new_thread`: where the store's code runs."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._escaped = escaped
@@ -122,16 +122,14 @@ class Host(Lookups):
         self._namespace = namespace = store.namespace()
         self._threads = StoreThreads(store, escaped, new_thread)
         self._membership = store.membership()
-        self.local_worker = None
-        if activities is not None:
-            self.local_worker = LocalWorker(
-                activities,
-                converter=data_converter,
-                later=self.call_soon,
-                deliver=self._deliver,
-                now=self.now,
-                escaped=escaped,
-            )
+        self.local_worker, self.payload_fetching = hands(
+            activities,
+            data_converter,
+            later=self.call_soon,
+            deliver=self._deliver,
+            now=self.now,
+            escaped=escaped,
+        )
         self.has_hanging_threads = False
         """Of local activities that did not stop; Python would wait for them."""
         self.engine = Engine(
@@ -143,7 +141,7 @@ class Host(Lookups):
             partitions=namespace.partitions,
             codec=codec,
             observer=contained_observer(observer),
-            off_loop=self.local_worker,
+            off_loop=self.payload_fetching or self.local_worker,
         )
         self._strike_lookup = StrikeLookup(self.call_soon, self._read_strikes, self.engine.strikes_found)
         self._watermark = WatermarkKeeper(namespace, self._threads, refused=self._ended.set)
@@ -207,6 +205,7 @@ class Host(Lookups):
             call_later=self.call_later,
             monotonic=self.monotonic,
             codec=codec,
+            stored=data_converter._stored,
         )
 
     # --- lifecycle ------------------------------------------------------------------------------------------
@@ -284,6 +283,8 @@ class Host(Lookups):
         if self.local_worker is not None:
             ended = await self._loop.run_in_executor(None, self.local_worker.close)
             self.has_hanging_threads = not ended
+        if self.payload_fetching is not None:
+            self.payload_fetching.close()
         self._task_queues.close()
         self._levels.close()
         self._watermark.close()

@@ -12,7 +12,7 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, Preparation
+from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, PiecesKept, Preparation
 from dalsegno.actors.workflow_actor.open_turn import BOUNDS, OpenTurn, TurnState
 from dalsegno.actors.workflow_actor.surroundings import OffLoop
 
@@ -64,13 +64,13 @@ class OpenTurns:
                 self._under_way[work.key] = work, turn
             self._off_loop.work(work, partial(self._worked, actor.workflow_id, turn, work))
 
-    def _worked(self, workflow_id: str, turn: OpenTurn, work: LocalWork, outcome: Command) -> None:
+    def _worked(self, workflow_id: str, turn: OpenTurn, work: LocalWork, outcome: Command | PiecesKept) -> None:
         self._under_way.pop(work.key, None)
         actor = self._open.get(turn)
         if actor is not None and actor.turns is not None:
             actor.turns.worked(turn, outcome)
             self._upcalls.request_work()
-        elif turn.state is TurnState.SEALED and not self._stopped:
+        elif turn.state is TurnState.SEALED and not self._stopped and not isinstance(outcome, PiecesKept):
             # Of a turn that was dropped nobody knows what it was about.
             self._children.tell(workflow_id, Cause(outcome, name="local work"))
 

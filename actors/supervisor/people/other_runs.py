@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import AwaitOutcome, Cause
 from dalsegno.actors.workflow_actor.interface.commands import Caller, ReadOnlyCommand
 from dalsegno.actors.workflow_actor.interface.effects import AnswerEffect, Effect, ResultEffect
+from dalsegno.actors.workflow_actor.payloads_needed import payloads_needed
 from dalsegno.actors.workflow_actor.program.port import Code
 from dalsegno.actors.workflow_actor.queries.commands import Query
 from dalsegno.actors.workflow_actor.shown import answers
@@ -31,9 +32,10 @@ from dalsegno.actors.workflow_actor.surroundings import Watch
 from dalsegno.actors.workflow_actor.updates.commands import Update
 from dalsegno.actors.workflow_actor.updates.sends import UpdateEffect
 from dalsegno.actors.workflow_actor.updates.update import stage_of
-from dalsegno.errors import TooSlowError, UnreadableRowError
+from dalsegno.errors import PayloadStoreError, TooSlowError, UnreadableRowError
 from dalsegno.persistence.port import LoadedInstance
 from dalsegno.persistence.reader_port import PeopleReader
+from dalsegno.stored_payloads import StoredPayloads
 
 log = get_logger()
 
@@ -97,6 +99,7 @@ class OtherRuns:
         call_later: Callable[[float, Callable[[], None]], object],
         monotonic: Callable[[], float],
         codec: StoredCodec = CODEC,
+        stored: StoredPayloads | None = None,
     ) -> None:
         self._outbox = outbox
         self._store = store
@@ -104,6 +107,7 @@ class OtherRuns:
         self._history_limit = history_limit
         self._watch = watch
         self._codec = codec
+        self._stored = stored
         self._call_later = call_later
         self._monotonic = monotonic
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,8 +146,11 @@ class OtherRuns:
         if isinstance(command, Query) and found.struck.reason is not None:
             refusal = answers.refused(caller, workflow_id, None, ("rejected", found.struck.reason))
             self._send(refusal, caller, cause)
-        else:
-            self.begin(found, cause, caller, go_on)
+            return
+        if self._stored is not None and isinstance(command, Query) and isinstance(found.instance, Instance):
+            with suppress(PayloadStoreError):  # its code is told then
+                await self._stored.have(payloads_needed(command, found.instance, now=0))
+        self.begin(found, cause, caller, go_on)
 
     def _read(self, run_id: str, reader: PeopleReader) -> FoundRun | None:
         strikes = [(name, count) for (_, name), count in reader.strikes([run_id]).items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import ClassVar
 
 from msgspec import Struct
@@ -40,3 +40,17 @@ class LocalWork(Struct, frozen=True):
     def key(self) -> Hashable:
         """Of two with the same the second takes the place of the first."""
         return id(self)
+
+
+class KeepPieces(LocalWork, frozen=True):
+    """What user code has made for the payload store, by its keys. The turn refers to it, and is not sealed
+    before it is there: neither its bound nor the end of its run changes that."""
+
+    pieces: Mapping[str, bytes]
+
+
+class PiecesKept(Struct, frozen=True):
+    """How that came out: nothing is recorded of it. `why_not`, a sentence for people: the turn is dropped, and
+    what its command says is recorded as if it could not be prepared."""
+
+    why_not: str | None = None

@@ -115,7 +115,7 @@ class Handlers:
         value = handler.function(*self.args(handler, name, args))
         if asyncio.iscoroutine(value):
             value = _at_once(value, name)
-        return self._converter.to_payload(value, handler.signature.returns)
+        return self._converter.to_whole_payload(value, handler.signature.returns)
 
     def args(self, handler: HandlerDefinition, name: str, payloads: Sequence[Payload]) -> list[Any]:
         """What to call a handler with. Raises PayloadError."""

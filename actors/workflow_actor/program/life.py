@@ -22,6 +22,7 @@ from dalsegno.error_text import is_a
 from dalsegno.errors import CanceledError, PayloadError
 from dalsegno.failure import Failure
 from dalsegno.payload_codec import CodedPayloads
+from dalsegno.stored_payloads import Pieces
 from dalsegno.workflow_logger import logger
 
 NEVER_RETRIEVED = (
@@ -48,7 +49,9 @@ class ProgramLife:
         self._loop = loop
         self._converter = converter
         self.coded = converter._coded
-        """If payloads have a codec."""
+        """If payloads have a codec, or a store."""
+        if self.coded is not None:
+            self.coded.pieces = {}
         self.bug: WorkflowCodeError | None = None
         self.goes_on: ContinueAsNew | None = None
         """It has ended its run by asking for another."""
@@ -73,9 +76,19 @@ class ProgramLife:
 
     def require_no_trouble(self, coded: CodedPayloads) -> None:
         """Raises WorkflowCodeError where a payload could not be had in this step, or not be made, for want of a
-        key: user code, which may have caught that, must not decide anything by it."""
+        key or for what is in the store: user code, which may have caught that, must not decide anything by it.
+        What code makes for the store when it runs again is nobody's."""
         if coded.trouble is not None:
             raise WorkflowCodeError(str(coded.trouble))
+        if self.replaying:
+            coded.pieces = {}
+
+    def take_pieces(self) -> Pieces:
+        """What was made for the payload store since."""
+        if self.coded is None or not self.coded.pieces:
+            return {}
+        pieces, self.coded.pieces = self.coded.pieces, {}
+        return pieces
 
     def goes_along(self, carried: tuple[Carried, ...]) -> None:
         """To the run that was asked for: what nothing has begun with."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+SIGNS_BETWEEN_PAUSES = 100
+"""A run that sets sign after sign without waiting is cut after each of these, so that its host keeps up. That
+follows from the number of the sign alone, so that a program built from that sign is cut there too."""
+
 
 class ProgramPhase(Enum):
     NEW = auto()

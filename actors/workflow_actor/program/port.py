@@ -13,6 +13,7 @@ from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.error_text import storable
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.stored_payloads import Pieces
 
 REASON_CHARACTERS_MAX = 8_000
 """Less than what an answer has room for."""
@@ -43,6 +44,9 @@ class Program(Protocol):
 
         `replaying` mutes the workflow's logger. After an error the program is dead.
         """
+
+    def take_pieces(self) -> Pieces:
+        """What the last step has made for the payload store: nobody has put it there."""
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         """Run a query handler: no intents, counters restored. Raises QueryFailedError, QueryHandlerError

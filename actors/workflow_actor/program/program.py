@@ -37,7 +37,7 @@ from dalsegno.actors.workflow_actor.program.entry import restored_args, start_ar
 from dalsegno.actors.workflow_actor.program.handlers import Handlers
 from dalsegno.actors.workflow_actor.program.handling import Handling, rejection
 from dalsegno.actors.workflow_actor.program.life import ProgramLife
-from dalsegno.actors.workflow_actor.program.phase import ProgramPhase
+from dalsegno.actors.workflow_actor.program.phase import SIGNS_BETWEEN_PAUSES, ProgramPhase
 from dalsegno.actors.workflow_actor.program.port import KnownActivities, WorkflowCodeError
 from dalsegno.actors.workflow_actor.program.reading import Reading
 from dalsegno.actors.workflow_actor.program.runtime import Runtime
@@ -55,10 +55,7 @@ from dalsegno.error_text import class_name, is_a
 from dalsegno.errors import PayloadError
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
-
-SIGNS_BETWEEN_PAUSES = 100
-"""A run that sets sign after sign without waiting is cut after each of these, so that its host keeps up. That
-follows from the number of the sign alone, so that a program built from that sign is cut there too."""
+from dalsegno.stored_payloads import Pieces
 
 
 class WorkflowProgram:
@@ -150,6 +147,9 @@ class WorkflowProgram:
         if self._life.bug is not None:
             raise self._life.taken_bug()
         return intents
+
+    def take_pieces(self) -> Pieces:
+        return self._life.take_pieces()
 
     def query(self, name: str, args: Sequence[Payload]) -> Payload:
         handler = self._handlers.of_query(name)

@@ -143,7 +143,7 @@ class WorkflowRegistry:
         if found is None:
             return None
         definition, converter = found.definition, found.converter
-        if converter.payload_codec is not None:
+        if converter.is_bound:
             converter = converter.of_workflow(info.workflow_id)
         if definition.dynamic:
             definition = replace(definition, name=info.workflow_type)
@@ -181,6 +181,8 @@ def _of_converters(converter: DataConverter) -> list[tuple[str, str]]:
     kinds = (type(converter.payload_converter), type(converter.failure_converter))
     codec = converter.payload_codec
     named = [(kind.__qualname__, _source_digest(kind)) for kind in kinds]
+    if converter.payload_store is not None:
+        named.append((type(converter.payload_store).__qualname__, "store"))
     return named if codec is None else [*named, (fingerprint_of(codec), _source_digest(type(codec)))]
 
 

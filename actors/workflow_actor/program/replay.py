@@ -15,6 +15,7 @@ from dalsegno.actors.workflow_actor.signals.decisions import not_set_aside
 from dalsegno.actors.workflow_actor.updates.events import Updated
 from dalsegno.failure import Failure
 from dalsegno.payload import Payload
+from dalsegno.stored_payloads import Pieces
 
 
 class CodeStuckError(Exception):
@@ -58,6 +59,10 @@ class LiveProgram:
             raise
         self._position += 1
         return intents
+
+    def take_pieces(self) -> Pieces:
+        """What the last step has made for the payload store. (It may have let go of its program since.)"""
+        return {} if self.program is None else self.program.take_pieces()
 
     def run_ahead(self, state: WorkflowState) -> None:
         """Run all that waits, to see whether the code can: what it wants is nobody's, and the program is let go

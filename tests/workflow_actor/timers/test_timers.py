@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dalsegno.actors.workflow_actor.instance import STEPS_MAX
 from dalsegno.actors.workflow_actor.interface.commands import WakeUp
 from dalsegno.actors.workflow_actor.interface.retries import RetrySchedule
 from dalsegno.actors.workflow_actor.run.inputs import Begin, Continue, Input
@@ -10,6 +9,7 @@ from dalsegno.actors.workflow_actor.run.intents import AskContinue
 from dalsegno.actors.workflow_actor.signals.commands import Signal
 from dalsegno.actors.workflow_actor.timers.events import TimerElapsed, TimerFired
 from dalsegno.actors.workflow_actor.timers.intents import CancelTimer
+from dalsegno.actors.workflow_actor.turn import STEPS_MAX
 from dalsegno.actors.workflow_actor.wake_up import DUE_MAX
 from dalsegno.policies import WorkflowStatus
 from tests.workflow_actor.rig import (
