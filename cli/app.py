@@ -17,6 +17,7 @@ from dalsegno.cli.activity_commands import app as activity_app
 from dalsegno.cli.failures import command_line
 from dalsegno.cli.incidents import app as incidents_app
 from dalsegno.cli.namespace_commands import app as namespace_app
+from dalsegno.cli.payload_commands import app as payload_app
 from dalsegno.cli.quarantine import app as quarantine_app
 from dalsegno.cli.schedule_commands import app as schedule_app
 from dalsegno.cli.upgrade_commands import app as upgrade_app
@@ -57,6 +58,7 @@ app.add_typer(incidents_app, name="incidents")
 app.add_typer(namespace_app, name="namespace")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(upgrade_app, name="upgrade")
+app.add_typer(payload_app, name="payloads")
 
 
 def _print_version(wanted: bool) -> None:

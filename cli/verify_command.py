@@ -114,7 +114,7 @@ def _is_older(broker: str, database: str) -> bool:
     return False
 
 
-def moment_of(text: str, *, now: float) -> int:
+def moment_of(text: str, *, now: float, option: str = "--since") -> int:
     """Microseconds since 1970 of an age or a time. A time without a zone is UTC."""
     if age := re.fullmatch(r"(\d{1,9})([smhd])", text):
         return int((now - int(age[1]) * UNIT_SECONDS[age[2]]) * 1_000_000)
@@ -122,7 +122,7 @@ def moment_of(text: str, *, now: float) -> int:
         time_ = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"--since is {text!r}, but must be an age (90m, 24h, 7d) or a time (2026-11-20T08:00)."
+            f"{option} is {text!r}, but must be an age (90m, 24h, 7d) or a time (2026-11-20T08:00)."
         ) from None
     aware = time_ if time_.tzinfo is not None else time_.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1_000_000)
