@@ -29,6 +29,7 @@ from dalsegno.data_converter import DataConverter
 from dalsegno.error_text import is_a, traceback_of
 from dalsegno.errors import ApplicationError, CanceledError, PayloadCodecError, PayloadError
 from dalsegno.payload import Payload
+from dalsegno.stored_payloads import StoredPayloads
 
 log = get_logger("dalsegno.worker")
 
@@ -100,7 +101,7 @@ class CoroutineExecution:
             args = definition.arguments(self._work.args, converter)
             result = _encoded_result(definition, await definition.function(*args), converter)
             if stored is not None:
-                await stored.kept(result)
+                await until_kept(stored, result)
         except BaseException as error:  # the border of the activity: it is its outcome
             self._end(None, error)
             if _of_a_person(error):
@@ -112,6 +113,16 @@ class CoroutineExecution:
         on_ended, self._on_ended = self._on_ended, None
         if on_ended is not None:
             on_ended(result, error)
+
+
+async def until_kept(stored: StoredPayloads, result: Payload) -> None:
+    """In the payload store. The code is through: who asks it to stop comes too late."""
+    while True:
+        try:
+            await stored.kept(result)
+        except asyncio.CancelledError:
+            continue
+        return
 
 
 def call_sync(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -34,6 +35,9 @@ _MARK = b"dalsegno-stored-payload:"
 _DIGEST = rb"[0-9a-f]{64}"
 _REFERENCE = re.compile(_MARK + rb"(%s):(\d{1,12}):([\x20-\x7e]{1,255})" % _DIGEST)
 _KEYS = re.compile(_MARK + rb"(%s):" % _DIGEST)
+_MARK_IN_JSON = b64encode(_MARK)
+_IN_JSON = re.compile(re.escape(_MARK_IN_JSON) + rb"([A-Za-z0-9+/]{88})")
+"""The mark is of a length that base64 ends with; behind it come the key, and two characters more."""
 
 
 class PayloadStore(Protocol):
@@ -106,8 +110,12 @@ def references_in(*values: Any) -> dict[str, StoredReference]:
 
 
 def keys_in(stored: bytes) -> set[str]:
-    """Of the references in bytes that a database or a message holds."""
-    return {key.decode() for key in _KEYS.findall(stored)}
+    """Of the references in bytes that a database or a message holds, also of one in JSON."""
+    found = {key.decode() for key in _KEYS.findall(stored)}
+    if _MARK_IN_JSON in stored:
+        for begun in _IN_JSON.findall(stored.replace(rb"\/", b"/")):
+            found |= {key.decode() for key in _KEYS.findall(_MARK + b64decode(begun))}
+    return found
 
 
 def required_store(value: Any) -> PayloadStore:

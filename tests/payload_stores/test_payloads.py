@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dalsegno import (
     RawValue,
     stored_payloads,
 )
+from dalsegno.activity_code.execution import until_kept
 from dalsegno.payload_codec import in_words
 from dalsegno.payload_store import STORED, key_of, keys_in, references_in, referring_to
 from dalsegno.stored_payloads import CACHE_BYTES
@@ -38,6 +40,8 @@ def test_what_is_larger_than_the_threshold_is_referred_to() -> None:
     [(key, (_, data))] = store.pieces.items()
     assert data == f'"{LARGE}"'.encode()
     assert keys_in(b"\xff some row" + large.data + b"\x00") == {key} == references_in([{"a": (large,)}]).keys()
+    in_json = b'{"$payload": {"data": "%b"}}' % b64encode(large.data)
+    assert keys_in(in_json) == keys_in(in_json.replace(b"/", rb"\/")) == {key}
     assert in_words(large) == "json/plain, 5002 bytes, in the payload store"
     assert bound(store).from_payload(large, str) == LARGE
     assert bound(store).from_payload(large, Payload) == Payload("json/plain", data)
@@ -128,6 +132,17 @@ async def test_all_that_was_fetched_is_at_hand_and_no_more_for_long(monkeypatch:
     assert other._stored is not None
     await other._stored.fetch(references)
     assert other._stored._cached_bytes <= 10_000
+
+
+async def test_a_request_to_stop_does_not_lose_a_result_that_is_on_its_way_to_the_store() -> None:
+    store = MemoryPayloadStore()
+    converter = bound(store)
+    assert converter._stored is not None
+    waiting = asyncio.ensure_future(until_kept(converter._stored, converter.to_payload(LARGE)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await waiting
+    assert store.pieces
 
 
 async def test_what_could_not_be_put_is_not_sent_by_anybody() -> None:
