@@ -19,7 +19,8 @@ dropped leaves nothing. What happens while one is open:
 - *The bound passes* (`PREPARING_SECONDS`, `WORKING_SECONDS`): what could not be had is `Unready`; of local work
   what is done is committed, and what comes of the rest later is a cause of its own. But what is on its way to
   the payload store is waited for: the state must not refer to what is not there.
-- *The payload store does not take it*: the turn is dropped, and its cause taken once more as `Unready`.
+- *The payload store does not take it*, or not within `KEEPING_SECONDS`: the turn is dropped, and its cause
+  taken once more as `Unready`.
 - *An operator suspends or terminates*: that comes in its order, for which the bound is what it waits at most.
   To prepare it takes nothing.
 - *The channel is lost*: the cause comes again. A turn that has not stepped is dropped when its time comes; one
@@ -53,6 +54,9 @@ PREPARING_SECONDS = 5.0
 
 WORKING_SECONDS = 1.0
 """For so long, in all, local work may keep a turn open."""
+
+KEEPING_SECONDS = 5.0
+"""For so long the payload store may take to store what user code has made."""
 
 TAKES_NOTHING = frozenset((Suspend, Terminate))
 """Commands that are not prepared: they run no code, and end what hangs."""

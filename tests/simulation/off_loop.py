@@ -88,7 +88,7 @@ class SimulatedOffLoop:
     def work(self, work: LocalWork, done: Callable[[Command | PiecesKept], None]) -> None:
         if isinstance(work, KeepPieces):
             kept = PiecesKept("nobody answers" if self._random.random() < REFUSED_SHARE else None)
-            self._host.after(self._random.choice(DELAYS), lambda: done(kept))
+            self._host.after(self._random.choice((*DELAYS, 8 * SECOND)), lambda: done(kept))
             return
         if isinstance(work, RunLocalActivity | StopLocalActivity | StopAll):
             self._bench.work(work, done)

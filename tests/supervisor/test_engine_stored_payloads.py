@@ -9,6 +9,7 @@ import pytest
 
 from dalsegno.actors.workflow_actor.interface.commands import Command
 from dalsegno.actors.workflow_actor.interface.waiting import KeepPieces, LocalWork, PiecesKept
+from dalsegno.actors.workflow_actor.open_turn import KEEPING_SECONDS
 from dalsegno.policies import WorkflowIDConflictPolicy, WorkflowStatus
 from tests.partition_ids import FIRST
 from tests.supervisor.mail import signal, start
@@ -54,6 +55,13 @@ class Making:
         self.off_loop.kept(why_not)
         self.world.go_on()
 
+    def tried_again(self) -> None:
+        for _ in range(100):
+            if self.off_loop.keeping:
+                return
+            self.world.live_through(0.5)
+        raise AssertionError("it is not tried again")
+
     @property
     def rows(self) -> int:
         known = self.world.database.rows.get("w")
@@ -76,11 +84,23 @@ def test_a_turn_is_sealed_when_what_it_has_made_is_there(monkeypatch: pytest.Mon
 def test_its_bound_does_not_seal_it_before(monkeypatch: pytest.MonkeyPatch) -> None:
     making = Making(monkeypatch, ScriptedCode([[timer(1, LATER)], []]))
     making.tell(start())
-    making.world.live_through(30)
-    making.world.go_on()
+    making.world.live_through(3)
     assert making.rows == 0
     making.kept()
     assert making.rows == 1
+
+
+def test_what_takes_too_long_is_not_waited_for_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    making = Making(monkeypatch, ScriptedCode([[timer(1, LATER)], [DONE]]))
+    making.tell(start())
+    making.kept()
+    making.tell(signal("s1"))
+    making.world.live_through(KEEPING_SECONDS + 0.2)
+    assert making.world.status() is WorkflowStatus.SUSPENDED
+    making.kept("nobody answers")
+    making.tried_again()
+    making.kept()
+    assert making.world.status() is WorkflowStatus.COMPLETED
 
 
 def test_nor_does_the_end_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +119,7 @@ def test_what_is_not_taken_suspends_it_and_is_tried_again(monkeypatch: pytest.Mo
     making.kept("nobody answers")
     assert making.world.status() is WorkflowStatus.SUSPENDED
     assert making.rows == 2, "the signal is recorded, and nothing that its code wanted"
-    making.world.live_through(10)
+    making.tried_again()
     making.world.go_on()
     making.kept()
     assert making.world.status() is WorkflowStatus.COMPLETED
@@ -137,6 +157,6 @@ def test_what_was_due_in_a_turn_that_is_dropped_is_due_still(monkeypatch: pytest
     making.world.live_through(2)
     making.kept("nobody answers")
     assert making.world.status() is WorkflowStatus.SUSPENDED
-    making.world.live_through(10)
+    making.tried_again()
     making.kept()
     assert making.world.status() is WorkflowStatus.COMPLETED

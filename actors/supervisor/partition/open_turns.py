@@ -12,8 +12,13 @@ from dalsegno.actors.workflow_actor.actor import WorkflowActor
 from dalsegno.actors.workflow_actor.instance import Instance
 from dalsegno.actors.workflow_actor.interface.cause import Cause
 from dalsegno.actors.workflow_actor.interface.commands import Command
-from dalsegno.actors.workflow_actor.interface.waiting import LocalWork, PiecesKept, Preparation
-from dalsegno.actors.workflow_actor.open_turn import BOUNDS, OpenTurn, TurnState
+from dalsegno.actors.workflow_actor.interface.waiting import (
+    KeepPieces,
+    LocalWork,
+    PiecesKept,
+    Preparation,
+)
+from dalsegno.actors.workflow_actor.open_turn import BOUNDS, KEEPING_SECONDS, OpenTurn, TurnState
 from dalsegno.actors.workflow_actor.surroundings import OffLoop
 
 
@@ -62,10 +67,15 @@ class OpenTurns:
         for work in works:
             if work.is_answered:
                 self._under_way[work.key] = work, turn
+            if isinstance(work, KeepPieces):
+                late = partial(self._not_kept, actor.workflow_id, ref(turn), work.key)
+                self._clock.call_later(KEEPING_SECONDS, late)
             self._off_loop.work(work, partial(self._worked, actor.workflow_id, turn, work))
 
     def _worked(self, workflow_id: str, turn: OpenTurn, work: LocalWork, outcome: Command | PiecesKept) -> None:
-        self._under_way.pop(work.key, None)
+        known = self._under_way.pop(work.key, None)
+        if known is None and isinstance(outcome, PiecesKept):
+            return  # it was said before: nobody waited any longer
         actor = self._open.get(turn)
         if actor is not None and actor.turns is not None:
             actor.turns.worked(turn, outcome)
@@ -73,6 +83,14 @@ class OpenTurns:
         elif turn.state is TurnState.SEALED and not self._stopped and not isinstance(outcome, PiecesKept):
             # Of a turn that was dropped nobody knows what it was about.
             self._children.tell(workflow_id, Cause(outcome, name="local work"))
+
+    def _not_kept(self, workflow_id: str, opened: ref[OpenTurn], key: Hashable) -> None:
+        turn, known = opened(), self._under_way.get(key)
+        if turn is not None and known is not None and known[1] is turn:
+            reason = (
+                f"the payload store did not take within {KEEPING_SECONDS:g} s what the code has made for it"
+            )
+            self._worked(workflow_id, turn, known[0], PiecesKept(reason))
 
     def _opened(self, actor: WorkflowActor, turn: OpenTurn) -> None:
         self._open[turn] = actor
