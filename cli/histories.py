@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import time
@@ -199,7 +200,7 @@ def _test_of(
 
 
         def test_{slug}() -> None:
-            history = WorkflowHistory.from_file(Path(__file__).with_name({data!r}))
+            history = WorkflowHistory.from_file(Path(__file__).with_name({json.dumps(data)}))
             replayer = Replayer({given})
             asyncio.run(replayer.replay_workflow(history{options}))
         """

@@ -75,8 +75,8 @@ def _state(old: WorkflowShape, new: WorkflowShape, is_changed: bool) -> Iterator
     before, after = old.state_version, new.state_version
     if before is None or before == after:
         if before is not None and is_changed and any(breaks for _, breaks in _call(old.run, new.run)):
-            text = f"its state has changed, and state_version is {before} as before: raise it, and migrate"
-            yield f"{text} what was signed (migrate_state)", True
+            text = f"what a sign keeps has changed, and state_version is {before} as before"
+            yield f"{text}: raise it, and migrate what was signed (migrate_state)", True
         return
     if after is None:
         yield "run does not take the state of a sign any more", True

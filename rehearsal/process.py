@@ -24,6 +24,10 @@ from dalsegno.rehearsal.replaying import ReplayCode
 PROGRAM = "import sys; sys.path[:] = {path!r}; from dalsegno.rehearsal.child import main; main({fd})"
 NAME = "dalsegno-replay"
 LENGTH_BYTES = 8
+BEGIN_SECONDS = 60.0
+"""For all that a process imports."""
+END_SECONDS = 3.0
+"""For what code of users has registered for the end of a process."""
 CANNOT_BEGIN = "cannot begin"
 
 
@@ -56,6 +60,7 @@ class ReplayProcess:
         """Raises ConfigurationError for code that another process cannot import."""
         self._beginning = _beginning(code, seconds)
         self._seed = hash_seed
+        self._seconds = seconds
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -72,16 +77,24 @@ class ReplayProcess:
             await self._begin()
         assert self._reader is not None and self._writer is not None
         asked = msgspec.json.encode(Asked(history.to_json(), ends_anew))
+        limit = BEGIN_SECONDS + self._seconds
         try:
-            self._writer.write(len(asked).to_bytes(LENGTH_BYTES) + asked)
-            await self._writer.drain()
-            length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
-            answer = msgspec.json.decode(await self._reader.readexactly(length), type=Answered)
+            async with asyncio.timeout(limit):
+                self._writer.write(len(asked).to_bytes(LENGTH_BYTES) + asked)
+                await self._writer.drain()
+                length = int.from_bytes(await self._reader.readexactly(LENGTH_BYTES))
+                answer = msgspec.json.decode(await self._reader.readexactly(length), type=Answered)
+        except TimeoutError:
+            await self._end(at_once=True)
+            what = (
+                "its code runs on where Python cannot look, or what its modules do when they are imported lasts"
+            )
+            return Outlook.LOOPS, f"after {limit:g} s there is no answer: {what}"
         except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError):
             code = await self._end()
             return Outlook.BUG, f"the process that ran its code has ended with {code}"
         except BaseException:
-            await self._end()
+            await self._end(at_once=True)
             raise
         if answer.outlook == CANNOT_BEGIN:
             await self._end()
@@ -108,23 +121,21 @@ class ReplayProcess:
             theirs.close()
         self._writer.write(len(self._beginning).to_bytes(LENGTH_BYTES) + self._beginning)
 
-    async def _end(self) -> int | None:
+    async def _end(self, *, at_once: bool = False) -> int | None:
         process, self._process = self._process, None
         if process is None:
             return None
         if self._writer is not None:
             self._writer.transport.abort()
-        if process.returncode is None:
+        if at_once and process.returncode is None:
+            process.kill()
+        elif process.returncode is None:
             try:
                 async with asyncio.timeout(END_SECONDS):
                     return await process.wait()
             except TimeoutError:
                 process.kill()
         return await process.wait()
-
-
-END_SECONDS = 3.0
-"""For what code of users has registered for the end of a process."""
 
 
 def _beginning(code: ReplayCode, seconds: float) -> bytes:

@@ -194,8 +194,8 @@ def test_a_state_that_has_changed_needs_another_version_and_a_migration() -> Non
     renamed, _ = told(old, inventory(subscription(StateRenamed)))
     assert "workflow Subscription: run: state.weeks is new and has no default" in renamed
     assert renamed[-1] == (
-        "workflow Subscription: its state has changed, and state_version is 1 as before: raise it, and migrate "
-        "what was signed (migrate_state)"
+        "workflow Subscription: what a sign keeps has changed, and state_version is 1 as before: raise it, and "
+        "migrate what was signed (migrate_state)"
     )
     raised, _ = told(old, inventory(subscription(StateRaised)))
     assert raised[-1] == (

@@ -48,6 +48,13 @@ def imported(url: str, history: WorkflowHistory) -> None:
     insert_ended_run(open_database(url), run)
 
 
+def found_by_verify(url: str) -> list[Any]:
+    findings: list[Any] = []
+    with closing(AuditReader(url, batch=1000)) as audit:
+        assert verify(audit, Scope(), on_finding=findings.append).runs > 0
+    return findings
+
+
 async def histories() -> dict[str, WorkflowHistory]:
     """Runs of every kind, under IDs of their own."""
     found = {}
@@ -62,10 +69,7 @@ async def test_what_is_imported_is_shown_as_what_it_was_and_is_over(database: st
     for history in found.values():
         imported(database, history)
 
-    findings: list[Any] = []
-    with closing(AuditReader(database, batch=1000)) as audit:
-        summary = verify(audit, Scope(), on_finding=findings.append)
-    assert (findings, summary.runs) == ([], 4)
+    assert found_by_verify(database) == []
     with closing(open_store(database)) as store, closing(store.reader()) as reader:
         slots = range(1024)
         assert reader.due(slots, before=2**62, limit=9) == []
@@ -87,6 +91,26 @@ async def test_what_is_imported_is_shown_as_what_it_was_and_is_over(database: st
         state = again[name].state()
         assert (state.is_closed, dict(state.outstanding), state.activities) == (True, {}, {})
         assert (await Replayer(workflows=[Sale]).replay_workflow(again[name])).fits
+
+
+async def test_a_long_run_has_its_snapshot_and_all_that_was_kept_of_its_journal(database: str) -> None:
+    async with sold(*[""] * 250, id_="long") as env:
+        whole = await env.fetch_history("long")
+    assert whole.snapshot is not None
+    assert whole.is_whole
+    assert [row.sequence for row in whole.journal] == list(range(1, whole.state().sequence + 1))
+    trimmed = replace(whole, journal=tuple(row for row in whole.journal if row.sequence > 100))
+    assert not trimmed.is_whole
+    replayer = Replayer(workflows=[Sale])
+    assert (await replayer.replay_workflows([whole, trimmed])).replay_failures == {}
+    imported(database, trimmed)
+    with closing(open_store(database)) as store, closing(store.people_reader()) as reader:
+        again = history_of(reader, None, "long")
+    assert [row.sequence for row in again.journal][: len(trimmed.journal)] == [
+        row.sequence for row in trimmed.journal
+    ]
+    assert (await replayer.replay_workflow(again)).fits
+    assert found_by_verify(database) == []
 
 
 async def test_it_is_refused_where_its_workflow_is_there_and_nothing_is_changed(database: str) -> None:

@@ -113,6 +113,14 @@ async def test_code_that_loops_is_told_and_others_are_replayed_behind_it() -> No
         await replayer.replay_workflows([history], raise_on_replay_failure=True)
 
 
+async def test_a_process_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with sold() as env:
+        history = replace(await env.fetch_history("s-1"), hash_seed=SEED)
+    monkeypatch.setattr("dalsegno.rehearsal.process.BEGIN_SECONDS", 0.0)
+    with pytest.raises(ReplayFailedError, match=r"loops for ever: after 0.001 s there is no answer: its code"):
+        await Replayer(workflows=[Sale], run_seconds=0.001).replay_workflow(history)
+
+
 async def test_code_that_another_process_cannot_import_is_replayed_in_debug_mode() -> None:
     @workflow.defn(name="Sale")
     class Local(Sale):
