@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -141,13 +142,19 @@ def _redaction(workflow_id: str, rules: Sequence[str], converter: DataConverter)
         found: Payload = of_workflow.from_payload(payload, Payload)
         return found
 
-    return Redaction(rules, decode)
+    kept = converter._stored
+    return Redaction(rules, decode, None if kept is None else partial(kept.resolved, pieces=None))
 
 
 def _say_unread(redaction: Redaction) -> None:
     if redaction.unread:
         what = "became as many zeros" if redaction.replaces_all else "are as they are stored"
         complain(f"{redaction.unread} payloads cannot be read here (--data-converter?), and {what}.")
+    if redaction.referred:
+        complain(
+            f"{redaction.referred} payloads lie in a payload store, and the file only refers to them: give "
+            "--data-converter to have them in it."
+        )
 
 
 def _class_for(workflow_type: str, modules: Sequence[str]) -> type:

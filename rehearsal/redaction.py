@@ -23,6 +23,7 @@ from dalsegno.actors.workflow_actor.run.events import Record
 from dalsegno.actors.workflow_actor.run.state import WorkflowState
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
+from dalsegno.payload_store import STORED
 from dalsegno.search_attributes import AttributeValue
 
 ALL = "all"
@@ -47,15 +48,20 @@ Decode = Callable[[Payload], Payload]
 
 class Redaction:
     """`rules`: names of fields whose values are replaced, wherever they stand in JSON, and ALL. `decode` is a
-    codec's, where there is one. `unread` counts payloads that a rule was for and that nothing here can read:
-    with ALL they become as many zeros, otherwise they stay as they are stored."""
+    codec's, where there is one. `fetch` brings what lies in a payload store, so that the history is whole
+    without it; `referred` counts what is not brought. `unread` counts payloads that a rule was for and that
+    nothing here can read: with ALL they become as many zeros, otherwise they stay as they are stored."""
 
-    def __init__(self, rules: Collection[str] = (), decode: Decode | None = None) -> None:
+    def __init__(
+        self, rules: Collection[str] = (), decode: Decode | None = None, fetch: Decode | None = None
+    ) -> None:
         self._names = frozenset(rules) - {ALL}
         self._all = ALL in rules
         self._decode = decode
         self.rules = tuple(sorted(rules))
+        self._fetch = fetch
         self.unread = 0
+        self.referred = 0
 
     def of_record(self, blob: bytes, salt: bytes) -> bytes:
         """Of a journal row. Raises UnreadableError."""
@@ -115,6 +121,11 @@ class Redaction:
     # --- payloads --------------------------------------------------------------------------------------------
 
     def _payload(self, stored: Payload, named: bool) -> Payload:
+        if stored.encoding == STORED:
+            if self._fetch is None:
+                self.referred += 1
+            else:
+                stored = self._fetch(stored)
         if not (self._all or self._names):
             return stored
         payload = stored

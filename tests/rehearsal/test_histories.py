@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from dalsegno.actors.workflow_actor.stored.codec import CODEC
+from dalsegno.data_converter import DataConverter
 from dalsegno.errors import WorkflowNotFoundError
 from dalsegno.payload import BINARY_PLAIN, JSON_PLAIN, Payload
 from dalsegno.payload_codec import PayloadContext
@@ -27,20 +29,23 @@ from dalsegno.rehearsal.redaction import redacted_text
 from dalsegno.testing import Replayer, WorkflowEnvironment
 from tests.default_converter import from_payload, to_payload
 from tests.encrypted import encrypted
+from tests.payload_stores.memory import MemoryPayloadStore
 from tests.rehearsal.replayed import Order, Sale, charge
 
 ANN = Order("Ann Miller", 1999)
 
 
 @asynccontextmanager
-async def sold(*words: str, id_: str = "s-1", **options: Any) -> AsyncIterator[WorkflowEnvironment]:
+async def sold(
+    *words: str, id_: str = "s-1", order: Order = ANN, **options: Any
+) -> AsyncIterator[WorkflowEnvironment]:
     """An environment with a sale that has been charged and was told this."""
     suspended = lambda workflow_id, reason: None  # noqa: E731
     async with (
         await WorkflowEnvironment.start_time_skipping(on_suspended=suspended, **options) as env,
         env.worker(workflows=[Sale], activities=[charge]),
     ):
-        sale = await env.client.start(Sale.run, ANN, id=id_)
+        sale = await env.client.start(Sale.run, order, id=id_)
         await env.sleep(1)
         for word in words:
             await sale.signal(Sale.say, word)
@@ -219,3 +224,17 @@ async def test_what_is_encrypted_stays_so_and_is_replaced_where_the_key_is() -> 
         assert (await sealed.replay_workflow(one)).fits
     result = await Replayer(workflows=[Sale]).replay_workflow(history, raise_on_replay_failure=False)
     assert not result.fits
+
+
+async def test_what_lies_in_a_payload_store_is_brought_along_where_it_can_be_reached() -> None:
+    store = MemoryPayloadStore()
+    converter = DataConverter(payload_store=store, threshold=1024)
+    async with sold("ship", order=Order("Ann " * 1000, 1999), data_converter=converter) as env:
+        with closing(env._stage._store.people_reader()) as reader:  # type: ignore[attr-defined]
+            bringing, referring = Redaction(fetch=partial(converter._stored.resolved, pieces=None)), Redaction()
+            whole = history_of(reader, None, "s-1", redaction=bringing)
+            history_of(reader, None, "s-1", redaction=referring)
+    assert (bringing.referred, referring.referred > 0) == (0, True)
+    assert store.puts
+    store.pieces.clear()
+    assert (await Replayer(workflows=[Sale]).replay_workflow(whole)).fits
